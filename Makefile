@@ -1,0 +1,68 @@
+# The face of the build: meson does the work in build/, the scripts in tools/ the rest.
+# Every target installs the packages it needs first (packaging/debian/*.txt).
+
+PREFIX ?= /usr/local
+DESTDIR ?=
+FUZZ_SECONDS ?= 600
+BENCH_ARGS ?=
+export PREFIX DESTDIR V CI
+SHELL := /bin/bash
+
+.DEFAULT_GOAL := all
+.PHONY: all demo test install uninstall bench lint format fuzz coverage clean help
+
+all:
+	@packaging/install-packages.sh build
+	@tools/build.sh core helpers
+	@tools/check-binary.sh
+
+demo:
+	@tools/demo/demo.sh
+
+test:
+	@tools/test.sh
+
+install: all
+	@tools/install.sh
+
+uninstall:
+	@tools/install.sh --remove
+
+bench:
+	@packaging/install-packages.sh build bench
+	@tools/build.sh core helpers
+	@. tools/lib.sh && as_root /usr/bin/python3 bench/run.py $(BENCH_ARGS)
+
+lint:
+	@packaging/install-packages.sh build test lint
+	@tools/lint.sh
+
+format:
+	@packaging/install-packages.sh lint
+	@tools/lint.sh --format
+
+fuzz:
+	@packaging/install-packages.sh build test
+	@tools/build.sh fuzz
+	@tools/fuzz.sh $(FUZZ_SECONDS)
+
+coverage:
+	@packaging/install-packages.sh build test lint
+	@tools/coverage.sh
+
+clean:
+	@. tools/lib.sh && claim_build && rm -rf build
+
+help:
+	@echo 'make             the release programs, in build/bin'
+	@echo 'make demo        the main job, and five attacks that fail'
+	@echo 'make test        everything that is tested'
+	@echo 'make install     into PREFIX ($(PREFIX)), below DESTDIR when given'
+	@echo 'make uninstall   what install put there'
+	@echo 'make bench       starts, size and running cost against other sandboxes (BENCH_ARGS=--quick)'
+	@echo 'make lint        clang-tidy, gcc -fanalyzer, formatting, dependencies between directories'
+	@echo 'make format      put the C sources into shape'
+	@echo 'make fuzz        every fuzz target for FUZZ_SECONDS ($(FUZZ_SECONDS))'
+	@echo 'make coverage    unit tests with gcov; report in build/coverage-report'
+	@echo 'make clean       remove build/'
+	@echo 'V=1 shows the commands'"' output; CI=true makes warnings errors"

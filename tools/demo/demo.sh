@@ -1,0 +1,133 @@
+#!/bin/bash
+# make demo: build Cloister, run an honest program inside it, then five that are not. Each has
+# to end as it should, or the demo fails.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+source tools/lib.sh
+cloister=$PWD/build/bin/cloister
+attacks=(fork_bomb memory_hog endless_loop output_flood snoop)
+failed=()
+
+say "packages and programs"
+packaging/install-packages.sh build
+tools/build.sh core helpers
+tools/check-binary.sh
+
+# Sandboxes may be unable to walk to a checkout in a closed home directory: use a copy.
+work=$(mktemp -d /var/tmp/cloister-demo-XXXXXX)
+chmod 755 "$work"
+mkdir "$work/src" "$work/attacks"
+cp tools/demo/*.c "$work/src"
+for attack in "${attacks[@]}"; do
+    gcc -std=gnu17 -D_GNU_SOURCE -O1 -Wno-infinite-recursion -o "$work/attacks/$attack" "tools/demo/$attack.c"
+done
+
+as_self() { "$@"; }
+runner=as_self      # who starts the sandboxes: as_self or as_root
+without=()          # what ordinary users have to do without
+neighbour=
+
+clean_up() {
+    [ -z "$neighbour" ] || $runner "$cloister" kill "$neighbour" > /dev/null 2>&1 || true
+    wait || true
+    $runner rm -rf "$work"
+}
+trap clean_up EXIT
+
+title() {
+    printf '\n%s%s%s\n' "$bold" "$1" "$plain"
+    printf '%s%s%s\n' "$dim" "$2" "$plain"
+}
+
+# The words as one would type them.
+quoted() {
+    local word
+    for word in "$@"; do
+        case $word in
+            *[!A-Za-z0-9_./:=-]*) printf " '%s'" "$word" ;;
+            *) printf ' %s' "$word" ;;
+        esac
+    done
+}
+
+# act NAME STATUS EXIT LIMIT OPTIONS-AND-COMMAND...: run it, show it, judge its result record.
+# Prints the program's output indented, at most 24 lines of it.
+act() {
+    local name=$1 status=$2 wanted_exit=$3 limit=$4 words exit=0
+    shift 4
+    words=(run "${without[@]}" "$@")
+    printf '  $ %s%s\n' "$([ "$runner" = as_self ] || printf 'sudo ')" "cloister$(quoted "${words[@]}")"
+    $runner "$cloister" run --result "$work/result.json" "${words[@]:1}" \
+        > "$work/out" 2> "$work/err" || exit=$?
+    if [ "$(stat -c %s "$work/out")" -gt 100000 ]; then
+        printf '  | %s bytes of output\n' "$(stat -c %s "$work/out")"
+    else
+        head -n 24 "$work/out" | sed 's/^/  | /'
+    fi
+    head -n 4 "$work/err" | sed 's/^/  ! /'
+    if $runner cat "$work/result.json" 2> /dev/null |
+        /usr/bin/python3 tools/demo/result.py "$exit" "$status" "$wanted_exit" "$limit" > "$work/verdict"; then
+        printf '  %s%s%s\n' "$green" "$(cat "$work/verdict")" "$plain"
+    else
+        failed+=("$name")
+        sed "s/^.*$/  $red&$plain/" "$work/verdict"
+    fi
+    $runner rm -f "$work/result.json"
+}
+
+# The neighbour holds a secret in a file, in its environment and in its memory.
+start_neighbour() {
+    neighbour=neighbour-$$
+    # shellcheck disable=SC2016 # for the shell inside
+    $runner "$cloister" run "${without[@]}" --name "$neighbour" --timeout 2m -e SECRET=the-secret-is-4711 \
+        host -- sh -c 'echo "$SECRET" > /tmp/secret; exec sleep 100' < /dev/null > /dev/null 2>&1 &
+    neighbour_pid=$!
+    for _ in {1..100}; do
+        $runner "$cloister" inspect "$neighbour" > /dev/null 2>&1 && return
+        sleep 0.05
+    done
+    die "the neighbour sandbox did not start"
+}
+
+if [ "$(id -u)" -ne 0 ] && ! "$cloister" run host -- true > /dev/null 2>&1; then
+    without=(--without limits)
+fi
+
+title "1. An honest job" \
+    "Compile and run a C program: sources read-only, no network, everything written is thrown away."
+act "the honest job" exited 0 - -v "$work/src:/src:ro" host -- \
+    sh -c 'gcc -O2 -o /tmp/primes /src/primes.c && /tmp/primes'
+
+if [ ${#without[@]} -gt 0 ]; then
+    printf '\n'
+    say "nobody gave $(id -un) a cgroup to keep limits in, so what follows runs through sudo"
+    without=()
+    runner=as_root
+fi
+
+inside=(-v "$work/attacks:/attacks:ro")
+title "2. A fork bomb" "At most 64 processes, one CPU, two seconds."
+act "the fork bomb" timeout 124 tasks "${inside[@]}" --pids-limit 64 --cpus 1 --timeout 2s \
+    host -- /attacks/fork_bomb
+
+title "3. A memory hog" "At most 64 MiB."
+act "the memory hog" oom 137 memory "${inside[@]}" --memory 64m host -- /attacks/memory_hog
+
+title "4. An endless loop" "At most one second of CPU time."
+act "the endless loop" cpu_time 137 cpu_time "${inside[@]}" --cpu-time 1s host -- /attacks/endless_loop
+
+title "5. An output flood" "At most 1 MiB of output."
+act "the output flood" output_limit 137 output "${inside[@]}" --output-limit 1MiB host -- /attacks/output_flood
+
+title "6. A spy" "Looks for a secret that a file of the host and a neighbour sandbox hold."
+echo the-secret-is-4711 > "$work/host-secret"
+start_neighbour
+act "the spy" exited 0 - "${inside[@]}" host -- /attacks/snoop "$work/host-secret" "$neighbour_pid"
+
+printf '\n'
+[ ${#failed[@]} -eq 0 ] || die "did not end as it should: $(printf '%s; ' "${failed[@]}")"
+say "all six ended as they should. The program is $cloister"
+echo "Try next:"
+[ "$runner" = as_self ] || accept=' --without limits'
+printf '    %q run%s host -- python3 -c '\''print("hello from inside")'\''\n' "$cloister" "${accept:-}"
+printf '    %q doctor\n' "$cloister"

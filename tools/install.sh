@@ -1,0 +1,66 @@
+#!/bin/bash
+# make install: into $PREFIX (default /usr/local), below $DESTDIR when that is given; sudo only
+# for the copy, and only where we may not write. --remove takes the same files away.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+source tools/lib.sh
+prefix=${PREFIX:-/usr/local}
+root=${DESTDIR:-}/
+stage=$PWD/build/stage
+umask 022
+[[ $prefix = /* ]] || die "PREFIX has to be an absolute path, not '$prefix'"
+
+fill_stage() {
+    local name
+    rm -rf "$stage"
+    for name in core helpers; do
+        quietly meson configure "build/$name" "-Dprefix=$prefix" \
+            "-Dmandir=share/man" "-Ddatadir=share" "-Dbindir=bin"
+        quietly meson install -C "build/$name" --strip --destdir "$stage"
+    done
+}
+
+# The AppArmor profile goes into /etc only for the system's own prefix (it names the program's
+# path), and only where the parser knows `userns`: an older one would refuse the file, and
+# with it a reload of all profiles. Packagers, who give DESTDIR, decide for their own system.
+place_profile() {
+    [ "$prefix" = /usr ] || return 0
+    [ -n "${DESTDIR:-}" ] || [ -e /etc/apparmor.d/abi/4.0 ] || return 0
+    install -D -m 644 "$stage/usr/share/cloister/apparmor.d/cloister" "$stage/etc/apparmor.d/cloister"
+}
+
+# What is the nearest directory that exists: may we write there?
+writable() {
+    local path=$1
+    while [ ! -e "$path" ]; do path=$(dirname "$path"); done
+    [ -w "$path" ]
+}
+
+privileged() {
+    if writable "$root$prefix" && { [ "$prefix" != /usr ] || writable "${root}etc"; }; then
+        "$@"
+    else
+        as_root "$@"
+    fi
+}
+
+if ! [ -d build/core ] || ! [ -d build/helpers ]; then die "nothing is built: run make first"; fi
+fill_stage
+place_profile
+mapfile -d '' files < <(cd "$stage" && find . -type f -print0)
+if [ "${1:-}" = --remove ]; then
+    for file in "${files[@]}"; do privileged rm -f "$root${file#./}"; done
+    say "removed ${#files[@]} files below $root"
+    exit 0
+fi
+privileged mkdir -p "$root"
+# files only: directories that are there keep their modes
+printf '%s\0' "${files[@]}" | tar -C "$stage" --null -T - --owner=0 --group=0 -cf - |
+    privileged tar -C "$root" --no-same-owner -xpf -
+say "installed:"
+printf '    %s\n' "${files[@]/#./${root%/}}"
+if [ -z "${DESTDIR:-}" ] && [ -e /proc/sys/kernel/apparmor_restrict_unprivileged_userns ]; then
+    say "this host can restrict user namespaces; ordinary users then need the AppArmor profile:"
+    [ "$prefix" = /usr ] || echo "    cp $prefix/share/cloister/apparmor.d/cloister /etc/apparmor.d/cloister"
+    echo "    apparmor_parser -r /etc/apparmor.d/cloister"
+fi
