@@ -1,0 +1,114 @@
+#include "base/error.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+/* Control bytes in a message would let a hostile name forge lines or drive the
+ * terminal of whoever reads the error. */
+static void make_printable(char *text)
+{
+    for (unsigned char *p = (unsigned char *)text; *p != '\0'; p++) {
+        if (*p < 0x20 || *p == 0x7f)
+            *p = '?';
+    }
+}
+
+static int set_message(struct cl_error *err, int errnum, const char *fmt, va_list args)
+{
+    if (errnum < 0)
+        errnum = -errnum;
+    CL_ASSERT(errnum > 0);
+    err->code = errnum;
+    (void)vsnprintf(err->msg, sizeof(err->msg), fmt, args); /* a cut message is still a message */
+    make_printable(err->msg);
+    return -errnum;
+}
+
+/* strerror_r has two shapes (POSIX and GNU); strerror of a known errno is a
+ * constant string in both C libraries we build with. */
+static const char *errno_text(int errnum)
+{
+    return strerror(errnum); // NOLINT(concurrency-mt-unsafe): single-threaded programs
+}
+
+static void append(struct cl_error *err, const char *separator, const char *text)
+{
+    size_t used = strlen(err->msg);
+
+    (void)snprintf(err->msg + used, sizeof(err->msg) - used, "%s%s", separator, text);
+}
+
+int cl_fail(struct cl_error *err, int errnum, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    (void)set_message(err, errnum, fmt, args);
+    va_end(args);
+    append(err, ": ", errno_text(err->code));
+    return -err->code;
+}
+
+int cl_refuse(struct cl_error *err, int errnum, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    (void)set_message(err, errnum, fmt, args);
+    va_end(args);
+    return -err->code;
+}
+
+int cl_prefix(struct cl_error *err, const char *fmt, ...)
+{
+    char old[CL_ERROR_MSG_SIZE];
+    va_list args;
+
+    CL_ASSERT(err->code != 0);
+    memcpy(old, err->msg, sizeof(old));
+    va_start(args, fmt);
+    (void)set_message(err, err->code, fmt, args);
+    va_end(args);
+    append(err, ": ", old);
+    return -err->code;
+}
+
+int cl_hint(struct cl_error *err, const char *fmt, ...)
+{
+    char hint[CL_ERROR_MSG_SIZE];
+    va_list args;
+
+    CL_ASSERT(err->code != 0);
+    va_start(args, fmt);
+    (void)vsnprintf(hint, sizeof(hint), fmt, args);
+    va_end(args);
+    make_printable(hint);
+    append(err, "; ", hint);
+    return -err->code;
+}
+
+int cl_fail_memory(struct cl_error *err)
+{
+    return cl_refuse(err, ENOMEM, "out of memory");
+}
+
+void cl_assert_failed(const char *what, const char *file, int line)
+{
+    char text[256];
+    int size = snprintf(text, sizeof(text), "cloister: bug: %s at %s:%d\n", what, file, line);
+
+    if (size > 0)
+        (void)!write(STDERR_FILENO, text, cl_min_u64((uint64_t)size, sizeof(text) - 1));
+    __builtin_trap();
+}
+
+void cl_free_ptr(void *p)
+{
+    void **slot = p;
+
+    free(*slot);
+    *slot = NULL;
+}

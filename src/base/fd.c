@@ -1,0 +1,102 @@
+#include "base/fd.h"
+
+#include <string.h>
+
+#include "base/sys.h"
+
+void cl_fd_close(int *fd)
+{
+    if (*fd >= 0)
+        (void)close(*fd); /* Linux frees the descriptor whatever close answers */
+    *fd = -1;
+}
+
+static int open_resolved(int root, const char *path, int flags, uint64_t resolve)
+{
+    struct cl_open_how how = {
+        .flags = (uint64_t)(flags | O_CLOEXEC),
+        .resolve = resolve,
+    };
+    int fd;
+
+    /* EAGAIN: a rename raced with the walk (openat2(2)); the tree may be hostile, so
+     * the tries are bounded. */
+    for (int tries = 0; tries < 64; tries++) {
+        fd = cl_sys_openat2(root, path, &how);
+        if (fd != -EAGAIN)
+            return fd;
+    }
+    return fd;
+}
+
+int cl_open_in_root(int root, const char *path, int flags)
+{
+    return open_resolved(root, path, flags, CL_RESOLVE_IN_ROOT | CL_RESOLVE_NO_MAGICLINKS);
+}
+
+int cl_open_no_links(int root, const char *path, int flags)
+{
+    return open_resolved(root, path, flags,
+                         CL_RESOLVE_IN_ROOT | CL_RESOLVE_NO_MAGICLINKS | CL_RESOLVE_NO_SYMLINKS);
+}
+
+int cl_read_all(int fd, const char *what, struct cl_buf *buf, struct cl_error *err)
+{
+    char chunk[4096];
+
+    for (;;) {
+        ssize_t got = cl_sys_read(fd, chunk, sizeof(chunk));
+
+        if (got == -EINTR)
+            continue;
+        if (got < 0)
+            return cl_fail(err, (int)got, "read %s", what);
+        if (got == 0)
+            return 0;
+        int r = cl_buf_add(buf, chunk, (size_t)got);
+        if (r == -EFBIG)
+            return cl_refuse(err, EFBIG, "%s is larger than %zu bytes", what, buf->cap);
+        if (r < 0)
+            return cl_fail_memory(err);
+    }
+}
+
+int cl_write_all(int fd, const void *data, size_t size)
+{
+    const char *next = data;
+
+    while (size > 0) {
+        ssize_t put = cl_sys_write(fd, next, size);
+
+        if (put == -EINTR)
+            continue;
+        if (put < 0)
+            return (int)put;
+        next += put;
+        size -= (size_t)put;
+    }
+    return 0;
+}
+
+int cl_write_file(int dirfd, const char *path, const char *text)
+{
+    CL_CLEANUP_FD int fd = cl_sys_openat(dirfd, path, O_WRONLY, 0);
+
+    if (fd < 0)
+        return fd;
+    return cl_write_all(fd, text, strlen(text));
+}
+
+int cl_fd_guard_standard(struct cl_error *err)
+{
+    for (int fd = 0; fd <= 2; fd++) {
+        if (cl_sys_fcntl(fd, F_GETFD, 0) >= 0)
+            continue;
+        int opened = cl_sys_openat(AT_FDCWD, "/dev/null", O_RDWR, 0);
+
+        if (opened < 0)
+            return cl_fail(err, opened, "open /dev/null in place of closed descriptor %d", fd);
+        CL_ASSERT(opened == fd); /* the lowest free number */
+    }
+    return 0;
+}

@@ -1,0 +1,38 @@
+/* fd.h - descriptors: ownership, whole reads and writes, safe opening of paths.
+ *
+ * Every descriptor is CLOEXEC from birth. An untrusted path is turned into a
+ * descriptor once, by cl_open_in_root, and all later work is on the descriptor.
+ */
+#ifndef CL_BASE_FD_H
+#define CL_BASE_FD_H
+
+#include "base/buf.h"
+#include "base/error.h"
+
+/* For CL_CLEANUP: closes *fd when it is >= 0 and sets it to -1. */
+void cl_fd_close(int *fd);
+#define CL_CLEANUP_FD CL_CLEANUP(cl_fd_close)
+
+/* Opens PATH below ROOT as if ROOT were "/": links are followed but can't leave,
+ * magic links are refused. PATH may be absolute. FLAGS are open(2)'s. Returns the
+ * descriptor or -errno without a message: the caller knows what PATH means. */
+int cl_open_in_root(int root, const char *path, int flags);
+
+/* As cl_open_in_root, but any symbolic link on the way is -ELOOP. */
+int cl_open_no_links(int root, const char *path, int flags);
+
+/* Reads FD to its end into BUF; -EFBIG when that exceeds BUF's cap. WHAT names the
+ * source in the message. */
+int cl_read_all(int fd, const char *what, struct cl_buf *buf, struct cl_error *err);
+
+/* Writes all SIZE bytes, going on after short writes and EINTR. 0 or -errno. */
+int cl_write_all(int fd, const void *data, size_t size);
+
+/* Writes TEXT to the existing file PATH below DIRFD with a single write. */
+int cl_write_file(int dirfd, const char *path, const char *text);
+
+/* Makes sure that descriptors 0, 1 and 2 are open (on /dev/null where the caller
+ * closed them), so that none of our own ever takes their place. */
+int cl_fd_guard_standard(struct cl_error *err);
+
+#endif

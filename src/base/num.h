@@ -1,0 +1,28 @@
+/* num.h - numbers as people write them, parsed once and strictly.
+ *
+ * Each function takes the whole string (no leading blanks, signs or rests) and
+ * returns 0, or -EINVAL (not such a number) or -ERANGE (does not fit), writing the
+ * output only on success. The caller says in its message which option it was.
+ */
+#ifndef CL_BASE_NUM_H
+#define CL_BASE_NUM_H
+
+#include "base/defs.h"
+
+/* Decimal digits only. */
+int cl_parse_u64(const char *text, uint64_t *ret);
+
+/* Octal digits only, for file modes. */
+int cl_parse_octal(const char *text, uint32_t *ret);
+
+/* Bytes: "1048576", "512m", "1GiB", "1.5g". k, m, g, t and their KiB.. forms are
+ * powers of 1024, as Docker has them; a "b" may follow. */
+int cl_parse_size(const char *text, uint64_t *ret_bytes);
+
+/* Time: "10s", "1.5m", "500ms", "1h30m", a plain number is seconds. */
+int cl_parse_duration(const char *text, uint64_t *ret_ns);
+
+/* CPUs: "2", "1.5", "0.01", in thousandths of a CPU. */
+int cl_parse_millicpus(const char *text, uint64_t *ret_millicpus);
+
+#endif

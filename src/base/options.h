@@ -1,0 +1,29 @@
+/* options.h - command-line options as rows, one setter a row; help
+ * and shell completions are generated from the same rows.
+ *
+ * Options end at the first operand, so that a sandboxed command's own flags are
+ * never ours. Long names must be whole: abbreviations are refused.
+ */
+#ifndef CL_BASE_OPTIONS_H
+#define CL_BASE_OPTIONS_H
+
+#include "base/error.h"
+
+struct cl_option {
+    const char *name;  /* long name without dashes */
+    char letter;       /* 0: none */
+    const char *value; /* the value's name in the help; NULL: takes none */
+    const char *help;  /* one line; NULL: not listed */
+    /* VALUE is NULL when the option takes none. The message need not name the
+     * option: the parser puts "--name: " before it. */
+    int (*set)(void *context, const struct cl_option *option, const char *value,
+               struct cl_error *err);
+    int tag;            /* the setter's: which field or which reason */
+    const char *choices; /* blank-separated words for completion; "@file" "@dir" too */
+};
+
+/* Parses argv[1..]; returns the index of the first operand. */
+int cl_options_parse(const struct cl_option *options, size_t count, int argc, char *const argv[],
+                     void *context, struct cl_error *err);
+
+#endif

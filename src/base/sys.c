@@ -1,0 +1,61 @@
+#include "base/sys.h"
+
+#include <sys/timerfd.h>
+
+#ifndef CL_FAULTS
+#define RETURN_FAULT(nr) ((void)0)
+#else
+#define RETURN_FAULT(nr)                                                                           \
+    do {                                                                                           \
+        int fault = cl_fault_syscall(nr);                                                          \
+        if (fault != 0)                                                                            \
+            return -fault;                                                                         \
+    } while (0)
+#endif
+
+static long result_of(long result)
+{
+    return result < 0 ? -errno : result;
+}
+
+int cl_sys_fstat(int fd, struct stat *ret)
+{
+    RETURN_FAULT(SYS_fstat);
+    return (int)result_of(fstat(fd, ret));
+}
+
+int cl_sys_fstatat(int dirfd, const char *path, struct stat *ret, int flags)
+{
+    RETURN_FAULT(SYS_newfstatat);
+    return (int)result_of(fstatat(dirfd, path, ret, flags));
+}
+
+int cl_sys_fstatfs(int fd, struct statfs *ret)
+{
+    RETURN_FAULT(SYS_fstatfs);
+    return (int)result_of(fstatfs(fd, ret));
+}
+
+int cl_sys_statfs(const char *path, struct statfs *ret)
+{
+    RETURN_FAULT(SYS_statfs);
+    return (int)result_of(statfs(path, ret));
+}
+
+int cl_sys_timerfd_settime(int fd, int flags, const struct itimerspec *spec)
+{
+    RETURN_FAULT(SYS_timerfd_settime);
+    return (int)result_of(timerfd_settime(fd, flags, spec, NULL));
+}
+
+ssize_t cl_sys_sendmsg(int fd, const struct msghdr *message, int flags)
+{
+    RETURN_FAULT(SYS_sendmsg);
+    return (ssize_t)result_of(sendmsg(fd, message, flags | MSG_NOSIGNAL));
+}
+
+ssize_t cl_sys_recvmsg(int fd, struct msghdr *message, int flags)
+{
+    RETURN_FAULT(SYS_recvmsg);
+    return (ssize_t)result_of(recvmsg(fd, message, flags | MSG_CMSG_CLOEXEC));
+}
