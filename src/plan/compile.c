@@ -1,0 +1,296 @@
+/* Read the bytes, name them by their digest, look into the cache, ask the helper,
+ * check, keep. The check is the same for an answer from the cache and from the helper:
+ * it must read as a plan, and may set only what its kind of file can say. A helper
+ * that was taken over by the file it parsed can't switch a layer off, nor name an
+ * image or a command. */
+#include "plan/compile.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/sha256.h"
+#include "base/sys.h"
+#include "plan/compile_parts.h"
+#include "plan/format.h"
+
+enum { MAX_PATH = 4095 };
+
+static const char *const verbs[CL_COMPILE_KIND_COUNT] = {
+    [CL_COMPILE_POLICY] = "policy",
+    [CL_COMPILE_SECCOMP] = "seccomp",
+    [CL_COMPILE_USER] = "user",
+};
+
+/* The bytes of both files; the second is empty but for USER. */
+struct source {
+    struct cl_buf file;
+    struct cl_buf group;
+};
+
+static void source_done(struct source *source)
+{
+    cl_buf_done(&source->file);
+    cl_buf_done(&source->group);
+}
+#define CL_CLEANUP_SOURCE CL_CLEANUP(source_done)
+
+/* --- reading ------------------------------------------------------------ */
+
+static int check_file(int fd, const char *name, struct cl_error *err)
+{
+    struct stat status;
+    int r = cl_sys_fstat(fd, &status);
+
+    if (r < 0)
+        return cl_fail(err, r, "%.200s", name);
+    if (!S_ISREG(status.st_mode))
+        return cl_refuse(err, EINVAL, "%.200s: not a regular file", name);
+    if (status.st_size > CL_COMPILE_MAX_INPUT)
+        return cl_refuse(err, EFBIG, "%.200s is larger than %d bytes", name, CL_COMPILE_MAX_INPUT);
+    return 0;
+}
+
+static int read_source(const struct cl_compile_input *input, struct source *ret,
+                       struct cl_error *err)
+{
+    int is_user = input->kind == CL_COMPILE_USER;
+    const char *name = is_user ? "the image's /etc/passwd" : input->name;
+    int r = 0;
+
+    if (!is_user || input->fd >= 0)
+        r = check_file(input->fd, name, err);
+    if (r == 0 && input->fd >= 0)
+        r = cl_read_all(input->fd, name, &ret->file, err);
+    if (r < 0 || !is_user || input->group_fd < 0)
+        return r;
+    r = check_file(input->group_fd, "the image's /etc/group", err);
+    return r < 0 ? r : cl_read_all(input->group_fd, "the image's /etc/group", &ret->group, err);
+}
+
+/* --- the key ------------------------------------------------------------ */
+
+static void add_number(struct cl_sha256 *hash, uint64_t number)
+{
+    cl_sha256_add(hash, &number, sizeof(number));
+}
+
+/* With its length, so that no two lists of texts look the same. */
+static void add_bytes(struct cl_sha256 *hash, const void *data, size_t size)
+{
+    add_number(hash, size);
+    cl_sha256_add(hash, data, size);
+}
+
+/* Everything that the plan depends on. A profile's conditions ask for the kernel and
+ * the machine; messages and paths are not in the plan, so a name counts for USER only. */
+static int make_key(const struct cl_compile_input *input, const struct source *source,
+                    const struct cl_helper *helper, char ret[CL_SHA256_HEX_SIZE],
+                    struct cl_error *err)
+{
+    struct cl_sha256 hash;
+    struct utsname system;
+
+    cl_sha256_init(&hash);
+    add_number(&hash, CL_PLAN_VERSION);
+    add_number(&hash, input->kind);
+    add_number(&hash, helper->size);
+    add_number(&hash, (uint64_t)helper->mtime_s);
+    add_number(&hash, (uint64_t)helper->mtime_ns);
+    if (input->kind == CL_COMPILE_SECCOMP) {
+        if (uname(&system) < 0)
+            return cl_fail(err, errno, "uname");
+        add_bytes(&hash, system.release, strlen(system.release));
+        add_bytes(&hash, system.machine, strlen(system.machine));
+    }
+    if (input->kind == CL_COMPILE_USER) {
+        add_bytes(&hash, input->name, strlen(input->name));
+        add_bytes(&hash, cl_buf_text(&source->group), source->group.size);
+    }
+    add_bytes(&hash, cl_buf_text(&source->file), source->file.size);
+    cl_sha256_final_hex(&hash, ret);
+    return 0;
+}
+
+/* --- checking ----------------------------------------------------------- */
+
+#define BIT(field) (1ULL << (field))
+
+static uint64_t policy_fields(void)
+{
+    uint64_t mask = 0;
+
+    for (unsigned int f = 0; f < CL_FIELD_COUNT; f++) {
+        if (cl_field_info((enum cl_field)f)->scope == CL_SCOPE_POLICY)
+            mask |= BIT(f);
+    }
+    return mask;
+}
+
+static int check_lists(const struct cl_plan *plan)
+{
+    for (size_t i = 0; i < plan->env.count; i++) {
+        if (strchr(plan->env.items[i], '=') == NULL)
+            return -EBADMSG;
+    }
+    for (size_t i = 0; i < plan->files.count; i++) {
+        const struct cl_plan_file *file = &plan->files.items[i];
+
+        if (file->target[0] != '/' || strlen(file->target) > MAX_PATH ||
+            strlen(file->source) > MAX_PATH ||
+            (file->kind == CL_FILE_BIND) != (file->source[0] != '\0'))
+            return -EBADMSG;
+    }
+    return 0;
+}
+
+/* What a file of KIND may set, and what it must. */
+static int check_fields(enum cl_compile_kind kind, const struct cl_plan *plan)
+{
+    uint64_t allowed = 0;
+    uint64_t needed = 0;
+
+    switch (kind) {
+    case CL_COMPILE_POLICY:
+        allowed = policy_fields();
+        break;
+    case CL_COMPILE_SECCOMP:
+        needed = BIT(CL_FIELD_SECCOMP);
+        allowed = needed | BIT(CL_FIELD_SECCOMP_NAME);
+        break;
+    case CL_COMPILE_USER:
+        needed = BIT(CL_FIELD_UID);
+        allowed = needed | BIT(CL_FIELD_GID);
+        break;
+    case CL_COMPILE_KIND_COUNT:
+        break;
+    }
+    if ((plan->set & ~allowed) != 0 || (plan->set & needed) != needed)
+        return -EBADMSG;
+    return check_lists(plan);
+}
+
+static int read_plan(const struct cl_compile_context *context, enum cl_compile_kind kind,
+                     const struct cl_bytes *bytes, struct cl_plan *ret, struct cl_error *err)
+{
+    struct cl_plan plan;
+    int r = cl_plan_read(bytes->data, bytes->size, context->arena, &plan, err);
+
+    if (r < 0)
+        return r;
+    if (check_fields(kind, &plan) < 0)
+        return cl_refuse(err, EBADMSG, "cloister-plan answers with what a %s can't say",
+                         verbs[kind]);
+    *ret = plan;
+    return 0;
+}
+
+/* --- getting ------------------------------------------------------------ */
+
+/* A plan from the cache; an entry that does not read is as good as none. */
+static int try_cache(const struct cl_compile_context *context, enum cl_compile_kind kind,
+                     int cache, const char *key, struct cl_plan *ret)
+{
+    struct cl_bytes bytes;
+    struct cl_error ignored;
+
+    if (cache < 0)
+        return cache;
+    int r = cl_plan_cache_load(cache, key, context->arena, &bytes);
+    return r < 0 ? r : read_plan(context, kind, &bytes, ret, &ignored);
+}
+
+static int ask_helper(const struct cl_compile_context *context,
+                      const struct cl_compile_input *input, const struct source *source,
+                      const struct cl_helper *helper, struct cl_bytes *ret, struct cl_error *err)
+{
+    CL_CLEANUP_BUF struct cl_buf output = CL_BUF_INIT(CL_PLAN_MAX_SIZE);
+    struct cl_helper_call call = {
+        .verb = verbs[input->kind],
+        .name = input->name,
+        .input = &source->file,
+        .group = input->kind == CL_COMPILE_USER ? &source->group : NULL,
+        .timeout_ns = 10 * CL_NS_PER_S,
+    };
+    int r = cl_helper_run(helper, &call, &output, err);
+
+    if (r < 0)
+        return r;
+    char *copy = cl_arena_strndup(context->arena, cl_buf_text(&output), output.size);
+    if (copy == NULL)
+        return cl_fail_memory(err);
+    *ret = (struct cl_bytes){copy, output.size};
+    return 0;
+}
+
+static int compile(const struct cl_compile_context *context, const struct cl_compile_input *input,
+                   struct cl_plan *ret, struct cl_error *err)
+{
+    CL_CLEANUP_SOURCE struct source source = {CL_BUF_INIT(CL_COMPILE_MAX_INPUT),
+                                              CL_BUF_INIT(CL_COMPILE_MAX_INPUT)};
+    char key[CL_SHA256_HEX_SIZE];
+    struct cl_helper helper;
+    struct cl_bytes bytes;
+    int r = read_source(input, &source, err);
+
+    if (r == 0)
+        r = cl_helper_find(context->helper_dir, &helper, err);
+    if (r == 0)
+        r = make_key(input, &source, &helper, key, err);
+    if (r < 0)
+        return r;
+    CL_CLEANUP_FD int cache = cl_plan_cache_open(context->cache_dir);
+    if (try_cache(context, input->kind, cache, key, ret) == 0)
+        return 0;
+    r = ask_helper(context, input, &source, &helper, &bytes, err);
+    if (r == 0)
+        r = read_plan(context, input->kind, &bytes, ret, err);
+    if (r == 0 && cache >= 0)
+        (void)cl_plan_cache_store(cache, key, &bytes); /* the plan is here; the cache can wait */
+    return r;
+}
+
+/* A profile that came from the cache may have had another name when it was compiled. */
+int cl_plan_compile(const struct cl_compile_context *context, const struct cl_compile_input *input,
+                    struct cl_plan *ret, struct cl_error *err)
+{
+    struct cl_plan plan;
+
+    CL_ASSERT(input->kind < CL_COMPILE_KIND_COUNT);
+    if (input->name[0] == '\0' || strlen(input->name) > MAX_PATH)
+        return cl_refuse(err, EINVAL, "a %s needs a name of 1 to %d bytes", verbs[input->kind],
+                         MAX_PATH);
+    int r = compile(context, input, &plan, err);
+    if (r == 0 && input->kind == CL_COMPILE_SECCOMP)
+        r = cl_plan_set_text(&plan, CL_FIELD_SECCOMP_NAME, input->name, context->arena, err);
+    if (r == 0)
+        *ret = plan;
+    return r;
+}
+
+/* O_NONBLOCK: a FIFO or a terminal in the file's place must not hold us up. */
+static int compile_path(enum cl_compile_kind kind, const char *path, struct cl_arena *arena,
+                        struct cl_plan *ret, struct cl_error *err)
+{
+    struct cl_compile_context context = {.arena = arena};
+    CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
+    struct cl_compile_input input = {.kind = kind, .fd = fd, .group_fd = -1, .name = path};
+
+    if (fd < 0)
+        return cl_fail(err, fd, "open %.200s", path);
+    return cl_plan_compile(&context, &input, ret, err);
+}
+
+int cl_compile_policy(const char *path, struct cl_arena *arena, struct cl_plan *ret,
+                      struct cl_error *err)
+{
+    return compile_path(CL_COMPILE_POLICY, path, arena, ret, err);
+}
+
+int cl_compile_seccomp(const char *path, struct cl_arena *arena, struct cl_plan *ret,
+                       struct cl_error *err)
+{
+    return compile_path(CL_COMPILE_SECCOMP, path, arena, ret, err);
+}

@@ -1,0 +1,56 @@
+/* decide.h - from wishes to one decided plan.
+ *
+ * The parts (a policy file, an env file, the flags) are laid over the profile's
+ * defaults in the order given; then every field is checked against the others. The
+ * defaults and the checks are two tables in decide.c.
+ *
+ * What holds of a plan after cl_plan_decide, so that nothing later has to ask:
+ *   set       wall, profile, network, root, image, image_kind, image_path (rootfs
+ *             only), command (at least one word), user, uid, gid, workdir, hostname,
+ *             env, files (maybe empty), capabilities, without, tty, interactive,
+ *             die_with_parent; limits memory, swap, time, stop_grace, tasks, disk,
+ *             open_files, shm. Unset limits don't limit. seccomp is as it was.
+ *   wall      one that exists; never auto
+ *   root      read-only or writable; never profile
+ *   uid, gid  strict: neither is 0; capabilities are 0 unless uid is 0
+ *   workdir   absolute, normalised
+ *   files     targets absolute, normalised, each once, parents before children,
+ *             none at or below /proc, /sys, /dev, none "/"; a source is not empty
+ *             and may be relative to the working directory of the caller
+ *   env       each "NAME=value", no name twice
+ *   scratch   shm and each tmpfs are at most disk; disk is below memory unless the
+ *             caller is root (who may put it on a disk) or limits are left out
+ *
+ * No privilege, no I/O but what FIND_USER does.
+ */
+#ifndef CL_PLAN_DECIDE_H
+#define CL_PLAN_DECIDE_H
+
+#include "plan/plan.h"
+
+/* Looks PLAN's `user`, which has a name in it, up in PLAN's image: sets uid, and gid
+ * where it is known. */
+typedef int cl_find_user(void *context, const struct cl_plan *plan, struct cl_plan *ret,
+                         struct cl_error *err);
+
+struct cl_decide {
+    const struct cl_plan *const *parts; /* later ones override earlier ones */
+    size_t count;
+    struct cl_arena *arena; /* takes what is made; outlives the plan */
+    cl_find_user *find_user; /* NULL: only numbers and root are known */
+    void *context;           /* FIND_USER's */
+    int caller_is_root;
+    const char *note; /* out: a line for the user, or NULL */
+};
+
+/* Borrows the parts, which must outlive RET. -EINVAL, -ENOENT, -ENOSYS ("not built
+ * yet"), -ENOMEM. */
+int cl_plan_decide(struct cl_decide *how, struct cl_plan *ret, struct cl_error *err);
+
+/* A copy of the absolute PATH in ARENA without doubled slashes, "." and a slash at the
+ * end. ".." takes the name before it away when FOLD_DOTS, else it is refused. Bytes
+ * below 32 are refused. */
+int cl_path_normalise(const char *path, int fold_dots, struct cl_arena *arena, const char **ret,
+                      struct cl_error *err);
+
+#endif

@@ -1,0 +1,219 @@
+/* plan.h - the plan: policy, image and command, decided and flattened; the one
+ * record from which a sandbox is made.
+ *
+ * A struct cl_plan holds any subset of the fields of fields.def; `set` says which.
+ * A policy file, the flags and a profile's defaults are each such a subset, laid
+ * over one another with cl_plan_overlay; cl_plan_decide (decide.h) makes the whole
+ * one. Its flat form (format.h) is what helpers write, caches and the state
+ * directory keep, and workers read.
+ *
+ * Ownership: the struct owns nothing. Strings and arrays live in the arena or in
+ * the buffer that it was read from, which must outlive it.
+ */
+#ifndef CL_PLAN_PLAN_H
+#define CL_PLAN_PLAN_H
+
+#include "base/arena.h"
+#include "base/error.h"
+
+enum cl_wall_kind { CL_WALL_CONTAINER, CL_WALL_WASM, CL_WALL_VM, CL_WALL_KERNEL, CL_WALL_AUTO, CL_WALL_COUNT };
+enum cl_profile { CL_PROFILE_STRICT, CL_PROFILE_BUILD, CL_PROFILE_COUNT };
+enum cl_network { CL_NETWORK_NONE, CL_NETWORK_OUTBOUND, CL_NETWORK_COUNT };
+/* The root file system: as the profile says, read-only, or all of it copy-on-write. */
+enum cl_root_mode { CL_ROOT_PROFILE, CL_ROOT_READ_ONLY, CL_ROOT_WRITABLE, CL_ROOT_COUNT };
+enum cl_image_kind { CL_IMAGE_HOST, CL_IMAGE_ROOTFS, CL_IMAGE_COUNT };
+
+enum cl_layer {
+#define CL_LAYER(name, text, acceptable, why) CL_LAYER_##name,
+#include "policy/layers.def"
+#undef CL_LAYER
+    CL_LAYER_COUNT
+};
+#define CL_LAYER_BIT(layer) (1ULL << (layer))
+#define CL_LAYER_MASK ((1ULL << CL_LAYER_COUNT) - 1)
+
+#define CL_CAP_MASK ((1ULL << 41) - 1) /* CAP_CHOWN (0) to CAP_CHECKPOINT_RESTORE (40) */
+#define CL_MAX_BYTES (1ULL << 50)
+#define CL_MAX_NS (366ULL * 86400 * 1000000000)
+#define CL_MAX_FILTER_BYTES (4096 * 8) /* BPF_MAXINSNS of struct sock_filter */
+
+struct cl_strlist {
+    const char *const *items;
+    size_t count;
+};
+
+struct cl_bytes {
+    const void *data;
+    size_t size;
+};
+
+enum cl_file_kind { CL_FILE_BIND, CL_FILE_TMPFS, CL_FILE_KIND_COUNT };
+enum cl_file_mode { CL_FILE_RO, CL_FILE_RW, CL_FILE_COPY, CL_FILE_MODE_COUNT };
+
+/* One entry of `files`: a host path, or an own tmpfs, at a path of the sandbox. */
+struct cl_plan_file {
+    enum cl_file_kind kind;
+    enum cl_file_mode mode;
+    const char *source;  /* host path; "" for a tmpfs */
+    const char *target;  /* absolute path in the sandbox */
+    uint64_t size_bytes; /* tmpfs: its own limit, 0 for that of all scratch */
+    uint32_t permissions; /* tmpfs: mode bits, 0 for 1777 */
+};
+
+struct cl_files {
+    const struct cl_plan_file *items;
+    size_t count;
+};
+
+struct cl_plan_rlimit {
+    uint32_t resource; /* RLIMIT_* */
+    uint64_t soft;
+    uint64_t hard;
+};
+
+struct cl_rlimits {
+    const struct cl_plan_rlimit *items;
+    size_t count;
+};
+
+/* Only fields that are set limit anything. */
+struct cl_plan_limits {
+    uint64_t memory_bytes;
+    uint64_t swap_bytes;
+    uint64_t millicpus;
+    uint64_t cpu_time_ns;
+    uint64_t time_ns;
+    uint64_t grace_ns;
+    uint64_t tasks;
+    uint64_t disk_bytes;
+    uint64_t output_bytes;
+    uint64_t open_files;
+    uint64_t file_size_bytes;
+    uint64_t shm_bytes;
+};
+
+enum cl_field {
+#define CL_FIELD(id, name, path, type, member, scope, min, max) CL_FIELD_##name,
+#include "plan/fields.def"
+#undef CL_FIELD
+    CL_FIELD_COUNT
+};
+
+struct cl_plan {
+    uint64_t set; /* bit f: field f is set */
+    /* ENUM and COUNT members are uint64_t so that one row type serves them all. */
+    uint64_t wall;
+    uint64_t profile;
+    uint64_t network;
+    uint64_t root_mode;
+    uint64_t image_kind;
+    const char *image;
+    const char *image_path;
+    const char *name;
+    const char *tenant;
+    const char *user; /* as written: "1000", "1000:1000" or a name */
+    uint64_t uid;     /* as decided */
+    uint64_t gid;
+    const char *workdir;
+    const char *hostname;
+    struct cl_strlist command;
+    struct cl_strlist env; /* "KEY=value" */
+    struct cl_strlist labels;
+    struct cl_files files;
+    struct cl_rlimits rlimits;
+    struct cl_plan_limits limits;
+    uint64_t tty;
+    uint64_t interactive;
+    uint64_t die_with_parent;
+    uint64_t without; /* CL_LAYER_BITs */
+    uint64_t capabilities;
+    struct cl_bytes seccomp; /* struct sock_filter[]; unset: the profile's own */
+    const char *seccomp_name;
+};
+
+enum cl_field_type {
+    CL_TYPE_BOOL,
+    CL_TYPE_ENUM,
+    CL_TYPE_COUNT,
+    CL_TYPE_SIZE,
+    CL_TYPE_DURATION,
+    CL_TYPE_MILLICPU,
+    CL_TYPE_MASK,
+    CL_TYPE_STR,
+    CL_TYPE_STRLIST,
+    CL_TYPE_BYTES,
+    CL_TYPE_FILES,
+    CL_TYPE_RLIMITS,
+};
+
+enum cl_field_scope { CL_SCOPE_POLICY, CL_SCOPE_RUN };
+
+struct cl_field_info {
+    uint16_t id;
+    enum cl_field_type type;
+    enum cl_field_scope scope;
+    const char *path;
+    size_t offset; /* in struct cl_plan */
+    uint64_t min;
+    uint64_t max;
+};
+
+/* The table; FIELD < CL_FIELD_COUNT. */
+const struct cl_field_info *cl_field_info(enum cl_field field);
+/* The names of an ENUM's or MASK's values in order, NULL-ended; NULL for others. */
+const char *const *cl_field_words(enum cl_field field);
+/* The field whose path is PATH, or CL_FIELD_COUNT. */
+enum cl_field cl_field_by_path(const char *path);
+enum cl_field cl_field_by_id(uint16_t id);
+
+static inline int cl_plan_has(const struct cl_plan *plan, enum cl_field field)
+{
+    return (plan->set & (1ULL << field)) != 0;
+}
+
+static inline void cl_plan_mark(struct cl_plan *plan, enum cl_field field)
+{
+    plan->set |= 1ULL << field;
+}
+
+/* True when the plan leaves LAYER out. */
+static inline int cl_plan_without(const struct cl_plan *plan, enum cl_layer layer)
+{
+    return (plan->without & CL_LAYER_BIT(layer)) != 0;
+}
+
+/* True when a directory of the host can be written from the sandbox. */
+int cl_plan_has_rw_volume(const struct cl_plan *plan);
+
+/* Sets a scalar FIELD (bool to str) from TEXT, checking form and bounds. TEXT is
+ * copied into ARENA. -EINVAL with a message that says what was expected; the caller
+ * puts the option's or key's name before it. */
+int cl_plan_set_text(struct cl_plan *plan, enum cl_field field, const char *text,
+                     struct cl_arena *arena, struct cl_error *err);
+
+/* Appends TEXT to a string list field; FILE to files; LIMIT to ulimits. */
+int cl_plan_add_str(struct cl_plan *plan, enum cl_field field, const char *text,
+                    struct cl_arena *arena, struct cl_error *err);
+int cl_plan_add_file(struct cl_plan *plan, const struct cl_plan_file *file, struct cl_arena *arena,
+                     struct cl_error *err);
+int cl_plan_add_rlimit(struct cl_plan *plan, const struct cl_plan_rlimit *limit,
+                       struct cl_arena *arena, struct cl_error *err);
+
+/* Lays OVER on BASE: what OVER sets replaces what BASE had; env is merged by key,
+ * files by target, labels by key, and `without` adds up. OVER's memory must outlive
+ * BASE; merged lists are made in ARENA. */
+int cl_plan_overlay(struct cl_plan *base, const struct cl_plan *over, struct cl_arena *arena,
+                    struct cl_error *err);
+
+/* Checks one numeric value or length against the field's row. */
+int cl_field_check_bounds(enum cl_field field, uint64_t value, struct cl_error *err);
+
+const char *cl_layer_name(enum cl_layer layer);
+/* The layer called NAME, or CL_LAYER_COUNT. */
+enum cl_layer cl_layer_by_name(const char *name);
+/* Whether a user may accept that LAYER is missing. */
+int cl_layer_acceptable(enum cl_layer layer);
+/* The layers that users may do without, as a mask. */
+uint64_t cl_layers_acceptable(void);
+
+#endif

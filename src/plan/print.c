@@ -1,0 +1,128 @@
+#include "plan/print.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static const char *const file_kind_words[] = {"bind", "tmpfs"};
+static const char *const file_mode_words[] = {"ro", "rw", "copy"};
+
+static void print_strlist(struct cl_json *json, const char *key, const struct cl_strlist *list)
+{
+    cl_json_array(json, key);
+    for (size_t i = 0; i < list->count; i++)
+        cl_json_string(json, NULL, list->items[i]);
+    cl_json_close(json, ']');
+}
+
+static void print_files(struct cl_json *json, const char *key, const struct cl_files *list)
+{
+    cl_json_array(json, key);
+    for (size_t i = 0; i < list->count; i++) {
+        const struct cl_plan_file *file = &list->items[i];
+
+        cl_json_object(json, NULL);
+        cl_json_string(json, "type", file_kind_words[file->kind]);
+        if (file->kind == CL_FILE_BIND)
+            cl_json_string(json, "host", file->source);
+        cl_json_string(json, "path", file->target);
+        cl_json_string(json, "mode", file_mode_words[file->mode]);
+        if (file->size_bytes != 0)
+            cl_json_u64(json, "size_bytes", file->size_bytes);
+        cl_json_close(json, '}');
+    }
+    cl_json_close(json, ']');
+}
+
+static void print_mask(struct cl_json *json, const char *key, const char *const *words,
+                       uint64_t mask)
+{
+    char number[24];
+
+    cl_json_array(json, key);
+    for (unsigned int bit = 0; bit < 64; bit++) {
+        if ((mask & (1ULL << bit)) == 0)
+            continue;
+        (void)snprintf(number, sizeof(number), "%u", bit);
+        cl_json_string(json, NULL, words == NULL ? number : words[bit]);
+    }
+    cl_json_close(json, ']');
+}
+
+static void print_field(struct cl_json *json, const char *key, enum cl_field field,
+                        const struct cl_plan *plan)
+{
+    const struct cl_field_info *info = cl_field_info(field);
+    const void *member = (const char *)plan + info->offset;
+    uint64_t number = info->type <= CL_TYPE_MASK ? *(const uint64_t *)member : 0;
+
+    switch (info->type) {
+    case CL_TYPE_BOOL:
+        cl_json_bool(json, key, number != 0);
+        break;
+    case CL_TYPE_ENUM:
+        cl_json_string(json, key, cl_field_words(field)[number]);
+        break;
+    case CL_TYPE_COUNT:
+    case CL_TYPE_SIZE:
+    case CL_TYPE_DURATION:
+        cl_json_u64(json, key, number);
+        break;
+    case CL_TYPE_MILLICPU:
+        cl_json_decimal(json, key, number / 1000, (unsigned int)(number % 1000));
+        break;
+    case CL_TYPE_MASK:
+        print_mask(json, key, cl_field_words(field), number);
+        break;
+    case CL_TYPE_STR:
+        cl_json_string(json, key, *(const char *const *)member);
+        break;
+    case CL_TYPE_STRLIST:
+        print_strlist(json, key, member);
+        break;
+    case CL_TYPE_BYTES:
+        cl_json_u64(json, key, ((const struct cl_bytes *)member)->size);
+        break;
+    case CL_TYPE_FILES:
+        print_files(json, key, member);
+        break;
+    case CL_TYPE_RLIMITS:
+        cl_json_u64(json, key, ((const struct cl_rlimits *)member)->count);
+        break;
+    }
+}
+
+void cl_plan_print(const struct cl_plan *plan, struct cl_json *json)
+{
+    for (unsigned int f = 0; f < CL_FIELD_COUNT; f++) {
+        const char *path = cl_field_info((enum cl_field)f)->path;
+
+        if (strchr(path, '.') == NULL && cl_plan_has(plan, (enum cl_field)f))
+            print_field(json, path, (enum cl_field)f, plan);
+    }
+}
+
+static const char *unit_suffix(enum cl_field_type type)
+{
+    return type == CL_TYPE_SIZE ? "_bytes" : type == CL_TYPE_DURATION ? "_ns" : "";
+}
+
+void cl_plan_print_limits(const struct cl_plan *plan, struct cl_json *json)
+{
+    static const char prefix[] = "limits.";
+    char key[64];
+
+    cl_json_object(json, "limits");
+    for (unsigned int f = 0; f < CL_FIELD_COUNT; f++) {
+        const struct cl_field_info *info = cl_field_info((enum cl_field)f);
+
+        if (strncmp(info->path, prefix, sizeof(prefix) - 1) != 0)
+            continue;
+        (void)snprintf(key, sizeof(key), "%s%s", info->path + sizeof(prefix) - 1,
+                       unit_suffix(info->type));
+        if (cl_plan_has(plan, (enum cl_field)f))
+            print_field(json, key, (enum cl_field)f, plan);
+        else
+            cl_json_null(json, key);
+    }
+    cl_json_close(json, '}');
+}
