@@ -1,0 +1,58 @@
+/* cgroup.h - for src/limits only: work on single cgroup directories, and the two
+ * layouts behind limits.h. */
+#ifndef CL_LIMITS_CGROUP_H
+#define CL_LIMITS_CGROUP_H
+
+#include "limits/limits.h"
+#include "limits/own.h"
+
+#define CL_CGROUP_MOUNT "/sys/fs/cgroup"
+#define CL_CGROUP_WITHOUT "or accept that with --without limits"
+
+enum { CL_CGROUP_PATH_SIZE = 2048 + 64 };
+
+/* Opens the directory PATH, which must be a cgroup (MAGIC of statfs). Returns an O_PATH
+ * descriptor; -ENOTSUP when there is no such cgroup. */
+int cl_cgroup_open(const char *path, unsigned long magic, struct cl_error *err);
+
+/* Opens and writes the cgroup's FILE. -errno without a message. */
+int cl_cgroup_set(const struct cl_cgroup *cgroup, const char *name, const char *file,
+                  const char *text);
+int cl_cgroup_set_u64(const struct cl_cgroup *cgroup, const char *name, const char *file,
+                      uint64_t value);
+/* Opens FILE of the cgroup NAME in PARENT. */
+int cl_cgroup_open_file(int parent, const char *name, const char *file, int flags);
+
+/* Removes the directory NAME in PARENT, waiting until DEADLINE_NS (boot clock) for its
+ * processes to be gone. -ENOENT when there was none. */
+int cl_cgroup_rmdir(int parent, const char *name, uint64_t deadline_ns);
+
+/* Whether the host accounts swap or has none: what to do when a swap limit's file does
+ * not exist. 0, or -ENOTSUP with a message. */
+int cl_cgroup_no_swap_file(struct cl_error *err);
+
+/* The cgroup PLAN's tasks limit, with our own. */
+static inline uint64_t cl_cgroup_tasks(const struct cl_plan *plan)
+{
+    return plan->limits.tasks + CL_LIMITS_OWN_TASKS;
+}
+
+/* Make RET's cgroups; what was made before a failure is in RET for the caller to
+ * remove. */
+int cl_v1_create(struct cl_limits *ret, const struct cl_plan *plan,
+                 const struct cl_own_cgroups *own, struct cl_error *err);
+int cl_v2_create(struct cl_limits *ret, const struct cl_plan *plan,
+                 const struct cl_own_cgroups *own, struct cl_error *err);
+
+/* The path of the own cgroup in CONTROLLER's v1 hierarchy. */
+int cl_v1_path(char ret[CL_CGROUP_PATH_SIZE], enum cl_controller controller,
+               const struct cl_own_cgroups *own, struct cl_error *err);
+int cl_v2_path(char ret[CL_CGROUP_PATH_SIZE], const struct cl_own_cgroups *own,
+               struct cl_error *err);
+/* The CL_CONTROLLER_BITs of a v2 cgroup's list of names FILE, or -errno. */
+int cl_v2_controllers(int dir, const char *file);
+
+/* The sandbox's name, or -EINVAL for an ID of other characters. */
+int cl_cgroup_name(char ret[CL_CGROUP_NAME_SIZE], const char *id, struct cl_error *err);
+
+#endif

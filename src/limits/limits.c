@@ -1,0 +1,114 @@
+#include "limits/limits.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/sys.h"
+#include "limits/cgroup.h"
+
+/* Theory of operation.
+ *
+ * Trust: the cgroup tree is the kernel's, its names are made by whoever owns a part of
+ * it. The sandboxed code sees no cgroup file system and can't name, leave or change its
+ * cgroups; all that is read here is written by the kernel. The paths below
+ * /sys/fs/cgroup are opened once, checked to be cgroups, and all later work is on
+ * descriptors.
+ *
+ * Invariants: every limit is set before anything can run in the cgroup. The memory
+ * hierarchy's directory is made first and removed last, so where it is absent all are:
+ * that lets a sweep look in one hierarchy only.
+ *
+ * cgroup.procs is never written on v1: moving a process by it takes a lock whose wait
+ * is a grace period (p90 10 ms); moving a thread by `tasks` does not (0.16 ms). */
+
+static const char *const layout_names[CL_CGROUP_LAYOUT_COUNT] = {
+    [CL_CGROUP_NONE] = "none",
+    [CL_CGROUP_V1] = "v1",
+    [CL_CGROUP_HYBRID] = "v1 hybrid",
+    [CL_CGROUP_V2] = "v2",
+};
+
+const char *cl_cgroup_layout_name(enum cl_cgroup_layout layout)
+{
+    CL_ASSERT(layout < CL_CGROUP_LAYOUT_COUNT);
+    return layout_names[layout];
+}
+
+int cl_limits_create(struct cl_limits *ret, const struct cl_plan *plan, const char *id,
+                     struct cl_error *err)
+{
+    struct cl_limits limits = CL_LIMITS_INIT;
+    struct cl_own_cgroups own;
+    int layout = cl_cgroup_layout(0, err);
+    int r;
+
+    if (layout < 0)
+        return layout;
+    limits.layout = (enum cl_cgroup_layout)layout;
+    r = cl_cgroup_name(limits.name, id, err);
+    if (r == 0)
+        r = cl_own_cgroups_read(&own, err);
+    if (r < 0)
+        return r;
+    r = layout == CL_CGROUP_V2 ? cl_v2_create(&limits, plan, &own, err)
+                               : cl_v1_create(&limits, plan, &own, err);
+    if (r < 0) {
+        (void)cl_limits_remove(&limits); /* they are empty; the first failure is the news */
+        return r;
+    }
+    *ret = limits;
+    return 0;
+}
+
+int cl_limits_join_self(const struct cl_limits *limits, struct cl_error *err)
+{
+    for (size_t i = 0; i < limits->count; i++) {
+        ssize_t r;
+
+        if (limits->cgroups[i].tasks < 0)
+            continue;
+        r = cl_sys_write(limits->cgroups[i].tasks, "0", 1); /* 0: the writer itself */
+        if (r < 0)
+            return cl_fail(err, (int)r, "enter the sandbox's cgroup (hierarchy %zu)", i);
+    }
+    return 0;
+}
+
+int cl_limits_cgroup_fd(const struct cl_limits *limits)
+{
+    return limits->dir;
+}
+
+void cl_limits_close(struct cl_limits *limits)
+{
+    for (size_t i = 0; i < limits->count; i++) {
+        cl_fd_close(&limits->cgroups[i].parent);
+        cl_fd_close(&limits->cgroups[i].tasks);
+    }
+    cl_fd_close(&limits->dir);
+    cl_fd_close(&limits->cpu_usage);
+    limits->count = 0;
+    limits->layout = CL_CGROUP_NONE;
+}
+
+int cl_limits_remove(struct cl_limits *limits)
+{
+    uint64_t deadline_ns = cl_clock_boot_ns() + CL_LIMITS_REMOVE_MS * CL_NS_PER_MS;
+    int first = 0;
+
+    for (size_t i = limits->count; i-- > 0;) {
+        struct cl_cgroup *cgroup = &limits->cgroups[i];
+        int r;
+
+        if (!cgroup->made || (i == 0 && first != 0))
+            continue; /* memory's marks for the sweep that others are left */
+        r = cl_cgroup_rmdir(cgroup->parent, limits->name, deadline_ns);
+        if (r < 0 && r != -ENOENT && first == 0)
+            first = r;
+    }
+    cl_limits_close(limits);
+    return first;
+}

@@ -1,0 +1,155 @@
+/* limits.h - what all processes of a sandbox together may use: one interface for
+ * cgroup v1, the v1 hybrid and v2.
+ *
+ * The course of it, which is the order of the functions below:
+ *   supervisor  cl_limits_create before the clone: makes the cgroups cloister-<id>
+ *               and sets the plan's limits, all before anything runs in them
+ *   child       v1: cl_limits_join_self, single-threaded, before its own code and
+ *               before a cgroup namespace is made (unshare after it, not in clone3:
+ *               the namespace's root is the cgroup of its maker at that time)
+ *               v2: born in cl_limits_cgroup_fd by CLONE_INTO_CGROUP
+ *   supervisor  cl_limits_cpu_ns while it runs, cl_limits_usage when all processes
+ *               are dead, cl_limits_remove, or cl_limits_close where a sweep is to
+ *               find them
+ *   next command  cl_limits_sweep for a sandbox whose supervisor died
+ *
+ * Owner: whoever holds the struct, in place; nothing is on the heap. Descriptors are
+ * CLOEXEC. A struct that is CL_LIMITS_INIT stands for a sandbox without cgroups:
+ * joining and removing it do nothing, and all its usage is unknown.
+ * Privilege: root; on cgroup v2 also an ordinary user with a delegated cgroup.
+ *
+ * Numbers: `tasks` counts what the sandboxed code may have alive; the wall's init
+ * lives in the same cgroup and comes on top (CL_LIMITS_OWN_TASKS).
+ */
+#ifndef CL_LIMITS_LIMITS_H
+#define CL_LIMITS_LIMITS_H
+
+#include "base/error.h"
+#include "limits/own.h"
+#include "plan/plan.h"
+
+enum { CL_LIMITS_OWN_TASKS = 1 };
+
+enum cl_cgroup_layout {
+    CL_CGROUP_NONE,
+    CL_CGROUP_V1,
+    CL_CGROUP_HYBRID, /* v1, and a cgroup2 at /sys/fs/cgroup/unified that we don't use */
+    CL_CGROUP_V2,
+    CL_CGROUP_LAYOUT_COUNT
+};
+
+enum {
+    CL_LIMITS_ID_SIZE = 33, /* an id's digits and NUL */
+    CL_CGROUP_NAME_SIZE = CL_LIMITS_ID_SIZE + 9,
+};
+
+/* One directory cloister-<id>; on v1 one for each hierarchy that is needed. */
+struct cl_cgroup {
+    int parent;               /* the directory that it is in */
+    int tasks;                /* v1: its `tasks`, open for the child; else -1 */
+    unsigned int controllers; /* CL_CONTROLLER_BITs */
+    int made;
+};
+
+struct cl_limits {
+    enum cl_cgroup_layout layout; /* of create: NONE, V1 (hybrid too) or V2 */
+    size_t count;
+    struct cl_cgroup cgroups[CL_CONTROLLER_COUNT];
+    int dir;       /* v2: the directory itself, for clone3 */
+    int cpu_usage; /* cpuacct.usage or cpu.stat */
+    char name[CL_CGROUP_NAME_SIZE];
+};
+#define CL_LIMITS_INIT ((struct cl_limits){.dir = -1, .cpu_usage = -1})
+#define CL_CLEANUP_LIMITS CL_CLEANUP(cl_limits_close)
+
+/* Makes the cgroups of the sandbox ID (lower-case letters and digits) and sets the
+ * limits that PLAN has: memory, swap, tasks, cpus. memory, pids and CPU accounting
+ * are always there; the cpu controller only when PLAN limits cpus. On failure
+ * nothing is left.
+ *   -EACCES   this user may not make cgroups here; the message names the cure
+ *   -ENOTSUP  the host lacks a controller, or accounts no swap but has some
+ *   -EXDEV    the own cgroup is outside the cgroup namespace
+ *   -EEXIST   there is one of this id
+ * Where on v2: see v2.c. */
+int cl_limits_create(struct cl_limits *ret, const struct cl_plan *plan, const char *id,
+                     struct cl_error *err);
+
+/* The calling process, with one thread, enters the v1 cgroups; nothing on v2.
+ * Async-signal-safe: it only writes to descriptors that create opened. */
+int cl_limits_join_self(const struct cl_limits *limits, struct cl_error *err);
+
+/* v2: what clone3's `cgroup` takes, borrowed; -1 on v1 and without limits. */
+int cl_limits_cgroup_fd(const struct cl_limits *limits);
+
+enum cl_usage_field {
+    CL_USAGE_CPU_USER,
+    CL_USAGE_CPU_SYSTEM,
+    CL_USAGE_MEMORY_PEAK,
+    CL_USAGE_TASKS_PEAK,
+    CL_USAGE_IO_READ,
+    CL_USAGE_IO_WRITE,
+    CL_USAGE_OOM_KILLS,
+    CL_USAGE_TASKS_HIT,
+    CL_USAGE_COUNT
+};
+
+/* A value is meaningful only when its bit is in `known`. */
+struct cl_usage {
+    unsigned int known; /* 1 << enum cl_usage_field */
+    uint64_t cpu_user_ns;
+    uint64_t cpu_system_ns;
+    uint64_t memory_peak_bytes; /* v2: Linux 5.19 */
+    uint64_t tasks_peak;        /* Linux 6.12; without the wall's init */
+    uint64_t io_read_bytes;     /* v2, where the io controller is on */
+    uint64_t io_write_bytes;
+    uint64_t oom_kills; /* processes that the memory limit killed */
+    uint64_t tasks_hit; /* forks that the tasks limit refused */
+};
+
+static inline int cl_usage_has(const struct cl_usage *usage, enum cl_usage_field field)
+{
+    return (usage->known & (1U << field)) != 0;
+}
+
+/* CPU time of all processes so far: one pread. -ENODATA without cgroups, else -errno. */
+int cl_limits_cpu_ns(const struct cl_limits *limits, uint64_t *ret);
+
+/* What the sandbox used; what this host can't tell stays unknown. */
+void cl_limits_usage(const struct cl_limits *limits, struct cl_usage *ret);
+
+/* Removes the cgroups, whose processes must have been killed, and closes all. Waits
+ * up to CL_LIMITS_REMOVE_MS for the last of them to be gone. 0 when nothing is left,
+ * else the first -errno (-EBUSY: processes live); the sweep finds the rest. */
+enum { CL_LIMITS_REMOVE_MS = 2000 };
+int cl_limits_remove(struct cl_limits *limits);
+
+/* Closes the descriptors only: in the child, or where another removes. */
+void cl_limits_close(struct cl_limits *limits);
+
+/* Removes what a dead sandbox ID left in any hierarchy. It looks below this process's
+ * own cgroup (and v2's place for it) first, and only when there is nothing searches
+ * the whole hierarchy for the name, so that no record has to keep the path and a
+ * sandbox started from another cgroup is found too. The search is bounded: -E2BIG
+ * says that it was given up. 0 when nothing is left. */
+int cl_limits_sweep(const char *id, struct cl_error *err);
+
+/* For `doctor`. */
+struct cl_limits_probe {
+    enum cl_cgroup_layout layout;
+    unsigned int present; /* CL_CONTROLLER_BITs that the caller's cgroup could use */
+    unsigned int usable;  /* those with which a cgroup could be made */
+    char where[256];      /* the caller's own cgroup (v1: of memory) */
+    char why[CL_ERROR_MSG_SIZE]; /* "" when all are usable */
+};
+
+/* Makes cgroups as a run would, and removes them. The answer is in ret, also for a
+ * host without cgroups. */
+void cl_limits_probe(struct cl_limits_probe *ret);
+
+/* CL_CGROUP_V1 or V2 by what is mounted at /sys/fs/cgroup; HYBRID only when ASK_UNIFIED
+ * (it costs a call). -ENOTSUP when there is neither. */
+int cl_cgroup_layout(int ask_unified, struct cl_error *err);
+
+const char *cl_cgroup_layout_name(enum cl_cgroup_layout layout);
+
+#endif

@@ -1,0 +1,43 @@
+/* own.h - which cgroups the calling process is in: /proc/self/cgroup (cgroups(7)).
+ *
+ * Each line is "HIERARCHY:CONTROLLER,...:PATH"; cgroup v2's is "0::PATH". Paths are
+ * as the caller's cgroup namespace has them; the kernel lets no cgroup name hold a
+ * newline, but colons, blanks and anything else can stand in it.
+ */
+#ifndef CL_LIMITS_OWN_H
+#define CL_LIMITS_OWN_H
+
+#include "base/error.h"
+
+/* In the order in which their directories are made. */
+enum cl_controller {
+    CL_CONTROLLER_MEMORY,
+    CL_CONTROLLER_PIDS,
+    CL_CONTROLLER_CPUACCT, /* v1's; on v2 each cgroup has cpu.stat */
+    CL_CONTROLLER_CPU,
+    CL_CONTROLLER_COUNT
+};
+#define CL_CONTROLLER_BIT(controller) (1U << (controller))
+
+const char *cl_controller_name(enum cl_controller controller);
+
+/* Of no use elsewhere when copied: the paths point into the struct. */
+struct cl_own_cgroups {
+    struct {
+        const char *path; /* NULL: the controller is not on a v1 hierarchy */
+        uint32_t hierarchy; /* equal for controllers that share one */
+    } v1[CL_CONTROLLER_COUNT];
+    const char *v2; /* NULL: no cgroup v2 */
+    size_t used;
+    char text[2048];
+};
+
+/* Reads /proc/self/cgroup. */
+int cl_own_cgroups_read(struct cl_own_cgroups *ret, struct cl_error *err);
+
+/* The same of a descriptor. Lines of other controllers are passed over; a line that
+ * breaks the form, a relative path or one with "..", a hierarchy's or controller's
+ * second line are -EBADMSG; -EXDEV: a path leads out of the cgroup namespace. */
+int cl_own_cgroups_parse(int fd, struct cl_own_cgroups *ret, struct cl_error *err);
+
+#endif

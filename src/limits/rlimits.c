@@ -1,0 +1,217 @@
+#include "limits/rlimits.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+
+#include "base/clock.h"
+#include "base/num.h"
+#include "base/sys.h"
+#include "limits/limits.h"
+
+enum unit { UNIT_COUNT, UNIT_BYTES };
+
+struct row {
+    const char *name;
+    uint32_t resource;
+    enum unit unit;
+};
+
+static const struct row rows[] = {
+    {"as", RLIMIT_AS, UNIT_BYTES},
+    {"core", RLIMIT_CORE, UNIT_BYTES},
+    {"cpu", RLIMIT_CPU, UNIT_COUNT},
+    {"data", RLIMIT_DATA, UNIT_BYTES},
+    {"fsize", RLIMIT_FSIZE, UNIT_BYTES},
+    {"locks", RLIMIT_LOCKS, UNIT_COUNT},
+    {"memlock", RLIMIT_MEMLOCK, UNIT_BYTES},
+    {"msgqueue", RLIMIT_MSGQUEUE, UNIT_BYTES},
+    {"nice", RLIMIT_NICE, UNIT_COUNT},
+    {"nofile", RLIMIT_NOFILE, UNIT_COUNT},
+    {"nproc", RLIMIT_NPROC, UNIT_COUNT},
+    {"rss", RLIMIT_RSS, UNIT_BYTES},
+    {"rtprio", RLIMIT_RTPRIO, UNIT_COUNT},
+    {"rttime", RLIMIT_RTTIME, UNIT_COUNT},
+    {"sigpending", RLIMIT_SIGPENDING, UNIT_COUNT},
+    {"stack", RLIMIT_STACK, UNIT_BYTES},
+};
+enum { RESOURCES = CL_ARRAY_SIZE(rows) };
+_Static_assert(RESOURCES == 16, "setrlimit's resources are 0 to 15");
+
+/* The kernel skips a core_pattern that is a pipe for exactly 1, not for 0, and writes
+ * no file smaller than a page (fs/coredump.c). */
+enum { CORE_OFF = 1 };
+
+const char *cl_rlimit_name(uint32_t resource)
+{
+    for (size_t i = 0; i < RESOURCES; i++) {
+        if (rows[i].resource == resource)
+            return rows[i].name;
+    }
+    return NULL;
+}
+
+static const struct row *find_row(const char *name, size_t size)
+{
+    for (size_t i = 0; i < RESOURCES; i++) {
+        if (strlen(rows[i].name) == size && memcmp(rows[i].name, name, size) == 0)
+            return &rows[i];
+    }
+    return NULL;
+}
+
+static int refuse_name(const char *text, struct cl_error *err)
+{
+    char names[160];
+    size_t used = 0;
+
+    for (size_t i = 0; i < RESOURCES; i++) {
+        int size = snprintf(names + used, sizeof(names) - used, "%s%s", i > 0 ? ", " : "",
+                            rows[i].name);
+        CL_ASSERT(size > 0 && (size_t)size < sizeof(names) - used);
+        used += (size_t)size;
+    }
+    return cl_refuse(err, EINVAL, "\"%.100s\": expected NAME=SOFT[:HARD], where NAME is one of %s",
+                     text, names);
+}
+
+/* The SIZE bytes at TEXT. */
+static int parse_value(const struct row *row, const char *text, size_t size, uint64_t *ret,
+                       struct cl_error *err)
+{
+    char value[32];
+    int r = -EINVAL;
+
+    if (size > 0 && size < sizeof(value)) {
+        memcpy(value, text, size);
+        value[size] = '\0';
+        if (strcmp(value, "unlimited") == 0 || strcmp(value, "-1") == 0) {
+            *ret = CL_RLIM_INFINITY;
+            return 0;
+        }
+        r = row->unit == UNIT_BYTES ? cl_parse_size(value, ret) : cl_parse_u64(value, ret);
+    }
+    if (r < 0)
+        return cl_refuse(err, EINVAL, "%s: \"%.*s\": expected %s or \"unlimited\"", row->name,
+                         (int)cl_min_u64(size, 60), text,
+                         row->unit == UNIT_BYTES ? "a size" : "a number");
+    return 0;
+}
+
+int cl_rlimit_parse(const char *text, struct cl_plan_rlimit *ret, struct cl_error *err)
+{
+    struct cl_plan_rlimit limit = {0};
+    const char *equals = strchr(text, '=');
+    const struct row *row = equals != NULL ? find_row(text, (size_t)(equals - text)) : NULL;
+    const char *soft;
+    size_t size;
+    int r;
+
+    if (row == NULL)
+        return refuse_name(text, err);
+    limit.resource = row->resource;
+    soft = equals + 1;
+    size = strcspn(soft, ":");
+    r = parse_value(row, soft, size, &limit.soft, err);
+    if (r < 0)
+        return r;
+    limit.hard = limit.soft;
+    if (soft[size] == ':')
+        r = parse_value(row, soft + size + 1, strlen(soft + size + 1), &limit.hard, err);
+    if (r < 0)
+        return r;
+    if (limit.soft > limit.hard)
+        return cl_refuse(err, EINVAL, "%s: the soft limit is above the hard limit", row->name);
+    if (row->resource == RLIMIT_CORE && limit.hard > CORE_OFF)
+        return cl_refuse(err, EINVAL, "core: core dumps are off in a sandbox");
+    *ret = limit;
+    return 0;
+}
+
+/* One resource as it shall be. */
+struct wish {
+    uint64_t soft;
+    uint64_t hard;
+    const char *what; /* the plan's word for it; NULL: nothing is asked */
+    int at_most;      /* a lower hard limit is as good */
+};
+
+static void wish_for(struct wish *wish, const char *what, uint64_t value, int at_most)
+{
+    *wish = (struct wish){.soft = value, .hard = value, .what = what, .at_most = at_most};
+}
+
+/* What stands in for the cgroup. Soft is hard: the CPU limit's end is the kill, which
+ * can't be caught. */
+static void wish_fallbacks(struct wish wishes[RESOURCES], const struct cl_plan *plan)
+{
+    const struct cl_plan_limits *limits = &plan->limits;
+
+    if (cl_plan_has(plan, CL_FIELD_TASKS))
+        wish_for(&wishes[RLIMIT_NPROC], "limits.tasks", limits->tasks + CL_LIMITS_OWN_TASKS, 1);
+    if (cl_plan_has(plan, CL_FIELD_MEMORY))
+        wish_for(&wishes[RLIMIT_DATA], "limits.memory", limits->memory_bytes, 1);
+    if (cl_plan_has(plan, CL_FIELD_CPU_TIME))
+        wish_for(&wishes[RLIMIT_CPU], "limits.cpu_time",
+                 limits->cpu_time_ns / CL_NS_PER_S + (limits->cpu_time_ns % CL_NS_PER_S != 0), 1);
+}
+
+static void wish_explicit(struct wish *wish, const struct cl_plan_rlimit *limit)
+{
+    uint64_t ceiling = wish->at_most ? wish->hard : CL_RLIM_INFINITY;
+
+    wish->soft = cl_min_u64(limit->soft, ceiling);
+    wish->hard = cl_min_u64(limit->hard, ceiling);
+    wish->what = "--ulimit";
+    wish->at_most = 0;
+}
+
+static int apply(int resource, const struct wish *wish, struct cl_error *err)
+{
+    struct cl_rlimit64 limit = {.cur = wish->soft, .max = wish->hard};
+    struct cl_rlimit64 old;
+    int r = cl_sys_prlimit(0, resource, &limit, NULL);
+
+    if (r == 0)
+        return 0;
+    if (r != -EPERM || cl_sys_prlimit(0, resource, NULL, &old) < 0)
+        return cl_fail(err, r, "setrlimit %s", cl_rlimit_name((uint32_t)resource));
+    if (wish->at_most) {
+        limit.max = old.max;
+        limit.cur = cl_min_u64(limit.cur, old.max);
+        r = cl_sys_prlimit(0, resource, &limit, NULL);
+        return r < 0 ? cl_fail(err, r, "setrlimit %s", cl_rlimit_name((uint32_t)resource)) : 0;
+    }
+    return cl_refuse(err, EPERM,
+                     "%s: %s=%llu is above this process's hard limit, %llu, which can't be raised; "
+                     "ask for less or start cloister with a higher one",
+                     wish->what, cl_rlimit_name((uint32_t)resource), (unsigned long long)wish->hard,
+                     (unsigned long long)old.max);
+}
+
+int cl_rlimits_apply(const struct cl_plan *plan, int without_cgroup, struct cl_error *err)
+{
+    struct wish wishes[RESOURCES] = {0};
+
+    if (without_cgroup)
+        wish_fallbacks(wishes, plan);
+    if (cl_plan_has(plan, CL_FIELD_OPEN_FILES))
+        wish_for(&wishes[RLIMIT_NOFILE], "limits.open_files", plan->limits.open_files, 0);
+    if (cl_plan_has(plan, CL_FIELD_FILE_SIZE))
+        wish_for(&wishes[RLIMIT_FSIZE], "limits.file_size", plan->limits.file_size_bytes, 0);
+    for (size_t i = 0; i < plan->rlimits.count; i++) {
+        const struct cl_plan_rlimit *limit = &plan->rlimits.items[i];
+
+        if (limit->resource >= RESOURCES || limit->soft > limit->hard)
+            return cl_refuse(err, EINVAL, "limits.ulimits[%zu] is no resource limit", i);
+        wish_explicit(&wishes[limit->resource], limit);
+    }
+    wish_for(&wishes[RLIMIT_CORE], "core", CORE_OFF, 1);
+    for (int resource = 0; resource < RESOURCES; resource++) {
+        int r = wishes[resource].what != NULL ? apply(resource, &wishes[resource], err) : 0;
+
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}

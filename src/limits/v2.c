@@ -1,0 +1,358 @@
+#include <linux/magic.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "base/sys.h"
+#include "limits/cgroup.h"
+#include "limits/lines.h"
+
+/* cgroup v2: one directory, but where? A cgroup that gives controllers to its children
+ * may hold no process itself, the root excepted ("no internal processes", cgroups(7)),
+ * and the caller's own cgroup holds at least the caller. So, in this order:
+ *
+ *  1. The own cgroup, when it is the root: missing controllers are enabled there.
+ *  2. The own cgroup, when we are its only process and may write to it: what
+ *     `systemd-run --scope -p Delegate=yes cloister ...` and a service of its own give.
+ *     We move into its child `cloister-self` and enable the controllers behind us. The
+ *     child stays until the scope ends, which takes it along.
+ *  3. The nearest cgroup above that already gives the controllers to its children and
+ *     in which we may make one: a delegated scope whose cloister-self we already are
+ *     in, the app.slice of a user's manager, a slice of the system for root. The
+ *     nearest, so that as many as can be of the limits above the caller hold for the
+ *     sandbox too. No cgroup that isn't ours is changed on the way, but the root's
+ *     missing controllers, for root. Where systemd runs, it may take a controller
+ *     away from a slice in which no unit of its own needs it; a delegated scope (2) is
+ *     the place that it leaves alone.
+ *
+ * Other people's processes are never moved. */
+
+#define SELF "cloister-self"
+
+enum { NEED_MEMORY_PIDS = CL_CONTROLLER_BIT(CL_CONTROLLER_MEMORY) |
+                          CL_CONTROLLER_BIT(CL_CONTROLLER_PIDS) };
+
+struct place {
+    char path[CL_CGROUP_PATH_SIZE]; /* walks upwards */
+    unsigned int need;
+    int dir;
+};
+
+static void place_done(struct place *place)
+{
+    cl_fd_close(&place->dir);
+}
+
+static int is_root(const struct place *place)
+{
+    return strcmp(place->path, CL_CGROUP_MOUNT) == 0;
+}
+
+/* The names of CONTROLLERS, each with PREFIX before it. */
+static void write_names(char ret[64], unsigned int controllers, const char *prefix)
+{
+    size_t used = 0;
+
+    ret[0] = '\0';
+    for (enum cl_controller i = 0; i < CL_CONTROLLER_COUNT; i++) {
+        if ((controllers & CL_CONTROLLER_BIT(i)) == 0)
+            continue;
+        int size = snprintf(ret + used, 64 - used, "%s%s%s", used > 0 ? " " : "", prefix,
+                            cl_controller_name(i));
+        CL_ASSERT(size > 0 && (size_t)size < 64 - used);
+        used += (size_t)size;
+    }
+}
+
+int cl_v2_controllers(int dir, const char *file)
+{
+    CL_CLEANUP_FD int fd = cl_sys_openat(dir, file, O_RDONLY, 0);
+    struct cl_lines lines;
+    unsigned int found = 0;
+    const char *line;
+    int r;
+
+    if (fd < 0)
+        return fd;
+    cl_lines_init(&lines, fd);
+    r = cl_lines_next(&lines, &line);
+    if (r <= 0)
+        return r;
+    for (const char *word = line; *word != '\0'; word += strspn(word, " ")) {
+        size_t size = strcspn(word, " ");
+
+        for (enum cl_controller i = 0; i < CL_CONTROLLER_COUNT; i++) {
+            const char *name = cl_controller_name(i);
+
+            if (strlen(name) == size && memcmp(name, word, size) == 0)
+                found |= CL_CONTROLLER_BIT(i);
+        }
+        word += size;
+    }
+    return (int)found;
+}
+
+int cl_v2_path(char ret[CL_CGROUP_PATH_SIZE], const struct cl_own_cgroups *own,
+               struct cl_error *err)
+{
+    int size;
+
+    if (own->v2 == NULL)
+        return cl_refuse(err, ENOTSUP, "this process is in no cgroup v2 though one is mounted");
+    size = snprintf(ret, CL_CGROUP_PATH_SIZE, "%s%s", CL_CGROUP_MOUNT,
+                    strcmp(own->v2, "/") == 0 ? "" : own->v2);
+    if (size < 0 || size >= CL_CGROUP_PATH_SIZE)
+        return cl_refuse(err, ENAMETOOLONG, "the path of this process's own cgroup is too long");
+    return 0;
+}
+
+/* Has DIR give CONTROLLERS to its children; -ENOTSUP when it doesn't have them, -EBUSY
+ * when there are processes in it. */
+static int enable(int dir, unsigned int controllers)
+{
+    char text[64];
+    int available = cl_v2_controllers(dir, "cgroup.controllers");
+    int given = cl_v2_controllers(dir, "cgroup.subtree_control");
+
+    if (available < 0 || given < 0)
+        return available < 0 ? available : given;
+    controllers &= ~(unsigned int)given;
+    if (controllers == 0)
+        return 0;
+    if ((controllers & ~(unsigned int)available) != 0)
+        return -ENOTSUP;
+    write_names(text, controllers, "+");
+    return cl_write_file(dir, "cgroup.subtree_control", text);
+}
+
+/* 1 when this process is the only one in DIR. Processes outside our pid namespace are
+ * listed as 0 and count as others. */
+static int is_alone(int dir)
+{
+    CL_CLEANUP_FD int fd = cl_sys_openat(dir, "cgroup.procs", O_RDONLY, 0);
+    struct cl_lines lines;
+    const char *line;
+    char own[16];
+    int r;
+
+    if (fd < 0)
+        return 0;
+    (void)snprintf(own, sizeof(own), "%d", (int)getpid()); /* 10 digits fit */
+    cl_lines_init(&lines, fd);
+    r = cl_lines_next(&lines, &line);
+    if (r <= 0 || strcmp(line, own) != 0)
+        return 0;
+    return cl_lines_next(&lines, &line) == 0;
+}
+
+/* Rule 2. 0, or -errno with everything as it was. */
+static int move_to_leaf(const struct place *place)
+{
+    int made;
+    int r;
+
+    if (!is_alone(place->dir))
+        return -EBUSY;
+    made = cl_sys_mkdirat(place->dir, SELF, 0755);
+    if (made < 0 && made != -EEXIST)
+        return made;
+    r = cl_write_file(place->dir, SELF "/cgroup.procs", "0");
+    if (r == 0) {
+        r = enable(place->dir, place->need);
+        if (r == 0) {
+            /* For io.stat only: a result without it is no failure. */
+            (void)cl_write_file(place->dir, "cgroup.subtree_control", "+io");
+            return 0;
+        }
+        /* Back, as far as it goes: what failed first is what is reported. */
+        (void)cl_write_file(place->dir, "cgroup.procs", "0");
+    }
+    if (made == 0)
+        (void)cl_sys_unlinkat(place->dir, SELF, AT_REMOVEDIR);
+    return r;
+}
+
+/* Makes the sandbox's directory in the place's. */
+static int try_mkdir(const struct place *place, const char *name)
+{
+    int r;
+
+    /* Birth in a cgroup needs write permission for the cgroup.procs of the lowest
+     * cgroup above both the child's and its maker's. */
+    r = cl_sys_faccessat(place->dir, "cgroup.procs", W_OK);
+    if (r == 0)
+        r = cl_sys_mkdirat(place->dir, name, 0755);
+    return r;
+}
+
+/* One cgroup on the way up, from the own one on: 1 when it is the place, 0 to go on. */
+static int try_ancestor(const struct place *place, const char *name, struct cl_error *err)
+{
+    int given = cl_v2_controllers(place->dir, "cgroup.subtree_control");
+    int r = 0;
+
+    if (given < 0)
+        return cl_fail(err, given, "read %.200s/cgroup.subtree_control", place->path);
+    if ((place->need & ~(unsigned int)given) != 0) {
+        if (!is_root(place))
+            return 0;
+        r = enable(place->dir, place->need);
+    }
+    if (r == 0)
+        r = try_mkdir(place, name);
+    if (r == 0)
+        return 1;
+    if (r == -EACCES || r == -EPERM || r == -EROFS || r == -ENOTSUP || r == -EBUSY)
+        return 0; /* told when nothing else is found */
+    return cl_fail(err, r, "make the cgroup %.200s/%s", place->path, name);
+}
+
+static int open_place(struct place *place, struct cl_error *err)
+{
+    int r;
+
+    cl_fd_close(&place->dir);
+    r = cl_cgroup_open(place->path, CGROUP2_SUPER_MAGIC, err);
+    if (r < 0)
+        return r;
+    place->dir = r;
+    return 0;
+}
+
+/* Nothing was found; place is at the root again. */
+static int fail_place(const struct place *place, const char *own, struct cl_error *err)
+{
+    int available = cl_v2_controllers(place->dir, "cgroup.controllers");
+    unsigned int missing = place->need & ~(available < 0 ? 0U : (unsigned int)available);
+    char names[64];
+
+    if (missing != 0) {
+        write_names(names, missing, "");
+        return cl_refuse(err, ENOTSUP,
+                         "cgroup v2 at %s lacks the controllers %s: they are on cgroup v1, or off "
+                         "on the kernel's command line; change that, %s",
+                         CL_CGROUP_MOUNT, names, CL_CGROUP_WITHOUT);
+    }
+    write_names(names, place->need, "");
+    if (geteuid() != 0)
+        return cl_refuse(err, EACCES,
+                         "this user has no cgroup with the controllers %s to put the sandbox in "
+                         "(own: %.120s); run `systemd-run --user --scope -p Delegate=yes cloister "
+                         "run ...`, %s",
+                         names, own, CL_CGROUP_WITHOUT);
+    return cl_refuse(err, EACCES,
+                     "no cgroup above this process's own (%.120s) can be given the controllers %s; "
+                     "start cloister alone in a delegated one (`systemd-run --scope -p "
+                     "Delegate=yes cloister run ...`), mount %s writable, %s",
+                     own, names, CL_CGROUP_MOUNT, CL_CGROUP_WITHOUT);
+}
+
+/* Rules 1 and 2. What fails here is met again on the way up, and told there. */
+static void take_own(const struct place *place, int is_in_self)
+{
+    /* Rule 2 of an earlier time, or the root; a namespace's root is named like the root
+     * but is busy. */
+    if ((is_in_self || is_root(place)) && enable(place->dir, place->need) != -EBUSY)
+        return;
+    (void)move_to_leaf(place);
+}
+
+/* Whether PATH is a cloister-self, which is then cut off. */
+static int cut_self(char *path)
+{
+    size_t size = strlen(path);
+    size_t cut = sizeof("/" SELF) - 1;
+
+    if (size < cut || strcmp(path + size - cut, "/" SELF) != 0)
+        return 0;
+    path[size - cut] = '\0';
+    return 1;
+}
+
+/* Finds the place by the rules above and makes the directory NAME in it. The place's
+ * descriptor is place->dir. */
+static int find_place(struct place *place, const char *name, const char *own,
+                      struct cl_error *err)
+{
+    int is_in_self = cut_self(place->path);
+    int r = open_place(place, err);
+
+    if (r < 0)
+        return r;
+    take_own(place, is_in_self);
+    for (;;) {
+        r = try_ancestor(place, name, err);
+        if (r != 0)
+            return r < 0 ? r : 0;
+        if (is_root(place))
+            return fail_place(place, own, err);
+        *strrchr(place->path, '/') = '\0';
+        r = open_place(place, err);
+        if (r < 0)
+            return r;
+    }
+}
+
+static int set_one(const struct cl_limits *limits, const char *file, uint64_t value,
+                   struct cl_error *err)
+{
+    int r = cl_cgroup_set_u64(&limits->cgroups[0], limits->name, file, value);
+
+    if (r == -ENOENT && strcmp(file, "memory.swap.max") == 0)
+        return cl_cgroup_no_swap_file(err);
+    return r < 0 ? cl_fail(err, r, "set %s of the sandbox's cgroup", file) : 0;
+}
+
+/* memory.oom.group stays 0: a program may survive the OOM kill of its child. */
+static int set_limits(const struct cl_limits *limits, const struct cl_plan *plan,
+                      struct cl_error *err)
+{
+    char quota[48];
+    int r = 0;
+
+    if (cl_plan_has(plan, CL_FIELD_MEMORY))
+        r = set_one(limits, "memory.max", plan->limits.memory_bytes, err);
+    if (r == 0 && cl_plan_has(plan, CL_FIELD_SWAP))
+        r = set_one(limits, "memory.swap.max", plan->limits.swap_bytes, err);
+    if (r == 0 && cl_plan_has(plan, CL_FIELD_TASKS))
+        r = set_one(limits, "pids.max", cl_cgroup_tasks(plan), err);
+    if (r < 0 || !cl_plan_has(plan, CL_FIELD_CPUS))
+        return r;
+    (void)snprintf(quota, sizeof(quota), "%llu 100000",
+                   (unsigned long long)plan->limits.millicpus * 100); /* 20 digits and 7 fit */
+    r = cl_cgroup_set(&limits->cgroups[0], limits->name, "cpu.max", quota);
+    return r < 0 ? cl_fail(err, r, "set cpu.max of the sandbox's cgroup") : 0;
+}
+
+int cl_v2_create(struct cl_limits *ret, const struct cl_plan *plan,
+                 const struct cl_own_cgroups *own, struct cl_error *err)
+{
+    CL_CLEANUP(place_done) struct place place = {.dir = -1, .need = NEED_MEMORY_PIDS};
+    struct cl_cgroup *cgroup = &ret->cgroups[0];
+    int r;
+
+    if (cl_plan_has(plan, CL_FIELD_CPUS))
+        place.need |= CL_CONTROLLER_BIT(CL_CONTROLLER_CPU);
+    r = cl_v2_path(place.path, own, err);
+    if (r < 0)
+        return r;
+    r = find_place(&place, ret->name, own->v2, err);
+    if (r < 0)
+        return r;
+    *cgroup = (struct cl_cgroup){
+        .parent = CL_TAKE_FD(place.dir),
+        .tasks = -1,
+        .controllers = place.need,
+        .made = 1,
+    };
+    ret->count = 1;
+    r = cl_sys_openat(cgroup->parent, ret->name, O_PATH | O_DIRECTORY, 0);
+    if (r < 0)
+        return cl_fail(err, r, "open the sandbox's cgroup");
+    ret->dir = r;
+    r = cl_cgroup_open_file(cgroup->parent, ret->name, "cpu.stat", O_RDONLY);
+    if (r < 0)
+        return cl_fail(err, r, "open cpu.stat of the sandbox's cgroup");
+    ret->cpu_usage = r;
+    return set_limits(ret, plan, err);
+}
