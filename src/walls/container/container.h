@@ -1,0 +1,173 @@
+/* container.h - the inside of the container wall, shared by its files only.
+ *
+ * Theory of operation. Two processes make the wall together:
+ *
+ *   the maker   the supervisor, with its caller's privilege. It opens what only that
+ *               privilege can open (the image, volumes) as detached mount trees,
+ *               clones the first process into all new namespaces, writes the id
+ *               maps, and id-maps the trees. (maker.c, idmap.c)
+ *   init        pid 1 of the sandbox. Born with the maker's memory and descriptors,
+ *               and all capabilities of the new user namespace and none outside it.
+ *               It builds the mounts, gives up what it has layer by layer, clones
+ *               the main process, then only reaps and forwards signals. (init.c,
+ *               rootfs.c, mounts.c, devices.c, procfs.c, layers.c)
+ *   main        takes the identity, the last layers (credentials, seccomp) and
+ *               becomes the command. (main.c)
+ *
+ * Order and what each stage may still do:
+ *   clone3 -> [maker: maps, id-mapped trees, "go"] -> init: identity, death chain,
+ *   mounts, pivot -> ["release", with the cgroups' descriptors] -> init joins the
+ *   cgroups, closes every foreign descriptor, Landlock, no-new-privs -> clone main ->
+ *   credentials, seccomp, exec; init: drops its capabilities, own seccomp filter.
+ *
+ * No byte of the image or of a volume is interpreted on the way; their paths are
+ * resolved with openat2 below the new root only. Between clone and exec the children
+ * take no lock and allocate nothing.
+ */
+#ifndef CL_WALLS_CONTAINER_CONTAINER_H
+#define CL_WALLS_CONTAINER_CONTAINER_H
+
+#include "base/steps.h"
+#include "walls/wall.h"
+
+enum { CL_UIDS_PER_SANDBOX = 65536, CL_MAX_FILES = 256 };
+
+/* What travels over the channel, maker to init; descriptors by SCM_RIGHTS. */
+enum cl_message_kind {
+    CL_MESSAGE_GO = 1,  /* maps are written, trees are id-mapped */
+    CL_MESSAGE_RELEASE, /* with the cgroups' join descriptors */
+    CL_MESSAGE_SIGNAL,  /* value: the signal for the main process */
+    /* init to maker */
+    CL_MESSAGE_SCRATCH,  /* with a descriptor on the scratch file system */
+    CL_MESSAGE_TERMINAL, /* with the pty's master */
+};
+
+struct cl_message {
+    uint32_t kind;
+    int32_t value;
+};
+
+enum { CL_MESSAGE_MAX_FDS = 8 };
+
+/* Sends MESSAGE with COUNT descriptors. 0 or -errno. */
+int cl_message_send(int channel, const struct cl_message *message, const int *fds, size_t count);
+/* Receives one message; closes descriptors beyond MAX. Returns their number, -EPIPE
+ * when the other end is gone, or -errno. FLAGS are recvmsg's. */
+int cl_message_receive(int channel, struct cl_message *ret, int *ret_fds, size_t max, int flags);
+
+/* Everything both processes know; init has a copy of it from the clone. */
+struct cl_container {
+    const struct cl_wall_start *start;
+    const struct cl_plan *plan;
+    struct cl_report *report;
+    int rootless;
+    int channel[2]; /* [0] the maker's end, [1] init's */
+
+    /* The command and its environment as execve wants them, NULL-ended. */
+    char **argv;
+    char **envp;
+
+    /* Detached trees that the maker opened, -1 where init opens for itself. */
+    int image_tree;
+    int device_tree;
+    int scratch_tree; /* disk-backed scratch; -1: a tmpfs that init makes */
+    int volume_trees[CL_MAX_FILES];
+    uint32_t volume_owners[CL_MAX_FILES]; /* uid of each source, for its id map */
+    uint32_t volume_groups[CL_MAX_FILES];
+
+    /* The maker's */
+    int32_t pid;
+    int pidfd;
+
+    /* init's */
+    int scratch;  /* root of the scratch file system, attached in our namespace */
+    int root;     /* the new root */
+    int proc;     /* the new /proc */
+    int overlays; /* overlays made so far: names their directories in scratch */
+    int root_grows; /* mount points can be created: the root isn't the bare image */
+    int join_fds[CL_MESSAGE_MAX_FDS];
+    int join_count;
+    int terminal; /* the pty's slave, -1 without a tty */
+};
+
+/* --- the maker (maker.c, idmap.c, volumes.c) ------------------------------ */
+
+/* Writes the uid and gid map of process PID for the plan. */
+int cl_idmap_write(const struct cl_container *container, struct cl_error *err);
+/* A user namespace that maps INSIDE ids to one OUTSIDE id each, as a descriptor. */
+int cl_idmap_make_userns(uint32_t inside_uid, uint32_t inside_gid, uint32_t outside_uid,
+                         uint32_t outside_gid, struct cl_error *err);
+/* Id-maps the detached TREE by USERNS. */
+int cl_idmap_tree(int tree, int userns, const char *what, struct cl_error *err);
+/* Opens the image and the volumes as detached trees (root mode). */
+int cl_sources_open(struct cl_container *container, struct cl_error *err);
+/* The template of /dev as a detached tree, or -1 where init has to bind nodes. */
+int cl_devices_template(void);
+
+/* --- trees and mounts (mounts.c) ------------------------------------------ */
+
+/* ATTRS less those whose layer the plan leaves out (test builds only). */
+uint64_t cl_mount_attrs(const struct cl_plan *plan, uint64_t attrs);
+/* A detached, private copy of the mounts at PATH below DIRFD, with ATTRS. */
+int cl_tree_clone(int dirfd, const char *path, uint64_t attrs, struct cl_error *err);
+/* Attaches TREE at the O_PATH descriptor TARGET. WHERE is for the message. */
+int cl_tree_attach(int tree, int target, const char *where, struct cl_error *err);
+/* Makes a file system: OPTIONS are "key", "value" pairs, a NULL value for flags,
+ * ended by a NULL key. Returns the detached mount. */
+int cl_fs_make(const char *type, const char *const *options, uint64_t attrs, struct cl_error *err);
+/* The mount target PATH below the new root: found, or made where the root grows.
+ * An O_PATH descriptor. Links are followed below the root only. */
+int cl_target_open(struct cl_container *container, const char *path, int is_dir,
+                   struct cl_error *err);
+/* As above for our own targets, which must not be links. */
+int cl_target_open_own(struct cl_container *container, const char *path, struct cl_error *err);
+/* Clones PATH below DIRFD and attaches it at the new root's TARGET. */
+int cl_bind(struct cl_container *container, int dirfd, const char *path, const char *target,
+            uint64_t attrs, struct cl_error *err);
+/* An overlay of LOWER (taken) with a fresh upper in scratch; returns a detached mount.
+ * OWNED: the top directory belongs to the sandbox's user. */
+int cl_overlay_make(struct cl_container *container, int lower, int owned, struct cl_error *err);
+
+/* --- init's steps --------------------------------------------------------- */
+
+int cl_scratch_make(void *context, struct cl_error *err);    /* scratch.c */
+int cl_rootfs_make(void *context, struct cl_error *err);     /* rootfs.c */
+int cl_rootfs_workdir(void *context, struct cl_error *err);  /* rootfs.c */
+int cl_rootfs_seal(void *context, struct cl_error *err);     /* rootfs.c */
+int cl_rootfs_enter(void *context, struct cl_error *err);    /* rootfs.c */
+int cl_host_image_fill(struct cl_container *container, struct cl_error *err); /* host_image.c */
+int cl_procfs_make(void *context, struct cl_error *err);     /* procfs.c */
+int cl_procfs_mask(void *context, struct cl_error *err);     /* procfs.c */
+int cl_devices_make(void *context, struct cl_error *err);    /* devices.c */
+int cl_volumes_attach(void *context, struct cl_error *err);  /* volumes.c */
+int cl_landlock_restrict(void *context, struct cl_error *err); /* landlock.c */
+
+/* True when the working directory gets scratch of its own over the image's. */
+int cl_rootfs_workdir_is_copied(const struct cl_plan *plan);
+/* True when the whole root is copy-on-write. */
+int cl_rootfs_is_writable(const struct cl_plan *plan);
+/* True when TARGET lies at or below DIR. */
+int cl_path_is_below(const char *target, const char *dir);
+
+/* --- credentials (layers.c) ------------------------------------------------ */
+
+int cl_capabilities_bound(const struct cl_plan *plan, struct cl_error *err);
+int cl_capabilities_set(uint64_t mask, struct cl_error *err);
+int cl_securebits_lock(const struct cl_plan *plan, struct cl_error *err);
+int cl_seccomp_install(const void *instructions, size_t count, struct cl_error *err);
+
+/* --- processes ------------------------------------------------------------- */
+
+/* Init's whole life after clone; never returns. */
+CL_NORETURN void cl_init_run(struct cl_container *container);
+/* Clones and executes the main process; returns its pid (in the sandbox). On
+ * -ENOEXEC-like failures the report says why. */
+int cl_main_start(struct cl_container *container, struct cl_error *err);
+
+static inline void cl_layer_up(struct cl_container *container, enum cl_layer layer)
+{
+    if (!cl_plan_without(container->plan, layer))
+        container->report->layers |= CL_LAYER_BIT(layer);
+}
+
+#endif

@@ -1,0 +1,141 @@
+/* The image `host`: a skeleton in scratch, the host's programs bound into it
+ * read-only, and a generated /etc. policy/host.def says what and why. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "base/sys.h"
+#include "walls/container/container.h"
+
+struct host_row {
+    const char *path;
+    const char *content; /* NULL: bound from the host */
+};
+
+static const struct host_row rows[] = {
+#define CL_HOST_TREE(path, why) {path, NULL},
+#define CL_HOST_FILE(path, content, why) {path, content},
+#include "policy/host.def"
+#undef CL_HOST_TREE
+#undef CL_HOST_FILE
+};
+
+static const char *const directories[] = {
+    "etc", "etc/ssl", "proc", "dev", "tmp", "run", "root", "home", "var", "var/tmp",
+};
+
+static int make_file(int root, const char *path, const char *content, struct cl_error *err)
+{
+    CL_CLEANUP_FD int fd = cl_sys_openat(root, path, O_WRONLY | O_CREAT | O_EXCL, 0644);
+
+    if (fd < 0)
+        return cl_fail(err, fd, "make /%s of the image", path);
+    int r = cl_write_all(fd, content, strlen(content));
+    return r < 0 ? cl_fail(err, r, "write /%s of the image", path) : 0;
+}
+
+static int copy_link(int root, int source, const char *path, struct cl_error *err)
+{
+    char target[4096];
+    ssize_t size = cl_sys_readlinkat(source, "", target, sizeof(target) - 1);
+
+    if (size < 0)
+        return cl_fail(err, (int)size, "read the link /%s of the host", path);
+    target[size] = '\0';
+    int r = cl_sys_symlinkat(target, root, path);
+    return r < 0 ? cl_fail(err, r, "make the link /%s of the image", path) : 0;
+}
+
+static int bind_tree(struct cl_container *container, int source, const struct stat *st,
+                     const char *path, struct cl_error *err)
+{
+    uint64_t attrs = CL_MOUNT_ATTR_RDONLY | CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV;
+    CL_CLEANUP_FD int tree = -1;
+    CL_CLEANUP_FD int target = -1;
+
+    tree = cl_tree_clone(source, "", cl_mount_attrs(container->plan, attrs), err);
+    if (tree < 0)
+        return tree;
+    target = cl_target_open(container, path, S_ISDIR(st->st_mode), err);
+    if (target < 0)
+        return target;
+    return cl_tree_attach(tree, target, path, err);
+}
+
+static int show_row(struct cl_container *container, const char *path, struct cl_error *err)
+{
+    char absolute[64];
+    struct stat st;
+
+    (void)snprintf(absolute, sizeof(absolute), "/%s", path);
+    CL_CLEANUP_FD int source = cl_sys_openat(AT_FDCWD, absolute, O_PATH | O_NOFOLLOW, 0);
+    if (source == -ENOENT)
+        return 0;
+    if (source < 0)
+        return cl_fail(err, source, "open %s of the host", absolute);
+    int r = cl_sys_fstat(source, &st);
+    if (r < 0)
+        return cl_fail(err, r, "stat %s of the host", absolute);
+    if (S_ISLNK(st.st_mode))
+        return copy_link(container->root, source, path, err);
+    return bind_tree(container, source, &st, absolute, err);
+}
+
+/* The sandbox's own users: root, its user, nobody. */
+static int make_users(struct cl_container *container, struct cl_error *err)
+{
+    const struct cl_plan *plan = container->plan;
+    char text[512];
+    char user[160] = "";
+
+    if (plan->uid != 0)
+        (void)snprintf(user, sizeof(user), "user:x:%u:%u:user:/tmp:/bin/sh\n",
+                       (unsigned int)plan->uid, (unsigned int)plan->gid);
+    (void)snprintf(text, sizeof(text),
+                   "root:x:0:0:root:/root:/bin/sh\n%s"
+                   "nobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n",
+                   user);
+    int r = make_file(container->root, "etc/passwd", text, err);
+    if (r < 0)
+        return r;
+    user[0] = '\0';
+    if (plan->gid != 0)
+        (void)snprintf(user, sizeof(user), "user:x:%u:\n", (unsigned int)plan->gid);
+    (void)snprintf(text, sizeof(text), "root:x:0:\n%snogroup:x:65534:\n", user);
+    return make_file(container->root, "etc/group", text, err);
+}
+
+static int make_names(struct cl_container *container, struct cl_error *err)
+{
+    const char *hostname = container->plan->hostname;
+    char text[256];
+
+    (void)snprintf(text, sizeof(text), "127.0.0.1 localhost\n::1 localhost\n127.0.1.1 %s\n",
+                   hostname);
+    int r = make_file(container->root, "etc/hosts", text, err);
+    if (r < 0)
+        return r;
+    (void)snprintf(text, sizeof(text), "%s\n", hostname);
+    return make_file(container->root, "etc/hostname", text, err);
+}
+
+int cl_host_image_fill(struct cl_container *container, struct cl_error *err)
+{
+    int r;
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(directories); i++) {
+        r = cl_sys_mkdirat(container->root, directories[i], 0755);
+        if (r < 0)
+            return cl_fail(err, r, "make /%s of the image", directories[i]);
+    }
+    for (size_t i = 0; i < CL_ARRAY_SIZE(rows); i++) {
+        if (rows[i].content == NULL)
+            r = show_row(container, rows[i].path, err);
+        else
+            r = make_file(container->root, rows[i].path, rows[i].content, err);
+        if (r < 0)
+            return r;
+    }
+    r = make_users(container, err);
+    return r < 0 ? r : make_names(container, err);
+}

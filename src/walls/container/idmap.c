@@ -1,0 +1,232 @@
+/* Id maps: who the sandbox's users are outside.
+ *
+ *   root mode         0..65535 -> the sandbox's own range; never host ids
+ *   rootless, strict  the one uid -> the caller's own
+ *   rootless, build   0 -> the caller's own, 1.. -> the caller's sub-uids, written by
+ *                     newuidmap and newgidmap (set-uid helpers of the host)
+ *
+ * Source: user_namespaces(7), subuid(5), newuidmap(1).
+ */
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "base/fd.h"
+#include "base/num.h"
+#include "base/sys.h"
+#include "walls/container/container.h"
+
+static int write_map(int proc, const char *file, const char *text, struct cl_error *err)
+{
+    int r = cl_write_file(proc, file, text);
+
+    return r < 0 ? cl_fail(err, r, "write the %s of the sandbox", file) : 0;
+}
+
+static int open_proc_of(pid_t pid, struct cl_error *err)
+{
+    char path[32];
+
+    (void)snprintf(path, sizeof(path), "/proc/%d", (int)pid);
+    int proc = cl_sys_openat(AT_FDCWD, path, O_PATH | O_DIRECTORY, 0);
+    return proc < 0 ? cl_fail(err, proc, "open %s", path) : proc;
+}
+
+/* A map of one id: nothing needs privilege, but setgroups must be off first. */
+static int write_single(int proc, const struct cl_plan *plan, struct cl_error *err)
+{
+    char line[64];
+    int r = write_map(proc, "setgroups", "deny", err);
+
+    if (r < 0)
+        return r;
+    (void)snprintf(line, sizeof(line), "%u %u 1", (unsigned int)plan->gid, (unsigned int)getegid());
+    r = write_map(proc, "gid_map", line, err);
+    if (r < 0)
+        return r;
+    (void)snprintf(line, sizeof(line), "%u %u 1", (unsigned int)plan->uid, (unsigned int)geteuid());
+    return write_map(proc, "uid_map", line, err);
+}
+
+static int write_range(int proc, uint32_t base, struct cl_error *err)
+{
+    char line[64];
+
+    (void)snprintf(line, sizeof(line), "0 %u %d", base, CL_UIDS_PER_SANDBOX);
+    int r = write_map(proc, "gid_map", line, err);
+    return r < 0 ? r : write_map(proc, "uid_map", line, err);
+}
+
+/* --- sub-ids ---------------------------------------------------------------- */
+
+struct subids {
+    uint64_t first;
+    uint64_t count;
+};
+
+/* One line of subuid(5), "name-or-uid:first:count", if it is WHO's. */
+static int parse_subid_line(char *line, const char *name, const char *uid, struct subids *ret)
+{
+    char *first = strchr(line, ':');
+    char *count = first == NULL ? NULL : strchr(first + 1, ':');
+
+    if (count == NULL)
+        return 0;
+    *first++ = '\0';
+    *count++ = '\0';
+    if (strcmp(line, name) != 0 && strcmp(line, uid) != 0)
+        return 0;
+    return cl_parse_u64(first, &ret->first) == 0 && cl_parse_u64(count, &ret->count) == 0;
+}
+
+static int find_subids(const char *path, struct subids *ret, struct cl_error *err)
+{
+    CL_CLEANUP_BUF struct cl_buf text = CL_BUF_INIT(1 << 20);
+    CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, path, O_RDONLY, 0);
+    char uid[16];
+    const char *name = getenv("USER"); // NOLINT(concurrency-mt-unsafe): single-threaded
+
+    /* The name is only a key into a file that newuidmap checks again by itself. */
+    if (name == NULL)
+        name = "";
+    (void)snprintf(uid, sizeof(uid), "%u", (unsigned int)geteuid());
+    if (fd >= 0) {
+        int r = cl_read_all(fd, path, &text, err);
+        if (r < 0)
+            return r;
+    }
+    if (text.data != NULL) {
+        char *rest = text.data;
+
+        for (char *line = strsep(&rest, "\n"); line != NULL; line = strsep(&rest, "\n")) {
+            if (parse_subid_line(line, name, uid, ret) && ret->count > 0)
+                return 0;
+        }
+    }
+    return cl_refuse(err, ENOENT,
+                     "this needs several user ids and %s has none for uid %s; run as root: "
+                     "usermod --add-subuids 100000-165535 --add-subgids 100000-165535 NAME, "
+                     "or use --profile strict",
+                     path, uid);
+}
+
+/* newuidmap PID 0 OWN 1 1 FIRST COUNT */
+static int run_mapper(const char *program, pid_t pid, unsigned int own, const struct subids *ids,
+                      struct cl_error *err)
+{
+    char args[6][24];
+    uint64_t count = cl_min_u64(ids->count, CL_UIDS_PER_SANDBOX - 1);
+    int status = 0;
+
+    (void)snprintf(args[0], sizeof(args[0]), "%d", (int)pid);
+    (void)snprintf(args[1], sizeof(args[1]), "%u", own);
+    (void)snprintf(args[2], sizeof(args[2]), "%llu", (unsigned long long)ids->first);
+    (void)snprintf(args[3], sizeof(args[3]), "%llu", (unsigned long long)count);
+    char *argv[] = {(char *)(uintptr_t)program, args[0], (char *)(uintptr_t) "0", args[1],
+                    (char *)(uintptr_t) "1", (char *)(uintptr_t) "1", args[2], args[3], NULL};
+    char *envp[] = {NULL};
+    struct cl_clone_args clone_args = {.flags = 0x4000 /* CLONE_VFORK */, .exit_signal = SIGCHLD};
+    pid_t child = cl_sys_clone3(&clone_args);
+
+    if (child < 0)
+        return cl_fail(err, child, "clone for %s", program);
+    if (child == 0) {
+        (void)cl_sys_execveat(AT_FDCWD, program, argv, envp, 0);
+        _exit(127);
+    }
+    pid_t waited = cl_sys_wait4(child, &status, 0, NULL);
+    if (waited < 0)
+        return cl_fail(err, waited, "wait for %s", program);
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
+        return cl_refuse(err, ENOENT, "%s is missing; install the package uidmap", program);
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+        return cl_refuse(err, EPERM, "%s refused the range %llu+%llu", program,
+                         (unsigned long long)ids->first, (unsigned long long)count);
+    return 0;
+}
+
+static int write_subids(pid_t pid, struct cl_error *err)
+{
+    struct subids uids;
+    struct subids gids;
+    int r = find_subids("/etc/subuid", &uids, err);
+
+    if (r < 0)
+        return r;
+    r = find_subids("/etc/subgid", &gids, err);
+    if (r < 0)
+        return r;
+    r = run_mapper("/usr/bin/newgidmap", pid, (unsigned int)getegid(), &gids, err);
+    if (r < 0)
+        return r;
+    return run_mapper("/usr/bin/newuidmap", pid, (unsigned int)geteuid(), &uids, err);
+}
+
+int cl_idmap_write(const struct cl_container *container, struct cl_error *err)
+{
+    const struct cl_plan *plan = container->plan;
+
+    if (container->rootless && plan->profile == CL_PROFILE_BUILD)
+        return write_subids(container->pid, err);
+
+    CL_CLEANUP_FD int proc = open_proc_of(container->pid, err);
+    if (proc < 0)
+        return proc;
+    if (container->rootless)
+        return write_single(proc, plan, err);
+    return write_range(proc, container->start->uid_base, err);
+}
+
+/* --- id-mapped mounts --------------------------------------------------------- */
+
+static int map_and_open(pid_t pid, const char *uid_line, const char *gid_line, struct cl_error *err)
+{
+    CL_CLEANUP_FD int proc = open_proc_of(pid, err);
+
+    if (proc < 0)
+        return proc;
+    int r = write_map(proc, "gid_map", gid_line, err);
+    if (r == 0)
+        r = write_map(proc, "uid_map", uid_line, err);
+    if (r < 0)
+        return r;
+    int userns = cl_sys_openat(proc, "ns/user", O_RDONLY, 0);
+    return userns < 0 ? cl_fail(err, userns, "open a volume's user namespace") : userns;
+}
+
+int cl_idmap_make_userns(uint32_t inside_uid, uint32_t inside_gid, uint32_t outside_uid,
+                         uint32_t outside_gid, struct cl_error *err)
+{
+    struct cl_clone_args args = {.flags = 0x10000000 /* CLONE_NEWUSER */, .exit_signal = SIGCHLD};
+    char uid_line[64];
+    char gid_line[64];
+    int status;
+    pid_t holder = cl_sys_clone3(&args);
+
+    if (holder < 0)
+        return cl_fail(err, holder, "make a user namespace for a volume's id map");
+    if (holder == 0) {
+        /* Only its namespace is of use; it is killed as soon as that is open. */
+        (void)cl_sys_prctl(1 /* PR_SET_PDEATHSIG */, SIGKILL, 0, 0, 0);
+        for (;;)
+            (void)pause();
+    }
+    (void)snprintf(uid_line, sizeof(uid_line), "%u %u 1", inside_uid, outside_uid);
+    (void)snprintf(gid_line, sizeof(gid_line), "%u %u 1", inside_gid, outside_gid);
+    int userns = map_and_open(holder, uid_line, gid_line, err);
+    (void)cl_sys_kill(holder, SIGKILL); /* our own child, not yet waited for */
+    (void)cl_sys_wait4(holder, &status, 0, NULL);
+    return userns;
+}
+
+int cl_idmap_tree(int tree, int userns, const char *what, struct cl_error *err)
+{
+    struct cl_mount_attr attr = {.attr_set = CL_MOUNT_ATTR_IDMAP, .userns_fd = (uint64_t)userns};
+    int r = cl_sys_mount_setattr(tree, "", CL_AT_EMPTY_PATH | CL_AT_RECURSIVE, &attr);
+
+    if (r < 0) {
+        (void)cl_fail(err, r, "id-map the mount of %s", what);
+        return cl_hint(err, "its file system, or one mounted below it, can't be id-mapped");
+    }
+    return 0;
+}

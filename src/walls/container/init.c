@@ -1,0 +1,381 @@
+/* Init: pid 1 of the sandbox. Builds the wall from inside as a list of named steps,
+ * starts the main process, and then only reaps and forwards signals. It runs no
+ * program of its own, so there is nothing of the image in it. */
+#include <linux/if.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/sys.h"
+#include "walls/container/container.h"
+#include "walls/container/seccomp_tables.h"
+
+#include <sched.h>
+#include <sys/ioctl.h>
+
+enum { CAP_KILL_BIT = 5 };
+
+/* --- steps -------------------------------------------------------------------------- */
+
+static int wait_for(struct cl_container *container, enum cl_message_kind kind, struct cl_error *err)
+{
+    struct cl_message message = {0};
+    int count = cl_message_receive(container->channel[1], &message, container->join_fds,
+                                   CL_MESSAGE_MAX_FDS, 0);
+
+    if (count == -EPIPE)
+        _exit(1); /* the supervisor is dead: nobody is left to tell */
+    if (count < 0)
+        return cl_fail(err, count, "receive from the supervisor");
+    if (message.kind != kind)
+        return cl_refuse(err, EPROTO, "unexpected message %u from the supervisor", message.kind);
+    container->join_count = count;
+    return 0;
+}
+
+static int wait_for_maps(void *context, struct cl_error *err)
+{
+    struct cl_container *container = context;
+
+    cl_fd_close(&container->channel[0]); /* or its end of file would never come */
+    return wait_for(container, CL_MESSAGE_GO, err);
+}
+
+/* Init is the sandbox's root where there is one, else its user: files that it makes
+ * belong to somebody who exists. All capabilities are kept: the old uid isn't 0 inside. */
+static int take_identity(void *context, struct cl_error *err)
+{
+    struct cl_container *container = context;
+    const struct cl_plan *plan = container->plan;
+    int is_root = plan->profile == CL_PROFILE_BUILD;
+    int r = 0;
+
+    if (!container->rootless || is_root)
+        r = cl_sys_setgroups(0, NULL);
+    if (r < 0)
+        return cl_fail(err, r, "drop the supplementary groups");
+    r = cl_sys_setresgid(is_root ? 0 : (gid_t)plan->gid);
+    if (r < 0)
+        return cl_fail(err, r, "take group id %u", (unsigned int)plan->gid);
+    r = cl_sys_setresuid(is_root ? 0 : (uid_t)plan->uid);
+    if (r < 0)
+        return cl_fail(err, r, "take user id %u", (unsigned int)plan->uid);
+    /* Nobody in the sandbox may trace init or read its memory and links. */
+    r = cl_sys_prctl(PR_SET_DUMPABLE, (unsigned long)cl_plan_without(plan, CL_LAYER_DUMPABLE), 0, 0,
+                     0);
+    if (r < 0)
+        return cl_fail(err, r, "become non-dumpable");
+    cl_layer_up(container, CL_LAYER_DUMPABLE);
+    return 0;
+}
+
+/* After every change of identity, which clears it; and then look whether the
+ * supervisor died before it was set: its end of the channel is closed then. */
+static int tie_to_supervisor(void *context, struct cl_error *err)
+{
+    struct cl_container *container = context;
+    struct pollfd channel = {.fd = container->channel[1], .events = POLLIN};
+    int r = cl_sys_prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+
+    if (r < 0)
+        return cl_fail(err, r, "set the parent-death signal");
+    if (poll(&channel, 1, 0) == 1 && (channel.revents & POLLHUP) != 0)
+        _exit(1);
+    return 0;
+}
+
+static int set_hostname(void *context, struct cl_error *err)
+{
+    struct cl_container *container = context;
+    const char *name = container->plan->hostname;
+
+    if (cl_plan_without(container->plan, CL_LAYER_UTSNS))
+        return 0;
+    int r = cl_sys_sethostname(name, strlen(name));
+    return r < 0 ? cl_fail(err, r, "set the host name") : 0;
+}
+
+/* netdevice(7): a new network namespace's loopback is down. */
+static int raise_loopback(void *context, struct cl_error *err)
+{
+    struct cl_container *container = context;
+    struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP};
+
+    if (cl_plan_without(container->plan, CL_LAYER_NETNS))
+        return 0;
+    CL_CLEANUP_FD int fd = cl_sys_socket(AF_INET, SOCK_DGRAM, 0);
+    if (fd < 0)
+        return cl_fail(err, fd, "socket");
+    int r = cl_sys_ioctl(fd, SIOCSIFFLAGS, &request);
+    return r < 0 ? cl_fail(err, r, "set lo up") : 0;
+}
+
+static int ensure_workdir(void *context, struct cl_error *err)
+{
+    struct cl_container *container = context;
+    CL_CLEANUP_FD int fd = cl_target_open(container, container->plan->workdir, 1, err);
+
+    return fd < 0 ? fd : 0;
+}
+
+/* devpts(5), ioctl_tty(2): a pty of the sandbox's own; the master goes to the
+ * supervisor, and the caller's terminal never comes near. */
+static int make_terminal(void *context, struct cl_error *err)
+{
+    struct cl_container *container = context;
+    struct cl_message message = {.kind = CL_MESSAGE_TERMINAL};
+    int unlock = 0;
+
+    if (!container->plan->tty)
+        return 0;
+    CL_CLEANUP_FD int master =
+        cl_open_no_links(container->root, "/dev/pts/ptmx", O_RDWR | O_NOCTTY);
+    if (master < 0)
+        return cl_fail(err, master, "open a pty");
+    int r = cl_sys_ioctl(master, TIOCSPTLCK, &unlock);
+    if (r < 0)
+        return cl_fail(err, r, "unlock a pty");
+    int slave = cl_sys_ioctl(master, TIOCGPTPEER,
+                             (void *)(uintptr_t)(O_RDWR | O_NOCTTY | O_CLOEXEC));
+    if (slave < 0)
+        return cl_fail(err, slave, "open the terminal of a pty");
+    container->terminal = slave;
+    r = cl_message_send(container->channel[1], &message, &master, 1);
+    return r < 0 ? cl_fail(err, r, "send the pty to the supervisor") : 0;
+}
+
+/* v1: a single-threaded process writing 0 to `tasks` (p90 0.16 ms; 10 ms by
+ * cgroup.procs). The cgroup namespace comes after, so that its root is the cgroup. */
+static int join_limits(void *context, struct cl_error *err)
+{
+    struct cl_container *container = context;
+    int r = wait_for(container, CL_MESSAGE_RELEASE, err);
+
+    if (r < 0)
+        return r;
+    for (int i = 0; i < container->join_count; i++) {
+        r = cl_write_all(container->join_fds[i], "0", 1);
+        if (r < 0)
+            return cl_fail(err, r, "join the cgroup");
+        cl_fd_close(&container->join_fds[i]);
+    }
+    cl_layer_up(container, CL_LAYER_LIMITS);
+    if (cl_plan_without(container->plan, CL_LAYER_CGROUPNS))
+        return 0;
+    r = cl_sys_unshare(CLONE_NEWCGROUP);
+    if (r < 0)
+        return cl_fail(err, r, "make the cgroup namespace");
+    cl_layer_up(container, CL_LAYER_CGROUPNS);
+    return 0;
+}
+
+static int new_keyring(void *context, struct cl_error *err)
+{
+    struct cl_container *container = context;
+
+    if (cl_plan_without(container->plan, CL_LAYER_KEYRING))
+        return 0;
+    long r = cl_sys_keyctl(1 /* KEYCTL_JOIN_SESSION_KEYRING */, 0);
+    if (r == -ENOSYS)
+        return 0; /* a kernel without keys has none to leak */
+    if (r < 0)
+        return cl_fail(err, (int)r, "join a new session keyring");
+    cl_layer_up(container, CL_LAYER_KEYRING);
+    return 0;
+}
+
+static int compare_ints(const void *a, const void *b)
+{
+    const int *x = a;
+    const int *y = b;
+
+    return (*x > *y) - (*x < *y);
+}
+
+/* Closes every descriptor that the sandbox doesn't stand on: the caller's, whatever
+ * they are, and our own. Init's standard descriptors become /dev/null. */
+static int close_foreign(void *context, struct cl_error *err)
+{
+    struct cl_container *container = context;
+    const int *stdio = container->start->stdio;
+    int keep[] = {container->channel[1], container->terminal, stdio[0], stdio[1], stdio[2]};
+    unsigned int next = 3;
+
+    if (cl_plan_without(container->plan, CL_LAYER_STDIO))
+        return 0;
+    CL_CLEANUP_FD int null = cl_sys_openat(AT_FDCWD, "/dev/null", O_RDWR, 0);
+    if (null < 0)
+        return cl_fail(err, null, "open /dev/null");
+    for (int fd = 0; fd <= 2; fd++) {
+        int r = cl_sys_dup3(null, fd, O_CLOEXEC);
+        if (r < 0)
+            return cl_fail(err, r, "put /dev/null in place of descriptor %d", fd);
+    }
+    qsort(keep, CL_ARRAY_SIZE(keep), sizeof(keep[0]), compare_ints);
+    for (size_t i = 0; i < CL_ARRAY_SIZE(keep); i++) {
+        if (keep[i] < 0)
+            continue;
+        unsigned int kept = (unsigned int)keep[i];
+        if (kept > next)
+            (void)cl_sys_close_range(next, kept - 1, 0); /* fails only for a bad range */
+        if (kept >= next)
+            next = kept + 1;
+    }
+    int r = cl_sys_close_range(next, ~0U, 0);
+    if (r < 0)
+        return cl_fail(err, r, "close foreign descriptors");
+    null = -1; /* closed with the rest */
+    cl_layer_up(container, CL_LAYER_STDIO);
+    return 0;
+}
+
+/* The bounding set and securebits are inherited by everything that is born here. */
+static int bound_privileges(void *context, struct cl_error *err)
+{
+    struct cl_container *container = context;
+    const struct cl_plan *plan = container->plan;
+    int r = 0;
+
+    if (!cl_plan_without(plan, CL_LAYER_CAPABILITIES))
+        r = cl_capabilities_bound(plan, err);
+    if (r == 0 && !cl_plan_without(plan, CL_LAYER_SECUREBITS))
+        r = cl_securebits_lock(plan, err);
+    if (r < 0)
+        return r;
+    cl_layer_up(container, CL_LAYER_SECUREBITS);
+    if (cl_plan_without(plan, CL_LAYER_NO_NEW_PRIVS))
+        return 0;
+    r = cl_sys_prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    if (r < 0)
+        return cl_fail(err, r, "set no_new_privs");
+    cl_layer_up(container, CL_LAYER_NO_NEW_PRIVS);
+    return 0;
+}
+
+static const struct cl_step init_steps[] = {
+    {"wait for the id maps", wait_for_maps, NULL},
+    {"take the sandbox's identity", take_identity, NULL},
+    {"tie the sandbox to its supervisor", tie_to_supervisor, NULL},
+    {"host name", set_hostname, NULL},
+    {"loopback", raise_loopback, NULL},
+    {"scratch", cl_scratch_make, NULL},
+    {"root file system", cl_rootfs_make, NULL},
+    {"/proc", cl_procfs_make, NULL},
+    {"/dev", cl_devices_make, NULL},
+    {"mask /proc", cl_procfs_mask, NULL},
+    {"working directory", cl_rootfs_workdir, NULL},
+    {"volumes", cl_volumes_attach, NULL},
+    {"working directory", ensure_workdir, NULL},
+    {"terminal", make_terminal, NULL},
+    {"seal the root", cl_rootfs_seal, NULL},
+    {"enter the root", cl_rootfs_enter, NULL},
+    {"limits", join_limits, NULL},
+    {"keyring", new_keyring, NULL},
+    {"descriptors", close_foreign, NULL},
+    {"privileges", bound_privileges, NULL},
+    {"landlock", cl_landlock_restrict, NULL},
+};
+
+/* --- the life of pid 1 ------------------------------------------------------------------ */
+
+CL_NORETURN static void fail(struct cl_container *container, const struct cl_error *err)
+{
+    container->report->error = *err;
+    container->report->stage = CL_REPORT_FAILED;
+    _exit(1);
+}
+
+/* What init needs from here on: to send signals to processes that changed their uid,
+ * and the few system calls of its loop. */
+static int shrink(struct cl_container *container, struct cl_error *err)
+{
+    const struct cl_plan *plan = container->plan;
+    int r = 0;
+
+    if (!cl_plan_without(plan, CL_LAYER_STDIO)) {
+        for (int i = 0; i < 3; i++) {
+            int fd = container->start->stdio[i];
+            cl_fd_close(&fd);
+        }
+    }
+    cl_fd_close(&container->terminal);
+    if (!cl_plan_without(plan, CL_LAYER_CAPABILITIES))
+        r = cl_capabilities_set(1ULL << CAP_KILL_BIT, err);
+    if (r == 0 && !cl_plan_without(plan, CL_LAYER_SECCOMP) &&
+        !cl_plan_without(plan, CL_LAYER_NO_NEW_PRIVS))
+        r = cl_seccomp_install(cl_seccomp_init.insns, cl_seccomp_init.count, err);
+    return r;
+}
+
+CL_NORETURN static void end(struct cl_container *container, int status)
+{
+    container->report->main_status = status;
+    container->report->ended_boot_ns = cl_clock_boot_ns();
+    container->report->stage = CL_REPORT_ENDED;
+    _exit(0); /* and with pid 1 everything in the pid namespace ends */
+}
+
+static void reap(struct cl_container *container, int signals, pid_t main)
+{
+    struct signalfd_siginfo info;
+    int status;
+
+    (void)cl_sys_read(signals, &info, sizeof(info)); /* only empties it */
+    for (;;) {
+        pid_t pid = cl_sys_wait4(-1, &status, WNOHANG, NULL);
+
+        if (pid <= 0)
+            return;
+        if (pid == main)
+            end(container, status);
+    }
+}
+
+static void forward(struct cl_container *container, pid_t main)
+{
+    struct cl_message message = {0};
+    int fds[1];
+    int count = cl_message_receive(container->channel[1], &message, fds, 0, MSG_DONTWAIT);
+
+    if (count == -EPIPE)
+        _exit(1); /* the supervisor is gone, and its death signal is on the way */
+    if (count >= 0 && message.kind == CL_MESSAGE_SIGNAL)
+        (void)cl_sys_kill(main, message.value); /* a dead main has been or will be reaped */
+}
+
+void cl_init_run(struct cl_container *container)
+{
+    const uint64_t sigchld = 1ULL << (SIGCHLD - 1);
+    struct cl_error err = {0};
+    int r = cl_steps_run(init_steps, CL_ARRAY_SIZE(init_steps), container, &err);
+
+    if (r < 0)
+        fail(container, &err);
+    int signals = cl_sys_signalfd(&sigchld);
+    if (signals < 0) {
+        (void)cl_fail(&err, signals, "signalfd");
+        fail(container, &err);
+    }
+    pid_t main = cl_main_start(container, &err);
+    if (main < 0)
+        fail(container, &err);
+    r = shrink(container, &err);
+    if (r < 0)
+        fail(container, &err);
+    struct pollfd polled[2] = {
+        {.fd = signals, .events = POLLIN},
+        {.fd = container->channel[1], .events = POLLIN},
+    };
+    for (;;) {
+        if (poll(polled, 2, -1) < 0)
+            continue; /* EINTR by a stop and continue */
+        if (polled[0].revents != 0)
+            reap(container, signals, main);
+        if (polled[1].revents != 0)
+            forward(container, main);
+    }
+}

@@ -1,0 +1,154 @@
+/* Landlock: files by rule, on the hierarchy that the sandbox may know, so that a
+ * descriptor or a mount of the host that leaked in all the same is of no use: it lies
+ * below none of the rules. Signals and abstract sockets end at the domain as well,
+ * where the kernel has scopes.
+ *
+ * The rules are named, not one on "/" for everything: reading and executing below
+ * "/", writing only where the plan lets the sandbox write. Init enters the domain
+ * before the main process is born: both are in one domain, as later sessions will be.
+ *
+ * Source: landlock(7). Minimum ABI 2 (Linux 5.19): without `refer`, no file could be
+ * moved between two directories.
+ */
+#include "base/fd.h"
+#include "base/sys.h"
+#include "walls/container/container.h"
+
+enum { MIN_ABI = 2 };
+
+#define ACCESS_READ (CL_LANDLOCK_FS_EXECUTE | CL_LANDLOCK_FS_READ_FILE | CL_LANDLOCK_FS_READ_DIR)
+#define ACCESS_FILE_WRITE                                                                          \
+    (CL_LANDLOCK_FS_WRITE_FILE | CL_LANDLOCK_FS_TRUNCATE | CL_LANDLOCK_FS_IOCTL_DEV)
+/* No MAKE_CHAR and MAKE_BLOCK: nothing makes devices. */
+#define ACCESS_WRITE                                                                               \
+    (ACCESS_FILE_WRITE | CL_LANDLOCK_FS_REMOVE_DIR | CL_LANDLOCK_FS_REMOVE_FILE |                  \
+     CL_LANDLOCK_FS_MAKE_DIR | CL_LANDLOCK_FS_MAKE_REG | CL_LANDLOCK_FS_MAKE_SOCK |                \
+     CL_LANDLOCK_FS_MAKE_FIFO | CL_LANDLOCK_FS_MAKE_SYM | CL_LANDLOCK_FS_REFER)
+/* What a rule on something that isn't a directory may hold. */
+#define ACCESS_FILE (CL_LANDLOCK_FS_EXECUTE | CL_LANDLOCK_FS_READ_FILE | ACCESS_FILE_WRITE)
+
+#define ACCESS_ALL_ABI1 ((1ULL << 13) - 1)
+
+static uint64_t handled_by(int abi)
+{
+    uint64_t handled = ACCESS_ALL_ABI1 | CL_LANDLOCK_FS_REFER;
+
+    if (abi >= 3)
+        handled |= CL_LANDLOCK_FS_TRUNCATE;
+    if (abi >= 5)
+        handled |= CL_LANDLOCK_FS_IOCTL_DEV;
+    return handled;
+}
+
+struct ruleset {
+    int fd;
+    uint64_t handled;
+};
+
+/* PATH is of the sandbox's own root, where init already is. A path that isn't there
+ * needs no rule. */
+static int allow(const struct ruleset *ruleset, const char *path, uint64_t access,
+                 struct cl_error *err)
+{
+    CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, path, O_PATH, 0);
+    struct stat st;
+
+    if (fd == -ENOENT)
+        return 0;
+    if (fd < 0)
+        return cl_fail(err, fd, "open %s for its rule", path);
+    int r = cl_sys_fstat(fd, &st);
+    if (r < 0)
+        return cl_fail(err, r, "stat %s for its rule", path);
+    if (!S_ISDIR(st.st_mode))
+        access &= ACCESS_FILE;
+    struct cl_landlock_path_beneath rule = {
+        .allowed_access = access & ruleset->handled,
+        .parent_fd = fd,
+    };
+    r = cl_sys_landlock_add_rule(ruleset->fd, CL_LANDLOCK_RULE_PATH_BENEATH, &rule);
+    return r < 0 ? cl_fail(err, r, "add the rule for %s", path) : 0;
+}
+
+static int allow_files(const struct ruleset *ruleset, const struct cl_plan *plan,
+                       struct cl_error *err)
+{
+    for (size_t i = 0; i < plan->files.count; i++) {
+        const struct cl_plan_file *file = &plan->files.items[i];
+
+        if (file->kind == CL_FILE_BIND && file->mode == CL_FILE_RO)
+            continue;
+        int r = allow(ruleset, file->target, ACCESS_READ | ACCESS_WRITE, err);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int add_rules(const struct ruleset *ruleset, const struct cl_plan *plan,
+                     struct cl_error *err)
+{
+    const struct {
+        const char *path;
+        uint64_t access;
+    } rules[] = {
+        {"/", ACCESS_READ | (cl_rootfs_is_writable(plan) ? ACCESS_WRITE : 0)},
+        {"/proc", ACCESS_FILE_WRITE},
+        {"/dev", ACCESS_FILE_WRITE},
+        {"/dev/shm", ACCESS_WRITE},
+        {"/tmp", ACCESS_WRITE},
+        {"/var/tmp", ACCESS_WRITE},
+        {cl_rootfs_workdir_is_copied(plan) ? plan->workdir : NULL, ACCESS_WRITE},
+    };
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(rules); i++) {
+        if (rules[i].path == NULL)
+            continue;
+        int r = allow(ruleset, rules[i].path, rules[i].access, err);
+        if (r < 0)
+            return r;
+    }
+    return allow_files(ruleset, plan, err);
+}
+
+static int check_abi(int abi, struct cl_error *err)
+{
+    if (abi >= MIN_ABI)
+        return 0;
+    if (abi < 0)
+        return cl_refuse(err, ENOTSUP,
+                         "this kernel has no Landlock (or it is off: lsm= on its command line); "
+                         "--without landlock accepts that");
+    return cl_refuse(err, ENOTSUP,
+                     "this kernel's Landlock is ABI %d and at least %d is needed (Linux 5.19); "
+                     "--without landlock accepts that",
+                     abi, MIN_ABI);
+}
+
+int cl_landlock_restrict(void *context, struct cl_error *err)
+{
+    struct cl_container *container = context;
+
+    if (cl_plan_without(container->plan, CL_LAYER_LANDLOCK))
+        return 0;
+    int abi = cl_sys_landlock_create_ruleset(NULL, 0, CL_LANDLOCK_CREATE_RULESET_VERSION);
+    int r = check_abi(abi, err);
+    if (r < 0)
+        return r;
+
+    struct cl_landlock_ruleset_attr attr = {.handled_access_fs = handled_by(abi)};
+    if (abi >= 6)
+        attr.scoped = CL_LANDLOCK_SCOPE_ABSTRACT_UNIX | CL_LANDLOCK_SCOPE_SIGNAL;
+    CL_CLEANUP_FD int fd = cl_sys_landlock_create_ruleset(&attr, sizeof(attr), 0);
+    if (fd < 0)
+        return cl_fail(err, fd, "create the ruleset");
+    const struct ruleset ruleset = {fd, attr.handled_access_fs};
+    r = add_rules(&ruleset, container->plan, err);
+    if (r < 0)
+        return r;
+    r = cl_sys_landlock_restrict_self(fd);
+    if (r < 0)
+        return cl_fail(err, r, "enter the domain");
+    cl_layer_up(container, CL_LAYER_LANDLOCK);
+    return 0;
+}

@@ -1,0 +1,61 @@
+/* Capabilities, securebits, seccomp: what a process may do, less and less.
+ * Source: capabilities(7), seccomp(2). */
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <linux/securebits.h>
+#include <sys/prctl.h>
+
+#include "base/sys.h"
+#include "walls/container/container.h"
+
+enum { LAST_CAPABILITY = 40 }; /* CAP_CHECKPOINT_RESTORE, Linux 5.9 */
+
+int cl_capabilities_bound(const struct cl_plan *plan, struct cl_error *err)
+{
+    for (unsigned int cap = 0; cap <= LAST_CAPABILITY; cap++) {
+        if ((plan->capabilities & (1ULL << cap)) != 0)
+            continue;
+        int r = cl_sys_prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
+        if (r < 0)
+            return cl_fail(err, r, "drop capability %u from the bounding set", cap);
+    }
+    int r = cl_sys_prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
+    return r < 0 ? cl_fail(err, r, "clear the ambient capabilities") : 0;
+}
+
+int cl_capabilities_set(uint64_t mask, struct cl_error *err)
+{
+    const struct cl_cap_header header = {.version = CL_CAP_VERSION_3};
+    const struct cl_cap_data data[2] = {
+        {.effective = (uint32_t)mask, .permitted = (uint32_t)mask},
+        {.effective = (uint32_t)(mask >> 32), .permitted = (uint32_t)(mask >> 32)},
+    };
+    int r = cl_sys_capset(&header, data);
+
+    return r < 0 ? cl_fail(err, r, "set the capabilities") : 0;
+}
+
+/* strict: being uid 0 means nothing. build: root has the profile's capabilities by
+ * the ordinary rule, within the bounding set. Ambient capabilities never. */
+int cl_securebits_lock(const struct cl_plan *plan, struct cl_error *err)
+{
+    unsigned long bits = SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED |
+                         SECBIT_KEEP_CAPS_LOCKED | SECBIT_NO_SETUID_FIXUP_LOCKED |
+                         SECBIT_NOROOT_LOCKED;
+
+    if (plan->capabilities == 0)
+        bits |= SECBIT_NOROOT;
+    int r = cl_sys_prctl(PR_SET_SECUREBITS, bits, 0, 0, 0);
+    return r < 0 ? cl_fail(err, r, "lock the securebits") : 0;
+}
+
+int cl_seccomp_install(const void *instructions, size_t count, struct cl_error *err)
+{
+    const struct sock_fprog program = {
+        .len = (unsigned short)count,
+        .filter = (struct sock_filter *)(uintptr_t)instructions, /* the kernel only reads */
+    };
+    int r = cl_sys_seccomp(SECCOMP_SET_MODE_FILTER, 0, &program);
+
+    return r < 0 ? cl_fail(err, r, "install the system call filter") : 0;
+}

@@ -1,0 +1,376 @@
+/* The maker's side of the container wall: see container.h for the whole. */
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/wait.h>
+
+#include "base/alloc.h"
+#include "base/fd.h"
+#include "base/sys.h"
+#include "walls/container/container.h"
+
+/* --- steps of start ------------------------------------------------------------ */
+
+static char **make_vector(const struct cl_strlist *list)
+{
+    char **vector = cl_calloc(list->count + 1, sizeof(*vector));
+
+    for (size_t i = 0; vector != NULL && i < list->count; i++)
+        vector[i] = (char *)(uintptr_t)list->items[i];
+    return vector;
+}
+
+static void free_vectors(void *context)
+{
+    struct cl_container *container = context;
+
+    free(container->argv);
+    free(container->envp);
+    container->argv = NULL;
+    container->envp = NULL;
+}
+
+/* Now, because nothing can be allocated after the clone. */
+static int make_vectors(void *context, struct cl_error *err)
+{
+    struct cl_container *container = context;
+
+    container->argv = make_vector(&container->plan->command);
+    container->envp = make_vector(&container->plan->env);
+    if (container->argv != NULL && container->envp != NULL)
+        return 0;
+    free_vectors(container);
+    return cl_fail_memory(err);
+}
+
+static int open_sources(void *context, struct cl_error *err)
+{
+    struct cl_container *container = context;
+
+    if (container->rootless)
+        return 0; /* init opens them in its own mount namespace, as the same user */
+    int r = cl_sources_open(container, err);
+    if (r == 0)
+        container->device_tree = cl_devices_template();
+    return r;
+}
+
+static void close_sources(void *context)
+{
+    struct cl_container *container = context;
+
+    cl_fd_close(&container->image_tree);
+    cl_fd_close(&container->device_tree);
+    cl_fd_close(&container->scratch_tree);
+    for (size_t i = 0; i < container->plan->files.count; i++)
+        cl_fd_close(&container->volume_trees[i]);
+}
+
+static int make_channel(void *context, struct cl_error *err)
+{
+    struct cl_container *container = context;
+    int r = cl_sys_socketpair(SOCK_SEQPACKET, container->channel);
+
+    return r < 0 ? cl_fail(err, r, "socketpair") : 0;
+}
+
+static void close_channel(void *context)
+{
+    struct cl_container *container = context;
+
+    cl_fd_close(&container->channel[0]);
+    cl_fd_close(&container->channel[1]);
+}
+
+static int make_report(void *context, struct cl_error *err)
+{
+    struct cl_container *container = context;
+    void *page = mmap(NULL, sizeof(struct cl_report), PROT_READ | PROT_WRITE,
+                      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    if (page == MAP_FAILED)
+        return cl_fail(err, errno, "map the report page");
+    container->report = page;
+    return 0;
+}
+
+static void unmap_report(void *context)
+{
+    struct cl_container *container = context;
+
+    if (container->report != NULL)
+        (void)munmap(container->report, sizeof(*container->report));
+    container->report = NULL;
+}
+
+static const struct {
+    enum cl_layer layer;
+    uint64_t flag;
+} namespaces[] = {
+    {CL_LAYER_USERNS, CLONE_NEWUSER},     {CL_LAYER_PIDNS, CLONE_NEWPID},
+    {CL_LAYER_MOUNTNS, CLONE_NEWNS},      {CL_LAYER_NETNS, CLONE_NEWNET},
+    {CL_LAYER_IPCNS, CLONE_NEWIPC},       {CL_LAYER_UTSNS, CLONE_NEWUTS},
+};
+
+/* Namespaces that the wall stands on: not even the test build leaves them out. */
+#define FOUNDATION                                                                                 \
+    (CL_LAYER_BIT(CL_LAYER_USERNS) | CL_LAYER_BIT(CL_LAYER_PIDNS) | CL_LAYER_BIT(CL_LAYER_MOUNTNS))
+
+static int explain_clone(int r, struct cl_error *err)
+{
+    (void)cl_fail(err, r, "clone into new namespaces");
+    if (r == -EPERM || r == -EACCES)
+        return cl_hint(err,
+                       "this host restricts user namespaces: see `cloister doctor` (the AppArmor "
+                       "profile packaging/apparmor/cloister, or the sysctls "
+                       "kernel.apparmor_restrict_unprivileged_userns and "
+                       "kernel.unprivileged_userns_clone)");
+    if (r == -ENOSPC || r == -EUSERS)
+        return cl_hint(err, "a limit in /proc/sys/user (max_user_namespaces and its like) is reached");
+    return r;
+}
+
+static int clone_init(void *context, struct cl_error *err)
+{
+    struct cl_container *container = context;
+    struct cl_clone_args args = {
+        .flags = CLONE_PIDFD,
+        .pidfd = (uint64_t)(uintptr_t)&container->pidfd,
+        .exit_signal = SIGCHLD,
+    };
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(namespaces); i++) {
+        if (!cl_plan_without(container->plan, namespaces[i].layer) ||
+            (FOUNDATION & CL_LAYER_BIT(namespaces[i].layer)) != 0) {
+            args.flags |= namespaces[i].flag;
+            container->report->layers |= CL_LAYER_BIT(namespaces[i].layer);
+        }
+    }
+    if (container->start->cgroup >= 0) {
+        args.flags |= CL_CLONE_INTO_CGROUP;
+        args.cgroup = (uint64_t)container->start->cgroup;
+    }
+    pid_t pid = cl_sys_clone3(&args);
+    if (pid < 0)
+        return explain_clone(pid, err);
+    if (pid == 0)
+        cl_init_run(container);
+    container->pid = pid;
+    cl_fd_close(&container->channel[1]);
+    return 0;
+}
+
+static void end_init(void *context)
+{
+    struct cl_container *container = context;
+    int status;
+
+    if (container->pid <= 0)
+        return;
+    /* Fails only for a process that is dead already, which is what we want. */
+    (void)cl_sys_pidfd_send_signal(container->pidfd, SIGKILL);
+    while (cl_sys_wait4(container->pid, &status, 0, NULL) == -EINTR)
+        ;
+    cl_fd_close(&container->pidfd);
+    container->pid = 0;
+}
+
+static int write_maps(void *context, struct cl_error *err)
+{
+    return cl_idmap_write(context, err);
+}
+
+static int open_userns(const struct cl_container *container, struct cl_error *err)
+{
+    char path[40];
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)container->pid);
+    int userns = cl_sys_openat(AT_FDCWD, path, O_RDONLY, 0);
+    return userns < 0 ? cl_fail(err, userns, "open %s", path) : userns;
+}
+
+static int map_image(void *context, struct cl_error *err)
+{
+    struct cl_container *container = context;
+
+    if (container->image_tree < 0 && container->scratch_tree < 0)
+        return 0;
+    CL_CLEANUP_FD int userns = open_userns(container, err);
+    if (userns < 0)
+        return userns;
+    if (container->image_tree >= 0) {
+        int r = cl_idmap_tree(container->image_tree, userns, container->plan->image_path, err);
+        if (r < 0)
+            return r;
+    }
+    if (container->scratch_tree >= 0)
+        return cl_idmap_tree(container->scratch_tree, userns, "the scratch file system", err);
+    return 0;
+}
+
+static int send_message(struct cl_container *container, enum cl_message_kind kind, int value,
+                        const int *fds, size_t count, struct cl_error *err)
+{
+    struct cl_message message = {.kind = kind, .value = value};
+    int r = cl_message_send(container->channel[0], &message, fds, count);
+
+    return r < 0 ? cl_fail(err, r, "send to the sandbox's init") : 0;
+}
+
+static int send_go(void *context, struct cl_error *err)
+{
+    return send_message(context, CL_MESSAGE_GO, 0, NULL, 0, err);
+}
+
+static const struct cl_step start_steps[] = {
+    {"lay out the command", make_vectors, free_vectors},
+    {"open the image and volumes", open_sources, close_sources},
+    {"make the channel", make_channel, close_channel},
+    {"make the report page", make_report, unmap_report},
+    {"make the namespaces", clone_init, end_init},
+    {"write the id maps", write_maps, NULL},
+    {"id-map the image", map_image, NULL},
+    {"let init go", send_go, NULL},
+};
+
+static void set_up(struct cl_container *container, const struct cl_wall_start *start)
+{
+    *container = (struct cl_container){
+        .start = start,
+        .plan = start->plan,
+        .rootless = start->uid_base == 0,
+        .channel = {-1, -1},
+        .image_tree = -1,
+        .device_tree = -1,
+        .scratch_tree = -1,
+        .pidfd = -1,
+        .scratch = -1,
+        .root = -1,
+        .proc = -1,
+        .terminal = -1,
+    };
+    for (size_t i = 0; i < start->plan->files.count; i++)
+        container->volume_trees[i] = -1;
+}
+
+static int container_start(const struct cl_wall_start *start, struct cl_wall_process *ret,
+                           struct cl_error *err)
+{
+    struct cl_container container;
+    int r;
+
+    CL_ASSERT(start->plan->files.count <= CL_MAX_FILES);
+    set_up(&container, start);
+    r = cl_steps_run(start_steps, CL_ARRAY_SIZE(start_steps), &container, err);
+    if (r < 0)
+        return r;
+    close_sources(&container); /* init has its own copies */
+    free_vectors(&container);
+    *ret = (struct cl_wall_process){
+        .pidfd = container.pidfd,
+        .pid = container.pid,
+        .channel = container.channel[0],
+        .report = container.report,
+        .scratch = -1,
+        .terminal = -1,
+    };
+    return 0;
+}
+
+/* --- the running wall ------------------------------------------------------------ */
+
+static int container_release(struct cl_wall_process *process, const struct cl_limits *limits,
+                             struct cl_error *err)
+{
+    struct cl_message message = {.kind = CL_MESSAGE_RELEASE};
+    int fds[CL_MESSAGE_MAX_FDS];
+    size_t count = 0;
+
+    for (size_t i = 0; limits != NULL && i < limits->count; i++) {
+        if (limits->cgroups[i].tasks >= 0)
+            fds[count++] = limits->cgroups[i].tasks;
+    }
+    int r = cl_message_send(process->channel, &message, fds, count);
+
+    /* An init that failed meanwhile has said why in the report. */
+    if (r == -EPIPE || r == -ECONNRESET)
+        return 0;
+    return r < 0 ? cl_fail(err, r, "release the sandbox") : 0;
+}
+
+static int container_signal(struct cl_wall_process *process, int signal, struct cl_error *err)
+{
+    struct cl_message message = {.kind = CL_MESSAGE_SIGNAL, .value = signal};
+    int r = cl_message_send(process->channel, &message, NULL, 0);
+
+    return r < 0 ? cl_fail(err, r, "send signal %d to the sandbox", signal) : 0;
+}
+
+static void take_message(struct cl_wall_process *process, const struct cl_message *message, int fd)
+{
+    CL_CLEANUP_FD int taken = fd;
+
+    if (message->kind == CL_MESSAGE_TERMINAL && process->terminal < 0)
+        process->terminal = CL_TAKE_FD(taken);
+    else if (message->kind == CL_MESSAGE_SCRATCH && process->scratch < 0)
+        process->scratch = CL_TAKE_FD(taken);
+}
+
+static int container_receive(struct cl_wall_process *process, struct cl_error *err)
+{
+    for (;;) {
+        struct cl_message message;
+        int fd = -1;
+        int count = cl_message_receive(process->channel, &message, &fd, 1, MSG_DONTWAIT);
+
+        if (count == -EAGAIN || count == -EPIPE)
+            return 0;
+        if (count < 0)
+            return cl_fail(err, count, "receive from the sandbox's init");
+        take_message(process, &message, fd);
+    }
+}
+
+static void container_done(struct cl_wall_process *process)
+{
+    int status;
+
+    if (process->pid > 0) {
+        /* Fails only for a process that is dead already. */
+        (void)cl_sys_pidfd_send_signal(process->pidfd, SIGKILL);
+        while (cl_sys_wait4(process->pid, &status, 0, NULL) == -EINTR)
+            ;
+        process->pid = 0;
+    }
+    cl_fd_close(&process->pidfd);
+    cl_fd_close(&process->channel);
+    cl_fd_close(&process->scratch);
+    cl_fd_close(&process->terminal);
+    if (process->report != NULL)
+        (void)munmap(process->report, sizeof(*process->report));
+    process->report = NULL;
+}
+
+/* What this wall can't do, said before anything is made. */
+static int container_check(const struct cl_plan *plan, struct cl_error *err)
+{
+    if (plan->network != CL_NETWORK_NONE)
+        return cl_refuse(err, ENOTSUP, "network outbound is not built yet");
+    if (plan->uid >= CL_UIDS_PER_SANDBOX || plan->gid >= CL_UIDS_PER_SANDBOX)
+        return cl_refuse(err, EINVAL, "user and group ids end at %d inside a sandbox",
+                         CL_UIDS_PER_SANDBOX - 1);
+    if (plan->files.count > CL_MAX_FILES)
+        return cl_refuse(err, E2BIG, "more than %d volumes", CL_MAX_FILES);
+    return 0;
+}
+
+const struct cl_wall cl_wall_container = {
+    .name = "container",
+    .check = container_check,
+    .start = container_start,
+    .release = container_release,
+    .signal = container_signal,
+    .receive = container_receive,
+    .done = container_done,
+};

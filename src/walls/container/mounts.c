@@ -1,0 +1,255 @@
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "base/sys.h"
+#include "walls/container/container.h"
+
+#include <sys/mount.h>
+
+uint64_t cl_mount_attrs(const struct cl_plan *plan, uint64_t attrs)
+{
+    if (cl_plan_without(plan, CL_LAYER_READONLY))
+        attrs &= ~(uint64_t)CL_MOUNT_ATTR_RDONLY;
+    if (cl_plan_without(plan, CL_LAYER_NOSUID))
+        attrs &= ~(uint64_t)(CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV);
+    return attrs;
+}
+
+int cl_tree_clone(int dirfd, const char *path, uint64_t attrs, struct cl_error *err)
+{
+    struct cl_mount_attr attr = {.attr_set = attrs, .propagation = MS_PRIVATE};
+    /* Recursive: mounts that came from a more privileged namespace are locked together
+     * (mount_namespaces(7)) and can only be cloned as a whole. */
+    CL_CLEANUP_FD int tree = cl_sys_open_tree(
+        dirfd, path, CL_OPEN_TREE_CLONE | CL_OPEN_TREE_CLOEXEC | CL_AT_RECURSIVE | CL_AT_EMPTY_PATH);
+
+    if (tree < 0)
+        return cl_fail(err, tree, "clone the mount at %s", path);
+    int r = cl_sys_mount_setattr(tree, "", CL_AT_EMPTY_PATH | CL_AT_RECURSIVE, &attr);
+    if (r < 0)
+        return cl_fail(err, r, "set the attributes of the mount at %s", path);
+    return CL_TAKE_FD(tree);
+}
+
+int cl_tree_attach(int tree, int target, const char *where, struct cl_error *err)
+{
+    int r = cl_sys_move_mount(tree, "", target, "",
+                              CL_MOVE_MOUNT_F_EMPTY_PATH | CL_MOVE_MOUNT_T_EMPTY_PATH);
+
+    return r < 0 ? cl_fail(err, r, "attach a mount at %s", where) : 0;
+}
+
+int cl_fs_make(const char *type, const char *const *options, uint64_t attrs, struct cl_error *err)
+{
+    CL_CLEANUP_FD int fs = cl_sys_fsopen(type, CL_FSOPEN_CLOEXEC);
+    int r;
+
+    if (fs < 0)
+        return cl_fail(err, fs, "open file system type %s", type);
+    for (; options[0] != NULL; options += 2) {
+        r = cl_sys_fsconfig(fs, options[1] == NULL ? CL_FSCONFIG_SET_FLAG : CL_FSCONFIG_SET_STRING,
+                            options[0], options[1], 0);
+        if (r < 0)
+            return cl_fail(err, r, "set option %s of %s", options[0], type);
+    }
+    r = cl_sys_fsconfig(fs, CL_FSCONFIG_CMD_CREATE, NULL, NULL, 0);
+    if (r < 0)
+        return cl_fail(err, r, "make a %s", type);
+    int mount = cl_sys_fsmount(fs, CL_FSMOUNT_CLOEXEC, (unsigned int)attrs);
+    return mount < 0 ? cl_fail(err, mount, "mount a %s", type) : mount;
+}
+
+int cl_path_is_below(const char *target, const char *dir)
+{
+    size_t size = strlen(dir);
+
+    if (strcmp(dir, "/") == 0)
+        return 1;
+    return strncmp(target, dir, size) == 0 && (target[size] == '/' || target[size] == '\0');
+}
+
+/* Opens NAME in PARENT, making it as a directory or an empty file where it is not
+ * there. Whatever stands there in the end must not be a link. */
+static int make_component(int parent, const char *name, int is_dir)
+{
+    int r = is_dir ? cl_sys_mkdirat(parent, name, 0755) : cl_sys_mknodat(parent, name, S_IFREG | 0644, 0);
+
+    if (r < 0 && r != -EEXIST)
+        return r;
+    return cl_open_no_links(parent, name, O_PATH | (is_dir ? O_DIRECTORY : 0));
+}
+
+/* Makes the rest of PATH component by component below PARENT (taken). */
+static int make_path(int parent, const char *path, int is_dir)
+{
+    char name[256];
+    int fd = parent;
+
+    while (*path != '\0') {
+        size_t size = strcspn(path, "/");
+        const char *rest = path + size + strspn(path + size, "/");
+
+        if (size >= sizeof(name)) {
+            cl_fd_close(&fd);
+            return -ENAMETOOLONG;
+        }
+        memcpy(name, path, size);
+        name[size] = '\0';
+        int next = make_component(fd, name, *rest != '\0' || is_dir);
+        cl_fd_close(&fd);
+        if (next < 0)
+            return next;
+        fd = next;
+        path = rest;
+    }
+    return fd;
+}
+
+/* The deepest part of PATH that is there, opened; *RET_REST is what is missing. */
+static int open_existing(int root, const char *path, const char **ret_rest)
+{
+    char part[4096];
+    size_t size = strlen(path);
+
+    if (size >= sizeof(part))
+        return -ENAMETOOLONG;
+    memcpy(part, path, size + 1);
+    for (;;) {
+        int fd = cl_open_in_root(root, part, O_PATH);
+
+        if (fd != -ENOENT) {
+            *ret_rest = path + size + strspn(path + size, "/");
+            return fd;
+        }
+        char *slash = strrchr(part, '/');
+        CL_ASSERT(slash != NULL);
+        if (slash == part)
+            slash++; /* keep "/" */
+        *slash = '\0';
+        size = strlen(part);
+    }
+}
+
+static int check_kind(int fd, const char *path, int is_dir, struct cl_error *err)
+{
+    struct stat st;
+    int r = cl_sys_fstat(fd, &st);
+
+    if (r < 0)
+        return cl_fail(err, r, "stat %s in the image", path);
+    if (S_ISLNK(st.st_mode))
+        return cl_refuse(err, ELOOP, "%s in the image is a symbolic link", path);
+    if (is_dir && !S_ISDIR(st.st_mode))
+        return cl_refuse(err, ENOTDIR, "%s in the image is not a directory", path);
+    if (!is_dir && S_ISDIR(st.st_mode))
+        return cl_refuse(err, EISDIR, "%s in the image is a directory, and a file goes there", path);
+    return 0;
+}
+
+int cl_target_open(struct cl_container *container, const char *path, int is_dir,
+                   struct cl_error *err)
+{
+    const char *rest = "";
+    CL_CLEANUP_FD int fd = -1;
+
+    fd = open_existing(container->root, path, &rest);
+    if (fd >= 0 && *rest != '\0')
+        fd = make_path(fd, rest, is_dir);
+    if (fd == -EROFS)
+        return cl_refuse(err, EROFS, "%s does not exist in what is mounted there, and can't be made",
+                         path);
+    if (fd < 0)
+        return cl_fail(err, fd, "find or make %s in the image", path);
+    int r = check_kind(fd, path, is_dir, err);
+    return r < 0 ? r : CL_TAKE_FD(fd);
+}
+
+int cl_target_open_own(struct cl_container *container, const char *path, struct cl_error *err)
+{
+    CL_CLEANUP_FD int fd = cl_open_no_links(container->root, path, O_PATH | O_DIRECTORY);
+
+    if (fd == -ENOENT && container->root_grows)
+        return cl_target_open(container, path, 1, err);
+    if (fd == -ELOOP)
+        return cl_refuse(err, ELOOP, "%s in the image is, or lies behind, a symbolic link", path);
+    if (fd == -ENOTDIR)
+        return cl_refuse(err, ENOTDIR, "%s in the image is not a directory", path);
+    if (fd < 0)
+        return cl_fail(err, fd, "open %s in the image", path);
+    return CL_TAKE_FD(fd);
+}
+
+int cl_bind(struct cl_container *container, int dirfd, const char *path, const char *target,
+            uint64_t attrs, struct cl_error *err)
+{
+    CL_CLEANUP_FD int tree = -1;
+    CL_CLEANUP_FD int at = -1;
+
+    tree = cl_tree_clone(dirfd, path, cl_mount_attrs(container->plan, attrs), err);
+    if (tree < 0)
+        return tree;
+    at = cl_target_open(container, target, 1, err);
+    if (at < 0)
+        return at;
+    return cl_tree_attach(tree, at, target, err);
+}
+
+static int make_overlay_dirs(struct cl_container *container, char names[3][16], int lower,
+                             int owned, struct cl_error *err)
+{
+    static const char prefix[3] = {'l', 'u', 'w'};
+    const struct cl_plan *plan = container->plan;
+    struct stat st;
+    int r;
+
+    for (int i = 0; i < 3; i++) {
+        (void)snprintf(names[i], 16, "%c%d", prefix[i], container->overlays);
+        r = cl_sys_mkdirat(container->scratch, names[i], 0755);
+        if (r < 0)
+            return cl_fail(err, r, "make a scratch directory for an overlay");
+    }
+    container->overlays++;
+    /* The top directory is the upper one: it takes the lower's owner and mode, or
+     * belongs to the sandbox's user where the point is that they can write. */
+    r = cl_sys_fstat(lower, &st);
+    if (r < 0)
+        return cl_fail(err, r, "stat the lower directory of an overlay");
+    uid_t uid = owned ? (uid_t)plan->uid : st.st_uid;
+    gid_t gid = owned ? (gid_t)plan->gid : st.st_gid;
+    r = cl_sys_fchownat(container->scratch, names[1], uid, gid, 0);
+    if (r < 0 && owned)
+        return cl_fail(err, r, "give an overlay's directory to the sandbox's user");
+    CL_CLEANUP_FD int upper = cl_sys_openat(container->scratch, names[1], O_RDONLY | O_DIRECTORY, 0);
+    if (upper < 0)
+        return cl_fail(err, upper, "open an overlay's upper directory");
+    r = cl_sys_fchmod(upper, (st.st_mode & 01777) | (owned ? 0700 : 0));
+    return r < 0 ? cl_fail(err, r, "set the mode of an overlay's upper directory") : 0;
+}
+
+int cl_overlay_make(struct cl_container *container, int lower, int owned, struct cl_error *err)
+{
+    CL_CLEANUP_FD int taken = lower;
+    CL_CLEANUP_FD int at = -1;
+    char names[3][16];
+    int r = make_overlay_dirs(container, names, taken, owned, err);
+
+    if (r < 0)
+        return r;
+    at = cl_sys_openat(container->scratch, names[0], O_PATH | O_DIRECTORY, 0);
+    if (at < 0)
+        return cl_fail(err, at, "open an overlay's lower directory");
+    r = cl_tree_attach(taken, at, "an overlay's lower directory", err);
+    if (r < 0)
+        return r;
+    /* Layer descriptors need Linux 6.13; names relative to the scratch work on all. */
+    r = cl_sys_fchdir(container->scratch);
+    if (r < 0)
+        return cl_fail(err, r, "change to the scratch file system");
+    const char *options[] = {
+        "lowerdir", names[0], "upperdir", names[1], "workdir", names[2], "userxattr", NULL, NULL,
+    };
+    return cl_fs_make("overlay", options,
+                      cl_mount_attrs(container->plan, CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV),
+                      err);
+}

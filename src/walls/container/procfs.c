@@ -1,0 +1,99 @@
+/* /proc: the sandbox's own, with what policy/procfs.def names covered. */
+#include "base/fd.h"
+#include "base/sys.h"
+#include "walls/container/container.h"
+
+enum mask_kind { READ_ONLY, HIDE_FILE, HIDE_DIR };
+
+static const struct mask {
+    const char *path;
+    enum mask_kind kind;
+} masks[] = {
+#define CL_PROC_READ_ONLY(path, why) {path, READ_ONLY},
+#define CL_PROC_HIDE_FILE(path, why) {path, HIDE_FILE},
+#define CL_PROC_HIDE_DIR(path, why) {path, HIDE_DIR},
+#include "policy/procfs.def"
+#undef CL_PROC_READ_ONLY
+#undef CL_PROC_HIDE_FILE
+#undef CL_PROC_HIDE_DIR
+};
+
+enum { PROC_ATTRS = CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV | CL_MOUNT_ATTR_NOEXEC };
+
+int cl_procfs_make(void *context, struct cl_error *err)
+{
+    static const char *const no_options[] = {NULL, NULL};
+    struct cl_container *container = context;
+    CL_CLEANUP_FD int target = -1;
+
+    container->proc = cl_fs_make("proc", no_options, PROC_ATTRS, err);
+    if (container->proc == -EPERM)
+        return cl_hint(err, "the kernel mounts a new /proc only where the caller's own /proc has "
+                            "nothing mounted over its parts (as inside another container)");
+    if (container->proc < 0)
+        return container->proc;
+    target = cl_target_open_own(container, "/proc", err);
+    if (target < 0)
+        return target;
+    return cl_tree_attach(container->proc, target, "/proc", err);
+}
+
+static int mask_source(const struct cl_container *container, const struct mask *mask, int target,
+                       struct cl_error *err)
+{
+    uint64_t attrs = CL_MOUNT_ATTR_RDONLY | PROC_ATTRS;
+
+    switch (mask->kind) {
+    case READ_ONLY:
+        return cl_tree_clone(target, "", attrs, err);
+    case HIDE_FILE:
+        return cl_tree_clone(container->root, "dev/null", attrs & ~(uint64_t)CL_MOUNT_ATTR_NODEV,
+                             err);
+    case HIDE_DIR:
+        return cl_tree_clone(container->scratch, "empty", attrs, err);
+    }
+    return cl_refuse(err, EINVAL, "no such mask");
+}
+
+static int cover(struct cl_container *container, const struct mask *mask, struct cl_error *err)
+{
+    CL_CLEANUP_FD int target = cl_sys_openat(container->proc, mask->path, O_PATH | O_NOFOLLOW, 0);
+    CL_CLEANUP_FD int source = -1;
+
+    if (target == -ENOENT)
+        return 0;
+    if (target < 0)
+        return cl_fail(err, target, "open /proc/%s", mask->path);
+    source = mask_source(container, mask, target, err);
+    if (source < 0)
+        return source;
+    return cl_tree_attach(source, target, mask->path, err);
+}
+
+/* No user namespaces below this one: the number is of this namespace alone. */
+static int limit_namespaces(struct cl_container *container, struct cl_error *err)
+{
+    if (cl_plan_without(container->plan, CL_LAYER_USERNS_LIMIT))
+        return 0;
+    int r = cl_write_file(container->proc, "sys/user/max_user_namespaces", "0");
+    if (r < 0)
+        return cl_fail(err, r, "set user.max_user_namespaces of the sandbox to 0");
+    cl_layer_up(container, CL_LAYER_USERNS_LIMIT);
+    return 0;
+}
+
+int cl_procfs_mask(void *context, struct cl_error *err)
+{
+    struct cl_container *container = context;
+    int r = limit_namespaces(container, err);
+
+    if (r < 0 || cl_plan_without(container->plan, CL_LAYER_PROCMASK))
+        return r;
+    for (size_t i = 0; i < CL_ARRAY_SIZE(masks); i++) {
+        r = cover(container, &masks[i], err);
+        if (r < 0)
+            return r;
+    }
+    cl_layer_up(container, CL_LAYER_PROCMASK);
+    return 0;
+}

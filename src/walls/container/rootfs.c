@@ -1,0 +1,212 @@
+/* The root file system: which tree becomes "/", what of it can be written, and the
+ * change into it.
+ *
+ *   plain     the image itself, read-only: when every mount point exists in it
+ *   overlay   image below, scratch above: when mount points are missing (sealed
+ *             read-only afterwards) or the whole root is copy-on-write
+ *   host      a skeleton in scratch with the host's programs bound into it
+ */
+#include <string.h>
+#include <sys/mount.h>
+
+#include "base/fd.h"
+#include "base/sys.h"
+#include "walls/container/container.h"
+
+int cl_rootfs_is_writable(const struct cl_plan *plan)
+{
+    return plan->root_mode == CL_ROOT_WRITABLE;
+}
+
+/* True when DIR lies in something that is mounted over the image. */
+static int is_covered(const struct cl_plan *plan, const char *dir)
+{
+    static const char *const own[] = {"/proc", "/dev", "/tmp", "/var/tmp"};
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(own); i++) {
+        if (cl_path_is_below(dir, own[i]))
+            return 1;
+    }
+    for (size_t i = 0; i < plan->files.count; i++) {
+        if (cl_path_is_below(dir, plan->files.items[i].target))
+            return 1;
+    }
+    return 0;
+}
+
+int cl_rootfs_workdir_is_copied(const struct cl_plan *plan)
+{
+    if (cl_rootfs_is_writable(plan) || plan->profile != CL_PROFILE_STRICT)
+        return 0;
+    return strcmp(plan->workdir, "/") != 0 && !is_covered(plan, plan->workdir);
+}
+
+static int exists(int tree, const char *path)
+{
+    CL_CLEANUP_FD int fd = cl_open_in_root(tree, path, O_PATH);
+
+    return fd >= 0;
+}
+
+/* True when something has to be mounted where the image has nothing. */
+static int lacks_mount_points(const struct cl_container *container)
+{
+    static const char *const own[] = {"/proc", "/dev", "/tmp"};
+    const struct cl_plan *plan = container->plan;
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(own); i++) {
+        if (!exists(container->image_tree, own[i]))
+            return 1;
+    }
+    if (!is_covered(plan, plan->workdir) && !exists(container->image_tree, plan->workdir))
+        return 1;
+    for (size_t i = 0; i < plan->files.count; i++) {
+        /* A target inside another mount is that mount's affair. */
+        if (!exists(container->image_tree, plan->files.items[i].target))
+            return 1;
+    }
+    return 0;
+}
+
+static int make_host_root(struct cl_container *container, struct cl_error *err)
+{
+    int r = cl_sys_mkdirat(container->scratch, "host", 0755);
+
+    if (r < 0)
+        return cl_fail(err, r, "make the root directory");
+    return cl_tree_clone(container->scratch, "host",
+                         cl_mount_attrs(container->plan,
+                                        CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV),
+                         err);
+}
+
+static int make_root_tree(struct cl_container *container, struct cl_error *err)
+{
+    const struct cl_plan *plan = container->plan;
+
+    container->root_grows = 1;
+    if (plan->image_kind == CL_IMAGE_HOST)
+        return make_host_root(container, err);
+    if (cl_rootfs_is_writable(plan) || lacks_mount_points(container))
+        return cl_overlay_make(container, CL_TAKE_FD(container->image_tree), 0, err);
+    container->root_grows = 0;
+    return CL_TAKE_FD(container->image_tree);
+}
+
+int cl_rootfs_make(void *context, struct cl_error *err)
+{
+    struct cl_container *container = context;
+    int r;
+
+    if (container->rootless) {
+        r = cl_sources_open(container, err);
+        if (r < 0)
+            return r;
+    }
+    container->root = make_root_tree(container, err);
+    if (container->root < 0)
+        return container->root;
+    r = cl_sys_move_mount(container->root, "", AT_FDCWD, "/", CL_MOVE_MOUNT_F_EMPTY_PATH);
+    if (r < 0)
+        return cl_fail(err, r, "attach the root file system");
+    if (container->plan->image_kind == CL_IMAGE_HOST)
+        return cl_host_image_fill(container, err);
+    return 0;
+}
+
+/* Binds a directory of scratch. A place that the image doesn't have is passed over
+ * when it isn't NEEDED. */
+static int bind_scratch(struct cl_container *container, const char *name, const char *target,
+                        int needed, struct cl_error *err)
+{
+    if (!needed && !exists(container->root, target))
+        return 0;
+    return cl_bind(container, container->scratch, name, target,
+                   CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV, err);
+}
+
+static int copy_workdir(struct cl_container *container, struct cl_error *err)
+{
+    const char *workdir = container->plan->workdir;
+    CL_CLEANUP_FD int target = cl_target_open(container, workdir, 1, err);
+    CL_CLEANUP_FD int tree = -1;
+
+    if (target < 0)
+        return target;
+    tree = cl_tree_clone(target, "",
+                         cl_mount_attrs(container->plan, CL_MOUNT_ATTR_RDONLY |
+                                                             CL_MOUNT_ATTR_NOSUID |
+                                                             CL_MOUNT_ATTR_NODEV),
+                         err);
+    if (tree < 0)
+        return tree;
+    CL_CLEANUP_FD int overlay = cl_overlay_make(container, CL_TAKE_FD(tree), 1, err);
+    if (overlay < 0)
+        return overlay;
+    return cl_tree_attach(overlay, target, workdir, err);
+}
+
+/* The places that can be written: /tmp, /var/tmp, and the working directory. */
+int cl_rootfs_workdir(void *context, struct cl_error *err)
+{
+    struct cl_container *container = context;
+    int r = bind_scratch(container, "tmp", "/tmp", 1, err);
+
+    if (r == 0)
+        r = bind_scratch(container, "vartmp", "/var/tmp", 0, err);
+    if (r == 0 && cl_rootfs_workdir_is_copied(container->plan))
+        r = copy_workdir(container, err);
+    return r;
+}
+
+int cl_rootfs_seal(void *context, struct cl_error *err)
+{
+    struct cl_container *container = context;
+    struct cl_mount_attr attr = {.attr_set = CL_MOUNT_ATTR_RDONLY};
+    int r;
+
+    cl_layer_up(container, CL_LAYER_NOSUID);
+    cl_layer_up(container, CL_LAYER_READONLY);
+    if (!container->root_grows || cl_rootfs_is_writable(container->plan))
+        return 0;
+    if (cl_plan_without(container->plan, CL_LAYER_READONLY))
+        return 0;
+    r = cl_sys_mount_setattr(container->root, "", CL_AT_EMPTY_PATH, &attr);
+    return r < 0 ? cl_fail(err, r, "make the root file system read-only") : 0;
+}
+
+/* True when nothing lies above "/": ".." from there leads to the same mount. */
+static int is_top(int root)
+{
+    struct cl_statx here;
+    struct cl_statx above;
+
+    return cl_sys_statx(root, "", CL_AT_EMPTY_PATH, CL_STATX_MNT_ID, &here) == 0 &&
+           cl_sys_statx(root, "..", 0, CL_STATX_MNT_ID, &above) == 0 &&
+           (here.mask & above.mask & CL_STATX_MNT_ID) != 0 && here.mount_id == above.mount_id;
+}
+
+int cl_rootfs_enter(void *context, struct cl_error *err)
+{
+    static const char *const above[] = {"scratch", "the host's file systems"};
+    struct cl_container *container = context;
+    int r = cl_sys_fchdir(container->root);
+
+    if (r < 0)
+        return cl_fail(err, r, "change to the new root");
+    /* pivot_root(2), "pivot_root(".", ".")": the old root ends up on top of the new
+     * one, and scratch, which was attached over the old one, on top of both. Each is
+     * taken away whole, with everything that hangs below it. */
+    r = cl_sys_pivot_root(".", ".");
+    if (r < 0)
+        return cl_fail(err, r, "pivot_root");
+    for (size_t i = 0; i < CL_ARRAY_SIZE(above); i++) {
+        r = cl_sys_umount2(".", MNT_DETACH);
+        if (r < 0)
+            return cl_fail(err, r, "detach %s", above[i]);
+    }
+    if (!is_top(container->root))
+        return cl_refuse(err, EBUSY, "something of the host is still mounted over the new root");
+    r = cl_sys_chdir("/");
+    return r < 0 ? cl_fail(err, r, "change to /") : 0;
+}

@@ -1,0 +1,80 @@
+/* Scratch: all that a sandbox may write and that isn't a volume, on one file system
+ * whose size and number of files are limited: /tmp, /var/tmp, /dev/shm, the uppers of
+ * overlays, copies of volumes.
+ *
+ * It is a tmpfs of init's own, charged to the sandbox's memory; larger scratch is a
+ * file system on disk that the maker has made (scratch_tree).
+ */
+#include <stdio.h>
+
+#include "base/fd.h"
+#include "base/sys.h"
+#include "walls/container/container.h"
+
+static int make_tmpfs(const struct cl_plan *plan, struct cl_error *err)
+{
+    char size[32];
+    char inodes[32];
+    uint64_t limit = plan->limits.disk_bytes;
+    const char *options[] = {"mode", "0755", "size", size, "nr_inodes", inodes, NULL, NULL};
+
+    if (cl_plan_without(plan, CL_LAYER_DISK_LIMIT))
+        options[2] = NULL;
+    (void)snprintf(size, sizeof(size), "%llu", (unsigned long long)limit);
+    /* An empty file costs the kernel about 1 KiB that `size` does not count. */
+    (void)snprintf(inodes, sizeof(inodes), "%llu",
+                   (unsigned long long)cl_max_u64(limit / 4096, 1024));
+    return cl_fs_make("tmpfs", options,
+                      cl_mount_attrs(plan, CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV), err);
+}
+
+/* A directory for everybody, like /tmp. */
+static int make_shared_dir(int scratch, const char *name, struct cl_error *err)
+{
+    int r = cl_sys_mkdirat(scratch, name, 0700);
+
+    if (r < 0)
+        return cl_fail(err, r, "make scratch directory %s", name);
+    CL_CLEANUP_FD int fd = cl_sys_openat(scratch, name, O_RDONLY | O_DIRECTORY, 0);
+    if (fd < 0)
+        return cl_fail(err, fd, "open scratch directory %s", name);
+    r = cl_sys_fchmod(fd, 01777);
+    return r < 0 ? cl_fail(err, r, "set the mode of scratch directory %s", name) : 0;
+}
+
+static int send_scratch(const struct cl_container *container, struct cl_error *err)
+{
+    struct cl_message message = {.kind = CL_MESSAGE_SCRATCH};
+    int r = cl_message_send(container->channel[1], &message, &container->scratch, 1);
+
+    return r < 0 ? cl_fail(err, r, "send the scratch file system's descriptor") : 0;
+}
+
+int cl_scratch_make(void *context, struct cl_error *err)
+{
+    static const char *const shared[] = {"tmp", "vartmp", "shm"};
+    struct cl_container *container = context;
+    CL_CLEANUP_FD int tree = CL_TAKE_FD(container->scratch_tree);
+    int r;
+
+    if (tree < 0)
+        tree = make_tmpfs(container->plan, err);
+    if (tree < 0)
+        return tree;
+    /* Attached over the old root, out of everybody's sight, because clones and overlay
+     * layers must come from mounts of our own namespace before Linux 6.15. */
+    r = cl_sys_move_mount(tree, "", AT_FDCWD, "/", CL_MOVE_MOUNT_F_EMPTY_PATH);
+    if (r < 0)
+        return cl_fail(err, r, "attach the scratch file system");
+    container->scratch = CL_TAKE_FD(tree);
+    for (size_t i = 0; i < CL_ARRAY_SIZE(shared); i++) {
+        r = make_shared_dir(container->scratch, shared[i], err);
+        if (r < 0)
+            return r;
+    }
+    r = cl_sys_mkdirat(container->scratch, "empty", 0555);
+    if (r < 0)
+        return cl_fail(err, r, "make scratch directory empty");
+    cl_layer_up(container, CL_LAYER_DISK_LIMIT);
+    return send_scratch(container, err);
+}

@@ -1,0 +1,171 @@
+/* Volumes: what the caller shares with the sandbox, and the sources that only the
+ * caller's privilege can open.
+ *
+ * Who the sandbox is on a volume. In root mode the sandbox's user stands for the
+ * source's owner, by an id-mapped mount of that one id: files keep their owner on the
+ * host, and what the sandbox makes belongs to the owner. A source owned by host root
+ * can't be shared rw that way, since the sandbox could then make files of root,
+ * set-uid ones too. Rootless, the sandbox's user is the caller and no map is needed.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "base/sys.h"
+#include "walls/container/container.h"
+
+static uint64_t volume_attrs(const struct cl_plan *plan, const struct cl_plan_file *file)
+{
+    uint64_t attrs = CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV;
+
+    if (file->mode != CL_FILE_RW)
+        attrs |= CL_MOUNT_ATTR_RDONLY;
+    return cl_mount_attrs(plan, attrs);
+}
+
+static int open_source(const struct cl_plan *plan, const struct cl_plan_file *file,
+                       struct cl_error *err)
+{
+    struct stat st;
+    CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, file->source, O_PATH, 0);
+
+    if (fd < 0)
+        return cl_fail(err, fd, "open the volume %s", file->source);
+    int r = cl_sys_fstat(fd, &st);
+    if (r < 0)
+        return cl_fail(err, r, "stat the volume %s", file->source);
+    if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode))
+        return cl_refuse(err, EINVAL, "the volume %s is neither a directory nor a regular file",
+                         file->source);
+    if (!S_ISDIR(st.st_mode) && file->mode == CL_FILE_COPY)
+        return cl_refuse(err, EINVAL, "the volume %s is a file, and only directories can be copy",
+                         file->source);
+    /* The clone is of what the descriptor holds: nothing is resolved twice. */
+    return cl_tree_clone(fd, "", volume_attrs(plan, file), err);
+}
+
+/* Id-maps a volume's TREE so that the sandbox's user stands for its owner. */
+static int map_owner(const struct cl_container *container, int tree,
+                     const struct cl_plan_file *file, struct cl_error *err)
+{
+    const struct cl_plan *plan = container->plan;
+    struct stat st;
+    int r = cl_sys_fstat(tree, &st);
+
+    if (r < 0)
+        return cl_fail(err, r, "stat the volume %s", file->source);
+    if (file->mode == CL_FILE_RW && (st.st_uid == 0 || st.st_gid == 0))
+        return cl_refuse(err, EPERM,
+                         "%s belongs to root, and a sandbox never writes as root; use %s:%s:copy, "
+                         "or give the directory to an ordinary user and group",
+                         file->source, file->source, file->target);
+
+    uint32_t base = container->start->uid_base;
+    CL_CLEANUP_FD int userns = cl_idmap_make_userns(st.st_uid, st.st_gid, base + (uint32_t)plan->uid,
+                                                    base + (uint32_t)plan->gid, err);
+    if (userns < 0)
+        return userns;
+    return cl_idmap_tree(tree, userns, file->source, err);
+}
+
+static int open_image(const struct cl_plan *plan, struct cl_error *err)
+{
+    struct stat st;
+    CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, plan->image_path, O_PATH, 0);
+
+    if (fd < 0)
+        return cl_fail(err, fd, "open the image %s", plan->image_path);
+    int r = cl_sys_fstat(fd, &st);
+    if (r < 0)
+        return cl_fail(err, r, "stat the image %s", plan->image_path);
+    if (!S_ISDIR(st.st_mode))
+        return cl_refuse(err, ENOTDIR, "the image %s is not a directory", plan->image_path);
+    return cl_tree_clone(fd, "",
+                         cl_mount_attrs(plan, CL_MOUNT_ATTR_RDONLY | CL_MOUNT_ATTR_NOSUID |
+                                                  CL_MOUNT_ATTR_NODEV),
+                         err);
+}
+
+/* In the maker (root mode) or in init (rootless): the same work with whoever's
+ * privilege is the caller's. */
+int cl_sources_open(struct cl_container *container, struct cl_error *err)
+{
+    const struct cl_plan *plan = container->plan;
+
+    if (plan->image_kind == CL_IMAGE_ROOTFS) {
+        container->image_tree = open_image(plan, err);
+        if (container->image_tree < 0)
+            return container->image_tree;
+    }
+    for (size_t i = 0; i < plan->files.count; i++) {
+        const struct cl_plan_file *file = &plan->files.items[i];
+
+        if (file->kind != CL_FILE_BIND)
+            continue;
+        container->volume_trees[i] = open_source(plan, file, err);
+        if (container->volume_trees[i] < 0)
+            return container->volume_trees[i];
+        if (container->rootless)
+            continue;
+        int r = map_owner(container, container->volume_trees[i], file, err);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+/* --- init ------------------------------------------------------------------------ */
+
+static int make_tmpfs(const struct cl_container *container, const struct cl_plan_file *file,
+                      struct cl_error *err)
+{
+    char size[32];
+    char mode[16];
+    uint64_t limit = container->plan->limits.disk_bytes;
+
+    (void)snprintf(size, sizeof(size), "%llu",
+                   (unsigned long long)(file->size_bytes != 0 ? file->size_bytes : limit));
+    (void)snprintf(mode, sizeof(mode), "%o", file->permissions != 0 ? file->permissions : 01777U);
+    const char *options[] = {"size", size, "mode", mode, NULL, NULL};
+    return cl_fs_make("tmpfs", options,
+                      cl_mount_attrs(container->plan, CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV),
+                      err);
+}
+
+static int attach_volume(struct cl_container *container, size_t index, struct cl_error *err)
+{
+    const struct cl_plan_file *file = &container->plan->files.items[index];
+    CL_CLEANUP_FD int tree = -1;
+    CL_CLEANUP_FD int target = -1;
+    struct stat st;
+    int r;
+
+    if (file->kind == CL_FILE_TMPFS)
+        tree = make_tmpfs(container, file, err);
+    else if (file->mode == CL_FILE_COPY)
+        tree = cl_overlay_make(container, CL_TAKE_FD(container->volume_trees[index]), 1, err);
+    else
+        tree = CL_TAKE_FD(container->volume_trees[index]);
+    if (tree < 0)
+        return tree;
+    r = cl_sys_fstat(tree, &st);
+    if (r < 0)
+        return cl_fail(err, r, "stat the volume for %s", file->target);
+    target = cl_target_open(container, file->target, S_ISDIR(st.st_mode), err);
+    if (target < 0)
+        return target;
+    return cl_tree_attach(tree, target, file->target, err);
+}
+
+int cl_volumes_attach(void *context, struct cl_error *err)
+{
+    struct cl_container *container = context;
+
+    for (size_t i = 0; i < container->plan->files.count; i++) {
+        int r = attach_volume(container, i, err);
+
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}

@@ -1,0 +1,78 @@
+/* wall.h - what every wall is to those who build sandboxes: a row in a table.
+ *
+ * A wall makes an isolated place with one main process from a plan, and nothing
+ * else: time, output, results and clean-up are the sandbox's (src/sandbox). The
+ * sandbox speaks to a running wall through struct cl_wall_process only.
+ *
+ * Life of a start: check -> start (the place is being made, in a process of its
+ * own) -> the sandbox makes its record and limits meanwhile -> release (the main
+ * process begins). Everything that start made ends with the process behind `pidfd`,
+ * which dies with its caller's thread.
+ */
+#ifndef CL_WALLS_WALL_H
+#define CL_WALLS_WALL_H
+
+#include "base/error.h"
+#include "limits/limits.h"
+#include "plan/plan.h"
+
+enum cl_report_stage {
+    CL_REPORT_NONE,    /* still being made */
+    CL_REPORT_FAILED,  /* `error` says what could not be made */
+    CL_REPORT_NO_EXEC, /* the command could not be executed: exec_errno, error */
+    CL_REPORT_STARTED, /* the main process has been executed */
+    CL_REPORT_ENDED,   /* main_status holds its wait status */
+};
+
+/* One page shared with the wall's first process, which writes it and whose memory no
+ * code of the sandbox can reach. Readers treat it as foreign bytes all the same. */
+struct cl_report {
+    uint32_t stage; /* enum cl_report_stage */
+    int32_t exec_errno;
+    int32_t main_status;
+    uint64_t started_boot_ns;
+    uint64_t ended_boot_ns;
+    uint64_t layers; /* CL_LAYER_BITs that were put up */
+    struct cl_error error;
+};
+
+struct cl_wall_start {
+    const struct cl_plan *plan;
+    const char *id;
+    uint32_t uid_base; /* root mode: first of 65,536 uids; 0: rootless */
+    int cgroup;        /* v2: the directory to be born in, else -1 */
+    int stdio[3];      /* the main process's ends; -1: /dev/null; all -1 with a tty */
+};
+
+struct cl_wall_process {
+    int pidfd;
+    int32_t pid;
+    int channel;              /* SOCK_SEQPACKET to the first process */
+    struct cl_report *report; /* shared page, owned here */
+    int scratch;              /* the root of the scratch file system, once received */
+    int terminal;             /* the pty's master, once received */
+};
+
+struct cl_wall {
+    const char *name;
+    /* Can this wall enforce PLAN? Refuses what it can't, naming it. */
+    int (*check)(const struct cl_plan *plan, struct cl_error *err);
+    int (*start)(const struct cl_wall_start *start, struct cl_wall_process *ret,
+                 struct cl_error *err);
+    /* Lets the main process begin, within LIMITS (NULL: none). */
+    int (*release)(struct cl_wall_process *process, const struct cl_limits *limits,
+                   struct cl_error *err);
+    /* Sends SIGNAL to the main process. */
+    int (*signal)(struct cl_wall_process *process, int signal, struct cl_error *err);
+    /* Takes what the first process has sent so far: sets scratch and terminal. */
+    int (*receive)(struct cl_wall_process *process, struct cl_error *err);
+    /* Ends what still runs and lets go of everything. */
+    void (*done)(struct cl_wall_process *process);
+};
+
+/* The wall of that kind, or NULL where it isn't built. */
+const struct cl_wall *cl_wall_get(enum cl_wall_kind kind);
+
+extern const struct cl_wall cl_wall_container;
+
+#endif
