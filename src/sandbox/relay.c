@@ -1,0 +1,237 @@
+#include "sandbox/relay.h"
+
+#include <poll.h>
+#include <stdio.h>
+
+#include "base/fd.h"
+#include "base/sys.h"
+
+/* A pipe that polls writable takes PIPE_BUF bytes without blocking (pipe(7)). */
+enum { SMALL = 4096, TURNS = 16 };
+
+/* A descriptor of our own on what the caller's is open on, so that O_NONBLOCK is ours
+ * alone. Fails where the caller's user may not open it again: a pipe that another user
+ * made, the terminal of another user's session. */
+static int reopen(int fd, int flags)
+{
+    char path[32];
+
+    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+    return cl_sys_openat(AT_FDCWD, path, flags | O_NONBLOCK | O_NOCTTY, 0);
+}
+
+/* Decides how *FD, the caller's, is used; *FD becomes our own where that can be. Returns
+ * whether it did. */
+static int choose_manner(int *fd, int flags, enum cl_relay_manner *ret)
+{
+    struct stat st;
+
+    *ret = CL_RELAY_BORROWED;
+    if (cl_sys_fstat(*fd, &st) < 0)
+        return 0;
+    if (S_ISSOCK(st.st_mode)) {
+        *ret = CL_RELAY_SOCKET;
+        return 0;
+    }
+    if (!S_ISFIFO(st.st_mode) && !S_ISCHR(st.st_mode)) {
+        *ret = CL_RELAY_FILE;
+        return 0;
+    }
+    int own = reopen(*fd, flags);
+    if (own < 0)
+        return 0;
+    *fd = own;
+    *ret = CL_RELAY_OURS;
+    return 1;
+}
+
+static int is_ready(int fd, short events)
+{
+    struct pollfd polled = {.fd = fd, .events = events};
+
+    return poll(&polled, 1, 0) == 1;
+}
+
+static ssize_t read_now(const struct cl_relay *relay, void *data, size_t size)
+{
+    int fd = relay->in.fd;
+
+    if (relay->in_manner == CL_RELAY_SOCKET)
+        return cl_sys_recv(fd, data, size, MSG_DONTWAIT);
+    if (relay->in_manner == CL_RELAY_BORROWED && !is_ready(fd, POLLIN))
+        return -EAGAIN;
+    return cl_sys_read(fd, data, size);
+}
+
+static ssize_t write_now(const struct cl_relay *relay, const void *data, size_t size)
+{
+    int fd = relay->out.fd;
+
+    if (relay->out_manner == CL_RELAY_SOCKET)
+        return cl_sys_send(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (relay->out_manner == CL_RELAY_BORROWED) {
+        /* Now, not when the loop said so: both our streams may share one pipe. */
+        if (!is_ready(fd, POLLOUT))
+            return -EAGAIN;
+        size = cl_min_u64(size, SMALL);
+    }
+    return cl_sys_write(fd, data, size);
+}
+
+static void finish(struct cl_relay *relay)
+{
+    if (!relay->active)
+        return;
+    relay->active = 0;
+    cl_loop_remove(relay->loop, &relay->in);
+    cl_loop_remove(relay->loop, &relay->out);
+    if (relay->owns_in)
+        cl_fd_close(&relay->in.fd);
+    if (relay->owns_out)
+        cl_fd_close(&relay->out.fd);
+    if (relay->on_end != NULL)
+        relay->on_end(relay);
+}
+
+/* Registers SOURCE exactly while it is wanted: a registered one reports hang-ups even
+ * when nothing is asked for, and the loop would spin. */
+static int want(struct cl_relay *relay, struct cl_source *source, int wanted, struct cl_error *err)
+{
+    if (wanted && !source->added)
+        return cl_loop_add(relay->loop, source, err);
+    if (!wanted)
+        cl_loop_remove(relay->loop, source);
+    return 0;
+}
+
+/* Fills the buffer; 1 when there is something, 0 to wait, or the stream's end. */
+static int fill(struct cl_relay *relay)
+{
+    ssize_t got = read_now(relay, relay->buffer, sizeof(relay->buffer));
+
+    if (got == -EAGAIN || got == -EINTR)
+        return 0;
+    relay->start = 0;
+    relay->end = got > 0 ? (size_t)got : 0;
+    if (got <= 0)
+        relay->in_ended = 1; /* EIO: all of a pty's terminals are closed */
+    return got > 0;
+}
+
+/* Cuts what was read to the budget. */
+static void charge(struct cl_relay *relay)
+{
+    struct cl_output_budget *budget = relay->budget;
+    size_t size = relay->end - relay->start;
+
+    if (budget == NULL)
+        return;
+    uint64_t left = budget->limit - budget->used;
+    if (size > left) {
+        relay->end = relay->start + left;
+        size = left;
+        budget->exceeded = 1;
+    }
+    budget->used += size;
+}
+
+/* Writes what the buffer holds; 1 when all is gone, 0 to wait, -1 at a broken end. */
+static int drain(struct cl_relay *relay)
+{
+    while (relay->start < relay->end) {
+        ssize_t put = write_now(relay, relay->buffer + relay->start, relay->end - relay->start);
+
+        if (put == -EAGAIN || put == -EINTR)
+            return 0;
+        if (put < 0)
+            return -1;
+        relay->start += (size_t)put;
+        relay->total += (uint64_t)put;
+    }
+    return 1;
+}
+
+/* One turn: 1 to go on, 0 to wait, -1 when the relay has ended. */
+static int turn(struct cl_relay *relay)
+{
+    if (relay->start == relay->end) {
+        if (relay->in_ended || (relay->budget != NULL && relay->budget->exceeded))
+            return -1;
+        if (!fill(relay))
+            return relay->in_ended ? -1 : 0;
+        charge(relay);
+    }
+    return drain(relay);
+}
+
+static int pump(struct cl_relay *relay, struct cl_error *err)
+{
+    int state = 1;
+
+    for (int i = 0; i < TURNS && state > 0; i++)
+        state = turn(relay);
+    /* A file is always ready and nothing would wake us: go on to its end. What it goes
+     * to is a pipe of ours, which fills. */
+    while (state > 0 && relay->in_manner == CL_RELAY_FILE)
+        state = turn(relay);
+    if (state < 0) {
+        finish(relay);
+        return 0;
+    }
+    int full = relay->start < relay->end;
+    int r = want(relay, &relay->out, full, err);
+    if (r < 0 || relay->in_manner == CL_RELAY_FILE)
+        return r;
+    return want(relay, &relay->in, !full, err);
+}
+
+static int on_ready(struct cl_source *source, CL_UNUSED uint32_t events, struct cl_error *err)
+{
+    return pump(source->context, err);
+}
+
+static int start(struct cl_relay *relay, struct cl_loop *loop, int in, int out,
+                 struct cl_error *err)
+{
+    relay->loop = loop;
+    relay->in = (struct cl_source){
+        .fd = in, .events = EPOLLIN, .on_event = on_ready, .context = relay};
+    relay->out = (struct cl_source){
+        .fd = out, .events = EPOLLOUT, .on_event = on_ready, .context = relay};
+    relay->active = 1;
+    if (relay->in_manner == CL_RELAY_FILE)
+        return pump(relay, err);
+    struct cl_error add_error = {0};
+    int r = want(relay, &relay->in, 1, &add_error);
+    if (r != -EPERM) {
+        *err = add_error;
+        return r;
+    }
+    relay->in_manner = CL_RELAY_FILE; /* epoll_ctl(2): as /dev/null and /dev/zero */
+    return pump(relay, err);
+}
+
+int cl_relay_start_output(struct cl_relay *relay, struct cl_loop *loop, int in, int out,
+                          struct cl_output_budget *budget, struct cl_error *err)
+{
+    relay->budget = budget;
+    relay->owns_in = 1;
+    relay->in_manner = CL_RELAY_OURS;
+    relay->owns_out = choose_manner(&out, O_WRONLY, &relay->out_manner);
+    return start(relay, loop, in, out, err);
+}
+
+int cl_relay_start_input(struct cl_relay *relay, struct cl_loop *loop, int in, int out,
+                         struct cl_error *err)
+{
+    relay->owns_out = 1;
+    relay->out_manner = CL_RELAY_OURS;
+    relay->owns_in = choose_manner(&in, O_RDONLY, &relay->in_manner);
+    return start(relay, loop, in, out, err);
+}
+
+void cl_relay_done(struct cl_relay *relay)
+{
+    relay->on_end = NULL;
+    finish(relay);
+}

@@ -1,0 +1,62 @@
+/* relay.h - carrying a sandbox's standard streams: bytes from one descriptor to another
+ * through a small buffer, never blocking the supervisor.
+ *
+ * No descriptor of the caller enters a sandbox; what the program writes comes out of a
+ * pipe of ours, is counted, and goes on to the caller's. The caller's descriptors may
+ * be anything: a pipe that nobody reads, a file, a terminal, a socket, closed.
+ */
+#ifndef CL_SANDBOX_RELAY_H
+#define CL_SANDBOX_RELAY_H
+
+#include "base/loop.h"
+
+/* What the relays of one sandbox may carry out together. */
+struct cl_output_budget {
+    uint64_t used;
+    uint64_t limit; /* UINT64_MAX: none */
+    int exceeded;
+};
+
+enum { CL_RELAY_BUFFER = 16384 };
+
+/* How a descriptor is kept from blocking us. */
+enum cl_relay_manner {
+    CL_RELAY_OURS,     /* O_NONBLOCK is set, on an open file of our own */
+    CL_RELAY_FILE,     /* can't be polled and never blocks */
+    CL_RELAY_SOCKET,   /* MSG_DONTWAIT */
+    CL_RELAY_BORROWED, /* asked right before each small read or write */
+};
+
+struct cl_relay {
+    struct cl_loop *loop;
+    struct cl_source in;  /* fd owned when OWNS_IN */
+    struct cl_source out; /* fd owned when OWNS_OUT */
+    int owns_in;
+    int owns_out;
+    enum cl_relay_manner in_manner;
+    enum cl_relay_manner out_manner;
+    int active;
+    int in_ended;
+    size_t start;
+    size_t end;
+    uint64_t total; /* bytes carried */
+    struct cl_output_budget *budget; /* NULL: none */
+    /* Called once when nothing more will be carried, or the budget is used up. */
+    void (*on_end)(struct cl_relay *relay);
+    void *context;
+    char buffer[CL_RELAY_BUFFER];
+};
+
+/* Sandbox to caller: IN (taken) is a non-blocking pipe end or pty master of ours,
+ * OUT is the caller's, borrowed. */
+int cl_relay_start_output(struct cl_relay *relay, struct cl_loop *loop, int in, int out,
+                          struct cl_output_budget *budget, struct cl_error *err);
+
+/* Caller to sandbox: IN is the caller's, borrowed; OUT (taken) is ours, non-blocking. */
+int cl_relay_start_input(struct cl_relay *relay, struct cl_loop *loop, int in, int out,
+                         struct cl_error *err);
+
+/* Stops and closes what is owned. */
+void cl_relay_done(struct cl_relay *relay);
+
+#endif

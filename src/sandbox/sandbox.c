@@ -1,0 +1,458 @@
+#include "sandbox/sandbox.h"
+
+#include <string.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/steps.h"
+#include "base/sys.h"
+#include "limits/cgroup.h"
+#include "sandbox/ids.h"
+#include "sandbox/state.h"
+#include "sandbox/supervisor.h"
+
+struct sandbox {
+    const struct cl_plan *plan;
+    const struct cl_wall *wall;
+    struct cl_state state;
+    struct cl_entry entry;
+    struct cl_status status;
+    struct cl_limits limits;
+    struct cl_wall_process process;
+    struct cl_supervisor supervisor;
+    struct cl_result result;
+    int started; /* the wall stands; process is ours */
+    int signals;
+    int parent;
+    int ids_lock;
+    int ours[3];   /* our ends of the standard streams */
+    int theirs[3]; /* the main process's */
+    uint64_t created_boot_ns;
+};
+
+/* --- steps --------------------------------------------------------------------------- */
+
+static int take_signals(void *context, struct cl_error *err)
+{
+    struct sandbox *sandbox = context;
+    uint64_t mask = cl_supervisor_signals();
+    int r = cl_sys_rt_sigprocmask(SIG_BLOCK, &mask, NULL);
+
+    if (r < 0)
+        return cl_fail(err, r, "block signals");
+    sandbox->signals = cl_sys_signalfd(&mask);
+    return sandbox->signals < 0 ? cl_fail(err, sandbox->signals, "signalfd") : 0;
+}
+
+static void drop_signals(void *context)
+{
+    struct sandbox *sandbox = context;
+
+    cl_fd_close(&sandbox->signals);
+}
+
+/* By pidfd, not by a death signal: that follows the parent's thread. */
+static int watch_parent(void *context, struct cl_error *err)
+{
+    struct sandbox *sandbox = context;
+    pid_t parent = getppid();
+
+    if (!sandbox->plan->die_with_parent)
+        return 0;
+    sandbox->parent = cl_sys_pidfd_open(parent);
+    if (sandbox->parent < 0)
+        return cl_fail(err, sandbox->parent, "watch the parent process %d", (int)parent);
+    if (getppid() != parent)
+        return cl_refuse(err, ESRCH, "the parent process has died");
+    return 0;
+}
+
+static void unwatch_parent(void *context)
+{
+    struct sandbox *sandbox = context;
+
+    cl_fd_close(&sandbox->parent);
+}
+
+static int open_state(void *context, struct cl_error *err)
+{
+    struct sandbox *sandbox = context;
+    int r = cl_state_open(&sandbox->state, err);
+
+    if (r < 0)
+        return r;
+    r = cl_id_make(sandbox->status.id, err);
+    if (r < 0 || geteuid() != 0)
+        return r;
+    return cl_ids_take(&sandbox->state, &sandbox->status.uid_base, &sandbox->ids_lock, err);
+}
+
+static void close_state(void *context)
+{
+    struct sandbox *sandbox = context;
+
+    cl_fd_close(&sandbox->ids_lock);
+    cl_state_done(&sandbox->state);
+}
+
+static int make_pipe(struct sandbox *sandbox, int fd, struct cl_error *err)
+{
+    int ends[2];
+    int r = cl_sys_pipe2(ends, 0);
+
+    if (r < 0)
+        return cl_fail(err, r, "make a pipe");
+    sandbox->ours[fd] = ends[fd == 0 ? 1 : 0];
+    sandbox->theirs[fd] = ends[fd == 0 ? 0 : 1];
+    r = cl_sys_fcntl(sandbox->ours[fd], F_SETFL, O_NONBLOCK);
+    return r < 0 ? cl_fail(err, r, "make a pipe non-blocking") : 0;
+}
+
+static void close_pipes(void *context)
+{
+    struct sandbox *sandbox = context;
+
+    for (int fd = 0; fd < 3; fd++) {
+        cl_fd_close(&sandbox->ours[fd]);
+        cl_fd_close(&sandbox->theirs[fd]);
+    }
+}
+
+static int make_pipes(void *context, struct cl_error *err)
+{
+    struct sandbox *sandbox = context;
+    const struct cl_plan *plan = sandbox->plan;
+    int first = plan->interactive || !isatty(STDIN_FILENO) ? 0 : 1;
+
+    if (plan->tty || cl_plan_without(plan, CL_LAYER_STDIO))
+        return 0;
+    for (int fd = first; fd < 3; fd++) {
+        int r = make_pipe(sandbox, fd, err);
+        if (r < 0) {
+            close_pipes(sandbox);
+            return r;
+        }
+    }
+    return 0;
+}
+
+static int make_record(struct sandbox *sandbox, struct cl_error *err)
+{
+    int r = cl_state_create(&sandbox->state, &sandbox->status, sandbox->plan, &sandbox->entry, err);
+
+    if (r < 0 || cl_plan_without(sandbox->plan, CL_LAYER_LIMITS))
+        return r;
+    r = cl_limits_create(&sandbox->limits, sandbox->plan, sandbox->status.id, err);
+    if (r < 0)
+        cl_entry_remove(&sandbox->state, &sandbox->entry);
+    return r;
+}
+
+static void remove_record(void *context)
+{
+    struct sandbox *sandbox = context;
+
+    /* A cgroup that can't be removed now keeps its record: the next command's sweep
+     * finds both. */
+    if (cl_limits_remove(&sandbox->limits) < 0)
+        cl_entry_done(&sandbox->entry);
+    else if (sandbox->entry.dir >= 0)
+        cl_entry_remove(&sandbox->state, &sandbox->entry);
+}
+
+/* On v2 a process is born in its cgroup, which must be there before; on v1 it joins
+ * later, and the cgroups are made while init builds its mounts. */
+static int limits_come_first(const struct sandbox *sandbox)
+{
+    struct cl_error unused;
+
+    return !cl_plan_without(sandbox->plan, CL_LAYER_LIMITS) &&
+           cl_cgroup_layout(0, &unused) == CL_CGROUP_V2;
+}
+
+static int record_before(void *context, struct cl_error *err)
+{
+    struct sandbox *sandbox = context;
+
+    return limits_come_first(sandbox) ? make_record(sandbox, err) : 0;
+}
+
+static int start_wall(void *context, struct cl_error *err)
+{
+    struct sandbox *sandbox = context;
+    const struct cl_wall_start start = {
+        .plan = sandbox->plan,
+        .id = sandbox->status.id,
+        .uid_base = sandbox->status.uid_base,
+        .cgroup = cl_limits_cgroup_fd(&sandbox->limits),
+        .stdio = {sandbox->theirs[0], sandbox->theirs[1], sandbox->theirs[2]},
+    };
+    int r = sandbox->wall->start(&start, &sandbox->process, err);
+
+    if (r < 0)
+        return r;
+    sandbox->started = 1;
+    sandbox->status.init = sandbox->process.pid;
+    for (int fd = 0; fd < 3; fd++)
+        cl_fd_close(&sandbox->theirs[fd]); /* init has them */
+    return 0;
+}
+
+static void stop_wall(void *context)
+{
+    struct sandbox *sandbox = context;
+
+    if (sandbox->started)
+        sandbox->wall->done(&sandbox->process);
+    sandbox->started = 0;
+}
+
+static int record_after(void *context, struct cl_error *err)
+{
+    struct sandbox *sandbox = context;
+
+    if (sandbox->entry.dir >= 0)
+        return cl_entry_update(&sandbox->entry, &sandbox->status, err);
+    return make_record(sandbox, err);
+}
+
+static int release(void *context, struct cl_error *err)
+{
+    struct sandbox *sandbox = context;
+    int has_limits = !cl_plan_without(sandbox->plan, CL_LAYER_LIMITS);
+
+    sandbox->status.phase = CL_PHASE_RUNNING;
+    sandbox->status.started_ns = cl_clock_wall_ns();
+    return sandbox->wall->release(&sandbox->process, has_limits ? &sandbox->limits : NULL, err);
+}
+
+/* The wall is stopped before the record's undo: a cgroup with processes can't go. */
+static const struct cl_step steps[] = {
+    {"take over signals", take_signals, drop_signals},
+    {"watch the parent", watch_parent, unwatch_parent},
+    {"open the state directory", open_state, close_state},
+    {"make the standard streams", make_pipes, close_pipes},
+    {"record and limits", record_before, remove_record},
+    {"container", start_wall, stop_wall},
+    {"record and limits", record_after, NULL},
+    {"release", release, NULL},
+};
+
+/* --- the outcome ---------------------------------------------------------------------- */
+
+static void judge_main(struct cl_result *result, int status)
+{
+    if (WIFEXITED(status)) {
+        result->status = CL_STATUS_EXITED;
+        result->exit_code = WEXITSTATUS(status);
+        return;
+    }
+    result->status = CL_STATUS_SIGNALED;
+    result->signal = WTERMSIG(status);
+    if (result->signal == SIGXFSZ)
+        result->limits_hit |= CL_HIT_FILE_SIZE;
+}
+
+static void judge_limits(struct sandbox *sandbox)
+{
+    struct cl_result *result = &sandbox->result;
+    struct cl_usage *usage = &result->usage;
+    struct statfs fs;
+
+    cl_limits_usage(&sandbox->limits, usage);
+    if (cl_usage_has(usage, CL_USAGE_TASKS_HIT) && usage->tasks_hit > 0)
+        result->limits_hit |= CL_HIT_TASKS;
+    if (cl_usage_has(usage, CL_USAGE_OOM_KILLS) && usage->oom_kills > 0)
+        result->limits_hit |= CL_HIT_MEMORY;
+    if (sandbox->process.scratch >= 0 && cl_sys_fstatfs(sandbox->process.scratch, &fs) == 0 &&
+        fs.f_blocks > 0 && (fs.f_bavail == 0 || fs.f_ffree == 0))
+        result->limits_hit |= CL_HIT_DISK;
+}
+
+/* What ended it, if we did; else what the kernel's limits say of a killed main. */
+static void judge_end(struct sandbox *sandbox)
+{
+    struct cl_result *result = &sandbox->result;
+    const struct cl_plan *plan = sandbox->plan;
+    int killed = result->status == CL_STATUS_SIGNALED && result->signal == SIGKILL;
+    int unreported = result->status == CL_STATUS_ERROR;
+
+    switch (sandbox->supervisor.end) {
+    case CL_END_TIME:
+        result->status = CL_STATUS_TIMEOUT;
+        result->limits_hit |= CL_HIT_TIME;
+        return;
+    case CL_END_CPU_TIME:
+        result->status = CL_STATUS_CPU_TIME;
+        result->limits_hit |= CL_HIT_CPU_TIME;
+        return;
+    case CL_END_OUTPUT:
+        result->status = CL_STATUS_OUTPUT_LIMIT;
+        result->limits_hit |= CL_HIT_OUTPUT;
+        return;
+    case CL_END_KILLED:
+        result->status = CL_STATUS_KILLED;
+        return;
+    case CL_END_NONE:
+        break;
+    }
+    if ((killed || unreported) && (result->limits_hit & CL_HIT_MEMORY) != 0) {
+        result->status = CL_STATUS_OOM;
+    } else if (cl_plan_has(plan, CL_FIELD_CPU_TIME) && result->status == CL_STATUS_SIGNALED &&
+               (result->signal == SIGXCPU || (killed && cl_plan_without(plan, CL_LAYER_LIMITS)))) {
+        result->status = CL_STATUS_CPU_TIME;
+        result->limits_hit |= CL_HIT_CPU_TIME;
+    }
+}
+
+/* Fills the result from the report; returns exec's errno or 0. */
+static int judge(struct sandbox *sandbox, struct cl_error *err)
+{
+    struct cl_result *result = &sandbox->result;
+    struct cl_report report = *sandbox->process.report; /* read once */
+
+    report.error.msg[CL_ERROR_MSG_SIZE - 1] = '\0';
+    result->layers = report.layers;
+    result->status = CL_STATUS_ERROR;
+    judge_limits(sandbox);
+    if (report.stage == CL_REPORT_ENDED)
+        judge_main(result, report.main_status);
+    if (report.stage == CL_REPORT_STARTED || report.stage == CL_REPORT_ENDED) {
+        uint64_t now = cl_clock_boot_ns();
+        uint64_t ended = report.stage == CL_REPORT_ENDED ? report.ended_boot_ns : now;
+
+        result->setup_ns = report.started_boot_ns - sandbox->created_boot_ns;
+        result->run_ns = ended - report.started_boot_ns;
+        result->started_wall_ns = result->created_wall_ns + result->setup_ns;
+        result->ended_wall_ns = result->started_wall_ns + result->run_ns;
+    }
+    judge_end(sandbox);
+    if (result->status != CL_STATUS_ERROR)
+        return 0;
+    if (report.stage == CL_REPORT_FAILED || report.stage == CL_REPORT_NO_EXEC)
+        *err = report.error;
+    else
+        (void)cl_refuse(err, EIO, "the sandbox's init was ended from outside (wait status %d)",
+                        sandbox->supervisor.init_status);
+    return report.stage == CL_REPORT_NO_EXEC ? report.exec_errno : 0;
+}
+
+static void write_result(struct sandbox *sandbox, int fd, struct cl_error *err)
+{
+    CL_CLEANUP_BUF struct cl_buf text = CL_BUF_INIT(1 << 20);
+    struct cl_result *result = &sandbox->result;
+
+    if (fd < 0)
+        return;
+    result->teardown_ns = cl_clock_boot_ns() - sandbox->created_boot_ns - result->setup_ns -
+                          result->run_ns;
+    if (result->ended_wall_ns == 0)
+        result->ended_wall_ns = cl_clock_wall_ns();
+    int r = cl_result_print(result, &text, err);
+    if (r < 0)
+        return;
+    r = cl_write_all(fd, text.data, text.size);
+    if (r < 0)
+        (void)cl_fail(err, r, "write the result");
+}
+
+/* Runs the sandbox that stands; returns exec's errno or 0, or -errno. */
+static int supervise(struct sandbox *sandbox, struct cl_error *err)
+{
+    struct cl_supervisor *supervisor = &sandbox->supervisor;
+    int r;
+
+    supervisor->plan = sandbox->plan;
+    supervisor->wall = sandbox->wall;
+    supervisor->process = &sandbox->process;
+    supervisor->limits = &sandbox->limits;
+    supervisor->entry = &sandbox->entry;
+    for (int fd = 0; fd < 3; fd++)
+        supervisor->stdio[fd] = CL_TAKE_FD(sandbox->ours[fd]);
+    /* The record says "running" while the sandbox already starts. */
+    r = cl_entry_update(&sandbox->entry, &sandbox->status, err);
+    if (r == 0)
+        r = cl_supervisor_run(supervisor, sandbox->signals, sandbox->parent, err);
+    sandbox->result.stdout_bytes = supervisor->relays[1].total;
+    sandbox->result.stderr_bytes = supervisor->relays[2].total;
+    if (r == 0)
+        r = judge(sandbox, err);
+    cl_supervisor_done(supervisor);
+    return r;
+}
+
+static void set_up(struct sandbox *sandbox, const struct cl_plan *plan)
+{
+    memset(sandbox, 0, sizeof(*sandbox));
+    sandbox->plan = plan;
+    sandbox->wall = cl_wall_get((enum cl_wall_kind)plan->wall);
+    sandbox->state = CL_STATE_INIT;
+    sandbox->entry = CL_ENTRY_INIT;
+    sandbox->limits = CL_LIMITS_INIT;
+    sandbox->signals = -1;
+    sandbox->parent = -1;
+    sandbox->ids_lock = -1;
+    for (int fd = 0; fd < 3; fd++) {
+        sandbox->ours[fd] = -1;
+        sandbox->theirs[fd] = -1;
+    }
+    sandbox->created_boot_ns = cl_clock_boot_ns();
+    sandbox->status.created_ns = cl_clock_wall_ns();
+    sandbox->status.supervisor = getpid();
+    sandbox->result = (struct cl_result){
+        .plan = plan,
+        .id = sandbox->status.id,
+        .wall = sandbox->wall == NULL ? NULL : sandbox->wall->name,
+        .status = CL_STATUS_ERROR,
+        .exit_code = -1,
+        .created_wall_ns = sandbox->status.created_ns,
+    };
+}
+
+static int start(struct sandbox *sandbox, struct cl_error *err)
+{
+    int r;
+
+    if (sandbox->wall == NULL)
+        return cl_refuse(err, ENOTSUP, "this wall is not built yet");
+    r = sandbox->wall->check(sandbox->plan, err);
+    return r < 0 ? r : cl_steps_run(steps, CL_ARRAY_SIZE(steps), sandbox, err);
+}
+
+int cl_sandbox_run(const struct cl_plan *plan, const struct cl_run_options *options,
+                   struct cl_error *err)
+{
+    static struct sandbox sandbox; /* 50 KiB of stream buffers: not for the stack */
+    CL_CLEANUP_FD int result_fd = -1;
+    char why[256] = "";
+    int r;
+
+    *err = (struct cl_error){0};
+    if (options->result_path != NULL) { /* first: nothing runs whose result can't be kept */
+        result_fd = cl_sys_openat(AT_FDCWD, options->result_path,
+                                  O_WRONLY | O_CREAT | O_TRUNC | O_NOCTTY | O_NONBLOCK, 0644);
+        if (result_fd < 0)
+            return cl_fail(err, result_fd, "open the result file %s", options->result_path);
+    }
+    set_up(&sandbox, plan);
+    r = start(&sandbox, err);
+    if (r == 0) {
+        r = supervise(&sandbox, err);
+        cl_steps_undo(steps, CL_ARRAY_SIZE(steps), &sandbox);
+    }
+    if (sandbox.result.status == CL_STATUS_ERROR)
+        sandbox.result.error = err->msg;
+    struct cl_error write_error = {0};
+    write_result(&sandbox, result_fd, &write_error);
+    if (write_error.code != 0) {
+        *err = write_error;
+        return -write_error.code;
+    }
+    if (r < 0)
+        return r;
+    cl_result_explain(&sandbox.result, why);
+    if (why[0] != '\0')
+        (void)cl_refuse(err, ECANCELED, "%s", why);
+    return cl_result_exit_status(&sandbox.result, r);
+}

@@ -1,0 +1,30 @@
+/* sandbox.h - a sandbox from plan to result, in the foreground: the calling process is
+ * its supervisor.
+ *
+ * Theory of operation. Creation is a list of named steps with an undo for each
+ * (sandbox.c); an error at one step undoes those before it and says which failed on
+ * what. Nothing that could outlive us exists before the record in the state directory
+ * does: processes and mounts end with us by the kernel's promise, and what remains
+ * (cgroups, the directory) is found by the record's lock and swept by the next command.
+ *
+ * A process that has run one sandbox is done: signals stay blocked.
+ */
+#ifndef CL_SANDBOX_SANDBOX_H
+#define CL_SANDBOX_SANDBOX_H
+
+#include "base/error.h"
+#include "plan/plan.h"
+
+struct cl_run_options {
+    const char *result_path; /* where the record is written; NULL: nowhere */
+    int format_json;         /* reserved for the caller: nothing here prints */
+};
+
+/* Runs PLAN, which cl_plan_decide has made, to its end. Returns the status to exit with
+ * (0..255); when that isn't the command's own, ERR->msg holds the line that says why
+ * (empty: nothing to say). -errno: it could not be started. The record is written in
+ * every case. */
+int cl_sandbox_run(const struct cl_plan *plan, const struct cl_run_options *options,
+                   struct cl_error *err);
+
+#endif

@@ -1,0 +1,396 @@
+#include "sandbox/supervisor.h"
+
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <sys/wait.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/sys.h"
+#include "sandbox/control.h"
+
+enum {
+    CPU_LOOK_MIN_MS = 2, /* looked at the CPU time no more often than this */
+    INTERRUPTS_TO_KILL = 3,
+    REST_MS = 1000, /* for what is left of the output of a sandbox that we ended */
+};
+
+/* Forwarded to the main process, as a terminal's or a service manager's user expects. */
+static const int forwarded[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
+
+uint64_t cl_supervisor_signals(void)
+{
+    uint64_t mask = 1ULL << (SIGWINCH - 1) | 1ULL << (SIGPIPE - 1) | 1ULL << (SIGCHLD - 1);
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(forwarded); i++)
+        mask |= 1ULL << (forwarded[i] - 1);
+    return mask;
+}
+
+/* --- sources ---------------------------------------------------------------------------- */
+
+static int set_timer(int fd, uint64_t after_ns, struct cl_error *err)
+{
+    struct itimerspec spec = {
+        .it_value = {.tv_sec = (time_t)(after_ns / CL_NS_PER_S),
+                     .tv_nsec = (long)(after_ns % CL_NS_PER_S)},
+    };
+
+    if (after_ns == 0)
+        spec.it_value.tv_nsec = 1; /* 0 would disarm it */
+    int r = cl_sys_timerfd_settime(fd, 0, &spec);
+    return r < 0 ? cl_fail(err, r, "set a timer") : 0;
+}
+
+static int add(struct cl_supervisor *supervisor, struct cl_source *source, int fd,
+               int (*on_event)(struct cl_source *, uint32_t, struct cl_error *),
+               struct cl_error *err)
+{
+    *source = (struct cl_source){
+        .fd = fd, .events = EPOLLIN, .on_event = on_event, .context = supervisor};
+    return cl_loop_add(&supervisor->loop, source, err);
+}
+
+static int add_timer(struct cl_supervisor *supervisor, struct cl_source *source, uint64_t after_ns,
+                     int (*on_event)(struct cl_source *, uint32_t, struct cl_error *),
+                     struct cl_error *err)
+{
+    CL_CLEANUP_FD int fd = cl_sys_timerfd_create(CLOCK_BOOTTIME);
+
+    if (fd < 0)
+        return cl_fail(err, fd, "make a timer");
+    int r = set_timer(fd, after_ns, err);
+    if (r < 0)
+        return r;
+    return add(supervisor, source, CL_TAKE_FD(fd), on_event, err);
+}
+
+/* --- ends ----------------------------------------------------------------------------- */
+
+static void kill_sandbox(struct cl_supervisor *supervisor, enum cl_end end)
+{
+    if (supervisor->end == CL_END_NONE)
+        supervisor->end = end;
+    /* Fails only when it is dead already; its pidfd then tells. */
+    (void)cl_sys_pidfd_send_signal(supervisor->process->pidfd, SIGKILL);
+}
+
+/* To the main process. One that can't be reached any more is ending. */
+static void send_signal(struct cl_supervisor *supervisor, int signal)
+{
+    struct cl_error unused;
+
+    (void)supervisor->wall->signal(supervisor->process, signal, &unused);
+}
+
+static int on_time(struct cl_source *source, CL_UNUSED uint32_t events, struct cl_error *err)
+{
+    struct cl_supervisor *supervisor = source->context;
+    uint64_t expirations;
+
+    if (cl_sys_read(source->fd, &expirations, sizeof(expirations)) < 0)
+        return 0;
+    if (supervisor->ended) { /* and nobody reads the rest of its output */
+        cl_loop_stop(&supervisor->loop);
+        return 0;
+    }
+    if (supervisor->in_grace || supervisor->plan->limits.grace_ns == 0) {
+        kill_sandbox(supervisor, CL_END_TIME);
+        return 0;
+    }
+    supervisor->in_grace = 1;
+    if (supervisor->end == CL_END_NONE)
+        supervisor->end = CL_END_TIME;
+    send_signal(supervisor, SIGTERM);
+    return set_timer(source->fd, supervisor->plan->limits.grace_ns, err);
+}
+
+/* The earliest moment at which the rest of the CPU time can be used up: all CPUs of
+ * the machine (or of the limit) at work on it. */
+static uint64_t cpu_look_after(const struct cl_plan *plan, uint64_t left_ns)
+{
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+    uint64_t millicpus = cpus < 1 ? 1000 : (uint64_t)cpus * 1000;
+
+    if (cl_plan_has(plan, CL_FIELD_CPUS))
+        millicpus = cl_min_u64(millicpus, plan->limits.millicpus);
+    return cl_max_u64((uint64_t)((unsigned __int128)left_ns * 1000 / millicpus),
+                      CPU_LOOK_MIN_MS * CL_NS_PER_MS);
+}
+
+static int on_cpu_time(struct cl_source *source, CL_UNUSED uint32_t events, struct cl_error *err)
+{
+    struct cl_supervisor *supervisor = source->context;
+    uint64_t limit = supervisor->plan->limits.cpu_time_ns;
+    uint64_t expirations;
+    uint64_t used;
+
+    (void)cl_sys_read(source->fd, &expirations, sizeof(expirations)); /* only resets it */
+    int r = cl_limits_cpu_ns(supervisor->limits, &used);
+    if (r < 0)
+        return cl_fail(err, r, "read the sandbox's CPU time");
+    if (used >= limit) {
+        kill_sandbox(supervisor, CL_END_CPU_TIME);
+        return 0;
+    }
+    return set_timer(source->fd, cpu_look_after(supervisor->plan, limit - used), err);
+}
+
+static int on_parent(struct cl_source *source, CL_UNUSED uint32_t events,
+                     CL_UNUSED struct cl_error *err)
+{
+    struct cl_supervisor *supervisor = source->context;
+
+    cl_loop_remove(&supervisor->loop, source);
+    kill_sandbox(supervisor, CL_END_KILLED);
+    return 0;
+}
+
+/* --- streams ---------------------------------------------------------------------------- */
+
+static void stop_when_idle(struct cl_supervisor *supervisor)
+{
+    if (supervisor->ended && !supervisor->relays[1].active && !supervisor->relays[2].active)
+        cl_loop_stop(&supervisor->loop);
+}
+
+static void on_stream_end(struct cl_relay *relay)
+{
+    struct cl_supervisor *supervisor = relay->context;
+
+    if (supervisor->budget.exceeded)
+        kill_sandbox(supervisor, CL_END_OUTPUT);
+    stop_when_idle(supervisor);
+}
+
+static int start_output(struct cl_supervisor *supervisor, int index, int in, int out,
+                        struct cl_error *err)
+{
+    struct cl_relay *relay = &supervisor->relays[index];
+
+    relay->on_end = on_stream_end;
+    relay->context = supervisor;
+    return cl_relay_start_output(relay, &supervisor->loop, in, out, &supervisor->budget, err);
+}
+
+static int wants_input(const struct cl_plan *plan)
+{
+    return plan->interactive || (!plan->tty && !isatty(STDIN_FILENO));
+}
+
+static int start_pipes(struct cl_supervisor *supervisor, struct cl_error *err)
+{
+    int r;
+
+    for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (supervisor->stdio[fd] < 0)
+            continue;
+        r = start_output(supervisor, fd, CL_TAKE_FD(supervisor->stdio[fd]), fd, err);
+        if (r < 0)
+            return r;
+    }
+    if (supervisor->stdio[0] < 0)
+        return 0;
+    return cl_relay_start_input(&supervisor->relays[0], &supervisor->loop, STDIN_FILENO,
+                                CL_TAKE_FD(supervisor->stdio[0]), err);
+}
+
+/* The pty has come: its master carries both ways. */
+static int start_terminal(struct cl_supervisor *supervisor, struct cl_error *err)
+{
+    CL_CLEANUP_FD int master = CL_TAKE_FD(supervisor->process->terminal);
+    CL_CLEANUP_FD int input = -1;
+
+    int r = cl_sys_fcntl(master, F_SETFL, O_RDWR | O_NONBLOCK);
+    if (r < 0)
+        return cl_fail(err, r, "make the pty non-blocking");
+    cl_terminal_copy_size(isatty(STDOUT_FILENO) ? STDOUT_FILENO : STDIN_FILENO, master);
+    if (wants_input(supervisor->plan)) {
+        input = cl_sys_fcntl(master, F_DUPFD_CLOEXEC, 3);
+        if (input < 0)
+            return cl_fail(err, input, "duplicate the pty");
+        if (isatty(STDIN_FILENO)) {
+            r = cl_terminal_make_raw(&supervisor->terminal, STDIN_FILENO, err);
+            if (r < 0)
+                return r;
+        }
+        r = cl_relay_start_input(&supervisor->relays[0], &supervisor->loop, STDIN_FILENO,
+                                 CL_TAKE_FD(input), err);
+        if (r < 0)
+            return r;
+    }
+    return start_output(supervisor, 1, CL_TAKE_FD(master), STDOUT_FILENO, err);
+}
+
+static int on_channel(struct cl_source *source, CL_UNUSED uint32_t events, struct cl_error *err)
+{
+    struct cl_supervisor *supervisor = source->context;
+    int r = supervisor->wall->receive(supervisor->process, err);
+
+    if (r < 0)
+        return r;
+    if (supervisor->process->terminal >= 0 || (events & EPOLLHUP) != 0)
+        cl_loop_remove(&supervisor->loop, source);
+    return supervisor->process->terminal >= 0 ? start_terminal(supervisor, err) : 0;
+}
+
+/* --- signals and requests ------------------------------------------------------------------ */
+
+static void take_signal(struct cl_supervisor *supervisor, int signal)
+{
+    if (signal == SIGWINCH) {
+        if (supervisor->relays[1].active && supervisor->plan->tty)
+            cl_terminal_copy_size(STDOUT_FILENO, supervisor->relays[1].in.fd);
+        return;
+    }
+    if (signal == SIGCHLD || signal == SIGPIPE)
+        return;
+    if (signal == SIGINT || signal == SIGTERM)
+        supervisor->interrupts++;
+    if (supervisor->interrupts >= INTERRUPTS_TO_KILL)
+        kill_sandbox(supervisor, CL_END_KILLED);
+    else
+        send_signal(supervisor, signal);
+    if (supervisor->ended)
+        cl_loop_stop(&supervisor->loop); /* nobody reads the rest of the output */
+}
+
+static int on_signal(struct cl_source *source, CL_UNUSED uint32_t events,
+                     CL_UNUSED struct cl_error *err)
+{
+    struct signalfd_siginfo info;
+
+    if (cl_sys_read(source->fd, &info, sizeof(info)) == sizeof(info))
+        take_signal(source->context, (int)info.ssi_signo);
+    return 0;
+}
+
+static int on_control(struct cl_source *source, CL_UNUSED uint32_t events, struct cl_error *err)
+{
+    struct cl_supervisor *supervisor = source->context;
+    struct cl_control_request request;
+    CL_CLEANUP_FD int client = cl_control_accept(source->fd, &request);
+    int r = 0;
+
+    if (client < 0)
+        return 0;
+    if (request.command != CL_CONTROL_SIGNAL || request.signal < 1 || request.signal > 64)
+        r = -EINVAL;
+    else if (request.signal == SIGKILL)
+        kill_sandbox(supervisor, CL_END_KILLED);
+    else
+        r = supervisor->wall->signal(supervisor->process, request.signal, err);
+    cl_control_answer(client, r < 0 ? r : 0);
+    return 0;
+}
+
+/* What the sandbox wrote before its end is still carried: as long as its time limit
+ * lasts when it ended by itself, else for a moment. A caller that doesn't read can't
+ * keep us. */
+static int bound_rest(struct cl_supervisor *supervisor, struct cl_error *err)
+{
+    if (supervisor->end == CL_END_NONE)
+        return 0; /* the time limit's timer goes on */
+    if (supervisor->timer.fd < 0)
+        return add_timer(supervisor, &supervisor->timer, REST_MS * CL_NS_PER_MS, on_time, err);
+    return set_timer(supervisor->timer.fd, REST_MS * CL_NS_PER_MS, err);
+}
+
+static int on_init(struct cl_source *source, CL_UNUSED uint32_t events, struct cl_error *err)
+{
+    struct cl_supervisor *supervisor = source->context;
+    struct cl_wall_process *process = supervisor->process;
+
+    if (cl_sys_wait4(process->pid, &supervisor->init_status, 0, NULL) == process->pid)
+        process->pid = 0;
+    supervisor->ended = 1;
+    cl_loop_remove(&supervisor->loop, source);
+    cl_loop_remove(&supervisor->loop, &supervisor->cpu_timer);
+    cl_relay_done(&supervisor->relays[0]);
+    int r = supervisor->wall->receive(process, err);
+    if (r == 0)
+        r = bound_rest(supervisor, err);
+    if (r < 0)
+        return r;
+    if (process->terminal >= 0) { /* it ended before the loop saw the pty */
+        r = start_terminal(supervisor, err);
+        if (r < 0)
+            return r;
+    }
+    stop_when_idle(supervisor);
+    return 0;
+}
+
+/* --- set-up -------------------------------------------------------------------------------- */
+
+static int add_clocks(struct cl_supervisor *supervisor, struct cl_error *err)
+{
+    const struct cl_plan *plan = supervisor->plan;
+    uint64_t used;
+    int r = 0;
+
+    if (cl_plan_has(plan, CL_FIELD_TIME))
+        r = add_timer(supervisor, &supervisor->timer, plan->limits.time_ns, on_time, err);
+    /* Without cgroups the kernel's RLIMIT_CPU does what can be done. */
+    if (r < 0 || !cl_plan_has(plan, CL_FIELD_CPU_TIME) ||
+        cl_limits_cpu_ns(supervisor->limits, &used) == -ENODATA)
+        return r;
+    return add_timer(supervisor, &supervisor->cpu_timer,
+                     cpu_look_after(plan, plan->limits.cpu_time_ns), on_cpu_time, err);
+}
+
+static int add_sources(struct cl_supervisor *supervisor, int signals, int parent,
+                       struct cl_error *err)
+{
+    int r = add(supervisor, &supervisor->init, supervisor->process->pidfd, on_init, err);
+
+    if (r == 0)
+        r = add(supervisor, &supervisor->signals, signals, on_signal, err);
+    if (r == 0 && parent >= 0)
+        r = add(supervisor, &supervisor->parent, parent, on_parent, err);
+    if (r == 0 && supervisor->plan->tty)
+        r = add(supervisor, &supervisor->channel, supervisor->process->channel, on_channel, err);
+    if (r == 0)
+        r = add_clocks(supervisor, err);
+    if (r < 0)
+        return r;
+    int listener = cl_control_listen(supervisor->entry, err);
+    if (listener < 0)
+        return listener;
+    return add(supervisor, &supervisor->control, listener, on_control, err);
+}
+
+int cl_supervisor_run(struct cl_supervisor *supervisor, int signals, int parent,
+                      struct cl_error *err)
+{
+    const struct cl_plan *plan = supervisor->plan;
+    int r;
+
+    supervisor->terminal = CL_TERMINAL_INIT;
+    supervisor->timer.fd = -1;
+    supervisor->cpu_timer.fd = -1;
+    supervisor->control.fd = -1;
+    supervisor->budget.limit =
+        cl_plan_has(plan, CL_FIELD_OUTPUT) ? plan->limits.output_bytes : UINT64_MAX;
+    r = cl_loop_init(&supervisor->loop, err);
+    if (r == 0)
+        r = add_sources(supervisor, signals, parent, err);
+    if (r == 0)
+        r = start_pipes(supervisor, err);
+    if (r == 0)
+        r = cl_loop_run(&supervisor->loop, err);
+    return r;
+}
+
+void cl_supervisor_done(struct cl_supervisor *supervisor)
+{
+    for (size_t i = 0; i < CL_ARRAY_SIZE(supervisor->relays); i++)
+        cl_relay_done(&supervisor->relays[i]);
+    cl_terminal_restore(&supervisor->terminal);
+    cl_fd_close(&supervisor->timer.fd);
+    cl_fd_close(&supervisor->cpu_timer.fd);
+    cl_fd_close(&supervisor->control.fd);
+    for (size_t i = 0; i < CL_ARRAY_SIZE(supervisor->stdio); i++)
+        cl_fd_close(&supervisor->stdio[i]);
+    cl_loop_done(&supervisor->loop);
+}

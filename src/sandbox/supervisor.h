@@ -1,0 +1,60 @@
+/* supervisor.h - the loop that watches one running sandbox from release to end.
+ *
+ * It owns the clock: the time limit (a timerfd on CLOCK_BOOTTIME: SIGTERM, grace,
+ * kill), the CPU-time limit (the cgroup's accounting, looked at no later than the
+ * limit can be reached), the output limit; it carries the standard streams, forwards
+ * the caller's signals, answers the control socket, and watches the caller where
+ * --die-with-parent asks for it. It ends when the wall's first process has.
+ */
+#ifndef CL_SANDBOX_SUPERVISOR_H
+#define CL_SANDBOX_SUPERVISOR_H
+
+#include "base/loop.h"
+#include "sandbox/relay.h"
+#include "sandbox/result.h"
+#include "sandbox/state.h"
+#include "sandbox/terminal.h"
+#include "walls/wall.h"
+
+/* Why we ended it; NONE: it ended by itself. The first reason stays. */
+enum cl_end { CL_END_NONE, CL_END_TIME, CL_END_CPU_TIME, CL_END_OUTPUT, CL_END_KILLED };
+
+struct cl_supervisor {
+    const struct cl_plan *plan;
+    const struct cl_wall *wall;
+    struct cl_wall_process *process;
+    const struct cl_limits *limits;
+    const struct cl_entry *entry;
+    int stdio[3]; /* our ends of the pipes, taken; -1: none */
+
+    struct cl_loop loop;
+    struct cl_source init;     /* the first process's pidfd */
+    struct cl_source channel;  /* with a tty */
+    struct cl_source signals;
+    struct cl_source timer;    /* time limit, then grace */
+    struct cl_source cpu_timer;
+    struct cl_source control;
+    struct cl_source parent;
+    struct cl_relay relays[3]; /* stdin, stdout (or the pty), stderr */
+    struct cl_output_budget budget;
+    struct cl_terminal terminal;
+    enum cl_end end;
+    int in_grace;
+    int interrupts; /* SIGINT and SIGTERM so far */
+    int ended;
+    int init_status;
+};
+
+/* The signals that a supervisor takes over, as a mask; to be blocked before anything
+ * of the sandbox is made. */
+uint64_t cl_supervisor_signals(void);
+
+/* Runs until the sandbox has ended and its output is carried. SUPERVISOR's first six
+ * members are the caller's to set; PARENT is a pidfd or -1, SIGNALS a signalfd. */
+int cl_supervisor_run(struct cl_supervisor *supervisor, int signals, int parent,
+                      struct cl_error *err);
+
+/* Lets go of what run left open. */
+void cl_supervisor_done(struct cl_supervisor *supervisor);
+
+#endif

@@ -1,0 +1,23 @@
+/* terminal.h - the caller's terminal while a sandbox has a pty (-t): raw mode and the
+ * window's size. Source: termios(3), ioctl_tty(2). */
+#ifndef CL_SANDBOX_TERMINAL_H
+#define CL_SANDBOX_TERMINAL_H
+
+#include <termios.h>
+
+#include "base/error.h"
+
+struct cl_terminal {
+    int fd; /* borrowed; -1: not in raw mode */
+    struct termios saved;
+};
+#define CL_TERMINAL_INIT ((struct cl_terminal){.fd = -1})
+
+/* Puts the terminal FD into raw mode until cl_terminal_restore. */
+int cl_terminal_make_raw(struct cl_terminal *ret, int fd, struct cl_error *err);
+void cl_terminal_restore(struct cl_terminal *terminal);
+
+/* Gives the pty behind MASTER the size of the caller's terminal FD, if that is one. */
+void cl_terminal_copy_size(int fd, int master);
+
+#endif
