@@ -1,0 +1,17 @@
+/* filter.h - a decoded profile as a program for the kernel, made by libseccomp. */
+#ifndef CL_HELPERS_PLAN_FILTER_H
+#define CL_HELPERS_PLAN_FILTER_H
+
+#include "helpers/plan/profile.h"
+
+struct cl_filter_input {
+    const char *name; /* the profile's, for messages and the plan */
+    struct cl_profile_host host;
+    int scratch_fd; /* an empty file of memory: libseccomp writes the program there */
+};
+
+/* Compiles SIZE bytes at TEXT into RET's seccomp program and its name. */
+int cl_filter_compile(const struct cl_filter_input *input, const char *text, size_t size,
+                      struct cl_arena *arena, struct cl_plan *ret, struct cl_error *err);
+
+#endif

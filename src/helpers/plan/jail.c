@@ -1,0 +1,278 @@
+/* The jail of the helper.
+ *
+ * What stands here parses bytes that somebody else wrote, with libraries written in
+ * C. The jail assumes that such a library is taken over by its input, and leaves the
+ * winner a process that can burn five seconds of CPU and write a wrong plan, which
+ * the core then checks like any other bytes.
+ *
+ * Layers, from outside in, each enough to hide the host's files and network:
+ *   no privilege   as root, a change to "nobody"; no capabilities; no new ones by exec
+ *   namespaces     an own user, mount, network, IPC and UTS namespace; the root is an
+ *                  empty read-only file system and the host's mounts are gone
+ *   Landlock       every access handled, none allowed
+ *   seccomp        calls on the open descriptors and on memory; no call that takes a
+ *                  path, makes a descriptor, a process or executable memory
+ * Namespaces and Landlock need the host's consent, and a helper that insisted on them
+ * would make policy files useless where `--without landlock` is the accepted state of
+ * things; so a host that has no such thing is passed over, while any other failure of
+ * theirs, and each failure of the others, is an error. The call filter alone already
+ * leaves no way to name a file, a socket or a process.
+ */
+#include "helpers/plan/jail.h"
+
+#include <errno.h>
+#include <linux/sched.h>
+#include <seccomp.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+
+#include "base/steps.h"
+#include "base/sys.h"
+#include "plan/format.h"
+
+#if defined(__SANITIZE_ADDRESS__)
+enum { SANITIZED = 1 };
+#else
+enum { SANITIZED = 0 };
+#endif
+
+enum { UNPRIVILEGED_ID = 65534 };
+
+static int close_descriptors(void *context, struct cl_error *err)
+{
+    const struct cl_jail *jail = context;
+    int r = cl_sys_close_range(jail->keep_fds, ~0U, 0);
+
+    return r < 0 ? cl_fail(err, r, "close_range") : 0;
+}
+
+/* In a user namespace that maps no such id (EINVAL) root is somebody unprivileged
+ * already; setgroups may be closed there too (EPERM). */
+static int drop_user(CL_UNUSED void *context, struct cl_error *err)
+{
+    if (geteuid() != 0)
+        return 0;
+    int r = cl_sys_setgroups(0, NULL);
+    if (r < 0 && r != -EPERM)
+        return cl_fail(err, r, "setgroups");
+    r = cl_sys_setresgid(UNPRIVILEGED_ID);
+    if (r < 0 && r != -EINVAL)
+        return cl_fail(err, r, "setresgid");
+    r = cl_sys_setresuid(UNPRIVILEGED_ID);
+    if (r < 0 && r != -EINVAL)
+        return cl_fail(err, r, "setresuid");
+    return 0;
+}
+
+/* No user namespaces here, none left, or none that are worth something. */
+static int host_declines(int r)
+{
+    return r == -EPERM || r == -EACCES || r == -ENOSYS || r == -ENOSPC || r == -EUSERS ||
+           r == -EINVAL;
+}
+
+/* An empty read-only tmpfs, detached; returns its descriptor. */
+static int make_empty_tree(void)
+{
+    int fs = cl_sys_fsopen("tmpfs", CL_FSOPEN_CLOEXEC);
+
+    if (fs < 0)
+        return fs;
+    int r = cl_sys_fsconfig(fs, CL_FSCONFIG_CMD_CREATE, NULL, NULL, 0);
+    if (r == 0)
+        r = cl_sys_fsmount(fs, CL_FSMOUNT_CLOEXEC,
+                           CL_MOUNT_ATTR_RDONLY | CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV |
+                               CL_MOUNT_ATTR_NOEXEC);
+    (void)close(fs); /* only a handle */
+    return r;
+}
+
+/* pivot_root(2) wants a mount point other than "/": /proc is on every host. */
+static int enter_empty_root(void)
+{
+    int tree = make_empty_tree();
+    int r = tree;
+
+    if (r >= 0)
+        r = cl_sys_move_mount(tree, "", AT_FDCWD, "/proc", CL_MOVE_MOUNT_F_EMPTY_PATH);
+    if (r >= 0)
+        r = cl_sys_fchdir(tree);
+    if (r >= 0)
+        r = cl_sys_pivot_root(".", ".");
+    if (r >= 0)
+        r = cl_sys_umount2(".", 2 /* MNT_DETACH */);
+    if (tree >= 0)
+        (void)close(tree); /* a handle too; the root keeps the tree */
+    return r;
+}
+
+static int enter_namespaces(CL_UNUSED void *context, struct cl_error *err)
+{
+    int r = cl_sys_unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS);
+
+    if (r < 0)
+        return host_declines(r) ? 0 : cl_fail(err, r, "unshare");
+    r = enter_empty_root();
+    if (r < 0 && !host_declines(r))
+        return cl_fail(err, r, "enter an empty root");
+    return 0;
+}
+
+static const struct {
+    int resource;
+    uint64_t value;
+} limits[] = {
+    {RLIMIT_AS, SANITIZED ? CL_RLIM_INFINITY : 256 << 20}, /* the sanitizer maps terabytes */
+    {RLIMIT_CPU, 5},
+    {RLIMIT_FSIZE, CL_PLAN_MAX_SIZE},
+    {RLIMIT_NOFILE, 8},
+    {RLIMIT_NPROC, 0},
+    {RLIMIT_CORE, 0},
+    {RLIMIT_MEMLOCK, 0},
+};
+
+static int limit_resources(CL_UNUSED void *context, struct cl_error *err)
+{
+    for (size_t i = 0; i < CL_ARRAY_SIZE(limits); i++) {
+        struct cl_rlimit64 old;
+        int r = cl_sys_prlimit(0, limits[i].resource, NULL, &old);
+
+        /* A caller's lower limit stays: raising it needs privilege. */
+        struct cl_rlimit64 value = {cl_min_u64(limits[i].value, old.max),
+                                    cl_min_u64(limits[i].value, old.max)};
+        if (r == 0)
+            r = cl_sys_prlimit(0, limits[i].resource, &value, NULL);
+        if (r < 0)
+            return cl_fail(err, r, "set resource limit %d", limits[i].resource);
+    }
+    return 0;
+}
+
+static int drop_capabilities(CL_UNUSED void *context, struct cl_error *err)
+{
+    struct cl_cap_header header = {.version = CL_CAP_VERSION_3};
+    struct cl_cap_data none[2] = {{0}};
+    int r = cl_sys_capset(&header, none);
+
+    return r < 0 ? cl_fail(err, r, "capset") : 0;
+}
+
+/* Not dumpable: no other process of the same user can trace it or read its memory.
+ * The death signal is cleared by changes of the user, so it stands after them. */
+static int seal_process(CL_UNUSED void *context, struct cl_error *err)
+{
+    int r = cl_sys_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+
+    if (r == 0)
+        r = cl_sys_prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    if (r == 0)
+        r = cl_sys_prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    return r < 0 ? cl_fail(err, r, "prctl") : 0;
+}
+
+/* What each ABI can handle: landlock(7). */
+static struct cl_landlock_ruleset_attr handle_everything(int abi)
+{
+    struct cl_landlock_ruleset_attr attr = {
+        .handled_access_fs = CL_LANDLOCK_FS_REFER - 1,
+    };
+
+    if (abi >= 2)
+        attr.handled_access_fs |= CL_LANDLOCK_FS_REFER;
+    if (abi >= 3)
+        attr.handled_access_fs |= CL_LANDLOCK_FS_TRUNCATE;
+    if (abi >= 4)
+        attr.handled_access_net = 1 | 2; /* bind and connect TCP */
+    if (abi >= 5)
+        attr.handled_access_fs |= CL_LANDLOCK_FS_IOCTL_DEV;
+    if (abi >= 6)
+        attr.scoped = CL_LANDLOCK_SCOPE_ABSTRACT_UNIX | CL_LANDLOCK_SCOPE_SIGNAL;
+    return attr;
+}
+
+static int enter_landlock(CL_UNUSED void *context, struct cl_error *err)
+{
+    int abi = cl_sys_landlock_create_ruleset(NULL, 0, CL_LANDLOCK_CREATE_RULESET_VERSION);
+
+    if (abi == -ENOSYS || abi == -EOPNOTSUPP)
+        return 0;
+    if (abi < 0)
+        return cl_fail(err, abi, "ask for Landlock");
+    struct cl_landlock_ruleset_attr attr = handle_everything(abi);
+    int ruleset = cl_sys_landlock_create_ruleset(&attr, sizeof(attr), 0);
+    if (ruleset < 0)
+        return cl_fail(err, ruleset, "landlock_create_ruleset");
+    int r = cl_sys_landlock_restrict_self(ruleset);
+    (void)close(ruleset); /* in force already */
+    return r < 0 ? cl_fail(err, r, "landlock_restrict_self") : 0;
+}
+
+/* Calls that act on what the process already has. */
+static const int allowed_calls[] = {
+    SCMP_SYS(read),       SCMP_SYS(write),         SCMP_SYS(lseek),      SCMP_SYS(pread64),
+    SCMP_SYS(munmap),     SCMP_SYS(brk),           SCMP_SYS(mremap),     SCMP_SYS(madvise),
+    SCMP_SYS(exit),       SCMP_SYS(exit_group),    SCMP_SYS(futex),      SCMP_SYS(ftruncate),
+    SCMP_SYS(getrandom),  SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday),
+};
+
+/* What the sanitizers' runtime does on top, also to print what it found. */
+static const int sanitizer_calls[] = {
+    SCMP_SYS(sigaltstack), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigaction), SCMP_SYS(getpid),
+    SCMP_SYS(gettid),      SCMP_SYS(sched_yield),    SCMP_SYS(mprotect),
+};
+
+static int allow_calls(scmp_filter_ctx filter, const int *calls, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        int r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, calls[i], 0);
+
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int add_rules(scmp_filter_ctx filter)
+{
+    int r = allow_calls(filter, allowed_calls, CL_ARRAY_SIZE(allowed_calls));
+
+    if (r == 0 && SANITIZED)
+        r = allow_calls(filter, sanitizer_calls, CL_ARRAY_SIZE(sanitizer_calls));
+    /* Memory of any kind but the executable one. */
+    if (r == 0)
+        r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mmap), 1,
+                             SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+    return r;
+}
+
+static int enter_filter(CL_UNUSED void *context, struct cl_error *err)
+{
+    scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
+
+    if (filter == NULL)
+        return cl_fail_memory(err);
+    int r = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
+    if (r == 0)
+        r = add_rules(filter);
+    if (r == 0)
+        r = seccomp_load(filter);
+    seccomp_release(filter);
+    return r < 0 ? cl_fail(err, r, "load the call filter") : 0;
+}
+
+static const struct cl_step steps[] = {
+    {"close descriptors", close_descriptors, NULL},
+    {"drop the user", drop_user, NULL},
+    {"namespaces", enter_namespaces, NULL},
+    {"drop capabilities", drop_capabilities, NULL},
+    {"resource limits", limit_resources, NULL},
+    {"seal the process", seal_process, NULL},
+    {"Landlock", enter_landlock, NULL},
+    {"seccomp", enter_filter, NULL},
+};
+
+int cl_jail_enter(struct cl_jail *jail, struct cl_error *err)
+{
+    return cl_steps_run(steps, CL_ARRAY_SIZE(steps), jail, err);
+}

@@ -1,0 +1,519 @@
+/* A walk over the document along the table of fields. A map's keys extend a dotted
+ * path; a path that is a row's is parsed as its type says, a path that only starts
+ * rows' paths is a map of its own. Two fields have a shape that no type says: `env`
+ * is a map of text, `files` a list of small maps.
+ *
+ * Text is taken as it is written: a plain 010 is "010" where text is due, and nothing
+ * is a number because it looks like one. What YAML would read as a boolean or as
+ * nothing (true, ~, ...) must stand in quotes where text is due, and a count must
+ * stand without them.
+ */
+#include "helpers/plan/policy.h"
+
+#include <errno.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/num.h"
+#include "helpers/plan/report.h"
+#include "helpers/plan/yaml_reader.h"
+
+struct walk {
+    struct cl_yaml yaml;
+    struct cl_arena *arena;
+    struct cl_plan plan;
+};
+
+/* The keys that a map has had so far. */
+struct seen {
+    const struct seen *older;
+    const char *key;
+};
+
+static int locate(const struct walk *walk, const struct cl_yaml_node *node, const char *path,
+                  struct cl_error *err)
+{
+    return cl_yaml_locate(&walk->yaml, &node->mark, path, err);
+}
+
+static int want_kind(const struct walk *walk, const struct cl_yaml_node *node,
+                     enum cl_yaml_kind kind, const char *path, struct cl_error *err)
+{
+    if (node->kind == kind)
+        return 0;
+    (void)cl_refuse(err, EINVAL, "expected %s, got %s", cl_yaml_kind_name(kind),
+                    cl_yaml_kind_name(node->kind));
+    return locate(walk, node, path, err);
+}
+
+/* What YAML 1.1 and 1.2 both resolve to something else than text. */
+static int means_other_than_text(const struct cl_yaml_node *node)
+{
+    static const char *const words[] = {"", "~", "null", "true", "false"};
+
+    if (!node->plain)
+        return 0;
+    for (size_t i = 0; i < CL_ARRAY_SIZE(words); i++) {
+        if (strcasecmp(node->text, words[i]) == 0)
+            return 1;
+    }
+    return 0;
+}
+
+static int want_text(const struct walk *walk, const struct cl_yaml_node *node, const char *path,
+                     struct cl_error *err)
+{
+    int r = want_kind(walk, node, CL_YAML_TEXT, path, err);
+
+    if (r < 0)
+        return r;
+    if (!means_other_than_text(node))
+        return 0;
+    if (node->text[0] == '\0')
+        (void)cl_refuse(err, EINVAL, "expected text, got nothing");
+    else
+        (void)cl_refuse(err, EINVAL, "expected text, got %s; put it in quotes to mean the word",
+                        node->text);
+    return locate(walk, node, path, err);
+}
+
+/* --- maps --------------------------------------------------------------- */
+
+/* Takes the next key of the map that is open into KEY, or sees the map's end in it. */
+static int next_key(struct walk *walk, const char *prefix, const struct seen **seen,
+                    struct cl_yaml_node *key, struct cl_error *err)
+{
+    int r = cl_yaml_next(&walk->yaml, key, err);
+
+    if (r < 0 || key->kind == CL_YAML_END)
+        return r;
+    r = want_kind(walk, key, CL_YAML_TEXT, prefix, err);
+    if (r < 0)
+        return cl_hint(err, "keys must be plain words");
+    for (const struct seen *s = *seen; s != NULL; s = s->older) {
+        if (strcmp(s->key, key->text) == 0) {
+            (void)cl_refuse(err, EINVAL, "the key \"%.80s\" stands twice", key->text);
+            return locate(walk, key, prefix, err);
+        }
+    }
+    struct seen *entry = cl_arena_alloc(walk->arena, sizeof(*entry));
+    char *copy = cl_arena_strdup(walk->arena, key->text);
+    if (entry == NULL || copy == NULL)
+        return cl_fail_memory(err);
+    *entry = (struct seen){*seen, copy};
+    *seen = entry;
+    return 0;
+}
+
+static int may_stand_in_policy(unsigned int field)
+{
+    return cl_field_info((enum cl_field)field)->scope == CL_SCOPE_POLICY;
+}
+
+/* "limits" when PATH is "limits.memory": the map that holds the row. */
+static char *group_of(const char *path, struct cl_arena *arena)
+{
+    const char *dot = strrchr(path, '.');
+
+    return dot == NULL ? NULL : cl_arena_strndup(arena, path, (size_t)(dot - path));
+}
+
+/* Whether rows stand below PATH. */
+static int is_group(const char *path)
+{
+    size_t size = strlen(path);
+
+    for (unsigned int f = 0; f < CL_FIELD_COUNT; f++) {
+        const char *row = cl_field_info((enum cl_field)f)->path;
+
+        if (may_stand_in_policy(f) && strncmp(row, path, size) == 0 && row[size] == '.')
+            return 1;
+    }
+    return 0;
+}
+
+/* The path that PATH was meant to be: near in letters, or right in a wrong map. */
+static const char *guess_path(const char *path, struct cl_arena *arena)
+{
+    const char *last = strrchr(path, '.') == NULL ? path : strrchr(path, '.') + 1;
+    struct cl_guess guess = {0};
+
+    for (unsigned int f = 0; f < CL_FIELD_COUNT; f++) {
+        const char *row = cl_field_info((enum cl_field)f)->path;
+        const char *dot = strrchr(row, '.');
+        const char *group = group_of(row, arena);
+
+        if (!may_stand_in_policy(f))
+            continue;
+        if (strcmp(dot == NULL ? row : dot + 1, last) == 0)
+            return row;
+        cl_guess_try(&guess, path, row);
+        if (group != NULL)
+            cl_guess_try(&guess, path, group);
+    }
+    return guess.best;
+}
+
+static int refuse_key(const struct walk *walk, const struct cl_yaml_node *key, const char *path,
+                      struct cl_error *err)
+{
+    const char *guess = guess_path(path, walk->arena);
+    enum cl_field field = cl_field_by_path(path);
+
+    if (strchr(key->text, '.') != NULL && field != CL_FIELD_COUNT)
+        (void)cl_refuse(err, EINVAL, "write it as a map within a map, without the dot");
+    else if (field != CL_FIELD_COUNT)
+        (void)cl_refuse(err, EINVAL, "can't stand in a policy file; it belongs to a single run");
+    else if (guess != NULL)
+        (void)cl_refuse(err, EINVAL, "unknown key (did you mean %s?)", guess);
+    else
+        (void)cl_refuse(err, EINVAL, "unknown key");
+    return locate(walk, key, path, err);
+}
+
+/* --- values ------------------------------------------------------------- */
+
+/* A number without units is one in JSON too; with units it is text. */
+static int wants_plain(enum cl_field_type type)
+{
+    return type == CL_TYPE_BOOL || type == CL_TYPE_COUNT || type == CL_TYPE_MILLICPU;
+}
+
+static int parse_scalar(struct walk *walk, const struct cl_yaml_node *node, enum cl_field field,
+                        struct cl_error *err)
+{
+    const struct cl_field_info *info = cl_field_info(field);
+    int r = info->type == CL_TYPE_BOOL ? want_kind(walk, node, CL_YAML_TEXT, info->path, err)
+                                       : want_text(walk, node, info->path, err);
+
+    if (r < 0)
+        return r;
+    if (wants_plain(info->type) && !node->plain) {
+        (void)cl_refuse(err, EINVAL, "expected %s, got the text \"%.80s\"",
+                        info->type == CL_TYPE_BOOL ? "true or false" : "a number", node->text);
+        return locate(walk, node, info->path, err);
+    }
+    r = cl_plan_set_text(&walk->plan, field, node->text, walk->arena, err);
+    if (r == -ENOMEM)
+        return r;
+    return r < 0 ? locate(walk, node, info->path, err) : 0;
+}
+
+static int parse_network(struct walk *walk, const struct cl_yaml_node *node, struct cl_error *err)
+{
+    if (node->kind == CL_YAML_MAP) {
+        (void)cl_refuse(err, EINVAL, "rules for single destinations are not built yet");
+        return locate(walk, node, "network", err);
+    }
+    return parse_scalar(walk, node, CL_FIELD_NETWORK, err);
+}
+
+static int parse_env_entry(struct walk *walk, const struct cl_yaml_node *key, struct cl_error *err)
+{
+    CL_CLEANUP_YAML_NODE struct cl_yaml_node value = {.kind = CL_YAML_END};
+    const char *path = cl_arena_printf(walk->arena, "env.%s", key->text);
+    int r;
+
+    if (path == NULL)
+        return cl_fail_memory(err);
+    if (key->text[0] == '\0' || strchr(key->text, '=') != NULL) {
+        (void)cl_refuse(err, EINVAL, "a variable's name can't be empty or hold \"=\"");
+        return locate(walk, key, path, err);
+    }
+    r = cl_yaml_next(&walk->yaml, &value, err);
+    if (r == 0)
+        r = want_text(walk, &value, path, err);
+    if (r < 0)
+        return r;
+    const char *pair = cl_arena_printf(walk->arena, "%s=%s", key->text, value.text);
+    if (pair == NULL)
+        return cl_fail_memory(err);
+    r = cl_plan_add_str(&walk->plan, CL_FIELD_ENV, pair, walk->arena, err);
+    if (r == -ENOMEM)
+        return r;
+    return r < 0 ? locate(walk, key, "env", err) : 0;
+}
+
+static int parse_env(struct walk *walk, const struct cl_yaml_node *node, struct cl_error *err)
+{
+    const struct seen *seen = NULL;
+    int r = want_kind(walk, node, CL_YAML_MAP, "env", err);
+
+    cl_plan_mark(&walk->plan, CL_FIELD_ENV);
+    while (r == 0) {
+        CL_CLEANUP_YAML_NODE struct cl_yaml_node key = {.kind = CL_YAML_END};
+
+        r = next_key(walk, "env", &seen, &key, err);
+        if (r == 0 && key.kind == CL_YAML_END)
+            break;
+        if (r == 0)
+            r = parse_env_entry(walk, &key, err);
+    }
+    return r;
+}
+
+/* --- files -------------------------------------------------------------- */
+
+/* One entry of `files` as written. */
+struct file_entry {
+    const char *host;
+    const char *path;
+    const char *mode;
+    const char *tmpfs;
+    const char *size;
+};
+
+static const struct {
+    const char *name;
+    size_t offset;
+} file_keys[] = {
+    {"host", offsetof(struct file_entry, host)},   {"path", offsetof(struct file_entry, path)},
+    {"mode", offsetof(struct file_entry, mode)},   {"tmpfs", offsetof(struct file_entry, tmpfs)},
+    {"size", offsetof(struct file_entry, size)},
+};
+
+static int refuse_file_key(const struct walk *walk, const struct cl_yaml_node *key,
+                           const char *path, struct cl_error *err)
+{
+    struct cl_guess guess = {0};
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(file_keys); i++)
+        cl_guess_try(&guess, key->text, file_keys[i].name);
+    if (guess.best != NULL)
+        (void)cl_refuse(err, EINVAL, "unknown key \"%.60s\" (did you mean %s?)", key->text,
+                        guess.best);
+    else
+        (void)cl_refuse(err, EINVAL, "unknown key \"%.60s\" (known: host, path, mode, tmpfs, size)",
+                        key->text);
+    return locate(walk, key, path, err);
+}
+
+static int parse_file_key(struct walk *walk, const struct cl_yaml_node *key, const char *path,
+                          struct file_entry *entry, struct cl_error *err)
+{
+    CL_CLEANUP_YAML_NODE struct cl_yaml_node value = {.kind = CL_YAML_END};
+    size_t i = 0;
+
+    while (i < CL_ARRAY_SIZE(file_keys) && strcmp(file_keys[i].name, key->text) != 0)
+        i++;
+    if (i == CL_ARRAY_SIZE(file_keys))
+        return refuse_file_key(walk, key, path, err);
+    const char *key_path = cl_arena_printf(walk->arena, "%s.%s", path, key->text);
+    if (key_path == NULL)
+        return cl_fail_memory(err);
+    int r = cl_yaml_next(&walk->yaml, &value, err);
+    if (r == 0)
+        r = want_text(walk, &value, key_path, err);
+    if (r < 0)
+        return r;
+    char *text = cl_arena_strdup(walk->arena, value.text);
+    if (text == NULL)
+        return cl_fail_memory(err);
+    *(const char **)(void *)((char *)entry + file_keys[i].offset) = text;
+    return 0;
+}
+
+static int check_target(const char *target, struct cl_error *err)
+{
+    if (target[0] != '/')
+        return cl_refuse(err, EINVAL, "expected an absolute path, got \"%.80s\"", target);
+    if (strlen(target) > 4095)
+        return cl_refuse(err, EINVAL, "longer than 4095 bytes");
+    for (const char *part = target; part != NULL; part = strchr(part, '/')) {
+        part += strspn(part, "/");
+        if (strcspn(part, "/") == 2 && strncmp(part, "..", 2) == 0)
+            return cl_refuse(err, EINVAL, "\"..\" can't stand in the path \"%.80s\"", target);
+    }
+    if (strspn(target, "/.") == strlen(target))
+        return cl_refuse(err, EINVAL, "the root itself can't be replaced");
+    return 0;
+}
+
+static int fill_tmpfs(const struct file_entry *entry, struct cl_plan_file *file,
+                      struct cl_error *err)
+{
+    if (entry->host != NULL || entry->path != NULL || entry->mode != NULL)
+        return cl_refuse(err, EINVAL, "a tmpfs has only the keys tmpfs and size");
+    *file = (struct cl_plan_file){
+        .kind = CL_FILE_TMPFS,
+        .mode = CL_FILE_RW,
+        .source = "",
+        .target = entry->tmpfs,
+    };
+    if (entry->size != NULL && (cl_parse_size(entry->size, &file->size_bytes) < 0 ||
+                                file->size_bytes == 0 || file->size_bytes > CL_MAX_BYTES))
+        return cl_refuse(err, EINVAL, "expected a size like 64MiB, got \"%.80s\"", entry->size);
+    return 0;
+}
+
+static int fill_bind(const struct file_entry *entry, struct cl_plan_file *file,
+                     struct cl_error *err)
+{
+    static const char *const modes[] = {"ro", "rw", "copy"};
+
+    if (entry->host == NULL || entry->path == NULL)
+        return cl_refuse(err, EINVAL, "an entry needs host and path, or tmpfs");
+    if (entry->size != NULL)
+        return cl_refuse(err, EINVAL, "only a tmpfs has a size");
+    if (entry->host[0] == '\0' || strlen(entry->host) > 4095)
+        return cl_refuse(err, EINVAL, "host: must be 1 to 4095 bytes long");
+    *file = (struct cl_plan_file){
+        .kind = CL_FILE_BIND,
+        .mode = CL_FILE_RO,
+        .source = entry->host,
+        .target = entry->path,
+    };
+    for (size_t i = 0; entry->mode != NULL && i < CL_ARRAY_SIZE(modes); i++) {
+        if (strcmp(modes[i], entry->mode) == 0) {
+            file->mode = (enum cl_file_mode)i;
+            return 0;
+        }
+    }
+    if (entry->mode != NULL)
+        return cl_refuse(err, EINVAL, "mode: expected one of ro, rw, copy, got \"%.80s\"",
+                         entry->mode);
+    return 0;
+}
+
+static int add_file(struct walk *walk, const struct file_entry *entry, struct cl_error *err)
+{
+    struct cl_plan_file file = {.kind = CL_FILE_BIND};
+    int r = entry->tmpfs != NULL ? fill_tmpfs(entry, &file, err) : fill_bind(entry, &file, err);
+
+    if (r == 0)
+        r = check_target(file.target, err);
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < walk->plan.files.count; i++) {
+        if (strcmp(walk->plan.files.items[i].target, file.target) == 0)
+            return cl_refuse(err, EINVAL, "the path \"%.80s\" stands twice", file.target);
+    }
+    return cl_plan_add_file(&walk->plan, &file, walk->arena, err);
+}
+
+/* The map that NODE opened, as the INDEXth entry. */
+static int parse_file(struct walk *walk, const struct cl_yaml_node *node, size_t index,
+                      struct cl_error *err)
+{
+    const char *path = cl_arena_printf(walk->arena, "files[%zu]", index);
+    struct file_entry entry = {0};
+    const struct seen *seen = NULL;
+    int r = path == NULL ? cl_fail_memory(err) : want_kind(walk, node, CL_YAML_MAP, path, err);
+
+    while (r == 0) {
+        CL_CLEANUP_YAML_NODE struct cl_yaml_node key = {.kind = CL_YAML_END};
+
+        r = next_key(walk, path, &seen, &key, err);
+        if (r == 0 && key.kind == CL_YAML_END)
+            break;
+        if (r == 0)
+            r = parse_file_key(walk, &key, path, &entry, err);
+    }
+    if (r < 0)
+        return r;
+    r = add_file(walk, &entry, err);
+    if (r == -ENOMEM)
+        return r;
+    return r < 0 ? locate(walk, node, path, err) : 0;
+}
+
+static int parse_files(struct walk *walk, const struct cl_yaml_node *node, struct cl_error *err)
+{
+    int r = want_kind(walk, node, CL_YAML_LIST, "files", err);
+
+    cl_plan_mark(&walk->plan, CL_FIELD_FILES);
+    for (size_t i = 0; r == 0; i++) {
+        CL_CLEANUP_YAML_NODE struct cl_yaml_node item = {.kind = CL_YAML_END};
+
+        r = cl_yaml_next(&walk->yaml, &item, err);
+        if (r == 0 && item.kind == CL_YAML_END)
+            break;
+        if (r == 0)
+            r = parse_file(walk, &item, i, err);
+    }
+    return r;
+}
+
+/* --- the whole ---------------------------------------------------------- */
+
+static int parse_map(struct walk *walk, const char *prefix, struct cl_error *err);
+
+static int parse_field(struct walk *walk, const struct cl_yaml_node *value, enum cl_field field,
+                       struct cl_error *err)
+{
+    switch ((int)field) {
+    case CL_FIELD_ENV:
+        return parse_env(walk, value, err);
+    case CL_FIELD_FILES:
+        return parse_files(walk, value, err);
+    case CL_FIELD_NETWORK:
+        return parse_network(walk, value, err);
+    default:
+        CL_ASSERT(cl_field_info(field)->type <= CL_TYPE_STR);
+        return parse_scalar(walk, value, field, err);
+    }
+}
+
+static int parse_entry(struct walk *walk, const struct cl_yaml_node *key, const char *prefix,
+                       struct cl_error *err)
+{
+    CL_CLEANUP_YAML_NODE struct cl_yaml_node value = {.kind = CL_YAML_END};
+    const char *path =
+        cl_arena_printf(walk->arena, "%s%s%s", prefix, prefix[0] == '\0' ? "" : ".", key->text);
+
+    if (path == NULL)
+        return cl_fail_memory(err);
+    enum cl_field field = cl_field_by_path(path);
+    int known = strchr(key->text, '.') == NULL && key->text[0] != '\0' &&
+                (is_group(path) || (field != CL_FIELD_COUNT && may_stand_in_policy(field)));
+    if (!known)
+        return refuse_key(walk, key, path, err);
+    int r = cl_yaml_next(&walk->yaml, &value, err);
+    if (r < 0)
+        return r;
+    if (field != CL_FIELD_COUNT)
+        return parse_field(walk, &value, field, err);
+    r = want_kind(walk, &value, CL_YAML_MAP, path, err);
+    return r < 0 ? r : parse_map(walk, path, err);
+}
+
+/* The rest of the map that is open, whose keys extend PREFIX. Recursion ends with the
+ * dots of the table's paths. */
+static int parse_map(struct walk *walk, const char *prefix, struct cl_error *err)
+{
+    const struct seen *seen = NULL;
+    int r = 0;
+
+    while (r == 0) {
+        CL_CLEANUP_YAML_NODE struct cl_yaml_node key = {.kind = CL_YAML_END};
+
+        r = next_key(walk, prefix, &seen, &key, err);
+        if (r == 0 && key.kind == CL_YAML_END)
+            break;
+        if (r == 0)
+            r = parse_entry(walk, &key, prefix, err);
+    }
+    return r;
+}
+
+int cl_policy_parse(const char *name, const char *text, size_t size, struct cl_arena *arena,
+                    struct cl_plan *ret, struct cl_error *err)
+{
+    struct walk walk = {.arena = arena};
+    CL_CLEANUP_YAML_NODE struct cl_yaml_node root = {.kind = CL_YAML_END};
+    int r = cl_yaml_init(&walk.yaml, name, text, size, err);
+
+    if (r < 0)
+        return r;
+    r = cl_yaml_first(&walk.yaml, &root, err);
+    if (r == 0)
+        r = want_kind(&walk, &root, CL_YAML_MAP, "", err);
+    if (r == 0)
+        r = parse_map(&walk, "", err);
+    if (r == 0)
+        r = cl_yaml_finish(&walk.yaml, err);
+    cl_yaml_done(&walk.yaml);
+    if (r == 0)
+        *ret = walk.plan;
+    return r;
+}

@@ -1,0 +1,225 @@
+#include "helpers/plan/profile.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "helpers/plan/report.h"
+
+#if defined(__x86_64__)
+#define NATIVE_ARCH "amd64"
+#elif defined(__aarch64__)
+#define NATIVE_ARCH "arm64"
+#else
+#error "name this architecture as Docker's profiles do"
+#endif
+
+enum { MAX_ERRNO = 4095, MAX_ARG_INDEX = 5 };
+
+/* --- the shapes --------------------------------------------------------- */
+
+#define FIELD(key, type, member)                                                                   \
+    {key, CL_DECODE_##type, offsetof(struct THIS, member), UINT64_MAX, NULL}
+#define FIELD_MAX(key, member, max)                                                                \
+    {key, CL_DECODE_NUMBER, offsetof(struct THIS, member), max, NULL}
+#define FIELD_OF(key, type, member, shape)                                                         \
+    {key, CL_DECODE_##type, offsetof(struct THIS, member), 0, shape}
+#define IGNORED(key) {key, CL_DECODE_IGNORED, 0, 0, NULL}
+#define SHAPE(fields) {fields, CL_ARRAY_SIZE(fields), sizeof(struct THIS)}
+
+#define THIS cl_profile_filter
+static const struct cl_decode_field filter_fields[] = {
+    FIELD("arches", TEXTS, arches),
+    FIELD("caps", TEXTS, caps),
+    FIELD("minKernel", TEXT, min_kernel),
+};
+static const struct cl_decode_shape filter_shape = SHAPE(filter_fields);
+#undef THIS
+
+#define THIS cl_profile_arg
+static const struct cl_decode_field arg_fields[] = {
+    FIELD_MAX("index", index, MAX_ARG_INDEX),
+    FIELD("value", NUMBER, value),
+    FIELD("valueTwo", NUMBER, value_two),
+    FIELD("op", TEXT, op),
+};
+static const struct cl_decode_shape arg_shape = SHAPE(arg_fields);
+#undef THIS
+
+#define THIS cl_profile_rule
+static const struct cl_decode_field rule_fields[] = {
+    FIELD("name", TEXT, name),
+    FIELD("names", TEXTS, names),
+    FIELD("action", TEXT, action),
+    FIELD_MAX("errnoRet", errno_ret, MAX_ERRNO),
+    FIELD("errno", TEXT, errno_name),
+    FIELD_OF("args", LIST, args, &arg_shape),
+    FIELD_OF("includes", OBJECT, includes, &filter_shape),
+    FIELD_OF("excludes", OBJECT, excludes, &filter_shape),
+    IGNORED("comment"),
+};
+static const struct cl_decode_shape rule_shape = SHAPE(rule_fields);
+#undef THIS
+
+/* Architectures are ignored: the native one is compiled, foreign ones are killed.
+ * Flags tune how a filter is loaded, which is ours to decide. */
+#define THIS cl_profile_doc
+static const struct cl_decode_field doc_fields[] = {
+    FIELD("defaultAction", TEXT, default_action),
+    FIELD_MAX("defaultErrnoRet", default_errno_ret, MAX_ERRNO),
+    FIELD("defaultErrno", TEXT, default_errno_name),
+    FIELD("listenerPath", TEXT, listener_path),
+    FIELD_OF("syscalls", LIST, rules, &rule_shape),
+    IGNORED("archMap"),
+    IGNORED("architectures"),
+    IGNORED("comment"),
+    IGNORED("flags"),
+    IGNORED("listenerMetadata"),
+};
+static const struct cl_decode_shape doc_shape = SHAPE(doc_fields);
+#undef THIS
+
+/* --- decoding ----------------------------------------------------------- */
+
+static json_t *load(const char *name, const char *text, size_t size, struct cl_error *err)
+{
+    json_error_t problem;
+    json_t *json = json_loadb(text, size, JSON_REJECT_DUPLICATES, &problem);
+
+    if (json == NULL) {
+        (void)cl_refuse(err, EINVAL, "%s", problem.text);
+        (void)cl_prefix(err, "%s:%d:%d", cl_report_name(name), problem.line, problem.column);
+    }
+    return json;
+}
+
+static int check_rule(const struct cl_profile_rule *rule, struct cl_error *err)
+{
+    if (rule->action == NULL)
+        return cl_refuse(err, EINVAL, "action is missing");
+    if ((rule->name != NULL) == (rule->names.count > 0))
+        return cl_refuse(err, EINVAL, "expected one of name and names");
+    for (size_t i = 0; i < rule->args.count; i++) {
+        const struct cl_profile_arg *arg = (const struct cl_profile_arg *)rule->args.items + i;
+
+        if (!arg->index.present || !arg->value.present || arg->op == NULL)
+            return cl_refuse(err, EINVAL, "args[%zu]: index, value and op are needed", i);
+    }
+    return 0;
+}
+
+static int check_doc(const struct cl_profile_doc *doc, struct cl_error *err)
+{
+    if (doc->default_action == NULL)
+        return cl_refuse(err, EINVAL, "defaultAction is missing");
+    if (doc->listener_path != NULL && doc->listener_path[0] != '\0')
+        return cl_refuse(err, EINVAL, "listenerPath: no supervisor answers system calls here");
+    for (size_t i = 0; i < doc->rules.count; i++) {
+        int r = check_rule((const struct cl_profile_rule *)doc->rules.items + i, err);
+
+        if (r < 0)
+            return cl_prefix(err, "syscalls[%zu]", i);
+    }
+    return 0;
+}
+
+int cl_profile_decode(const char *name, const char *text, size_t size, struct cl_arena *arena,
+                      struct cl_profile_doc *ret, struct cl_error *err)
+{
+    CL_CLEANUP_PROFILE struct cl_profile_doc doc = {.json = load(name, text, size, err)};
+
+    if (doc.json == NULL)
+        return -err->code;
+    int r = cl_decode(&doc_shape, doc.json, arena, &doc, err);
+    if (r == 0)
+        r = check_doc(&doc, err);
+    if (r < 0)
+        return cl_prefix(err, "%s", cl_report_name(name));
+    *ret = doc;
+    doc.json = NULL;
+    return 0;
+}
+
+void cl_profile_done(struct cl_profile_doc *doc)
+{
+    json_decref(doc->json);
+    doc->json = NULL;
+}
+
+/* --- conditions --------------------------------------------------------- */
+
+static int take_number(const char **text, unsigned int *ret)
+{
+    unsigned int value = 0;
+    const char *p = *text;
+
+    for (; *p >= '0' && *p <= '9'; p++) {
+        value = value * 10 + (unsigned int)(*p - '0');
+        if (value > 100000)
+            return -EINVAL;
+    }
+    if (p == *text)
+        return -EINVAL;
+    *text = p;
+    *ret = value;
+    return 0;
+}
+
+int cl_profile_parse_kernel(const char *text, struct cl_profile_host *ret)
+{
+    struct cl_profile_host host;
+
+    if (take_number(&text, &host.kernel_major) < 0 || *text++ != '.' ||
+        take_number(&text, &host.kernel_minor) < 0)
+        return -EINVAL;
+    *ret = host;
+    return 0;
+}
+
+static int has_native_arch(const struct cl_strlist *arches)
+{
+    for (size_t i = 0; i < arches->count; i++) {
+        if (strcmp(arches->items[i], NATIVE_ARCH) == 0)
+            return 1;
+    }
+    return 0;
+}
+
+/* Whether HOST's kernel is TEXT or newer. */
+static int kernel_reaches(const char *text, const struct cl_profile_host *host,
+                          struct cl_error *err)
+{
+    struct cl_profile_host wanted;
+
+    if (cl_profile_parse_kernel(text, &wanted) < 0)
+        return cl_refuse(err, EINVAL, "minKernel: expected a version like 4.8, got \"%.40s\"",
+                         text);
+    if (host->kernel_major != wanted.kernel_major)
+        return host->kernel_major > wanted.kernel_major;
+    return host->kernel_minor >= wanted.kernel_minor;
+}
+
+int cl_profile_rule_counts(const struct cl_profile_rule *rule, const struct cl_profile_host *host,
+                           struct cl_error *err)
+{
+    const struct cl_profile_filter *in = rule->includes;
+    const struct cl_profile_filter *out = rule->excludes;
+    int r = 1;
+
+    if (in != NULL && in->min_kernel != NULL)
+        r = kernel_reaches(in->min_kernel, host, err);
+    if (r < 0)
+        return cl_prefix(err, "includes");
+    if (r == 0 || (in != NULL && in->caps.count > 0) ||
+        (in != NULL && in->arches.count > 0 && !has_native_arch(&in->arches)))
+        return 0;
+    if (out == NULL)
+        return 1;
+    if (out->min_kernel != NULL) {
+        r = kernel_reaches(out->min_kernel, host, err);
+        if (r < 0)
+            return cl_prefix(err, "excludes");
+        if (r > 0)
+            return 0;
+    }
+    return !has_native_arch(&out->arches);
+}

@@ -1,0 +1,64 @@
+/* profile.h - a seccomp profile as Docker's files and the OCI runtime specification
+ * (config-linux.md, "Seccomp") have it, decoded and checked, not yet compiled. */
+#ifndef CL_HELPERS_PLAN_PROFILE_H
+#define CL_HELPERS_PLAN_PROFILE_H
+
+#include <jansson.h>
+
+#include "helpers/plan/json_decode.h"
+
+/* includes, excludes: when a rule counts. */
+struct cl_profile_filter {
+    struct cl_strlist arches;
+    struct cl_strlist caps;
+    const char *min_kernel;
+};
+
+struct cl_profile_arg {
+    struct cl_decode_number index;
+    struct cl_decode_number value;
+    struct cl_decode_number value_two;
+    const char *op;
+};
+
+struct cl_profile_rule {
+    const char *name;
+    struct cl_strlist names;
+    const char *action;
+    struct cl_decode_number errno_ret;
+    const char *errno_name;
+    struct cl_decode_list args; /* struct cl_profile_arg */
+    const struct cl_profile_filter *includes;
+    const struct cl_profile_filter *excludes;
+};
+
+struct cl_profile_doc {
+    const char *default_action;
+    struct cl_decode_number default_errno_ret;
+    const char *default_errno_name;
+    const char *listener_path;
+    struct cl_decode_list rules; /* struct cl_profile_rule */
+    json_t *json; /* owns the texts */
+};
+
+/* What conditions are compared with. */
+struct cl_profile_host {
+    unsigned int kernel_major;
+    unsigned int kernel_minor;
+};
+
+/* Whole numbers from "6.1.0-9-amd64"; -EINVAL for anything else. */
+int cl_profile_parse_kernel(const char *text, struct cl_profile_host *ret);
+
+/* TEXT is SIZE bytes of JSON; NAME is for messages. */
+int cl_profile_decode(const char *name, const char *text, size_t size, struct cl_arena *arena,
+                      struct cl_profile_doc *ret, struct cl_error *err);
+void cl_profile_done(struct cl_profile_doc *doc);
+#define CL_CLEANUP_PROFILE CL_CLEANUP(cl_profile_done)
+
+/* 1 when RULE counts on HOST for a program without capabilities, 0 when not. WHERE
+ * names the rule in messages. */
+int cl_profile_rule_counts(const struct cl_profile_rule *rule, const struct cl_profile_host *host,
+                           struct cl_error *err);
+
+#endif

@@ -1,0 +1,21 @@
+/* report.h - what the messages of all three parsers share. */
+#ifndef CL_HELPERS_PLAN_REPORT_H
+#define CL_HELPERS_PLAN_REPORT_H
+
+#include "base/defs.h"
+
+/* The end of a long file name, so that the place and the reason after it fit into
+ * the message; NAME itself where it is short. */
+const char *cl_report_name(const char *name);
+
+/* A word that somebody may have meant. */
+struct cl_guess {
+    const char *best; /* NULL: nothing is near */
+    size_t distance;
+};
+
+/* Takes CANDIDATE as the guess for WORD when it is nearer than what GUESS holds.
+ * Near is: at most two letters added, left out, changed or swapped. */
+void cl_guess_try(struct cl_guess *guess, const char *word, const char *candidate);
+
+#endif
