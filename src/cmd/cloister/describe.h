@@ -1,0 +1,17 @@
+/* describe.h - a sandbox's record in words and as JSON, for ps and inspect. */
+#ifndef CL_CMD_CLOISTER_DESCRIBE_H
+#define CL_CMD_CLOISTER_DESCRIBE_H
+
+#include "base/json.h"
+#include "sandbox/state.h"
+
+/* "creating", "running", "ending"; "dead" where the supervisor is gone. */
+const char *cl_describe_status(const struct cl_visit *visit);
+
+/* One object with what a list needs. */
+void cl_describe_brief(struct cl_json *json, const struct cl_visit *visit);
+
+/* One object with all that is known. VISIT has a plan. */
+void cl_describe_all(struct cl_json *json, const struct cl_visit *visit);
+
+#endif

@@ -1,0 +1,87 @@
+/* kill: a signal to sandboxes through their supervisors. KILL ends a sandbox. */
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+
+#include "cmd/cloister/command.h"
+#include "cmd/cloister/signals.h"
+#include "sandbox/control.h"
+
+enum { ARENA_MAX = 32 << 20 };
+
+struct context {
+    int signal;
+};
+
+static int set_signal(void *data, CL_UNUSED const struct cl_option *option, const char *value,
+                      struct cl_error *err)
+{
+    struct context *context = data;
+
+    return cl_signal_parse(value, &context->signal, err);
+}
+
+static const struct cl_option options[] = {
+    {"signal", 's', "SIGNAL", "which one (KILL); all but KILL go to the command alone", set_signal,
+     0, "KILL TERM INT HUP QUIT USR1 USR2 STOP CONT"},
+    CL_OPTION_HELP,
+};
+
+static int kill_one(struct cl_state *state, const char *id_or_name, int signal,
+                    struct cl_error *err)
+{
+    CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(ARENA_MAX);
+    CL_CLEANUP_ENTRY struct cl_entry entry = CL_ENTRY_INIT;
+    struct cl_status status;
+    struct cl_plan plan;
+    int r = cl_state_find(state, id_or_name, &arena, &entry, &status, &plan, err);
+
+    return r < 0 ? r : cl_control_signal(&entry, signal, err);
+}
+
+/* All are tried; the first failure is told. */
+static int kill_all(int count, char *const names[], int signal, struct cl_error *err)
+{
+    CL_CLEANUP_STATE struct cl_state state = CL_STATE_INIT;
+    CL_CLEANUP_BUF struct cl_buf done = CL_BUF_INIT(CL_OUTPUT_MAX);
+    struct cl_error first = {0};
+    struct cl_error failure = {0};
+    int r = cl_state_open(&state, err);
+
+    if (r < 0)
+        return r;
+    for (int i = 0; i < count; i++) {
+        r = kill_one(&state, names[i], signal, &failure);
+        if (r < 0 && first.code == 0)
+            first = failure;
+        if (r == 0 && cl_buf_printf(&done, "%s\n", names[i]) < 0)
+            return cl_fail_memory(err);
+    }
+    r = cl_print(&done, err);
+    if (r < 0 || first.code == 0)
+        return r;
+    *err = first;
+    return -first.code;
+}
+
+static int run(const struct cl_command *self, int argc, char *const argv[], struct cl_error *err)
+{
+    struct context context = {.signal = SIGKILL};
+    int first = cl_command_parse(self, argc, argv, &context, err);
+
+    if (first < 0)
+        return first;
+    if (first >= argc)
+        return cl_refuse(err, EINVAL, "kill: no sandbox named; see cloister ps");
+    return kill_all(argc - first, argv + first, context.signal, err);
+}
+
+const struct cl_command cl_command_kill = {
+    .name = "kill",
+    .usage = "[OPTIONS] ID|NAME...",
+    .help = "Send a signal to sandboxes; without one, end them",
+    .run = run,
+    .options = options,
+    .option_count = CL_ARRAY_SIZE(options),
+    .operands = "@sandbox",
+};

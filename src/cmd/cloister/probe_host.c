@@ -1,0 +1,275 @@
+/* probe_host.c - probes that ask the kernel or look at files. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+#include "base/fd.h"
+#include "base/num.h"
+#include "base/sys.h"
+#include "cmd/cloister/probe.h"
+#include "limits/limits.h"
+#include "plan/compile_parts.h"
+#include "sandbox/ids.h"
+#include "sandbox/state.h"
+
+enum { LANDLOCK_LEAST = 2, SUBID_FILE_MAX = 1 << 20 };
+
+void cl_found(struct cl_finding *finding, enum cl_probe_state state, const char *fmt, ...)
+{
+    va_list args;
+
+    finding->state = state;
+    va_start(args, fmt);
+    (void)vsnprintf(finding->why, sizeof(finding->why), fmt, args); /* cut is still said */
+    va_end(args);
+}
+
+void cl_cure(struct cl_finding *finding, const char *fmt, ...)
+{
+    va_list args;
+
+    va_start(args, fmt);
+    (void)vsnprintf(finding->cure, sizeof(finding->cure), fmt, args); /* as above */
+    va_end(args);
+}
+
+void cl_probe_read(const char *path, char *ret, size_t size)
+{
+    CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, path, O_RDONLY | O_NONBLOCK, 0);
+    ssize_t got = fd < 0 ? 0 : cl_sys_read(fd, ret, size - 1);
+
+    ret[got < 0 ? 0 : got] = '\0';
+    ret[strcspn(ret, "\n")] = '\0';
+}
+
+/* --- kernel --------------------------------------------------------------- */
+
+void cl_probe_kernel(struct cl_finding *finding)
+{
+    struct utsname host = {0};
+    uint64_t numbers[2] = {0};
+    const char *at = host.release;
+
+    (void)uname(&host); /* fails for a bad address only */
+    for (size_t i = 0; i < CL_ARRAY_SIZE(numbers); i++) {
+        for (; *at >= '0' && *at <= '9'; at++)
+            numbers[i] = numbers[i] * 10 + (uint64_t)(*at - '0');
+        at += *at == '.';
+    }
+    if (numbers[0] > 6 || (numbers[0] == 6 && numbers[1] >= 1)) {
+        cl_found(finding, CL_PROBE_WORKS, "Linux %s", host.release);
+        return;
+    }
+    cl_found(finding, CL_PROBE_MISSING, "Linux %s", host.release);
+    cl_cure(finding, "use Linux 6.1 or newer");
+}
+
+void cl_probe_landlock(struct cl_finding *finding)
+{
+    int abi = cl_sys_landlock_create_ruleset(NULL, 0, CL_LANDLOCK_CREATE_RULESET_VERSION);
+
+    if (abi >= LANDLOCK_LEAST) {
+        cl_found(finding, CL_PROBE_WORKS, "ABI %d", abi);
+        return;
+    }
+    if (abi < 0)
+        cl_found(finding, CL_PROBE_MISSING, "%s",
+                 abi == -EOPNOTSUPP ? "switched off at boot" : strerror(-abi));
+    else
+        cl_found(finding, CL_PROBE_MISSING, "ABI %d, at least %d is needed", abi, LANDLOCK_LEAST);
+    cl_cure(finding, "boot with lsm=landlock,... on the kernel's command line, or accept it: run "
+                     "--without landlock");
+}
+
+void cl_probe_limits(struct cl_finding *finding)
+{
+    struct cl_limits_probe probe = {0};
+
+    cl_limits_probe(&probe);
+    if (probe.why[0] == '\0') {
+        cl_found(finding, CL_PROBE_WORKS, "cgroup %s, in %.200s",
+                 cl_cgroup_layout_name(probe.layout), probe.where);
+        return;
+    }
+    cl_found(finding, CL_PROBE_MISSING, "%.255s", probe.why);
+    cl_cure(finding, geteuid() == 0
+                         ? "or accept it: run --without limits"
+                         : "run it in a delegated cgroup (systemd-run --user --scope -p "
+                           "Delegate=yes), or accept it: run --without limits");
+}
+
+/* --- files ---------------------------------------------------------------- */
+
+void cl_probe_state_dir(struct cl_finding *finding)
+{
+    CL_CLEANUP_STATE struct cl_state state = CL_STATE_INIT;
+    struct cl_error err = {0};
+
+    if (cl_state_open(&state, &err) == 0)
+        cl_found(finding, CL_PROBE_WORKS, "ours and closed to others");
+    else
+        cl_found(finding, CL_PROBE_MISSING, "%.255s", err.msg);
+}
+
+/* PATH as text in BUF; empty where it can't be read. */
+static void read_text(const char *path, struct cl_buf *buf)
+{
+    struct cl_error ignored = {0};
+    CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, path, O_RDONLY | O_NONBLOCK, 0);
+
+    if (fd >= 0)
+        (void)cl_read_all(fd, path, buf, &ignored); /* as much as was read is looked at */
+}
+
+static void probe_root_ids(struct cl_finding *finding)
+{
+    static const char *const paths[] = {"/etc/subuid", "/etc/subgid"};
+    char line[128];
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(paths); i++) {
+        CL_CLEANUP_BUF struct cl_buf buf = CL_BUF_INIT(SUBID_FILE_MAX);
+
+        read_text(paths[i], &buf);
+        if (!cl_ids_overlap(cl_buf_text(&buf), line))
+            continue;
+        cl_found(finding, CL_PROBE_MISSING, "\"%s\" in %s overlaps the uids %u to %u of sandboxes",
+                 line, paths[i], CL_IDS_FIRST, CL_IDS_LAST);
+        cl_cure(finding, "move that range below %u", CL_IDS_FIRST);
+        return;
+    }
+    cl_found(finding, CL_PROBE_WORKS, "%u ranges from %u", CL_IDS_COUNT, CL_IDS_FIRST);
+}
+
+/* The login name of UID in the text of passwd(5), cut to SIZE; 0 when there is none. */
+static int find_login(const char *text, uid_t uid, char *ret, size_t size)
+{
+    char wanted[16];
+
+    (void)snprintf(wanted, sizeof(wanted), ":%u:", (unsigned int)uid);
+    for (; *text != '\0'; text += strcspn(text, "\n"), text += *text == '\n') {
+        size_t name = strcspn(text, ":\n");
+        size_t password = text[name] == ':' ? strcspn(text + name + 1, ":\n") : 0;
+
+        if (text[name] != ':' || strncmp(text + name + 1 + password, wanted, strlen(wanted)) != 0)
+            continue;
+        (void)snprintf(ret, size, "%.*s", (int)cl_min_u64(name, size - 1), text);
+        return 1;
+    }
+    return 0;
+}
+
+/* A line of subuid(5) for the user, by name or number. */
+static int has_subids(const char *path, const char *login, uid_t uid)
+{
+    CL_CLEANUP_BUF struct cl_buf buf = CL_BUF_INIT(SUBID_FILE_MAX);
+    char number[16];
+
+    (void)snprintf(number, sizeof(number), "%u", (unsigned int)uid);
+    read_text(path, &buf);
+    for (const char *line = cl_buf_text(&buf); *line != '\0';) {
+        size_t name = strcspn(line, ":\n");
+
+        if ((name == strlen(login) && strncmp(line, login, name) == 0) ||
+            (name == strlen(number) && strncmp(line, number, name) == 0))
+            return 1;
+        line += strcspn(line, "\n");
+        line += *line == '\n';
+    }
+    return 0;
+}
+
+static void probe_user_ids(struct cl_finding *finding)
+{
+    CL_CLEANUP_BUF struct cl_buf passwd = CL_BUF_INIT(SUBID_FILE_MAX);
+    const uid_t uid = geteuid();
+    char login[64] = "";
+
+    read_text("/etc/passwd", &passwd);
+    (void)find_login(cl_buf_text(&passwd), uid, login, sizeof(login)); /* a number may do */
+    if (!has_subids("/etc/subuid", login, uid) || !has_subids("/etc/subgid", login, uid)) {
+        cl_found(finding, CL_PROBE_ABSENT, "no range in /etc/subuid and /etc/subgid: --profile "
+                                           "build can't run, strict needs none");
+        cl_cure(finding, "as root: usermod --add-subuids 200000-265535 --add-subgids 200000-265535 "
+                         "%s",
+                login[0] == '\0' ? "USER" : login);
+        return;
+    }
+    if (cl_sys_faccessat(AT_FDCWD, "/usr/bin/newuidmap", X_OK) < 0) {
+        cl_found(finding, CL_PROBE_ABSENT, "no newuidmap: --profile build can't run, strict needs "
+                                           "none");
+        cl_cure(finding, "install the package uidmap");
+        return;
+    }
+    cl_found(finding, CL_PROBE_WORKS, "for --profile build, through newuidmap");
+}
+
+void cl_probe_ids(struct cl_finding *finding)
+{
+    if (geteuid() == 0)
+        probe_root_ids(finding);
+    else
+        probe_user_ids(finding);
+}
+
+void cl_probe_apparmor(struct cl_finding *finding)
+{
+    char value[16];
+
+    cl_probe_read("/sys/module/apparmor/parameters/enabled", value, sizeof(value));
+    if (strcmp(value, "Y") == 0)
+        cl_found(finding, CL_PROBE_WORKS, "the host has it");
+    else
+        cl_found(finding, CL_PROBE_ABSENT, "not on this host");
+}
+
+void cl_probe_selinux(struct cl_finding *finding)
+{
+    char value[16];
+
+    cl_probe_read("/sys/fs/selinux/enforce", value, sizeof(value));
+    if (value[0] != '\0')
+        cl_found(finding, CL_PROBE_WORKS, "%s", value[0] == '1' ? "enforcing" : "permissive");
+    else
+        cl_found(finding, CL_PROBE_ABSENT, "not on this host");
+}
+
+void cl_probe_helper(struct cl_finding *finding)
+{
+    struct cl_helper helper;
+    struct cl_error err = {0};
+
+    if (cl_helper_find(NULL, &helper, &err) == 0) {
+        cl_found(finding, CL_PROBE_WORKS, "%.255s", helper.path);
+        return;
+    }
+    cl_found(finding, CL_PROBE_ABSENT, "--policy, --seccomp and user names need it: %.180s",
+             err.msg);
+}
+
+void cl_probe_loop(struct cl_finding *finding)
+{
+    if (geteuid() != 0) {
+        cl_found(finding, CL_PROBE_ABSENT, "for root alone; others have scratch in memory");
+        return;
+    }
+    if (cl_sys_faccessat(AT_FDCWD, "/dev/loop-control", W_OK) == 0) {
+        cl_found(finding, CL_PROBE_WORKS, "scratch larger than the memory limit");
+        return;
+    }
+    cl_found(finding, CL_PROBE_ABSENT, "scratch must stay below the memory limit");
+    cl_cure(finding, "modprobe loop");
+}
+
+void cl_probe_kvm(struct cl_finding *finding)
+{
+    if (cl_sys_faccessat(AT_FDCWD, "/dev/kvm", R_OK | W_OK) == 0)
+        cl_found(finding, CL_PROBE_LATER, "this host has KVM");
+    else
+        cl_found(finding, CL_PROBE_LATER, "/dev/kvm can't be opened");
+}
+
+void cl_probe_later(struct cl_finding *finding)
+{
+    cl_found(finding, CL_PROBE_LATER, "-");
+}

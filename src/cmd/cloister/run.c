@@ -1,0 +1,130 @@
+/* run: flags, policy and profile to one plan, and the plan to a sandbox. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/sys.h"
+#include "cmd/cloister/command.h"
+#include "cmd/cloister/image_user.h"
+#include "cmd/cloister/run_options.h"
+#include "plan/compile.h"
+#include "plan/decide.h"
+#include "sandbox/sandbox.h"
+#include "sandbox/sweep.h"
+
+enum { ARENA_MAX = 64 << 20, MESSAGE_MAX = 8192 };
+
+/* A policy's relative host paths count from the policy file's directory. */
+static int rebase_files(struct cl_plan *policy, const char *path, struct cl_arena *arena,
+                        struct cl_error *err)
+{
+    const char *slash = strrchr(path, '/');
+
+    if (slash == NULL || policy->files.count == 0)
+        return 0;
+    struct cl_plan_file *items = cl_arena_array(arena, policy->files.count, sizeof(*items));
+    if (items == NULL)
+        return cl_fail_memory(err);
+    for (size_t i = 0; i < policy->files.count; i++) {
+        items[i] = policy->files.items[i];
+        if (items[i].kind != CL_FILE_BIND || items[i].source[0] == '/')
+            continue;
+        items[i].source =
+            cl_arena_printf(arena, "%.*s/%s", (int)(slash - path), path, items[i].source);
+        if (items[i].source == NULL)
+            return cl_fail_memory(err);
+    }
+    policy->files.items = items;
+    return 0;
+}
+
+static int load_policy(struct cl_run_request *request, struct cl_plan *ret, struct cl_error *err)
+{
+    if (request->policy_path == NULL)
+        return 0;
+    int r = cl_compile_policy(request->policy_path, request->arena, ret, err);
+    return r < 0 ? r : rebase_files(ret, request->policy_path, request->arena, err);
+}
+
+static int decide(struct cl_run_request *request, struct cl_plan *ret, struct cl_error *err)
+{
+    struct cl_plan policy = {0};
+    struct cl_plan seccomp = {0};
+    const struct cl_plan *const parts[] = {&policy, &seccomp, &request->env_files,
+                                           &request->flags};
+    struct cl_decide how = {
+        .parts = parts,
+        .count = CL_ARRAY_SIZE(parts),
+        .arena = request->arena,
+        .find_user = cl_image_user_find,
+        .context = request->arena,
+        .caller_is_root = geteuid() == 0,
+    };
+    int r = load_policy(request, &policy, err);
+
+    if (r == 0 && request->seccomp_path != NULL)
+        r = cl_compile_seccomp(request->seccomp_path, request->arena, &seccomp, err);
+    if (r == 0)
+        r = cl_plan_decide(&how, ret, err);
+    if (r == 0 && how.note != NULL)
+        (void)fprintf(stderr, "cloister: %s\n", how.note); /* a closed stderr is the caller's wish */
+    return r;
+}
+
+/* What others left behind, when our own work is done. A failure is prune's to tell. */
+static void sweep(void)
+{
+    CL_CLEANUP_STATE struct cl_state state = CL_STATE_INIT;
+    struct cl_error ignored = {0};
+
+    if (cl_state_open(&state, &ignored) == 0)
+        (void)cl_sweep_seldom(&state, &ignored);
+}
+
+/* The line about an end that was not the command's own. */
+static void say(const struct cl_run_request *request, int status, const char *message)
+{
+    CL_CLEANUP_BUF struct cl_buf buf = CL_BUF_INIT(MESSAGE_MAX);
+    struct cl_json json;
+
+    if (message[0] == '\0')
+        return;
+    if (!request->format_json) {
+        (void)fprintf(stderr, "cloister: %s\n", message); /* as in decide */
+        return;
+    }
+    cl_json_begin(&json, &buf, 0);
+    cl_json_object(&json, NULL);
+    cl_json_i64(&json, "exit", status);
+    cl_json_string(&json, "message", message);
+    cl_json_close(&json, '}');
+    if (cl_json_end(&json) == 0)
+        (void)fputs(buf.data, stderr); /* as in decide */
+}
+
+int cl_run_command(const struct cl_command *self, int argc, char *const argv[],
+                   struct cl_error *err)
+{
+    CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(ARENA_MAX);
+    struct cl_run_request request = CL_RUN_REQUEST_INIT(&arena);
+    struct cl_plan plan = {0};
+    int first = cl_command_parse(self, argc, argv, &request, err);
+
+    if (first < 0)
+        return first;
+    int r = cl_run_request_finish(&request, argc - first, argv + first, err);
+    if (r == 0)
+        r = decide(&request, &plan, err);
+    if (r < 0)
+        return r;
+    const struct cl_run_options options = {
+        .result_path = request.result_path,
+        .format_json = request.format_json,
+    };
+    r = cl_sandbox_run(&plan, &options, err);
+    if (r >= 0)
+        say(&request, r, err->msg);
+    sweep();
+    return r;
+}

@@ -1,0 +1,224 @@
+#include "cmd/cloister/run_options.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/num.h"
+#include "cmd/cloister/env_file.h"
+#include "cmd/cloister/volume.h"
+#include "limits/rlimits.h"
+
+static const char *const refusals[] = {
+    [CL_REFUSE_LATER] = "not built yet",
+    [CL_REFUSE_PRIVILEGED] = "there is none: a sandbox with the host's privileges is no sandbox; "
+                             "--profile build has root inside",
+    [CL_REFUSE_DEVICE] = "devices of the host stay outside: a driver is too large a door",
+    [CL_REFUSE_PUBLISH] = "there are no ports: a sandbox has no network that others can reach",
+    [CL_REFUSE_RESTART] = "there is none: a sandbox that ended is gone; run it again",
+    [CL_REFUSE_CAP_ADD] = "capabilities come with the profile alone; see --profile build",
+    [CL_REFUSE_CAP_DROP] = "all but the profile's are dropped already; strict has none",
+    [CL_REFUSE_NAMESPACE] = "each sandbox has namespaces of its own, always",
+    [CL_REFUSE_SECURITY_OPT] = "every layer is on already; see --seccomp and --without",
+    [CL_REFUSE_VOLUMES] = "there are no named volumes; use --volume with a host path",
+};
+_Static_assert(CL_ARRAY_SIZE(refusals) == CL_REFUSE_COUNT, "a reason for each");
+
+/* --- setters -------------------------------------------------------------- */
+
+int cl_run_set_field(void *context, const struct cl_option *option, const char *value,
+                     struct cl_error *err)
+{
+    struct cl_run_request *request = context;
+
+    return cl_plan_set_text(&request->flags, (enum cl_field)option->tag, value, request->arena,
+                            err);
+}
+
+int cl_run_set_true(void *context, const struct cl_option *option, CL_UNUSED const char *value,
+                    struct cl_error *err)
+{
+    return cl_run_set_field(context, option, "true", err);
+}
+
+int cl_run_set_string(void *context, const struct cl_option *option, const char *value,
+                      struct cl_error *err)
+{
+    if (value[0] == '\0')
+        return cl_refuse(err, EINVAL, "must not be empty");
+    *(const char **)(void *)((char *)context + option->tag) = value;
+    return 0;
+}
+
+int cl_run_set_root(void *context, const struct cl_option *option, CL_UNUSED const char *value,
+                    struct cl_error *err)
+{
+    struct cl_run_request *request = context;
+    const uint64_t mode = (uint64_t)option->tag;
+
+    if (cl_plan_has(&request->flags, CL_FIELD_ROOT_MODE) && request->flags.root_mode != mode)
+        return cl_refuse(err, EINVAL, "--read-only and --writable exclude each other");
+    request->flags.root_mode = mode;
+    cl_plan_mark(&request->flags, CL_FIELD_ROOT_MODE);
+    return 0;
+}
+
+int cl_run_set_nothing(CL_UNUSED void *context, CL_UNUSED const struct cl_option *option,
+                       CL_UNUSED const char *value, CL_UNUSED struct cl_error *err)
+{
+    return 0;
+}
+
+int cl_run_refuse(CL_UNUSED void *context, const struct cl_option *option,
+                  CL_UNUSED const char *value, struct cl_error *err)
+{
+    CL_ASSERT(option->tag >= 0 && option->tag < CL_REFUSE_COUNT);
+    return cl_refuse(err, ENOSYS, "%s", refusals[option->tag]);
+}
+
+int cl_run_add_env(void *context, CL_UNUSED const struct cl_option *option, const char *value,
+                   struct cl_error *err)
+{
+    struct cl_run_request *request = context;
+
+    return cl_env_add(&request->flags, value, request->arena, err);
+}
+
+int cl_run_add_env_file(void *context, CL_UNUSED const struct cl_option *option, const char *value,
+                        struct cl_error *err)
+{
+    struct cl_run_request *request = context;
+
+    return cl_env_file_read(&request->env_files, value, request->arena, err);
+}
+
+int cl_run_add_label(void *context, CL_UNUSED const struct cl_option *option, const char *value,
+                     struct cl_error *err)
+{
+    struct cl_run_request *request = context;
+
+    return cl_plan_add_str(&request->flags, CL_FIELD_LABELS, value, request->arena, err);
+}
+
+int cl_run_add_volume(void *context, CL_UNUSED const struct cl_option *option, const char *value,
+                      struct cl_error *err)
+{
+    struct cl_run_request *request = context;
+
+    return cl_volume_add(&request->flags, value, request->arena, err);
+}
+
+int cl_run_add_mount(void *context, CL_UNUSED const struct cl_option *option, const char *value,
+                     struct cl_error *err)
+{
+    struct cl_run_request *request = context;
+
+    return cl_mount_add(&request->flags, value, request->arena, err);
+}
+
+int cl_run_add_tmpfs(void *context, CL_UNUSED const struct cl_option *option, const char *value,
+                     struct cl_error *err)
+{
+    struct cl_run_request *request = context;
+
+    return cl_tmpfs_add(&request->flags, value, request->arena, err);
+}
+
+int cl_run_add_without(void *context, CL_UNUSED const struct cl_option *option, const char *value,
+                       struct cl_error *err)
+{
+    struct cl_run_request *request = context;
+    enum cl_layer layer = cl_layer_by_name(value);
+
+    if (layer == CL_LAYER_COUNT)
+        return cl_refuse(err, EINVAL, "unknown layer \"%.64s\"", value);
+#ifndef CL_WEAK
+    if (!cl_layer_acceptable(layer))
+        return cl_refuse(err, EPERM,
+                         "%s can't be left out; only landlock, apparmor, selinux, limits and "
+                         "disk-limit can",
+                         value);
+#endif
+    request->flags.without |= CL_LAYER_BIT(layer);
+    cl_plan_mark(&request->flags, CL_FIELD_WITHOUT);
+    return 0;
+}
+
+/* Docker's --memory-swap: the sum. What --memory is may be said after it. */
+int cl_run_set_memory_swap(void *context, CL_UNUSED const struct cl_option *option,
+                           const char *value, struct cl_error *err)
+{
+    struct cl_run_request *request = context;
+    uint64_t bytes;
+
+    if (cl_parse_size(value, &bytes) < 0)
+        return cl_refuse(err, EINVAL, "expected a size like 1GiB, got \"%.100s\"", value);
+    if (bytes > CL_MAX_BYTES)
+        return cl_refuse(err, ERANGE, "too large; the most is %llu bytes",
+                         (unsigned long long)CL_MAX_BYTES);
+    request->memory_swap_bytes = bytes;
+    return 0;
+}
+
+int cl_run_add_ulimit(void *context, CL_UNUSED const struct cl_option *option, const char *value,
+                      struct cl_error *err)
+{
+    struct cl_run_request *request = context;
+    struct cl_plan_rlimit limit;
+    int r = cl_rlimit_parse(value, &limit, err);
+
+    return r < 0 ? r : cl_plan_add_rlimit(&request->flags, &limit, request->arena, err);
+}
+
+/* --- operands ------------------------------------------------------------- */
+
+static int take_command(struct cl_run_request *request, int argc, char *const argv[],
+                        struct cl_error *err)
+{
+    int r = 0;
+
+    if (request->entrypoint != NULL)
+        r = cl_plan_add_str(&request->flags, CL_FIELD_COMMAND, request->entrypoint, request->arena,
+                            err);
+    for (int i = 0; r == 0 && i < argc; i++)
+        r = cl_plan_add_str(&request->flags, CL_FIELD_COMMAND, argv[i], request->arena, err);
+    return r < 0 ? cl_prefix(err, "command") : 0;
+}
+
+static int settle_swap(struct cl_run_request *request, struct cl_error *err)
+{
+    struct cl_plan *flags = &request->flags;
+    const uint64_t total = request->memory_swap_bytes;
+
+    if (total == UINT64_MAX)
+        return 0;
+    if (!cl_plan_has(flags, CL_FIELD_MEMORY))
+        return cl_refuse(err, EINVAL,
+                         "--memory-swap: it is the sum of memory and swap and needs --memory; "
+                         "--swap says swap alone");
+    if (cl_plan_has(flags, CL_FIELD_SWAP))
+        return cl_refuse(err, EINVAL, "--memory-swap and --swap exclude each other");
+    if (total < flags->limits.memory_bytes)
+        return cl_refuse(err, EINVAL,
+                         "--memory-swap: it is the sum of memory and swap and can't be below "
+                         "--memory");
+    flags->limits.swap_bytes = total - flags->limits.memory_bytes;
+    cl_plan_mark(flags, CL_FIELD_SWAP);
+    return 0;
+}
+
+int cl_run_request_finish(struct cl_run_request *request, int argc, char *const argv[],
+                          struct cl_error *err)
+{
+    int r = settle_swap(request, err);
+
+    if (r < 0)
+        return r;
+    if (argc < 1)
+        return cl_refuse(err, EINVAL, "run: no image; use host or rootfs:DIR");
+    r = cl_plan_set_text(&request->flags, CL_FIELD_IMAGE, argv[0], request->arena, err);
+    if (r < 0)
+        return cl_prefix(err, "image");
+    int skip = argc > 1 && strcmp(argv[1], "--") == 0 ? 2 : 1;
+    return take_command(request, argc - skip, argv + skip, err);
+}

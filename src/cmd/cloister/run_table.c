@@ -1,0 +1,128 @@
+/* run_table.c - the flags of `cloister run`, one row each. Help, completions and
+ * parsing come from here; rows without help are refused or change nothing. */
+#include "cmd/cloister/command.h"
+#include "cmd/cloister/run_options.h"
+
+#define FIELD(name, letter, value, help, field, choices)                                           \
+    {                                                                                              \
+        name, letter, value, help, cl_run_set_field, CL_FIELD_##field, choices                     \
+    }
+#define STRING(name, value, help, member, choices)                                                 \
+    {                                                                                              \
+        name, 0, value, help, cl_run_set_string, (int)offsetof(struct cl_run_request, member),     \
+            choices                                                                                \
+    }
+#define TRUE(name, letter, help, field)                                                            \
+    {                                                                                              \
+        name, letter, NULL, help, cl_run_set_true, CL_FIELD_##field, NULL                          \
+    }
+#define ADD(name, letter, value, help, what, choices)                                              \
+    {                                                                                              \
+        name, letter, value, help, cl_run_add_##what, 0, choices                                   \
+    }
+#define REFUSED(name, letter, value, why)                                                          \
+    {                                                                                              \
+        name, letter, value, NULL, cl_run_refuse, CL_REFUSE_##why, NULL                            \
+    }
+
+#ifdef CL_WEAK
+#define LAYERS NULL
+#else
+#define LAYERS "landlock apparmor selinux limits disk-limit"
+#endif
+
+const struct cl_option cl_run_options[] = {
+    FIELD("wall", 0, "WALL", "what stands around the code: container or auto", WALL,
+          "container auto"),
+    FIELD("profile", 0, "PROFILE", "strict (the default) or build (root inside)", PROFILE,
+          "strict build"),
+    STRING("policy", "FILE", "a policy file; flags override it", policy_path, "@file"),
+    STRING("seccomp", "FILE", "a Docker or OCI system call profile in place of our own",
+           seccomp_path, "@file"),
+    FIELD("tenant", 0, "NAME", "whose code it is; nothing is shared between tenants", TENANT, NULL),
+    FIELD("name", 0, "NAME", "a name for ps, inspect and kill", NAME, NULL),
+    ADD("label", 'l', "KEY=VALUE", "a note that is kept with the sandbox", label, NULL),
+
+    TRUE("interactive", 'i', "pass standard input on also when it is a terminal", INTERACTIVE),
+    TRUE("tty", 't', "give the command a terminal of its own", TTY),
+    ADD("env", 'e', "NAME[=VALUE]", "set a variable; without a value take the caller's", env, NULL),
+    ADD("env-file", 0, "FILE", "set variables from lines NAME[=VALUE]", env_file, "@file"),
+    FIELD("workdir", 'w', "DIR", "the directory to start in", WORKDIR, NULL),
+    FIELD("user", 'u', "UID[:GID]", "whom to run as inside: numbers or names of the image", USER,
+          NULL),
+    STRING("entrypoint", "COMMAND", "run this, with the command as its arguments", entrypoint,
+           NULL),
+    FIELD("hostname", 'h', "NAME", "the host name inside", HOSTNAME, NULL),
+
+    ADD("volume", 'v', "SRC:DST[:MODE]", "show a host path inside: ro (the default), rw or copy",
+        volume, "@file"),
+    ADD("mount", 0, "LIST", "type=bind,source=SRC,target=DST[,mode=MODE] or type=tmpfs,...", mount,
+        NULL),
+    ADD("tmpfs", 0, "DST[:LIST]", "an empty writable directory; size=SIZE,mode=OCTAL", tmpfs, NULL),
+    FIELD("shm-size", 0, "SIZE", "size of /dev/shm", SHM_SIZE, NULL),
+    {"read-only", 0, NULL, "the image can't be written, in any profile", cl_run_set_root,
+     CL_ROOT_READ_ONLY, NULL},
+    {"writable", 0, NULL, "the whole image is copy-on-write", cl_run_set_root, CL_ROOT_WRITABLE,
+     NULL},
+    FIELD("network", 0, "KIND", "none", NETWORK, "none"),
+
+    FIELD("memory", 'm', "SIZE", "memory of all processes together (512MiB)", MEMORY, NULL),
+    FIELD("swap", 0, "SIZE", "swap beside the memory (0)", SWAP, NULL),
+    {"memory-swap", 0, "SIZE", "memory and swap together; needs --memory", cl_run_set_memory_swap,
+     0, NULL},
+    FIELD("cpus", 0, "NUMBER", "share of processors, like 1.5", CPUS, NULL),
+    FIELD("cpu-time", 0, "TIME", "processor time until the end, like 60s", CPU_TIME, NULL),
+    FIELD("timeout", 0, "TIME", "time until the end (10m)", TIME, NULL),
+    FIELD("stop-grace", 0, "TIME", "from SIGTERM to SIGKILL at the end of --timeout (10s)", GRACE,
+          NULL),
+    FIELD("pids-limit", 0, "NUMBER", "processes and threads together (256)", TASKS, NULL),
+    FIELD("disk", 0, "SIZE", "everything that is written, together (256MiB)", DISK, NULL),
+    FIELD("output-limit", 0, "SIZE", "standard output and error until the end", OUTPUT, NULL),
+    FIELD("open-files", 0, "NUMBER", "open files of each process (1024)", OPEN_FILES, NULL),
+    FIELD("file-size", 0, "SIZE", "size of each file", FILE_SIZE, NULL),
+    ADD("ulimit", 0, "NAME=SOFT[:HARD]", "a resource limit of each process", ulimit, NULL),
+
+    STRING("result", "FILE", "write how it ended and what it used, as JSON", result_path, "@file"),
+    {"format", 0, "FORMAT", "how the line about the end is written: table or json", cl_set_format,
+     (int)offsetof(struct cl_run_request, format_json), "table json"},
+    TRUE("die-with-parent", 0, "end when the process that started cloister ends", DIE_WITH_PARENT),
+    ADD("without", 0, "LAYER", "accept that a layer is missing on this host", without, LAYERS),
+    {"rm", 0, NULL, "remove the sandbox at its end (always so)", cl_run_set_nothing, 0, NULL},
+    {"init", 0, NULL, "have an init inside (always so)", cl_run_set_nothing, 0, NULL},
+    CL_OPTION_HELP,
+
+    REFUSED("detach", 'd', NULL, LATER),
+    REFUSED("keep", 0, NULL, LATER),
+    REFUSED("copy-in", 0, "SRC:DST", LATER),
+    REFUSED("copy-out", 0, "SRC:DST", LATER),
+    REFUSED("stdin", 0, "FILE", LATER),
+    REFUSED("stdout", 0, "FILE", LATER),
+    REFUSED("stderr", 0, "FILE", LATER),
+    REFUSED("pull", 0, "WHEN", LATER),
+    REFUSED("privileged", 0, NULL, PRIVILEGED),
+    REFUSED("device", 0, "DEVICE", DEVICE),
+    REFUSED("gpus", 0, "GPUS", DEVICE),
+    REFUSED("publish", 'p', "PORTS", PUBLISH),
+    REFUSED("publish-all", 'P', NULL, PUBLISH),
+    REFUSED("restart", 0, "POLICY", RESTART),
+    REFUSED("cap-add", 0, "CAPABILITY", CAP_ADD),
+    REFUSED("cap-drop", 0, "CAPABILITY", CAP_DROP),
+    REFUSED("pid", 0, "NAMESPACE", NAMESPACE),
+    REFUSED("ipc", 0, "NAMESPACE", NAMESPACE),
+    REFUSED("uts", 0, "NAMESPACE", NAMESPACE),
+    REFUSED("userns", 0, "NAMESPACE", NAMESPACE),
+    REFUSED("cgroupns", 0, "NAMESPACE", NAMESPACE),
+    REFUSED("security-opt", 0, "OPTION", SECURITY_OPT),
+    REFUSED("volumes-from", 0, "CONTAINER", VOLUMES),
+};
+const size_t cl_run_option_count = CL_ARRAY_SIZE(cl_run_options);
+
+const struct cl_command cl_command_run = {
+    .name = "run",
+    .usage = "[OPTIONS] IMAGE [--] [COMMAND [ARG...]]",
+    .help = "Run a command in a sandbox of its own",
+    .run = cl_run_command,
+    .options = cl_run_options,
+    .option_count = CL_ARRAY_SIZE(cl_run_options),
+    .operands = "@image",
+};

@@ -1,0 +1,304 @@
+#include "cmd/cloister/volume.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/num.h"
+
+enum { PATH_SIZE_MAX = 4095, TMPFS_LEAST = 4096, MODE_MOST = 01777 };
+
+/* One entry while its parts are read. */
+struct entry {
+    struct cl_plan_file file;
+    struct cl_arena *arena;
+    int has_type;
+    int has_mode;
+};
+
+static int set_mode(struct entry *entry, const char *text, struct cl_error *err)
+{
+    static const char *const words[] = {"ro", "rw", "copy"};
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(words); i++) {
+        if (strcmp(words[i], text) == 0) {
+            if (entry->has_mode && entry->file.mode != (enum cl_file_mode)i)
+                return cl_refuse(err, EINVAL, "two modes for one path");
+            entry->file.mode = (enum cl_file_mode)i;
+            entry->has_mode = 1;
+            return 0;
+        }
+    }
+    return cl_refuse(err, EINVAL, "expected the mode ro, rw or copy, got \"%.100s\"", text);
+}
+
+static int set_size(struct entry *entry, const char *text, struct cl_error *err)
+{
+    if (cl_parse_size(text, &entry->file.size_bytes) < 0)
+        return cl_refuse(err, EINVAL, "expected a size like 64m, got \"%.100s\"", text);
+    if (entry->file.size_bytes < TMPFS_LEAST || entry->file.size_bytes > CL_MAX_BYTES)
+        return cl_refuse(err, ERANGE, "the size %.100s is not between %d and %llu bytes", text,
+                         TMPFS_LEAST, (unsigned long long)CL_MAX_BYTES);
+    return 0;
+}
+
+static int set_permissions(struct entry *entry, const char *text, struct cl_error *err)
+{
+    uint32_t mode;
+
+    if (cl_parse_octal(text, &mode) < 0 || mode == 0 || mode > MODE_MOST)
+        return cl_refuse(err, EINVAL, "expected permissions from 1 to %o, got \"%.100s\"",
+                         (unsigned int)MODE_MOST, text);
+    entry->file.permissions = mode;
+    return 0;
+}
+
+/* A path that fits, copied. */
+static int set_path(struct entry *entry, const char *what, const char *text, size_t size,
+                    const char **ret, struct cl_error *err)
+{
+    if (size == 0)
+        return cl_refuse(err, EINVAL, "the %s is empty", what);
+    if (size > PATH_SIZE_MAX)
+        return cl_refuse(err, ENAMETOOLONG, "the %s is longer than %d bytes", what, PATH_SIZE_MAX);
+    *ret = cl_arena_strndup(entry->arena, text, size);
+    return *ret == NULL ? cl_fail_memory(err) : 0;
+}
+
+static int set_target(struct entry *entry, const char *text, size_t size, struct cl_error *err)
+{
+    int r = set_path(entry, "path in the sandbox", text, size, &entry->file.target, err);
+
+    if (r < 0)
+        return r;
+    if (entry->file.target[0] != '/')
+        return cl_refuse(err, EINVAL, "the path in the sandbox must be absolute, got \"%.200s\"",
+                         entry->file.target);
+    return 0;
+}
+
+/* A word without a slash is a volume's name to Docker; we must not guess. */
+static int check_is_path(const char *source, struct cl_error *err)
+{
+    if (strchr(source, '/') != NULL || strcmp(source, ".") == 0 || strcmp(source, "..") == 0)
+        return 0;
+    return cl_refuse(err, EINVAL,
+                     "\"%.100s\" would be a named volume, which are not here; for a path write "
+                     "./%.100s",
+                     source, source);
+}
+
+/* --- --volume ------------------------------------------------------------- */
+
+int cl_volume_add(struct cl_plan *plan, const char *text, struct cl_arena *arena,
+                  struct cl_error *err)
+{
+    struct entry entry = {.file = {.kind = CL_FILE_BIND, .mode = CL_FILE_RO}, .arena = arena};
+    const char *target = strchr(text, ':');
+    const char *mode = target == NULL ? NULL : strchr(target + 1, ':');
+
+    if (target == NULL)
+        return cl_refuse(err, EINVAL, "expected SRC:DST[:ro|rw|copy], got \"%.200s\"", text);
+    if (mode != NULL && strchr(mode + 1, ':') != NULL)
+        return cl_refuse(err, EINVAL,
+                         "too many colons in \"%.200s\"; use --mount type=bind,source=SRC,"
+                         "target=DST",
+                         text);
+    int r = set_path(&entry, "host path", text, (size_t)(target - text), &entry.file.source, err);
+    if (r == 0)
+        r = check_is_path(entry.file.source, err);
+    target++;
+    if (r == 0)
+        r = set_target(&entry, target, mode == NULL ? strlen(target) : (size_t)(mode - target),
+                       err);
+    if (r == 0 && mode != NULL)
+        r = set_mode(&entry, mode + 1, err);
+    return r < 0 ? r : cl_plan_add_file(plan, &entry.file, arena, err);
+}
+
+/* --- lists of KEY=VALUE ---------------------------------------------------- */
+
+/* The next part of *text in ARENA, without its quotes. */
+static int next_part(const char **text, struct cl_arena *arena, char **ret, struct cl_error *err)
+{
+    const char *p = *text;
+    char *part = cl_arena_alloc(arena, strlen(p) + 1);
+    size_t used = 0;
+
+    if (part == NULL)
+        return cl_fail_memory(err);
+    if (*p != '"') {
+        used = strcspn(p, ",");
+        memcpy(part, p, used);
+        p += used;
+    } else {
+        for (p++; *p != '\0' && (*p != '"' || p[1] == '"'); p++) {
+            part[used++] = *p;
+            p += *p == '"';
+        }
+        if (*p != '"')
+            return cl_refuse(err, EINVAL, "a double quote is not closed");
+        p++;
+    }
+    if (*p != '\0' && *p != ',')
+        return cl_refuse(err, EINVAL, "expected a comma after a closing double quote");
+    part[used] = '\0';
+    *text = p + (*p == ',');
+    *ret = part;
+    return 0;
+}
+
+static int set_type(struct entry *entry, const char *value, struct cl_error *err)
+{
+    entry->has_type = 1;
+    if (strcmp(value, "bind") == 0)
+        entry->file.kind = CL_FILE_BIND;
+    else if (strcmp(value, "tmpfs") == 0)
+        entry->file.kind = CL_FILE_TMPFS;
+    else if (strcmp(value, "volume") == 0)
+        return cl_refuse(err, EINVAL, "there are no named volumes; use type=bind with a path");
+    else
+        return cl_refuse(err, EINVAL, "expected type=bind or type=tmpfs, got \"%.100s\"", value);
+    return 0;
+}
+
+static int set_source(struct entry *entry, const char *value, struct cl_error *err)
+{
+    return set_path(entry, "host path", value, strlen(value), &entry->file.source, err);
+}
+
+static int set_destination(struct entry *entry, const char *value, struct cl_error *err)
+{
+    return set_target(entry, value, strlen(value), err);
+}
+
+static int set_read_only(struct entry *entry, const char *value, struct cl_error *err)
+{
+    if (strcmp(value, "") == 0 || strcmp(value, "true") == 0 || strcmp(value, "1") == 0)
+        return set_mode(entry, "ro", err);
+    if (strcmp(value, "false") == 0 || strcmp(value, "0") == 0)
+        return set_mode(entry, "rw", err);
+    return cl_refuse(err, EINVAL, "readonly: expected true or false, got \"%.100s\"", value);
+}
+
+/* nosuid, nodev and rw are so in any case. */
+static int set_nothing(CL_UNUSED struct entry *entry, const char *value, struct cl_error *err)
+{
+    return value[0] == '\0' ? 0 : cl_refuse(err, EINVAL, "takes no value");
+}
+
+/* `mode` is a word for a bind and permissions for a tmpfs, as in Docker. */
+static int set_either_mode(struct entry *entry, const char *value, struct cl_error *err)
+{
+    if (value[0] >= '0' && value[0] <= '9')
+        return set_permissions(entry, value, err);
+    return set_mode(entry, value, err);
+}
+
+enum { IN_MOUNT = 1, IN_TMPFS = 2, BARE = 4 };
+
+static const struct key {
+    const char *name;
+    unsigned int where; /* BARE: needs no value */
+    int (*set)(struct entry *entry, const char *value, struct cl_error *err);
+} keys[] = {
+    {"type", IN_MOUNT, set_type},
+    {"source", IN_MOUNT, set_source},
+    {"src", IN_MOUNT, set_source},
+    {"target", IN_MOUNT, set_destination},
+    {"destination", IN_MOUNT, set_destination},
+    {"dst", IN_MOUNT, set_destination},
+    {"readonly", IN_MOUNT | BARE, set_read_only},
+    {"ro", IN_MOUNT | BARE, set_read_only},
+    {"mode", IN_MOUNT | IN_TMPFS, set_either_mode},
+    {"tmpfs-mode", IN_MOUNT, set_permissions},
+    {"size", IN_MOUNT | IN_TMPFS, set_size},
+    {"tmpfs-size", IN_MOUNT, set_size},
+    {"rw", IN_TMPFS | BARE, set_nothing},
+    {"nosuid", IN_TMPFS | BARE, set_nothing},
+    {"nodev", IN_TMPFS | BARE, set_nothing},
+};
+
+static int apply_part(struct entry *entry, unsigned int where, char *part, struct cl_error *err)
+{
+    char *equals = strchr(part, '=');
+    const char *value = equals == NULL ? "" : equals + 1;
+
+    if (equals != NULL)
+        *equals = '\0';
+    for (size_t i = 0; i < CL_ARRAY_SIZE(keys); i++) {
+        if ((keys[i].where & where) == 0 || strcmp(keys[i].name, part) != 0)
+            continue;
+        if (value[0] == '\0' && ((keys[i].where & BARE) == 0 || equals != NULL))
+            return cl_refuse(err, EINVAL, "%s needs a value", part);
+        return keys[i].set(entry, value, err);
+    }
+    return cl_refuse(err, EINVAL, "unknown key \"%.100s\"", part);
+}
+
+static int apply_list(struct entry *entry, unsigned int where, const char *text,
+                      struct cl_error *err)
+{
+    while (*text != '\0') {
+        char *part = NULL;
+        int r = next_part(&text, entry->arena, &part, err);
+
+        if (r == 0)
+            r = apply_part(entry, where, part, err);
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+static int check_mount(struct entry *entry, struct cl_error *err)
+{
+    const struct cl_plan_file *file = &entry->file;
+
+    if (!entry->has_type)
+        return cl_refuse(err, EINVAL, "no type; write type=bind or type=tmpfs");
+    if (file->target == NULL)
+        return cl_refuse(err, EINVAL, "no target");
+    if (file->kind == CL_FILE_BIND && file->source == NULL)
+        return cl_refuse(err, EINVAL, "a bind needs a source");
+    if (file->kind == CL_FILE_BIND && (file->size_bytes != 0 || file->permissions != 0))
+        return cl_refuse(err, EINVAL, "size and permissions are a tmpfs's");
+    if (file->kind == CL_FILE_TMPFS && file->source != NULL)
+        return cl_refuse(err, EINVAL, "a tmpfs has no source");
+    if (file->kind == CL_FILE_TMPFS && entry->has_mode)
+        return cl_refuse(err, EINVAL, "a tmpfs is always writable");
+    return 0;
+}
+
+static int add_entry(struct cl_plan *plan, struct entry *entry, struct cl_error *err)
+{
+    if (entry->file.kind == CL_FILE_TMPFS) {
+        entry->file.source = "";
+        entry->file.mode = CL_FILE_RW;
+    }
+    return cl_plan_add_file(plan, &entry->file, entry->arena, err);
+}
+
+int cl_mount_add(struct cl_plan *plan, const char *text, struct cl_arena *arena,
+                 struct cl_error *err)
+{
+    struct entry entry = {.arena = arena};
+    int r = apply_list(&entry, IN_MOUNT, text, err);
+
+    if (r == 0)
+        r = check_mount(&entry, err);
+    return r < 0 ? r : add_entry(plan, &entry, err);
+}
+
+int cl_tmpfs_add(struct cl_plan *plan, const char *text, struct cl_arena *arena,
+                 struct cl_error *err)
+{
+    struct entry entry = {.file = {.kind = CL_FILE_TMPFS}, .arena = arena};
+    size_t size = strcspn(text, ":");
+    int r = set_target(&entry, text, size, err);
+
+    if (r == 0 && text[size] == ':')
+        r = apply_list(&entry, IN_TMPFS, text + size + 1, err);
+    if (r == 0 && entry.has_mode)
+        r = cl_refuse(err, EINVAL, "a tmpfs is always writable");
+    return r < 0 ? r : add_entry(plan, &entry, err);
+}
