@@ -1,0 +1,281 @@
+"""Attacks on what is shared by being finite: disk, inodes, tasks, memory, output, CPU, time."""
+
+import os
+import shutil
+import subprocess
+import time
+
+import pytest
+
+import wall
+
+# What an ordinary user without a delegated cgroup still has: rlimits, disk, output and time.
+BOTH = pytest.mark.parametrize('who', ['root', 'user'])
+SMALL = ['-m', '64m']
+
+
+def _ended(outcome, status, code=137):
+    assert outcome.record and outcome.record['status'] == status, outcome
+    assert outcome.code == code, outcome
+    assert 'ESCAPED' not in outcome.err, outcome
+    return outcome
+
+
+def _hit(outcome, limit):
+    assert limit in outcome.record['limits_hit'], f'{limit} is not told: {outcome}'
+
+
+def _memory_held(outcome):
+    """Ended by the kernel's killer, or refused by a limit: in no case did it get what it wanted."""
+    assert outcome.verdict != 'ESCAPED', outcome
+    if outcome.record['status'] == 'oom':
+        _ended(outcome, 'oom')
+        _hit(outcome, 'memory')
+    elif outcome.verdicts:
+        wall.held(outcome)
+    else:
+        assert outcome.record['status'] == 'signaled' or 'memory' in outcome.record['limits_hit'], outcome
+
+
+# Disk ------------------------------------------------------------------------------------------
+
+PLACES = ['/tmp', '/var/tmp', '/dev/shm']
+
+
+@BOTH
+@pytest.mark.parametrize('profile', ['strict', 'build'])
+@pytest.mark.parametrize('place', PLACES)
+def test_disk_is_bounded(image, who, profile, place):
+    outcome = wall.attack('exhaust', 'disk', 96, place, image=image(who), who=who, profile=profile,
+                          extra=['--disk', '32m'])
+    wall.held(outcome)
+    _hit(outcome, 'disk')
+
+
+def test_root_of_build_is_bounded(image):
+    outcome = wall.attack('exhaust', 'disk', 96, '/open', image=image('root'), profile='build',
+                          extra=['--disk', '32m'])
+    wall.held(outcome)
+    _hit(outcome, 'disk')
+
+
+@BOTH
+def test_disk_is_bounded_all_together(image, who):
+    """--disk is for all scratch, not for each place: a second place gets only what is left."""
+    script = ('dd if=/dev/zero of=/tmp/a bs=1M count=24 2>/dev/null; '
+              'exec /attack/exhaust disk 24 /var/tmp')
+    tree = image(who).removeprefix('rootfs:')
+    if not os.path.exists(f'{tree}/bin/dd'):
+        os.link(f'{tree}/bin/busybox', f'{tree}/bin/dd')
+    wall.held(wall.run([*wall.options(who, (), 'strict', ['--disk', '32m']), image(who), '--',
+                        '/bin/sh', '-c', script], as_user=None if who == 'root' else wall.USER))
+
+
+@BOTH
+def test_copy_volume_is_bounded(image, outside, who):
+    os.chmod(outside, 0o777)
+    outcome = wall.attack('exhaust', 'disk', 96, '/vol', image=image(who), who=who,
+                          extra=['--disk', '32m', '-v', f'{outside}:/vol:copy'])
+    wall.held(outcome)
+    assert os.listdir(outside) == ['host-marker-4711']
+
+
+@BOTH
+def test_tmpfs_option_is_bounded(image, who):
+    wall.held(wall.attack('exhaust', 'disk', 96, '/vol', image=image(who), who=who,
+                          extra=['--disk', '32m', '--tmpfs', '/vol:size=1g']))
+
+
+def test_disk_is_not_bounded_on_the_host(programs):
+    where = wall.scratch()
+    try:
+        wall.escaped(wall.bare('exhaust', 'disk', 96, where))
+    finally:
+        shutil.rmtree(where)
+
+
+@BOTH
+def test_disk_is_not_bounded_without_its_layer(image, who):
+    wall.escaped(wall.attack('exhaust', 'disk', 96, '/tmp', image=image(who), who=who, weak=True,
+                             without=['disk-limit', 'limits'], extra=['--disk', '32m']))
+
+
+@BOTH
+def test_small_files_count(image, who):
+    wall.held(wall.attack('exhaust', 'small_files', 96, image=image(who), who=who,
+                          extra=['--disk', '32m']))
+
+
+@BOTH
+@pytest.mark.parametrize('place', ['/tmp', '/dev/shm'])
+def test_inodes_are_bounded(image, who, place):
+    outcome = wall.attack('exhaust', 'inodes', 400000, place, image=image(who), who=who,
+                          extra=['--disk', '32m'], timeout=120)
+    if outcome.record['status'] == 'oom':
+        return
+    wall.held(outcome)
+
+
+def test_inodes_are_not_bounded_on_the_host():
+    script = 'mount -t tmpfs -o nr_inodes=0 none /tmp && exec "$0" "$@"'
+    wall.escaped(wall.bare('exhaust', 'inodes', 400000, '/tmp', timeout=120,
+                           inside=['unshare', '-m', 'sh', '-c', script]))
+
+
+@BOTH
+def test_file_size_is_bounded(image, who):
+    outcome = wall.attack('exhaust', 'disk', 24, '/tmp', image=image(who), who=who,
+                          extra=['--file-size', '8m'])
+    assert outcome.verdict != 'ESCAPED', outcome
+    assert outcome.verdict == 'HELD' or outcome.record['signal'] == 25, outcome  # SIGXFSZ
+
+
+# Tasks -----------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize('probe,amount', [('tasks', 400), ('threads', 400), ('bomb', 9)])
+@pytest.mark.parametrize('extra', [[], ['--pids-limit', '64']], ids=['default', '64'])
+@BOTH
+def test_tasks_are_bounded(image, who, probe, amount, extra):
+    outcome = wall.attack('exhaust', probe, amount, image=image(who), who=who, extra=extra)
+    wall.held(outcome)
+    if who == 'root':
+        _hit(outcome, 'tasks')
+
+
+@pytest.mark.parametrize('probe,amount', [('tasks', 400), ('threads', 400), ('bomb', 9)])
+def test_tasks_are_not_bounded_on_the_host(probe, amount):
+    wall.escaped(wall.bare('exhaust', probe, amount, who='user'))
+
+
+def test_tasks_are_not_bounded_without_the_layers(image):
+    wall.escaped(wall.attack('exhaust', 'tasks', 400, image=image('root'), weak=True,
+                             without=['limits', 'rlimits']))
+
+
+@BOTH
+def test_descriptors_are_bounded(image, who):
+    wall.held(wall.attack('exhaust', 'descriptors', 3000, image=image(who), who=who))
+    wall.held(wall.attack('exhaust', 'descriptors', 100, image=image(who), who=who,
+                          extra=['--open-files', '64']))
+
+
+def test_descriptors_are_not_bounded_on_the_host():
+    wall.escaped(wall.bare('exhaust', 'descriptors', 3000,
+                           inside=['prlimit', '--nofile=8192:8192', '--']))
+
+
+# Memory ----------------------------------------------------------------------------------------
+
+SHAPES = ['anonymous', 'shared', 'memfd', 'sysv_shm', 'pipes', 'sockets']
+
+
+@pytest.mark.parametrize('profile', ['strict', 'build'])
+@pytest.mark.parametrize('shape', SHAPES)
+def test_memory_is_bounded(image, profile, shape):
+    _memory_held(wall.attack('exhaust', shape, 128, image=image('root'), profile=profile,
+                             extra=SMALL))
+
+
+@pytest.mark.parametrize('place', ['/dev/shm', '/tmp'])
+def test_scratch_in_memory_is_bounded(image, place):
+    """Scratch larger than the memory limit ends in ENOSPC or in the killer, never in more memory."""
+    outcome = wall.attack('exhaust', 'disk', 600, place, image=image('root'),
+                          extra=[*SMALL, '--disk', '512m'])
+    assert outcome.verdict != 'ESCAPED', outcome
+    peak = outcome.record['usage']['memory_peak_bytes']
+    assert peak is None or peak <= 72 << 20, outcome
+
+
+@pytest.mark.parametrize('shape', SHAPES)
+def test_memory_is_not_bounded_on_the_host(shape):
+    wall.escaped(wall.bare('exhaust', shape, 128))
+
+
+@pytest.mark.parametrize('shape', ['anonymous', 'memfd', 'sockets'])
+def test_memory_is_not_bounded_without_the_layer(image, shape):
+    wall.escaped(wall.attack('exhaust', shape, 128, image=image('root'), weak=True,
+                             without=['limits', 'rlimits'], extra=SMALL))
+
+
+def test_memory_of_one_process_is_bounded_for_an_ordinary_user(image):
+    _memory_held(wall.attack('exhaust', 'anonymous', 128, image=image('user'), who='user',
+                             extra=SMALL))
+
+
+# Output, CPU, time -----------------------------------------------------------------------------
+
+@BOTH
+def test_output_is_bounded(image, who):
+    outcome = wall.attack('exhaust', 'output', 64, image=image(who), who=who,
+                          extra=['--output-limit', '1m'])
+    assert outcome.verdict != 'ESCAPED', outcome
+    _ended(outcome, 'output_limit')
+    _hit(outcome, 'output')
+    assert len(outcome.out) <= 1 << 20, len(outcome.out)
+
+
+def test_output_is_not_bounded_on_the_host():
+    outcome = wall.bare('exhaust', 'output', 64)
+    wall.escaped(outcome)
+    assert len(outcome.out) == 64 << 20
+
+
+@BOTH
+def test_unread_output_does_not_fill_the_supervisor(image, who):
+    """Nobody reads: the writer must wait, not the supervisor grow."""
+    argv = wall._as(who, [wall.CLOISTER, 'run', *wall.options(who), image(who), '--', '/attack/exhaust',
+                          'output', 256])
+    with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL, start_new_session=True) as process:
+        time.sleep(1)
+        sizes = []
+        for pid in _descendants(process.pid):
+            try:
+                with open(f'/proc/{pid}/status', encoding='utf-8') as file:
+                    sizes += [int(line.split()[1]) for line in file if line.startswith('VmRSS')]
+            except OSError:
+                pass
+        process.stdout.close()
+        wall.end(process)
+    assert sizes and max(sizes) < 16 << 10, sizes
+
+
+def _descendants(pid):
+    found = [pid]
+    for one in found:
+        try:
+            with open(f'/proc/{one}/task/{one}/children', encoding='utf-8') as file:
+                found += map(int, file.read().split())
+        except OSError:
+            pass
+    return found
+
+
+@BOTH
+def test_cpu_time_is_bounded(image, who):
+    started = time.monotonic()
+    outcome = wall.attack('exhaust', 'cpu', 8, image=image(who), who=who, extra=['--cpu-time', '1s'])
+    assert outcome.verdict != 'ESCAPED', outcome
+    assert time.monotonic() - started < 6, outcome
+    if who == 'root':  # over all processes; per process where there is no cgroup
+        _ended(outcome, 'cpu_time')
+        _hit(outcome, 'cpu_time')
+        assert outcome.record['usage']['cpu_user_ns'] < 3e9, outcome
+
+
+def test_cpu_time_is_not_bounded_on_the_host():
+    wall.escaped(wall.bare('exhaust', 'cpu', 2))
+
+
+@BOTH
+def test_time_is_bounded_for_who_ignores_signals(image, who):
+    started = time.monotonic()
+    outcome = wall.attack('exhaust', 'linger', 15, image=image(who), who=who,
+                          extra=['--timeout', '1s', '--stop-grace', '500ms'])
+    assert time.monotonic() - started < 6, outcome
+    _ended(outcome, 'timeout', 124)
+
+
+def test_time_is_not_bounded_on_the_host():
+    """SIGTERM is all that a plain timeout sends, and the program ignores it."""
+    wall.escaped(wall.bare('exhaust', 'linger', 3, inside=['timeout', '--preserve-status', '1']))

@@ -1,0 +1,214 @@
+"""Attacks on the kernel through its system calls: seccomp, and what stands behind it."""
+
+import pytest
+
+import wall
+
+WALLS = [('root', 'strict'), ('user', 'strict'), ('root', 'build')]
+each_wall = pytest.mark.parametrize('who,profile', WALLS, ids=['-'.join(w) for w in WALLS])
+
+# Calls whose arguments get a telling answer without any privilege: shown with only the filter off.
+UNPRIVILEGED = ['io_uring_setup', 'io_uring_enter', 'io_uring_register', 'bpf', 'perf_event_open',
+                'userfaultfd', 'keyctl', 'add_key', 'request_key', 'mount', 'umount',
+                'settimeofday', 'clock_settime', 'fsconfig', 'fanotify_init']
+# Calls that only root gets beyond the privilege check of: shown on the bare host.
+PRIVILEGED = ['open_tree', 'fsopen', 'fspick', 'move_mount', 'fsmount', 'pivot_root', 'kexec_load',
+              'init_module', 'finit_module', 'delete_module', 'reboot', 'swapon', 'acct', 'quotactl',
+              'sethostname', 'setdomainname', 'iopl', 'ioperm', 'syslog', 'open_by_handle_at',
+              'mount_setattr']
+# Families by number: (family, protocol). Netlink's route protocol (0) is left to the policy.
+FAMILIES = {'appletalk': (5, 0), 'ax25': (3, 0), 'ipx': (4, 0), 'x25': (9, 0), 'key': (15, 2),
+            'packet': (17, 0), 'rds': (21, 0), 'llc': (26, 0), 'ib': (27, 0), 'can': (29, 1),
+            'tipc': (30, 0), 'bluetooth': (31, 0), 'phonet': (35, 0), 'ieee802154': (36, 0),
+            'caif': (37, 0), 'alg': (38, 0), 'nfc': (39, 0), 'vsock': (40, 0), 'kcm': (41, 0),
+            'qipcrtr': (42, 0), 'smc': (43, 0), 'xdp': (44, 0), 'mctp': (45, 0),
+            'netlink-sock-diag': (16, 4), 'netlink-nflog': (16, 5), 'netlink-xfrm': (16, 6),
+            'netlink-audit': (16, 9), 'netlink-netfilter': (16, 12), 'netlink-uevent': (16, 15),
+            'netlink-generic': (16, 16), 'netlink-crypto': (16, 21)}
+
+
+@each_wall
+@pytest.mark.parametrize('call', UNPRIVILEGED + PRIVILEGED)
+def test_dangerous_call_is_refused(image, who, profile, call):
+    wall.held(wall.attack('syscalls', call, image=image(who), who=who, profile=profile), dies=True)
+
+
+@pytest.mark.parametrize('call', UNPRIVILEGED + PRIVILEGED)
+def test_dangerous_call_works_on_the_host(call):
+    outcome = wall.bare('syscalls', call)
+    if 'Function not implemented' in outcome.err:
+        pytest.skip(f'this kernel is built without {call}')
+    wall.escaped(outcome)
+
+
+@pytest.mark.parametrize('who', ['root', 'user'])
+@pytest.mark.parametrize('call', UNPRIVILEGED)
+def test_dangerous_call_works_without_the_filter(image, who, call):
+    wall.escaped(wall.attack('syscalls', call, image=image(who), who=who, weak=True,
+                             without=['seccomp']))
+
+
+@each_wall
+@pytest.mark.parametrize('family', FAMILIES)
+def test_socket_family_is_refused(image, who, profile, family):
+    wall.held(wall.attack('sockets', 'family', *FAMILIES[family], image=image(who), who=who,
+                          profile=profile), dies=True)
+
+
+@pytest.mark.parametrize('family', FAMILIES)
+def test_socket_family_reaches_the_host_kernel(family):
+    wall.escaped(wall.bare('sockets', 'family', *FAMILIES[family], who='user'))
+
+
+@pytest.mark.parametrize('who', ['root', 'user'])
+@pytest.mark.parametrize('family', ['packet', 'alg', 'vsock', 'netlink-netfilter', 'tipc'])
+def test_socket_family_reaches_the_kernel_without_the_filter(image, who, family):
+    wall.escaped(wall.attack('sockets', 'family', *FAMILIES[family], image=image(who), who=who,
+                             weak=True, without=['seccomp']))
+
+
+@each_wall
+@pytest.mark.parametrize('family', ['packet', 'alg', 'vsock'])
+@pytest.mark.parametrize('door', ['high_bits', 'pair'])
+def test_socket_family_is_refused_through_other_doors(image, who, profile, door, family):
+    wall.held(wall.attack('sockets', door, FAMILIES[family][0], image=image(who), who=who,
+                          profile=profile), dies=True)
+    wall.escaped(wall.bare('sockets', door, FAMILIES[family][0], who='user'))
+
+
+@each_wall
+@pytest.mark.parametrize('kind', ['raw', 'packet'])
+def test_raw_socket_is_refused(image, who, profile, kind):
+    wall.held(wall.attack('sockets', kind, image=image(who), who=who, profile=profile), dies=True)
+    wall.escaped(wall.bare('sockets', kind, inside=['unshare', '-n']))
+
+
+ABIS = ['i386', 'i386_mkdir', 'x32', 'x32_special']
+
+
+@each_wall
+@pytest.mark.parametrize('call', ABIS)
+def test_foreign_abi_is_killed(image, who, profile, call):
+    outcome = wall.attack('foreign_abi', call, image=image(who), who=who, profile=profile)
+    assert outcome.killed_by_filter, f'not killed: {outcome}'
+    assert outcome.record['status'] == 'signaled', outcome
+    assert outcome.record['signal'] == 31, outcome
+
+
+@pytest.mark.parametrize('call', ABIS)
+def test_foreign_abi_reaches_the_host_kernel(call):
+    wall.escaped(wall.bare('foreign_abi', call, who='user'))
+
+
+@pytest.mark.parametrize('who', ['root', 'user'])
+@pytest.mark.parametrize('call', ABIS)
+def test_foreign_abi_reaches_the_kernel_without_the_filter(image, who, call):
+    wall.escaped(wall.attack('foreign_abi', call, image=image(who), who=who, weak=True,
+                             without=['seccomp']))
+
+
+NAMESPACES = ['clone_user', 'clone_user_net', 'clone_pid', 'clone3_user', 'clone3_plain',
+              'unshare_user', 'unshare_mount', 'unshare_time', 'setns', 'clone_high_bits',
+              'unshare_high_bits']
+
+
+@each_wall
+@pytest.mark.parametrize('door', NAMESPACES)
+def test_no_nested_namespace(image, who, profile, door):
+    wall.held(wall.attack('namespaces', door, image=image(who), who=who, profile=profile), dies=True)
+
+
+@pytest.mark.parametrize('door', NAMESPACES)
+def test_nested_namespace_works_on_the_host(door):
+    wall.escaped(wall.bare('namespaces', door, who='root' if door == 'setns' else 'user'))
+
+
+@pytest.mark.parametrize('who', ['root', 'user'])
+@pytest.mark.parametrize('door', ['clone_user', 'clone3_user', 'unshare_user', 'unshare_mount'])
+def test_nested_namespace_works_without_its_layers(image, who, door):
+    wall.escaped(wall.attack('namespaces', door, image=image(who), who=who, weak=True,
+                             without=['seccomp', 'userns-limit']))
+
+
+@pytest.mark.parametrize('who', ['root', 'user'])
+@pytest.mark.parametrize('left', ['seccomp', 'userns-limit'])
+def test_either_layer_alone_stops_nested_namespaces(image, who, left):
+    off = {'seccomp': 'userns-limit', 'userns-limit': 'seccomp'}[left]
+    wall.held(wall.attack('namespaces', 'unshare_user', image=image(who), who=who, weak=True,
+                          without=[off]), dies=True)
+
+
+@each_wall
+@pytest.mark.parametrize('door', ['mount_v1', 'mount_v2', 'visible'])
+def test_no_cgroup_hierarchy(image, who, profile, door):
+    wall.held(wall.attack('release_agent', door, image=image(who), who=who, profile=profile))
+
+
+@pytest.mark.parametrize('door', ['mount_v1', 'mount_v2', 'visible'])
+def test_cgroup_hierarchy_is_within_reach_on_the_host(door):
+    wall.escaped(wall.bare('release_agent', door, inside=['unshare', '-m']))
+
+
+@each_wall
+@pytest.mark.parametrize('door', ['shocker', 'own_handle'])
+def test_no_file_by_handle(image, who, profile, door):
+    wall.held(wall.attack('file_handle', door, 'boot', image=image(who), who=who, profile=profile))
+
+
+@pytest.mark.parametrize('door', ['shocker', 'own_handle'])
+def test_file_by_handle_works_in_a_mere_chroot(root_tree, door):
+    wall.escaped(wall.chrooted(root_tree, 'file_handle', door, 'boot'))
+
+
+@each_wall
+def test_no_walk_out_of_a_chroot(image, who, profile):
+    wall.held(wall.attack('break_chroot', 'walk_up', image=image(who), who=who, profile=profile))
+
+
+def test_walk_out_of_a_mere_chroot(root_tree):
+    wall.escaped(wall.chrooted(root_tree, 'break_chroot', 'walk_up'))
+
+
+KEYS = ['session', 'user_session', 'user', 'by_number', 'proc_keys']
+
+
+@pytest.fixture
+def host_key():
+    """A key in a fresh session keyring, and in the caller's user keyring, for as long as the test."""
+    name = b'cloister-escape-key'
+    add_key, keyctl = 248, 250
+    ring = wall.syscall(keyctl, 1, None)
+    wall.syscall(keyctl, 8, -4, ring)  # the user keyring is reachable from the session's
+    key = wall.syscall(add_key, b'user', name, b'secret', 6, -3)
+    own = wall.syscall(add_key, b'user', name, b'secret', 6, -4)
+    wall.syscall(keyctl, 5, key, 0x3f3f3f3f)
+    wall.syscall(keyctl, 5, own, 0x3f3f3f3f)
+    yield name.decode(), key
+    wall.syscall(keyctl, 9, own, -4)
+    wall.syscall(keyctl, 9, key, -3)
+
+
+def _key_argument(door, host_key):
+    return host_key[1] if door == 'by_number' else host_key[0]
+
+
+@each_wall
+@pytest.mark.parametrize('door', KEYS)
+def test_host_key_is_out_of_reach(image, host_key, who, profile, door):
+    wall.held(wall.attack('keyring', door, _key_argument(door, host_key), image=image(who), who=who,
+                          profile=profile), dies=True)
+
+
+@pytest.mark.parametrize('door', [d for d in KEYS if d != 'user_session'])
+def test_host_key_is_within_reach_on_the_host(host_key, door):
+    wall.escaped(wall.bare('keyring', door, _key_argument(door, host_key)))
+
+
+def test_host_key_is_within_reach_without_its_layers(image, host_key):
+    wall.escaped(wall.attack('keyring', 'session', host_key[0], image=image('root'), weak=True,
+                             without=['seccomp', 'keyring']))
+
+
+def test_new_keyring_alone_hides_the_host_key(image, host_key):
+    wall.held(wall.attack('keyring', 'session', host_key[0], image=image('root'), weak=True,
+                          without=['seccomp']))

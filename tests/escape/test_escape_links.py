@@ -1,0 +1,279 @@
+"""Attacks by the image's tree itself: links and fakes where mounts go, and swapping them meanwhile."""
+
+import ctypes
+import os
+import shutil
+import stat
+import subprocess
+import threading
+import time
+
+import pytest
+
+import wall
+
+WALLS = [('root', 'strict'), ('user', 'strict'), ('root', 'build')]
+each_wall = pytest.mark.parametrize('who,profile', WALLS, ids=['-'.join(w) for w in WALLS])
+
+MARKER = 'host-marker-4711'
+
+
+def _replace(path, kind, outside):
+    """Puts something hostile where the wall will want to mount."""
+    if path.is_symlink() or path.is_file():
+        path.unlink()
+    elif path.is_dir():
+        shutil.rmtree(path)
+    if kind == 'absolute':
+        path.symlink_to(outside)
+    elif kind == 'dotdot':
+        path.symlink_to('../' * 20 + str(outside).lstrip('/'))
+    elif kind == 'missing':
+        path.symlink_to(outside / 'made-by-cloister')
+    elif kind == 'loop':
+        path.symlink_to(path.name)
+    elif kind == 'proc-root':
+        path.symlink_to(f'/proc/1/root{outside}')
+    elif kind == 'proc-cwd':
+        path.symlink_to('/proc/self/cwd')
+    elif kind == 'file':
+        path.write_text('a file\n')
+    elif kind == 'fifo':
+        os.mkfifo(path, 0o666)
+    elif kind == 'device':
+        os.mknod(path, stat.S_IFCHR | 0o666, os.makedev(1, 3))
+    elif kind == 'crafted':
+        (path / 'self/fd').mkdir(parents=True)
+        (path / 'sys/kernel').mkdir(parents=True)
+        for name in ('crafted', 'self/exe', 'self/uid_map', 'self/attr', 'sys/kernel/core_pattern'):
+            (path / name).write_text('crafted\n')
+        (path / 'kcore').symlink_to(outside / MARKER)
+        (path / 'keys').symlink_to('../' * 20 + str(outside / MARKER).lstrip('/'))
+        (path / 'self/fd/0').symlink_to(outside / MARKER)
+    else:
+        raise AssertionError(kind)
+
+
+def _untouched(outside, before):
+    assert wall.snapshot(outside) == before, 'a directory of the host was changed'
+
+
+def _refused_or(check, outcome):
+    """A tree that can't be mounted on may be refused, with one line; else the check must hold."""
+    if outcome.code == 125 and not outcome.verdicts:
+        assert outcome.err.startswith('cloister: ') and outcome.err.count('\n') == 1, outcome
+        return
+    check(outcome)
+
+
+KINDS = ['absolute', 'dotdot', 'missing', 'loop', 'proc-root', 'proc-cwd', 'file', 'fifo', 'device',
+         'crafted']
+TARGETS = ['proc', 'sys', 'dev', 'tmp', 'etc', 'var/tmp', 'run']
+
+
+@each_wall
+@pytest.mark.parametrize('kind', KINDS)
+def test_fake_proc_is_not_believed(own_tree, outside, who, profile, kind):
+    _replace(own_tree / 'proc', kind, outside)
+    before, mounts, tree = wall.snapshot(outside), wall.host_mounts(), wall.snapshot(own_tree)
+    outcome = wall.attack('fake_proc', 'real_proc', image=wall.image(own_tree), who=who,
+                          profile=profile)
+    _untouched(outside, before)
+    assert wall.host_mounts() == mounts
+    assert wall.snapshot(own_tree) == tree
+    _refused_or(wall.held, outcome)
+
+
+@pytest.mark.parametrize('kind', ['crafted', 'absolute'])
+def test_fake_proc_is_believed_in_a_mere_chroot(own_tree, outside, kind):
+    _replace(own_tree / 'proc', kind, own_tree / 'open')
+    if kind == 'absolute':
+        (own_tree / 'proc').unlink()
+        (own_tree / 'proc').symlink_to('/open')
+    wall.escaped(wall.chrooted(own_tree, 'fake_proc', 'real_proc'))
+
+
+@each_wall
+@pytest.mark.parametrize('target', TARGETS)
+@pytest.mark.parametrize('kind', KINDS)
+def test_mount_goes_nowhere_else(own_tree, outside, who, profile, target, kind):
+    _replace(own_tree / target, kind, outside)
+    before, mounts, tree = wall.snapshot(outside), wall.host_mounts(), wall.snapshot(own_tree)
+    outcome = wall.attack('fake_proc', 'find_marker', MARKER, image=wall.image(own_tree), who=who,
+                          profile=profile)
+    _untouched(outside, before)
+    assert wall.host_mounts() == mounts
+    assert wall.snapshot(own_tree) == tree, 'the image was changed'
+    _refused_or(wall.held, outcome)
+
+
+@each_wall
+@pytest.mark.parametrize('option', ['volume-ro', 'volume-copy', 'tmpfs', 'workdir'])
+@pytest.mark.parametrize('kind', ['absolute', 'dotdot', 'missing', 'loop', 'proc-root', 'proc-cwd',
+                                  'file', 'fifo'])
+def test_destination_through_a_link_stays_inside(own_tree, outside, who, profile, option, kind):
+    _replace(own_tree / 'vol', kind, outside)
+    source = wall.scratch('escape-source-')
+    options = {'volume-ro': ['-v', f'{source}:/vol:ro'], 'volume-copy': ['-v', f'{source}:/vol:copy'],
+               'tmpfs': ['--tmpfs', '/vol/deeper'], 'workdir': ['-w', '/vol']}[option]
+    before, mounts = wall.snapshot(outside), wall.host_mounts()
+    try:
+        outcome = wall.attack('fake_proc', 'find_marker', MARKER, image=wall.image(own_tree), who=who,
+                              profile=profile, extra=options)
+    finally:
+        shutil.rmtree(source)
+    _untouched(outside, before)
+    assert wall.host_mounts() == mounts
+    if outcome.code in (126, 127):  # a working directory that is not there
+        assert not outcome.verdicts, outcome
+        return
+    _refused_or(wall.held, outcome)
+
+
+def test_source_link_of_an_image_is_the_callers_to_follow(image, outside):
+    """A volume's source is named by the caller: a link there is followed once, before anything runs;
+    links inside the volume lead nowhere."""
+    (outside / 'up').symlink_to('/')
+    (outside / 'deep').symlink_to('../' * 20 + str(outside).lstrip('/'))
+    for inner in ('/vol/up/lib/modules', f'/vol/up{outside}', f'/vol/deep/{MARKER}'):
+        outcome = wall.attack('open_path', 'read', inner, image=image('root'),
+                              extra=['-v', f'{outside}:/vol:ro'])
+        wall.held(outcome)
+
+
+def test_careless_mount_follows_the_link(own_tree, outside):
+    """What the tests above would see: a mount point made, and a host directory shown, by a link."""
+    _replace(own_tree / 'vol', 'missing', outside)
+    before = wall.snapshot(outside)
+    subprocess.run(['mkdir', '-p', f'{os.readlink(own_tree / "vol")}'], check=True)
+    with pytest.raises(AssertionError):
+        _untouched(outside, before)
+    _replace(own_tree / 'vol', 'absolute', outside)
+    script = f'mount --bind {outside} {own_tree}/open && exec "$0" "$@"'
+    wall.escaped(wall.chrooted(own_tree, 'fake_proc', 'find_marker', MARKER,
+                               before=['unshare', '-m', 'sh', '-c', script]))
+
+
+# Hard links and the entry point --------------------------------------------------------------
+
+@each_wall
+@pytest.mark.parametrize('line', ['#!/proc/self/exe', '#!/proc/1/exe', '#!/proc/self/fd/3',
+                                  '#!/proc/self/exe run host -- /bin/true'])
+def test_entry_point_that_is_cloister_itself(own_tree, who, profile, line):
+    """`#!/proc/self/exe` makes the runtime start itself inside: it must gain nothing by that, and the
+    file on the host must stay what it is (CVE-2019-5736)."""
+    binary = wall.CLOISTER
+    before = (os.stat(binary).st_mtime_ns, os.stat(binary).st_size, open(binary, 'rb').read())
+    (own_tree / 'entry').write_text(line + '\n')
+    (own_tree / 'entry').chmod(0o755)
+    outcome = wall.run([*wall.options(who, (), profile), wall.image(own_tree), '--', '/entry'],
+                       as_user=None if who == 'root' else wall.USER)
+    assert (os.stat(binary).st_mtime_ns, os.stat(binary).st_size, open(binary, 'rb').read()) == before
+    assert outcome.code != 0, outcome
+
+
+@each_wall
+def test_running_program_cannot_reach_cloisters_file(own_tree, who, profile):
+    """From a script that runs beside: no process of the sandbox has an executable of the host."""
+    script = ('for p in /proc/[0-9]*; do if [ -r $p/exe ]; then x=1; '
+              'cat $p/exe >/dev/null 2>&1 && (echo x >>$p/exe) 2>/dev/null && echo "WRITTEN $p"; fi; done; '
+              'echo done')
+    outcome = wall.run([*wall.options(who, (), profile), wall.image(own_tree), '--', '/bin/sh', '-c',
+                        script], as_user=None if who == 'root' else wall.USER)
+    if profile == 'strict':
+        assert 'WRITTEN' not in outcome.out, outcome
+    assert 'done' in outcome.out, outcome
+
+
+@pytest.mark.parametrize('who', ['root', 'user'])
+@pytest.mark.parametrize('kind', ['fifo', 'absolute', 'device', 'dotdot'])
+@pytest.mark.parametrize('name', ['passwd', 'group', 'hosts', 'resolv.conf', 'hostname'])
+def test_identity_files_are_not_followed_out(own_tree, outside, who, kind, name):
+    """/etc/passwd as a FIFO must not hang the start, as a link must not show or change the host's."""
+    path = own_tree / 'etc' / name
+    if kind in ('absolute', 'dotdot'):
+        _replace(path, kind, outside / MARKER)
+    else:
+        _replace(path, kind, outside)
+    before = wall.snapshot(outside)
+    outcome = wall.attack('open_path', 'seen', str(outside / MARKER), image=wall.image(own_tree),
+                          who=who, timeout=20)
+    _untouched(outside, before)
+    _refused_or(wall.held, outcome)
+
+
+# Races: the tree is swapped under our hands --------------------------------------------------
+
+def _exchange(one, other):
+    """renameat2(RENAME_EXCHANGE): one moment a directory, the next a link."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    libc.renameat2(-100, os.fsencode(one), -100, os.fsencode(other), 2)
+
+
+class Swapper(threading.Thread):
+    """Swaps pairs of names until told to stop."""
+
+    def __init__(self, pairs):
+        super().__init__(daemon=True)
+        self.pairs, self.rounds, self.ended = pairs, 0, threading.Event()
+
+    def run(self):
+        while not self.ended.is_set():
+            for one, other in self.pairs:
+                _exchange(one, other)
+            self.rounds += 1
+            time.sleep(0)
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *exception):
+        self.ended.set()
+        self.join()
+
+
+@each_wall
+@pytest.mark.parametrize('targets', [['vol'], ['proc', 'dev', 'tmp', 'sys'], ['etc'], ['var']],
+                         ids='-'.join)
+def test_swapped_mount_points_lead_nowhere(own_tree, outside, who, profile, targets):
+    pairs = []
+    for name in targets:
+        link = own_tree / f'{name}-link'
+        link.symlink_to('../' * 20 + str(outside).lstrip('/'))
+        pairs.append((own_tree / name, link))
+    before, mounts = wall.snapshot(outside), wall.host_mounts()
+    source = wall.scratch('escape-source-')
+    outcomes = []
+    end = time.monotonic() + 4
+    try:
+        with Swapper(pairs) as swapper:
+            while len(outcomes) < 60 and time.monotonic() < end:
+                outcomes.append(wall.attack(
+                    'fake_proc', 'find_marker', MARKER, image=wall.image(own_tree), who=who,
+                    profile=profile,
+                    extra=['-v', f'{source}:/vol/inner:ro', '--tmpfs', '/var/scratch']))
+        assert swapper.rounds > len(outcomes)
+    finally:
+        shutil.rmtree(source)
+    _untouched(outside, before)
+    assert wall.host_mounts() == mounts
+    for outcome in outcomes:
+        if outcome.code in (126, 127):  # the command itself was under a swapped name
+            continue
+        _refused_or(wall.held, outcome)
+
+
+def test_swapping_fools_a_careless_mount(own_tree, outside):
+    """Check then use: the race is real on this machine."""
+    link = own_tree / 'vol-link'
+    link.symlink_to(outside)
+    target = own_tree / 'vol'
+    end = time.monotonic() + 20
+    number = 0
+    with Swapper([(target, link)]):
+        while time.monotonic() < end and len(os.listdir(outside)) == 1:
+            number += 1
+            if not target.is_symlink():
+                (target / f'inner-{number}').mkdir()
+    assert len(os.listdir(outside)) > 1, 'the swap never hit: the races above prove nothing'

@@ -1,0 +1,156 @@
+"""Wrong flags, numbers and paths: one line, exit 125, nothing left."""
+
+import ctypes
+import os
+
+import pytest
+
+BYTES = ["-m", "--memory", "--memory-swap", "--disk", "--shm-size", "--file-size", "--output-limit"]
+DURATIONS = ["--timeout", "--cpu-time", "--stop-grace"]
+COUNTS = ["--pids-limit", "--open-files"]
+
+NO_NUMBER = ["", " ", "x", "-1", "+1", "1x", "1 m", " 1", "1 ", "0x10", "1e6", "1,000", "NaN", "inf", "٣", "1\n", "--5", "1.2.3",
+             "99999999999999999999999999", "18446744073709551616"]
+NO_BYTES = [*NO_NUMBER, "1mm", "1ZiB", "1iB", "m", "GiB", "16777216T", "9999999999GiB", "1kib b"]
+NO_DURATION = [*NO_NUMBER, "1y", "s", "1sm", "1ms1", "99999999999999h", "1d1"]
+NO_COUNT = [*NO_NUMBER, "1.5", "1k5", "2147483648000", "9223372036854775808"]
+NO_CPUS = [*NO_NUMBER, "0", "0.0", "0.0000001", "1/2", "1..5", ".", "1000001"]
+
+
+def table():
+    for flags, values in ((BYTES, NO_BYTES), (DURATIONS, NO_DURATION), (COUNTS, NO_COUNT), (["--cpus"], NO_CPUS)):
+        for flag in flags:
+            for value in values:
+                yield flag, value
+    for flag in ("-m", "--memory", "--pids-limit", "--timeout", "--open-files", "--cpu-time"):
+        yield flag, "0"
+    yield "-m", "4095"  # nothing can start in a page
+    for flag, values in {
+        "--wall": ["", "castle", "Container", "container,vm"], "--profile": ["", "loose", "STRICT"], "--network": ["", "bridge", "container:x"],
+        "--format": ["", "xml", "yaml"], "--without": ["", "nothing", "limits,landlock", "LIMITS"],
+        "--ulimit": ["", "nofile", "nofile=", "=5", "nofile=x", "nofile=-2", "nofile=60:50", "nosuch=5", "nofile=1:2:3", "nofile=5x", "nofile=18446744073709551616"],
+        "-v": ["", ":", "/tmp", "/tmp:", ":/x", "/tmp:x", "/tmp:/x:rx", "/tmp:/x:ro:rw", "/tmp:/", "/tmp:/x:", "/tmp:/../..", "/tmp:/proc", "/tmp:/proc/self",
+               "/tmp:/x:ro,", "x" * 5000 + ":/x", "/tmp:/" + "x" * 5000, "/tmp:/" + "y/" * 3000],
+        "--mount": ["", "type=bind", "type=bind,src=/tmp", "type=bind,dst=/x", "type=tmpfs", "type=tmpfs,dst=x", "type=nfs,src=/a,dst=/x", "type=bind,src=/tmp,dst=/x,nosuch",
+                    "type=bind,src=/tmp,dst=/x,nosuch=1", "src=/tmp,dst=/x,type=", "type=bind,,src=/tmp,dst=/x", "type=bind,src=/tmp,src=/var,dst=/x", "bind",
+                    "type=volume,src=a,dst=/x", "type=tmpfs,dst=/x,tmpfs-size=y", "type=bind,src=/tmp,dst=/x,tmpfs-size=1m", "type=bind,src=/no/such,dst=/x"],
+        "--tmpfs": ["", "x", ":size=1m", "/x:size=", "/x:size=y", "/x:nosuch", "/x:size=1m,size=2m", "/", "/proc", "/x:size=-1", "/x:exec=maybe", "../x"],
+        "--entrypoint": [""], "--result": ["", "/", "/tmp", "/no/such/dir/f"], "--env-file": [""], "--policy": [""], "--seccomp": ["", "unconfined"],
+    }.items():
+        for value in values:
+            yield flag, value
+
+
+@pytest.mark.parametrize("flag,value", list(table()))
+def test_a_wrong_value_is_one_line(as_root, rootfs, flag, value):
+    joined = [f"{flag}={value}"] if flag.startswith("--") else [flag, value]
+    as_root.run(rootfs, "true", opts=joined, result=False, timeout=20).refused()
+
+
+@pytest.mark.parametrize("flag,value", [(f, v) for f, v in table() if v in ("", "x", "-1", "/tmp:/x:rx", "type=tmpfs", "castle")])
+def test_and_for_the_ordinary_user(as_user, rootfs, flag, value):
+    joined = [f"{flag}={value}"] if flag.startswith("--") else [flag, value]
+    as_user.run(rootfs, "true", opts=joined, result=False, timeout=20).refused()
+
+
+@pytest.mark.parametrize("flag", ["-m", "--memory", "--cpus", "--timeout", "--disk", "--policy", "-v", "--mount", "--name", "-e", "-w", "-u", "--without", "--result"])
+def test_a_flag_without_its_value(as_root, flag):
+    as_root.call("run", flag).refused(flag.lstrip("-")[:4])
+
+
+@pytest.mark.parametrize("flag", ["--no-such-flag", "-Z", "--rm=yes", "--init=1", "-i=1", "--tty=maybe", "--", "-", "--mem", "--Memory", "---rm", "-zrm", "--no-such=x"])
+def test_unknown_flags(as_root, rootfs, flag):
+    if flag == "--":
+        as_root.call("run", "--", rootfs).refused()
+    else:
+        as_root.run(rootfs, "true", opts=[flag], result=False).refused()
+
+
+@pytest.mark.parametrize("flags", [["--name", "a", "--name", "b/"], ["--memory", "1g", "--memory", "x"], ["--wall", "container", "--wall", "castle"]])
+def test_the_wrong_one_of_two(as_root, rootfs, flags):
+    as_root.run(rootfs, "true", opts=flags, result=False).refused()
+
+
+@pytest.mark.parametrize("image", ["", "rootfs:", "rootfs:/no/such", "rootfs:relative/no/such", "rootfs:/etc/passwd", "rootfs:/dev/null", "rootfs:\n", "rootfs",
+                                   "host:", "host:x", "Host", ":", "rootfs:/proc/self/fd/0", "rootfs:" + "x" * 5000, "rootfs:/" + "x/" * 4000, "\x1b[2J"])
+def test_wrong_images(as_root, image):
+    outcome = as_root.run(image, "true", result=False).refused()
+    assert b"\x1b" not in outcome.err
+
+
+@pytest.mark.parametrize("image", ["rootfs:/no/such", "rootfs:/root", "nonsense:x"])
+def test_wrong_images_of_the_ordinary_user(as_user, image):
+    as_user.run(image, "true", result=False).refused()
+
+
+def test_an_empty_rootfs_has_no_command(cloister, world):
+    empty = world.directory("empty")
+    outcome = cloister.run(f"rootfs:{empty}", "/bin/true")
+    assert outcome.exit == 127, str(outcome)
+    assert os.listdir(empty) == []
+
+
+def test_a_relative_rootfs(cloister, rootfs):
+    assert cloister.run(f"rootfs:{rootfs.path.name}", "echo", "fine", cwd=rootfs.path.parent).ok().out == b"fine\n"
+    assert cloister.run("rootfs:.", "echo", "fine", cwd=rootfs.path).ok().out == b"fine\n"
+
+
+def test_a_rootfs_through_a_link(cloister, rootfs, world):
+    link = world.directory("links") / "link"
+    link.symlink_to(rootfs.path)
+    assert cloister.run(f"rootfs:{link}", "echo", "fine").ok().out == b"fine\n"
+
+
+@pytest.mark.parametrize("name", ["with space", "comma,colon:", "per%cent", "new\nline", "ünï", "back\\slash", "-dash", "lowerdir=x", "quote\"'"])
+def test_odd_names_of_a_rootfs(cloister, world, probe, name):
+    path = world.directory("odd") / name
+    (path / "bin").mkdir(parents=True)
+    (path / "bin/probe").write_bytes(probe.read_bytes())
+    (path / "bin/probe").chmod(0o755)
+    for opts in ([], ["--writable"]):
+        assert cloister.run(f"rootfs:{path}", "/bin/probe", "args", "x", opts=opts).ok().out == b"x\0"
+
+
+def test_two_volumes_on_one_destination(as_root, rootfs):
+    as_root.run(rootfs, "true", opts=["-v", "/usr:/x", "-v", "/var:/x"], result=False).refused("/x")
+
+
+def test_too_many_volumes_are_refused_or_work(as_root, rootfs):
+    opts = [word for i in range(2000) for word in ("-v", f"/usr:/v{i}")]
+    outcome = as_root.run(rootfs, "true", opts=opts, result=False, timeout=60)
+    if outcome.exit:
+        outcome.refused()
+
+
+def test_an_environment_that_is_too_large(as_root, rootfs):
+    opts = [word for i in range(15) for word in ("-e", f"V{i}=" + "x" * 100_000)]
+    outcome = as_root.run(rootfs, "true", opts=opts, result=False, timeout=30)
+    if outcome.exit:
+        assert outcome.exit in (125, 126) and outcome.err.count(b"\n") == 1, str(outcome)
+
+
+def test_a_command_name_that_is_empty(as_root, rootfs):
+    outcome = as_root.run(rootfs, "", result=False)
+    assert outcome.exit in (125, 126, 127) and outcome.err.startswith(b"cloister: ") and outcome.err.count(b"\n") == 1, str(outcome)
+
+
+def test_the_message_holds_one_line_whatever_was_typed(as_root, rootfs):
+    for value in ("a\nb", "\x1b]0;x\x07", "\r\r", "\x7f", "x" * 100_000):
+        outcome = as_root.run(rootfs, "true", opts=[f"--memory={value}"], result=False).refused()
+        assert not set(outcome.err[:-1]) & {7, 10, 13, 27, 127}, outcome.err[:200]
+        assert len(outcome.err) < 5000
+
+
+def test_no_arguments_at_all(as_root, world):
+    """argv[0] may be missing altogether."""
+    pid = os.fork()
+    if pid == 0:
+        null = os.open("/dev/null", os.O_RDWR)
+        for fd in (0, 1, 2):
+            os.dup2(null, fd)
+        libc = ctypes.CDLL(None)
+        empty = (ctypes.c_char_p * 1)(None)
+        libc.execve(os.fsencode(as_root.binary), empty, empty)
+        os._exit(99)
+    _, status = os.waitpid(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 0  # as without a command

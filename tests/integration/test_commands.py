@@ -1,0 +1,300 @@
+"""ps, inspect, kill, prune, doctor, version, completion."""
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+
+import pytest
+
+from lib.record import LAYERS
+from lib.runner import poll, text
+
+
+@pytest.fixture
+def sandbox(cloister, rootfs):
+    """One sandbox that tells its signals, called `target`; (cloister, Running, id)."""
+    with cloister.start(rootfs, "probe", "trap", opts=["--name", "target", "--label", "k=v", "--tenant", "t1"]) as running:
+        running.expect(b"ready\n")
+        ids = cloister.call("ps", "-q").ok().lines()
+        assert len(ids) == 1
+        yield cloister, running, ids[0]
+    cloister.call("prune")
+
+
+def rows(cloister, *words):
+    return json.loads(cloister.call("ps", "--format", "json", *words).ok().out)
+
+
+def test_ps_of_nothing(cloister):
+    assert cloister.call("ps", "-q").ok().out == b""
+    assert rows(cloister) == [] and rows(cloister, "-a") == []
+    assert len(cloister.call("ps").ok().lines()) <= 1
+
+
+def test_ps_shows_what_runs(sandbox):
+    cloister, running, identifier = sandbox
+    (row,) = rows(cloister)
+    assert row["id"] == identifier and row["name"] == "target"
+    assert row["image"].startswith("rootfs:")
+    table = cloister.call("ps").ok().lines()
+    assert len(table) == 2 and table[0].isupper() and "target" in table[1] and identifier[:12] in table[1]
+    assert [r["id"] for r in rows(cloister, "-a")] == [identifier]
+
+
+def test_ps_after_the_end(sandbox):
+    cloister, running, _ = sandbox
+    running.signal(signal.SIGKILL)
+    poll(lambda: cloister.call("ps", "-q").ok().out == b"", 10, "ps still shows a sandbox whose supervisor is dead")
+
+
+def test_the_id_is_that_of_the_record(cloister, rootfs):
+    with cloister.start(rootfs, "probe", "trap", "0") as running:
+        running.expect(b"ready\n")
+        (identifier,) = cloister.call("ps", "-q").ok().lines()
+        running.signal(signal.SIGTERM)
+        assert running.wait().ok().result["id"] == identifier
+
+
+@pytest.mark.parametrize("by", ["id", "name"])
+def test_inspect(sandbox, by):
+    cloister, _, identifier = sandbox
+    (seen,) = json.loads(cloister.call("inspect", identifier if by == "id" else "target").ok().out)
+    assert seen["id"] == identifier and seen["name"] == "target" and seen["tenant"] == "t1"
+    assert seen["wall"] == "container" and seen["image"].startswith("rootfs:")
+    assert set(seen["layers"]) <= LAYERS and "seccomp" in seen["layers"]
+    assert seen["limits"]
+
+
+def test_inspect_of_two_with_one_unknown(sandbox):
+    cloister, _, identifier = sandbox
+    outcome = cloister.call("inspect", identifier, "no-such-one")
+    assert outcome.exit == 125 and outcome.err.count(b"\n") == 1 and b"no-such-one" in outcome.err
+
+
+@pytest.mark.parametrize("words,number", [([], None), (["-s", "USR1"], 10), (["-s", "SIGUSR1"], 10), (["-s", "10"], 10), (["-s", "TERM"], 15),
+                                          (["--signal", "HUP"], 1), (["-s", "9"], None), (["-s", "KILL"], None)])
+def test_kill(nothing_left, sandbox, words, number):
+    cloister, running, identifier = sandbox
+    cloister.call("kill", *words, "target").ok()
+    if number is None:
+        outcome = running.wait(20)
+        assert outcome.exit == 137, str(outcome)
+        assert outcome.result["status"] in ("killed", "signaled")
+    else:
+        running.expect(b"got %d\n" % number)
+        cloister.call("kill", identifier).ok()
+        assert running.wait(20).exit == 137
+    nothing_left()
+
+
+def test_kill_several(cloister, rootfs):
+    with cloister.start(rootfs, "probe", "wait", opts=["--name", "a"]) as a, cloister.start(rootfs, "probe", "wait", opts=["--name", "b"]) as b:
+        a.expect(b"ready")
+        b.expect(b"ready")
+        cloister.call("kill", "a", "b").ok()
+        assert (a.wait(20).exit, b.wait(20).exit) == (137, 137)
+
+
+@pytest.mark.parametrize("command", ["inspect", "kill"])
+@pytest.mark.parametrize("name", ["no-such-one", "", "..", "../../etc", "/", "a/b", "x" * 5000, "*", "\n", "-"])
+def test_unknown_names(cloister, command, name):
+    cloister.call(command, name).refused()
+
+
+@pytest.mark.parametrize("words", [["inspect"], ["kill"], ["kill", "-s", "NOSUCH", "x"], ["kill", "-s", "0x9", "x"], ["kill", "-s", "65", "x"],
+                                   ["kill", "-s", "-1", "x"], ["kill", "-s"], ["kill", "-s", "", "x"], ["ps", "extra"], ["ps", "--format", "xml"],
+                                   ["ps", "--no-such"], ["prune", "extra"], ["doctor", "extra"], ["version", "extra"], ["version", "--format", ""],
+                                   ["completion"], ["completion", "tcsh"], ["completion", "bash", "zsh"], [""], ["no-such-command"], ["--no-such"],
+                                   ["RUN"], ["ru"], ["run"], ["run", "--"]])
+def test_wrong_words(as_root, words):
+    as_root.call(*words).refused()
+
+
+def test_a_bad_signal_name_does_not_kill(sandbox):
+    cloister, running, _ = sandbox
+    cloister.call("kill", "-s", "NOSUCH", "target").refused("NOSUCH")
+    assert running.process.poll() is None
+
+
+def test_a_name_in_use_is_refused(sandbox, rootfs):
+    cloister, _, _ = sandbox
+    cloister.run(rootfs, "true", opts=["--name", "target"]).refused("target")
+
+
+def test_a_name_is_free_again_after_the_end(cloister, rootfs):
+    for _ in range(3):
+        cloister.run(rootfs, "true", opts=["--name", "again"]).ok()
+
+
+def test_one_user_does_not_see_or_reach_anothers(as_root, as_user, rootfs):
+    with as_root.start(rootfs, "probe", "trap", opts=["--name", "of-root"]) as running:
+        running.expect(b"ready\n")
+        (identifier,) = as_root.call("ps", "-q").ok().lines()
+        assert as_user.call("ps", "-q", "-a").ok().out == b""
+        for name in ("of-root", identifier):
+            as_user.call("kill", name).refused()
+            as_user.call("inspect", name).refused()
+        assert running.process.poll() is None
+
+
+def test_the_state_directory_is_closed(sandbox):
+    cloister, _, _ = sandbox
+    for path in (cloister.state(), *(p for p in cloister.state().rglob("*") if p.is_dir())):
+        assert path.stat().st_mode & 0o077 == 0 or path.parent.stat().st_mode & 0o077 == 0, path
+    assert cloister.state().stat().st_mode & 0o077 == 0
+
+
+def test_prune_of_nothing(cloister, nothing_left):
+    assert cloister.call("prune").ok().err == b""
+
+
+def test_prune_spares_what_runs(sandbox):
+    cloister, running, identifier = sandbox
+    cloister.call("prune").ok()
+    assert running.process.poll() is None and cloister.call("ps", "-q").ok().lines() == [identifier]
+    running.signal(signal.SIGUSR1)
+    running.expect(b"got 10\n")
+
+
+def test_prune_removes_leftovers_of_the_killed(cloister, rootfs, nothing_left):
+    for _ in range(3):
+        with cloister.start(rootfs, "probe", "wait") as running:
+            running.expect(b"ready")
+            running.signal(signal.SIGKILL)
+            running.process.wait(10)
+    nothing_left(prune=True)
+
+
+def test_doctor_for_people(cloister):
+    outcome = cloister.call("doctor")
+    assert outcome.exit in (0, 1), str(outcome)
+    said = text(outcome.out)
+    for word in ("container", "userns|user namespace", "seccomp", "landlock", "apparmor", "cgroup|limits", "overlay"):
+        assert re.search(word, said, re.IGNORECASE), f"no {word} in {said}"
+    assert b"\x1b" not in outcome.out
+
+
+def test_doctor_of_root_finds_the_container_wall_working(as_root):
+    assert as_root.call("doctor").exit == 0
+
+
+def test_doctor_for_programs(cloister):
+    outcome = cloister.call("doctor", "--format", "json")
+    seen = json.loads(outcome.out)
+    assert isinstance(seen, dict) and outcome.exit == cloister.call("doctor").exit
+    said = json.dumps(seen)
+    for word in ("container", "seccomp", "landlock", "limits", "disk-limit"):
+        assert word in said
+
+
+def test_doctor_tells_the_user_about_cgroups(as_user):
+    assert re.search(r"--without limits|delegat", text(as_user.call("doctor").out))
+
+
+def test_doctor_leaves_nothing(cloister, nothing_left):
+    cloister.call("doctor")
+    nothing_left()
+
+
+def test_version(cloister):
+    line = cloister.call("version").ok().lines()[0]
+    number = re.search(r"\d+\.\d+(\.\d+)?", line)[0]
+    assert line.startswith("cloister ")
+    assert json.loads(cloister.call("version", "--format", "json").ok().out)["version"].startswith(number)
+
+
+@pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["-h"], ["ps", "--help"], ["kill", "--help"]])
+def test_help_goes_to_stdout(as_root, words):
+    outcome = as_root.call(*words).ok()
+    assert b"cloister" in outcome.out and outcome.err == b"" and outcome.out.count(b"\n") > 3
+
+
+def test_run_help_names_the_flags(as_root):
+    said = text(as_root.call("run", "--help").ok().out)
+    for flag in ("--memory", "--timeout", "--policy", "--without", "--volume", "--die-with-parent", "--result", "--seccomp"):
+        assert flag in said
+
+
+def test_no_command_at_all(as_root):
+    """Alone it is a question, not a mistake: the commands, on stdout."""
+    outcome = as_root.call().ok()
+    assert b"doctor" in outcome.out and outcome.err == b""
+
+
+SHELLS = {"bash": ["bash", "-n"], "zsh": ["zsh", "-n"], "fish": ["fish", "--no-execute"]}
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_completion_is_valid(as_root, shell, world):
+    script = world.directory("completion") / shell
+    script.write_bytes(as_root.call("completion", shell).ok().out)
+    for word in ("run", "doctor", "timeout", "policy", "strict"):
+        assert word in script.read_text()
+    if shutil.which(shell) is None:
+        pytest.skip(f"{shell} is not installed: the script's syntax was not checked")
+    done = subprocess.run([*SHELLS[shell], str(script)], capture_output=True, timeout=20)
+    assert done.returncode == 0 and done.stderr == b"", done.stderr
+
+
+def complete(script, *words):
+    """What bash offers after these words."""
+    program = (f'source "{script}"; COMP_WORDS=({" ".join(words)}); COMP_CWORD={len(words) - 1}; COMP_LINE="{" ".join(words)}"; COMP_POINT=${{#COMP_LINE}}; '
+               'f=$(complete -p cloister | sed -E "s/.*-F ([^ ]+).*/\\1/"); "$f" cloister "${COMP_WORDS[COMP_CWORD]}" "${COMP_WORDS[COMP_CWORD-1]}"; '
+               'printf "%s\\n" "${COMPREPLY[@]}"')
+    done = subprocess.run(["bash", "-c", program], capture_output=True, text=True, timeout=20)
+    return {w.strip().rstrip("=") for w in done.stdout.split("\n") if w.strip()}
+
+
+def test_bash_completes(as_root, world):
+    script = world.directory("completion") / "bash"
+    script.write_bytes(as_root.call("completion", "bash").ok().out)
+    assert {"run", "ps", "inspect", "kill", "prune", "doctor", "version"} <= complete(script, "cloister", "''")
+    assert complete(script, "cloister", "do") == {"doctor"}
+    assert "--timeout" in complete(script, "cloister", "run", "--ti")
+
+
+# later issues, and never
+
+LATER_FLAGS = [["--detach"], ["--keep"], ["--copy-in", "a:b"], ["--copy-out", "a:b"], ["--stdin", "f"], ["--stdout", "f"], ["--stderr", "f"],
+               ["--pull", "missing"], ["--pull=always"], ["--network", "outbound"], ["--wall", "wasm"], ["--wall", "vm"], ["--wall", "kernel"]]
+LATER_COMMANDS = ["logs", "exec", "attach", "stop", "wait", "rm", "stats", "cp", "pause", "unpause", "pull", "images", "rmi", "import", "login", "logout"]
+NEVER_FLAGS = [["--privileged"], ["--device", "/dev/null"], ["--gpus", "all"], ["-p", "80:80"], ["--publish", "80:80"], ["--restart", "always"],
+               ["--cap-add", "SYS_ADMIN"], ["--pid", "host"], ["--ipc", "host"], ["--userns", "host"], ["--pid=host"], ["--cap-add=ALL"],
+               ["-v", "named:/data"]]
+NEVER_COMMANDS = ["create", "start", "build", "commit", "push"]
+
+
+@pytest.mark.parametrize("flag", LATER_FLAGS, ids=" ".join)
+def test_flags_of_later(as_root, rootfs, flag):
+    as_root.run(rootfs, "true", opts=flag).refused(rf"\b{flag[0].split('=')[0].lstrip('-')}\b", "not built yet")
+
+
+def test_the_short_flag_of_later(as_root, rootfs):
+    as_root.run(rootfs, "true", opts=["-d"]).refused("-d", "not built yet")
+
+
+@pytest.mark.parametrize("command", LATER_COMMANDS)
+@pytest.mark.parametrize("more", [[], ["x"], ["--flag", "x"]], ids=["alone", "with-a-word", "with-a-flag"])
+def test_commands_of_later(as_root, command, more):
+    as_root.call(command, *more).refused(rf"\b{command}\b", "not built yet")
+
+
+@pytest.mark.parametrize("flag", NEVER_FLAGS, ids=" ".join)
+def test_flags_that_would_break_the_wall(as_root, rootfs, flag):
+    outcome = as_root.run(rootfs, "true", opts=flag).refused()
+    said = text(outcome.err)
+    assert "not built yet" not in said and "unknown" not in said.lower() and "unrecognized" not in said.lower(), said
+    assert len(said) > 40, f"no reason in {said!r}"
+
+
+@pytest.mark.parametrize("command", NEVER_COMMANDS)
+def test_commands_that_will_not_be(as_root, command):
+    said = text(as_root.call(command, "x").refused(rf"\b{command}\b").err)
+    assert "not built yet" not in said and "unknown" not in said.lower(), said
+
+
+@pytest.mark.parametrize("image", ["debian", "debian:12", "registry.example/x/y:z", "oci:/tmp/x", "oci-archive:/tmp/x", "docker-archive:/tmp/x.tar", "a.wasm"])
+def test_images_of_later(as_root, image):
+    as_root.run(image, "true").refused("not built yet|host.*rootfs")

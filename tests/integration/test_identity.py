@@ -1,0 +1,184 @@
+"""Who a sandboxed program is, inside and outside; which rooms it is in."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from lib.runner import host_pid_of, text
+from lib.world import command
+
+FIRST_UID = 0x70000000
+NAMESPACES = ["cgroup", "ipc", "mnt", "net", "pid", "user", "uts"]
+NAMES = "for n in /proc/self/ns/*; do readlink $n; done"
+BUILD_CAPABILITIES = {0, 1, 3, 4, 6, 7}  # CHOWN DAC_OVERRIDE FOWNER FSETID SETGID SETUID
+
+
+def status_field(pid, name):
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith(name + ":"):
+            return line.split(":", 1)[1].split()
+    raise KeyError(name)
+
+
+def outside_ids(cloister, rootfs, opts=()):
+    with cloister.start(rootfs, "probe", "wait", opts=opts) as running:
+        running.expect(b"ready")
+        pid = host_pid_of(running, "probe")
+        return [int(u) for u in status_field(pid, "Uid")], [int(g) for g in status_field(pid, "Gid")], status_field(pid, "Groups")
+
+
+@pytest.fixture
+def subordinate(world, as_user):
+    """Sub-uids for the ordinary user, in this mount namespace only."""
+    for name in ("/etc/subuid", "/etc/subgid"):
+        path = world.directory("sub") / "ids"
+        path.write_text(f"{world.user.pw_name}:300000:65536\n")
+        path.chmod(0o644)
+        command("mount", "--bind", path, name)
+    yield range(300000, 365536)
+    for name in ("/etc/subuid", "/etc/subgid"):
+        command("umount", name)
+
+
+def test_strict_as_root_is_a_uid_of_its_own_range(as_root, rootfs):
+    uids, gids, groups = outside_ids(as_root, rootfs)
+    assert len(set(uids)) == 1 and len(set(gids)) == 1 and groups == []
+    assert uids[0] >= FIRST_UID and uids[0] % 65536 == 1000 and gids[0] >= FIRST_UID
+
+
+def test_build_as_root_is_not_root_outside(as_root, rootfs):
+    uids, gids, _ = outside_ids(as_root, rootfs, ["--profile", "build"])
+    assert min(uids) >= FIRST_UID and min(gids) >= FIRST_UID
+
+
+def test_strict_as_user_is_that_user(as_user, rootfs, world):
+    uids, gids, _ = outside_ids(as_user, rootfs)
+    assert set(uids) == {world.user.pw_uid} and set(gids) == {world.user.pw_gid}
+
+
+def test_two_sandboxes_of_root_have_different_ranges(as_root, rootfs):
+    with as_root.start(rootfs, "probe", "wait") as one, as_root.start(rootfs, "probe", "wait") as two:
+        one.expect(b"ready")
+        two.expect(b"ready")
+        uids = {int(status_field(host_pid_of(r, "probe"), "Uid")[0]) // 65536 for r in (one, two)}
+    assert len(uids) == 2
+
+
+def test_build_is_root_inside_with_a_whole_range(as_root, rootfs):
+    outcome = as_root.run(rootfs, "sh", "-c", "id -u; id -g; awk '{ print $1, $3 }' /proc/self/uid_map", opts=["--profile", "build"]).ok()
+    assert outcome.lines() == ["0", "0", "0 65536"]
+
+
+def test_build_as_user_takes_sub_uids(as_user, rootfs, subordinate, world):
+    uids, _, _ = outside_ids(as_user, rootfs, ["--profile", "build"])
+    assert set(uids) <= {world.user.pw_uid, *subordinate}
+    outcome = as_user.run(rootfs, "sh", "-c", "id -u; echo x >/tmp/f; chown 7:8 /tmp/f && stat -c '%u %g' /tmp/f", opts=["--profile", "build"]).ok()
+    assert outcome.lines() == ["0", "7 8"]
+
+
+def test_build_as_user_without_sub_uids_says_what_is_missing(as_user, rootfs, world):
+    empty = world.directory("sub") / "none"
+    empty.write_text("")
+    command("mount", "--bind", empty, "/etc/subuid")
+    try:
+        as_user.run(rootfs, "true", opts=["--profile", "build"]).refused("subuid")
+    finally:
+        command("umount", "/etc/subuid")
+
+
+def test_strict_needs_no_sub_uids(as_user, rootfs, world):
+    empty = world.directory("sub") / "none"
+    empty.write_text("")
+    command("mount", "--bind", empty, "/etc/subuid")
+    try:
+        assert as_user.run(rootfs, "id", "-u").ok().word() == "1000"
+    finally:
+        command("umount", "/etc/subuid")
+
+
+def bits(words):
+    value = int(words, 16)
+    return {n for n in range(64) if value >> n & 1}
+
+
+def sandboxed_status(cloister, rootfs, opts=()):
+    lines = cloister.run(rootfs, "cat", "/proc/self/status", opts=opts).ok().lines()
+    return {k: v.strip() for k, _, v in (line.partition(":") for line in lines)}
+
+
+def test_strict_has_no_capabilities(cloister, rootfs):
+    status = sandboxed_status(cloister, rootfs)
+    for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+        assert bits(status[name]) == set(), (name, status[name])
+    assert status["NoNewPrivs"] == "1" and status["Seccomp"] == "2"
+
+
+def test_build_has_six_capabilities(as_root, rootfs):
+    status = sandboxed_status(as_root, rootfs, ["--profile", "build"])
+    assert bits(status["CapEff"]) == bits(status["CapPrm"]) == bits(status["CapBnd"]) == BUILD_CAPABILITIES
+    assert bits(status["CapAmb"]) == bits(status["CapInh"]) == set()
+    assert status["NoNewPrivs"] == "1" and status["Seccomp"] == "2"
+
+
+@pytest.mark.parametrize("name", NAMESPACES)
+def test_a_namespace_of_its_own(cloister, rootfs, name):
+    inside = cloister.run(rootfs, "readlink", f"/proc/self/ns/{name}").ok().word()
+    assert re.fullmatch(rf"{name}:\[\d+\]", inside)
+    assert inside != os.readlink(f"/proc/self/ns/{name}")
+
+
+def test_two_sandboxes_share_no_namespace(cloister, rootfs):
+    with cloister.start(rootfs, "sh", "-c", NAMES + "; exec probe wait") as one:
+        first = set(text(one.expect(b"ready")).split())
+        second = set(cloister.run(rootfs, "sh", "-c", NAMES).ok().word().split())
+    shared = {s.split(":")[0] for s in first & second}
+    assert not shared & set(NAMESPACES), shared
+
+
+def test_only_loopback_and_it_is_up(cloister, rootfs):
+    outcome = cloister.run(rootfs, "sh", "-c", "sed 1,2d /proc/net/dev | cut -d: -f1; probe net").ok()
+    assert [w.strip() for w in outcome.lines()] == ["lo", "lo up", "connect 0", "far 101"]
+
+
+def test_the_command_is_pid_two_below_our_init(cloister, rootfs):
+    assert cloister.run(rootfs, "sh", "-c", "echo $$ $PPID").ok().word() == "2 1"
+    pids = cloister.run(rootfs, "sh", "-c", "ls /proc | grep -E '^[0-9]+$'").ok().lines()
+    assert "1" in pids and "2" in pids and max(map(int, pids)) < 10
+
+
+def test_orphans_are_reaped(cloister, rootfs):
+    script = ("for i in 1 2 3 4 5; do (true & ) ; done; n=0; while [ $n -lt 200 ]; do "
+              "grep -l 'State:.Z' /proc/[0-9]*/status 2>/dev/null | grep -q . || { echo clean; exit; }; n=$((n+1)); usleep 10000; done")
+    assert cloister.run(rootfs, "sh", "-c", script).ok().word() == "clean"
+
+
+def test_init_has_nothing_of_the_host(cloister, rootfs):
+    outcome = cloister.run(rootfs, "sh", "-c", "cat /proc/1/environ 2>/dev/null; ls -l /proc/1/fd /proc/1/cwd /proc/1/exe /proc/1/root 2>/dev/null; tr '\\0' ' ' </proc/1/cmdline")
+    for word in ("CLOISTER_TEST_SECRET", str(rootfs.path), "--result", "/run/cloister"):
+        assert word not in text(outcome.out), str(outcome)
+
+
+def test_the_supervisor_drops_its_capabilities(as_root, rootfs):
+    with as_root.start(rootfs, "probe", "wait") as running:
+        running.expect(b"ready")
+        assert status_field(running.pid, "Seccomp") == ["2"]
+        full = bits(status_field("self", "CapEff")[0])
+        assert bits(status_field(running.pid, "CapEff")[0]) < full
+
+
+def test_every_layer_is_listed(as_root, rootfs):
+    layers = set(as_root.run(rootfs, "true").ok().result["layers"])
+    assert layers >= {"userns", "pidns", "mountns", "netns", "ipcns", "utsns", "cgroupns", "readonly", "procmask", "devices", "nosuid",
+                      "capabilities", "no-new-privs", "securebits", "keyring", "seccomp", "limits", "disk-limit", "dumpable", "rlimits", "stdio"}
+
+
+@pytest.mark.parametrize("layer", ["landlock", "disk-limit", "limits"])
+def test_a_layer_that_was_given_up_is_not_listed(as_root, rootfs, layer):
+    assert layer not in as_root.run(rootfs, "true", opts=["--without", layer]).ok().result["layers"]
+
+
+@pytest.mark.parametrize("layer", ["seccomp", "userns", "capabilities", "pidns", "mountns", "netns", "no-new-privs", "readonly", "devices", "stdio", "", "everything"])
+def test_the_other_layers_cannot_be_given_up(as_root, rootfs, layer):
+    as_root.run(rootfs, "true", opts=["--without", layer]).refused("without")

@@ -1,0 +1,322 @@
+"""Every limit is enforced and told, in each view of the cgroups."""
+
+import os
+import re
+import resource
+from pathlib import Path
+
+import pytest
+
+from lib.runner import Cloister, host_pid_of, text
+from lib.world import own_cgroups
+
+EAGAIN, EMFILE, EFBIG = 11, 24, 27
+SIGXFSZ = 25
+
+
+def numbers(outcome):
+    return list(map(int, re.findall(r"\d+", text(outcome.out))))
+
+
+def applied(record, name):
+    """The limit as the record gives it: a number in bytes or ns, or null."""
+    for key in (name, f"{name}_bytes", f"{name}_ns"):
+        if key in record["limits"]:
+            return record["limits"][key]
+    raise AssertionError(f"no {name} in limits {record['limits']}")
+
+
+# memory
+
+def test_memory_ends_the_main_process(limited, rootfs):
+    outcome = limited.run(rootfs, "probe", "hog", "300", opts=["--memory", "64m"])
+    outcome.ended("oom", 137, hit="memory")
+    assert text(outcome.err).startswith("cloister: ") and outcome.err.count(b"\n") == 1 and b"memory" in outcome.err
+    assert 24 <= numbers(outcome)[-1] <= 64
+    assert 32 << 20 <= outcome.result["usage"]["memory_peak_bytes"] <= 64 << 20
+
+
+def test_memory_kills_a_child_and_the_main_process_lives(limited, rootfs):
+    outcome = limited.run(rootfs, "probe", "childhog", "300", opts=["-m", "64m"])
+    assert outcome.lines()[-1] == "child signal 9", str(outcome)
+    outcome.ended("exited", 0, hit="memory")
+
+
+def test_memory_within_the_limit_is_fine(limited, rootfs):
+    outcome = limited.run(rootfs, "probe", "hog", "40", opts=["--memory", "64m"]).ok()
+    outcome.ended("exited", 0)
+    assert outcome.result["limits_hit"] == []
+    assert outcome.result["usage"]["memory_peak_bytes"] >= 40 << 20
+
+
+def test_the_default_memory_is_512_mib(as_root, rootfs):
+    outcome = as_root.run(rootfs, "probe", "hog", "700")
+    outcome.ended("oom", 137, hit="memory")
+    assert 450 <= numbers(outcome)[-1] <= 512
+    assert applied(outcome.result, "memory") == 512 << 20
+
+
+def test_shared_memory_counts(limited, rootfs):
+    outcome = limited.run(rootfs, "sh", "-c", "head -c 200000000 /dev/zero >/dev/shm/f; echo $?", opts=["--memory", "64m"])
+    # scratch has a limit of its own below that of memory: whichever is met first is told
+    assert outcome.result is not None and set(outcome.result["limits_hit"]) & {"disk", "memory"}, str(outcome)
+
+
+def test_swap_is_none_by_default(limited, rootfs):
+    assert applied(limited.run(rootfs, "true").ok().result, "swap") == 0
+
+
+# cpu
+
+@pytest.mark.measures
+@pytest.mark.parametrize("cpus", [0.25, 0.5, 1.0])
+def test_cpus_bound_the_use(limited, rootfs, cpus):
+    outcome = limited.run(rootfs, "probe", "spin", "2", "4", opts=["--cpus", str(cpus)])
+    used = outcome.result["usage"]["cpu_user_ns"] + outcome.result["usage"]["cpu_system_ns"]
+    share = used / outcome.result["time_ns"]["run"]
+    # the kernel charges by the tick (up to 10 ms on each CPU) in each period of 100 ms
+    assert 0.6 * cpus <= share <= cpus + 0.1 * min(2, os.cpu_count()), (share, str(outcome))
+
+
+@pytest.mark.measures
+@pytest.mark.parametrize("processes", [1, 4])
+def test_cpu_time_ends_all_within_100_ms(limited, rootfs, processes):
+    outcome = limited.run(rootfs, "probe", "spin", "0", str(processes), opts=["--cpu-time", "1s", "--timeout", "20s"])
+    outcome.ended("cpu_time", 137, hit="cpu_time")
+    used = outcome.result["usage"]["cpu_user_ns"] + outcome.result["usage"]["cpu_system_ns"]
+    assert 0.99e9 <= used <= 1.1e9 + 0.05e9 * (processes > 1), str(outcome)
+    assert b"cpu" in outcome.err.lower()
+
+
+def test_cpu_time_ends_a_spinning_program(limited, rootfs):
+    outcome = limited.run(rootfs, "probe", "spin", "0", opts=["--cpu-time", "300ms", "--timeout", "30s"])
+    outcome.ended("cpu_time", 137, hit="cpu_time")
+    assert outcome.seconds < 20
+
+
+def test_cpu_time_does_not_count_sleep(limited, rootfs):
+    limited.run(rootfs, "sleep", "1", opts=["--cpu-time", "500ms"]).ok().ended("exited", 0)
+
+
+def test_cpu_time_counts_processes_that_ended(limited, rootfs):
+    script = "while :; do probe spin 0.05; done"
+    limited.run(rootfs, "sh", "-c", script, opts=["--cpu-time", "500ms", "--timeout", "30s"]).ended("cpu_time", 137, hit="cpu_time")
+
+
+# tasks
+
+def test_tasks(limited, rootfs):
+    outcome = limited.run(rootfs, "probe", "forks", "100", opts=["--pids-limit", "20"]).ok()
+    made, error = numbers(outcome)
+    assert error == EAGAIN and 10 <= made < 20
+    outcome.ended("exited", 0, hit="tasks")
+    assert made <= outcome.result["usage"]["tasks_peak"] <= 20
+
+
+def test_the_default_tasks_are_256(as_root, rootfs):
+    outcome = as_root.run(rootfs, "probe", "forks", "400").ok()
+    made, error = numbers(outcome)
+    assert error == EAGAIN and 240 <= made < 256
+    assert applied(outcome.result, "tasks") == 256
+
+
+def test_a_fork_bomb_is_held_and_ended(cloister, rootfs, nothing_left):
+    outcome = cloister.run(rootfs, "probe", "bomb", opts=["--pids-limit", "50", "--timeout", "1s", "--stop-grace", "100ms"], timeout=30)
+    outcome.ended("timeout", 124)
+    if cloister.identity == "root":
+        assert "tasks" in outcome.result["limits_hit"]
+    nothing_left()
+
+
+def test_tasks_of_one_sandbox_are_not_anothers(as_root, rootfs):
+    with as_root.start(rootfs, "sh", "-c", "probe forks 100; exec probe wait", opts=["--pids-limit", "20"]) as one:
+        one.expect(b"ready")
+        assert numbers(as_root.run(rootfs, "probe", "forks", "15", opts=["--pids-limit", "20"]).ok()) == [15, 0]
+
+
+# output
+
+@pytest.mark.parametrize("descriptor", [1, 2])
+@pytest.mark.parametrize("limit", [1, 4096, 1_000_000])
+def test_output_is_relayed_to_the_exact_byte(cloister, rootfs, descriptor, limit):
+    outcome = cloister.run(rootfs, "probe", "flood", "0", str(descriptor), opts=["--output-limit", str(limit)], timeout=30)
+    outcome.ended("output_limit", 137, hit="output")
+    usage = outcome.result["usage"]
+    if descriptor == 1:
+        assert len(outcome.out) == limit == usage["stdout_bytes"]
+        assert text(outcome.err).startswith("cloister: ") and outcome.err.count(b"\n") == 1
+    else:
+        assert len(outcome.err.split(b"cloister: ")[0].rstrip(b"\n")) <= limit == usage["stderr_bytes"]
+
+
+def test_output_counts_both(cloister, rootfs):
+    outcome = cloister.run(rootfs, "sh", "-c", "probe flood 60000 1; probe flood 60000 2; echo late", opts=["--output-limit", "100000"])
+    outcome.ended("output_limit", 137, hit="output")
+    usage = outcome.result["usage"]
+    assert usage["stdout_bytes"] + usage["stderr_bytes"] == 100000
+    assert len(outcome.out) == usage["stdout_bytes"]
+
+
+def test_output_of_exactly_the_limit_is_fine(cloister, rootfs):
+    outcome = cloister.run(rootfs, "probe", "flood", "100000", opts=["--output-limit", "100000"]).ok()
+    outcome.ended("exited", 0)
+    assert len(outcome.out) == 100000 and outcome.result["limits_hit"] == []
+
+
+def test_output_has_no_limit_unless_asked(cloister, rootfs):
+    assert len(cloister.run(rootfs, "probe", "flood", "40000000").ok().out) == 40_000_000
+
+
+def test_output_limit_holds_on_a_terminal(cloister, rootfs):
+    outcome = cloister.run(rootfs, "yes", opts=["-t", "--output-limit", "10000"], timeout=30)
+    if outcome.exit == 125:
+        outcome.refused("terminal|tty")
+    else:
+        outcome.ended("output_limit", 137, hit="output")
+        assert len(outcome.out) == 10000
+
+
+# files
+
+def test_open_files(cloister, rootfs):
+    opened, error = numbers(cloister.run(rootfs, "probe", "openmany", opts=["--open-files", "64"]).ok())
+    assert (opened, error) == (61, EMFILE)
+
+
+def test_the_default_open_files_are_1024(cloister, rootfs):
+    assert numbers(cloister.run(rootfs, "probe", "openmany").ok()) == [1021, EMFILE]
+
+
+def test_file_size_by_signal_and_by_error(cloister, rootfs):
+    outcome = cloister.run(rootfs, "probe", "write", "/tmp/f", "10000000", opts=["--file-size", "1m"])
+    assert outcome.exit == 128 + SIGXFSZ, str(outcome)
+    outcome = cloister.run(rootfs, "probe", "write", "/tmp/f", "10000000", "1", opts=["--file-size", "1m"]).ok()
+    assert outcome.word() == f"wrote {1 << 20} errno {EFBIG}"
+
+
+@pytest.mark.parametrize("name,shell,value", [("nofile", "-n", 77), ("stack", "-s", 1024 * 1024), ("core", "-c", 0), ("fsize", "-f", 512 * 1024),
+                                              ("memlock", "-l", 0), ("data", "-d", 64 << 20), ("cpu", "-t", 33)])
+def test_ulimit(cloister, rootfs, name, shell, value):
+    unit = {"-s": 1024, "-f": 512, "-d": 1024, "-l": 1024}.get(shell, 1)
+    outcome = cloister.run(rootfs, "sh", "-c", f"ulimit -S {shell}; ulimit -H {shell}", opts=["--ulimit", f"{name}={value}"])
+    assert outcome.ok().lines() == [str(value // unit)] * 2
+
+
+def test_ulimit_soft_and_hard(cloister, rootfs):
+    assert cloister.run(rootfs, "sh", "-c", "ulimit -Sn; ulimit -Hn", opts=["--ulimit", "nofile=50:60"]).ok().lines() == ["50", "60"]
+
+
+def test_a_limit_cannot_be_raised_again(cloister, rootfs):
+    assert cloister.run(rootfs, "sh", "-c", "ulimit -Hn 100000", opts=["--open-files", "64"]).exit != 0
+
+
+def test_no_core_dumps(cloister, rootfs):
+    outcome = cloister.run(rootfs, "sh", "-c", "ulimit -Hc; cd /tmp; probe signal 11; ls -A /tmp")
+    assert outcome.lines() == ["0"], str(outcome)
+
+
+# where there is no cgroup to use
+
+def test_an_ordinary_user_without_a_cgroup_is_told_the_way(world, binary, rootfs, nothing_left):
+    plain = Cloister(world, binary, "user", without=[])
+    plain.run(rootfs, "true").refused("cgroup", "--without limits")
+    nothing_left()
+
+
+def test_what_remains_without_cgroups_is_named(as_user, rootfs):
+    record = as_user.run(rootfs, "true", opts=["--pids-limit", "30", "-m", "100m", "--cpu-time", "5s", "--disk", "16m", "--open-files", "50"]).ok().result
+    assert "limits" not in record["layers"]
+    assert applied(record, "disk") == 16 << 20 and applied(record, "open_files") == 50
+    assert applied(record, "time") is not None
+    assert record["usage"]["tasks_peak"] is None
+
+
+def test_rlimits_remain_without_cgroups(as_user, rootfs):
+    outcome = as_user.run(rootfs, "probe", "hog", "300", opts=["--memory", "64m"])
+    assert outcome.exit == 9 and numbers(outcome)[-1] <= 64, str(outcome)
+    outcome = as_user.run(rootfs, "probe", "spin", "0", opts=["--cpu-time", "1s", "--timeout", "20s"])
+    assert outcome.exit == 137 and outcome.seconds < 15, str(outcome)
+    outcome = as_user.run(rootfs, "probe", "forks", "400", opts=["--pids-limit", "40"]).ok()
+    made, error = numbers(outcome)
+    assert error == EAGAIN and made < 40
+
+
+def test_cpus_without_cgroups_is_not_dropped_silently(as_user, rootfs):
+    outcome = as_user.run(rootfs, "true", opts=["--cpus", "0.5"])
+    if outcome.exit == 125:
+        outcome.refused("cpus")
+    else:
+        assert applied(outcome.ok().result, "cpus") is None, str(outcome)
+
+
+@pytest.fixture
+def delegated(world, binary):
+    """The ordinary user in cgroups that were handed over, in every hierarchy."""
+    made = []
+    for parent in world.cgroups.values():
+        mine = parent / "delegated"
+        mine.mkdir()
+        made.append(mine)
+        for name in ("cpuset.cpus", "cpuset.mems"):
+            if (mine / name).exists():
+                (mine / name).write_text((parent / name).read_text())
+        for path in (mine, mine / "cgroup.procs", mine / "tasks", mine / "cgroup.subtree_control", mine / "cgroup.threads"):
+            if path.exists():
+                os.chown(path, world.user.pw_uid, world.user.pw_gid)
+
+    class Delegated(Cloister):
+        def prefix(self):
+            enter = " ".join(f"echo $$ >{d}/cgroup.procs;" for d in made)
+            return ["sh", "-c", f'{enter} exec "$@"', "enter", *super().prefix()]
+
+    yield Delegated(world, binary, "user", without=[])
+    for mine in made:
+        below = [d for d, _, _ in os.walk(mine)][1:]
+        for directory in reversed(below):
+            os.rmdir(directory)
+        mine.rmdir()
+        assert not below, f"cgroups left: {below}"
+
+
+def test_an_ordinary_user_with_delegated_cgroups_has_every_limit(delegated, rootfs):
+    delegated.run(rootfs, "probe", "hog", "300", opts=["--memory", "64m"]).ended("oom", 137, hit="memory")
+    outcome = delegated.run(rootfs, "probe", "forks", "100", opts=["--pids-limit", "20"])
+    outcome.ended("exited", 0, hit="tasks")
+    assert "limits" in outcome.result["layers"]
+
+
+# how it is done
+
+def test_a_sandbox_has_cgroups_of_its_own_below_the_callers(as_root, rootfs, world):
+    with as_root.start(rootfs, "probe", "wait") as running:
+        running.expect(b"ready")
+        pid = host_pid_of(running, "probe")
+        rows = [line.split(":", 2) for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines()]
+        own = {names: path for _, names, path in rows}
+        for name in ("memory", "pids"):
+            assert re.search(r"/cltest-\d+/cloister-[0-9a-z-]+$", own[name]), own
+        inside = as_root.run(rootfs, "cat", "/proc/self/cgroup").ok().lines()
+    assert all(line.split(":", 2)[2].count("cltest") == 0 for line in inside), inside
+    assert own_cgroups() == world.cgroups
+
+
+def test_the_supervisor_is_not_in_the_sandboxs_cgroup(as_root, rootfs):
+    with as_root.start(rootfs, "probe", "wait") as running:
+        running.expect(b"ready")
+        pid = host_pid_of(running, "probe")
+        assert Path(f"/proc/{pid}/cgroup").read_text() != Path(f"/proc/{running.pid}/cgroup").read_text()
+
+
+def test_limits_that_the_caller_has_stay_below(limited, rootfs):
+    """A caller's own rlimits are not lifted by cloister's defaults."""
+    outcome = limited.run(rootfs, "sh", "-c", "ulimit -Hn", opts=["--open-files", "200000"],
+                          preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_NOFILE, (512, 512)))
+    if outcome.exit == 125:
+        outcome.refused("open.files|nofile")
+    else:
+        assert int(outcome.ok().word()) <= 512
+
+
+@pytest.mark.parametrize("total,swap", [("64m", 0), ("96m", 32 << 20)])
+def test_memory_swap_is_the_sum_as_dockers_is(as_root, rootfs, total, swap):
+    assert applied(as_root.run(rootfs, "true", opts=["-m", "64m", "--memory-swap", total]).ok().result, "swap") == swap

@@ -1,0 +1,100 @@
+"""The result record: every key, each way to end."""
+
+import json
+
+import pytest
+
+from lib.record import USAGE, check_record, moment
+from lib.runner import read_result
+
+ENDS = {
+    "exited": (["sh", "-c", "echo out; exit 3"], []),
+    "signaled": (["probe", "signal", "15"], []),
+    "timeout": (["sleep", "60"], ["--timeout", "200ms"]),
+    "output_limit": (["yes"], ["--output-limit", "1000"]),
+}
+
+
+@pytest.mark.parametrize("status", ENDS)
+def test_every_key_is_there(cloister, rootfs, status):
+    command, opts = ENDS[status]
+    outcome = cloister.run(rootfs, *command, opts=opts)
+    check_record(outcome.ended(status).result)
+
+
+def test_every_key_is_there_after_an_oom(limited, rootfs):
+    check_record(limited.run(rootfs, "probe", "hog", "200", opts=["-m", "32m"]).ended("oom").result)
+
+
+def test_root_can_measure_everything(limited, rootfs):
+    usage = limited.run(rootfs, "sh", "-c", "probe spin 0.2; echo some output; echo err >&2").ok().result["usage"]
+    assert all(usage[key] is not None for key in USAGE if not key.startswith("io_")), usage
+    assert 0.1e9 < usage["cpu_user_ns"] + usage["cpu_system_ns"] < 2e9
+    assert 100_000 < usage["memory_peak_bytes"] < 100 << 20
+    assert 2 <= usage["tasks_peak"] <= 10
+    assert (usage["stdout_bytes"], usage["stderr_bytes"]) == (12, 4)
+
+
+def test_times_are_plausible(cloister, rootfs):
+    outcome = cloister.run(rootfs, "sleep", "0.5").ok()
+    spent = outcome.result["time_ns"]
+    assert 0.5e9 <= spent["run"] < 2.5e9
+    assert sum(spent.values()) <= outcome.seconds * 1e9
+    created, ended = moment(outcome.result["created_at"]), moment(outcome.result["ended_at"])
+    assert 0.5 <= (ended - created).total_seconds() <= outcome.seconds + 0.01
+
+
+@pytest.mark.parametrize("limit", ["memory", "tasks", "time", "disk", "open_files"])
+def test_limits_are_numbers_as_applied(as_root, rootfs, limit):
+    opts = ["-m", "100m", "--pids-limit", "77", "--timeout", "33s", "--disk", "9m", "--open-files", "88"]
+    limits = as_root.run(rootfs, "true", opts=opts).ok().result["limits"]
+    expected = {"memory": 100 << 20, "tasks": 77, "time": 33_000_000_000, "disk": 9 << 20, "open_files": 88}[limit]
+    values = [limits[k] for k in (limit, f"{limit}_bytes", f"{limit}_ns") if k in limits]
+    assert values == [expected], limits
+
+
+def test_a_failure_of_cloister_is_told(cloister, rootfs):
+    outcome = cloister.run(rootfs, "/no/such/command")
+    assert outcome.exit == 127
+    if outcome.result is not None:
+        assert outcome.result["status"] == "error" and "/no/such/command" in outcome.result["error"]
+
+
+def test_the_file_is_one_json_object_and_replaces_the_old(cloister, rootfs):
+    path = cloister.result_path()
+    path.write_text("x" * 100_000)
+    path.chmod(0o666)
+    cloister.run(rootfs, "true", opts=["--result", path], result=False).ok()
+    check_record(json.loads(path.read_text()))
+
+
+def test_a_result_that_cannot_be_written_is_refused_before_the_run(cloister, rootfs, world):
+    marked = world.directory("marked", owner="user")
+    outcome = cloister.run(rootfs, "touch", "/data/ran", opts=["--result", "/no/such/directory/result", "-v", f"{marked}:/data:rw"], result=False)
+    outcome.refused("/no/such/directory")
+    assert not list(marked.iterdir())
+
+
+def test_the_sandbox_cannot_reach_the_record(cloister, rootfs):
+    outcome = cloister.run(rootfs, "sh", "-c", "ls -l /proc/self/fd /proc/1/fd 2>/dev/null; cat /proc/self/mountinfo")
+    assert b"result.json" not in outcome.out
+
+
+@pytest.mark.parametrize("name", ["quote\"name", "ünï"])
+def test_words_of_the_caller_are_escaped(as_root, rootfs, name):
+    outcome = as_root.run(rootfs, "true", opts=["--label", f"k={name}\n\t\x01"])
+    if outcome.exit == 125:
+        outcome.refused("label")
+    else:
+        check_record(outcome.ok().result)
+
+
+def test_result_through_a_link_or_into_a_pipe(cloister, rootfs):
+    """/dev/stderr is a usual destination: the record goes there whole."""
+    directory = cloister.directory()
+    (directory / "real").write_text("")
+    (directory / "real").chmod(0o666)
+    (directory / "link").symlink_to("real")
+    cloister.run(rootfs, "true", opts=["--result", directory / "link"], result=False).ok()
+    found = [read_result(directory / name) for name in ("link", "real")]
+    check_record(next(record for record in found if record))

@@ -1,0 +1,146 @@
+"""The state directory: full, read-only, missing, somebody else's."""
+
+import os
+import subprocess
+
+import pytest
+
+from lib.runner import Cloister, text
+from lib.world import command
+
+
+class Elsewhere(Cloister):
+    """cloister with something else mounted on its state directory."""
+
+    def __init__(self, like, mounting):
+        super().__init__(like.world, like.binary, like.identity, without=like.without)
+        self.mounting = mounting
+
+    def prefix(self):
+        if not self.state().exists():
+            self.state().mkdir(mode=0o700)
+            os.chown(self.state(), self.uid, self.gid)
+        return ["unshare", "-m", "sh", "-c", f'{self.mounting} && exec "$@"', "mount", *super().prefix()]
+
+
+def on_state(like, options):
+    """A tmpfs on the state directory, owned by who uses it."""
+    return Elsewhere(like, f"mount -t tmpfs -o {options},uid={like.uid},gid={like.gid},mode=0700 state '{like.state()}'")
+
+
+@pytest.fixture
+def tidy(as_user):
+    yield
+    if as_user.state().is_dir() and not os.listdir(as_user.state()):
+        as_user.state().rmdir()
+
+
+@pytest.mark.parametrize("options", ["size=4k,nr_inodes=2", "size=4k,nr_inodes=3", "size=4k,nr_inodes=5", "size=4k", "ro"])
+def test_a_state_directory_without_room(cloister, rootfs, options, nothing_left, tidy):
+    outcome = on_state(cloister, options).run(rootfs, "echo", "ran", result=False, timeout=20)
+    if outcome.exit == 0 and options in ("size=4k", "size=4k,nr_inodes=5"):
+        assert outcome.out == b"ran\n"  # it needed no more
+    else:
+        outcome.refused("state|sandbox", "space|read-only")
+    nothing_left()
+
+
+def test_the_other_commands_with_a_read_only_state_directory(cloister, tidy):
+    other = on_state(cloister, "ro")
+    outcome = other.call("ps", "-q")
+    if outcome.exit:
+        outcome.refused()
+    else:
+        assert outcome.out == b""
+    assert other.call("version").exit == 0
+
+
+@pytest.mark.parametrize("size", range(4, 132, 16))
+def test_every_size_of_room_works_or_is_refused(as_root, rootfs, size, nothing_left):
+    outcome = on_state(as_root, f"size={size}k").run(rootfs, "echo", "ran", result=False, timeout=20)
+    if outcome.exit:
+        outcome.refused()
+    else:
+        assert outcome.out == b"ran\n"
+
+
+def test_a_missing_state_directory_is_made_closed(as_root, rootfs):
+    outcome = Elsewhere(as_root, "mount -t tmpfs none /run").run(rootfs, "echo", "ran", result=False)
+    assert outcome.ok().out == b"ran\n"
+
+
+def test_a_link_instead_of_the_state_directory(as_root, rootfs, world):
+    target = world.directory("target", owner="user")
+    outcome = Elsewhere(as_root, f"mount -t tmpfs none /run && ln -s {target} /run/cloister").run(rootfs, "true", result=False)
+    outcome.refused("/run/cloister")
+    assert os.listdir(target) == []
+
+
+@pytest.mark.parametrize("mode,owner", [("0777", "0:0"), ("0700", "user")])
+def test_a_state_directory_of_others_is_refused(as_root, rootfs, world, mode, owner):
+    owner = f"{world.user.pw_uid}:{world.user.pw_gid}" if owner == "user" else owner
+    mounting = f"mount -t tmpfs none /run && mkdir /run/cloister && chmod {mode} /run/cloister && chown {owner} /run/cloister"
+    Elsewhere(as_root, mounting).run(rootfs, "true", result=False).refused("/run/cloister")
+
+
+def test_a_file_instead_of_the_state_directory(as_root, rootfs):
+    Elsewhere(as_root, "mount -t tmpfs none /run && touch /run/cloister").run(rootfs, "true", result=False).refused("/run/cloister")
+
+
+@pytest.fixture
+def without_runtime_dir(as_user):
+    """The ordinary user with no XDG_RUNTIME_DIR and an empty /tmp of his own: nothing of the machine's /tmp is touched."""
+    class Plain(Cloister):
+        planted = "true"
+
+        def prefix(self):
+            script = f'mount -t tmpfs -o mode=1777 none /tmp && cd /tmp && {self.planted} && exec "$@"'
+            return ["unshare", "-m", "sh", "-c", script, "tmp", *super().prefix()]
+
+        def environment(self, extra=None):
+            return super().environment({**(extra or {}), "XDG_RUNTIME_DIR": None})
+
+    return Plain(as_user.world, as_user.binary, "user")
+
+
+def test_without_a_runtime_directory_it_is_below_tmp(without_runtime_dir, rootfs):
+    assert without_runtime_dir.run(rootfs, "echo", "ran").ok().out == b"ran\n"
+
+
+@pytest.mark.parametrize("planted", ["mkdir -m 777 cloister-{uid}", "mkdir -m 700 cloister-{uid}", "touch cloister-{uid}", "ln -s /var/tmp cloister-{uid}", "mkfifo -m 666 cloister-{uid}"])
+def test_a_name_below_tmp_that_others_took_is_refused(without_runtime_dir, rootfs, planted, world):
+    without_runtime_dir.planted = planted.format(uid=world.user.pw_uid)
+    without_runtime_dir.run(rootfs, "true", result=False).refused(f"/tmp/cloister-{world.user.pw_uid}")
+
+
+@pytest.mark.parametrize("value", ["", "relative", "/no/such/place", "/etc/passwd"])
+def test_a_strange_runtime_directory(as_user, rootfs, value):
+    outcome = as_user.run(rootfs, "echo", "ran", env={"XDG_RUNTIME_DIR": value}, result=False)
+    if outcome.exit:
+        outcome.refused()
+    else:
+        assert outcome.out == b"ran\n"
+    fallback = f"/tmp/cloister-{as_user.uid}"
+    if os.path.isdir(fallback):
+        subprocess.run(["find", fallback, "-depth", "-type", "d", "-empty", "-delete"], timeout=20, check=False)
+
+
+def test_rubbish_in_the_state_directory_is_left_alone_or_swept(as_root, rootfs, nothing_left):
+    as_root.run(rootfs, "true").ok()
+    place = as_root.state() / "sandboxes"
+    place.mkdir(exist_ok=True)
+    outside = as_root.world.directory("outside")
+    (outside / "file").write_text("keep\n")
+    (place / "link").symlink_to(outside)
+    (place / "0123456789ab").mkdir()
+    (place / "0123456789ab" / "plan").write_bytes(os.urandom(5000))
+    (place / "fifo").mkdir()
+    os.mkfifo(place / "fifo" / "lock")
+    try:
+        assert as_root.call("ps", "-a", timeout=20).exit in (0, 125)
+        assert as_root.call("prune", timeout=20).exit in (0, 125)
+        assert as_root.run(rootfs, "echo", "ran", timeout=20).ok().out == b"ran\n"
+        assert (outside / "file").read_text() == "keep\n"
+        assert text(as_root.call("inspect", "0123456789ab", timeout=20).err).count("\n") <= 1
+    finally:
+        command("find", place, "-mindepth", "1", "-delete")

@@ -1,0 +1,122 @@
+"""What a sandbox may not leave behind, seen from the host."""
+
+import os
+import shutil
+import time
+from pathlib import Path
+
+from lib.runner import alive, poll
+
+
+def mounts():
+    """The mounts of this mount namespace, without what changes by itself."""
+    return sorted(line.split(" ", 3)[3] for line in Path("/proc/self/mountinfo").read_text().splitlines())
+
+
+def loop_devices():
+    """{(loop device, its backing file)} of the whole machine."""
+    found = set()
+    for entry in os.listdir("/sys/block"):
+        if entry.startswith("loop"):
+            try:
+                found.add((entry, Path("/sys/block", entry, "loop/backing_file").read_text().strip()))
+            except OSError:
+                pass  # not bound
+    return found
+
+
+def open_files():
+    """What this process holds open that a sandbox could have been given."""
+    found = []
+    for entry in os.listdir("/proc/self/fd"):
+        try:
+            target = os.readlink(f"/proc/self/fd/{entry}")
+        except OSError:
+            continue
+        if target.startswith(("/dev/pts", "/dev/ptmx", "pipe:", "anon_inode:[pidfd]")):
+            found.append((int(entry), target))
+    return sorted(found)
+
+
+class Leaks:
+    """Remembers how the host was and compares."""
+
+    def __init__(self, world, cloisters):
+        self.world, self.cloisters = world, cloisters
+        self.mounts, self.loops, self.files = mounts(), loop_devices(), open_files()
+        self.pids = world.processes()
+
+    def strange_processes(self):
+        return {pid for pid in self.world.processes() - self.pids if alive(pid)}
+
+    def describe(self, pids):
+        words = []
+        for pid in pids:
+            try:
+                line = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                words.append(f"{pid} [{Path(f'/proc/{pid}/comm').read_text().strip()}] {line}")
+            except OSError:
+                pass
+        return "; ".join(words)
+
+    def no_processes_and_mounts(self, timeout=2):
+        """What the kernel promises alone: nothing runs, nothing is mounted."""
+        poll(lambda: not self.strange_processes(), timeout,
+             lambda: f"processes left after {timeout} s: {self.describe(self.strange_processes())}")
+        poll(lambda: mounts() == self.mounts, timeout,
+             lambda: f"mounts left: {sorted(set(mounts()) ^ set(self.mounts))}")
+
+    def cgroups_left(self):
+        return [str(p) for name in self.world.cgroups for p in self.world.cgroup_children(name)]
+
+    def sandboxes_left(self):
+        left = []
+        for cloister in self.cloisters:
+            directory = cloister.state() / "sandboxes"
+            if directory.is_dir():
+                left += [str(p) for p in directory.iterdir()]
+        return left
+
+    def no_loops(self, timeout=10):
+        """The machine's loop devices are everybody's: only one that stays is ours."""
+        left = loop_devices() - self.loops
+        deadline = time.monotonic() + timeout
+        while left and time.monotonic() < deadline:
+            time.sleep(0.02)
+            left &= loop_devices()
+        assert not left, f"loop devices left: {left}"
+
+    def check(self, prune=False, files=False):
+        """Nothing is left; with prune, after the command that sweeps behind the killed.
+
+        What was found is cleared away, so that one test's leftovers fail that test alone.
+        """
+        try:
+            self._check(prune, files)
+        except AssertionError:
+            self.clear()
+            raise
+
+    def _check(self, prune, files):
+        self.no_processes_and_mounts()
+        if prune:
+            for cloister in self.cloisters:
+                cloister.call("prune").ok()
+        assert not self.sandboxes_left(), f"state left: {self.sandboxes_left()}"
+        assert not self.cgroups_left(), f"cgroups left: {self.cgroups_left()}"
+        self.no_loops()
+        new = set(open_files()) - set(self.files)
+        assert not (files and new), f"descriptors left in the tests: {new}"
+
+    def clear(self):
+        """Kill what is left over, sweep, and take what then remains as given."""
+        self.world.kill(self.strange_processes())
+        for cloister in self.cloisters:
+            try:
+                cloister.call("prune", timeout=20)
+            except AssertionError:
+                pass  # the failure that is being reported comes first
+            for left in (cloister.state() / "sandboxes").glob("*"):
+                shutil.rmtree(left, ignore_errors=True)
+        self.world.remove_cgroups()
+        self.mounts, self.loops, self.files = mounts(), loop_devices(), open_files()

@@ -1,0 +1,422 @@
+/* test_base.c - the small tools of src/base. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/arena.h"
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/error.h"
+#include "base/fd.h"
+#include "base/json.h"
+#include "base/loop.h"
+#include "base/num.h"
+#include "base/options.h"
+#include "base/sha256.h"
+#include "base/steps.h"
+#include "base/sys.h"
+#include "base/utf8.h"
+#include "check.h"
+
+TEST(buf_keeps_its_cap_and_its_nul)
+{
+    CL_CLEANUP_BUF struct cl_buf buf = CL_BUF_INIT(8);
+
+    CHECK(strcmp(cl_buf_text(&buf), "") == 0);
+    CHECK(cl_buf_add_str(&buf, "1234") == 0);
+    CHECK(cl_buf_add_str(&buf, "56789") == -EFBIG);
+    CHECK_TEXT(cl_buf_text(&buf), "1234");
+    CHECK(cl_buf_printf(&buf, "%d", 5678) == 0);
+    CHECK_TEXT(cl_buf_text(&buf), "12345678");
+    CHECK(cl_buf_add(&buf, "", 0) == 0);
+    CHECK(cl_buf_grow(&buf, 1) == NULL);
+    CHECK(cl_buf_add(&buf, "x", SIZE_MAX) == -EFBIG);
+}
+
+TEST(arena_zeroes_aligns_and_stops_at_its_cap)
+{
+    CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(1 << 16);
+    char *object = cl_arena_alloc(&arena, 3);
+
+    CHECK(object != NULL && object[0] == 0 && object[2] == 0);
+    CHECK((uintptr_t)object % 16 == 0);
+    CHECK((uintptr_t)cl_arena_alloc(&arena, 1) % 16 == 0);
+    CHECK(cl_arena_alloc(&arena, 1 << 17) == NULL);
+    CHECK(cl_arena_array(&arena, SIZE_MAX / 2, 3) == NULL);
+    CHECK(cl_arena_strndup(&arena, "", SIZE_MAX) == NULL);
+    CHECK_TEXT(cl_arena_strndup(&arena, "abcdef", 3), "abc");
+    CHECK_TEXT(cl_arena_printf(&arena, "%s-%d", "a", 7), "a-7");
+    CHECK(cl_arena_alloc(&arena, 20000) != NULL); /* a block of its own */
+    while (cl_arena_alloc(&arena, 100) != NULL)
+        ;
+    CHECK(arena.used <= arena.cap);
+}
+
+TEST(numbers_are_whole_strings)
+{
+    static const char *const bad[] = {"", " 1", "+1", "-1", "1 ", "0x10", "1e3", "1,0", "1.0"};
+    uint64_t value = 7;
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(bad); i++)
+        CHECK(cl_parse_u64(bad[i], &value) == -EINVAL);
+    CHECK(value == 7);
+    CHECK(cl_parse_u64("18446744073709551615", &value) == 0 && value == UINT64_MAX);
+    CHECK(cl_parse_u64("18446744073709551616", &value) == -ERANGE);
+}
+
+TEST(sizes_have_units)
+{
+    uint64_t value = 0;
+
+    CHECK(cl_parse_size("1048576", &value) == 0 && value == 1 << 20);
+    CHECK(cl_parse_size("512MiB", &value) == 0 && value == 512ULL << 20);
+    CHECK(cl_parse_size("512m", &value) == 0 && value == 512ULL << 20);
+    CHECK(cl_parse_size("1.5g", &value) == 0 && value == 3ULL << 29);
+    CHECK(cl_parse_size("0b", &value) == 0 && value == 0);
+    CHECK(cl_parse_size("1x", &value) == -EINVAL);
+    CHECK(cl_parse_size("1 m", &value) == -EINVAL);
+    CHECK(cl_parse_size("1.m", &value) == -EINVAL);
+    CHECK(cl_parse_size("18446744073709551615k", &value) == -ERANGE);
+}
+
+TEST(durations_have_units)
+{
+    uint64_t value = 0;
+
+    CHECK(cl_parse_duration("90", &value) == 0 && value == 90 * CL_NS_PER_S);
+    CHECK(cl_parse_duration("1h30m", &value) == 0 && value == 5400 * CL_NS_PER_S);
+    CHECK(cl_parse_duration("1.5m", &value) == 0 && value == 90 * CL_NS_PER_S);
+    CHECK(cl_parse_duration("500ms", &value) == 0 && value == 500 * CL_NS_PER_MS);
+    CHECK(cl_parse_duration("", &value) == -EINVAL);
+    CHECK(cl_parse_duration("5s5", &value) == -EINVAL);
+    CHECK(cl_parse_duration("5y", &value) == -EINVAL);
+    CHECK(cl_parse_duration("99999999999999999999s", &value) == -ERANGE);
+    CHECK(cl_parse_duration("9999999999999d", &value) == -ERANGE);
+}
+
+TEST(cpus_and_modes)
+{
+    uint64_t cpus = 0;
+    uint32_t mode = 0;
+
+    CHECK(cl_parse_millicpus("1.5", &cpus) == 0 && cpus == 1500);
+    CHECK(cl_parse_millicpus("0.01", &cpus) == 0 && cpus == 10);
+    CHECK(cl_parse_millicpus(".5", &cpus) == -EINVAL);
+    CHECK(cl_parse_millicpus("nan", &cpus) == -EINVAL);
+    CHECK(cl_parse_millicpus("1e999", &cpus) == -EINVAL);
+    CHECK(cl_parse_octal("1777", &mode) == 0 && mode == 01777);
+    CHECK(cl_parse_octal("8", &mode) == -EINVAL);
+    CHECK(cl_parse_octal("77777777777777", &mode) == -ERANGE);
+}
+
+TEST(utf8_is_rfc_3629)
+{
+    CHECK(cl_utf8_valid(""));
+    CHECK(cl_utf8_valid("a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"));
+    CHECK(!cl_utf8_valid("\xc0\xaf"));         /* overlong */
+    CHECK(!cl_utf8_valid("\xe0\x80\xaf"));     /* overlong */
+    CHECK(!cl_utf8_valid("\xed\xa0\x80"));     /* surrogate */
+    CHECK(!cl_utf8_valid("\xf4\x90\x80\x80")); /* above U+10FFFF */
+    CHECK(!cl_utf8_valid("\xe2\x82"));         /* cut */
+    CHECK(!cl_utf8_valid("\x80"));
+}
+
+TEST(json_is_always_valid)
+{
+    CL_CLEANUP_BUF struct cl_buf buf = CL_BUF_INIT(4096);
+    struct cl_json json;
+
+    cl_json_begin(&json, &buf, 0);
+    cl_json_object(&json, NULL);
+    cl_json_string(&json, "a\"b", "x\n\x7f\xff\\");
+    cl_json_string(&json, "none", NULL);
+    cl_json_array(&json, "list");
+    cl_json_u64(&json, NULL, UINT64_MAX);
+    cl_json_i64(&json, NULL, -5);
+    cl_json_decimal(&json, NULL, 1, 50);
+    cl_json_bool(&json, NULL, 1);
+    cl_json_close(&json, ']');
+    cl_json_object(&json, "empty");
+    cl_json_close(&json, '}');
+    cl_json_close(&json, '}');
+    CHECK(cl_json_end(&json) == 0);
+    CHECK_TEXT(cl_buf_text(&buf),
+               "{\"a\\\"b\":\"x\\u000a\\u007f\\ufffd\\\\\",\"none\":null,"
+               "\"list\":[18446744073709551615,-5,1.050,true],\"empty\":{}}\n");
+}
+
+TEST(json_reports_a_full_buffer)
+{
+    CL_CLEANUP_BUF struct cl_buf buf = CL_BUF_INIT(4);
+    struct cl_json json;
+
+    cl_json_begin(&json, &buf, 1);
+    cl_json_object(&json, NULL);
+    cl_json_string(&json, "key", "value");
+    cl_json_close(&json, '}');
+    CHECK(cl_json_end(&json) == -EFBIG);
+}
+
+static void check_sha256(const char *text, size_t repeat, const char *expected)
+{
+    struct cl_sha256 hash;
+    char hex[CL_SHA256_HEX_SIZE];
+
+    cl_sha256_init(&hash);
+    for (size_t i = 0; i < repeat; i++)
+        cl_sha256_add(&hash, text, strlen(text));
+    cl_sha256_final_hex(&hash, hex);
+    CHECK_TEXT(hex, expected);
+}
+
+/* The examples that NIST gives for FIPS 180-4. */
+TEST(sha256_is_fips_180_4)
+{
+    check_sha256("", 1, "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
+    check_sha256("abc", 1, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+    check_sha256("abcdbcdecdefdefgefghfghighijhijkijkljklmklmnlmnomnopnopq", 1,
+                 "248d6a61d20638b8e5c026930c3e6039a33ce45964ff2167f6ecedd419db06c1");
+    check_sha256("a", 1000000, "cdc76e5c9914fb9281a1c7e284d73e67f1809a48a497200e046d39ccc7112cd0");
+}
+
+TEST(errors_are_one_printable_line)
+{
+    struct cl_error err = {0};
+    char longest[2000];
+
+    CHECK(cl_fail(&err, -ENOENT, "open %s", "a\nb\x1b[1m") == -ENOENT);
+    CHECK(err.code == ENOENT);
+    CHECK_TEXT(err.msg, "open a?b?[1m: No such file or directory");
+    CHECK(cl_prefix(&err, "step %d", 3) == -ENOENT);
+    CHECK_HAS(err.msg, "step 3: open a?b");
+    CHECK(cl_hint(&err, "try %s", "again") == -ENOENT);
+    CHECK_HAS(err.msg, "; try again");
+    memset(longest, 'x', sizeof(longest) - 1);
+    longest[sizeof(longest) - 1] = '\0';
+    CHECK(cl_refuse(&err, EINVAL, "%s", longest) == -EINVAL);
+    CHECK(strlen(err.msg) == CL_ERROR_MSG_SIZE - 1);
+    CHECK(cl_prefix(&err, "%s", longest) == -EINVAL);
+    CHECK(cl_hint(&err, "%s", longest) == -EINVAL);
+}
+
+/* --- steps ---------------------------------------------------------------- */
+
+struct trail {
+    char text[32];
+    int fail_at;
+    int step;
+};
+
+static int go(void *context, struct cl_error *err)
+{
+    struct trail *trail = context;
+
+    if (++trail->step == trail->fail_at)
+        return cl_refuse(err, EBUSY, "no");
+    (void)strncat(trail->text, "+", 2);
+    return 0;
+}
+
+static void back_a(void *context)
+{
+    (void)strncat(((struct trail *)context)->text, "a", 2);
+}
+
+static void back_b(void *context)
+{
+    (void)strncat(((struct trail *)context)->text, "b", 2);
+}
+
+static const struct cl_step rows[] = {
+    {"first", go, back_a}, {"second", go, NULL}, {"third", go, back_b}, {"fourth", go, NULL}};
+
+TEST(steps_undo_what_was_done)
+{
+    struct trail whole = {.fail_at = 0};
+    struct trail part = {.fail_at = 4};
+    struct cl_error err = {0};
+
+    CHECK(cl_steps_run(rows, CL_ARRAY_SIZE(rows), &whole, &err) == 0);
+    CHECK_TEXT(whole.text, "++++");
+    cl_steps_undo(rows, CL_ARRAY_SIZE(rows), &whole);
+    CHECK_TEXT(whole.text, "++++ba");
+    CHECK(cl_steps_run(rows, CL_ARRAY_SIZE(rows), &part, &err) == -EBUSY);
+    CHECK_TEXT(err.msg, "fourth: no");
+    CHECK_TEXT(part.text, "+++ba");
+}
+
+/* --- options -------------------------------------------------------------- */
+
+struct seen_options {
+    char text[64];
+};
+
+static int note(void *context, const struct cl_option *option, const char *value,
+                struct cl_error *err)
+{
+    struct seen_options *seen = context;
+    size_t used = strlen(seen->text);
+
+    if (value != NULL && strcmp(value, "bad") == 0)
+        return cl_refuse(err, EINVAL, "wrong");
+    (void)snprintf(seen->text + used, sizeof(seen->text) - used, "[%s=%s]", option->name,
+                   value == NULL ? "" : value);
+    return 0;
+}
+
+static const struct cl_option options[] = {
+    {"interactive", 'i', NULL, "", note, 0, NULL},
+    {"tty", 't', NULL, "", note, 0, NULL},
+    {"memory", 'm', "SIZE", "", note, 0, NULL},
+    {"name", 0, "NAME", "", note, 0, NULL},
+};
+
+static int parse(const char *a, const char *b, const char *c, struct seen_options *seen,
+                 struct cl_error *err)
+{
+    char words[4][16] = {"cloister"};
+    char *argv[5] = {words[0], NULL};
+    const char *const given[] = {a, b, c};
+    int argc = 1;
+
+    for (int i = 0; i < 3 && given[i] != NULL; i++) {
+        (void)snprintf(words[argc], sizeof(words[argc]), "%s", given[i]);
+        argv[argc] = words[argc];
+        argc++;
+    }
+    return cl_options_parse(options, CL_ARRAY_SIZE(options), argc, argv, seen, err);
+}
+
+TEST(options_end_at_the_first_operand)
+{
+    struct seen_options seen = {""};
+    struct cl_error err = {0};
+
+    CHECK(parse("-it", "--memory=1g", "host", &seen, &err) == 3);
+    CHECK(parse("-m512m", "host", "-i", &seen, &err) == 2);
+    CHECK(parse("--", "-i", NULL, &seen, &err) == 2);
+    CHECK(parse("-", NULL, NULL, &seen, &err) == 1);
+    CHECK_TEXT(seen.text, "[interactive=][tty=][memory=1g][memory=512m]");
+}
+
+TEST(options_refuse_what_they_do_not_know)
+{
+    struct seen_options seen = {""};
+    struct cl_error err = {0};
+
+    CHECK(parse("--mem=1", NULL, NULL, &seen, &err) == -EINVAL); /* no abbreviations */
+    CHECK_HAS(err.msg, "unknown option --mem");
+    CHECK(parse("-x", NULL, NULL, &seen, &err) == -EINVAL);
+    CHECK(parse("--tty=1", NULL, NULL, &seen, &err) == -EINVAL);
+    CHECK_HAS(err.msg, "takes no value");
+    CHECK(parse("--name", NULL, NULL, &seen, &err) == -EINVAL);
+    CHECK_HAS(err.msg, "needs a value, NAME");
+    CHECK(parse("--name", "bad", NULL, &seen, &err) == -EINVAL);
+    CHECK_TEXT(err.msg, "--name: wrong");
+    CHECK_TEXT(seen.text, "");
+}
+
+/* --- loop and descriptors -------------------------------------------------- */
+
+static int on_event(struct cl_source *source, uint32_t events, struct cl_error *err)
+{
+    struct cl_loop *loop = source->context;
+    char byte;
+
+    (void)events;
+    if (read(source->fd, &byte, 1) != 1)
+        return cl_refuse(err, EIO, "nothing to read");
+    cl_loop_remove(loop, source);
+    cl_loop_stop(loop);
+    return 0;
+}
+
+TEST(loop_dispatches_and_stops)
+{
+    struct cl_loop loop;
+    struct cl_error err = {0};
+    int ends[2];
+
+    CHECK(cl_sys_pipe2(ends, 0) == 0);
+    CHECK(cl_loop_init(&loop, &err) == 0);
+    struct cl_source source = {
+        .fd = ends[0], .events = EPOLLIN, .on_event = on_event, .context = &loop};
+    CHECK(cl_loop_add(&loop, &source, &err) == 0);
+    CHECK(write(ends[1], "xy", 2) == 2);
+    CHECK(cl_loop_run(&loop, &err) == 0);
+    CHECK(!source.added);
+    cl_loop_done(&loop);
+    cl_fd_close(&ends[0]);
+    cl_fd_close(&ends[1]);
+    CHECK(ends[0] == -1);
+}
+
+TEST(reading_stops_at_the_cap)
+{
+    CL_CLEANUP_BUF struct cl_buf small = CL_BUF_INIT(9);
+    CL_CLEANUP_BUF struct cl_buf large = CL_BUF_INIT(10);
+    CL_CLEANUP_FD int fd = cl_sys_memfd_create("t", MFD_CLOEXEC);
+    struct cl_error err = {0};
+
+    CHECK(cl_write_all(fd, "0123456789", 10) == 0);
+    CHECK(lseek(fd, 0, SEEK_SET) == 0);
+    CHECK(cl_read_all(fd, "it", &small, &err) == -EFBIG);
+    CHECK_TEXT(err.msg, "it is larger than 9 bytes");
+    CHECK(lseek(fd, 0, SEEK_SET) == 0);
+    CHECK(cl_read_all(fd, "it", &large, &err) == 0);
+    CHECK(large.size == 10);
+}
+
+TEST(links_do_not_leave_a_root)
+{
+    char dir[] = "/tmp/cl-test-XXXXXX";
+    struct stat inside;
+    struct stat outside;
+
+    CHECK(mkdtemp(dir) != NULL);
+    CL_CLEANUP_FD int root = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    CHECK(cl_sys_symlinkat("../../../..", root, "up") == 0);
+    CL_CLEANUP_FD int fd = cl_open_in_root(root, "/up", O_PATH);
+    CHECK(fd >= 0 && fstat(fd, &inside) == 0 && fstat(root, &outside) == 0);
+    CHECK(inside.st_ino == outside.st_ino);
+    CHECK(cl_open_no_links(root, "up", O_PATH) == -ELOOP);
+    CHECK(cl_sys_unlinkat(root, "up", 0) == 0);
+    CHECK(rmdir(dir) == 0);
+}
+
+TEST(time_is_rfc_3339)
+{
+    char text[CL_RFC3339_SIZE];
+
+    cl_clock_rfc3339(1767323045678901234ULL, text);
+    CHECK_TEXT(text, "2026-01-02T03:04:05.678901234Z");
+    cl_clock_rfc3339(951782400000000000ULL, text); /* a leap day */
+    CHECK_TEXT(text, "2000-02-29T00:00:00.000000000Z");
+}
+
+int main(void)
+{
+    static const struct check_test tests[] = {
+        ROW(buf_keeps_its_cap_and_its_nul),
+        ROW(arena_zeroes_aligns_and_stops_at_its_cap),
+        ROW(numbers_are_whole_strings),
+        ROW(sizes_have_units),
+        ROW(durations_have_units),
+        ROW(cpus_and_modes),
+        ROW(utf8_is_rfc_3629),
+        ROW(json_is_always_valid),
+        ROW(json_reports_a_full_buffer),
+        ROW(sha256_is_fips_180_4),
+        ROW(errors_are_one_printable_line),
+        ROW(steps_undo_what_was_done),
+        ROW(options_end_at_the_first_operand),
+        ROW(options_refuse_what_they_do_not_know),
+        ROW(loop_dispatches_and_stops),
+        ROW(reading_stops_at_the_cap),
+        ROW(links_do_not_leave_a_root),
+        ROW(time_is_rfc_3339),
+    };
+
+    return check_run(tests, CL_ARRAY_SIZE(tests));
+}

@@ -1,0 +1,342 @@
+/* test_options_run.c - the flags of `cloister run`, to partial plans or one line. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "cmd/cloister/command.h"
+#include "cmd/cloister/env_file.h"
+#include "cmd/cloister/run_options.h"
+#include "cmd/cloister/signals.h"
+#include "check.h"
+
+enum { ARENA_MAX = 4 << 20, WORDS = 32 };
+
+struct scene {
+    struct cl_arena arena;
+    struct cl_run_request request;
+    struct cl_error err;
+};
+
+/* Parses LINE, whose words are separated by "|"; needs scene_done. */
+static int parse(struct scene *scene, const char *line)
+{
+    char text[1024];
+    char *argv[WORDS + 1] = {NULL};
+    int argc = 0;
+
+    *scene = (struct scene){.arena = CL_ARENA_INIT(ARENA_MAX)};
+    scene->request = CL_RUN_REQUEST_INIT(&scene->arena);
+    (void)snprintf(text, sizeof(text), "run|%s", line);
+    for (char *word = text; word != NULL && argc < WORDS;) {
+        char *bar = strchr(word, '|');
+
+        if (bar != NULL)
+            *bar++ = '\0';
+        argv[argc++] = cl_arena_strdup(&scene->arena, word);
+        word = bar;
+    }
+    int first = cl_options_parse(cl_run_options, cl_run_option_count, argc, argv, &scene->request,
+                                 &scene->err);
+    if (first < 0)
+        return first;
+    return cl_run_request_finish(&scene->request, argc - first, argv + first, &scene->err);
+}
+
+static void scene_done(struct scene *scene)
+{
+    cl_arena_done(&scene->arena);
+}
+
+TEST(flags_fill_the_plan)
+{
+    struct scene s;
+
+    CHECK(parse(&s, "-it|-m512m|--cpus=1.5|--timeout|90s|--pids-limit|9|--name|n|-w|/w|host|"
+                    "--|sh|-c|x") == 0);
+    const struct cl_plan *plan = &s.request.flags;
+    CHECK(plan->tty && plan->interactive && plan->limits.memory_bytes == 512 << 20);
+    CHECK(plan->limits.millicpus == 1500 && plan->limits.time_ns == 90000000000);
+    CHECK(plan->limits.tasks == 9 && plan->command.count == 3);
+    CHECK_TEXT(plan->name, "n");
+    CHECK_TEXT(plan->image, "host");
+    CHECK_TEXT(plan->command.items[0], "sh");
+    scene_done(&s);
+}
+
+TEST(options_end_at_the_image)
+{
+    struct scene s;
+
+    CHECK(parse(&s, "host|--privileged|-x") == 0 && s.request.flags.command.count == 2);
+    scene_done(&s);
+    CHECK(parse(&s, "host|--|--|a") == 0 && s.request.flags.command.count == 2);
+    CHECK_TEXT(s.request.flags.command.items[0], "--");
+    scene_done(&s);
+    CHECK(parse(&s, "--entrypoint|/bin/e|host|a") == 0);
+    CHECK_TEXT(s.request.flags.command.items[0], "/bin/e");
+    CHECK_TEXT(s.request.flags.command.items[1], "a");
+    scene_done(&s);
+}
+
+TEST(bad_flags_are_refused)
+{
+    static const struct {
+        const char *line;
+        const char *needle;
+    } rows[] = {
+        {"--privileged|host", "--privileged: there is none"},
+        {"-d|host", "--detach: not built yet"},
+        {"--keep|host", "not built yet"},
+        {"--stdin|f|host", "not built yet"},
+        {"--pull=always|host", "not built yet"},
+        {"--device|/dev/x|host", "--device: "},
+        {"-p|80:80|host", "--publish: "},
+        {"--restart|always|host", "--restart: "},
+        {"--cap-add|ALL|host", "--cap-add: "},
+        {"--pid|host|host", "--pid: "},
+        {"--nonsense|host", "unknown option --nonsense"},
+        {"--mem|1g|host", "unknown option --mem"},
+        {"-m|1z|host", "--memory: expected a size"},
+        {"-m|-1|host", "--memory: expected a size"},
+        {"-m|1|host", "--memory: too small"},
+        {"-m|99999999999999999999|host", "too large"},
+        {"--cpus|0|host", "--cpus: too small"},
+        {"--timeout|0|host", "--timeout: too small"},
+        {"--pids-limit|1.5|host", "--pids-limit: expected a whole number"},
+        {"--wall|granite|host", "--wall: expected one of"},
+        {"--rm=no|host", "--rm takes no value"},
+        {"--memory", "--memory needs a value"},
+        {"--name=|host|x", "--name: must not be empty"},
+        {"--result=|host|x", "--result: must not be empty"},
+        {"--read-only|--writable|host|x", "exclude each other"},
+        {"--memory-swap|1g|host|x", "needs --memory"},
+        {"-m|1g|--memory-swap|512m|host|x", "can't be below"},
+        {"-m|1g|--swap|1g|--memory-swap|2g|host|x", "exclude each other"},
+        {"--without|everything|host|x", "unknown layer"},
+        {"--format|yaml|host|x", "--format: expected table or json"},
+        {"--ulimit|nofile=2:1|host|x", "--ulimit: "},
+        {"--env-file|/nonexistent|host|x", "open /nonexistent"},
+        {"--env|=x|host|x", "--env: no name"},
+        {"", "no image"},
+    };
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(rows); i++) {
+        struct scene s;
+        int r = parse(&s, rows[i].line);
+
+        /* An empty line is one empty word: an empty image. */
+        if (rows[i].line[0] == '\0') {
+            CHECK(r < 0);
+        } else {
+            CHECK(r < 0 && r == -s.err.code);
+            CHECK_HAS(s.err.msg, rows[i].needle);
+        }
+        scene_done(&s);
+    }
+}
+
+TEST(memory_swap_is_the_sum)
+{
+    struct scene s;
+
+    CHECK(parse(&s, "--memory-swap|3m|-m|1m|host|x") == 0);
+    CHECK(s.request.flags.limits.swap_bytes == 2 << 20);
+    scene_done(&s);
+}
+
+/* What one -v, --mount or --tmpfs gives; needle NULL: it works. */
+struct file_row {
+    const char *line;
+    const char *needle;
+    enum cl_file_kind kind;
+    enum cl_file_mode mode;
+    const char *source;
+    const char *target;
+    uint64_t size_bytes;
+    uint32_t permissions;
+};
+
+static void expect_file(const struct file_row *row)
+{
+    struct scene s;
+    char line[512];
+
+    (void)snprintf(line, sizeof(line), "%s|host|true", row->line);
+    int r = parse(&s, line);
+    if (row->needle != NULL) {
+        CHECK(r < 0);
+        CHECK_HAS(s.err.msg, row->needle);
+    } else {
+        CHECK(r == 0 && s.request.flags.files.count == 1);
+        const struct cl_plan_file *file = &s.request.flags.files.items[0];
+        CHECK(r == 0 && file->kind == row->kind && file->mode == row->mode);
+        CHECK(r == 0 && file->size_bytes == row->size_bytes);
+        CHECK(r == 0 && file->permissions == row->permissions);
+        CHECK_TEXT(file->source, row->source);
+        CHECK_TEXT(file->target, row->target);
+    }
+    if (check_failures > 0)
+        printf("# in %s: %s\n", row->line, s.err.msg);
+    scene_done(&s);
+}
+
+TEST(files_have_three_spellings)
+{
+    static const struct file_row rows[] = {
+        {"-v|/a:/b", NULL, CL_FILE_BIND, CL_FILE_RO, "/a", "/b", 0, 0},
+        {"-v|./a:/b:rw", NULL, CL_FILE_BIND, CL_FILE_RW, "./a", "/b", 0, 0},
+        {"-v|.:/b:copy", NULL, CL_FILE_BIND, CL_FILE_COPY, ".", "/b", 0, 0},
+        {"-v|a/b:/b:ro", NULL, CL_FILE_BIND, CL_FILE_RO, "a/b", "/b", 0, 0},
+        {"--mount|type=bind,src=/a,dst=/b", NULL, CL_FILE_BIND, CL_FILE_RO, "/a", "/b", 0, 0},
+        {"--mount|type=bind,source=/a:x,target=/b,mode=rw", NULL, CL_FILE_BIND, CL_FILE_RW, "/a:x",
+         "/b", 0, 0},
+        {"--mount|type=bind,\"source=/a,\"\"b\",destination=/b,readonly", NULL, CL_FILE_BIND,
+         CL_FILE_RO, "/a,\"b", "/b", 0, 0},
+        {"--mount|type=bind,source=/a,target=/b,readonly=false", NULL, CL_FILE_BIND, CL_FILE_RW,
+         "/a", "/b", 0, 0},
+        {"--mount|type=tmpfs,target=/b,tmpfs-size=64m,tmpfs-mode=0700", NULL, CL_FILE_TMPFS,
+         CL_FILE_RW, "", "/b", 64 << 20, 0700},
+        {"--tmpfs|/b", NULL, CL_FILE_TMPFS, CL_FILE_RW, "", "/b", 0, 0},
+        {"--tmpfs|/b:size=1m,mode=1777,nosuid", NULL, CL_FILE_TMPFS, CL_FILE_RW, "", "/b", 1 << 20,
+         01777},
+        {"-v|data:/b", "write ./data", 0, 0, NULL, NULL, 0, 0},
+        {"-v|/a", "expected SRC:DST", 0, 0, NULL, NULL, 0, 0},
+        {"-v|:/b", "host path is empty", 0, 0, NULL, NULL, 0, 0},
+        {"-v|/a:", "in the sandbox is empty", 0, 0, NULL, NULL, 0, 0},
+        {"-v|/a:b", "must be absolute", 0, 0, NULL, NULL, 0, 0},
+        {"-v|/a:/b:", "expected the mode", 0, 0, NULL, NULL, 0, 0},
+        {"-v|/a:/b:ro,z", "expected the mode", 0, 0, NULL, NULL, 0, 0},
+        {"-v|/a:/b:ro:x", "too many colons", 0, 0, NULL, NULL, 0, 0},
+        {"--mount|source=/a,target=/b", "no type", 0, 0, NULL, NULL, 0, 0},
+        {"--mount|type=volume,target=/b", "no named volumes", 0, 0, NULL, NULL, 0, 0},
+        {"--mount|type=bind,target=/b", "needs a source", 0, 0, NULL, NULL, 0, 0},
+        {"--mount|type=bind,source=/a", "no target", 0, 0, NULL, NULL, 0, 0},
+        {"--mount|type=bind,source=/a,target=/b,ro,mode=rw", "two modes", 0, 0, NULL, NULL, 0, 0},
+        {"--mount|type=bind,source=/a,target=/b,size=1m", "a tmpfs's", 0, 0, NULL, NULL, 0, 0},
+        {"--mount|type=tmpfs,source=/a,target=/b", "has no source", 0, 0, NULL, NULL, 0, 0},
+        {"--mount|type=bind,\"source=/a", "not closed", 0, 0, NULL, NULL, 0, 0},
+        {"--mount|type=bind,\"source=/a\"x", "expected a comma", 0, 0, NULL, NULL, 0, 0},
+        {"--mount|type=bind,bind-propagation=shared", "unknown key", 0, 0, NULL, NULL, 0, 0},
+        {"--mount|", "no type", 0, 0, NULL, NULL, 0, 0},
+        {"--tmpfs|b", "must be absolute", 0, 0, NULL, NULL, 0, 0},
+        {"--tmpfs|/b:size=0", "not between", 0, 0, NULL, NULL, 0, 0},
+        {"--tmpfs|/b:mode=4777", "permissions", 0, 0, NULL, NULL, 0, 0},
+        {"--tmpfs|/b:exec", "unknown key", 0, 0, NULL, NULL, 0, 0},
+        {"--tmpfs|/b:size", "needs a value", 0, 0, NULL, NULL, 0, 0},
+    };
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(rows); i++)
+        expect_file(&rows[i]);
+}
+
+TEST(layers_of_the_wall_stay)
+{
+    struct scene s;
+
+    CHECK(parse(&s, "--without|landlock|--without|limits|host|x") == 0);
+    CHECK(s.request.flags.without ==
+          (CL_LAYER_BIT(CL_LAYER_LANDLOCK) | CL_LAYER_BIT(CL_LAYER_LIMITS)));
+    scene_done(&s);
+#ifndef CL_WEAK
+    CHECK(parse(&s, "--without|seccomp|host|x") == -EPERM);
+    scene_done(&s);
+#endif
+}
+
+TEST(env_takes_the_callers_value)
+{
+    struct scene s;
+
+    CHECK(setenv("CL_TEST_GIVEN", "a=b", 1) == 0 && unsetenv("CL_TEST_NOT") == 0);
+    CHECK(parse(&s, "-e|CL_TEST_GIVEN|-e|CL_TEST_NOT|-eX=|host|x") == 0);
+    CHECK(s.request.flags.env.count == 2);
+    CHECK_TEXT(s.request.flags.env.items[0], "CL_TEST_GIVEN=a=b");
+    CHECK_TEXT(s.request.flags.env.items[1], "X=");
+    scene_done(&s);
+}
+
+static int parse_env(struct cl_plan *plan, const char *text, size_t size, struct cl_arena *arena,
+                     struct cl_error *err)
+{
+    char copy[256] = "";
+
+    memcpy(copy, text, size);
+    return cl_env_file_parse(plan, copy, size, arena, err);
+}
+
+TEST(env_files_have_lines)
+{
+    CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(ARENA_MAX);
+    static const char good[] = "# comment\n\nA=1\r\nB=two words\nC=\nD=a=b # no comment\nE=\xff";
+    static const struct {
+        const char *text;
+        size_t size;
+        const char *needle;
+    } bad[] = {
+        {"A=1\n=x\n", 7, "line 2"},
+        {"A=1\nB=1\n a b=2\n", 16, "line 3"},
+        {"A=\0x\n", 5, "line 1"},
+        {"A=1\n\0", 5, "line 2"},
+    };
+    struct cl_plan plan = {0};
+    struct cl_error err = {0};
+
+    CHECK(parse_env(&plan, good, sizeof(good) - 1, &arena, &err) == 0 && plan.env.count == 5);
+    CHECK_TEXT(plan.env.items[0], "A=1");
+    CHECK_TEXT(plan.env.items[3], "D=a=b # no comment");
+    CHECK_TEXT(plan.env.items[4], "E=\xff");
+    for (size_t i = 0; i < CL_ARRAY_SIZE(bad); i++) {
+        CHECK(parse_env(&plan, bad[i].text, bad[i].size, &arena, &err) < 0);
+        CHECK_HAS(err.msg, bad[i].needle);
+    }
+}
+
+TEST(signals_have_names_and_numbers)
+{
+    static const char *const bad[] = {"", "0", "65", "FOO", "SIG", "-9", "9x", "SIGSIGTERM"};
+    struct cl_error err = {0};
+    int number = 0;
+
+    CHECK(cl_signal_parse("TERM", &number, &err) == 0 && number == 15);
+    CHECK(cl_signal_parse("sigkill", &number, &err) == 0 && number == 9);
+    CHECK(cl_signal_parse("34", &number, &err) == 0 && number == 34);
+    for (size_t i = 0; i < CL_ARRAY_SIZE(bad); i++)
+        CHECK(cl_signal_parse(bad[i], &number, &err) == -EINVAL);
+}
+
+/* Names and letters are unique, and help fits a line. */
+TEST(rows_are_sound)
+{
+    for (size_t c = 0; c < cl_command_count; c++) {
+        const struct cl_command *command = cl_commands[c];
+
+        for (size_t i = 0; i < command->option_count; i++) {
+            const struct cl_option *a = &command->options[i];
+
+            CHECK(a->set != NULL && (a->help == NULL || strlen(a->help) < 72));
+            for (size_t j = 0; j < i; j++) {
+                const struct cl_option *b = &command->options[j];
+
+                CHECK(strcmp(a->name, b->name) != 0);
+                CHECK(a->letter == 0 || a->letter != b->letter);
+            }
+        }
+    }
+}
+
+int main(void)
+{
+    static const struct check_test tests[] = {
+        ROW(flags_fill_the_plan),
+        ROW(options_end_at_the_image),
+        ROW(bad_flags_are_refused),
+        ROW(memory_swap_is_the_sum),
+        ROW(files_have_three_spellings),
+        ROW(layers_of_the_wall_stay),
+        ROW(env_takes_the_callers_value),
+        ROW(env_files_have_lines),
+        ROW(signals_have_names_and_numbers),
+        ROW(rows_are_sound),
+    };
+
+    return check_run(tests, CL_ARRAY_SIZE(tests));
+}
