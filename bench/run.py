@@ -1,0 +1,136 @@
+#!/usr/bin/env python3
+"""Measures Cloister's starts, size and running cost against its floor and its peers.
+
+See README.md beside this file. Exit status: 0 measured (a missed target is
+shown), 1 with --strict when a target was missed or not measured, 2 when the
+bench itself could not run.
+"""
+
+import argparse
+import os
+import pathlib
+import sys
+import time
+
+sys.dont_write_bytecode = True  # the source tree stays clean, also under sudo
+
+import measure  # noqa: E402
+import report  # noqa: E402
+from rig import BenchError, Rig  # noqa: E402
+
+TOP = pathlib.Path(__file__).resolve().parent.parent
+PARTS = ["starts", "layers", "loops", "growth", "memory", "compile"]
+
+
+def options(argv):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--cloister", type=pathlib.Path, default=TOP / "build/bin/cloister", metavar="PROGRAM")
+    parser.add_argument("--out", type=pathlib.Path, default=TOP / "build/bench", metavar="DIR")
+    parser.add_argument("--only", metavar="PART,...", help=f"of {','.join(PARTS)}; default: all")
+    parser.add_argument("--rounds", type=int, default=200, help="starts of each competitor (at least 50)")
+    parser.add_argument("--seconds", type=int, default=4, help="of each turn of the parallel loops")
+    parser.add_argument("--alive", type=int, default=200, help="sleeping sandboxes for the growth")
+    parser.add_argument("--files", type=int, default=60, help="C files of the compile")
+    parser.add_argument("--quick", action="store_true", help="50 rounds, 2 s loops, 3 turns of the compile")
+    parser.add_argument("--strict", action="store_true", help="exit 1 when a target is missed or not measured")
+    chosen = parser.parse_args(argv)
+    if chosen.quick:
+        chosen.rounds, chosen.seconds = 50, 2
+    if chosen.rounds < 50:
+        parser.error("--rounds: a median of fewer than 50 says little")
+    chosen.parts = chosen.only.split(",") if chosen.only else PARTS
+    for part in chosen.parts:
+        if part not in PARTS:
+            parser.error(f"--only: {part} is none of {','.join(PARTS)}")
+    return chosen
+
+
+class Bench:
+    """One run of the bench: the rig, what is compared, and what was found so far."""
+
+    def __init__(self, chosen, rig):
+        self.chosen, self.rig = chosen, rig
+        self.rows = {row.name: row for row in rig.competitors()}
+        self.data = {"machine": report.machine(), "skipped": {},
+                     "absent": {n: r.absent for n, r in self.rows.items() if r.absent}}
+
+    def present(self, *names):
+        return [self.rows[name] for name in names if not self.rows[name].absent]
+
+    def starts(self):
+        # slow engines run in every k-th round: enough rounds for 50 of each
+        rounds = max(self.chosen.rounds, 50 * max(row.every for row in self.rows.values()))
+        self.data["starts"] = measure.starts(self.rig, list(self.rows.values()), rounds)
+
+    def layers(self):
+        waterfall = self.rig.waterfall()
+        rows = [self.rows["harness"], *waterfall, *self.rig.alternatives()]
+        self.data["waterfall"] = [row.name for row in waterfall]
+        self.data["layers"] = measure.starts(self.rig, rows, self.chosen.rounds)
+        self.data["stages"] = measure.stages(self.rig, self.rig.floor_full(), self.chosen.rounds)
+
+    def loops(self):
+        rows = self.present("cloister", "cloister --without limits", "bwrap", "floor, full", "floor, no cgroups")
+        self.data["loops"] = measure.loops(self.rig, rows, self.chosen.seconds)
+
+    def sleeping(self):
+        """name -> the command line that sleeps; floor's own process answers for its sandbox."""
+        token, image = measure.SLEEP_TOKEN, f"rootfs:{self.rig.rootfs}"
+        commands = {
+            "cloister": self.rig.cloister_run("--timeout", "1h", image, "sleep", token),
+            "floor, full": self.rig.floor_full(f"/bin/sleep {token}"),
+            "bwrap": self.rig.bwrap("/bin/sleep", token, extra=["--die-with-parent"]),
+        }
+        return {name: argv for name, argv in commands.items() if not self.rows[name].absent}
+
+    def growth(self):
+        self.data["growth"] = {}
+        for name, argv in self.sleeping().items():
+            self.data["growth"][name] = measure.growth(
+                self.rig, self.rows[name], argv, self.rows["harness"], self.chosen.alive, max(50, self.chosen.rounds // 2))
+
+    def memory(self):
+        self.data["memory"] = {name: measure.memory(argv) for name, argv in self.sleeping().items()}
+
+    def compile(self):
+        if self.rows["cloister"].absent:
+            self.data["skipped"]["compile"] = self.rows["cloister"].absent
+            return
+        self.data["compile"] = measure.compile_cost(self.rig, self.chosen.files, 3 if self.chosen.quick else 5)
+
+    def run(self):
+        for part in self.chosen.parts:
+            began = time.monotonic()
+            try:
+                getattr(self, part)()
+            except BenchError as error:  # one part's failure must not cost the others
+                self.data["skipped"][part] = str(error)
+            print(f"bench: {part}: {time.monotonic() - began:.0f} s", file=sys.stderr)
+        self.data["targets"] = report.targets(self.data)
+
+
+def main(argv):
+    chosen = options(argv)
+    if os.geteuid() != 0:
+        raise BenchError("needs root: it makes namespaces with id ranges, device nodes and cgroups")
+    chosen.out = chosen.out.resolve()
+    chosen.out.mkdir(parents=True, exist_ok=True)
+    rig = Rig(chosen.out, chosen.cloister.resolve())
+    try:
+        bench = Bench(chosen, rig)
+        bench.run()
+    finally:
+        rig.close()
+    print(report.text(bench.data))
+    report.write(bench.data, chosen.out)
+    print(f"written: {chosen.out}/results.json, results.md, results.svg")
+    missed = [t for t in bench.data["targets"] if t["verdict"] in ("MISS", "NOT MEASURED")]
+    return 1 if chosen.strict and missed else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except BenchError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        sys.exit(2)
