@@ -1,0 +1,76 @@
+/* The variables: those that every program sees, under those that were given. */
+#include <errno.h>
+#include <string.h>
+
+#include "plan/decide_parts.h"
+
+static int check_env_name(const char *entry, struct cl_error *err)
+{
+    size_t size = strcspn(entry, "=");
+
+    for (size_t i = 0; i < size; i++) {
+        if ((unsigned char)entry[i] <= 0x20 || entry[i] == 0x7f)
+            return cl_refuse(err, EINVAL, "blank or control character in the name \"%.100s\"",
+                             entry);
+    }
+    if (size == 0 || entry[size] != '=')
+        return cl_refuse(err, EINVAL, "expected NAME=VALUE, got \"%.100s\"", entry);
+    return 0;
+}
+
+static int add_env(struct cl_plan *env, struct cl_arena *arena, const char *name, const char *value,
+                   struct cl_error *err)
+{
+    char *entry = cl_arena_printf(arena, "%s=%s", name, value);
+
+    if (entry == NULL)
+        return cl_fail_memory(err);
+    return cl_plan_add_str(env, CL_FIELD_ENV, entry, arena, err);
+}
+
+/* What every program sees, laid under the variables that were given. */
+static int default_env(const struct cl_decision *d, struct cl_plan *ret, struct cl_error *err)
+{
+    const struct cl_plan *plan = d->plan;
+    const struct {
+        const char *name;
+        const char *value; /* NULL: not in this plan */
+    } rows[] = {
+        {"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+        {"HOME", plan->uid == 0 ? "/root" : "/tmp"},
+        {"HOSTNAME", plan->hostname},
+        {"LANG", "C.UTF-8"},
+        {"TERM", plan->tty ? "xterm" : NULL},
+    };
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(rows); i++) {
+        int r = rows[i].value == NULL
+                    ? 0
+                    : add_env(ret, d->how->arena, rows[i].name, rows[i].value, err);
+
+        if (r < 0)
+            return r;
+    }
+    return 0;
+}
+
+int cl_decide_env(struct cl_decision *d, struct cl_error *err)
+{
+    struct cl_plan below = {0};
+    struct cl_plan above = {.env = d->plan->env};
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < above.env.count; i++)
+        r = check_env_name(above.env.items[i], err);
+    if (r < 0)
+        return r;
+    cl_plan_mark(&above, CL_FIELD_ENV);
+    r = default_env(d, &below, err);
+    if (r == 0)
+        r = cl_plan_overlay(&below, &above, d->how->arena, err);
+    if (r < 0)
+        return r;
+    d->plan->env = below.env;
+    cl_plan_mark(d->plan, CL_FIELD_ENV);
+    return 0;
+}

@@ -1,0 +1,44 @@
+/* decide_parts.h - what decide.c is put together from: the checks of its table, by
+ * their subject. Each looks at fields of the plan in the making and may read those that
+ * stand before it in the table. */
+#ifndef CL_PLAN_DECIDE_PARTS_H
+#define CL_PLAN_DECIDE_PARTS_H
+
+#include "plan/decide.h"
+
+struct cl_decision {
+    struct cl_decide *how;
+    struct cl_plan *plan;
+    uint64_t given; /* the fields that the parts set; the others are defaults */
+};
+
+static inline int cl_decide_given(const struct cl_decision *d, enum cl_field field)
+{
+    return (d->given & (1ULL << field)) != 0;
+}
+
+typedef int cl_decide_check(struct cl_decision *d, struct cl_error *err);
+
+/* decide_identity.c */
+cl_decide_check cl_decide_user;
+cl_decide_check cl_decide_capabilities;
+cl_decide_check cl_decide_hostname;
+cl_decide_check cl_decide_name;
+cl_decide_check cl_decide_tenant;
+cl_decide_check cl_decide_labels;
+
+/* decide_env.c */
+cl_decide_check cl_decide_env;
+
+/* decide_limits.c */
+cl_decide_check cl_decide_disk;
+cl_decide_check cl_decide_shm;
+
+/* decide_files.c */
+cl_decide_check cl_decide_files;
+
+/* Normalises the targets of one PART, before parts are merged, which goes by target.
+ * Within one part none may stand twice. */
+int cl_decide_targets(struct cl_decide *how, struct cl_plan *part, struct cl_error *err);
+
+#endif
