@@ -30,7 +30,6 @@ static const struct {
     {BOTH, CL_FIELD_TIME, "10m"},
     {BOTH, CL_FIELD_GRACE, "10s"},
     {BOTH, CL_FIELD_DISK, "256MiB"},
-    {BOTH, CL_FIELD_SHM_SIZE, "64MiB"},
     {BOTH, CL_FIELD_OPEN_FILES, "1024"},
 };
 

@@ -9,7 +9,7 @@
  *             only), command (at least one word), user, uid, gid, workdir, hostname,
  *             env, files (maybe empty), capabilities, without, tty, interactive,
  *             die_with_parent; limits memory, swap, time, stop_grace, tasks, disk,
- *             open_files, shm. Unset limits don't limit. seccomp is as it was.
+ *             open_files; scratch. Unset limits don't limit. seccomp is as it was.
  *   wall      one that exists; never auto
  *   root      read-only or writable; never profile
  *   uid, gid  strict: neither is 0; capabilities are 0 unless uid is 0
@@ -18,8 +18,11 @@
  *             none at or below /proc, /sys, /dev, none "/"; a source is not empty
  *             and may be relative to the working directory of the caller
  *   env       each "NAME=value", no name twice
- *   scratch   shm and each tmpfs are at most disk; disk is below memory unless the
- *             caller is root (who may put it on a disk) or limits are left out
+ *   scratch   memory: a tmpfs, and disk is below memory unless limits are left out;
+ *             disk: a file system in a file of the host, for root who asks for more
+ *             than half of memory. A default disk is at most half of memory
+ *   shm       unset: /dev/shm is a part of scratch; set: a tmpfs of its own. It and
+ *             the size of each tmpfs are at most disk and, with limits, below memory
  *
  * No privilege, no I/O but what FIND_USER does.
  */

@@ -1,6 +1,5 @@
 /* Paths of the sandbox, and what is put at them. */
 #include <errno.h>
-#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -109,15 +108,18 @@ static int compare_targets(const void *a, const void *b)
     return left - right;
 }
 
-static int check_file_sizes(const struct cl_decision *d, const struct cl_plan_file *file,
-                            struct cl_error *err)
+static int check_file(const struct cl_decision *d, const struct cl_plan_file *file,
+                      struct cl_error *err)
 {
-    if (file->size_bytes > d->plan->limits.disk_bytes)
-        return cl_refuse(err, EINVAL,
-                         "%.200s: %" PRIu64 " bytes are more than the %" PRIu64
-                         " bytes of all scratch (--disk)",
-                         file->target, file->size_bytes, d->plan->limits.disk_bytes);
-    return 0;
+    int r = check_target(file->target, err);
+
+    if (r < 0)
+        return r;
+    if (file->kind == CL_FILE_TMPFS)
+        r = cl_decide_tmpfs_size(d, file->size_bytes, err);
+    else if (file->source[0] == '\0')
+        r = cl_refuse(err, EINVAL, "the host path is empty");
+    return r < 0 ? cl_prefix(err, "%.200s", file->target) : 0;
 }
 
 int cl_decide_files(struct cl_decision *d, struct cl_error *err)
@@ -132,13 +134,8 @@ int cl_decide_files(struct cl_decision *d, struct cl_error *err)
     for (size_t i = 0; i < list->count; i++)
         sorted[i] = list->items[i];
     qsort(sorted, list->count, sizeof(*sorted), compare_targets);
-    for (size_t i = 0; r == 0 && i < list->count; i++) {
-        r = check_target(sorted[i].target, err);
-        if (r == 0)
-            r = check_file_sizes(d, &sorted[i], err);
-        if (r == 0 && sorted[i].kind == CL_FILE_BIND && sorted[i].source[0] == '\0')
-            r = cl_refuse(err, EINVAL, "%.200s: the host path is empty", sorted[i].target);
-    }
+    for (size_t i = 0; r == 0 && i < list->count; i++)
+        r = check_file(d, &sorted[i], err);
     list->items = sorted;
     return r;
 }

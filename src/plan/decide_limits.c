@@ -1,39 +1,77 @@
-/* How limits fit together. */
+/* How limits fit together.
+ *
+ * Scratch in memory is charged to the memory limit. Were it the larger of the two, a
+ * full disk would be an OOM kill instead of ENOSPC, so it stays below; half of the
+ * memory is what leaves a program room. */
 #include <errno.h>
 #include <inttypes.h>
 
 #include "plan/decide_parts.h"
 
-/* Scratch on a tmpfs is charged to the memory limit; were it the larger of the two,
- * a full disk would be an OOM kill instead of ENOSPC. */
-int cl_decide_disk(struct cl_decision *d, struct cl_error *err)
+static int has_cgroups(const struct cl_decision *d)
 {
-    struct cl_plan_limits *limits = &d->plan->limits;
-
-    if (cl_plan_without(d->plan, CL_LAYER_LIMITS) || limits->disk_bytes < limits->memory_bytes)
-        return 0;
-    if (!cl_decide_given(d, CL_FIELD_DISK)) {
-        limits->disk_bytes = limits->memory_bytes / 2;
-        return 0;
-    }
-    if (d->how->caller_is_root)
-        return 0;
-    return cl_refuse(err, EINVAL,
-                     "scratch is held in memory for ordinary users and must be smaller than the "
-                     "memory limit of %" PRIu64 " bytes; raise --memory or lower --disk",
-                     limits->memory_bytes);
+    return !cl_plan_without(d->plan, CL_LAYER_LIMITS);
 }
 
+/* Whether SIZE_BYTES of memory may be filled without an OOM kill. */
+static int fits_in_memory(const struct cl_decision *d, uint64_t size_bytes)
+{
+    return !has_cgroups(d) || size_bytes < d->plan->limits.memory_bytes;
+}
+
+static int refuse_disk(const struct cl_decision *d, struct cl_error *err)
+{
+    return cl_refuse(err, EINVAL,
+                     "an ordinary user's scratch is held in memory: %" PRIu64
+                     " bytes must be less than the memory limit of %" PRIu64
+                     " bytes; raise --memory or lower --disk",
+                     d->plan->limits.disk_bytes, d->plan->limits.memory_bytes);
+}
+
+int cl_decide_disk(struct cl_decision *d, struct cl_error *err)
+{
+    struct cl_plan *plan = d->plan;
+    struct cl_plan_limits *limits = &plan->limits;
+    const uint64_t half_bytes = limits->memory_bytes / 2;
+
+    plan->scratch = CL_SCRATCH_MEMORY;
+    cl_plan_mark(plan, CL_FIELD_SCRATCH);
+    if (!cl_decide_given(d, CL_FIELD_DISK)) {
+        limits->disk_bytes = cl_min_u64(limits->disk_bytes, half_bytes);
+        return 0;
+    }
+    /* Without a size there is nothing to make on a disk. */
+    if (!has_cgroups(d) || cl_plan_without(plan, CL_LAYER_DISK_LIMIT) ||
+        limits->disk_bytes <= half_bytes)
+        return 0;
+    if (d->how->caller_is_root) {
+        plan->scratch = CL_SCRATCH_DISK;
+        return 0;
+    }
+    return fits_in_memory(d, limits->disk_bytes) ? 0 : refuse_disk(d, err);
+}
+
+int cl_decide_tmpfs_size(const struct cl_decision *d, uint64_t size_bytes, struct cl_error *err)
+{
+    const struct cl_plan_limits *limits = &d->plan->limits;
+
+    if (size_bytes > limits->disk_bytes)
+        return cl_refuse(err, EINVAL,
+                         "%" PRIu64 " bytes are more than the %" PRIu64
+                         " bytes of all scratch (--disk)",
+                         size_bytes, limits->disk_bytes);
+    if (!fits_in_memory(d, size_bytes))
+        return cl_refuse(err, EINVAL,
+                         "it is held in memory: %" PRIu64
+                         " bytes must be less than the memory limit of %" PRIu64 " bytes",
+                         size_bytes, limits->memory_bytes);
+    return 0;
+}
+
+/* Unset, /dev/shm is part of the one scratch. */
 int cl_decide_shm(struct cl_decision *d, struct cl_error *err)
 {
-    struct cl_plan_limits *limits = &d->plan->limits;
-
-    if (limits->shm_bytes <= limits->disk_bytes)
+    if (!cl_plan_has(d->plan, CL_FIELD_SHM_SIZE))
         return 0;
-    if (cl_decide_given(d, CL_FIELD_SHM_SIZE))
-        return cl_refuse(err, EINVAL,
-                         "larger than the %" PRIu64 " bytes of all scratch (--disk)",
-                         limits->disk_bytes);
-    limits->shm_bytes = limits->disk_bytes;
-    return 0;
+    return cl_decide_tmpfs_size(d, d->plan->limits.shm_bytes, err);
 }

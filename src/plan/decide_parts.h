@@ -33,6 +33,8 @@ cl_decide_check cl_decide_env;
 /* decide_limits.c */
 cl_decide_check cl_decide_disk;
 cl_decide_check cl_decide_shm;
+/* Whether a tmpfs of its own may be that large; 0: as large as all scratch. */
+int cl_decide_tmpfs_size(const struct cl_decision *d, uint64_t size_bytes, struct cl_error *err);
 
 /* decide_files.c */
 cl_decide_check cl_decide_files;

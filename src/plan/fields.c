@@ -11,6 +11,7 @@ static const char *const profile_words[] = {"strict", "build", NULL};
 static const char *const network_words[] = {"none", "outbound", NULL};
 static const char *const root_words[] = {"profile", "read-only", "writable", NULL};
 static const char *const image_kind_words[] = {"host", "rootfs", NULL};
+static const char *const scratch_words[] = {"memory", "disk", NULL};
 
 static const char *const layer_words[] = {
 #define CL_LAYER(name, text, acceptable, why) text,
@@ -49,6 +50,8 @@ const char *const *cl_field_words(enum cl_field field)
         return root_words;
     case CL_FIELD_IMAGE_KIND:
         return image_kind_words;
+    case CL_FIELD_SCRATCH:
+        return scratch_words;
     case CL_FIELD_WITHOUT:
         return layer_words;
     default:

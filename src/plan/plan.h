@@ -22,6 +22,8 @@ enum cl_network { CL_NETWORK_NONE, CL_NETWORK_OUTBOUND, CL_NETWORK_COUNT };
 /* The root file system: as the profile says, read-only, or all of it copy-on-write. */
 enum cl_root_mode { CL_ROOT_PROFILE, CL_ROOT_READ_ONLY, CL_ROOT_WRITABLE, CL_ROOT_COUNT };
 enum cl_image_kind { CL_IMAGE_HOST, CL_IMAGE_ROOTFS, CL_IMAGE_COUNT };
+/* What holds all that is written: a tmpfs, or a file system in a file of the host. */
+enum cl_scratch { CL_SCRATCH_MEMORY, CL_SCRATCH_DISK, CL_SCRATCH_COUNT };
 
 enum cl_layer {
 #define CL_LAYER(name, text, acceptable, why) CL_LAYER_##name,
@@ -107,6 +109,7 @@ struct cl_plan {
     uint64_t network;
     uint64_t root_mode;
     uint64_t image_kind;
+    uint64_t scratch; /* as decided */
     const char *image;
     const char *image_path;
     const char *name;

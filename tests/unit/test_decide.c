@@ -308,25 +308,112 @@ TEST(later_parts_override)
     scene_done(&s);
 }
 
-TEST(disk_stays_below_memory)
+static void leave_out(struct scene *scene, enum cl_layer layer)
+{
+    scene->part.without |= CL_LAYER_BIT(layer);
+    cl_plan_mark(&scene->part, CL_FIELD_WITHOUT);
+}
+
+TEST(scratch_goes_where_it_fits)
+{
+    static const struct {
+        const char *memory;
+        const char *disk; /* NULL: the default */
+        int root;
+        int without_limits;
+        uint64_t disk_mib; /* 0: refused */
+        uint64_t scratch;
+    } rows[] = {
+        {"512MiB", NULL, 0, 0, 256, CL_SCRATCH_MEMORY},
+        {"8GiB", NULL, 0, 0, 256, CL_SCRATCH_MEMORY},
+        {"64MiB", NULL, 0, 0, 32, CL_SCRATCH_MEMORY},
+        {"64MiB", NULL, 1, 0, 32, CL_SCRATCH_MEMORY},
+        {"300MiB", NULL, 0, 0, 150, CL_SCRATCH_MEMORY},
+        {"64MiB", NULL, 0, 1, 32, CL_SCRATCH_MEMORY},
+        {"64MiB", "32MiB", 1, 0, 32, CL_SCRATCH_MEMORY},
+        {"64MiB", "33MiB", 1, 0, 33, CL_SCRATCH_DISK},
+        {"64MiB", "33MiB", 0, 0, 33, CL_SCRATCH_MEMORY},
+        {"64MiB", "63MiB", 0, 0, 63, CL_SCRATCH_MEMORY},
+        {"64MiB", "64MiB", 0, 0, 0, 0},
+        {"64MiB", "64MiB", 1, 0, 64, CL_SCRATCH_DISK},
+        {"64MiB", "9GiB", 1, 0, 9216, CL_SCRATCH_DISK},
+        {"64MiB", "9GiB", 0, 0, 0, 0},
+        {"64MiB", "64MiB", 0, 1, 64, CL_SCRATCH_MEMORY},
+        {"64MiB", "64MiB", 1, 1, 64, CL_SCRATCH_MEMORY},
+    };
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(rows); i++) {
+        struct scene s;
+
+        scene_init(&s, "host");
+        s.caller_is_root = rows[i].root;
+        give(&s, CL_FIELD_MEMORY, rows[i].memory);
+        if (rows[i].disk != NULL)
+            give(&s, CL_FIELD_DISK, rows[i].disk);
+        if (rows[i].without_limits)
+            leave_out(&s, CL_LAYER_LIMITS);
+        int r = decide(&s);
+        if (rows[i].disk_mib == 0) {
+            CHECK(r < 0);
+            CHECK_HAS(s.err.msg, "disk: ");
+            CHECK_HAS(s.err.msg, "the memory limit of 67108864 bytes; raise --memory");
+        } else {
+            CHECK(r == 0 && s.plan.limits.disk_bytes == rows[i].disk_mib << 20);
+            CHECK(cl_plan_has(&s.plan, CL_FIELD_SCRATCH) && s.plan.scratch == rows[i].scratch);
+        }
+        scene_done(&s);
+    }
+}
+
+TEST(a_plan_without_a_disk_limit_stays_in_memory)
 {
     struct scene s;
 
     scene_init(&s, "host");
-    give(&s, CL_FIELD_MEMORY, "64MiB");
-    CHECK(decide(&s) == 0);
-    CHECK(s.plan.limits.disk_bytes == 32 << 20 && s.plan.limits.shm_bytes == 32 << 20);
-    give(&s, CL_FIELD_DISK, "64MiB");
-    CHECK(decide(&s) < 0);
-    CHECK_HAS(s.err.msg, "disk: ");
     s.caller_is_root = 1;
-    CHECK(decide(&s) == 0 && s.plan.limits.disk_bytes == 64 << 20);
-    s.caller_is_root = 0;
-    s.part.without = CL_LAYER_BIT(CL_LAYER_LIMITS);
-    cl_plan_mark(&s.part, CL_FIELD_WITHOUT);
+    give(&s, CL_FIELD_DISK, "1GiB");
+    leave_out(&s, CL_LAYER_DISK_LIMIT);
+    CHECK(decide(&s) == 0 && s.plan.scratch == CL_SCRATCH_MEMORY);
+    scene_done(&s);
+}
+
+TEST(shm_is_a_part_of_scratch_unless_it_has_a_size)
+{
+    struct scene s;
+
+    scene_init(&s, "host");
+    CHECK(decide(&s) == 0 && !cl_plan_has(&s.plan, CL_FIELD_SHM_SIZE));
+    give(&s, CL_FIELD_SHM_SIZE, "256MiB");
+    CHECK(decide(&s) == 0 && s.plan.limits.shm_bytes == 256 << 20);
+    give(&s, CL_FIELD_SHM_SIZE, "257MiB");
+    CHECK(decide(&s) < 0);
+    CHECK_HAS(s.err.msg, "shm-size: 269484032 bytes are more than the 268435456 bytes of all");
+    s.caller_is_root = 1;
+    give(&s, CL_FIELD_DISK, "4GiB");
+    CHECK(decide(&s) == 0);
+    give(&s, CL_FIELD_SHM_SIZE, "512MiB");
+    CHECK(decide(&s) < 0);
+    CHECK_HAS(s.err.msg, "shm-size: it is held in memory");
+    scene_done(&s);
+}
+
+TEST(a_tmpfs_fits_into_scratch_and_memory)
+{
+    struct scene s;
+
+    scene_init(&s, "host");
+    s.caller_is_root = 1;
+    const struct cl_plan_file file = {
+        .kind = CL_FILE_TMPFS, .source = "", .target = "/x", .size_bytes = 512 << 20};
+    CHECK(cl_plan_add_file(&s.part, &file, &s.arena, &s.err) == 0);
+    CHECK(decide(&s) < 0);
+    CHECK_HAS(s.err.msg, "files: /x: 536870912 bytes are more than");
+    give(&s, CL_FIELD_DISK, "4GiB");
+    CHECK(decide(&s) < 0);
+    CHECK_HAS(s.err.msg, "files: /x: it is held in memory");
+    give(&s, CL_FIELD_MEMORY, "1GiB");
     CHECK(decide(&s) == 0);
     scene_done(&s);
-    expect(CL_FIELD_SHM_SIZE, "1GiB", "shm-size: ");
 }
 
 TEST(layers_that_make_the_wall_stay)
@@ -413,7 +500,10 @@ int main(void)
         ROW(targets_are_sorted_parents_first),
         ROW(bad_targets_are_refused),
         ROW(later_parts_override),
-        ROW(disk_stays_below_memory),
+        ROW(scratch_goes_where_it_fits),
+        ROW(a_plan_without_a_disk_limit_stays_in_memory),
+        ROW(shm_is_a_part_of_scratch_unless_it_has_a_size),
+        ROW(a_tmpfs_fits_into_scratch_and_memory),
         ROW(layers_that_make_the_wall_stay),
         ROW(names_keep_their_form),
         ROW(lists_are_checked),

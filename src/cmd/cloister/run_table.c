@@ -59,7 +59,7 @@ const struct cl_option cl_run_options[] = {
     ADD("mount", 0, "LIST", "type=bind,source=SRC,target=DST[,mode=MODE] or type=tmpfs,...", mount,
         NULL),
     ADD("tmpfs", 0, "DST[:LIST]", "an empty writable directory; size=SIZE,mode=OCTAL", tmpfs, NULL),
-    FIELD("shm-size", 0, "SIZE", "size of /dev/shm", SHM_SIZE, NULL),
+    FIELD("shm-size", 0, "SIZE", "size of /dev/shm (a part of --disk)", SHM_SIZE, NULL),
     {"read-only", 0, NULL, "the image can't be written, in any profile", cl_run_set_root,
      CL_ROOT_READ_ONLY, NULL},
     {"writable", 0, NULL, "the whole image is copy-on-write", cl_run_set_root, CL_ROOT_WRITABLE,
