@@ -160,6 +160,7 @@ static const struct {
     {"label", cl_decide_labels},
     {"env", cl_decide_env},
     {"without", check_without},
+    {NULL, cl_decide_unenforceable},
     {"disk", cl_decide_disk},
     {"shm-size", cl_decide_shm},
     {"files", cl_decide_files},

@@ -23,6 +23,7 @@
  *             than half of memory. A default disk is at most half of memory
  *   shm       unset: /dev/shm is a part of scratch; set: a tmpfs of its own. It and
  *             the size of each tmpfs are at most disk and, with limits, below memory
+ *   limits    left out: no cpus, and no swap that was asked for
  *
  * No privilege, no I/O but what FIND_USER does.
  */

@@ -1,4 +1,4 @@
-/* How limits fit together.
+/* How limits fit together, and whether what was asked for can be held.
  *
  * Scratch in memory is charged to the memory limit. Were it the larger of the two, a
  * full disk would be an OOM kill instead of ENOSPC, so it stays below; half of the
@@ -17,6 +17,23 @@ static int has_cgroups(const struct cl_decision *d)
 static int fits_in_memory(const struct cl_decision *d, uint64_t size_bytes)
 {
     return !has_cgroups(d) || size_bytes < d->plan->limits.memory_bytes;
+}
+
+int cl_decide_unenforceable(struct cl_decision *d, struct cl_error *err)
+{
+    /* Memory, tasks and CPU time have a resource limit in their place (limits/rlimits.h).
+     * Swap of 0 is the default, which leaving the cgroups out gives up knowingly. */
+    if (has_cgroups(d))
+        return 0;
+    if (cl_plan_has(d->plan, CL_FIELD_CPUS))
+        return cl_refuse(err, EINVAL,
+                         "--cpus (limits.cpus) can't be held with --without limits: it needs a "
+                         "cgroup; give up one of the two");
+    if (cl_decide_given(d, CL_FIELD_SWAP) && d->plan->limits.swap_bytes > 0)
+        return cl_refuse(err, EINVAL,
+                         "--swap and --memory-swap (limits.swap) can't be held with --without "
+                         "limits: they need a cgroup; give up one of the two");
+    return 0;
 }
 
 static int refuse_disk(const struct cl_decision *d, struct cl_error *err)

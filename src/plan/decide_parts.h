@@ -31,6 +31,7 @@ cl_decide_check cl_decide_labels;
 cl_decide_check cl_decide_env;
 
 /* decide_limits.c */
+cl_decide_check cl_decide_unenforceable;
 cl_decide_check cl_decide_disk;
 cl_decide_check cl_decide_shm;
 /* Whether a tmpfs of its own may be that large; 0: as large as all scratch. */

@@ -416,6 +416,37 @@ TEST(a_tmpfs_fits_into_scratch_and_memory)
     scene_done(&s);
 }
 
+TEST(limits_that_nothing_holds_are_refused)
+{
+    static const struct {
+        enum cl_field field;
+        const char *text;
+        const char *flag; /* NULL: something holds it */
+    } rows[] = {
+        {CL_FIELD_CPUS, "1.5", "--cpus"}, {CL_FIELD_SWAP, "1MiB", "--memory-swap"},
+        {CL_FIELD_SWAP, "0", NULL},       {CL_FIELD_MEMORY, "64MiB", NULL},
+        {CL_FIELD_TASKS, "9", NULL},      {CL_FIELD_CPU_TIME, "1s", NULL},
+        {CL_FIELD_TIME, "1s", NULL},      {CL_FIELD_DISK, "1MiB", NULL},
+        {CL_FIELD_OUTPUT, "9", NULL},     {CL_FIELD_FILE_SIZE, "9", NULL},
+    };
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(rows); i++) {
+        struct scene s;
+
+        scene_init(&s, "host");
+        give(&s, rows[i].field, rows[i].text);
+        CHECK(decide(&s) == 0);
+        leave_out(&s, CL_LAYER_LIMITS);
+        int r = decide(&s);
+        CHECK((r == 0) == (rows[i].flag == NULL));
+        if (rows[i].flag != NULL) {
+            CHECK_HAS(s.err.msg, rows[i].flag);
+            CHECK_HAS(s.err.msg, "--without limits");
+        }
+        scene_done(&s);
+    }
+}
+
 TEST(layers_that_make_the_wall_stay)
 {
     struct scene s;
@@ -504,6 +535,7 @@ int main(void)
         ROW(a_plan_without_a_disk_limit_stays_in_memory),
         ROW(shm_is_a_part_of_scratch_unless_it_has_a_size),
         ROW(a_tmpfs_fits_into_scratch_and_memory),
+        ROW(limits_that_nothing_holds_are_refused),
         ROW(layers_that_make_the_wall_stay),
         ROW(names_keep_their_form),
         ROW(lists_are_checked),
