@@ -129,6 +129,11 @@ static inline int cl_sys_fchmod(int fd, mode_t mode)
     return (int)CL_SYS2(SYS_fchmod, fd, mode);
 }
 
+static inline mode_t cl_sys_umask(mode_t mask)
+{
+    return (mode_t)CL_SYS1(SYS_umask, mask);
+}
+
 static inline int cl_sys_ftruncate(int fd, off_t size)
 {
     return (int)CL_SYS2(SYS_ftruncate, fd, size);

@@ -14,6 +14,7 @@
 
 struct sandbox {
     const struct cl_plan *plan;
+    const struct cl_run_options *options;
     const struct cl_wall *wall;
     struct cl_state state;
     struct cl_entry entry;
@@ -178,11 +179,29 @@ static int record_before(void *context, struct cl_error *err)
     return limits_come_first(sandbox) ? make_record(sandbox, err) : 0;
 }
 
+/* Where the strings of ARGV lie, in whatever order the option parser left them. */
+static struct cl_arguments find_arguments(const struct cl_run_options *options)
+{
+    uintptr_t first = UINTPTR_MAX;
+    uintptr_t last = 0;
+
+    for (int i = 0; i < options->argc; i++) {
+        uintptr_t start = (uintptr_t)options->argv[i];
+
+        first = start < first ? start : first;
+        last = start + strlen(options->argv[i]) > last ? start + strlen(options->argv[i]) : last;
+    }
+    if (last <= first)
+        return (struct cl_arguments){0};
+    return (struct cl_arguments){(char *)first, last - first};
+}
+
 static int start_wall(void *context, struct cl_error *err)
 {
     struct sandbox *sandbox = context;
     const struct cl_wall_start start = {
         .plan = sandbox->plan,
+        .arguments = find_arguments(sandbox->options),
         .id = sandbox->status.id,
         .uid_base = sandbox->status.uid_base,
         .cgroup = cl_limits_cgroup_fd(&sandbox->limits),
@@ -382,10 +401,12 @@ static int supervise(struct sandbox *sandbox, struct cl_error *err)
     return r;
 }
 
-static void set_up(struct sandbox *sandbox, const struct cl_plan *plan)
+static void set_up(struct sandbox *sandbox, const struct cl_plan *plan,
+                   const struct cl_run_options *options)
 {
     memset(sandbox, 0, sizeof(*sandbox));
     sandbox->plan = plan;
+    sandbox->options = options;
     sandbox->wall = cl_wall_get((enum cl_wall_kind)plan->wall);
     sandbox->state = CL_STATE_INIT;
     sandbox->entry = CL_ENTRY_INIT;
@@ -435,7 +456,8 @@ int cl_sandbox_run(const struct cl_plan *plan, const struct cl_run_options *opti
         if (result_fd < 0)
             return cl_fail(err, result_fd, "open the result file %s", options->result_path);
     }
-    set_up(&sandbox, plan);
+    (void)cl_sys_umask(022); /* the caller's is its own affair: modes here are what we say */
+    set_up(&sandbox, plan, options);
     r = start(&sandbox, err);
     if (r == 0) {
         r = supervise(&sandbox, err);

@@ -18,6 +18,8 @@
 struct cl_run_options {
     const char *result_path; /* where the record is written; NULL: nowhere */
     int format_json;         /* reserved for the caller: nothing here prints */
+    char *const *argv;       /* the program's own, which the sandbox must not see */
+    int argc;
 };
 
 /* Runs PLAN, which cl_plan_decide has made, to its end. Returns the status to exit with

@@ -105,16 +105,20 @@ static int on_time(struct cl_source *source, CL_UNUSED uint32_t events, struct c
     return set_timer(source->fd, supervisor->plan->limits.grace_ns, err);
 }
 
-/* The earliest moment at which the rest of the CPU time can be used up: all CPUs of
- * the machine (or of the limit) at work on it. */
-static uint64_t cpu_look_after(const struct cl_plan *plan, uint64_t left_ns)
+static uint64_t count_millicpus(const struct cl_plan *plan)
 {
     long cpus = sysconf(_SC_NPROCESSORS_ONLN);
     uint64_t millicpus = cpus < 1 ? 1000 : (uint64_t)cpus * 1000;
 
-    if (cl_plan_has(plan, CL_FIELD_CPUS))
-        millicpus = cl_min_u64(millicpus, plan->limits.millicpus);
-    return cl_max_u64((uint64_t)((unsigned __int128)left_ns * 1000 / millicpus),
+    return cl_plan_has(plan, CL_FIELD_CPUS) ? cl_min_u64(millicpus, plan->limits.millicpus)
+                                            : millicpus;
+}
+
+/* The earliest moment at which the rest of the CPU time can be used up: all CPUs of
+ * the machine (or of the limit) at work on it. */
+static uint64_t cpu_look_after(const struct cl_supervisor *supervisor, uint64_t left_ns)
+{
+    return cl_max_u64((uint64_t)((unsigned __int128)left_ns * 1000 / supervisor->millicpus),
                       CPU_LOOK_MIN_MS * CL_NS_PER_MS);
 }
 
@@ -133,7 +137,7 @@ static int on_cpu_time(struct cl_source *source, CL_UNUSED uint32_t events, stru
         kill_sandbox(supervisor, CL_END_CPU_TIME);
         return 0;
     }
-    return set_timer(source->fd, cpu_look_after(supervisor->plan, limit - used), err);
+    return set_timer(source->fd, cpu_look_after(supervisor, limit - used), err);
 }
 
 static int on_parent(struct cl_source *source, CL_UNUSED uint32_t events,
@@ -335,8 +339,9 @@ static int add_clocks(struct cl_supervisor *supervisor, struct cl_error *err)
     if (r < 0 || !cl_plan_has(plan, CL_FIELD_CPU_TIME) ||
         cl_limits_cpu_ns(supervisor->limits, &used) == -ENODATA)
         return r;
+    supervisor->millicpus = count_millicpus(plan);
     return add_timer(supervisor, &supervisor->cpu_timer,
-                     cpu_look_after(plan, plan->limits.cpu_time_ns), on_cpu_time, err);
+                     cpu_look_after(supervisor, plan->limits.cpu_time_ns), on_cpu_time, err);
 }
 
 static int add_sources(struct cl_supervisor *supervisor, int signals, int parent,
@@ -377,6 +382,8 @@ int cl_supervisor_run(struct cl_supervisor *supervisor, int signals, int parent,
         r = add_sources(supervisor, signals, parent, err);
     if (r == 0)
         r = start_pipes(supervisor, err);
+    if (r == 0)
+        r = supervisor->wall->shrink(plan, err);
     if (r == 0)
         r = cl_loop_run(&supervisor->loop, err);
     return r;

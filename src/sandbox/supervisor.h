@@ -39,6 +39,7 @@ struct cl_supervisor {
     struct cl_output_budget budget;
     struct cl_terminal terminal;
     enum cl_end end;
+    uint64_t millicpus; /* that the sandbox can use at a time */
     int in_grace;
     int interrupts; /* SIGINT and SIGTERM so far */
     int ended;

@@ -36,8 +36,15 @@ struct cl_report {
     struct cl_error error;
 };
 
+/* Memory that /proc/PID/cmdline shows; SIZE 0: unknown. */
+struct cl_arguments {
+    char *start;
+    size_t size;
+};
+
 struct cl_wall_start {
     const struct cl_plan *plan;
+    struct cl_arguments arguments; /* the caller's; the first process overwrites its copy */
     const char *id;
     uint32_t uid_base; /* root mode: first of 65,536 uids; 0: rootless */
     int cgroup;        /* v2: the directory to be born in, else -1 */
@@ -66,6 +73,9 @@ struct cl_wall {
     int (*signal)(struct cl_wall_process *process, int signal, struct cl_error *err);
     /* Takes what the first process has sent so far: sets scratch and terminal. */
     int (*receive)(struct cl_wall_process *process, struct cl_error *err);
+    /* The calling supervisor gives up what this wall's sandboxes no longer need of it:
+     * capabilities, most system calls. For good. */
+    int (*shrink)(const struct cl_plan *plan, struct cl_error *err);
     /* Ends what still runs and lets go of everything. */
     void (*done)(struct cl_wall_process *process);
 };

@@ -121,6 +121,8 @@ int cl_run_command(const struct cl_command *self, int argc, char *const argv[],
     const struct cl_run_options options = {
         .result_path = request.result_path,
         .format_json = request.format_json,
+        .argv = argv - 1, /* main's: the program's name stands before the command's */
+        .argc = argc + 1,
     };
     r = cl_sandbox_run(&plan, &options, err);
     if (r >= 0)

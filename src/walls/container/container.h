@@ -30,7 +30,7 @@
 #include "base/steps.h"
 #include "walls/wall.h"
 
-enum { CL_UIDS_PER_SANDBOX = 65536, CL_MAX_FILES = 256 };
+enum { CL_UIDS_PER_SANDBOX = 65536, CL_MAX_FILES = 256, CL_MAX_SKELETONS = 32 };
 
 /* What travels over the channel, maker to init; descriptors by SCM_RIGHTS. */
 enum cl_message_kind {
@@ -83,7 +83,9 @@ struct cl_container {
     int scratch;  /* root of the scratch file system, attached in our namespace */
     int root;     /* the new root */
     int proc;     /* the new /proc */
-    int overlays; /* overlays made so far: names their directories in scratch */
+    int scratch_dirs; /* made so far for overlays and skeletons: names them */
+    int skeletons[CL_MAX_SKELETONS]; /* writable until the root is sealed */
+    int skeleton_count;
     int root_grows; /* mount points can be created: the root isn't the bare image */
     int join_fds[CL_MESSAGE_MAX_FDS];
     int join_count;
@@ -103,6 +105,14 @@ int cl_idmap_tree(int tree, int userns, const char *what, struct cl_error *err);
 int cl_sources_open(struct cl_container *container, struct cl_error *err);
 /* The template of /dev as a detached tree, or -1 where init has to bind nodes. */
 int cl_devices_template(void);
+/* Scratch on disk as a detached mount (root mode; disk.c). */
+int cl_disk_scratch_make(const struct cl_plan *plan, struct cl_error *err);
+/* The host's directory of ours that outlives runs, made where it is missing; root mode.
+ * A descriptor or -errno (hostdir.c). */
+int cl_hostdir_open(void);
+/* What the scratch file system itself may hold: the limit less what is given to file
+ * systems of their own (--tmpfs with a size, --shm-size). */
+uint64_t cl_scratch_bytes(const struct cl_plan *plan);
 
 /* --- trees and mounts (mounts.c) ------------------------------------------ */
 
@@ -128,6 +138,15 @@ int cl_bind(struct cl_container *container, int dirfd, const char *path, const c
  * OWNED: the top directory belongs to the sandbox's user. */
 int cl_overlay_make(struct cl_container *container, int lower, int owned, struct cl_error *err);
 
+/* Shows in the directory DIR, as NAME, what SOURCE (O_PATH, not followed) is: a link is
+ * copied, anything else bound read-only (skeleton.c). */
+int cl_show(const struct cl_container *container, int source, int dir, const char *name,
+            struct cl_error *err);
+/* A detached, writable directory that shows all entries of ORIGINAL. */
+int cl_skeleton_make(struct cl_container *container, int original, struct cl_error *err);
+/* Puts such a directory over ORIGINAL, which is attached below the new root. */
+int cl_skeleton_attach(struct cl_container *container, int original, struct cl_error *err);
+
 /* --- init's steps --------------------------------------------------------- */
 
 int cl_scratch_make(void *context, struct cl_error *err);    /* scratch.c */
@@ -146,6 +165,9 @@ int cl_landlock_restrict(void *context, struct cl_error *err); /* landlock.c */
 int cl_rootfs_workdir_is_copied(const struct cl_plan *plan);
 /* True when the whole root is copy-on-write. */
 int cl_rootfs_is_writable(const struct cl_plan *plan);
+/* A directory NAME of scratch with MODE, as a detached mount. */
+int cl_scratch_dir(struct cl_container *container, const char *name, mode_t mode,
+                   struct cl_error *err);
 /* True when TARGET lies at or below DIR. */
 int cl_path_is_below(const char *target, const char *dir);
 

@@ -95,25 +95,6 @@ static int make_template(int parent)
     return r == -ENOTEMPTY || r == -EEXIST ? 0 : r; /* another start was first */
 }
 
-static int open_parent(void)
-{
-    struct stat st;
-    int r = cl_sys_mkdirat(AT_FDCWD, TEMPLATE_PARENT, 0711);
-
-    if (r < 0 && r != -EEXIST)
-        return r;
-    CL_CLEANUP_FD int parent =
-        cl_sys_openat(AT_FDCWD, TEMPLATE_PARENT, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-    if (parent < 0)
-        return parent;
-    r = cl_sys_fstat(parent, &st);
-    if (r < 0)
-        return r;
-    if (st.st_uid != 0 || (st.st_mode & 022) != 0)
-        return -EPERM;
-    return CL_TAKE_FD(parent);
-}
-
 int cl_devices_template(void)
 {
     CL_CLEANUP_FD int template = -1;
@@ -122,7 +103,7 @@ int cl_devices_template(void)
 
     template = cl_sys_openat(AT_FDCWD, TEMPLATE_PARENT "/" TEMPLATE_NAME, O_PATH | O_NOFOLLOW, 0);
     if (template == -ENOENT) {
-        CL_CLEANUP_FD int parent = open_parent();
+        CL_CLEANUP_FD int parent = cl_hostdir_open();
 
         if (parent < 0 || make_template(parent) < 0)
             return -1;
@@ -216,7 +197,7 @@ static int attach_shm(struct cl_container *container, struct cl_error *err)
 
     if (!cl_plan_has(plan, CL_FIELD_SHM_SIZE))
         return cl_bind(container, container->scratch, "shm", "/dev/shm",
-                       CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV, err);
+                       CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV | CL_MOUNT_ATTR_NOEXEC, err);
     (void)snprintf(size, sizeof(size), "%llu", (unsigned long long)plan->limits.shm_bytes);
     const char *options[] = {"mode", "1777", "size", size, NULL, NULL};
     return attach_fs(container, "tmpfs", options, "/dev/shm", err);

@@ -34,38 +34,9 @@ static int make_file(int root, const char *path, const char *content, struct cl_
     return r < 0 ? cl_fail(err, r, "write /%s of the image", path) : 0;
 }
 
-static int copy_link(int root, int source, const char *path, struct cl_error *err)
-{
-    char target[4096];
-    ssize_t size = cl_sys_readlinkat(source, "", target, sizeof(target) - 1);
-
-    if (size < 0)
-        return cl_fail(err, (int)size, "read the link /%s of the host", path);
-    target[size] = '\0';
-    int r = cl_sys_symlinkat(target, root, path);
-    return r < 0 ? cl_fail(err, r, "make the link /%s of the image", path) : 0;
-}
-
-static int bind_tree(struct cl_container *container, int source, const struct stat *st,
-                     const char *path, struct cl_error *err)
-{
-    uint64_t attrs = CL_MOUNT_ATTR_RDONLY | CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV;
-    CL_CLEANUP_FD int tree = -1;
-    CL_CLEANUP_FD int target = -1;
-
-    tree = cl_tree_clone(source, "", cl_mount_attrs(container->plan, attrs), err);
-    if (tree < 0)
-        return tree;
-    target = cl_target_open(container, path, S_ISDIR(st->st_mode), err);
-    if (target < 0)
-        return target;
-    return cl_tree_attach(tree, target, path, err);
-}
-
 static int show_row(struct cl_container *container, const char *path, struct cl_error *err)
 {
     char absolute[64];
-    struct stat st;
 
     (void)snprintf(absolute, sizeof(absolute), "/%s", path);
     CL_CLEANUP_FD int source = cl_sys_openat(AT_FDCWD, absolute, O_PATH | O_NOFOLLOW, 0);
@@ -73,12 +44,7 @@ static int show_row(struct cl_container *container, const char *path, struct cl_
         return 0;
     if (source < 0)
         return cl_fail(err, source, "open %s of the host", absolute);
-    int r = cl_sys_fstat(source, &st);
-    if (r < 0)
-        return cl_fail(err, r, "stat %s of the host", absolute);
-    if (S_ISLNK(st.st_mode))
-        return copy_link(container->root, source, path, err);
-    return bind_tree(container, source, &st, absolute, err);
+    return cl_show(container, source, container->root, path, err);
 }
 
 /* The sandbox's own users: root, its user, nobody. */

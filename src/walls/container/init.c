@@ -347,12 +347,23 @@ static void forward(struct cl_container *container, pid_t main)
         (void)cl_sys_kill(main, message.value); /* a dead main has been or will be reaped */
 }
 
+/* proc(5): /proc/PID/cmdline is open to everybody, and shows this memory. */
+static void forget_arguments(const struct cl_container *container)
+{
+    const struct cl_arguments *arguments = &container->start->arguments;
+
+    if (arguments->size > 0)
+        memset(arguments->start, 0, arguments->size);
+}
+
 void cl_init_run(struct cl_container *container)
 {
     const uint64_t sigchld = 1ULL << (SIGCHLD - 1);
     struct cl_error err = {0};
-    int r = cl_steps_run(init_steps, CL_ARRAY_SIZE(init_steps), container, &err);
+    int r;
 
+    forget_arguments(container);
+    r = cl_steps_run(init_steps, CL_ARRAY_SIZE(init_steps), container, &err);
     if (r < 0)
         fail(container, &err);
     int signals = cl_sys_signalfd(&sigchld);

@@ -3,12 +3,14 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #include "base/alloc.h"
 #include "base/fd.h"
 #include "base/sys.h"
 #include "walls/container/container.h"
+#include "walls/container/seccomp_tables.h"
 
 /* --- steps of start ------------------------------------------------------------ */
 
@@ -54,6 +56,16 @@ static int open_sources(void *context, struct cl_error *err)
     if (r == 0)
         container->device_tree = cl_devices_template();
     return r;
+}
+
+static int make_disk_scratch(void *context, struct cl_error *err)
+{
+    struct cl_container *container = context;
+
+    if (container->rootless || container->plan->scratch != CL_SCRATCH_DISK)
+        return 0;
+    container->scratch_tree = cl_disk_scratch_make(container->plan, err);
+    return container->scratch_tree < 0 ? container->scratch_tree : 0;
 }
 
 static void close_sources(void *context)
@@ -226,6 +238,7 @@ static int send_go(void *context, struct cl_error *err)
 static const struct cl_step start_steps[] = {
     {"lay out the command", make_vectors, free_vectors},
     {"open the image and volumes", open_sources, close_sources},
+    {"make scratch on disk", make_disk_scratch, NULL},
     {"make the channel", make_channel, close_channel},
     {"make the report page", make_report, unmap_report},
     {"make the namespaces", clone_init, end_init},
@@ -332,6 +345,25 @@ static int container_receive(struct cl_wall_process *process, struct cl_error *e
     }
 }
 
+/* The supervisor can still signal and end the sandbox: who made a user namespace has all
+ * capabilities in it (user_namespaces(7)). The filter is made for the calls of musl; a
+ * build with another library (sanitizers, coverage) goes without. */
+static int container_shrink(const struct cl_plan *plan, struct cl_error *err)
+{
+    int r = cl_plan_without(plan, CL_LAYER_CAPABILITIES) ? 0 : cl_capabilities_set(0, err);
+
+    if (r < 0)
+        return r;
+    r = cl_sys_prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    if (r < 0)
+        return cl_fail(err, r, "set no_new_privs");
+#ifndef __GLIBC__
+    if (!cl_plan_without(plan, CL_LAYER_SECCOMP))
+        return cl_seccomp_install(cl_seccomp_supervisor.insns, cl_seccomp_supervisor.count, err);
+#endif
+    return 0;
+}
+
 static void container_done(struct cl_wall_process *process)
 {
     int status;
@@ -362,6 +394,9 @@ static int container_check(const struct cl_plan *plan, struct cl_error *err)
                          CL_UIDS_PER_SANDBOX - 1);
     if (plan->files.count > CL_MAX_FILES)
         return cl_refuse(err, E2BIG, "more than %d volumes", CL_MAX_FILES);
+    if (cl_scratch_bytes(plan) == 0)
+        return cl_refuse(err, EINVAL, "the sizes of --tmpfs and --shm-size use up all scratch "
+                                      "(--disk)");
     return 0;
 }
 
@@ -372,5 +407,6 @@ const struct cl_wall cl_wall_container = {
     .release = container_release,
     .signal = container_signal,
     .receive = container_receive,
+    .shrink = container_shrink,
     .done = container_done,
 };

@@ -147,21 +147,52 @@ static int check_kind(int fd, const char *path, int is_dir, struct cl_error *err
     return 0;
 }
 
+/* Errors of a directory in which the sandbox's user can make nothing. */
+static int is_closed(int r)
+{
+    return r == -EROFS || r == -EACCES || r == -EOVERFLOW || r == -EPERM;
+}
+
+/* Finds PATH or makes it: 0 and *RET, or -errno. */
+static int find_or_make(struct cl_container *container, const char *path, int is_dir, int *ret)
+{
+    const char *rest = "";
+    int fd = open_existing(container->root, path, &rest);
+
+    if (fd >= 0 && *rest != '\0')
+        fd = make_path(fd, rest, is_dir);
+    if (fd < 0)
+        return fd;
+    *ret = fd;
+    return 0;
+}
+
+/* Puts a skeleton over the deepest part of PATH that is there. */
+static int open_up(struct cl_container *container, const char *path, struct cl_error *err)
+{
+    const char *rest = "";
+    CL_CLEANUP_FD int fd = open_existing(container->root, path, &rest);
+
+    if (fd < 0)
+        return cl_fail(err, fd, "find %s in the image", path);
+    return cl_skeleton_attach(container, fd, err);
+}
+
 int cl_target_open(struct cl_container *container, const char *path, int is_dir,
                    struct cl_error *err)
 {
-    const char *rest = "";
     CL_CLEANUP_FD int fd = -1;
+    int r = find_or_make(container, path, is_dir, &fd);
 
-    fd = open_existing(container->root, path, &rest);
-    if (fd >= 0 && *rest != '\0')
-        fd = make_path(fd, rest, is_dir);
-    if (fd == -EROFS)
-        return cl_refuse(err, EROFS, "%s does not exist in what is mounted there, and can't be made",
-                         path);
-    if (fd < 0)
-        return cl_fail(err, fd, "find or make %s in the image", path);
-    int r = check_kind(fd, path, is_dir, err);
+    if (is_closed(r)) {
+        r = open_up(container, path, err);
+        if (r < 0)
+            return cl_prefix(err, "make %s", path);
+        r = find_or_make(container, path, is_dir, &fd);
+    }
+    if (r < 0)
+        return cl_fail(err, r, "find or make %s in the image", path);
+    r = check_kind(fd, path, is_dir, err);
     return r < 0 ? r : CL_TAKE_FD(fd);
 }
 
@@ -204,12 +235,12 @@ static int make_overlay_dirs(struct cl_container *container, char names[3][16], 
     int r;
 
     for (int i = 0; i < 3; i++) {
-        (void)snprintf(names[i], 16, "%c%d", prefix[i], container->overlays);
+        (void)snprintf(names[i], 16, "%c%d", prefix[i], container->scratch_dirs);
         r = cl_sys_mkdirat(container->scratch, names[i], 0755);
         if (r < 0)
             return cl_fail(err, r, "make a scratch directory for an overlay");
     }
-    container->overlays++;
+    container->scratch_dirs++;
     /* The top directory is the upper one: it takes the lower's owner and mode, or
      * belongs to the sandbox's user where the point is that they can write. */
     r = cl_sys_fstat(lower, &st);

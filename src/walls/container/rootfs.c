@@ -4,6 +4,8 @@
  *   plain     the image itself, read-only: when every mount point exists in it
  *   overlay   image below, scratch above: when mount points are missing (sealed
  *             read-only afterwards) or the whole root is copy-on-write
+ *   skeleton  a directory of scratch with the image's entries bound into it: when mount
+ *             points are missing and the image may belong to strangers (rootless)
  *   host      a skeleton in scratch with the host's programs bound into it
  */
 #include <string.h>
@@ -80,6 +82,20 @@ static int make_host_root(struct cl_container *container, struct cl_error *err)
                          err);
 }
 
+static int make_skeleton_root(struct cl_container *container, struct cl_error *err)
+{
+    CL_CLEANUP_FD int image = CL_TAKE_FD(container->image_tree);
+    int r = cl_sys_mkdirat(container->scratch, "image", 0555);
+
+    if (r < 0)
+        return cl_fail(err, r, "make the image's scratch directory");
+    CL_CLEANUP_FD int target = cl_sys_openat(container->scratch, "image", O_PATH | O_DIRECTORY, 0);
+    if (target < 0)
+        return cl_fail(err, target, "open the image's scratch directory");
+    r = cl_tree_attach(image, target, "the image's scratch directory", err);
+    return r < 0 ? r : cl_skeleton_make(container, image, err);
+}
+
 static int make_root_tree(struct cl_container *container, struct cl_error *err)
 {
     const struct cl_plan *plan = container->plan;
@@ -87,6 +103,9 @@ static int make_root_tree(struct cl_container *container, struct cl_error *err)
     container->root_grows = 1;
     if (plan->image_kind == CL_IMAGE_HOST)
         return make_host_root(container, err);
+    if (container->rootless && !cl_rootfs_is_writable(plan) && lacks_mount_points(container)) {
+        return make_skeleton_root(container, err);
+    }
     if (cl_rootfs_is_writable(plan) || lacks_mount_points(container))
         return cl_overlay_make(container, CL_TAKE_FD(container->image_tree), 0, err);
     container->root_grows = 0;
@@ -167,9 +186,15 @@ int cl_rootfs_seal(void *context, struct cl_error *err)
 
     cl_layer_up(container, CL_LAYER_NOSUID);
     cl_layer_up(container, CL_LAYER_READONLY);
-    if (!container->root_grows || cl_rootfs_is_writable(container->plan))
-        return 0;
     if (cl_plan_without(container->plan, CL_LAYER_READONLY))
+        return 0;
+    for (int i = 0; i < container->skeleton_count; i++) {
+        r = cl_sys_mount_setattr(container->skeletons[i], "", CL_AT_EMPTY_PATH, &attr);
+        if (r < 0)
+            return cl_fail(err, r, "make a directory with mount points read-only");
+        cl_fd_close(&container->skeletons[i]);
+    }
+    if (!container->root_grows || cl_rootfs_is_writable(container->plan))
         return 0;
     r = cl_sys_mount_setattr(container->root, "", CL_AT_EMPTY_PATH, &attr);
     return r < 0 ? cl_fail(err, r, "make the root file system read-only") : 0;

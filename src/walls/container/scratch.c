@@ -3,7 +3,7 @@
  * overlays, copies of volumes.
  *
  * It is a tmpfs of init's own, charged to the sandbox's memory; larger scratch is a
- * file system on disk that the maker has made (scratch_tree).
+ * file system on disk that the maker has made (disk.c, scratch_tree).
  */
 #include <stdio.h>
 
@@ -11,11 +11,20 @@
 #include "base/sys.h"
 #include "walls/container/container.h"
 
+uint64_t cl_scratch_bytes(const struct cl_plan *plan)
+{
+    uint64_t own = cl_plan_has(plan, CL_FIELD_SHM_SIZE) ? plan->limits.shm_bytes : 0;
+
+    for (size_t i = 0; i < plan->files.count; i++)
+        own += plan->files.items[i].size_bytes; /* sizes are below 2^50, volumes 256 */
+    return own < plan->limits.disk_bytes ? plan->limits.disk_bytes - own : 0;
+}
+
 static int make_tmpfs(const struct cl_plan *plan, struct cl_error *err)
 {
     char size[32];
     char inodes[32];
-    uint64_t limit = plan->limits.disk_bytes;
+    uint64_t limit = cl_scratch_bytes(plan);
     const char *options[] = {"mode", "0755", "size", size, "nr_inodes", inodes, NULL, NULL};
 
     if (cl_plan_without(plan, CL_LAYER_DISK_LIMIT))
@@ -28,8 +37,7 @@ static int make_tmpfs(const struct cl_plan *plan, struct cl_error *err)
                       cl_mount_attrs(plan, CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV), err);
 }
 
-/* A directory for everybody, like /tmp. */
-static int make_shared_dir(int scratch, const char *name, struct cl_error *err)
+static int make_dir(int scratch, const char *name, mode_t mode, struct cl_error *err)
 {
     int r = cl_sys_mkdirat(scratch, name, 0700);
 
@@ -38,8 +46,21 @@ static int make_shared_dir(int scratch, const char *name, struct cl_error *err)
     CL_CLEANUP_FD int fd = cl_sys_openat(scratch, name, O_RDONLY | O_DIRECTORY, 0);
     if (fd < 0)
         return cl_fail(err, fd, "open scratch directory %s", name);
-    r = cl_sys_fchmod(fd, 01777);
+    r = cl_sys_fchmod(fd, mode);
     return r < 0 ? cl_fail(err, r, "set the mode of scratch directory %s", name) : 0;
+}
+
+int cl_scratch_dir(struct cl_container *container, const char *name, mode_t mode,
+                   struct cl_error *err)
+{
+    int r = make_dir(container->scratch, name, mode, err);
+
+    if (r < 0)
+        return r;
+    return cl_tree_clone(container->scratch, name,
+                         cl_mount_attrs(container->plan,
+                                        CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV),
+                         err);
 }
 
 static int send_scratch(const struct cl_container *container, struct cl_error *err)
@@ -68,7 +89,7 @@ int cl_scratch_make(void *context, struct cl_error *err)
         return cl_fail(err, r, "attach the scratch file system");
     container->scratch = CL_TAKE_FD(tree);
     for (size_t i = 0; i < CL_ARRAY_SIZE(shared); i++) {
-        r = make_shared_dir(container->scratch, shared[i], err);
+        r = make_dir(container->scratch, shared[i], 01777, err);
         if (r < 0)
             return r;
     }

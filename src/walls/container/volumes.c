@@ -116,16 +116,21 @@ int cl_sources_open(struct cl_container *container, struct cl_error *err)
 
 /* --- init ------------------------------------------------------------------------ */
 
-static int make_tmpfs(const struct cl_container *container, const struct cl_plan_file *file,
-                      struct cl_error *err)
+/* One with a size is a file system of its own, whose size scratch goes without; one
+ * without is a directory of scratch. */
+static int make_tmpfs(struct cl_container *container, size_t index, struct cl_error *err)
 {
+    const struct cl_plan_file *file = &container->plan->files.items[index];
+    uint32_t permissions = file->permissions != 0 ? file->permissions : 01777U;
+    char name[16];
     char size[32];
     char mode[16];
-    uint64_t limit = container->plan->limits.disk_bytes;
 
-    (void)snprintf(size, sizeof(size), "%llu",
-                   (unsigned long long)(file->size_bytes != 0 ? file->size_bytes : limit));
-    (void)snprintf(mode, sizeof(mode), "%o", file->permissions != 0 ? file->permissions : 01777U);
+    (void)snprintf(name, sizeof(name), "t%u", (unsigned int)index);
+    if (file->size_bytes == 0)
+        return cl_scratch_dir(container, name, permissions, err);
+    (void)snprintf(size, sizeof(size), "%llu", (unsigned long long)file->size_bytes);
+    (void)snprintf(mode, sizeof(mode), "%o", permissions);
     const char *options[] = {"size", size, "mode", mode, NULL, NULL};
     return cl_fs_make("tmpfs", options,
                       cl_mount_attrs(container->plan, CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV),
@@ -141,7 +146,7 @@ static int attach_volume(struct cl_container *container, size_t index, struct cl
     int r;
 
     if (file->kind == CL_FILE_TMPFS)
-        tree = make_tmpfs(container, file, err);
+        tree = make_tmpfs(container, index, err);
     else if (file->mode == CL_FILE_COPY)
         tree = cl_overlay_make(container, CL_TAKE_FD(container->volume_trees[index]), 1, err);
     else

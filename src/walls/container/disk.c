@@ -1,0 +1,136 @@
+/* Scratch on disk: an ext4 file system in a sparse file, by a loop device.
+ *
+ * For scratch that is too large for the memory limit (a tmpfs is charged to it). Only
+ * root can have it. The file never has a name and the loop device is of the kind that
+ * clears itself, so that both go with the last mount however we end: there is nothing
+ * to sweep. The file system is made here and nobody else has ever written to it: its
+ * bytes aren't hostile. Source: loop(4), mke2fs(8), open(2) on O_TMPFILE.
+ */
+#include <linux/loop.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+
+#include "base/fd.h"
+#include "base/sys.h"
+#include "walls/container/container.h"
+
+enum { LOOP_TRIES = 64, FILE_IN_CHILD = 3 };
+
+static int make_file(uint64_t size, struct cl_error *err)
+{
+    CL_CLEANUP_FD int dir = cl_hostdir_open();
+
+    if (dir < 0)
+        return cl_fail(err, dir, "open /var/lib/cloister for scratch on disk");
+    CL_CLEANUP_FD int file = cl_sys_openat(dir, ".", O_RDWR | O_TMPFILE, 0600);
+    if (file < 0)
+        return cl_fail(err, file, "make a file in /var/lib/cloister for scratch on disk");
+    int r = cl_sys_ftruncate(file, (off_t)size);
+    if (r < 0)
+        return cl_fail(err, r, "size the file for scratch on disk");
+    return CL_TAKE_FD(file);
+}
+
+static int spawn_mke2fs(int file, pid_t *ret)
+{
+    /* No journal: what is in it doesn't survive the sandbox. */
+    static const char *const argv[] = {
+        "mke2fs", "-q", "-F", "-t", "ext4", "-O", "^has_journal,^resize_inode",
+        "-E", "lazy_itable_init=1,nodiscard,root_owner=0:0", "-m", "0", "-b", "4096",
+        "-i", "8192", "/proc/self/fd/3", NULL,
+    };
+    static const char *const envp[] = {"MKE2FS_SYNC=0", NULL};
+    static const char *const places[] = {"/usr/sbin/mke2fs", "/sbin/mke2fs"};
+    posix_spawn_file_actions_t actions;
+    int r = -posix_spawn_file_actions_init(&actions);
+
+    if (r == 0)
+        r = -posix_spawn_file_actions_adddup2(&actions, file, FILE_IN_CHILD);
+    for (int fd = 0; r == 0 && fd <= 2; fd++)
+        r = -posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", O_RDWR, 0);
+    for (size_t i = 0; r == 0 && i < CL_ARRAY_SIZE(places); i++) {
+        r = -posix_spawn(ret, places[i], &actions, NULL, (char *const *)(uintptr_t)argv,
+                         (char *const *)(uintptr_t)envp);
+        if (r != -ENOENT)
+            break;
+        if (i + 1 < CL_ARRAY_SIZE(places))
+            r = 0;
+    }
+    (void)posix_spawn_file_actions_destroy(&actions); /* frees only */
+    return r;
+}
+
+static int make_ext4(int file, struct cl_error *err)
+{
+    pid_t pid = 0;
+    int status;
+    int r = spawn_mke2fs(file, &pid);
+
+    if (r < 0) {
+        (void)cl_fail(err, r, "run mke2fs for scratch on disk");
+        return cl_hint(err, "install e2fsprogs, or let --disk be smaller than --memory");
+    }
+    while ((r = cl_sys_wait4(pid, &status, 0, NULL)) == -EINTR)
+        ;
+    if (r < 0)
+        return cl_fail(err, r, "wait for mke2fs");
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+        return cl_refuse(err, EIO, "mke2fs could not make scratch on disk (wait status %d)", status);
+    return 0;
+}
+
+static int try_loop(int control, int file, char path[32], struct cl_error *err)
+{
+    const struct loop_config config = {
+        .fd = (uint32_t)file,
+        .info = {.lo_flags = LO_FLAGS_AUTOCLEAR},
+    };
+    int number = cl_sys_ioctl(control, LOOP_CTL_GET_FREE, NULL);
+
+    if (number < 0)
+        return cl_fail(err, number, "find a free loop device");
+    (void)snprintf(path, 32, "/dev/loop%d", number);
+    CL_CLEANUP_FD int loop = cl_sys_openat(AT_FDCWD, path, O_RDWR, 0);
+    if (loop < 0)
+        return cl_fail(err, loop, "open %s", path);
+    int r = cl_sys_ioctl(loop, LOOP_CONFIGURE, (void *)(uintptr_t)&config);
+    if (r == -EBUSY)
+        return r; /* somebody else was first */
+    return r < 0 ? cl_fail(err, r, "configure %s", path) : CL_TAKE_FD(loop);
+}
+
+/* A loop device on FILE; *PATH is its name. */
+static int make_loop(int file, char path[32], struct cl_error *err)
+{
+    int r = -EBUSY;
+    CL_CLEANUP_FD int control = cl_sys_openat(AT_FDCWD, "/dev/loop-control", O_RDWR, 0);
+
+    if (control < 0) {
+        (void)cl_fail(err, control, "open /dev/loop-control");
+        return cl_hint(err, "scratch on disk needs loop devices; or let --disk be smaller than "
+                            "--memory");
+    }
+    for (int i = 0; r == -EBUSY && i < LOOP_TRIES; i++)
+        r = try_loop(control, file, path, err);
+    return r == -EBUSY ? cl_fail(err, r, "find a free loop device") : r;
+}
+
+int cl_disk_scratch_make(const struct cl_plan *plan, struct cl_error *err)
+{
+    char path[32];
+    CL_CLEANUP_FD int file = make_file(plan->limits.disk_bytes, err);
+
+    if (file < 0)
+        return file;
+    int r = make_ext4(file, err);
+    if (r < 0)
+        return r;
+    CL_CLEANUP_FD int loop = make_loop(file, path, err);
+    if (loop < 0)
+        return loop;
+    const char *options[] = {"source", path, "nodiscard", NULL, "nobarrier", NULL, NULL, NULL};
+    return cl_fs_make("ext4", options,
+                      cl_mount_attrs(plan, CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV), err);
+}

@@ -1,0 +1,26 @@
+/* The host's directory for what outlives a run and belongs to root alone: the template
+ * of /dev, and the place where scratch files on disk have their blocks. */
+#include "base/fd.h"
+#include "base/sys.h"
+#include "walls/container/container.h"
+
+#define HOSTDIR "/var/lib/cloister"
+
+int cl_hostdir_open(void)
+{
+    struct stat st;
+    int r = cl_sys_mkdirat(AT_FDCWD, HOSTDIR, 0711);
+
+    if (r < 0 && r != -EEXIST)
+        return r;
+    CL_CLEANUP_FD int dir =
+        cl_sys_openat(AT_FDCWD, HOSTDIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+    if (dir < 0)
+        return dir;
+    r = cl_sys_fstat(dir, &st);
+    if (r < 0)
+        return r;
+    if (st.st_uid != 0 || (st.st_mode & 022) != 0)
+        return -EPERM;
+    return CL_TAKE_FD(dir);
+}
