@@ -1,5 +1,8 @@
 #include "base/fd.h"
 
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/sys.h"
@@ -38,6 +41,41 @@ int cl_open_no_links(int root, const char *path, int flags)
 {
     return open_resolved(root, path, flags,
                          CL_RESOLVE_IN_ROOT | CL_RESOLVE_NO_MAGICLINKS | CL_RESOLVE_NO_SYMLINKS);
+}
+
+int cl_check_regular(int fd, const char *name, uint64_t max_bytes, struct cl_error *err)
+{
+    struct stat status;
+    int r = cl_sys_fstat(fd, &status);
+
+    if (r < 0)
+        return cl_fail(err, r, "%.200s", name);
+    if (!S_ISREG(status.st_mode))
+        return cl_refuse(err, EINVAL, "%.200s: not a regular file", name);
+    if ((uint64_t)status.st_size > max_bytes)
+        return cl_refuse(err, EFBIG, "%.200s is larger than %" PRIu64 " bytes", name, max_bytes);
+    return 0;
+}
+
+int cl_reopen_regular(int found, const char *name, uint64_t max_bytes, struct cl_error *err)
+{
+    char link[32];
+    int r = cl_check_regular(found, name, max_bytes, err);
+
+    if (r < 0)
+        return r;
+    (void)snprintf(link, sizeof(link), "/proc/self/fd/%d", found);
+    int fd = cl_sys_openat(AT_FDCWD, link, O_RDONLY | O_NOCTTY, 0);
+    return fd < 0 ? cl_fail(err, fd, "open %.200s", name) : fd;
+}
+
+int cl_open_regular(const char *path, uint64_t max_bytes, struct cl_error *err)
+{
+    CL_CLEANUP_FD int found = cl_sys_openat(AT_FDCWD, path, O_PATH, 0);
+
+    if (found < 0)
+        return cl_fail(err, found, "open %.200s", path);
+    return cl_reopen_regular(found, path, max_bytes, err);
 }
 
 int cl_read_all(int fd, const char *what, struct cl_buf *buf, struct cl_error *err)

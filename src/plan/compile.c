@@ -39,20 +39,6 @@ static void source_done(struct source *source)
 
 /* --- reading ------------------------------------------------------------ */
 
-static int check_file(int fd, const char *name, struct cl_error *err)
-{
-    struct stat status;
-    int r = cl_sys_fstat(fd, &status);
-
-    if (r < 0)
-        return cl_fail(err, r, "%.200s", name);
-    if (!S_ISREG(status.st_mode))
-        return cl_refuse(err, EINVAL, "%.200s: not a regular file", name);
-    if (status.st_size > CL_COMPILE_MAX_INPUT)
-        return cl_refuse(err, EFBIG, "%.200s is larger than %d bytes", name, CL_COMPILE_MAX_INPUT);
-    return 0;
-}
-
 static int read_source(const struct cl_compile_input *input, struct source *ret,
                        struct cl_error *err)
 {
@@ -61,12 +47,12 @@ static int read_source(const struct cl_compile_input *input, struct source *ret,
     int r = 0;
 
     if (!is_user || input->fd >= 0)
-        r = check_file(input->fd, name, err);
+        r = cl_check_regular(input->fd, name, CL_COMPILE_MAX_INPUT, err);
     if (r == 0 && input->fd >= 0)
         r = cl_read_all(input->fd, name, &ret->file, err);
     if (r < 0 || !is_user || input->group_fd < 0)
         return r;
-    r = check_file(input->group_fd, "the image's /etc/group", err);
+    r = cl_check_regular(input->group_fd, "the image's /etc/group", CL_COMPILE_MAX_INPUT, err);
     return r < 0 ? r : cl_read_all(input->group_fd, "the image's /etc/group", &ret->group, err);
 }
 
@@ -270,16 +256,15 @@ int cl_plan_compile(const struct cl_compile_context *context, const struct cl_co
     return r;
 }
 
-/* O_NONBLOCK: a FIFO or a terminal in the file's place must not hold us up. */
 static int compile_path(enum cl_compile_kind kind, const char *path, struct cl_arena *arena,
                         struct cl_plan *ret, struct cl_error *err)
 {
     struct cl_compile_context context = {.arena = arena};
-    CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
+    CL_CLEANUP_FD int fd = cl_open_regular(path, CL_COMPILE_MAX_INPUT, err);
     struct cl_compile_input input = {.kind = kind, .fd = fd, .group_fd = -1, .name = path};
 
     if (fd < 0)
-        return cl_fail(err, fd, "open %.200s", path);
+        return fd;
     return cl_plan_compile(&context, &input, ret, err);
 }
 

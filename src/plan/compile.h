@@ -33,8 +33,8 @@ struct cl_compile_context {
     struct cl_arena *arena;  /* for the plan; needs room for its flat form, 4 MiB at most */
 };
 
-/* What is compiled; all borrowed. Descriptors must be of regular files (opened with
- * O_NONBLOCK, so that a FIFO in their place can't hold us up) and stay open. */
+/* What is compiled; all borrowed. Descriptors must be of regular files
+ * (cl_open_regular, so that a FIFO in their place can't hold us up) and stay open. */
 struct cl_compile_input {
     enum cl_compile_kind kind;
     int fd;           /* the file; for USER passwd's, -1 when the image has none */

@@ -368,6 +368,45 @@ TEST(reading_stops_at_the_cap)
     CHECK(large.size == 10);
 }
 
+TEST(only_regular_files_are_opened)
+{
+    static const struct {
+        const char *path;
+        const char *message;
+    } files[] = {
+        {"fifo", ": not a regular file"},  {"directory", ": not a regular file"},
+        {"socket", ": not a regular file"}, {"loop", ": Too many levels of symbolic links"},
+        {"none", ": No such file or directory"}, {"large", " is larger than 10 bytes"},
+        {"link", NULL},                     {"small", NULL},
+    };
+    char dir[] = "/tmp/test-regular-XXXXXX";
+    char path[64];
+
+    CHECK(mkdtemp(dir) != NULL);
+    int at = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    CHECK(mkfifoat(at, "fifo", 0600) == 0 && mkdirat(at, "directory", 0700) == 0);
+    CHECK(mknodat(at, "socket", S_IFSOCK | 0600, 0) == 0 && symlinkat("loop", at, "loop") == 0);
+    CHECK(symlinkat("small", at, "link") == 0);
+    CHECK(close(openat(at, "large", O_WRONLY | O_CREAT | O_CLOEXEC, 0600)) == 0);
+    CHECK(close(openat(at, "small", O_WRONLY | O_CREAT | O_CLOEXEC, 0600)) == 0);
+    (void)snprintf(path, sizeof(path), "%s/large", dir);
+    CHECK(truncate(path, 11) == 0);
+    for (size_t i = 0; i < CL_ARRAY_SIZE(files); i++) {
+        struct cl_error err = {0};
+
+        (void)snprintf(path, sizeof(path), "%s/%s", dir, files[i].path);
+        CL_CLEANUP_FD int fd = cl_open_regular(path, 10, &err);
+        CHECK((fd >= 0) == (files[i].message == NULL));
+        if (files[i].message != NULL)
+            CHECK_HAS(err.msg, files[i].message);
+        (void)unlinkat(at, files[i].path, strcmp(files[i].path, "directory") == 0 ? AT_REMOVEDIR : 0);
+    }
+    CHECK(close(at) == 0 && rmdir(dir) == 0);
+    struct cl_error err = {0};
+    CHECK(cl_open_regular("/dev/zero", 10, &err) == -EINVAL);
+    CHECK_TEXT(err.msg, "/dev/zero: not a regular file");
+}
+
 TEST(links_do_not_leave_a_root)
 {
     char dir[] = "/tmp/cl-test-XXXXXX";
@@ -414,6 +453,7 @@ int main(void)
         ROW(options_refuse_what_they_do_not_know),
         ROW(loop_dispatches_and_stops),
         ROW(reading_stops_at_the_cap),
+        ROW(only_regular_files_are_opened),
         ROW(links_do_not_leave_a_root),
         ROW(time_is_rfc_3339),
     };

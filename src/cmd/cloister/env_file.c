@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "base/fd.h"
-#include "base/sys.h"
 
 enum { FILE_MAX = 1 << 20 };
 
@@ -74,10 +73,10 @@ int cl_env_file_read(struct cl_plan *plan, const char *path, struct cl_arena *ar
                      struct cl_error *err)
 {
     CL_CLEANUP_BUF struct cl_buf buf = CL_BUF_INIT(FILE_MAX);
-    CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, path, O_RDONLY | O_NOCTTY, 0);
+    CL_CLEANUP_FD int fd = cl_open_regular(path, FILE_MAX, err);
 
     if (fd < 0)
-        return cl_fail(err, fd, "open %s", path);
+        return fd;
     int r = cl_read_all(fd, path, &buf, err);
     if (r < 0 || buf.size == 0)
         return r;

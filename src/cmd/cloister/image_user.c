@@ -10,27 +10,20 @@
 
 enum { NOBODY = 65534 };
 
-/* Looked at before it is opened for reading: opening a device can have effects. -1
- * where there is none. */
+/* -1 where there is none. */
 static int open_regular(int root, const char *path, int *ret, struct cl_error *err)
 {
     CL_CLEANUP_FD int found = cl_open_in_root(root, path, O_PATH);
-    char link[64];
-    struct stat st;
 
     if (found == -ENOENT || found == -ENOTDIR) {
         *ret = -1;
         return 0;
     }
-    int r = found < 0 ? found : cl_sys_fstat(found, &st);
-    if (r == 0 && !S_ISREG(st.st_mode))
-        return cl_refuse(err, EBADF, "%s of the image is no regular file; use numbers", path);
-    if (r < 0)
-        return cl_fail(err, r, "open %s of the image", path);
-    (void)snprintf(link, sizeof(link), "/proc/self/fd/%d", found);
-    int fd = cl_sys_openat(AT_FDCWD, link, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
+    if (found < 0)
+        return cl_fail(err, found, "open %s of the image", path);
+    int fd = cl_reopen_regular(found, path, CL_COMPILE_MAX_INPUT, err);
     if (fd < 0)
-        return cl_fail(err, fd, "open %s of the image", path);
+        return cl_hint(err, "it is the image's; a user by numbers needs none");
     *ret = fd;
     return 0;
 }
