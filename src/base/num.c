@@ -165,17 +165,19 @@ static const struct unit *take_time_unit(const char **text)
 
 int cl_parse_duration(const char *text, uint64_t *ret_ns)
 {
+    const char *const start = text;
     uint64_t total = 0;
     struct decimal number;
     uint64_t part;
 
     do {
+        const int is_first = text == start;
         int r = take_decimal(&text, &number);
 
         if (r < 0)
             return r;
         const struct unit *unit = NULL;
-        if (*text == '\0' && total == 0)
+        if (*text == '\0' && is_first)
             unit = &time_units[3]; /* a plain number: seconds */
         else
             unit = take_time_unit(&text);

@@ -90,6 +90,9 @@ TEST(durations_have_units)
     CHECK(cl_parse_duration("500ms", &value) == 0 && value == 500 * CL_NS_PER_MS);
     CHECK(cl_parse_duration("", &value) == -EINVAL);
     CHECK(cl_parse_duration("5s5", &value) == -EINVAL);
+    CHECK(cl_parse_duration("0s5", &value) == -EINVAL);
+    CHECK(cl_parse_duration("0s", &value) == 0 && value == 0);
+    CHECK(cl_parse_duration("0", &value) == 0 && value == 0);
     CHECK(cl_parse_duration("5y", &value) == -EINVAL);
     CHECK(cl_parse_duration("99999999999999999999s", &value) == -ERANGE);
     CHECK(cl_parse_duration("9999999999999d", &value) == -ERANGE);
