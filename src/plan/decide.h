@@ -57,4 +57,14 @@ int cl_plan_decide(struct cl_decide *how, struct cl_plan *ret, struct cl_error *
 int cl_path_normalise(const char *path, int fold_dots, struct cl_arena *arena, const char **ret,
                       struct cl_error *err);
 
+/* The same for a path at which a file or directory is put, which can be neither "/" nor
+ * one that the sandbox has anyway, and "..", which is refused. */
+int cl_target_normalise(const char *path, struct cl_arena *arena, const char **ret,
+                        struct cl_error *err);
+
+/* Whether TEXT has the form that a field of text, or an entry of a list, must have, as far as that can be told
+ * without an image: what cl_plan_decide checks, for those who know the place that TEXT
+ * stands at. */
+int cl_plan_check_text(enum cl_field field, const char *text, struct cl_error *err);
+
 #endif

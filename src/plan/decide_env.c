@@ -4,17 +4,17 @@
 
 #include "plan/decide_parts.h"
 
-static int check_env_name(const char *entry, struct cl_error *err)
+int cl_decide_env_form(const char *entry, struct cl_error *err)
 {
     size_t size = strcspn(entry, "=");
 
     for (size_t i = 0; i < size; i++) {
         if ((unsigned char)entry[i] <= 0x20 || entry[i] == 0x7f)
-            return cl_refuse(err, EINVAL, "blank or control character in the name \"%.100s\"",
-                             entry);
+            return cl_refuse(err, EINVAL, "blank or control character in the name \"%.*s\"",
+                             (int)cl_min_u64(size, 100), entry);
     }
     if (size == 0 || entry[size] != '=')
-        return cl_refuse(err, EINVAL, "expected NAME=VALUE, got \"%.100s\"", entry);
+        return cl_refuse(err, EINVAL, "no name in \"%.100s\", expected NAME=VALUE", entry);
     return 0;
 }
 
@@ -61,7 +61,7 @@ int cl_decide_env(struct cl_decision *d, struct cl_error *err)
     int r = 0;
 
     for (size_t i = 0; r == 0 && i < above.env.count; i++)
-        r = check_env_name(above.env.items[i], err);
+        r = cl_decide_env_form(above.env.items[i], err);
     if (r < 0)
         return r;
     cl_plan_mark(&above, CL_FIELD_ENV);

@@ -6,6 +6,8 @@
 #include "plan/decide.h"
 #include "plan/decide_parts.h"
 
+enum { MAX_PATH = 4095 };
+
 static int has_control_bytes(const char *text)
 {
     for (; *text != '\0'; text++) {
@@ -39,15 +41,25 @@ static int has_dots(const char *path)
     return 0;
 }
 
+int cl_decide_path_form(const char *path, struct cl_error *err)
+{
+    if (path[0] != '/')
+        return cl_refuse(err, EINVAL, "expected an absolute path, got \"%.200s\"", path);
+    if (strlen(path) > MAX_PATH)
+        return cl_refuse(err, ENAMETOOLONG, "the path is longer than %d bytes", MAX_PATH);
+    if (has_control_bytes(path))
+        return cl_refuse(err, EINVAL, "control characters in the path \"%.200s\"", path);
+    return 0;
+}
+
 int cl_path_normalise(const char *path, int fold_dots, struct cl_arena *arena, const char **ret,
                       struct cl_error *err)
 {
     size_t used = 0;
+    int r = cl_decide_path_form(path, err);
 
-    if (path[0] != '/')
-        return cl_refuse(err, EINVAL, "\"%.200s\" is not an absolute path", path);
-    if (has_control_bytes(path))
-        return cl_refuse(err, EINVAL, "control characters in the path \"%.200s\"", path);
+    if (r < 0)
+        return r;
     if (!fold_dots && has_dots(path))
         return cl_refuse(err, EINVAL, "\"..\" in the path \"%.200s\"", path);
     char *out = cl_arena_alloc(arena, strlen(path) + 2);
@@ -92,6 +104,19 @@ static int check_target(const char *target, struct cl_error *err)
     return 0;
 }
 
+int cl_target_normalise(const char *path, struct cl_arena *arena, const char **ret,
+                        struct cl_error *err)
+{
+    const char *target = NULL;
+    int r = cl_path_normalise(path, 0, arena, &target, err);
+
+    if (r == 0)
+        r = check_target(target, err);
+    if (r == 0)
+        *ret = target;
+    return r;
+}
+
 /* As strcmp, but "/" sorts below every other byte, so that what lies below a path
  * follows it at once. */
 static int compare_targets(const void *a, const void *b)
@@ -111,10 +136,8 @@ static int compare_targets(const void *a, const void *b)
 static int check_file(const struct cl_decision *d, const struct cl_plan_file *file,
                       struct cl_error *err)
 {
-    int r = check_target(file->target, err);
+    int r = 0;
 
-    if (r < 0)
-        return r;
     if (file->kind == CL_FILE_TMPFS)
         r = cl_decide_tmpfs_size(d, file->size_bytes, err);
     else if (file->source[0] == '\0')
@@ -149,7 +172,7 @@ int cl_decide_targets(struct cl_decide *how, struct cl_plan *part, struct cl_err
         return cl_fail_memory(err);
     for (size_t i = 0; i < list->count; i++) {
         items[i] = list->items[i];
-        int r = cl_path_normalise(items[i].target, 0, how->arena, &items[i].target, err);
+        int r = cl_target_normalise(items[i].target, how->arena, &items[i].target, err);
         if (r < 0)
             return cl_prefix(err, "files");
         for (size_t j = 0; j < i; j++) {

@@ -7,7 +7,7 @@
 #include "base/num.h"
 #include "plan/decide_parts.h"
 
-enum { STRICT_ID = 1000 };
+enum { STRICT_ID = 1000, MAX_USER = 64, MAX_LABEL = 4096 };
 
 /* CHOWN, DAC_OVERRIDE, FOWNER, FSETID, SETGID, SETUID (linux/capability.h): what
  * package managers need to lay out files of several owners, and nothing else. */
@@ -19,16 +19,20 @@ static int is_alnum(char c)
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
 }
 
-/* [A-Za-z0-9] and then also the bytes of MORE. */
-static int is_word(const char *text, size_t size, const char *more)
+/* Only [A-Za-z0-9] and the bytes of MORE. */
+static int is_rest(const char *text, size_t size, const char *more)
 {
-    if (size == 0 || !is_alnum(text[0]))
-        return 0;
-    for (size_t i = 1; i < size; i++) {
+    for (size_t i = 0; i < size; i++) {
         if (!is_alnum(text[i]) && (text[i] == '\0' || strchr(more, text[i]) == NULL))
             return 0;
     }
     return 1;
+}
+
+/* [A-Za-z0-9] and then also the bytes of MORE. */
+static int is_word(const char *text, size_t size, const char *more)
+{
+    return size > 0 && is_alnum(text[0]) && is_rest(text + 1, size - 1, more);
 }
 
 /* --- the user -------------------------------------------------------------- */
@@ -49,7 +53,9 @@ static int decide_id(const char *text, const char *user, uint64_t *ret, struct c
         *ret = id;
         return 1;
     }
-    if (text[0] == '_' || is_word(text, strlen(text), "_.-$"))
+    /* Names of system users may start with "_", which no other word does. */
+    if (text[0] == '_' ? is_rest(text + 1, strlen(text) - 1, "_.-$")
+                       : is_word(text, strlen(text), "_.-$"))
         return 0;
     return cl_refuse(err, EINVAL, "expected UID, UID:GID or names, got \"%.64s\"", user);
 }
@@ -69,23 +75,45 @@ static int find_ids(struct cl_decision *d, struct cl_error *err)
     return 0;
 }
 
+/* The numbers that USER says; `named` when a half of it has to be looked up. */
+struct ids {
+    uint64_t uid;
+    uint64_t gid;
+    int named;
+};
+
+static int parse_user(const char *user, struct ids *ret, struct cl_error *err)
+{
+    char name[MAX_USER + 1];
+    size_t size = strcspn(user, ":");
+
+    if (size > MAX_USER)
+        return cl_refuse(err, EINVAL, "longer than %d bytes", MAX_USER);
+    memcpy(name, user, size);
+    name[size] = '\0';
+    int uid = decide_id(name, user, &ret->uid, err);
+    int gid = uid < 0 || user[size] == '\0' ? uid : decide_id(user + size + 1, user, &ret->gid, err);
+    if (uid < 0 || gid < 0)
+        return uid < 0 ? uid : gid;
+    if (user[size] == '\0')
+        ret->gid = ret->uid;
+    ret->named = uid == 0 || gid == 0;
+    return 0;
+}
+
 static int decide_ids(struct cl_decision *d, struct cl_error *err)
 {
     struct cl_plan *plan = d->plan;
-    const char *colon = strchr(plan->user, ':');
-    char *name = cl_arena_strndup(d->how->arena, plan->user, strcspn(plan->user, ":"));
+    struct ids ids = {0};
+    int r = parse_user(plan->user, &ids, err);
 
-    if (name == NULL)
-        return cl_fail_memory(err);
-    int user = decide_id(name, plan->user, &plan->uid, err);
-    int group = user < 0 || colon == NULL ? user : decide_id(colon + 1, plan->user, &plan->gid, err);
-    if (user < 0 || group < 0)
-        return user < 0 ? user : group;
-    if (colon == NULL)
-        plan->gid = plan->uid;
+    if (r < 0)
+        return r;
+    plan->uid = ids.uid;
+    plan->gid = ids.gid;
     cl_plan_mark(plan, CL_FIELD_UID);
     cl_plan_mark(plan, CL_FIELD_GID);
-    return user == 1 && group == 1 ? 0 : find_ids(d, err);
+    return ids.named ? find_ids(d, err) : 0;
 }
 
 int cl_decide_user(struct cl_decision *d, struct cl_error *err)
@@ -121,10 +149,8 @@ int cl_decide_capabilities(struct cl_decision *d, CL_UNUSED struct cl_error *err
 /* --- names ---------------------------------------------------------------- */
 
 /* RFC 1123's form, with "_" beside "-" as Linux hosts have it. */
-int cl_decide_hostname(struct cl_decision *d, struct cl_error *err)
+static int check_hostname(const char *name, struct cl_error *err)
 {
-    const char *name = d->plan->hostname;
-
     for (const char *label = name;; label++) {
         size_t size = strcspn(label, ".");
 
@@ -139,7 +165,7 @@ int cl_decide_hostname(struct cl_decision *d, struct cl_error *err)
     }
 }
 
-static int check_name_text(const char *text, struct cl_error *err)
+static int check_name(const char *text, struct cl_error *err)
 {
     if (is_word(text, strlen(text), "_.-"))
         return 0;
@@ -149,30 +175,67 @@ static int check_name_text(const char *text, struct cl_error *err)
                      text);
 }
 
+int cl_decide_hostname(struct cl_decision *d, struct cl_error *err)
+{
+    return check_hostname(d->plan->hostname, err);
+}
+
 int cl_decide_name(struct cl_decision *d, struct cl_error *err)
 {
-    return cl_plan_has(d->plan, CL_FIELD_NAME) ? check_name_text(d->plan->name, err) : 0;
+    return cl_plan_has(d->plan, CL_FIELD_NAME) ? check_name(d->plan->name, err) : 0;
 }
 
 int cl_decide_tenant(struct cl_decision *d, struct cl_error *err)
 {
-    return cl_plan_has(d->plan, CL_FIELD_TENANT) ? check_name_text(d->plan->tenant, err) : 0;
+    return cl_plan_has(d->plan, CL_FIELD_TENANT) ? check_name(d->plan->tenant, err) : 0;
+}
+
+static int check_label(const char *label, struct cl_error *err)
+{
+    size_t size = strcspn(label, "=");
+
+    if (label[size] != '=' || !is_word(label, size, "_./-"))
+        return cl_refuse(err, EINVAL,
+                         "expected KEY=VALUE with a key of letters, digits, _ . / -, got "
+                         "\"%.100s\"",
+                         label);
+    if (strlen(label) > MAX_LABEL)
+        return cl_refuse(err, E2BIG, "%.*s is longer than %d bytes", (int)cl_min_u64(size, 100),
+                         label, MAX_LABEL);
+    return 0;
 }
 
 int cl_decide_labels(struct cl_decision *d, struct cl_error *err)
 {
-    for (size_t i = 0; i < d->plan->labels.count; i++) {
-        const char *label = d->plan->labels.items[i];
-        size_t size = strcspn(label, "=");
+    int r = 0;
 
-        if (label[size] != '=' || !is_word(label, size, "_./-"))
-            return cl_refuse(err, EINVAL,
-                             "expected KEY=VALUE with a key of letters, digits, _ . / -, got "
-                             "\"%.100s\"",
-                             label);
-        if (strlen(label) > 4096)
-            return cl_refuse(err, E2BIG, "%.*s is longer than 4096 bytes", (int)cl_min_u64(size, 100),
-                             label);
+    for (size_t i = 0; r == 0 && i < d->plan->labels.count; i++)
+        r = check_label(d->plan->labels.items[i], err);
+    return r;
+}
+
+/* --- forms ----------------------------------------------------------------- */
+
+int cl_plan_check_text(enum cl_field field, const char *text, struct cl_error *err)
+{
+    switch ((int)field) {
+    case CL_FIELD_USER: {
+        struct ids ignored;
+
+        return parse_user(text, &ignored, err);
     }
-    return 0;
+    case CL_FIELD_HOSTNAME:
+        return check_hostname(text, err);
+    case CL_FIELD_NAME:
+    case CL_FIELD_TENANT:
+        return check_name(text, err);
+    case CL_FIELD_WORKDIR:
+        return cl_decide_path_form(text, err);
+    case CL_FIELD_ENV:
+        return cl_decide_env_form(text, err);
+    case CL_FIELD_LABELS:
+        return check_label(text, err);
+    default:
+        return 0;
+    }
 }

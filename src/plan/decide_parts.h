@@ -29,6 +29,7 @@ cl_decide_check cl_decide_labels;
 
 /* decide_env.c */
 cl_decide_check cl_decide_env;
+int cl_decide_env_form(const char *entry, struct cl_error *err);
 
 /* decide_limits.c */
 cl_decide_check cl_decide_unenforceable;
@@ -38,6 +39,7 @@ cl_decide_check cl_decide_shm;
 int cl_decide_tmpfs_size(const struct cl_decision *d, uint64_t size_bytes, struct cl_error *err);
 
 /* decide_files.c */
+int cl_decide_path_form(const char *path, struct cl_error *err);
 cl_decide_check cl_decide_files;
 
 /* Normalises the targets of one PART, before parts are merged, which goes by target.

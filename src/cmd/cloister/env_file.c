@@ -5,35 +5,25 @@
 #include <string.h>
 
 #include "base/fd.h"
+#include "plan/decide.h"
 
 enum { FILE_MAX = 1 << 20 };
-
-static int check_name(const char *text, size_t size, struct cl_error *err)
-{
-    if (size == 0)
-        return cl_refuse(err, EINVAL, "no name in \"%.100s\"", text);
-    for (size_t i = 0; i < size; i++) {
-        if ((unsigned char)text[i] <= 0x20 || text[i] == 0x7f)
-            return cl_refuse(err, EINVAL, "blank or control character in the name \"%.*s\"",
-                             (int)cl_min_u64(size, 100), text);
-    }
-    return 0;
-}
 
 int cl_env_add(struct cl_plan *plan, const char *text, struct cl_arena *arena,
                struct cl_error *err)
 {
-    size_t size = strcspn(text, "=");
-    int r = check_name(text, size, err);
+    const int has_value = strchr(text, '=') != NULL;
+    const char *entry = has_value ? text : cl_arena_printf(arena, "%s=", text);
+    int r = entry == NULL ? cl_fail_memory(err) : cl_plan_check_text(CL_FIELD_ENV, entry, err);
 
     if (r < 0)
         return r;
-    if (text[size] == '=')
+    if (has_value)
         return cl_plan_add_str(plan, CL_FIELD_ENV, text, arena, err);
-    const char *value = getenv(text);
+    const char *value = getenv(text); // NOLINT(concurrency-mt-unsafe): single-threaded
     if (value == NULL)
         return 0;
-    const char *entry = cl_arena_printf(arena, "%s=%s", text, value);
+    entry = cl_arena_printf(arena, "%s%s", entry, value);
     if (entry == NULL)
         return cl_fail_memory(err);
     return cl_plan_add_str(plan, CL_FIELD_ENV, entry, arena, err);

@@ -17,6 +17,9 @@
 #include "base/num.h"
 #include "helpers/plan/report.h"
 #include "helpers/plan/yaml_reader.h"
+#include "plan/decide.h"
+
+enum { MAX_PATH = 4095 };
 
 struct walk {
     struct cl_yaml yaml;
@@ -194,6 +197,8 @@ static int parse_scalar(struct walk *walk, const struct cl_yaml_node *node, enum
         return locate(walk, node, info->path, err);
     }
     r = cl_plan_set_text(&walk->plan, field, node->text, walk->arena, err);
+    if (r == 0)
+        r = cl_plan_check_text(field, node->text, err);
     if (r == -ENOMEM)
         return r;
     return r < 0 ? locate(walk, node, info->path, err) : 0;
@@ -216,8 +221,8 @@ static int parse_env_entry(struct walk *walk, const struct cl_yaml_node *key, st
 
     if (path == NULL)
         return cl_fail_memory(err);
-    if (key->text[0] == '\0' || strchr(key->text, '=') != NULL) {
-        (void)cl_refuse(err, EINVAL, "a variable's name can't be empty or hold \"=\"");
+    if (strchr(key->text, '=') != NULL) {
+        (void)cl_refuse(err, EINVAL, "a variable's name can't hold \"=\"");
         return locate(walk, key, path, err);
     }
     r = cl_yaml_next(&walk->yaml, &value, err);
@@ -228,6 +233,9 @@ static int parse_env_entry(struct walk *walk, const struct cl_yaml_node *key, st
     const char *pair = cl_arena_printf(walk->arena, "%s=%s", key->text, value.text);
     if (pair == NULL)
         return cl_fail_memory(err);
+    r = cl_plan_check_text(CL_FIELD_ENV, pair, err);
+    if (r < 0)
+        return locate(walk, key, path, err);
     r = cl_plan_add_str(&walk->plan, CL_FIELD_ENV, pair, walk->arena, err);
     if (r == -ENOMEM)
         return r;
@@ -254,22 +262,57 @@ static int parse_env(struct walk *walk, const struct cl_yaml_node *node, struct 
 
 /* --- files -------------------------------------------------------------- */
 
-/* One entry of `files` as written. */
+/* One entry of `files` while its keys are read. */
 struct file_entry {
-    const char *host;
-    const char *path;
-    const char *mode;
-    const char *tmpfs;
-    const char *size;
+    struct cl_arena *arena;
+    struct cl_plan_file file;
+    unsigned int keys; /* 1 << enum file_key */
 };
+
+enum file_key { KEY_HOST, KEY_PATH, KEY_MODE, KEY_TMPFS, KEY_SIZE };
+
+static int set_host(struct file_entry *entry, const char *text, struct cl_error *err)
+{
+    if (text[0] == '\0' || strlen(text) > MAX_PATH)
+        return cl_refuse(err, EINVAL, "must be 1 to %d bytes long", MAX_PATH);
+    entry->file.source = cl_arena_strdup(entry->arena, text);
+    return entry->file.source == NULL ? cl_fail_memory(err) : 0;
+}
+
+static int set_target(struct file_entry *entry, const char *text, struct cl_error *err)
+{
+    return cl_target_normalise(text, entry->arena, &entry->file.target, err);
+}
+
+static int set_mode(struct file_entry *entry, const char *text, struct cl_error *err)
+{
+    static const char *const modes[] = {"ro", "rw", "copy"};
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(modes); i++) {
+        if (strcmp(modes[i], text) == 0) {
+            entry->file.mode = (enum cl_file_mode)i;
+            return 0;
+        }
+    }
+    return cl_refuse(err, EINVAL, "expected one of ro, rw, copy, got \"%.80s\"", text);
+}
+
+static int set_size(struct file_entry *entry, const char *text, struct cl_error *err)
+{
+    uint64_t *size = &entry->file.size_bytes;
+
+    if (cl_parse_size(text, size) < 0 || *size == 0 || *size > CL_MAX_BYTES)
+        return cl_refuse(err, EINVAL, "expected a size like 64MiB, got \"%.80s\"", text);
+    return 0;
+}
 
 static const struct {
     const char *name;
-    size_t offset;
+    int (*set)(struct file_entry *entry, const char *text, struct cl_error *err);
 } file_keys[] = {
-    {"host", offsetof(struct file_entry, host)},   {"path", offsetof(struct file_entry, path)},
-    {"mode", offsetof(struct file_entry, mode)},   {"tmpfs", offsetof(struct file_entry, tmpfs)},
-    {"size", offsetof(struct file_entry, size)},
+    [KEY_HOST] = {"host", set_host},     [KEY_PATH] = {"path", set_target},
+    [KEY_MODE] = {"mode", set_mode},     [KEY_TMPFS] = {"tmpfs", set_target},
+    [KEY_SIZE] = {"size", set_size},
 };
 
 static int refuse_file_key(const struct walk *walk, const struct cl_yaml_node *key,
@@ -280,115 +323,67 @@ static int refuse_file_key(const struct walk *walk, const struct cl_yaml_node *k
     for (size_t i = 0; i < CL_ARRAY_SIZE(file_keys); i++)
         cl_guess_try(&guess, key->text, file_keys[i].name);
     if (guess.best != NULL)
-        (void)cl_refuse(err, EINVAL, "unknown key \"%.60s\" (did you mean %s?)", key->text,
-                        guess.best);
+        (void)cl_refuse(err, EINVAL, "unknown key (did you mean %s?)", guess.best);
     else
-        (void)cl_refuse(err, EINVAL, "unknown key \"%.60s\" (known: host, path, mode, tmpfs, size)",
-                        key->text);
+        (void)cl_refuse(err, EINVAL, "unknown key (known: host, path, mode, tmpfs, size)");
     return locate(walk, key, path, err);
 }
 
-static int parse_file_key(struct walk *walk, const struct cl_yaml_node *key, const char *path,
+static int parse_file_key(struct walk *walk, const struct cl_yaml_node *key, const char *prefix,
                           struct file_entry *entry, struct cl_error *err)
 {
     CL_CLEANUP_YAML_NODE struct cl_yaml_node value = {.kind = CL_YAML_END};
+    const char *path = cl_arena_printf(walk->arena, "%s.%s", prefix, key->text);
     size_t i = 0;
 
+    if (path == NULL)
+        return cl_fail_memory(err);
     while (i < CL_ARRAY_SIZE(file_keys) && strcmp(file_keys[i].name, key->text) != 0)
         i++;
     if (i == CL_ARRAY_SIZE(file_keys))
         return refuse_file_key(walk, key, path, err);
-    const char *key_path = cl_arena_printf(walk->arena, "%s.%s", path, key->text);
-    if (key_path == NULL)
-        return cl_fail_memory(err);
     int r = cl_yaml_next(&walk->yaml, &value, err);
     if (r == 0)
-        r = want_text(walk, &value, key_path, err);
+        r = want_text(walk, &value, path, err);
     if (r < 0)
         return r;
-    char *text = cl_arena_strdup(walk->arena, value.text);
-    if (text == NULL)
-        return cl_fail_memory(err);
-    *(const char **)(void *)((char *)entry + file_keys[i].offset) = text;
-    return 0;
+    r = file_keys[i].set(entry, value.text, err);
+    if (r == -ENOMEM)
+        return r;
+    entry->keys |= 1U << i;
+    return r < 0 ? locate(walk, &value, path, err) : 0;
 }
 
-static int check_target(const char *target, struct cl_error *err)
+static int check_keys(struct file_entry *entry, struct cl_error *err)
 {
-    if (target[0] != '/')
-        return cl_refuse(err, EINVAL, "expected an absolute path, got \"%.80s\"", target);
-    if (strlen(target) > 4095)
-        return cl_refuse(err, EINVAL, "longer than 4095 bytes");
-    for (const char *part = target; part != NULL; part = strchr(part, '/')) {
-        part += strspn(part, "/");
-        if (strcspn(part, "/") == 2 && strncmp(part, "..", 2) == 0)
-            return cl_refuse(err, EINVAL, "\"..\" can't stand in the path \"%.80s\"", target);
+    const unsigned int bind = 1U << KEY_HOST | 1U << KEY_PATH | 1U << KEY_MODE;
+
+    if ((entry->keys & 1U << KEY_TMPFS) != 0) {
+        if ((entry->keys & bind) != 0)
+            return cl_refuse(err, EINVAL, "a tmpfs has only the keys tmpfs and size");
+        entry->file.kind = CL_FILE_TMPFS;
+        entry->file.mode = CL_FILE_RW;
+        entry->file.source = "";
+        return 0;
     }
-    if (strspn(target, "/.") == strlen(target))
-        return cl_refuse(err, EINVAL, "the root itself can't be replaced");
-    return 0;
-}
-
-static int fill_tmpfs(const struct file_entry *entry, struct cl_plan_file *file,
-                      struct cl_error *err)
-{
-    if (entry->host != NULL || entry->path != NULL || entry->mode != NULL)
-        return cl_refuse(err, EINVAL, "a tmpfs has only the keys tmpfs and size");
-    *file = (struct cl_plan_file){
-        .kind = CL_FILE_TMPFS,
-        .mode = CL_FILE_RW,
-        .source = "",
-        .target = entry->tmpfs,
-    };
-    if (entry->size != NULL && (cl_parse_size(entry->size, &file->size_bytes) < 0 ||
-                                file->size_bytes == 0 || file->size_bytes > CL_MAX_BYTES))
-        return cl_refuse(err, EINVAL, "expected a size like 64MiB, got \"%.80s\"", entry->size);
-    return 0;
-}
-
-static int fill_bind(const struct file_entry *entry, struct cl_plan_file *file,
-                     struct cl_error *err)
-{
-    static const char *const modes[] = {"ro", "rw", "copy"};
-
-    if (entry->host == NULL || entry->path == NULL)
-        return cl_refuse(err, EINVAL, "an entry needs host and path, or tmpfs");
-    if (entry->size != NULL)
+    if ((entry->keys & 1U << KEY_SIZE) != 0)
         return cl_refuse(err, EINVAL, "only a tmpfs has a size");
-    if (entry->host[0] == '\0' || strlen(entry->host) > 4095)
-        return cl_refuse(err, EINVAL, "host: must be 1 to 4095 bytes long");
-    *file = (struct cl_plan_file){
-        .kind = CL_FILE_BIND,
-        .mode = CL_FILE_RO,
-        .source = entry->host,
-        .target = entry->path,
-    };
-    for (size_t i = 0; entry->mode != NULL && i < CL_ARRAY_SIZE(modes); i++) {
-        if (strcmp(modes[i], entry->mode) == 0) {
-            file->mode = (enum cl_file_mode)i;
-            return 0;
-        }
-    }
-    if (entry->mode != NULL)
-        return cl_refuse(err, EINVAL, "mode: expected one of ro, rw, copy, got \"%.80s\"",
-                         entry->mode);
+    if (entry->file.source == NULL || entry->file.target == NULL)
+        return cl_refuse(err, EINVAL, "needs host and path, or tmpfs");
     return 0;
 }
 
-static int add_file(struct walk *walk, const struct file_entry *entry, struct cl_error *err)
+static int add_file(struct walk *walk, struct file_entry *entry, struct cl_error *err)
 {
-    struct cl_plan_file file = {.kind = CL_FILE_BIND};
-    int r = entry->tmpfs != NULL ? fill_tmpfs(entry, &file, err) : fill_bind(entry, &file, err);
+    int r = check_keys(entry, err);
 
-    if (r == 0)
-        r = check_target(file.target, err);
     if (r < 0)
         return r;
     for (size_t i = 0; i < walk->plan.files.count; i++) {
-        if (strcmp(walk->plan.files.items[i].target, file.target) == 0)
-            return cl_refuse(err, EINVAL, "the path \"%.80s\" stands twice", file.target);
+        if (strcmp(walk->plan.files.items[i].target, entry->file.target) == 0)
+            return cl_refuse(err, EINVAL, "the path \"%.80s\" stands twice", entry->file.target);
     }
-    return cl_plan_add_file(&walk->plan, &file, walk->arena, err);
+    return cl_plan_add_file(&walk->plan, &entry->file, walk->arena, err);
 }
 
 /* The map that NODE opened, as the INDEXth entry. */
@@ -396,7 +391,8 @@ static int parse_file(struct walk *walk, const struct cl_yaml_node *node, size_t
                       struct cl_error *err)
 {
     const char *path = cl_arena_printf(walk->arena, "files[%zu]", index);
-    struct file_entry entry = {0};
+    struct file_entry entry = {.arena = walk->arena,
+                               .file = {.kind = CL_FILE_BIND, .mode = CL_FILE_RO}};
     const struct seen *seen = NULL;
     int r = path == NULL ? cl_fail_memory(err) : want_kind(walk, node, CL_YAML_MAP, path, err);
 
