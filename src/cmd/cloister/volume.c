@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "base/num.h"
+#include "plan/decide.h"
 
 enum { PATH_SIZE_MAX = 4095, TMPFS_LEAST = 4096, MODE_MOST = 01777 };
 
@@ -11,7 +12,7 @@ enum { PATH_SIZE_MAX = 4095, TMPFS_LEAST = 4096, MODE_MOST = 01777 };
 struct entry {
     struct cl_plan_file file;
     struct cl_arena *arena;
-    int has_type;
+    unsigned int given; /* 1 << enum subject */
     int has_mode;
 };
 
@@ -66,14 +67,10 @@ static int set_path(struct entry *entry, const char *what, const char *text, siz
 
 static int set_target(struct entry *entry, const char *text, size_t size, struct cl_error *err)
 {
-    int r = set_path(entry, "path in the sandbox", text, size, &entry->file.target, err);
+    const char *path = NULL;
+    int r = set_path(entry, "path in the sandbox", text, size, &path, err);
 
-    if (r < 0)
-        return r;
-    if (entry->file.target[0] != '/')
-        return cl_refuse(err, EINVAL, "the path in the sandbox must be absolute, got \"%.200s\"",
-                         entry->file.target);
-    return 0;
+    return r < 0 ? r : cl_target_normalise(path, entry->arena, &entry->file.target, err);
 }
 
 /* A word without a slash is a volume's name to Docker; we must not guess. */
@@ -149,7 +146,6 @@ static int next_part(const char **text, struct cl_arena *arena, char **ret, stru
 
 static int set_type(struct entry *entry, const char *value, struct cl_error *err)
 {
-    entry->has_type = 1;
     if (strcmp(value, "bind") == 0)
         entry->file.kind = CL_FILE_BIND;
     else if (strcmp(value, "tmpfs") == 0)
@@ -196,43 +192,56 @@ static int set_either_mode(struct entry *entry, const char *value, struct cl_err
 
 enum { IN_MOUNT = 1, IN_TMPFS = 2, BARE = 4 };
 
+/* What a key speaks of, by whatever name; each may be said once. */
+enum subject { TYPE, SOURCE, TARGET, READ_ONLY, MODE, SIZE, RW, NOSUID, NODEV };
+
 static const struct key {
     const char *name;
     unsigned int where; /* BARE: needs no value */
+    enum subject subject;
     int (*set)(struct entry *entry, const char *value, struct cl_error *err);
 } keys[] = {
-    {"type", IN_MOUNT, set_type},
-    {"source", IN_MOUNT, set_source},
-    {"src", IN_MOUNT, set_source},
-    {"target", IN_MOUNT, set_destination},
-    {"destination", IN_MOUNT, set_destination},
-    {"dst", IN_MOUNT, set_destination},
-    {"readonly", IN_MOUNT | BARE, set_read_only},
-    {"ro", IN_MOUNT | BARE, set_read_only},
-    {"mode", IN_MOUNT | IN_TMPFS, set_either_mode},
-    {"tmpfs-mode", IN_MOUNT, set_permissions},
-    {"size", IN_MOUNT | IN_TMPFS, set_size},
-    {"tmpfs-size", IN_MOUNT, set_size},
-    {"rw", IN_TMPFS | BARE, set_nothing},
-    {"nosuid", IN_TMPFS | BARE, set_nothing},
-    {"nodev", IN_TMPFS | BARE, set_nothing},
+    {"type", IN_MOUNT, TYPE, set_type},
+    {"source", IN_MOUNT, SOURCE, set_source},
+    {"src", IN_MOUNT, SOURCE, set_source},
+    {"target", IN_MOUNT, TARGET, set_destination},
+    {"destination", IN_MOUNT, TARGET, set_destination},
+    {"dst", IN_MOUNT, TARGET, set_destination},
+    {"readonly", IN_MOUNT | BARE, READ_ONLY, set_read_only},
+    {"ro", IN_MOUNT | BARE, READ_ONLY, set_read_only},
+    {"mode", IN_MOUNT | IN_TMPFS, MODE, set_either_mode},
+    {"tmpfs-mode", IN_MOUNT, MODE, set_permissions},
+    {"size", IN_MOUNT | IN_TMPFS, SIZE, set_size},
+    {"tmpfs-size", IN_MOUNT, SIZE, set_size},
+    {"rw", IN_TMPFS | BARE, RW, set_nothing},
+    {"nosuid", IN_TMPFS | BARE, NOSUID, set_nothing},
+    {"nodev", IN_TMPFS | BARE, NODEV, set_nothing},
 };
 
-static int apply_part(struct entry *entry, unsigned int where, char *part, struct cl_error *err)
+static int apply_key(struct entry *entry, const struct key *key, const char *equals,
+                     struct cl_error *err)
 {
-    char *equals = strchr(part, '=');
     const char *value = equals == NULL ? "" : equals + 1;
 
-    if (equals != NULL)
-        *equals = '\0';
+    if ((entry->given & 1U << key->subject) != 0)
+        return cl_refuse(err, EINVAL, "%s: said twice", key->name);
+    entry->given |= 1U << key->subject;
+    if (value[0] == '\0' && ((key->where & BARE) == 0 || equals != NULL))
+        return cl_refuse(err, EINVAL, "%s needs a value", key->name);
+    return key->set(entry, value, err);
+}
+
+static int apply_part(struct entry *entry, unsigned int where, const char *part,
+                      struct cl_error *err)
+{
+    const size_t size = strcspn(part, "=");
+
     for (size_t i = 0; i < CL_ARRAY_SIZE(keys); i++) {
-        if ((keys[i].where & where) == 0 || strcmp(keys[i].name, part) != 0)
-            continue;
-        if (value[0] == '\0' && ((keys[i].where & BARE) == 0 || equals != NULL))
-            return cl_refuse(err, EINVAL, "%s needs a value", part);
-        return keys[i].set(entry, value, err);
+        if ((keys[i].where & where) != 0 && strlen(keys[i].name) == size &&
+            memcmp(keys[i].name, part, size) == 0)
+            return apply_key(entry, &keys[i], part[size] == '=' ? part + size : NULL, err);
     }
-    return cl_refuse(err, EINVAL, "unknown key \"%.100s\"", part);
+    return cl_refuse(err, EINVAL, "unknown key \"%.*s\"", (int)cl_min_u64(size, 100), part);
 }
 
 static int apply_list(struct entry *entry, unsigned int where, const char *text,
@@ -254,7 +263,7 @@ static int check_mount(struct entry *entry, struct cl_error *err)
 {
     const struct cl_plan_file *file = &entry->file;
 
-    if (!entry->has_type)
+    if ((entry->given & 1U << TYPE) == 0)
         return cl_refuse(err, EINVAL, "no type; write type=bind or type=tmpfs");
     if (file->target == NULL)
         return cl_refuse(err, EINVAL, "no target");
