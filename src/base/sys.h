@@ -185,6 +185,11 @@ static inline ssize_t cl_sys_splice(int from, int to, size_t size, unsigned int 
     return (ssize_t)CL_SYS6(SYS_splice, from, NULL, to, NULL, size, flags);
 }
 
+static inline ssize_t cl_sys_sendfile(int out, int in, size_t size)
+{
+    return (ssize_t)CL_SYS4(SYS_sendfile, out, in, NULL, size);
+}
+
 static inline int cl_sys_memfd_create(const char *name, unsigned int flags)
 {
     return (int)CL_SYS2(SYS_memfd_create, name, flags);

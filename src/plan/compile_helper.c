@@ -21,12 +21,24 @@ enum { MAX_COMPLAINT = 400, GROUP_FD = 3, WAIT_BY_PIDFD = 3 /* P_PIDFD */ };
 
 /* --- finding it --------------------------------------------------------- */
 
+/* A program that runs from a sealed copy in memory was started with its path as the
+ * first argument (src/cmd/cloister/seal.h). */
+static ssize_t first_argument(char path[CL_HELPER_PATH_SIZE])
+{
+    CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, "/proc/self/cmdline", O_RDONLY, 0);
+
+    return fd < 0 ? fd : cl_sys_read(fd, path, CL_HELPER_PATH_SIZE - 1);
+}
+
 static int own_directory(char dir[CL_HELPER_PATH_SIZE], struct cl_error *err)
 {
+    static const char in_memory[] = "/memfd:";
     ssize_t size = cl_sys_readlinkat(AT_FDCWD, "/proc/self/exe", dir, CL_HELPER_PATH_SIZE - 1);
 
+    if (size > 0 && strncmp(dir, in_memory, sizeof(in_memory) - 1) == 0)
+        size = first_argument(dir);
     if (size < 0)
-        return cl_fail(err, (int)size, "read /proc/self/exe");
+        return cl_fail(err, (int)size, "find the program's own path");
     dir[size] = '\0';
     char *slash = strrchr(dir, '/');
     if (slash == NULL)

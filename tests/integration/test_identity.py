@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lib.runner import host_pid_of, text
+from lib.runner import Cloister, host_pid_of, text
 from lib.world import command
 
 FIRST_UID = 0x70000000
@@ -182,3 +182,34 @@ def test_a_layer_that_was_given_up_is_not_listed(as_root, rootfs, layer):
 @pytest.mark.parametrize("layer", ["seccomp", "userns", "capabilities", "pidns", "mountns", "netns", "no-new-privs", "readonly", "devices", "stdio", "", "everything"])
 def test_the_other_layers_cannot_be_given_up(as_root, rootfs, layer):
     as_root.run(rootfs, "true", opts=["--without", layer]).refused("without")
+
+
+@pytest.mark.parametrize("owner", ["root", "user"])
+def test_the_program_can_not_be_written_from_inside(as_user, rootfs, world, owner):
+    """A user's own copy of cloister runs from sealed memory: CVE-2019-5736."""
+    directory = world.directory("bin")
+    for program in ("cloister", "cloister-plan"):
+        source = as_user.binary.with_name(program)
+        (directory / program).write_bytes(source.read_bytes())
+        (directory / program).chmod(0o755)
+        if owner == "user":
+            os.chown(directory / program, world.user.pw_uid, world.user.pw_gid)
+    cloister = Cloister(world, directory / "cloister", "user")
+    with cloister.start(rootfs, "probe", "wait") as running:
+        running.expect(b"ready")
+        init = int(status_field(host_pid_of(running, "probe"), "PPid")[0])
+        program = os.readlink(f"/proc/{init}/exe")
+    assert program.startswith("/memfd:") == (owner == "user"), program
+
+
+def test_a_sealed_program_finds_its_helper(as_user, rootfs, world):
+    directory = world.directory("bin")
+    for program in ("cloister", "cloister-plan"):
+        (directory / program).write_bytes(as_user.binary.with_name(program).read_bytes())
+        (directory / program).chmod(0o755)
+        os.chown(directory / program, world.user.pw_uid, world.user.pw_gid)
+    policy = world.directory("policy") / "p.yaml"
+    policy.write_text("limits: {open_files: 77}\n")
+    policy.chmod(0o644)
+    outcome = Cloister(world, directory / "cloister", "user").run(rootfs, "probe", "env", opts=["--policy", policy]).ok()
+    assert outcome.result["limits"]["open_files"] == 77

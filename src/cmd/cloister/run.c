@@ -8,6 +8,7 @@
 #include "cmd/cloister/command.h"
 #include "cmd/cloister/image_user.h"
 #include "cmd/cloister/run_options.h"
+#include "cmd/cloister/seal.h"
 #include "plan/compile.h"
 #include "plan/decide.h"
 #include "sandbox/sandbox.h"
@@ -109,11 +110,16 @@ int cl_run_command(const struct cl_command *self, int argc, char *const argv[],
     CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(ARENA_MAX);
     struct cl_run_request request = CL_RUN_REQUEST_INIT(&arena);
     struct cl_plan plan = {0};
-    int first = cl_command_parse(self, argc, argv, &request, err);
+    /* main's: the program's name stands before the command's */
+    char *const *arguments = argv - 1;
+    int r = cl_seal_self(arguments, err);
 
+    if (r < 0)
+        return r;
+    int first = cl_command_parse(self, argc, argv, &request, err);
     if (first < 0)
         return first;
-    int r = cl_run_request_finish(&request, argc - first, argv + first, err);
+    r = cl_run_request_finish(&request, argc - first, argv + first, err);
     if (r == 0)
         r = decide(&request, &plan, err);
     if (r < 0)
@@ -121,7 +127,7 @@ int cl_run_command(const struct cl_command *self, int argc, char *const argv[],
     const struct cl_run_options options = {
         .result_path = request.result_path,
         .format_json = request.format_json,
-        .argv = argv - 1, /* main's: the program's name stands before the command's */
+        .argv = arguments,
         .argc = argc + 1,
     };
     r = cl_sandbox_run(&plan, &options, err);

@@ -1,0 +1,98 @@
+#include "cmd/cloister/seal.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/fd.h"
+#include "base/sys.h"
+
+enum {
+    MEMFD_CLOEXEC = 1,
+    MEMFD_ALLOW_SEALING = 2,
+    MEMFD_EXEC = 0x10,     /* Linux 6.3; said because a host may make "not" the default */
+    GET_SEALS = 1024 + 10, /* F_LINUX_SPECIFIC_BASE */
+    ADD_SEALS = 1024 + 9,
+    ALL_SEALS = 0xf, /* no more seals, no shrinking, growing, writing */
+    PATH_SIZE = 4096,
+};
+
+static int is_safe(int exe, struct cl_error *err)
+{
+    struct stat st;
+
+    if (geteuid() == 0)
+        return 1;
+    int seals = cl_sys_fcntl(exe, GET_SEALS, 0);
+    if (seals >= 0 && (seals & ALL_SEALS) == ALL_SEALS)
+        return 1;
+    int r = cl_sys_fstat(exe, &st);
+    if (r < 0)
+        return cl_fail(err, r, "stat /proc/self/exe");
+    /* An owner who may not write it can allow it to themselves. */
+    return st.st_uid != geteuid() && cl_sys_faccessat(AT_FDCWD, "/proc/self/exe", W_OK) < 0;
+}
+
+static int make_memfd(void)
+{
+    int fd = cl_sys_memfd_create("cloister", MEMFD_CLOEXEC | MEMFD_ALLOW_SEALING | MEMFD_EXEC);
+
+    return fd == -EINVAL ? cl_sys_memfd_create("cloister", MEMFD_CLOEXEC | MEMFD_ALLOW_SEALING)
+                         : fd;
+}
+
+static int copy_sealed(int exe, struct cl_error *err)
+{
+    CL_CLEANUP_FD int copy = make_memfd();
+    ssize_t sent;
+
+    if (copy < 0)
+        return cl_fail(err, copy, "memfd_create");
+    do {
+        sent = cl_sys_sendfile(copy, exe, 1 << 24);
+    } while (sent > 0 || sent == -EINTR);
+    if (sent < 0)
+        return cl_fail(err, (int)sent, "copy the program into memory");
+    int r = cl_sys_fcntl(copy, ADD_SEALS, ALL_SEALS);
+    return r < 0 ? cl_fail(err, r, "seal the program's copy") : CL_TAKE_FD(copy);
+}
+
+/* ARGV with PATH for its first string; to be freed by nobody: we exec or exit. */
+static char **name_arguments(char *const argv[], char *path)
+{
+    size_t count = 0;
+
+    while (argv[count] != NULL)
+        count++;
+    char **named = cl_calloc(count + 1, sizeof(*named));
+    if (named == NULL)
+        return NULL;
+    memcpy(named, argv, count * sizeof(*named));
+    named[0] = path;
+    return named;
+}
+
+int cl_seal_self(char *const argv[], struct cl_error *err)
+{
+    char path[PATH_SIZE];
+    CL_CLEANUP_FD int exe = cl_sys_openat(AT_FDCWD, "/proc/self/exe", O_RDONLY, 0);
+
+    if (exe < 0)
+        return cl_fail(err, exe, "open /proc/self/exe");
+    int safe = is_safe(exe, err);
+    if (safe != 0)
+        return safe < 0 ? safe : 0;
+    ssize_t size = cl_sys_readlinkat(AT_FDCWD, "/proc/self/exe", path, sizeof(path) - 1);
+    if (size < 0)
+        return cl_fail(err, (int)size, "read /proc/self/exe");
+    path[size] = '\0';
+    char **named = name_arguments(argv, path);
+    if (named == NULL)
+        return cl_fail_memory(err);
+    CL_CLEANUP_FD int copy = copy_sealed(exe, err);
+    int r = copy < 0 ? copy : cl_sys_execveat(copy, "", named, environ, AT_EMPTY_PATH);
+    free(named);
+    if (copy >= 0)
+        (void)cl_fail(err, r, "execute the sealed copy of the program");
+    return cl_hint(err, "install cloister where this user can't write it (make install as root)");
+}
