@@ -3,15 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "helpers/plan/arch.h"
 #include "helpers/plan/report.h"
-
-#if defined(__x86_64__)
-#define NATIVE_ARCH "amd64"
-#elif defined(__aarch64__)
-#define NATIVE_ARCH "arm64"
-#else
-#error "name this architecture as Docker's profiles do"
-#endif
 
 enum { MAX_ERRNO = 4095, MAX_ARG_INDEX = 5 };
 
@@ -60,7 +53,15 @@ static const struct cl_decode_field rule_fields[] = {
 static const struct cl_decode_shape rule_shape = SHAPE(rule_fields);
 #undef THIS
 
-/* Architectures are ignored: the native one is compiled, foreign ones are killed.
+#define THIS cl_profile_arch_row
+static const struct cl_decode_field arch_row_fields[] = {
+    FIELD("architecture", TEXT, architecture),
+    FIELD("subArchitectures", TEXTS, sub_architectures),
+};
+static const struct cl_decode_shape arch_row_shape = SHAPE(arch_row_fields);
+#undef THIS
+
+/* Architectures are checked only: the native one is compiled, foreign ones are killed.
  * Flags tune how a filter is loaded, which is ours to decide. */
 #define THIS cl_profile_doc
 static const struct cl_decode_field doc_fields[] = {
@@ -69,8 +70,8 @@ static const struct cl_decode_field doc_fields[] = {
     FIELD("defaultErrno", TEXT, default_errno_name),
     FIELD("listenerPath", TEXT, listener_path),
     FIELD_OF("syscalls", LIST, rules, &rule_shape),
-    IGNORED("archMap"),
-    IGNORED("architectures"),
+    FIELD("architectures", TEXTS, architectures),
+    FIELD_OF("archMap", LIST, arch_map, &arch_row_shape),
     IGNORED("comment"),
     IGNORED("flags"),
     IGNORED("listenerMetadata"),
@@ -92,19 +93,56 @@ static json_t *load(const char *name, const char *text, size_t size, struct cl_e
     return json;
 }
 
+static int check_args(const struct cl_decode_list *args, struct cl_error *err)
+{
+    for (size_t i = 0; i < args->count; i++) {
+        const struct cl_profile_arg *arg = (const struct cl_profile_arg *)args->items + i;
+
+        if (!arg->index.present || !arg->value.present || arg->op == NULL)
+            return cl_refuse(err, EINVAL, "args[%zu]: index, value and op are needed", i);
+    }
+    return 0;
+}
+
+static int check_filter(const struct cl_profile_filter *filter, const char *key,
+                        struct cl_error *err)
+{
+    if (filter == NULL || cl_arch_check_docker(&filter->arches, "arches", err) == 0)
+        return 0;
+    return cl_prefix(err, "%s", key);
+}
+
 static int check_rule(const struct cl_profile_rule *rule, struct cl_error *err)
 {
     if (rule->action == NULL)
         return cl_refuse(err, EINVAL, "action is missing");
     if ((rule->name != NULL) == (rule->names.count > 0))
         return cl_refuse(err, EINVAL, "expected one of name and names");
-    for (size_t i = 0; i < rule->args.count; i++) {
-        const struct cl_profile_arg *arg = (const struct cl_profile_arg *)rule->args.items + i;
+    int r = check_args(&rule->args, err);
+    if (r == 0)
+        r = check_filter(rule->includes, "includes", err);
+    return r < 0 ? r : check_filter(rule->excludes, "excludes", err);
+}
 
-        if (!arg->index.present || !arg->value.present || arg->op == NULL)
-            return cl_refuse(err, EINVAL, "args[%zu]: index, value and op are needed", i);
+static int check_arch_row(const struct cl_profile_arch_row *row, struct cl_error *err)
+{
+    if (row->architecture == NULL)
+        return cl_refuse(err, EINVAL, "architecture is missing");
+    if (cl_arch_check_scmp_name(row->architecture, err) < 0)
+        return cl_prefix(err, "architecture");
+    return cl_arch_check_scmp(&row->sub_architectures, "subArchitectures", err);
+}
+
+static int check_arches(const struct cl_profile_doc *doc, struct cl_error *err)
+{
+    int r = cl_arch_check_scmp(&doc->architectures, "architectures", err);
+
+    for (size_t i = 0; r == 0 && i < doc->arch_map.count; i++) {
+        r = check_arch_row((const struct cl_profile_arch_row *)doc->arch_map.items + i, err);
+        if (r < 0)
+            return cl_prefix(err, "archMap[%zu]", i);
     }
-    return 0;
+    return r;
 }
 
 static int check_doc(const struct cl_profile_doc *doc, struct cl_error *err)
@@ -119,7 +157,7 @@ static int check_doc(const struct cl_profile_doc *doc, struct cl_error *err)
         if (r < 0)
             return cl_prefix(err, "syscalls[%zu]", i);
     }
-    return 0;
+    return check_arches(doc, err);
 }
 
 int cl_profile_decode(const char *name, const char *text, size_t size, struct cl_arena *arena,
@@ -175,15 +213,6 @@ int cl_profile_parse_kernel(const char *text, struct cl_profile_host *ret)
     return 0;
 }
 
-static int has_native_arch(const struct cl_strlist *arches)
-{
-    for (size_t i = 0; i < arches->count; i++) {
-        if (strcmp(arches->items[i], NATIVE_ARCH) == 0)
-            return 1;
-    }
-    return 0;
-}
-
 /* Whether HOST's kernel is TEXT or newer. */
 static int kernel_reaches(const char *text, const struct cl_profile_host *host,
                           struct cl_error *err)
@@ -210,7 +239,7 @@ int cl_profile_rule_counts(const struct cl_profile_rule *rule, const struct cl_p
     if (r < 0)
         return cl_prefix(err, "includes");
     if (r == 0 || (in != NULL && in->caps.count > 0) ||
-        (in != NULL && in->arches.count > 0 && !has_native_arch(&in->arches)))
+        (in != NULL && in->arches.count > 0 && !cl_arch_has_native(&in->arches)))
         return 0;
     if (out == NULL)
         return 1;
@@ -221,5 +250,5 @@ int cl_profile_rule_counts(const struct cl_profile_rule *rule, const struct cl_p
         if (r > 0)
             return 0;
     }
-    return !has_native_arch(&out->arches);
+    return !cl_arch_has_native(&out->arches);
 }

@@ -32,12 +32,20 @@ struct cl_profile_rule {
     const struct cl_profile_filter *excludes;
 };
 
+/* One row of archMap. */
+struct cl_profile_arch_row {
+    const char *architecture;
+    struct cl_strlist sub_architectures;
+};
+
 struct cl_profile_doc {
     const char *default_action;
     struct cl_decode_number default_errno_ret;
     const char *default_errno_name;
     const char *listener_path;
-    struct cl_decode_list rules; /* struct cl_profile_rule */
+    struct cl_strlist architectures;
+    struct cl_decode_list arch_map; /* struct cl_profile_arch_row */
+    struct cl_decode_list rules;    /* struct cl_profile_rule */
     json_t *json; /* owns the texts */
 };
 
