@@ -12,12 +12,19 @@ struct check_test {
 };
 
 static int check_failures;
+static const char *check_skipped; /* why, or NULL */
 
 #define TEST(name) static void name(void)
 #define ROW(name)                                                                                  \
     {                                                                                              \
 #name, name                                                                                \
     }
+/* Leaves the test, whose need this host can't meet. */
+#define SKIP_TEST(why)                                                                             \
+    do {                                                                                           \
+        check_skipped = (why);                                                                     \
+        return;                                                                                    \
+    } while (0)
 #define CHECK(condition)                                                                           \
     do {                                                                                           \
         if (!(condition)) {                                                                        \
@@ -50,9 +57,11 @@ static int check_run(const struct check_test *tests, size_t count)
     printf("1..%zu\n", count);
     for (size_t i = 0; i < count; i++) {
         check_failures = 0;
+        check_skipped = NULL;
         tests[i].run();
         failed += check_failures > 0;
-        printf("%sok %zu - %s\n", check_failures > 0 ? "not " : "", i + 1, tests[i].name);
+        printf("%sok %zu - %s%s%s\n", check_failures > 0 ? "not " : "", i + 1, tests[i].name,
+               check_skipped == NULL ? "" : " # SKIP ", check_skipped == NULL ? "" : check_skipped);
         (void)fflush(stdout);
     }
     return failed > 0;
