@@ -20,13 +20,14 @@ fill_stage() {
     done
 }
 
-# The AppArmor profile goes into /etc only for the system's own prefix (it names the program's
+# The profile that lets cloister make user namespaces goes into /etc only for the system's own prefix (it names the program's
 # path), and only where the parser knows `userns`: an older one would refuse the file, and
 # with it a reload of all profiles. Packagers, who give DESTDIR, decide for their own system.
 place_profile() {
     [ "$prefix" = /usr ] || return 0
+    install -D -m 644 -t "$stage/etc/apparmor.d" "$stage/usr/share/cloister/apparmor.d/cloister-sandbox"
     [ -n "${DESTDIR:-}" ] || [ -e /etc/apparmor.d/abi/4.0 ] || return 0
-    install -D -m 644 "$stage/usr/share/cloister/apparmor.d/cloister" "$stage/etc/apparmor.d/cloister"
+    install -D -m 644 -t "$stage/etc/apparmor.d" "$stage/usr/share/cloister/apparmor.d/cloister"
 }
 
 # What is the nearest directory that exists: may we write there?

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+import subprocess
+
 import pytest
 
 from lib.world import command
@@ -132,3 +134,16 @@ def test_tmp_of_the_host_is_not_seen(cloister, world):
     mark = world.directory("mark", mode=0o777)
     listing = cloister.run("host", "sh", "-c", "ls -A /tmp /var/tmp").ok().word()
     assert mark.parent.name not in listing
+
+
+SELINUX = "mount -t tmpfs none /sys/fs && mkdir /sys/fs/selinux && echo %s > /sys/fs/selinux/enforce && exec \"$@\""
+
+
+@pytest.mark.parametrize("enforcing,opts,status", [("1", [], 125), ("1", ["--without", "selinux"], 0), ("0", [], 0)])
+def test_a_host_that_enforces_selinux_is_not_passed_over(as_root, enforcing, opts, status):
+    view = ["unshare", "-m", "sh", "-c", SELINUX % enforcing, "selinux"]
+    argv = [*view, as_root.binary, "run", "--without", "limits", *opts, "host", "true"]
+    done = subprocess.run(argv, capture_output=True, timeout=60)
+    assert done.returncode == status, done
+    if status == 125:
+        assert done.stderr.count(b"\n") == 1 and b"--without selinux" in done.stderr, done

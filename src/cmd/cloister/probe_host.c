@@ -218,7 +218,8 @@ void cl_probe_apparmor(struct cl_finding *finding)
 
     cl_probe_read("/sys/module/apparmor/parameters/enabled", value, sizeof(value));
     if (strcmp(value, "Y") == 0)
-        cl_found(finding, CL_PROBE_WORKS, "the host has it");
+        cl_found(finding, CL_PROBE_WORKS, "in sandboxes where the profile cloister-sandbox is loaded "
+                                          "(packaging/apparmor)");
     else
         cl_found(finding, CL_PROBE_ABSENT, "not on this host");
 }
@@ -228,8 +229,11 @@ void cl_probe_selinux(struct cl_finding *finding)
     char value[16];
 
     cl_probe_read("/sys/fs/selinux/enforce", value, sizeof(value));
-    if (value[0] != '\0')
-        cl_found(finding, CL_PROBE_WORKS, "%s", value[0] == '1' ? "enforcing" : "permissive");
+    if (value[0] == '1') {
+        cl_found(finding, CL_PROBE_LATER, "enforcing, and sandboxes get no label of it yet");
+        cl_cure(finding, "run with --without selinux");
+    } else if (value[0] != '\0')
+        cl_found(finding, CL_PROBE_ABSENT, "permissive");
     else
         cl_found(finding, CL_PROBE_ABSENT, "not on this host");
 }

@@ -171,6 +171,11 @@ int cl_scratch_dir(struct cl_container *container, const char *name, mode_t mode
 /* True when TARGET lies at or below DIR. */
 int cl_path_is_below(const char *target, const char *dir);
 
+/* Refuses a host whose labels we can't give (label.c). */
+int cl_label_check(const struct cl_plan *plan, struct cl_error *err);
+/* The command to be executed next enters the host's profile for sandboxes. */
+int cl_label_take(struct cl_container *container, struct cl_error *err);
+
 /* --- credentials (layers.c) ------------------------------------------------ */
 
 int cl_capabilities_bound(const struct cl_plan *plan, struct cl_error *err);

@@ -139,6 +139,11 @@ static int last_layers(void *context, struct cl_error *err)
     return r;
 }
 
+static int take_label(void *context, struct cl_error *err)
+{
+    return cl_label_take(context, err);
+}
+
 static const struct cl_step main_steps[] = {
     {"signals", reset_signals, NULL},
     {"session", new_session, NULL},
@@ -146,6 +151,7 @@ static const struct cl_step main_steps[] = {
     {"resource limits", set_rlimits, NULL},
     {"user", take_user, NULL},
     {"working directory", enter_workdir, NULL},
+    {"label", take_label, NULL},
     {"capabilities and system calls", last_layers, NULL},
 };
 

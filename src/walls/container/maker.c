@@ -397,7 +397,7 @@ static int container_check(const struct cl_plan *plan, struct cl_error *err)
     if (cl_scratch_bytes(plan) == 0)
         return cl_refuse(err, EINVAL, "the sizes of --tmpfs and --shm-size use up all scratch "
                                       "(--disk)");
-    return 0;
+    return cl_label_check(plan, err);
 }
 
 const struct cl_wall cl_wall_container = {

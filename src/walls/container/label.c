@@ -1,0 +1,57 @@
+/* The host's mandatory access control over the command: an AppArmor profile, entered at
+ * exec. Where the host's administrator has loaded the profile cloister-sandbox
+ * (packaging/apparmor), every sandbox runs in it. SELinux labels aren't built: a host
+ * that enforces them is refused in the maker, or accepted with --without selinux.
+ * Source: apparmor(7), Documentation/admin-guide/LSM/apparmor.rst, proc(5) on attr.
+ */
+#include "base/fd.h"
+#include "base/sys.h"
+#include "walls/container/container.h"
+
+#define PROFILE "cloister-sandbox"
+
+int cl_label_check(const struct cl_plan *plan, struct cl_error *err)
+{
+    char enforcing = '0';
+
+    if (cl_plan_without(plan, CL_LAYER_SELINUX))
+        return 0;
+    CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, "/sys/fs/selinux/enforce", O_RDONLY, 0);
+    if (fd == -ENOENT || fd == -ENOTDIR)
+        return 0;
+    if (fd < 0)
+        return cl_fail(err, fd, "open /sys/fs/selinux/enforce");
+    ssize_t got = cl_sys_read(fd, &enforcing, 1);
+    if (got < 0)
+        return cl_fail(err, (int)got, "read /sys/fs/selinux/enforce");
+    if (got == 0 || enforcing != '1')
+        return 0;
+    return cl_refuse(err, ENOTSUP,
+                     "this host enforces SELinux, and sandboxes get no label of it yet; "
+                     "--without selinux accepts that");
+}
+
+/* Before exec, in the sandbox's own /proc. Not there: a kernel without AppArmor (or
+ * before 5.8). EINVAL: not enabled. ENOENT: the profile isn't loaded, which `cloister
+ * doctor` tells. */
+int cl_label_take(struct cl_container *container, struct cl_error *err)
+{
+    static const char request[] = "exec " PROFILE;
+
+    if (cl_plan_without(container->plan, CL_LAYER_APPARMOR))
+        return 0;
+    CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, "/proc/self/attr/apparmor/exec", O_WRONLY, 0);
+    if (fd == -ENOENT)
+        return 0;
+    if (fd < 0)
+        return cl_fail(err, fd, "open /proc/self/attr/apparmor/exec");
+    int r = cl_write_all(fd, request, sizeof(request) - 1);
+    if (r == -EINVAL || r == -ENOENT)
+        return 0;
+    if (r < 0) {
+        (void)cl_fail(err, r, "enter the AppArmor profile " PROFILE);
+        return cl_hint(err, "--without apparmor leaves it out");
+    }
+    cl_layer_up(container, CL_LAYER_APPARMOR);
+    return 0;
+}
