@@ -1,9 +1,8 @@
 """The image `host`: real programs of this machine, and nothing of its secrets."""
 
 import os
-from pathlib import Path
-
 import subprocess
+from pathlib import Path
 
 import pytest
 

@@ -205,6 +205,9 @@ static int become_command(void *context)
         report->stage = CL_REPORT_FAILED;
         _exit(1);
     }
+    /* Said now: the command may have ended before init runs again. */
+    report->started_boot_ns = cl_clock_boot_ns();
+    report->stage = CL_REPORT_STARTED;
     r = strchr(name, '/') != NULL ? execute(container, name) : execute_in_path(container, name);
     report->exec_errno = -r;
     if (r == -ENOENT && strchr(name, '/') == NULL)
@@ -226,9 +229,7 @@ int cl_main_start(struct cl_container *container, struct cl_error *err)
 
     if (pid < 0)
         return cl_fail(err, errno, "clone the main process");
-    if (container->report->stage != CL_REPORT_NONE)
-        _exit(1);
-    container->report->started_boot_ns = cl_clock_boot_ns();
-    container->report->stage = CL_REPORT_STARTED;
+    if (container->report->stage != CL_REPORT_STARTED)
+        _exit(1); /* main has written why */
     return pid;
 }
