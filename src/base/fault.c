@@ -1,13 +1,26 @@
 #include "base/fault.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/sys.h"
 
 enum { MAX_LACKING = 16 };
+
+enum who { EVERYBODY, SELF, CHILDREN };
+
+struct lacking {
+    long nr;
+    int errnum;
+    unsigned long at; /* 0: each time */
+    unsigned long seen;
+};
 
 /* Mutable state of the file, which no other module of base has: the shims are called from
  * everywhere and the build that holds them is never released. */
@@ -15,10 +28,13 @@ static struct {
     int ready; /* CLOISTER_FAULT was looked at, or cl_fault_set was called */
     int struck;
     int errnum;
+    enum who who;
+    pid_t self;
     unsigned long syscall_at, alloc_at; /* 0: never */
     unsigned long syscalls, allocs;
-    long lacking[MAX_LACKING];
+    struct lacking lacking[MAX_LACKING];
     size_t lacking_count;
+    char *mark;
 } fault;
 
 static unsigned long number(const char **text)
@@ -31,43 +47,58 @@ static unsigned long number(const char **text)
     return value;
 }
 
-static const char *after(const char *text, const char *word)
+/* Whether *TEXT starts with WORD, which is then passed over. */
+static int take(const char **text, const char *word)
 {
     size_t length = strlen(word);
 
-    return strncmp(text, word, length) == 0 ? text + length : NULL;
+    if (strncmp(*text, word, length) != 0)
+        return 0;
+    *text += length;
+    return 1;
 }
 
 static void set_lacking(const char *text)
 {
     do {
         CL_ASSERT(fault.lacking_count < MAX_LACKING);
-        fault.lacking[fault.lacking_count++] = (long)number(&text);
-    } while (*text++ == ',');
+        struct lacking *lacking = &fault.lacking[fault.lacking_count++];
+
+        lacking->nr = (long)number(&text);
+        lacking->at = take(&text, "#") ? number(&text) : 0;
+        lacking->errnum = take(&text, "=") ? (int)number(&text) : ENOSYS;
+    } while (take(&text, ","));
+    CL_ASSERT(*text == '\0');
 }
 
 void cl_fault_set(const char *text)
 {
-    const char *rest;
+    char *mark = fault.mark;
 
     memset(&fault, 0, sizeof(fault));
     fault.ready = 1;
     fault.errnum = EIO;
+    fault.self = getpid();
+    fault.mark = mark;
     if (text == NULL || *text == '\0')
         return;
-    if ((rest = after(text, "syscall:")) != NULL) {
-        fault.syscall_at = number(&rest);
-        if (*rest++ == ':')
-            fault.errnum = (int)number(&rest);
+    if (take(&text, "self:"))
+        fault.who = SELF;
+    else if (take(&text, "children:"))
+        fault.who = CHILDREN;
+    if (take(&text, "lacks:")) {
+        set_lacking(text);
         return;
     }
-    if ((rest = after(text, "alloc:")) != NULL) {
-        fault.alloc_at = number(&rest);
-        return;
+    if (take(&text, "alloc:")) {
+        fault.alloc_at = number(&text);
+    } else {
+        CL_ASSERT(take(&text, "syscall:"));
+        fault.syscall_at = number(&text);
+        if (take(&text, ":"))
+            fault.errnum = (int)number(&text);
     }
-    rest = after(text, "lacks:");
-    CL_ASSERT(rest != NULL);
-    set_lacking(rest);
+    CL_ASSERT(*text == '\0');
 }
 
 int cl_fault_struck(void)
@@ -75,32 +106,57 @@ int cl_fault_struck(void)
     return fault.struck;
 }
 
-static void make_ready(void)
+static void map_mark(const char *path)
 {
-    if (!fault.ready)
-        cl_fault_set(getenv("CLOISTER_FAULT")); // NOLINT(concurrency-mt-unsafe): one thread
+    if (path == NULL)
+        return;
+    int fd = open(path, O_RDWR | O_CLOEXEC);
+    CL_ASSERT(fd >= 0);
+    void *page = mmap(NULL, CL_FAULT_MARK_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    CL_ASSERT(page != MAP_FAILED);
+    (void)close(fd); /* the mapping stays */
+    fault.mark = page;
+}
+
+/* Whether the calls of this process count. */
+static int is_meant(void)
+{
+    if (!fault.ready) {
+        map_mark(getenv("CLOISTER_FAULT_MARK")); // NOLINT(concurrency-mt-unsafe): one thread
+        cl_fault_set(getenv("CLOISTER_FAULT"));  // NOLINT(concurrency-mt-unsafe): one thread
+    }
+    return fault.who == EVERYBODY || (getpid() == fault.self) == (fault.who == SELF);
+}
+
+static int strike(const char *what, long nr, unsigned long n, int errnum)
+{
+    fault.struck = 1;
+    if (fault.mark != NULL)
+        (void)snprintf(fault.mark, CL_FAULT_MARK_SIZE, "%s %ld %lu\n", what, nr, n);
+    return errnum;
 }
 
 int cl_fault_syscall(long nr)
 {
-    make_ready();
+    if (!is_meant())
+        return 0;
     for (size_t i = 0; i < fault.lacking_count; i++) {
-        if (fault.lacking[i] == nr) {
-            fault.struck = 1;
-            return ENOSYS;
-        }
+        struct lacking *lacking = &fault.lacking[i];
+
+        if (lacking->nr != nr)
+            continue;
+        lacking->seen++;
+        if (lacking->at == 0 || lacking->at == lacking->seen)
+            return strike("syscall", nr, lacking->seen, lacking->errnum);
     }
     if (++fault.syscalls != fault.syscall_at)
         return 0;
-    fault.struck = 1;
-    return fault.errnum;
+    return strike("syscall", nr, fault.syscalls, fault.errnum);
 }
 
 int cl_fault_alloc(void)
 {
-    make_ready();
-    if (++fault.allocs != fault.alloc_at)
+    if (!is_meant() || ++fault.allocs != fault.alloc_at)
         return 0;
-    fault.struck = 1;
-    return 1;
+    return strike("alloc", 0, fault.allocs, 1);
 }

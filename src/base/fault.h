@@ -3,15 +3,25 @@
  * A process counts its calls through base/sys.h and base/alloc.h. A test says which one
  * fails, and walks the number upwards until nothing fails any more. Programs take the
  * same from CLOISTER_FAULT:
- *   syscall:N[:ERRNO]   the Nth system call fails, with EIO or the number given
- *   alloc:N             the Nth allocation fails
- *   lacks:NR[,NR...]    each of these system calls is ENOSYS, always
- * A forked process goes on counting from where its parent was. Not for threads.
+ *   [WHO:]syscall:N[:ERRNO]   the Nth system call fails, with EIO or the number given
+ *   [WHO:]alloc:N             the Nth allocation fails
+ *   [WHO:]lacks:NR[#N][=ERRNO][,...]
+ *                             each of these system calls is ENOSYS or ERRNO: always, or
+ *                             (#N) its Nth call only
+ * A forked process goes on counting from where its parent was. WHO takes one side alone,
+ * and only its calls are counted: `self` the process that read the text, `children` the
+ * processes that it made. Not for threads.
+ *
+ * CLOISTER_FAULT_MARK=FILE, a file of CL_FAULT_MARK_SIZE bytes: a process that is
+ * answered a fault writes there what it was, as text: "syscall NR N" or "alloc 0 N". It is
+ * mapped, because a sandbox soon has neither the file nor a descriptor left.
  */
 #ifndef CL_BASE_FAULT_H
 #define CL_BASE_FAULT_H
 
 #include "base/defs.h"
+
+enum { CL_FAULT_MARK_SIZE = 4096 };
 
 /* TEXT as above; NULL or "": nothing fails. Counting starts again at 1. A text that says
  * nothing that is known ends the process: a test that tests nothing must not pass. */
