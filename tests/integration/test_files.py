@@ -333,3 +333,9 @@ def test_no_mount_of_the_host_remains(cloister, rootfs, image):
     rows = [line.split() for line in cloister.run("host" if image == "host" else rootfs, "cat", "/proc/self/mountinfo").ok().lines()]
     assert [row[4] for row in rows].count("/") == 1, rows
     assert not [row[4] for row in rows if row[4].startswith(("/sys/fs/cgroup", "/run/cloister", "/var/lib"))]
+
+
+def test_file_systems_of_their_own_limit_files_too(cloister, rootfs):
+    """An empty file costs the kernel memory that a tmpfs's size doesn't count."""
+    outcome = cloister.run(rootfs, "/bin/busybox", "df", "-i", "/dev/shm", "/own", opts=["--shm-size", "8m", "--tmpfs", "/own:size=16m"]).ok()
+    assert [int(line.split()[1]) for line in outcome.lines()[1:]] == [2048, 4096], str(outcome)

@@ -1,5 +1,6 @@
 """rootfs trees that an attacker has made: links, FIFOs, devices, and changes while we mount."""
 
+import ctypes
 import os
 import shutil
 import stat
@@ -186,3 +187,35 @@ def test_a_very_deep_workdir(as_root, own_rootfs):
     path.mkdir(parents=True)
     inside = "/" + str(path.relative_to(own_rootfs.path))
     assert as_root.run(own_rootfs, "pwd", opts=["-w", inside]).ok().word() == inside
+
+
+def exchange_until(ended, one, other):
+    libc = ctypes.CDLL(None)
+    while not ended.is_set():
+        libc.renameat2(-100, os.fsencode(one), -100, os.fsencode(other), 2)  # RENAME_EXCHANGE
+        ended.wait(0.0001)
+
+
+def test_a_swapped_dev_shows_no_file_of_the_host(cloister, own_rootfs, world):
+    """CVE-2025-31133: what masks /proc is taken from our own /dev, whatever the tree does with its name."""
+    secret = world.directory("secret", owner=cloister.identity) / "file"
+    secret.write_text("of the caller only\n")
+    secret.chmod(0o600)
+    os.chown(secret, cloister.uid, cloister.gid)
+    false = own_rootfs.path / "dev-2"
+    false.mkdir()
+    for name in ("null", "zero", "full", "random", "urandom", "tty"):
+        (false / name).symlink_to(secret)
+    for name in ("pts", "shm"):
+        (false / name).mkdir()
+    ended = threading.Event()
+    swapper = threading.Thread(target=exchange_until, args=(ended, own_rootfs.path / "dev", false), daemon=True)
+    swapper.start()
+    try:
+        for _ in range(80):
+            outcome = fine_or_refused(cloister.run(own_rootfs, "/bin/busybox", "sh", "-c",
+                                                   "cat /proc/keys /proc/key-users /proc/interrupts /proc/kallsyms /proc/timer_list"))
+            assert b"of the caller only" not in outcome.out, str(outcome)
+    finally:
+        ended.set()
+        swapper.join()

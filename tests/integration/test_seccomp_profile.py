@@ -1,6 +1,7 @@
 """--seccomp FILE: profiles as Docker and the OCI write them."""
 
 import json
+import os
 import re
 
 import pytest
@@ -135,3 +136,17 @@ def test_a_bad_profile_is_refused(as_root, rootfs, name, nothing_left):
 def test_a_profile_does_not_open_what_cloister_closes_for_foreign_abis(as_root, rootfs):
     outcome = as_root.run(rootfs, "grep", "Seccomp:", "/proc/self/status", opts=["--seccomp", write(as_root, deny(["mkdir"]))])
     assert text(outcome.ok().out).split() == ["Seccomp:", "2"]
+
+
+@pytest.mark.parametrize("volume", [[], ["rw"]], ids=["no volume", "rw volume"])
+def test_no_profile_allows_set_id_files(cloister, rootfs, volume):
+    """On a rw volume the host's users would meet them."""
+    directory = cloister.directory("volume")
+    os.chown(directory, cloister.uid or 1234, cloister.gid or 1234)
+    opts = ["--seccomp", write(cloister, {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": []})]
+    if volume:
+        opts += ["-v", f"{directory}:/mine:rw"]
+    place = "/mine" if volume else "/tmp"
+    script = f"cd {place} && echo x >f && chmod 755 f && ! chmod 4755 f && ! chmod 2755 f && ! chmod u+s f && ls -l f"
+    outcome = cloister.run(rootfs, "/bin/busybox", "sh", "-c", script, opts=opts).ok()
+    assert outcome.word().startswith("-rwxr-xr-x"), str(outcome)

@@ -82,7 +82,9 @@ struct cl_container {
     /* init's */
     int scratch;  /* root of the scratch file system, attached in our namespace */
     int root;     /* the new root */
-    int proc;     /* the new /proc */
+    int proc;     /* the new /proc; like /dev never reached by its path again, which a
+                     hostile tree could bend */
+    int dev;      /* the new /dev */
     int scratch_dirs; /* made so far for overlays and skeletons: names them */
     int skeletons[CL_MAX_SKELETONS]; /* writable until the root is sealed */
     int skeleton_count;
@@ -165,6 +167,9 @@ int cl_landlock_restrict(void *context, struct cl_error *err); /* landlock.c */
 int cl_rootfs_workdir_is_copied(const struct cl_plan *plan);
 /* True when the whole root is copy-on-write. */
 int cl_rootfs_is_writable(const struct cl_plan *plan);
+/* The values of a tmpfs's size and nr_inodes for a limit of BYTES: an empty file costs
+ * the kernel about 1 KiB that `size` does not count. */
+void cl_tmpfs_size(uint64_t bytes, char ret_size[32], char ret_inodes[32]);
 /* A directory NAME of scratch with MODE, as a detached mount. */
 int cl_scratch_dir(struct cl_container *container, const char *name, mode_t mode,
                    struct cl_error *err);

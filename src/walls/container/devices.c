@@ -118,28 +118,35 @@ int cl_devices_template(void)
 
 /* --- init -------------------------------------------------------------------------- */
 
-static int bind_nodes(struct cl_container *container, struct cl_error *err)
+/* Puts TREE (borrowed) over NAME of our /dev. */
+static int attach_in_dev(const struct cl_container *container, int tree, const char *name,
+                         struct cl_error *err)
+{
+    CL_CLEANUP_FD int target = cl_sys_openat(container->dev, name, O_PATH | O_NOFOLLOW, 0);
+
+    if (target < 0)
+        return cl_fail(err, target, "open /dev/%s of the sandbox", name);
+    return cl_tree_attach(tree, target, name, err);
+}
+
+static int bind_node(const struct cl_container *container, const char *name, struct cl_error *err)
 {
     char path[32];
 
-    for (size_t i = 0; i < CL_ARRAY_SIZE(devices); i++) {
-        CL_CLEANUP_FD int tree = -1;
-        CL_CLEANUP_FD int target = -1;
+    (void)snprintf(path, sizeof(path), "/dev/%s", name);
+    CL_CLEANUP_FD int tree = cl_tree_clone(AT_FDCWD, path, DEVICE_ATTRS, err);
+    return tree < 0 ? tree : attach_in_dev(container, tree, name, err);
+}
 
-        if (devices[i].target != NULL)
-            continue;
-        (void)snprintf(path, sizeof(path), "/dev/%s", devices[i].name);
-        tree = cl_tree_clone(AT_FDCWD, path, DEVICE_ATTRS, err);
-        if (tree < 0)
-            return tree;
-        target = cl_target_open(container, path, 0, err);
-        if (target < 0)
-            return target;
-        int r = cl_tree_attach(tree, target, path, err);
-        if (r < 0)
-            return r;
+static int bind_nodes(const struct cl_container *container, struct cl_error *err)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < CL_ARRAY_SIZE(devices); i++) {
+        if (devices[i].target == NULL)
+            r = bind_node(container, devices[i].name, err);
     }
-    return 0;
+    return r;
 }
 
 static int make_skeleton(struct cl_container *container, struct cl_error *err)
@@ -159,48 +166,48 @@ static int make_skeleton(struct cl_container *container, struct cl_error *err)
 
 static int attach_dev(struct cl_container *container, struct cl_error *err)
 {
-    CL_CLEANUP_FD int tree = CL_TAKE_FD(container->device_tree);
-    int from_template = tree >= 0;
+    int from_template = container->device_tree >= 0;
 
-    if (!from_template)
-        tree = make_skeleton(container, err);
-    if (tree < 0)
-        return tree;
+    container->dev = from_template ? CL_TAKE_FD(container->device_tree)
+                                   : make_skeleton(container, err);
+    if (container->dev < 0)
+        return container->dev;
     CL_CLEANUP_FD int target = cl_target_open_own(container, "/dev", err);
     if (target < 0)
         return target;
-    int r = cl_tree_attach(tree, target, "/dev", err);
+    int r = cl_tree_attach(container->dev, target, "/dev", err);
     if (r < 0)
         return r;
     return from_template ? 0 : bind_nodes(container, err);
 }
 
-static int attach_fs(struct cl_container *container, const char *type, const char *const *options,
-                     const char *path, struct cl_error *err)
+static int attach_fs(const struct cl_container *container, const char *type,
+                     const char *const *options, const char *name, struct cl_error *err)
 {
-    CL_CLEANUP_FD int tree = -1;
-    CL_CLEANUP_FD int target = -1;
+    CL_CLEANUP_FD int tree =
+        cl_fs_make(type, options, CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NOEXEC, err);
 
-    tree = cl_fs_make(type, options, CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NOEXEC, err);
-    if (tree < 0)
-        return tree;
-    target = cl_target_open_own(container, path, err);
-    if (target < 0)
-        return target;
-    return cl_tree_attach(tree, target, path, err);
+    return tree < 0 ? tree : attach_in_dev(container, tree, name, err);
 }
 
-static int attach_shm(struct cl_container *container, struct cl_error *err)
+static int attach_shm(const struct cl_container *container, struct cl_error *err)
 {
     const struct cl_plan *plan = container->plan;
     char size[32];
+    char inodes[32];
 
-    if (!cl_plan_has(plan, CL_FIELD_SHM_SIZE))
-        return cl_bind(container, container->scratch, "shm", "/dev/shm",
-                       CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV | CL_MOUNT_ATTR_NOEXEC, err);
-    (void)snprintf(size, sizeof(size), "%llu", (unsigned long long)plan->limits.shm_bytes);
-    const char *options[] = {"mode", "1777", "size", size, NULL, NULL};
-    return attach_fs(container, "tmpfs", options, "/dev/shm", err);
+    if (!cl_plan_has(plan, CL_FIELD_SHM_SIZE)) {
+        CL_CLEANUP_FD int tree =
+            cl_tree_clone(container->scratch, "shm",
+                          cl_mount_attrs(plan, CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV |
+                                                   CL_MOUNT_ATTR_NOEXEC),
+                          err);
+
+        return tree < 0 ? tree : attach_in_dev(container, tree, "shm", err);
+    }
+    const char *options[] = {"mode", "1777", "size", size, "nr_inodes", inodes, NULL, NULL};
+    cl_tmpfs_size(plan->limits.shm_bytes, size, inodes);
+    return attach_fs(container, "tmpfs", options, "shm", err);
 }
 
 int cl_devices_make(void *context, struct cl_error *err)
@@ -210,7 +217,7 @@ int cl_devices_make(void *context, struct cl_error *err)
     int r = attach_dev(container, err);
 
     if (r == 0)
-        r = attach_fs(container, "devpts", pts_options, "/dev/pts", err);
+        r = attach_fs(container, "devpts", pts_options, "pts", err);
     if (r == 0)
         r = attach_shm(container, err);
     if (r == 0)

@@ -133,7 +133,7 @@ static int make_terminal(void *context, struct cl_error *err)
     if (!container->plan->tty)
         return 0;
     CL_CLEANUP_FD int master =
-        cl_open_no_links(container->root, "/dev/pts/ptmx", O_RDWR | O_NOCTTY);
+        cl_open_no_links(container->dev, "pts/ptmx", O_RDWR | O_NOCTTY);
     if (master < 0)
         return cl_fail(err, master, "open a pty");
     int r = cl_sys_ioctl(master, TIOCSPTLCK, &unlock);
@@ -202,7 +202,8 @@ static int close_foreign(void *context, struct cl_error *err)
 {
     struct cl_container *container = context;
     const int *stdio = container->start->stdio;
-    int keep[] = {container->channel[1], container->terminal, stdio[0], stdio[1], stdio[2]};
+    int keep[] = {container->channel[1], container->terminal, container->proc,
+                  stdio[0],              stdio[1],            stdio[2]};
     unsigned int next = 3;
 
     if (cl_plan_without(container->plan, CL_LAYER_STDIO))
@@ -303,6 +304,7 @@ static int shrink(struct cl_container *container, struct cl_error *err)
         }
     }
     cl_fd_close(&container->terminal);
+    cl_fd_close(&container->proc);
     if (!cl_plan_without(plan, CL_LAYER_CAPABILITIES))
         r = cl_capabilities_set(1ULL << CAP_KILL_BIT, err);
     if (r == 0 && !cl_plan_without(plan, CL_LAYER_SECCOMP) &&

@@ -31,7 +31,7 @@ int cl_label_check(const struct cl_plan *plan, struct cl_error *err)
                      "--without selinux accepts that");
 }
 
-/* Before exec, in the sandbox's own /proc. Not there: a kernel without AppArmor (or
+/* Before exec, by the descriptor of the sandbox's own /proc. Not there: a kernel without AppArmor (or
  * before 5.8). EINVAL: not enabled. ENOENT: the profile isn't loaded, which `cloister
  * doctor` tells. */
 int cl_label_take(struct cl_container *container, struct cl_error *err)
@@ -40,7 +40,7 @@ int cl_label_take(struct cl_container *container, struct cl_error *err)
 
     if (cl_plan_without(container->plan, CL_LAYER_APPARMOR))
         return 0;
-    CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, "/proc/self/attr/apparmor/exec", O_WRONLY, 0);
+    CL_CLEANUP_FD int fd = cl_sys_openat(container->proc, "self/attr/apparmor/exec", O_WRONLY, 0);
     if (fd == -ENOENT)
         return 0;
     if (fd < 0)

@@ -261,6 +261,7 @@ static void set_up(struct cl_container *container, const struct cl_wall_start *s
         .scratch = -1,
         .root = -1,
         .proc = -1,
+        .dev = -1,
         .terminal = -1,
     };
     for (size_t i = 0; i < start->plan->files.count; i++)

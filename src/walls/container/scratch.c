@@ -20,19 +20,21 @@ uint64_t cl_scratch_bytes(const struct cl_plan *plan)
     return own < plan->limits.disk_bytes ? plan->limits.disk_bytes - own : 0;
 }
 
+void cl_tmpfs_size(uint64_t bytes, char ret_size[32], char ret_inodes[32])
+{
+    (void)snprintf(ret_size, 32, "%llu", (unsigned long long)bytes);
+    (void)snprintf(ret_inodes, 32, "%llu", (unsigned long long)cl_max_u64(bytes / 4096, 1024));
+}
+
 static int make_tmpfs(const struct cl_plan *plan, struct cl_error *err)
 {
     char size[32];
     char inodes[32];
-    uint64_t limit = cl_scratch_bytes(plan);
     const char *options[] = {"mode", "0755", "size", size, "nr_inodes", inodes, NULL, NULL};
 
     if (cl_plan_without(plan, CL_LAYER_DISK_LIMIT))
         options[2] = NULL;
-    (void)snprintf(size, sizeof(size), "%llu", (unsigned long long)limit);
-    /* An empty file costs the kernel about 1 KiB that `size` does not count. */
-    (void)snprintf(inodes, sizeof(inodes), "%llu",
-                   (unsigned long long)cl_max_u64(limit / 4096, 1024));
+    cl_tmpfs_size(cl_scratch_bytes(plan), size, inodes);
     return cl_fs_make("tmpfs", options,
                       cl_mount_attrs(plan, CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV), err);
 }

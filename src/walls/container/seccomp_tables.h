@@ -3,11 +3,13 @@
  * at build time, for the architecture that is compiled for.
  *
  * Immutable data; any thread may use it. Installing one needs no_new_privs (or
- * CAP_SYS_ADMIN in the user namespace) and costs about 0.08 ms for `strict`, most of it in the kernel's JIT.
+ * CAP_SYS_ADMIN in the user namespace) and costs about 0.08 ms for `strict`, most of it
+ * in the kernel's JIT.
  * struct sock_fprog has a pointer to non-const: the kernel only reads.
  *
  * strict, build: for the sandboxed program; every refusal is an errno, a
  *   foreign ABI (i386, x32, aarch32) kills the process.
+ * floor: under a profile that the user brought, on top of which it can only refuse.
  * init, supervisor: for our own processes once their set-up is done; whatever
  *   they don't need kills the process.
  */
@@ -24,6 +26,7 @@ struct cl_seccomp_program {
 
 extern const struct cl_seccomp_program cl_seccomp_strict;
 extern const struct cl_seccomp_program cl_seccomp_build;
+extern const struct cl_seccomp_program cl_seccomp_floor;
 extern const struct cl_seccomp_program cl_seccomp_init;
 extern const struct cl_seccomp_program cl_seccomp_supervisor;
 

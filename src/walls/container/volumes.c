@@ -124,14 +124,15 @@ static int make_tmpfs(struct cl_container *container, size_t index, struct cl_er
     uint32_t permissions = file->permissions != 0 ? file->permissions : 01777U;
     char name[16];
     char size[32];
+    char inodes[32];
     char mode[16];
 
     (void)snprintf(name, sizeof(name), "t%u", (unsigned int)index);
     if (file->size_bytes == 0)
         return cl_scratch_dir(container, name, permissions, err);
-    (void)snprintf(size, sizeof(size), "%llu", (unsigned long long)file->size_bytes);
+    cl_tmpfs_size(file->size_bytes, size, inodes);
     (void)snprintf(mode, sizeof(mode), "%o", permissions);
-    const char *options[] = {"size", size, "mode", mode, NULL, NULL};
+    const char *options[] = {"size", size, "nr_inodes", inodes, "mode", mode, NULL, NULL};
     return cl_fs_make("tmpfs", options,
                       cl_mount_attrs(container->plan, CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV),
                       err);
