@@ -128,8 +128,12 @@ int cl_write_file(int dirfd, const char *path, const char *text)
 int cl_fd_guard_standard(struct cl_error *err)
 {
     for (int fd = 0; fd <= 2; fd++) {
-        if (cl_sys_fcntl(fd, F_GETFD, 0) >= 0)
+        int r = cl_sys_fcntl(fd, F_GETFD, 0);
+
+        if (r >= 0)
             continue;
+        if (r != -EBADF)
+            return cl_fail(err, r, "look at descriptor %d", fd);
         int opened = cl_sys_openat(AT_FDCWD, "/dev/null", O_RDWR, 0);
 
         if (opened < 0)

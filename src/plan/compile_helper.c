@@ -78,8 +78,11 @@ int cl_helper_find(const char *dir, struct cl_helper *ret, struct cl_error *err)
     if (r < 0)
         return r;
     for (size_t i = 0; i < CL_ARRAY_SIZE(places); i++) {
-        if (look_at(ret, dir, places[i]) == 0)
+        r = look_at(ret, dir, places[i]);
+        if (r == 0)
             return 0;
+        if (r != -ENOENT && r != -ENOTDIR && r != -EACCES)
+            return cl_fail(err, r, "look for %s/%s", dir, places[i]);
     }
     return cl_refuse(err, ENOENT,
                      "the program cloister-plan is missing: it belongs in %.100s/../libexec/cloister "

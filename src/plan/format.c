@@ -51,11 +51,17 @@ static int put_strlist(struct cl_buf *buf, const struct cl_strlist *list)
 
 static int put_file(struct cl_buf *buf, const struct cl_plan_file *file)
 {
-    if (put_u32(buf, (uint32_t)file->kind) < 0 || put_u32(buf, (uint32_t)file->mode) < 0 ||
-        put_u64(buf, file->size_bytes) < 0 || put_u32(buf, file->permissions) < 0 ||
-        put_str(buf, file->source) < 0)
-        return -ENOMEM;
-    return put_str(buf, file->target);
+    int r = put_u32(buf, (uint32_t)file->kind);
+
+    if (r == 0)
+        r = put_u32(buf, (uint32_t)file->mode);
+    if (r == 0)
+        r = put_u64(buf, file->size_bytes);
+    if (r == 0)
+        r = put_u32(buf, file->permissions);
+    if (r == 0)
+        r = put_str(buf, file->source);
+    return r < 0 ? r : put_str(buf, file->target);
 }
 
 static int put_files(struct cl_buf *buf, const struct cl_files *list)
@@ -72,9 +78,11 @@ static int put_rlimits(struct cl_buf *buf, const struct cl_rlimits *list)
     int r = put_u32(buf, (uint32_t)list->count);
 
     for (size_t i = 0; r == 0 && i < list->count; i++) {
-        if (put_u32(buf, list->items[i].resource) < 0 || put_u64(buf, list->items[i].soft) < 0)
-            return -ENOMEM;
-        r = put_u64(buf, list->items[i].hard);
+        r = put_u32(buf, list->items[i].resource);
+        if (r == 0)
+            r = put_u64(buf, list->items[i].soft);
+        if (r == 0)
+            r = put_u64(buf, list->items[i].hard);
     }
     return r;
 }
@@ -114,9 +122,12 @@ static int put_record(struct cl_buf *buf, const struct cl_plan *plan,
     size_t head = buf->size;
     uint32_t size;
 
-    if (put_u32(buf, info->id) < 0 || put_u32(buf, 0) < 0)
-        return -ENOMEM;
-    int r = put_payload(buf, plan, info);
+    int r = put_u32(buf, info->id);
+
+    if (r == 0)
+        r = put_u32(buf, 0);
+    if (r == 0)
+        r = put_payload(buf, plan, info);
     if (r < 0)
         return r;
     size = (uint32_t)(buf->size - head - RECORD_SIZE);
@@ -136,7 +147,10 @@ int cl_plan_write(const struct cl_plan *plan, struct cl_buf *buf, struct cl_erro
     for (unsigned int f = 0; f < CL_FIELD_COUNT; f++) {
         if (!cl_plan_has(plan, (enum cl_field)f))
             continue;
-        if (put_record(buf, plan, cl_field_info((enum cl_field)f)) < 0)
+        int r = put_record(buf, plan, cl_field_info((enum cl_field)f));
+        if (r == -ENOMEM)
+            return cl_fail_memory(err);
+        if (r < 0)
             return cl_refuse(err, E2BIG, "the plan is too large at %s",
                              cl_field_info((enum cl_field)f)->path);
         count++;

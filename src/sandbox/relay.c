@@ -114,7 +114,9 @@ static int fill(struct cl_relay *relay)
     relay->start = 0;
     relay->end = got > 0 ? (size_t)got : 0;
     if (got <= 0)
-        relay->in_ended = 1; /* EIO: all of a pty's terminals are closed */
+        relay->in_ended = 1;
+    if (got < 0 && !(got == -EIO && relay->in_is_pty)) /* all of a pty's terminals are closed */
+        relay->failed = (int)got;
     return got > 0;
 }
 
@@ -143,8 +145,11 @@ static int drain(struct cl_relay *relay)
 
         if (put == -EAGAIN || put == -EINTR)
             return 0;
-        if (put < 0)
+        if (put < 0) {
+            if (put != -EPIPE && put != -ECONNRESET) /* a reader who has gone away wants no more */
+                relay->failed = (int)put;
             return -1;
+        }
         relay->start += (size_t)put;
         relay->total += (uint64_t)put;
     }
@@ -203,7 +208,7 @@ static int start(struct cl_relay *relay, struct cl_loop *loop, int in, int out,
         return pump(relay, err);
     struct cl_error add_error = {0};
     int r = want(relay, &relay->in, 1, &add_error);
-    if (r != -EPERM) {
+    if (r != -EPERM || relay->budget != NULL) {
         *err = add_error;
         return r;
     }

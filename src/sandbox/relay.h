@@ -37,6 +37,8 @@ struct cl_relay {
     enum cl_relay_manner out_manner;
     int active;
     int in_ended;
+    int in_is_pty; /* set before the start: EIO is its end */
+    int failed;    /* -errno of a read or write that ended it; 0: it ended well */
     size_t start;
     size_t end;
     uint64_t total; /* bytes carried */

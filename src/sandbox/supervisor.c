@@ -72,7 +72,9 @@ static void kill_sandbox(struct cl_supervisor *supervisor, enum cl_end end)
     if (supervisor->end == CL_END_NONE)
         supervisor->end = end;
     /* Fails only when it is dead already; its pidfd then tells. */
-    (void)cl_sys_pidfd_send_signal(supervisor->process->pidfd, SIGKILL);
+    if (cl_sys_pidfd_send_signal(supervisor->process->pidfd, SIGKILL) < 0 &&
+        supervisor->process->pid > 0)
+        (void)cl_sys_kill(supervisor->process->pid, SIGKILL); /* ours until we reap it */
 }
 
 /* To the main process. One that can't be reached any more is ending. */
@@ -223,6 +225,7 @@ static int start_terminal(struct cl_supervisor *supervisor, struct cl_error *err
         if (r < 0)
             return r;
     }
+    supervisor->relays[1].in_is_pty = 1;
     return start_output(supervisor, 1, CL_TAKE_FD(master), STDOUT_FILENO, err);
 }
 
@@ -365,6 +368,20 @@ static int add_sources(struct cl_supervisor *supervisor, int signals, int parent
     return add(supervisor, &supervisor->control, listener, on_control, err);
 }
 
+/* Output that is lost is no success, whatever the command says. */
+static int check_streams(const struct cl_supervisor *supervisor, struct cl_error *err)
+{
+    static const char *const names[] = {"input", "output", "error"};
+
+    for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
+        int failed = supervisor->relays[fd].failed;
+
+        if (failed < 0)
+            return cl_fail(err, failed, "carry the command's standard %s", names[fd]);
+    }
+    return 0;
+}
+
 int cl_supervisor_run(struct cl_supervisor *supervisor, int signals, int parent,
                       struct cl_error *err)
 {
@@ -386,7 +403,7 @@ int cl_supervisor_run(struct cl_supervisor *supervisor, int signals, int parent,
         r = supervisor->wall->shrink(plan, err);
     if (r == 0)
         r = cl_loop_run(&supervisor->loop, err);
-    return r;
+    return r < 0 ? r : check_streams(supervisor, err);
 }
 
 void cl_supervisor_done(struct cl_supervisor *supervisor)

@@ -223,7 +223,9 @@ def sanitised_binary(world):
 
 @pytest.fixture(params=["root", "user"])
 def sanitised(request, world, sanitised_binary, rootfs, source, leaks):
-    return Faults(Cloister(world, sanitised_binary, request.param), BY_NAME["volumes"], rootfs, source, leaks)
+    faults = Faults(Cloister(world, sanitised_binary, request.param), BY_NAME["volumes"], rootfs, source, leaks)
+    faults.sanitised = True
+    return faults
 
 
 @pytest.mark.parametrize("first", [1, 2])

@@ -84,6 +84,7 @@ class Faults:
 
     def __init__(self, cloister, case, image, source, leaks):
         self.cloister, self.case, self.leaks = cloister, case, leaks
+        self.sanitised, self.side = False, None
         self.image = str(image) if case.image == "rootfs" else case.image
         self.policy = cloister.directory("policy") / "policy.yaml"
         self.policy.write_text("env: {A: b}\nlimits: {tasks: 20}\n")
@@ -119,6 +120,7 @@ class Faults:
 
     def walk(self, who, what, first, stride):
         """Fail every stride'th call from the first on, to the end of the run; all that went wrong, as text."""
+        self.side = who
         wrong, number, beyond, struck = [], first, 0, 0
         while beyond < 2 and self.hangs < HANGS:
             code = self.case.errors[number % len(self.case.errors)]
@@ -171,6 +173,10 @@ class Faults:
         struck = self.struck()
         if struck is None or outcome.exit == 0:
             return self.judge_success(outcome)
+        if self.sanitised and self.side == "children" and struck == "wait4":
+            # init is under its filter by then, which ends it for AddressSanitizer's own
+            # sigaltstack before a function that doesn't return
+            return [] if outcome.exit == 125 else [f"exit status {outcome.exit}"]
         # exec is the one call whose failure is the command's, as far as anybody can tell
         allowed = (125, 126) if struck == "execveat" else (125,)
         if outcome.exit not in allowed:

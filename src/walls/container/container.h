@@ -78,6 +78,7 @@ struct cl_container {
     /* The maker's */
     int32_t pid;
     int pidfd;
+    struct cl_error init_error; /* what init reported before it was ended; code 0: nothing */
 
     /* init's */
     int scratch;  /* root of the scratch file system, attached in our namespace */
@@ -98,6 +99,8 @@ struct cl_container {
 
 /* Writes the uid and gid map of process PID for the plan. */
 int cl_idmap_write(const struct cl_container *container, struct cl_error *err);
+/* Adds to ERR what a host's refusal (R) to make a user namespace means; returns R. */
+int cl_hint_userns(int r, struct cl_error *err);
 /* A user namespace that maps INSIDE ids to one OUTSIDE id each, as a descriptor. */
 int cl_idmap_make_userns(uint32_t inside_uid, uint32_t inside_gid, uint32_t outside_uid,
                          uint32_t outside_gid, struct cl_error *err);
@@ -122,6 +125,8 @@ uint64_t cl_scratch_bytes(const struct cl_plan *plan);
 uint64_t cl_mount_attrs(const struct cl_plan *plan, uint64_t attrs);
 /* A detached, private copy of the mounts at PATH below DIRFD, with ATTRS. */
 int cl_tree_clone(int dirfd, const char *path, uint64_t attrs, struct cl_error *err);
+/* The same of what FD is open on. WHAT is for the message. */
+int cl_tree_clone_fd(int fd, const char *what, uint64_t attrs, struct cl_error *err);
 /* Attaches TREE at the O_PATH descriptor TARGET. WHERE is for the message. */
 int cl_tree_attach(int tree, int target, const char *where, struct cl_error *err);
 /* Makes a file system: OPTIONS are "key", "value" pairs, a NULL value for flags,

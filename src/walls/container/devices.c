@@ -112,7 +112,7 @@ int cl_devices_template(void)
     /* Nodes mean nothing on a nodev file system: the host's are bound instead. */
     if (template < 0 || cl_sys_fstatfs(template, &fs) < 0 || (fs.f_flags & ST_NODEV) != 0)
         return -1;
-    int tree = cl_tree_clone(template, "", DEVICE_ATTRS, &unused);
+    int tree = cl_tree_clone_fd(template, "the template of /dev", DEVICE_ATTRS, &unused);
     return tree < 0 ? -1 : tree;
 }
 
@@ -161,7 +161,7 @@ static int make_skeleton(struct cl_container *container, struct cl_error *err)
     r = fill(dir, 0);
     if (r < 0)
         return cl_fail(err, r, "fill the directory of /dev");
-    return cl_tree_clone(dir, "", DEVICE_ATTRS | CL_MOUNT_ATTR_NODEV, err);
+    return cl_tree_clone_fd(dir, "/dev in scratch", DEVICE_ATTRS | CL_MOUNT_ATTR_NODEV, err);
 }
 
 static int attach_dev(struct cl_container *container, struct cl_error *err)

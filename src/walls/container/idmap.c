@@ -7,6 +7,7 @@
  *
  * Source: user_namespaces(7), subuid(5), newuidmap(1).
  */
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -90,6 +91,8 @@ static int find_subids(const char *path, struct subids *ret, struct cl_error *er
     if (name == NULL)
         name = "";
     (void)snprintf(uid, sizeof(uid), "%u", (unsigned int)geteuid());
+    if (fd < 0 && fd != -ENOENT)
+        return cl_fail(err, fd, "open %s", path);
     if (fd >= 0) {
         int r = cl_read_all(fd, path, &text, err);
         if (r < 0)
@@ -109,6 +112,8 @@ static int find_subids(const char *path, struct subids *ret, struct cl_error *er
                      "or use --profile strict",
                      path, uid);
 }
+
+enum { NOT_STARTED = 64 }; /* exit status: this and the errno; they answer 0 and 1 */
 
 /* newuidmap PID 0 OWN 1 1 FIRST COUNT */
 static int run_mapper(const char *program, pid_t pid, unsigned int own, const struct subids *ids,
@@ -131,14 +136,24 @@ static int run_mapper(const char *program, pid_t pid, unsigned int own, const st
     if (child < 0)
         return cl_fail(err, child, "clone for %s", program);
     if (child == 0) {
-        (void)cl_sys_execveat(AT_FDCWD, program, argv, envp, 0);
-        _exit(127);
+        /* What it has to say is said by us, in one line. */
+        int r = cl_sys_openat(AT_FDCWD, "/dev/null", O_RDWR, 0);
+        if (r >= 0)
+            r = cl_sys_dup3(r, STDERR_FILENO, 0);
+        if (r >= 0)
+            r = cl_sys_execveat(AT_FDCWD, program, argv, envp, 0);
+        _exit(NOT_STARTED - r);
     }
-    pid_t waited = cl_sys_wait4(child, &status, 0, NULL);
+    pid_t waited;
+    do {
+        waited = cl_sys_wait4(child, &status, 0, NULL);
+    } while (waited == -EINTR);
     if (waited < 0)
         return cl_fail(err, waited, "wait for %s", program);
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
-        return cl_refuse(err, ENOENT, "%s is missing; install the package uidmap", program);
+    if (WIFEXITED(status) && WEXITSTATUS(status) > NOT_STARTED) {
+        int r = cl_fail(err, WEXITSTATUS(status) - NOT_STARTED, "start %s", program);
+        return r == -ENOENT ? cl_hint(err, "install the package uidmap") : r;
+    }
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
         return cl_refuse(err, EPERM, "%s refused the range %llu+%llu", program,
                          (unsigned long long)ids->first, (unsigned long long)count);
@@ -194,6 +209,19 @@ static int map_and_open(pid_t pid, const char *uid_line, const char *gid_line, s
     return userns < 0 ? cl_fail(err, userns, "open a volume's user namespace") : userns;
 }
 
+int cl_hint_userns(int r, struct cl_error *err)
+{
+    if (r == -EPERM || r == -EACCES)
+        return cl_hint(err,
+                       "this host restricts user namespaces: see `cloister doctor` (the AppArmor "
+                       "profile packaging/apparmor/cloister, or the sysctls "
+                       "kernel.apparmor_restrict_unprivileged_userns and "
+                       "kernel.unprivileged_userns_clone)");
+    if (r == -ENOSPC || r == -EUSERS)
+        return cl_hint(err, "a limit in /proc/sys/user (max_user_namespaces and its like) is reached");
+    return r;
+}
+
 int cl_idmap_make_userns(uint32_t inside_uid, uint32_t inside_gid, uint32_t outside_uid,
                          uint32_t outside_gid, struct cl_error *err)
 {
@@ -201,21 +229,34 @@ int cl_idmap_make_userns(uint32_t inside_uid, uint32_t inside_gid, uint32_t outs
     char uid_line[64];
     char gid_line[64];
     int status;
-    pid_t holder = cl_sys_clone3(&args);
+    int ends[2];
+    int r = cl_sys_pipe2(ends, 0);
 
-    if (holder < 0)
-        return cl_fail(err, holder, "make a user namespace for a volume's id map");
+    if (r < 0)
+        return cl_fail(err, r, "make a pipe");
+    CL_CLEANUP_FD int end = ends[0];
+    CL_CLEANUP_FD int hold = ends[1];
+    pid_t holder = cl_sys_clone3(&args);
+    if (holder < 0) {
+        (void)cl_fail(err, holder, "make a user namespace for a volume's id map");
+        return cl_hint_userns(holder, err);
+    }
     if (holder == 0) {
-        /* Only its namespace is of use; it is killed as soon as that is open. */
-        (void)cl_sys_prctl(1 /* PR_SET_PDEATHSIG */, SIGKILL, 0, 0, 0);
-        for (;;)
-            (void)pause();
+        /* Only its namespace is of use. It ends when our end of the pipe is closed, by
+         * us or by our death at any moment: a death signal it could set too late. */
+        struct pollfd closed = {.fd = end, .events = POLLIN};
+
+        cl_fd_close(&hold);
+        while (poll(&closed, 1, -1) < 0)
+            ;
+        _exit(0);
     }
     (void)snprintf(uid_line, sizeof(uid_line), "%u %u 1", inside_uid, outside_uid);
     (void)snprintf(gid_line, sizeof(gid_line), "%u %u 1", inside_gid, outside_gid);
     int userns = map_and_open(holder, uid_line, gid_line, err);
-    (void)cl_sys_kill(holder, SIGKILL); /* our own child, not yet waited for */
-    (void)cl_sys_wait4(holder, &status, 0, NULL);
+    cl_fd_close(&hold);
+    while (cl_sys_wait4(holder, &status, 0, NULL) == -EINTR)
+        ;
     return userns;
 }
 

@@ -330,6 +330,14 @@ static void reap(struct cl_container *container, int signals, pid_t main)
     for (;;) {
         pid_t pid = cl_sys_wait4(-1, &status, WNOHANG, NULL);
 
+        if (pid == -EINTR)
+            continue;
+        if (pid < 0 && pid != -ECHILD) { /* or nobody would notice the end */
+            struct cl_error err = {0};
+
+            (void)cl_fail(&err, pid, "wait for the sandbox's processes");
+            fail(container, &err);
+        }
         if (pid <= 0)
             return;
         if (pid == main)

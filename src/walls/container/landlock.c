@@ -115,6 +115,8 @@ static int check_abi(int abi, struct cl_error *err)
 {
     if (abi >= MIN_ABI)
         return 0;
+    if (abi < 0 && abi != -ENOSYS && abi != -EOPNOTSUPP)
+        return cl_fail(err, abi, "ask for Landlock's version");
     if (abi < 0)
         return cl_refuse(err, ENOTSUP,
                          "this kernel has no Landlock (or it is off: lsm= on its command line); "

@@ -129,20 +129,6 @@ static const struct {
 #define FOUNDATION                                                                                 \
     (CL_LAYER_BIT(CL_LAYER_USERNS) | CL_LAYER_BIT(CL_LAYER_PIDNS) | CL_LAYER_BIT(CL_LAYER_MOUNTNS))
 
-static int explain_clone(int r, struct cl_error *err)
-{
-    (void)cl_fail(err, r, "clone into new namespaces");
-    if (r == -EPERM || r == -EACCES)
-        return cl_hint(err,
-                       "this host restricts user namespaces: see `cloister doctor` (the AppArmor "
-                       "profile packaging/apparmor/cloister, or the sysctls "
-                       "kernel.apparmor_restrict_unprivileged_userns and "
-                       "kernel.unprivileged_userns_clone)");
-    if (r == -ENOSPC || r == -EUSERS)
-        return cl_hint(err, "a limit in /proc/sys/user (max_user_namespaces and its like) is reached");
-    return r;
-}
-
 static int clone_init(void *context, struct cl_error *err)
 {
     struct cl_container *container = context;
@@ -164,8 +150,10 @@ static int clone_init(void *context, struct cl_error *err)
         args.cgroup = (uint64_t)container->start->cgroup;
     }
     pid_t pid = cl_sys_clone3(&args);
-    if (pid < 0)
-        return explain_clone(pid, err);
+    if (pid < 0) {
+        (void)cl_fail(err, pid, "clone into new namespaces");
+        return cl_hint_userns(pid, err);
+    }
     if (pid == 0)
         cl_init_run(container);
     container->pid = pid;
@@ -173,17 +161,28 @@ static int clone_init(void *context, struct cl_error *err)
     return 0;
 }
 
+/* Kills and reaps our child PID. Until it is reaped its number is nobody else's, so
+ * that where PIDFD can't be used a plain kill is as good. */
+static void end_child(pid_t pid, int pidfd)
+{
+    int status;
+
+    /* The second fails only for a process that is dead already. */
+    if (cl_sys_pidfd_send_signal(pidfd, SIGKILL) < 0)
+        (void)cl_sys_kill(pid, SIGKILL);
+    while (cl_sys_wait4(pid, &status, 0, NULL) == -EINTR)
+        ;
+}
+
 static void end_init(void *context)
 {
     struct cl_container *container = context;
-    int status;
 
     if (container->pid <= 0)
         return;
-    /* Fails only for a process that is dead already, which is what we want. */
-    (void)cl_sys_pidfd_send_signal(container->pidfd, SIGKILL);
-    while (cl_sys_wait4(container->pid, &status, 0, NULL) == -EINTR)
-        ;
+    end_child(container->pid, container->pidfd);
+    if (container->report->stage == CL_REPORT_FAILED)
+        container->init_error = container->report->error;
     cl_fd_close(&container->pidfd);
     container->pid = 0;
 }
@@ -277,6 +276,12 @@ static int container_start(const struct cl_wall_start *start, struct cl_wall_pro
     CL_ASSERT(start->plan->files.count <= CL_MAX_FILES);
     set_up(&container, start);
     r = cl_steps_run(start_steps, CL_ARRAY_SIZE(start_steps), &container, err);
+    if (r < 0 && container.init_error.code != 0) {
+        /* Init failed first: ours is only the broken pipe or the closed door of that. */
+        *err = container.init_error;
+        err->msg[CL_ERROR_MSG_SIZE - 1] = '\0';
+        return -err->code;
+    }
     if (r < 0)
         return r;
     close_sources(&container); /* init has its own copies */
@@ -367,13 +372,8 @@ static int container_shrink(const struct cl_plan *plan, struct cl_error *err)
 
 static void container_done(struct cl_wall_process *process)
 {
-    int status;
-
     if (process->pid > 0) {
-        /* Fails only for a process that is dead already. */
-        (void)cl_sys_pidfd_send_signal(process->pidfd, SIGKILL);
-        while (cl_sys_wait4(process->pid, &status, 0, NULL) == -EINTR)
-            ;
+        end_child(process->pid, process->pidfd);
         process->pid = 0;
     }
     cl_fd_close(&process->pidfd);

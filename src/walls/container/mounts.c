@@ -16,7 +16,8 @@ uint64_t cl_mount_attrs(const struct cl_plan *plan, uint64_t attrs)
     return attrs;
 }
 
-int cl_tree_clone(int dirfd, const char *path, uint64_t attrs, struct cl_error *err)
+static int clone_tree(int dirfd, const char *path, const char *what, uint64_t attrs,
+                      struct cl_error *err)
 {
     struct cl_mount_attr attr = {.attr_set = attrs, .propagation = MS_PRIVATE};
     /* Recursive: mounts that came from a more privileged namespace are locked together
@@ -25,11 +26,21 @@ int cl_tree_clone(int dirfd, const char *path, uint64_t attrs, struct cl_error *
         dirfd, path, CL_OPEN_TREE_CLONE | CL_OPEN_TREE_CLOEXEC | CL_AT_RECURSIVE | CL_AT_EMPTY_PATH);
 
     if (tree < 0)
-        return cl_fail(err, tree, "clone the mount at %s", path);
+        return cl_fail(err, tree, "clone the mount at %s", what);
     int r = cl_sys_mount_setattr(tree, "", CL_AT_EMPTY_PATH | CL_AT_RECURSIVE, &attr);
     if (r < 0)
-        return cl_fail(err, r, "set the attributes of the mount at %s", path);
+        return cl_fail(err, r, "set the attributes of the mount at %s", what);
     return CL_TAKE_FD(tree);
+}
+
+int cl_tree_clone(int dirfd, const char *path, uint64_t attrs, struct cl_error *err)
+{
+    return clone_tree(dirfd, path, path, attrs, err);
+}
+
+int cl_tree_clone_fd(int fd, const char *what, uint64_t attrs, struct cl_error *err)
+{
+    return clone_tree(fd, "", what, attrs, err);
 }
 
 int cl_tree_attach(int tree, int target, const char *where, struct cl_error *err)
@@ -153,13 +164,15 @@ static int is_closed(int r)
     return r == -EROFS || r == -EACCES || r == -EOVERFLOW || r == -EPERM;
 }
 
-/* Finds PATH or makes it: 0 and *RET, or -errno. */
-static int find_or_make(struct cl_container *container, const char *path, int is_dir, int *ret)
+/* Finds PATH or makes it: 0 and *RET, or -errno; *RET_MAKING when it came to making. */
+static int find_or_make(struct cl_container *container, const char *path, int is_dir, int *ret,
+                        int *ret_making)
 {
     const char *rest = "";
     int fd = open_existing(container->root, path, &rest);
 
-    if (fd >= 0 && *rest != '\0')
+    *ret_making = fd >= 0 && *rest != '\0';
+    if (*ret_making)
         fd = make_path(fd, rest, is_dir);
     if (fd < 0)
         return fd;
@@ -182,13 +195,14 @@ int cl_target_open(struct cl_container *container, const char *path, int is_dir,
                    struct cl_error *err)
 {
     CL_CLEANUP_FD int fd = -1;
-    int r = find_or_make(container, path, is_dir, &fd);
+    int making;
+    int r = find_or_make(container, path, is_dir, &fd, &making);
 
-    if (is_closed(r)) {
+    if (making && is_closed(r)) {
         r = open_up(container, path, err);
         if (r < 0)
             return cl_prefix(err, "make %s", path);
-        r = find_or_make(container, path, is_dir, &fd);
+        r = find_or_make(container, path, is_dir, &fd, &making);
     }
     if (r < 0)
         return cl_fail(err, r, "find or make %s in the image", path);

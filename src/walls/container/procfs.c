@@ -45,7 +45,7 @@ static int mask_source(const struct cl_container *container, const struct mask *
 
     switch (mask->kind) {
     case READ_ONLY:
-        return cl_tree_clone(target, "", attrs, err);
+        return cl_tree_clone_fd(target, mask->path, attrs, err);
     case HIDE_FILE:
         return cl_tree_clone(container->dev, "null", attrs & ~(uint64_t)CL_MOUNT_ATTR_NODEV,
                              err);

@@ -152,7 +152,7 @@ static int copy_workdir(struct cl_container *container, struct cl_error *err)
 
     if (target < 0)
         return target;
-    tree = cl_tree_clone(target, "",
+    tree = cl_tree_clone_fd(target, workdir,
                          cl_mount_attrs(container->plan, CL_MOUNT_ATTR_RDONLY |
                                                              CL_MOUNT_ATTR_NOSUID |
                                                              CL_MOUNT_ATTR_NODEV),
@@ -200,15 +200,20 @@ int cl_rootfs_seal(void *context, struct cl_error *err)
     return r < 0 ? cl_fail(err, r, "make the root file system read-only") : 0;
 }
 
-/* True when nothing lies above "/": ".." from there leads to the same mount. */
-static int is_top(int root)
+/* Fails unless nothing lies above "/": ".." from there leads to the same mount. */
+static int is_top(int root, struct cl_error *err)
 {
     struct cl_statx here;
     struct cl_statx above;
+    int r = cl_sys_statx(root, "", CL_AT_EMPTY_PATH, CL_STATX_MNT_ID, &here);
 
-    return cl_sys_statx(root, "", CL_AT_EMPTY_PATH, CL_STATX_MNT_ID, &here) == 0 &&
-           cl_sys_statx(root, "..", 0, CL_STATX_MNT_ID, &above) == 0 &&
-           (here.mask & above.mask & CL_STATX_MNT_ID) != 0 && here.mount_id == above.mount_id;
+    if (r == 0)
+        r = cl_sys_statx(root, "..", 0, CL_STATX_MNT_ID, &above);
+    if (r < 0)
+        return cl_fail(err, r, "look what is mounted over the new root");
+    if ((here.mask & above.mask & CL_STATX_MNT_ID) == 0 || here.mount_id != above.mount_id)
+        return cl_refuse(err, EBUSY, "something of the host is still mounted over the new root");
+    return 0;
 }
 
 int cl_rootfs_enter(void *context, struct cl_error *err)
@@ -230,8 +235,9 @@ int cl_rootfs_enter(void *context, struct cl_error *err)
         if (r < 0)
             return cl_fail(err, r, "detach %s", above[i]);
     }
-    if (!is_top(container->root))
-        return cl_refuse(err, EBUSY, "something of the host is still mounted over the new root");
+    r = is_top(container->root, err);
+    if (r < 0)
+        return r;
     r = cl_sys_chdir("/");
     return r < 0 ? cl_fail(err, r, "change to /") : 0;
 }

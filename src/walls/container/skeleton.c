@@ -37,7 +37,7 @@ int cl_show(const struct cl_container *container, int source, int dir, const cha
         return cl_fail(err, r, "stat %s", name);
     if (S_ISLNK(st.st_mode))
         return copy_link(source, dir, name, err);
-    tree = cl_tree_clone(source, "", cl_mount_attrs(container->plan, SHOWN_ATTRS), err);
+    tree = cl_tree_clone_fd(source, name, cl_mount_attrs(container->plan, SHOWN_ATTRS), err);
     if (tree < 0)
         return tree;
     r = S_ISDIR(st.st_mode) ? cl_sys_mkdirat(dir, name, 0755)
@@ -108,7 +108,7 @@ int cl_skeleton_make(struct cl_container *container, int original, struct cl_err
     r = show_all(container, from, dir, err);
     if (r < 0)
         return r;
-    return cl_tree_clone(dir, "",
+    return cl_tree_clone_fd(dir, "a directory of scratch",
                          cl_mount_attrs(container->plan,
                                         CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV) &
                              ~(uint64_t)CL_MOUNT_ATTR_RDONLY,

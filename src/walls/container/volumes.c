@@ -41,7 +41,7 @@ static int open_source(const struct cl_plan *plan, const struct cl_plan_file *fi
         return cl_refuse(err, EINVAL, "the volume %s is a file, and only directories can be copy",
                          file->source);
     /* The clone is of what the descriptor holds: nothing is resolved twice. */
-    return cl_tree_clone(fd, "", volume_attrs(plan, file), err);
+    return cl_tree_clone_fd(fd, file->source, volume_attrs(plan, file), err);
 }
 
 /* Id-maps a volume's TREE so that the sandbox's user stands for its owner. */
@@ -80,7 +80,7 @@ static int open_image(const struct cl_plan *plan, struct cl_error *err)
         return cl_fail(err, r, "stat the image %s", plan->image_path);
     if (!S_ISDIR(st.st_mode))
         return cl_refuse(err, ENOTDIR, "the image %s is not a directory", plan->image_path);
-    return cl_tree_clone(fd, "",
+    return cl_tree_clone_fd(fd, plan->image_path,
                          cl_mount_attrs(plan, CL_MOUNT_ATTR_RDONLY | CL_MOUNT_ATTR_NOSUID |
                                                   CL_MOUNT_ATTR_NODEV),
                          err);
