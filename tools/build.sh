@@ -15,7 +15,7 @@ options_of() {
         weak)     echo 'musl-gcc -Dparts=core -Dweak=true -Dfaults=true' ;;
         asan)     echo 'gcc -Dparts=core,helpers,tests -Dfaults=true -Doptimization=1
                         -Db_sanitize=address,undefined -Db_lundef=false' ;;
-        fuzz)     echo 'clang -Dparts=helpers,fuzz -Dfaults=true -Doptimization=1
+        fuzz)     echo 'clang -Dparts=helpers,tests,fuzz -Dfaults=true -Doptimization=1
                         -Db_sanitize=address,undefined -Db_lundef=false' ;;
         coverage) echo 'gcc -Dparts=core,helpers,tests -Dfaults=true -Doptimization=0 -Db_coverage=true' ;;
         analyze)  echo 'gcc -Dparts=core,helpers -Doptimization=1 -Dc_args=-fanalyzer' ;;

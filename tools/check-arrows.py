@@ -21,6 +21,7 @@ BANNED = {  # call: the reason, which names the cure
     **dict.fromkeys(["strtok", "strtok_r"], "changes what it reads: walk it with strcspn or memchr"),
     **dict.fromkeys(["atoi", "atol", "atoll", "atof", "strtol", "strtoul", "strtoll", "strtoull", "strtod", "sscanf"],
                     "takes what isn't a number: use cl_parse_*"),
+    **dict.fromkeys(["pthread_create", "thrd_create"], "there is one thread: wait for several things with base/loop"),
     **dict.fromkeys(["system", "popen", "tmpnam", "mktemp", "alloca"], "not in this program"),
 }
 BANNED_IN_CORE = dict.fromkeys(

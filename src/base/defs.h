@@ -19,6 +19,12 @@
 
 #define CL_ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
 
+/* For interfaces that take what they only read without const. */
+static inline void *cl_unconst(const void *data)
+{
+    return (void *)(uintptr_t)data; // NOLINT(performance-no-int-to-ptr): -Wcast-qual's way round
+}
+
 /* Moves a pointer or descriptor out of an owner. */
 #define CL_TAKE(p)                                                                                 \
     __extension__({                                                                                \

@@ -16,7 +16,8 @@ static void make_printable(char *text)
     }
 }
 
-static int set_message(struct cl_error *err, int errnum, const char *fmt, va_list args)
+__attribute__((format(printf, 3, 0))) static int
+set_message(struct cl_error *err, int errnum, const char *fmt, va_list args)
 {
     if (errnum < 0)
         errnum = -errnum;
@@ -41,7 +42,7 @@ static void append(struct cl_error *err, const char *separator, const char *text
     (void)snprintf(err->msg + used, sizeof(err->msg) - used, "%s%s", separator, text);
 }
 
-int cl_fail(struct cl_error *err, int errnum, const char *fmt, ...)
+int (cl_fail)(struct cl_error *err, int errnum, const char *fmt, ...)
 {
     va_list args;
 
@@ -52,7 +53,7 @@ int cl_fail(struct cl_error *err, int errnum, const char *fmt, ...)
     return -err->code;
 }
 
-int cl_refuse(struct cl_error *err, int errnum, const char *fmt, ...)
+int (cl_refuse)(struct cl_error *err, int errnum, const char *fmt, ...)
 {
     va_list args;
 
@@ -62,7 +63,7 @@ int cl_refuse(struct cl_error *err, int errnum, const char *fmt, ...)
     return -err->code;
 }
 
-int cl_prefix(struct cl_error *err, const char *fmt, ...)
+int (cl_prefix)(struct cl_error *err, const char *fmt, ...)
 {
     char old[CL_ERROR_MSG_SIZE];
     va_list args;
@@ -76,7 +77,7 @@ int cl_prefix(struct cl_error *err, const char *fmt, ...)
     return -err->code;
 }
 
-int cl_hint(struct cl_error *err, const char *fmt, ...)
+int (cl_hint)(struct cl_error *err, const char *fmt, ...)
 {
     char hint[CL_ERROR_MSG_SIZE];
     va_list args;
@@ -90,7 +91,7 @@ int cl_hint(struct cl_error *err, const char *fmt, ...)
     return -err->code;
 }
 
-int cl_fail_memory(struct cl_error *err)
+int (cl_fail_memory)(struct cl_error *err)
 {
     return cl_refuse(err, ENOMEM, "out of memory");
 }

@@ -34,4 +34,18 @@ int cl_hint(struct cl_error *err, const char *fmt, ...) CL_PRINTF(2, 3);
 /* Out of memory, said without allocating. Returns -ENOMEM. */
 int cl_fail_memory(struct cl_error *err);
 
+/* What these return is negative: said here, in each caller's sight, so that compilers
+ * and analyzers don't follow paths on which a failure counts as success. */
+static inline int cl_failed(int r)
+{
+    if (r >= 0)
+        __builtin_unreachable();
+    return r;
+}
+#define cl_fail(...) cl_failed((cl_fail)(__VA_ARGS__))
+#define cl_refuse(...) cl_failed((cl_refuse)(__VA_ARGS__))
+#define cl_prefix(...) cl_failed((cl_prefix)(__VA_ARGS__))
+#define cl_hint(...) cl_failed((cl_hint)(__VA_ARGS__))
+#define cl_fail_memory(err) cl_failed((cl_fail_memory)(err))
+
 #endif

@@ -128,7 +128,7 @@ static const struct unit size_units[] = {
 static const struct unit time_units[] = {
     {"ns", 1},
     {"us", 1000},
-    {"ms", 1000 * 1000},
+    {"ms", 1000ULL * 1000},
     {"s", 1000ULL * 1000 * 1000},
     {"m", 60ULL * 1000 * 1000 * 1000},
     {"h", 3600ULL * 1000 * 1000 * 1000},

@@ -100,10 +100,10 @@ static int parse_letters(struct parser *parser, const char *letters, struct cl_e
     return 0;
 }
 
-int cl_options_parse(const struct cl_option *options, size_t count, int argc, char *const argv[],
-                     void *context, struct cl_error *err)
+int cl_options_parse(struct cl_option_table table, int argc, char *const argv[], void *context,
+                     struct cl_error *err)
 {
-    struct parser parser = {options, count, argc, argv, 1, context};
+    struct parser parser = {table.rows, table.count, argc, argv, 1, context};
 
     for (; parser.index < argc; parser.index++) {
         const char *arg = argv[parser.index];

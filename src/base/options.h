@@ -22,8 +22,13 @@ struct cl_option {
     const char *choices; /* blank-separated words for completion; "@file" "@dir" too */
 };
 
+struct cl_option_table {
+    const struct cl_option *rows;
+    size_t count;
+};
+
 /* Parses argv[1..]; returns the index of the first operand. */
-int cl_options_parse(const struct cl_option *options, size_t count, int argc, char *const argv[],
-                     void *context, struct cl_error *err);
+int cl_options_parse(struct cl_option_table table, int argc, char *const argv[], void *context,
+                     struct cl_error *err);
 
 #endif

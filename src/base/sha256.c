@@ -21,7 +21,7 @@ static uint32_t rotate(uint32_t x, int n)
 
 static void expand(const unsigned char block[64], uint32_t w[64])
 {
-    for (int i = 0; i < 16; i++) {
+    for (size_t i = 0; i < 16; i++) {
         w[i] = (uint32_t)block[4 * i] << 24 | (uint32_t)block[4 * i + 1] << 16 |
                (uint32_t)block[4 * i + 2] << 8 | (uint32_t)block[4 * i + 3];
     }
@@ -117,7 +117,7 @@ void cl_sha256_final_hex(struct cl_sha256 *hash, char ret[CL_SHA256_HEX_SIZE])
     unsigned char digest[CL_SHA256_SIZE];
 
     cl_sha256_final(hash, digest);
-    for (int i = 0; i < CL_SHA256_SIZE; i++) {
+    for (size_t i = 0; i < CL_SHA256_SIZE; i++) {
         ret[2 * i] = hex[digest[i] >> 4];
         ret[2 * i + 1] = hex[digest[i] & 15];
     }

@@ -35,7 +35,21 @@ static void source_done(struct source *source)
     cl_buf_done(&source->file);
     cl_buf_done(&source->group);
 }
-#define CL_CLEANUP_SOURCE CL_CLEANUP(source_done)
+
+/* One file on its way to a plan. */
+struct job {
+    const struct cl_compile_context *context;
+    const struct cl_compile_input *input;
+    struct source source;
+    struct cl_helper helper;
+    char key[CL_SHA256_HEX_SIZE]; /* the outcome's name in the cache */
+};
+
+static void job_done(struct job *job)
+{
+    source_done(&job->source);
+}
+#define CL_CLEANUP_JOB CL_CLEANUP(job_done)
 
 /* --- reading ------------------------------------------------------------ */
 
@@ -72,31 +86,29 @@ static void add_bytes(struct cl_sha256 *hash, const void *data, size_t size)
 
 /* Everything that the plan depends on. A profile's conditions ask for the kernel and
  * the machine; messages and paths are not in the plan, so a name counts for USER only. */
-static int make_key(const struct cl_compile_input *input, const struct source *source,
-                    const struct cl_helper *helper, char ret[CL_SHA256_HEX_SIZE],
-                    struct cl_error *err)
+static int make_key(struct job *job, struct cl_error *err)
 {
     struct cl_sha256 hash;
     struct utsname system;
 
     cl_sha256_init(&hash);
     add_number(&hash, CL_PLAN_VERSION);
-    add_number(&hash, input->kind);
-    add_number(&hash, helper->size);
-    add_number(&hash, (uint64_t)helper->mtime_s);
-    add_number(&hash, (uint64_t)helper->mtime_ns);
-    if (input->kind == CL_COMPILE_SECCOMP) {
+    add_number(&hash, job->input->kind);
+    add_number(&hash, job->helper.size);
+    add_number(&hash, (uint64_t)job->helper.mtime_s);
+    add_number(&hash, (uint64_t)job->helper.mtime_ns);
+    if (job->input->kind == CL_COMPILE_SECCOMP) {
         if (uname(&system) < 0)
             return cl_fail(err, errno, "uname");
         add_bytes(&hash, system.release, strlen(system.release));
         add_bytes(&hash, system.machine, strlen(system.machine));
     }
-    if (input->kind == CL_COMPILE_USER) {
-        add_bytes(&hash, input->name, strlen(input->name));
-        add_bytes(&hash, cl_buf_text(&source->group), source->group.size);
+    if (job->input->kind == CL_COMPILE_USER) {
+        add_bytes(&hash, job->input->name, strlen(job->input->name));
+        add_bytes(&hash, cl_buf_text(&job->source.group), job->source.group.size);
     }
-    add_bytes(&hash, cl_buf_text(&source->file), source->file.size);
-    cl_sha256_final_hex(&hash, ret);
+    add_bytes(&hash, cl_buf_text(&job->source.file), job->source.file.size);
+    cl_sha256_final_hex(&hash, job->key);
     return 0;
 }
 
@@ -176,35 +188,32 @@ static int read_plan(const struct cl_compile_context *context, enum cl_compile_k
 /* --- getting ------------------------------------------------------------ */
 
 /* A plan from the cache; an entry that does not read is as good as none. */
-static int try_cache(const struct cl_compile_context *context, enum cl_compile_kind kind,
-                     int cache, const char *key, struct cl_plan *ret)
+static int try_cache(const struct job *job, int cache, struct cl_plan *ret)
 {
     struct cl_bytes bytes;
     struct cl_error ignored;
 
     if (cache < 0)
         return cache;
-    int r = cl_plan_cache_load(cache, key, context->arena, &bytes);
-    return r < 0 ? r : read_plan(context, kind, &bytes, ret, &ignored);
+    int r = cl_plan_cache_load(cache, job->key, job->context->arena, &bytes);
+    return r < 0 ? r : read_plan(job->context, job->input->kind, &bytes, ret, &ignored);
 }
 
-static int ask_helper(const struct cl_compile_context *context,
-                      const struct cl_compile_input *input, const struct source *source,
-                      const struct cl_helper *helper, struct cl_bytes *ret, struct cl_error *err)
+static int ask_helper(const struct job *job, struct cl_bytes *ret, struct cl_error *err)
 {
     CL_CLEANUP_BUF struct cl_buf output = CL_BUF_INIT(CL_PLAN_MAX_SIZE);
     struct cl_helper_call call = {
-        .verb = verbs[input->kind],
-        .name = input->name,
-        .input = &source->file,
-        .group = input->kind == CL_COMPILE_USER ? &source->group : NULL,
+        .verb = verbs[job->input->kind],
+        .name = job->input->name,
+        .input = &job->source.file,
+        .group = job->input->kind == CL_COMPILE_USER ? &job->source.group : NULL,
         .timeout_ns = 10 * CL_NS_PER_S,
     };
-    int r = cl_helper_run(helper, &call, &output, err);
+    int r = cl_helper_run(&job->helper, &call, &output, err);
 
     if (r < 0)
         return r;
-    char *copy = cl_arena_strndup(context->arena, cl_buf_text(&output), output.size);
+    char *copy = cl_arena_strndup(job->context->arena, cl_buf_text(&output), output.size);
     if (copy == NULL)
         return cl_fail_memory(err);
     *ret = (struct cl_bytes){copy, output.size};
@@ -214,27 +223,28 @@ static int ask_helper(const struct cl_compile_context *context,
 static int compile(const struct cl_compile_context *context, const struct cl_compile_input *input,
                    struct cl_plan *ret, struct cl_error *err)
 {
-    CL_CLEANUP_SOURCE struct source source = {CL_BUF_INIT(CL_COMPILE_MAX_INPUT),
-                                              CL_BUF_INIT(CL_COMPILE_MAX_INPUT)};
-    char key[CL_SHA256_HEX_SIZE];
-    struct cl_helper helper;
+    CL_CLEANUP_JOB struct job job = {
+        .context = context,
+        .input = input,
+        .source = {CL_BUF_INIT(CL_COMPILE_MAX_INPUT), CL_BUF_INIT(CL_COMPILE_MAX_INPUT)},
+    };
     struct cl_bytes bytes;
-    int r = read_source(input, &source, err);
+    int r = read_source(input, &job.source, err);
 
     if (r == 0)
-        r = cl_helper_find(context->helper_dir, &helper, err);
+        r = cl_helper_find(context->helper_dir, &job.helper, err);
     if (r == 0)
-        r = make_key(input, &source, &helper, key, err);
+        r = make_key(&job, err);
     if (r < 0)
         return r;
     CL_CLEANUP_FD int cache = cl_plan_cache_open(context->cache_dir);
-    if (try_cache(context, input->kind, cache, key, ret) == 0)
+    if (try_cache(&job, cache, ret) == 0)
         return 0;
-    r = ask_helper(context, input, &source, &helper, &bytes, err);
+    r = ask_helper(&job, &bytes, err);
     if (r == 0)
         r = read_plan(context, input->kind, &bytes, ret, err);
     if (r == 0 && cache >= 0)
-        (void)cl_plan_cache_store(cache, key, &bytes); /* the plan is here; the cache can wait */
+        (void)cl_plan_cache_store(cache, job.key, &bytes); /* the plan is here; the cache can wait */
     return r;
 }
 

@@ -115,6 +115,15 @@ static void child_done(struct child *child)
     child->pid = 0;
 }
 #define CL_CLEANUP_CHILD CL_CLEANUP(child_done)
+#define CHILD_INIT ((struct child){.pidfd = -1, .answer = -1, .complaint = -1})
+
+static struct child child_take(struct child *child)
+{
+    struct child taken = *child;
+
+    *child = CHILD_INIT;
+    return taken;
+}
 
 /* BYTES as a file of memory, at its start. */
 static int memory_file(const struct cl_buf *bytes, struct cl_error *err)
@@ -173,8 +182,8 @@ static int reset_signals(posix_spawnattr_t *attributes)
 static int spawn(const struct cl_helper *helper, const struct cl_helper_call *call,
                  const struct plumbing *plumbing, pid_t *ret)
 {
-    char *const argv[] = {(char *)(uintptr_t)"cloister-plan", (char *)(uintptr_t)call->verb,
-                          (char *)(uintptr_t)call->name, NULL};
+    char *const argv[] = {cl_unconst("cloister-plan"), cl_unconst(call->verb),
+                          cl_unconst(call->name), NULL};
     char *const environment[] = {NULL};
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
@@ -201,7 +210,7 @@ static int spawn(const struct cl_helper *helper, const struct cl_helper_call *ca
 static int start(const struct cl_helper *helper, const struct cl_helper_call *call,
                  struct child *ret, struct cl_error *err)
 {
-    CL_CLEANUP_CHILD struct child child = {.pidfd = -1, .answer = -1, .complaint = -1};
+    CL_CLEANUP_CHILD struct child child = CHILD_INIT;
     CL_CLEANUP_FD int input = memory_file(call->input, err);
     CL_CLEANUP_FD int group = call->group == NULL || input < 0 ? -1 : memory_file(call->group, err);
     int ends[2];
@@ -226,8 +235,7 @@ static int start(const struct cl_helper *helper, const struct cl_helper_call *ca
     child.pidfd = cl_sys_pidfd_open(child.pid);
     if (child.pidfd < 0)
         return cl_fail(err, child.pidfd, "pidfd_open");
-    *ret = child;
-    child = (struct child){.pidfd = -1, .answer = -1, .complaint = -1};
+    *ret = child_take(&child);
     return 0;
 }
 
@@ -337,7 +345,7 @@ static int judge(const siginfo_t *info, const struct cl_helper_call *call, struc
 int cl_helper_run(const struct cl_helper *helper, const struct cl_helper_call *call,
                   struct cl_buf *output, struct cl_error *err)
 {
-    CL_CLEANUP_CHILD struct child child = {.pidfd = -1, .answer = -1, .complaint = -1};
+    CL_CLEANUP_CHILD struct child child = CHILD_INIT;
     CL_CLEANUP_BUF struct cl_buf complaint = CL_BUF_INIT(MAX_COMPLAINT);
     siginfo_t info = {0};
     int r = start(helper, call, &child, err);

@@ -220,7 +220,7 @@ int cl_plan_check_text(enum cl_field field, const char *text, struct cl_error *e
 {
     switch ((int)field) {
     case CL_FIELD_USER: {
-        struct ids ignored;
+        struct ids ignored = {0};
 
         return parse_user(text, &ignored, err);
     }

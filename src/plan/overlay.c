@@ -65,7 +65,7 @@ static void *copy_array(struct cl_arena *arena, const void *old, size_t count, s
 static void *room_for_one(struct cl_arena *arena, const void *old, size_t count, size_t size)
 {
     if (count > 0 && room_of(count) > count)
-        return (void *)(uintptr_t)old;
+        return cl_unconst(old);
     return copy_array(arena, old, count, 1, size);
 }
 

@@ -37,7 +37,7 @@ enum cl_layer {
 #define CL_CAP_MASK ((1ULL << 41) - 1) /* CAP_CHOWN (0) to CAP_CHECKPOINT_RESTORE (40) */
 #define CL_MAX_BYTES (1ULL << 50)
 #define CL_MAX_NS (366ULL * 86400 * 1000000000)
-#define CL_MAX_FILTER_BYTES (4096 * 8) /* BPF_MAXINSNS of struct sock_filter */
+#define CL_MAX_FILTER_BYTES (4096UL * 8) /* BPF_MAXINSNS of struct sock_filter */
 
 struct cl_strlist {
     const char *const *items;

@@ -31,7 +31,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (cl_buf_add(&text, data, size) < 0)
         return 0;
-    if (cl_policy_parse("p.yaml", cl_buf_text(&text), text.size, &arena, &plan, &err) == 0)
+    const struct cl_document document = {"p.yaml", cl_buf_text(&text), text.size};
+    if (cl_policy_parse(&document, &arena, &plan, &err) == 0)
         check_plan(&plan, &arena);
     else
         CL_ASSERT(strncmp(err.msg, "p.yaml:", 7) == 0);

@@ -25,30 +25,35 @@ static const char *check_skipped; /* why, or NULL */
         check_skipped = (why);                                                                     \
         return;                                                                                    \
     } while (0)
-#define CHECK(condition)                                                                           \
-    do {                                                                                           \
-        if (!(condition)) {                                                                        \
-            printf("# %s:%d: %s\n", __FILE__, __LINE__, #condition);                               \
-            check_failures++;                                                                      \
-        }                                                                                          \
-    } while (0)
-#define CHECK_TEXT(got, expected)                                                                  \
-    do {                                                                                           \
-        const char *check_got = (got);                                                             \
-        if (check_got == NULL || strcmp(check_got, (expected)) != 0) {                             \
-            printf("# %s:%d: got \"%s\", expected \"%s\"\n", __FILE__, __LINE__,                    \
-                   check_got == NULL ? "(null)" : check_got, (expected));                          \
-            check_failures++;                                                                      \
-        }                                                                                          \
-    } while (0)
+#define CHECK(condition) check_that((condition) != 0, __FILE__, __LINE__, #condition)
+#define CHECK_TEXT(got, expected) check_text(got, expected, __FILE__, __LINE__)
 /* What a message must have in it. */
-#define CHECK_HAS(text, needle)                                                                    \
-    do {                                                                                           \
-        if (strstr((text), (needle)) == NULL) {                                                    \
-            printf("# %s:%d: \"%s\" lacks \"%s\"\n", __FILE__, __LINE__, (text), (needle));         \
-            check_failures++;                                                                      \
-        }                                                                                          \
-    } while (0)
+#define CHECK_HAS(text, needle) check_has(text, needle, __FILE__, __LINE__)
+
+static inline void check_that(int holds, const char *file, int line, const char *condition)
+{
+    if (holds)
+        return;
+    printf("# %s:%d: %s\n", file, line, condition);
+    check_failures++;
+}
+
+static inline void check_text(const char *got, const char *expected, const char *file, int line)
+{
+    if (got != NULL && strcmp(got, expected) == 0)
+        return;
+    printf("# %s:%d: got \"%s\", expected \"%s\"\n", file, line, got == NULL ? "(null)" : got,
+           expected);
+    check_failures++;
+}
+
+static inline void check_has(const char *text, const char *needle, const char *file, int line)
+{
+    if (strstr(text, needle) != NULL)
+        return;
+    printf("# %s:%d: \"%s\" lacks \"%s\"\n", file, line, text, needle);
+    check_failures++;
+}
 
 static int check_run(const struct check_test *tests, size_t count)
 {

@@ -288,7 +288,8 @@ static int parse(const char *a, const char *b, const char *c, struct seen_option
         argv[argc] = words[argc];
         argc++;
     }
-    return cl_options_parse(options, CL_ARRAY_SIZE(options), argc, argv, seen, err);
+    return cl_options_parse((struct cl_option_table){options, CL_ARRAY_SIZE(options)}, argc, argv,
+                            seen, err);
 }
 
 TEST(options_end_at_the_first_operand)
@@ -413,8 +414,8 @@ TEST(only_regular_files_are_opened)
 TEST(links_do_not_leave_a_root)
 {
     char dir[] = "/tmp/cl-test-XXXXXX";
-    struct stat inside;
-    struct stat outside;
+    struct stat inside = {0};
+    struct stat outside = {0};
 
     CHECK(mkdtemp(dir) != NULL);
     CL_CLEANUP_FD int root = open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC);

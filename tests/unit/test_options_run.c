@@ -34,7 +34,8 @@ static int parse(struct scene *scene, const char *line)
         argv[argc++] = cl_arena_strdup(&scene->arena, word);
         word = bar;
     }
-    int first = cl_options_parse(cl_run_options, cl_run_option_count, argc, argv, &scene->request,
+    int first = cl_options_parse((struct cl_option_table){cl_run_options, cl_run_option_count},
+                                 argc, argv, &scene->request,
                                  &scene->err);
     if (first < 0)
         return first;
@@ -83,7 +84,7 @@ TEST(bad_flags_are_refused)
         const char *line;
         const char *needle;
     } rows[] = {
-        {"--privileged|host", "--privileged: there is none"},
+        {"--privileged|host", "--privileged: a sandbox with the host"},
         {"-d|host", "--detach: not built yet"},
         {"--keep|host", "not built yet"},
         {"--stdin|f|host", "not built yet"},

@@ -7,11 +7,19 @@
 
 enum { ARENA_CAP = 4 << 20 };
 
+static int parse_bytes(const char *text, size_t size, struct cl_arena *arena, struct cl_plan *ret,
+                       struct cl_error *err)
+{
+    const struct cl_document document = {"p", text, size};
+
+    *err = (struct cl_error){0};
+    return cl_policy_parse(&document, arena, ret, err);
+}
+
 static int parse(const char *text, struct cl_arena *arena, struct cl_plan *ret,
                  struct cl_error *err)
 {
-    *err = (struct cl_error){0};
-    return cl_policy_parse("p", text, strlen(text), arena, ret, err);
+    return parse_bytes(text, strlen(text), arena, ret, err);
 }
 
 TEST(the_whole_policy_is_understood)
@@ -177,7 +185,7 @@ TEST(bytes_of_any_kind_are_refused_in_bounded_time)
         for (size_t at = 0; at < SIZE; at++)
             text[at] = patterns[i][at % strlen(patterns[i])];
         text[SIZE] = '\0';
-        CHECK(cl_policy_parse("p", text, SIZE, &arena, &plan, &err) < 0);
+        CHECK(parse_bytes(text, SIZE, &arena, &plan, &err) < 0);
         CHECK(err.msg[0] != '\0');
     }
 }
@@ -188,7 +196,7 @@ TEST(a_nul_byte_is_found)
     struct cl_plan plan;
     struct cl_error err = {0};
 
-    CHECK(cl_policy_parse("p", "{}\n\0x", 5, &arena, &plan, &err) == -EINVAL);
+    CHECK(parse_bytes("{}\n\0x", 5, &arena, &plan, &err) == -EINVAL);
     CHECK_TEXT(err.msg, "p:2:1: a NUL byte");
 }
 
@@ -202,7 +210,7 @@ TEST(too_many_variables_are_an_error)
     CHECK(cl_buf_add_str(&buf, "env:\n") == 0);
     for (int i = 0; i < 4097; i++)
         CHECK(cl_buf_printf(&buf, "  v%d: x\n", i) == 0);
-    CHECK(cl_policy_parse("p", buf.data, buf.size, &arena, &plan, &err) == -E2BIG);
+    CHECK(parse_bytes(buf.data, buf.size, &arena, &plan, &err) == -E2BIG);
     CHECK_HAS(err.msg, "p:4098:3: env: more than 4096 entries");
 }
 
@@ -215,7 +223,8 @@ TEST(a_long_name_leaves_room_for_the_reason)
 
     memset(name, 'n', sizeof(name) - 1);
     name[sizeof(name) - 1] = '\0';
-    CHECK(cl_policy_parse(name, "wal: x", 6, &arena, &plan, &err) == -EINVAL);
+    const struct cl_document document = {name, "wal: x", 6};
+    CHECK(cl_policy_parse(&document, &arena, &plan, &err) == -EINVAL);
     CHECK_HAS(err.msg, "n:1:1: wal: unknown key (did you mean wall?)");
 }
 

@@ -27,10 +27,10 @@ static int compile(const char *text, struct cl_arena *arena, struct cl_plan *ret
                    struct cl_error *err)
 {
     CL_CLEANUP_FD int scratch = cl_sys_memfd_create("t", MFD_CLOEXEC);
-    struct cl_filter_input input = {"s", {6, 1}, scratch};
+    const struct cl_filter_input input = {{"s", text, strlen(text)}, {6, 1}, scratch};
 
     *err = (struct cl_error){0};
-    return cl_filter_compile(&input, text, strlen(text), arena, ret, err);
+    return cl_filter_compile(&input, arena, ret, err);
 }
 
 static int jump_taken(uint16_t code, uint32_t a, uint32_t k)
@@ -218,7 +218,7 @@ static const struct {
      "syscalls[0]: includes: minKernel: expected a version"},
     {ALLOWING("{\"names\":[\"read\"],\"action\":\"SCMP_ACT_KILL\"},"
               "{\"names\":[\"read\"],\"action\":\"SCMP_ACT_ERRNO\"}"),
-     "syscalls[1]: names[0]: read has another rule with another action"},
+     "syscalls[1]: names[0]: read: has another rule with another action"},
     {"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"architectures\":[\"SCMP_ARCH_X86_64\",\"SCMP_ARCH_X68\"]}",
      "s: architectures[1]: unknown architecture \"SCMP_ARCH_X68\""},
     {"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"architectures\":[\"amd64\"]}",

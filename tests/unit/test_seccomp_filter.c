@@ -305,7 +305,7 @@ static bool socket_is_harmless(uint32_t family, uint32_t type, uint32_t protocol
 static void test_every_socket(uint32_t arch, uint32_t nr, const char *name)
 {
 	static const uint32_t protocols[] = { 0, 1, 2, 4, 6, 9, 12, 15, 16, 17, 33, 58, 115, 132, 136, 255, 256, 262, 768 };
-	const size_t n_protocols = sizeof(protocols) / sizeof(protocols[0]);
+	const uint32_t n_protocols = sizeof(protocols) / sizeof(protocols[0]);
 	unsigned int wrong = 0;
 	char detail[64] = "";
 

@@ -11,8 +11,7 @@
 
 static const char *const refusals[] = {
     [CL_REFUSE_LATER] = "not built yet",
-    [CL_REFUSE_PRIVILEGED] = "there is none: a sandbox with the host's privileges is no sandbox; "
-                             "--profile build has root inside",
+    [CL_REFUSE_PRIVILEGED] = "a sandbox with the host's privileges is none; see --profile build",
     [CL_REFUSE_DEVICE] = "devices of the host stay outside: a driver is too large a door",
     [CL_REFUSE_PUBLISH] = "there are no ports: a sandbox has no network that others can reach",
     [CL_REFUSE_RESTART] = "there is none: a sandbox that ended is gone; run it again",

@@ -53,24 +53,26 @@ static int set_permissions(struct entry *entry, const char *text, struct cl_erro
     return 0;
 }
 
-/* A path that fits, copied. */
-static int set_path(struct entry *entry, const char *what, const char *text, size_t size,
-                    const char **ret, struct cl_error *err)
+/* The SIZE bytes at TEXT, copied; a path that can't be one is refused. */
+static int set_host(struct entry *entry, const char *text, size_t size, struct cl_error *err)
 {
     if (size == 0)
-        return cl_refuse(err, EINVAL, "the %s is empty", what);
+        return cl_refuse(err, EINVAL, "the host path is empty");
     if (size > PATH_SIZE_MAX)
-        return cl_refuse(err, ENAMETOOLONG, "the %s is longer than %d bytes", what, PATH_SIZE_MAX);
-    *ret = cl_arena_strndup(entry->arena, text, size);
-    return *ret == NULL ? cl_fail_memory(err) : 0;
+        return cl_refuse(err, ENAMETOOLONG, "the host path is longer than %d bytes", PATH_SIZE_MAX);
+    entry->file.source = cl_arena_strndup(entry->arena, text, size);
+    return entry->file.source == NULL ? cl_fail_memory(err) : 0;
 }
 
 static int set_target(struct entry *entry, const char *text, size_t size, struct cl_error *err)
 {
-    const char *path = NULL;
-    int r = set_path(entry, "path in the sandbox", text, size, &path, err);
+    const char *path = cl_arena_strndup(entry->arena, text, size);
 
-    return r < 0 ? r : cl_target_normalise(path, entry->arena, &entry->file.target, err);
+    if (size == 0)
+        return cl_refuse(err, EINVAL, "the path in the sandbox is empty");
+    if (path == NULL)
+        return cl_fail_memory(err);
+    return cl_target_normalise(path, entry->arena, &entry->file.target, err);
 }
 
 /* A word without a slash is a volume's name to Docker; we must not guess. */
@@ -100,7 +102,7 @@ int cl_volume_add(struct cl_plan *plan, const char *text, struct cl_arena *arena
                          "too many colons in \"%.200s\"; use --mount type=bind,source=SRC,"
                          "target=DST",
                          text);
-    int r = set_path(&entry, "host path", text, (size_t)(target - text), &entry.file.source, err);
+    int r = set_host(&entry, text, (size_t)(target - text), err);
     if (r == 0)
         r = check_is_path(entry.file.source, err);
     target++;
@@ -159,7 +161,7 @@ static int set_type(struct entry *entry, const char *value, struct cl_error *err
 
 static int set_source(struct entry *entry, const char *value, struct cl_error *err)
 {
-    return set_path(entry, "host path", value, strlen(value), &entry->file.source, err);
+    return set_host(entry, value, strlen(value), err);
 }
 
 static int set_destination(struct entry *entry, const char *value, struct cl_error *err)

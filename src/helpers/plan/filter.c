@@ -177,41 +177,51 @@ static int parse_conditions(const struct cl_profile_rule *rule, struct cl_arena 
     return 0;
 }
 
+/* One rule's answer to the calls that it names. */
+struct answer {
+    uint32_t action;
+    struct conditions conditions;
+};
+
 /* Keeps account of what is said of CALL, and refuses what contradicts. */
-static int note_rule(struct compiler *compiler, int call, uint32_t action, int unconditional,
-                     const char *name, struct cl_error *err)
+static int note_rule(struct compiler *compiler, int call, const struct answer *answer,
+                     struct cl_error *err)
 {
+    const int unconditional = answer->conditions.count == 0;
+
     if (call < 0 || call >= MAX_CALL)
         return 0; /* libseccomp's pseudo numbers: it judges them itself */
     struct call_state *state = &compiler->calls[call];
-    if (state->has_rule && state->action != action)
+    if (state->has_rule && state->action != answer->action)
         state->mixed = 1;
     if ((state->unconditional || (unconditional && state->has_rule)) &&
-        (state->mixed || state->action != action))
+        (state->mixed || state->action != answer->action))
         return cl_refuse(err, EINVAL,
-                         "%.60s has another rule with another action, and one of the two has no "
-                         "conditions",
-                         name);
+                         "has another rule with another action, and one of the two has no "
+                         "conditions");
     state->has_rule = 1;
     state->unconditional |= unconditional;
-    state->action = action;
+    state->action = answer->action;
     return 0;
 }
 
-static int add_one(struct compiler *compiler, int call, uint32_t action,
-                   const struct scmp_arg_cmp *items, unsigned int count, struct cl_error *err)
+/* Adds a rule whose CONDITIONS must all hold. */
+static int add_one(struct compiler *compiler, int call, const struct answer *answer,
+                   struct conditions conditions, struct cl_error *err)
 {
     if (++compiler->rules > MAX_RULES)
         return cl_refuse(err, E2BIG, "more than %d rules", MAX_RULES);
-    int r = seccomp_rule_add_array(compiler->filter, action, call, count, items);
+    int r = seccomp_rule_add_array(compiler->filter, answer->action, call, conditions.count,
+                                   conditions.items);
     if (r == -EEXIST)
         return cl_refuse(err, EINVAL, "the same conditions stand twice with different actions");
     return r < 0 ? cl_fail(err, r, "libseccomp refuses the rule") : 0;
 }
 
-static int add_call(struct compiler *compiler, const char *name, uint32_t action,
-                    const struct conditions *conditions, struct cl_error *err)
+static int add_call(struct compiler *compiler, const char *name, const struct answer *answer,
+                    struct cl_error *err)
 {
+    const struct conditions *conditions = &answer->conditions;
     int call = seccomp_syscall_resolve_name(name);
 
     if (call == __NR_SCMP_ERROR) {
@@ -221,30 +231,31 @@ static int add_call(struct compiler *compiler, const char *name, uint32_t action
                              name);
         return 0;
     }
-    int r = note_rule(compiler, call, action, conditions->count == 0, name, err);
-    if (r < 0 || action == compiler->default_action)
-        return r;
+    int r = note_rule(compiler, call, answer, err);
+    if (r < 0)
+        return cl_prefix(err, "%.60s", name);
+    if (answer->action == compiler->default_action)
+        return 0;
     if (!conditions->split)
-        return add_one(compiler, call, action, conditions->items, conditions->count, err);
+        return add_one(compiler, call, answer, *conditions, err);
     for (unsigned int i = 0; r == 0 && i < conditions->count; i++)
-        r = add_one(compiler, call, action, &conditions->items[i], 1, err);
+        r = add_one(compiler, call, answer, (struct conditions){&conditions->items[i], 1, 0}, err);
     return r;
 }
 
 static int add_rule(struct compiler *compiler, const struct cl_profile_rule *rule,
                     struct cl_arena *arena, struct cl_error *err)
 {
-    struct conditions conditions;
-    uint32_t action = 0;
-    int r = parse_action(rule->action, &rule->errno_ret, rule->errno_name, &action, err);
+    struct answer answer = {0};
+    int r = parse_action(rule->action, &rule->errno_ret, rule->errno_name, &answer.action, err);
 
     if (r < 0)
         return cl_prefix(err, "action");
-    r = parse_conditions(rule, arena, &conditions, err);
+    r = parse_conditions(rule, arena, &answer.conditions, err);
     if (r == 0 && rule->name != NULL)
-        r = add_call(compiler, rule->name, action, &conditions, err);
+        r = add_call(compiler, rule->name, &answer, err);
     for (size_t i = 0; r == 0 && i < rule->names.count; i++) {
-        r = add_call(compiler, rule->names.items[i], action, &conditions, err);
+        r = add_call(compiler, rule->names.items[i], &answer, err);
         if (r < 0)
             return cl_prefix(err, "names[%zu]", i);
     }
@@ -362,14 +373,14 @@ static int compile(struct compiler *compiler, const struct cl_profile_doc *doc,
     return r < 0 ? r : add_rules(compiler, doc, &input->host, arena, err);
 }
 
-int cl_filter_compile(const struct cl_filter_input *input, const char *text, size_t size,
-                      struct cl_arena *arena, struct cl_plan *ret, struct cl_error *err)
+int cl_filter_compile(const struct cl_filter_input *input, struct cl_arena *arena,
+                      struct cl_plan *ret, struct cl_error *err)
 {
     CL_CLEANUP_PROFILE struct cl_profile_doc doc = {0};
     CL_CLEANUP_FREE struct compiler *compiler = calloc(1, sizeof(*compiler));
     struct cl_bytes program = {0};
     int r = compiler == NULL ? cl_fail_memory(err)
-                             : cl_profile_decode(input->name, text, size, arena, &doc, err);
+                             : cl_profile_decode(&input->document, arena, &doc, err);
 
     if (r < 0)
         return r;
@@ -378,9 +389,9 @@ int cl_filter_compile(const struct cl_filter_input *input, const char *text, siz
     if (r == 0)
         r = take_program(compiler, input->scratch_fd, arena, &program, err);
     if (r < 0)
-        return cl_prefix(err, "%s", cl_report_name(input->name));
+        return cl_prefix(err, "%s", cl_report_name(input->document.name));
     ret->seccomp = program;
     cl_plan_mark(ret, CL_FIELD_SECCOMP);
     (void)filter; /* released at the end */
-    return cl_plan_set_text(ret, CL_FIELD_SECCOMP_NAME, input->name, arena, err);
+    return cl_plan_set_text(ret, CL_FIELD_SECCOMP_NAME, input->document.name, arena, err);
 }

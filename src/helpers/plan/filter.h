@@ -5,13 +5,13 @@
 #include "helpers/plan/profile.h"
 
 struct cl_filter_input {
-    const char *name; /* the profile's, for messages and the plan */
+    struct cl_document document; /* its name stands in the plan too */
     struct cl_profile_host host;
     int scratch_fd; /* an empty file of memory: libseccomp writes the program there */
 };
 
-/* Compiles SIZE bytes at TEXT into RET's seccomp program and its name. */
-int cl_filter_compile(const struct cl_filter_input *input, const char *text, size_t size,
-                      struct cl_arena *arena, struct cl_plan *ret, struct cl_error *err);
+/* Compiles the document into RET's seccomp program and its name. */
+int cl_filter_compile(const struct cl_filter_input *input, struct cl_arena *arena,
+                      struct cl_plan *ret, struct cl_error *err);
 
 #endif

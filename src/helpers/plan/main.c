@@ -48,18 +48,23 @@ static int read_input(int fd, const char *name, struct cl_buf *buf, struct cl_er
     return cl_read_all(fd, name, buf, err);
 }
 
+static struct cl_document document_of(const struct job *job)
+{
+    return (struct cl_document){job->name, cl_buf_text(&job->input), job->input.size};
+}
+
 static int make_policy(struct job *job, struct cl_error *err)
 {
-    return cl_policy_parse(job->name, cl_buf_text(&job->input), job->input.size, &job->arena,
-                           &job->plan, err);
+    const struct cl_document document = document_of(job);
+
+    return cl_policy_parse(&document, &job->arena, &job->plan, err);
 }
 
 static int make_seccomp(struct job *job, struct cl_error *err)
 {
-    struct cl_filter_input input = {job->name, job->host, job->scratch_fd};
+    const struct cl_filter_input input = {document_of(job), job->host, job->scratch_fd};
 
-    return cl_filter_compile(&input, cl_buf_text(&job->input), job->input.size, &job->arena,
-                             &job->plan, err);
+    return cl_filter_compile(&input, &job->arena, &job->plan, err);
 }
 
 static int make_user(struct job *job, struct cl_error *err)

@@ -492,12 +492,12 @@ static int parse_map(struct walk *walk, const char *prefix, struct cl_error *err
     return r;
 }
 
-int cl_policy_parse(const char *name, const char *text, size_t size, struct cl_arena *arena,
+int cl_policy_parse(const struct cl_document *document, struct cl_arena *arena,
                     struct cl_plan *ret, struct cl_error *err)
 {
     struct walk walk = {.arena = arena};
     CL_CLEANUP_YAML_NODE struct cl_yaml_node root = {.kind = CL_YAML_END};
-    int r = cl_yaml_init(&walk.yaml, name, text, size, err);
+    int r = cl_yaml_init(&walk.yaml, document, err);
 
     if (r < 0)
         return r;

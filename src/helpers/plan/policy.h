@@ -7,11 +7,11 @@
 #ifndef CL_HELPERS_PLAN_POLICY_H
 #define CL_HELPERS_PLAN_POLICY_H
 
+#include "helpers/plan/report.h"
 #include "plan/plan.h"
 
-/* TEXT holds SIZE bytes and a NUL after them. NAME is for messages. What RET holds
- * lives in ARENA. */
-int cl_policy_parse(const char *name, const char *text, size_t size, struct cl_arena *arena,
+/* What RET holds lives in ARENA. */
+int cl_policy_parse(const struct cl_document *document, struct cl_arena *arena,
                     struct cl_plan *ret, struct cl_error *err);
 
 #endif

@@ -81,14 +81,14 @@ static const struct cl_decode_shape doc_shape = SHAPE(doc_fields);
 
 /* --- decoding ----------------------------------------------------------- */
 
-static json_t *load(const char *name, const char *text, size_t size, struct cl_error *err)
+static json_t *load(const struct cl_document *document, struct cl_error *err)
 {
     json_error_t problem;
-    json_t *json = json_loadb(text, size, JSON_REJECT_DUPLICATES, &problem);
+    json_t *json = json_loadb(document->text, document->size, JSON_REJECT_DUPLICATES, &problem);
 
     if (json == NULL) {
         (void)cl_refuse(err, EINVAL, "%s", problem.text);
-        (void)cl_prefix(err, "%s:%d:%d", cl_report_name(name), problem.line, problem.column);
+        (void)cl_prefix(err, "%s:%d:%d", cl_report_name(document->name), problem.line, problem.column);
     }
     return json;
 }
@@ -160,10 +160,10 @@ static int check_doc(const struct cl_profile_doc *doc, struct cl_error *err)
     return check_arches(doc, err);
 }
 
-int cl_profile_decode(const char *name, const char *text, size_t size, struct cl_arena *arena,
+int cl_profile_decode(const struct cl_document *document, struct cl_arena *arena,
                       struct cl_profile_doc *ret, struct cl_error *err)
 {
-    CL_CLEANUP_PROFILE struct cl_profile_doc doc = {.json = load(name, text, size, err)};
+    CL_CLEANUP_PROFILE struct cl_profile_doc doc = {.json = load(document, err)};
 
     if (doc.json == NULL)
         return -err->code;
@@ -171,7 +171,7 @@ int cl_profile_decode(const char *name, const char *text, size_t size, struct cl
     if (r == 0)
         r = check_doc(&doc, err);
     if (r < 0)
-        return cl_prefix(err, "%s", cl_report_name(name));
+        return cl_prefix(err, "%s", cl_report_name(document->name));
     *ret = doc;
     doc.json = NULL;
     return 0;

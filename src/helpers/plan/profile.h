@@ -6,6 +6,7 @@
 #include <jansson.h>
 
 #include "helpers/plan/json_decode.h"
+#include "helpers/plan/report.h"
 
 /* includes, excludes: when a rule counts. */
 struct cl_profile_filter {
@@ -58,8 +59,7 @@ struct cl_profile_host {
 /* Whole numbers from "6.1.0-9-amd64"; -EINVAL for anything else. */
 int cl_profile_parse_kernel(const char *text, struct cl_profile_host *ret);
 
-/* TEXT is SIZE bytes of JSON; NAME is for messages. */
-int cl_profile_decode(const char *name, const char *text, size_t size, struct cl_arena *arena,
+int cl_profile_decode(const struct cl_document *document, struct cl_arena *arena,
                       struct cl_profile_doc *ret, struct cl_error *err);
 void cl_profile_done(struct cl_profile_doc *doc);
 #define CL_CLEANUP_PROFILE CL_CLEANUP(cl_profile_done)

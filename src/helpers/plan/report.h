@@ -4,6 +4,14 @@
 
 #include "base/defs.h"
 
+/* Foreign bytes: SIZE of them and a NUL after them, and the name of their file as
+ * messages have it. All borrowed. */
+struct cl_document {
+    const char *name;
+    const char *text;
+    size_t size;
+};
+
 /* The end of a long file name, so that the place and the reason after it fit into
  * the message; NAME itself where it is short. */
 const char *cl_report_name(const char *name);

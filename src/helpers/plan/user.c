@@ -135,7 +135,7 @@ int cl_user_resolve(const char *name, const struct cl_buf *passwd, const struct 
     if (size == 0 || size > MAX_NAME ||
         (colon != NULL && (colon[1] == '\0' || strchr(colon + 1, ':') != NULL)))
         return cl_refuse(err, EINVAL, "expected USER or USER:GROUP, got \"%.80s\"", name);
-    memcpy(user, name, size);
+    memcpy(user, name, size); // NOLINT(bugprone-not-null-terminated-result): zeros follow
     int r = resolve_user(user, passwd, &plan, err);
     if (r == 0 && colon != NULL)
         r = resolve_group(colon + 1, group, &plan, err);

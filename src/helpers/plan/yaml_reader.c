@@ -22,7 +22,7 @@ const char *cl_yaml_kind_name(enum cl_yaml_kind kind)
 int cl_yaml_locate(const struct cl_yaml *yaml, const yaml_mark_t *mark, const char *path,
                    struct cl_error *err)
 {
-    return cl_prefix(err, "%s:%zu:%zu%s%.120s", cl_report_name(yaml->name), mark->line + 1,
+    return cl_prefix(err, "%s:%zu:%zu%s%.120s", cl_report_name(yaml->document.name), mark->line + 1,
                      mark->column + 1, path[0] == '\0' ? "" : ": ", path);
 }
 
@@ -31,11 +31,11 @@ static yaml_mark_t mark_of(const struct cl_yaml *yaml, size_t offset)
 {
     yaml_mark_t mark = {.index = offset};
 
-    for (size_t i = 0; i < offset && i < yaml->size; i++) {
-        if (yaml->text[i] == '\n') {
+    for (size_t i = 0; i < offset && i < yaml->document.size; i++) {
+        if (yaml->document.text[i] == '\n') {
             mark.line++;
             mark.column = 0;
-        } else if (((unsigned char)yaml->text[i] & 0xc0) != 0x80) {
+        } else if (((unsigned char)yaml->document.text[i] & 0xc0) != 0x80) {
             mark.column++;
         }
     }
@@ -47,16 +47,16 @@ static int check_bytes(const struct cl_yaml *yaml, struct cl_error *err)
 {
     size_t at = 0;
 
-    while (at < yaml->size) {
-        size_t size = cl_utf8_sequence((const unsigned char *)yaml->text + at);
+    while (at < yaml->document.size) {
+        size_t size = cl_utf8_sequence((const unsigned char *)yaml->document.text + at);
 
         if (size == 0)
             break;
         at += size;
     }
-    if (at == yaml->size)
+    if (at == yaml->document.size)
         return 0;
-    unsigned char byte = (unsigned char)yaml->text[at];
+    unsigned char byte = (unsigned char)yaml->document.text[at];
     yaml_mark_t mark = mark_of(yaml, at);
     if (byte == 0)
         (void)cl_refuse(err, EINVAL, "a NUL byte");
@@ -65,10 +65,9 @@ static int check_bytes(const struct cl_yaml *yaml, struct cl_error *err)
     return cl_yaml_locate(yaml, &mark, "", err);
 }
 
-int cl_yaml_init(struct cl_yaml *ret, const char *name, const char *text, size_t size,
-                 struct cl_error *err)
+int cl_yaml_init(struct cl_yaml *ret, const struct cl_document *document, struct cl_error *err)
 {
-    *ret = (struct cl_yaml){.name = name, .text = text, .size = size};
+    *ret = (struct cl_yaml){.document = *document};
     int r = check_bytes(ret, err);
 
     if (r < 0)
@@ -76,7 +75,8 @@ int cl_yaml_init(struct cl_yaml *ret, const char *name, const char *text, size_t
     if (!yaml_parser_initialize(&ret->parser))
         return cl_fail_memory(err);
     yaml_parser_set_encoding(&ret->parser, YAML_UTF8_ENCODING);
-    yaml_parser_set_input_string(&ret->parser, (const unsigned char *)text, size);
+    yaml_parser_set_input_string(&ret->parser, (const unsigned char *)document->text,
+                                 document->size);
     return 0;
 }
 
@@ -201,7 +201,7 @@ int cl_yaml_first(struct cl_yaml *yaml, struct cl_yaml_node *ret, struct cl_erro
         return r;
     if (document.type != YAML_DOCUMENT_START_EVENT) {
         (void)cl_refuse(err, EINVAL, "the policy is empty; {} is one that changes nothing");
-        return cl_prefix(err, "%s", cl_report_name(yaml->name));
+        return cl_prefix(err, "%s", cl_report_name(yaml->document.name));
     }
     if (document.data.document_start.tag_directives.start !=
         document.data.document_start.tag_directives.end)

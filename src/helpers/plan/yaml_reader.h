@@ -10,14 +10,13 @@
 #include <yaml.h>
 
 #include "base/error.h"
+#include "helpers/plan/report.h"
 
 enum { CL_YAML_MAX_DEPTH = 8 };
 
 struct cl_yaml {
     yaml_parser_t parser;
-    const char *name; /* borrowed */
-    const char *text; /* borrowed */
-    size_t size;
+    struct cl_document document;
     int depth;
 };
 
@@ -35,8 +34,8 @@ struct cl_yaml_node {
 #define CL_CLEANUP_YAML_NODE CL_CLEANUP(cl_yaml_node_done)
 #define CL_CLEANUP_YAML CL_CLEANUP(cl_yaml_done)
 
-int cl_yaml_init(struct cl_yaml *ret, const char *name, const char *text, size_t size,
-                 struct cl_error *err);
+/* What DOCUMENT borrows must outlive RET. */
+int cl_yaml_init(struct cl_yaml *ret, const struct cl_document *document, struct cl_error *err);
 void cl_yaml_done(struct cl_yaml *yaml);
 void cl_yaml_node_done(struct cl_yaml_node *node);
 
