@@ -202,6 +202,14 @@ int cl_plan_add_file(struct cl_plan *plan, const struct cl_plan_file *file, stru
 int cl_plan_add_rlimit(struct cl_plan *plan, const struct cl_plan_rlimit *limit,
                        struct cl_arena *arena, struct cl_error *err);
 
+/* The parts of an entry of files as users write them; a target is for
+ * cl_target_normalise (decide.h). A size is that of a tmpfs. */
+int cl_file_set_source(struct cl_plan_file *file, const char *text, size_t size,
+                       struct cl_arena *arena, struct cl_error *err);
+int cl_file_set_mode(struct cl_plan_file *file, const char *text, struct cl_error *err);
+int cl_file_set_size(struct cl_plan_file *file, const char *text, struct cl_error *err);
+const char *cl_file_mode_name(enum cl_file_mode mode);
+
 /* Lays OVER on BASE: what OVER sets replaces what BASE had; env is merged by key,
  * files by target, labels by key, and `without` adds up. OVER's memory must outlive
  * BASE; merged lists are made in ARENA. */

@@ -4,7 +4,6 @@
 #include <string.h>
 
 static const char *const file_kind_words[] = {"bind", "tmpfs"};
-static const char *const file_mode_words[] = {"ro", "rw", "copy"};
 
 static void print_strlist(struct cl_json *json, const char *key, const struct cl_strlist *list)
 {
@@ -25,7 +24,7 @@ static void print_files(struct cl_json *json, const char *key, const struct cl_f
         if (file->kind == CL_FILE_BIND)
             cl_json_string(json, "host", file->source);
         cl_json_string(json, "path", file->target);
-        cl_json_string(json, "mode", file_mode_words[file->mode]);
+        cl_json_string(json, "mode", cl_file_mode_name(file->mode));
         if (file->size_bytes != 0)
             cl_json_u64(json, "size_bytes", file->size_bytes);
         cl_json_close(json, '}');

@@ -6,7 +6,7 @@
 #include "base/num.h"
 #include "plan/decide.h"
 
-enum { PATH_SIZE_MAX = 4095, TMPFS_LEAST = 4096, MODE_MOST = 01777 };
+enum { MODE_MOST = 01777 };
 
 /* One entry while its parts are read. */
 struct entry {
@@ -18,28 +18,18 @@ struct entry {
 
 static int set_mode(struct entry *entry, const char *text, struct cl_error *err)
 {
-    static const char *const words[] = {"ro", "rw", "copy"};
+    const enum cl_file_mode before = entry->file.mode;
+    int r = cl_file_set_mode(&entry->file, text, err);
 
-    for (size_t i = 0; i < CL_ARRAY_SIZE(words); i++) {
-        if (strcmp(words[i], text) == 0) {
-            if (entry->has_mode && entry->file.mode != (enum cl_file_mode)i)
-                return cl_refuse(err, EINVAL, "two modes for one path");
-            entry->file.mode = (enum cl_file_mode)i;
-            entry->has_mode = 1;
-            return 0;
-        }
-    }
-    return cl_refuse(err, EINVAL, "expected the mode ro, rw or copy, got \"%.100s\"", text);
+    if (r == 0 && entry->has_mode && entry->file.mode != before)
+        return cl_refuse(err, EINVAL, "two modes for one path");
+    entry->has_mode = 1;
+    return r;
 }
 
 static int set_size(struct entry *entry, const char *text, struct cl_error *err)
 {
-    if (cl_parse_size(text, &entry->file.size_bytes) < 0)
-        return cl_refuse(err, EINVAL, "expected a size like 64m, got \"%.100s\"", text);
-    if (entry->file.size_bytes < TMPFS_LEAST || entry->file.size_bytes > CL_MAX_BYTES)
-        return cl_refuse(err, ERANGE, "the size %.100s is not between %d and %llu bytes", text,
-                         TMPFS_LEAST, (unsigned long long)CL_MAX_BYTES);
-    return 0;
+    return cl_file_set_size(&entry->file, text, err);
 }
 
 static int set_permissions(struct entry *entry, const char *text, struct cl_error *err)
@@ -51,17 +41,6 @@ static int set_permissions(struct entry *entry, const char *text, struct cl_erro
                          (unsigned int)MODE_MOST, text);
     entry->file.permissions = mode;
     return 0;
-}
-
-/* The SIZE bytes at TEXT, copied; a path that can't be one is refused. */
-static int set_host(struct entry *entry, const char *text, size_t size, struct cl_error *err)
-{
-    if (size == 0)
-        return cl_refuse(err, EINVAL, "the host path is empty");
-    if (size > PATH_SIZE_MAX)
-        return cl_refuse(err, ENAMETOOLONG, "the host path is longer than %d bytes", PATH_SIZE_MAX);
-    entry->file.source = cl_arena_strndup(entry->arena, text, size);
-    return entry->file.source == NULL ? cl_fail_memory(err) : 0;
 }
 
 static int set_target(struct entry *entry, const char *text, size_t size, struct cl_error *err)
@@ -102,7 +81,7 @@ int cl_volume_add(struct cl_plan *plan, const char *text, struct cl_arena *arena
                          "too many colons in \"%.200s\"; use --mount type=bind,source=SRC,"
                          "target=DST",
                          text);
-    int r = set_host(&entry, text, (size_t)(target - text), err);
+    int r = cl_file_set_source(&entry.file, text, (size_t)(target - text), arena, err);
     if (r == 0)
         r = check_is_path(entry.file.source, err);
     target++;
@@ -161,7 +140,7 @@ static int set_type(struct entry *entry, const char *value, struct cl_error *err
 
 static int set_source(struct entry *entry, const char *value, struct cl_error *err)
 {
-    return set_host(entry, value, strlen(value), err);
+    return cl_file_set_source(&entry->file, value, strlen(value), entry->arena, err);
 }
 
 static int set_destination(struct entry *entry, const char *value, struct cl_error *err)

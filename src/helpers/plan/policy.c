@@ -14,12 +14,9 @@
 #include <string.h>
 #include <strings.h>
 
-#include "base/num.h"
 #include "helpers/plan/report.h"
 #include "helpers/plan/yaml_reader.h"
 #include "plan/decide.h"
-
-enum { MAX_PATH = 4095 };
 
 struct walk {
     struct cl_yaml yaml;
@@ -273,10 +270,7 @@ enum file_key { KEY_HOST, KEY_PATH, KEY_MODE, KEY_TMPFS, KEY_SIZE };
 
 static int set_host(struct file_entry *entry, const char *text, struct cl_error *err)
 {
-    if (text[0] == '\0' || strlen(text) > MAX_PATH)
-        return cl_refuse(err, EINVAL, "must be 1 to %d bytes long", MAX_PATH);
-    entry->file.source = cl_arena_strdup(entry->arena, text);
-    return entry->file.source == NULL ? cl_fail_memory(err) : 0;
+    return cl_file_set_source(&entry->file, text, strlen(text), entry->arena, err);
 }
 
 static int set_target(struct file_entry *entry, const char *text, struct cl_error *err)
@@ -286,24 +280,12 @@ static int set_target(struct file_entry *entry, const char *text, struct cl_erro
 
 static int set_mode(struct file_entry *entry, const char *text, struct cl_error *err)
 {
-    static const char *const modes[] = {"ro", "rw", "copy"};
-
-    for (size_t i = 0; i < CL_ARRAY_SIZE(modes); i++) {
-        if (strcmp(modes[i], text) == 0) {
-            entry->file.mode = (enum cl_file_mode)i;
-            return 0;
-        }
-    }
-    return cl_refuse(err, EINVAL, "expected one of ro, rw, copy, got \"%.80s\"", text);
+    return cl_file_set_mode(&entry->file, text, err);
 }
 
 static int set_size(struct file_entry *entry, const char *text, struct cl_error *err)
 {
-    uint64_t *size = &entry->file.size_bytes;
-
-    if (cl_parse_size(text, size) < 0 || *size == 0 || *size > CL_MAX_BYTES)
-        return cl_refuse(err, EINVAL, "expected a size like 64MiB, got \"%.80s\"", text);
-    return 0;
+    return cl_file_set_size(&entry->file, text, err);
 }
 
 static const struct {
