@@ -16,14 +16,18 @@ import wall  # noqa: E402  (found through the path above)
 
 @pytest.fixture(scope='session', autouse=True)
 def programs():
-    """The attack programs, compiled into build/escape."""
+    """The attack programs, compiled into build/escape; they and cloister are used as copies where the
+    ordinary user reaches them and no test mounts anything over them, wherever the project lies."""
     if os.geteuid() != 0:
         pytest.fail('the escape tests run as root, and through it as an ordinary user')
     done = subprocess.run(['make', '-s', '-C', HERE, f'OUT={wall.BUILT}'], text=True,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     assert done.returncode == 0, done.stdout
     wall.user()
-    return wall.BUILT
+    place = wall.scratch('escape-programs-')
+    wall.use_copies(place)
+    yield wall.BUILT
+    shutil.rmtree(place)
 
 
 @pytest.fixture(scope='session')

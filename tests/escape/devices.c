@@ -85,7 +85,11 @@ static void change_mode(char **args)
 
 	if (stat("/dev/null", &st) < 0)
 		impossible("/dev/null: %s", strerror(errno));
-	judge_call("chmod /dev/null", chmod("/dev/null", st.st_mode & 07777));
+	int rc = chmod("/dev/null", st.st_mode & 07777);
+
+	if (rc < 0 && errno == EROFS)
+		held("chmod /dev/null: %s", strerror(errno));
+	judge_call("chmod /dev/null", rc);
 }
 
 static void new_in_dev(char **args)

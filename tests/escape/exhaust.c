@@ -33,9 +33,10 @@ static void disk(char **args)
 	while (done < wanted && write(fd, block, sizeof block) == (ssize_t)sizeof block)
 		done++;
 	error = errno;
-	unlink(path);
-	if (done >= wanted)
+	if (done >= wanted) {
+		unlink(path);
 		escaped("wrote %lu MiB to %s", done, args[1]);
+	}
 	if (error == ENOSPC || error == EDQUOT || error == EFBIG)
 		held("%s is full after %lu MiB: %s", args[1], done, strerror(error));
 	impossible("write: %s", strerror(error));

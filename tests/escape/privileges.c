@@ -139,15 +139,37 @@ static void core_dump(char **args)
 
 	if (getrlimit(RLIMIT_CORE, &limit) < 0)
 		impossible("getrlimit: %s", strerror(errno));
-	if (limit.rlim_max != 0)
+	/* 1 is the number that keeps a core_pattern's program from being started; see core_helper. */
+	if (limit.rlim_max > 1)
 		escaped("a core of %llu bytes is allowed", (unsigned long long)limit.rlim_max);
 	if (setrlimit(RLIMIT_CORE, &none) == 0)
 		escaped("the core limit could be raised");
 	held("no core dumps");
 }
 
+/*
+ * A core_pattern that is a pipe starts a program of the host, as root and outside, with the core of
+ * whoever crashes: for every soft limit but 1, for 0 too (core(5), fs/coredump.c).
+ */
+static void core_helper(char **args)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_CORE, &limit) < 0)
+		impossible("getrlimit: %s", strerror(errno));
+	limit.rlim_cur = 0;
+	(void)setrlimit(RLIMIT_CORE, &limit);
+	(void)syscall(SYS_prlimit64, 0L, (long)RLIMIT_CORE, &limit, NULL);
+	if (getrlimit(RLIMIT_CORE, &limit) < 0)
+		impossible("getrlimit: %s", strerror(errno));
+	if (limit.rlim_cur != 1)
+		escaped("the host's core_pattern gets our core: the limit is %llu",
+			(unsigned long long)limit.rlim_cur);
+	held("the limit stays 1");
+}
+
 ATTACK({"capability_sets", capability_sets}, {"bounding", bounding},
        {"no_new_privs", no_new_privs}, {"seccomp_mode", filter}, {"securebits", securebits},
        {"root_inside", root_inside}, {"become_root", become_root},
        {"groups", groups}, {"setuid_file", setuid_file}, {"capability_file", capability_file},
-       {"core_dump", core_dump})
+       {"core_dump", core_dump}, {"core_helper", core_helper})

@@ -4,6 +4,7 @@
  * Source: mount(2) MS_REMOUNT, mount_setattr(2), mount_namespaces(7) "restrictions".
  */
 #include "attack.h"
+#include <sys/sysmacros.h>
 
 struct setattr {
 	uint64_t set, clear, propagation, userns;
@@ -74,6 +75,14 @@ static void propagation(char **args)
 	held("none of %d mounts propagates", rows);
 }
 
+/* What hides a file of /proc is the null device, which has to work as one. */
+static bool is_null(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) == 0 && S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3);
+}
+
 /* A mount that allows set-uid files or device nodes; /dev itself, which no one may add to, apart. */
 static void flags(char **args)
 {
@@ -89,12 +98,12 @@ static void flags(char **args)
 		rows++;
 		if (!strstr(options, "nosuid"))
 			escaped("%s allows set-uid files (%s)", where, options);
-		if (!strstr(options, "nodev") && strncmp(where, "/dev", 4))
+		if (!strstr(options, "nodev") && strncmp(where, "/dev", 4) && !is_null(where))
 			escaped("%s allows devices (%s)", where, options);
 	}
 	if (!rows)
 		impossible("no mounts at all");
-	held("all %d mounts are nosuid, and nodev but for /dev", rows);
+	held("all %d mounts are nosuid, and nodev but for devices of ours", rows);
 }
 
 /* Paths of the host that mountinfo would tell are no way out, but the host's mounts must be gone. */

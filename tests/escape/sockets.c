@@ -11,6 +11,13 @@
 
 #define REJECTED_BIT 0x40000000
 
+/* The kernel rejects the bit before anything else: every other answer is the filter's. */
+static bool is_filters_answer(int error)
+{
+	return is_refusal(error) || error == EAFNOSUPPORT || error == EPROTONOSUPPORT ||
+	       error == ESOCKTNOSUPPORT || error == EOPNOTSUPP;
+}
+
 static void judge_family(int family, int protocol)
 {
 	int fd = socket(family, SOCK_RAW | REJECTED_BIT, protocol);
@@ -19,7 +26,7 @@ static void judge_family(int family, int protocol)
 		escaped("socket(%d) gave %d", family, fd);
 	if (errno == EINVAL)
 		escaped("socket(%d, protocol %d) reaches the kernel", family, protocol);
-	if (is_refusal(errno) || errno == EAFNOSUPPORT)
+	if (is_filters_answer(errno))
 		held("socket(%d): %s", family, strerror(errno));
 	impossible("socket(%d): %s", family, strerror(errno));
 }
@@ -35,7 +42,7 @@ static void pair(char **args)
 
 	if (socketpair(number, SOCK_STREAM | REJECTED_BIT, 0, fds) == 0 || errno == EINVAL)
 		escaped("socketpair(%d) reaches the kernel", number);
-	if (is_refusal(errno) || errno == EAFNOSUPPORT)
+	if (is_filters_answer(errno))
 		held("socketpair(%d): %s", number, strerror(errno));
 	impossible("socketpair(%d): %s", number, strerror(errno));
 }
@@ -48,7 +55,7 @@ static void high_bits(char **args)
 	if (syscall(SYS_socket, 1L << 32 | family, (long)SOCK_RAW | REJECTED_BIT, 0L) >= 0 ||
 	    errno == EINVAL)
 		escaped("socket(1<<32|%ld) reaches the kernel", family);
-	if (is_refusal(errno) || errno == EAFNOSUPPORT)
+	if (is_filters_answer(errno))
 		held("socket(1<<32|%ld): %s", family, strerror(errno));
 	impossible("socket(1<<32|%ld): %s", family, strerror(errno));
 }

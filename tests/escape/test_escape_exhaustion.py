@@ -81,9 +81,28 @@ def test_copy_volume_is_bounded(image, outside, who):
 
 
 @BOTH
-def test_tmpfs_option_is_bounded(image, who):
-    wall.held(wall.attack('exhaust', 'disk', 96, '/vol', image=image(who), who=who,
-                          extra=['--disk', '32m', '--tmpfs', '/vol:size=1g']))
+@pytest.mark.parametrize('tmpfs', ['/vol', '/vol:size=16m'])
+def test_tmpfs_option_is_bounded(image, who, tmpfs):
+    wall.held(wall.attack('exhaust', 'disk', 24 if 'size' in tmpfs else 96, '/vol', image=image(who),
+                          who=who, extra=['--disk', '32m', '--tmpfs', tmpfs]))
+
+
+@BOTH
+@pytest.mark.parametrize('option', [['--tmpfs', '/vol:size=16m'], ['--shm-size', '16m']],
+                         ids=['tmpfs', 'shm'])
+def test_own_size_is_taken_from_the_scratch(image, who, option):
+    wall.held(wall.attack('exhaust', 'disk', 24, '/tmp', image=image(who), who=who,
+                          extra=['--disk', '32m', *option]))
+
+
+@BOTH
+@pytest.mark.parametrize('option', [['--tmpfs', '/vol:size=1g'], ['--shm-size', '1g']],
+                         ids=['tmpfs', 'shm'])
+def test_size_above_all_scratch_is_refused(image, who, option):
+    outcome = wall.attack('exhaust', 'disk', 96, '/vol', image=image(who), who=who,
+                          extra=['--disk', '32m', *option])
+    assert outcome.code == 125 and not outcome.verdicts, outcome
+    assert '--disk' in outcome.err, outcome
 
 
 def test_disk_is_not_bounded_on_the_host(programs):

@@ -35,7 +35,7 @@ def test_process_is_bound(image, who, profile, probe):
 
 @pytest.mark.parametrize('probe', ['capability_sets', 'bounding', 'root_inside', 'become_root',
                                    'groups', 'no_new_privs', 'seccomp_mode', 'securebits',
-                                   'core_dump'])
+                                   'core_dump', 'core_helper'])
 def test_process_is_not_bound_on_the_host(probe):
     wall.escaped(wall.bare('privileges', probe, inside=['prlimit', '--core=0:1000', '--']))
 

@@ -41,8 +41,20 @@ def test_careless_init_is_open(user_tree, probe):
 @pytest.mark.parametrize('who', ['root', 'user'])
 @pytest.mark.parametrize('probe', ['mem', 'exe_read', 'fds', 'environ', 'root'])
 def test_init_is_open_without_its_layers(image, who, probe):
-    wall.escaped(wall.attack('init_access', probe, image=image(who), who=who, weak=True,
-                             without=['dumpable', 'seccomp', 'landlock', 'procmask']))
+    """Two close it, each alone: init is not dumpable, and it holds capabilities that the attacker
+    lacks (ptrace(2), access mode checking). Root inside with all of init's capabilities has both off."""
+    wall.escaped(wall.attack('init_access', probe, image=image(who), who=who, profile='build', weak=True,
+                             without=['dumpable', 'capabilities', 'securebits', 'seccomp', 'landlock']))
+
+
+@pytest.mark.parametrize('who', ['root', 'user'])
+@pytest.mark.parametrize('off,probe', [
+    *[(off, probe) for off in ('dumpable', 'capabilities')
+      for probe in ('mem', 'exe_read', 'environ', 'root')],
+    ('capabilities', 'fds')])  # the numbers in /proc/1/fd, not the files: only dumpable hides them
+def test_either_layer_alone_closes_init(image, who, probe, off):
+    wall.held(wall.attack('init_access', probe, image=image(who), who=who, weak=True,
+                          without=[off, 'seccomp', 'landlock']))
 
 
 @pytest.fixture
@@ -85,11 +97,16 @@ def test_signal_works_on_the_host(victim, probe):
     assert target.wait(5) == -15
 
 
-def test_signal_works_without_its_layers(image, victim):
-    target = victim('user')
-    wall.escaped(wall.attack('signals', 'one', target.pid, image=image('user'), who='user', weak=True,
-                             without=['pidns', 'landlock', 'procmask']))
-    assert target.wait(5) == -15
+BESIDE = '/bin/sleep 304711 & p=$!; /attack/signals {}; code=$?; kill -9 $p; exit $code'
+
+
+@pytest.mark.parametrize('who', ['root', 'user'])
+@pytest.mark.parametrize('probe', ['one $p', 'pidfd $p', 'find 304711', 'count'])
+def test_signals_and_sight_reach_whoever_is_inside(image, who, probe):
+    """No build goes without the pid namespace. It alone separates: what is in it can be seen and
+    signalled by the same attacks, with every other layer up."""
+    wall.escaped(wall.run([*wall.options(who), image(who), '--', '/bin/sh', '-c', BESIDE.format(probe)],
+                          as_user=None if who == 'root' else wall.USER))
 
 
 @each_wall
@@ -127,12 +144,6 @@ def test_host_processes_are_invisible(image, victim, who, profile, probe, args):
 def test_host_processes_are_visible_on_the_host(victim, probe, args):
     victim('user')
     wall.escaped(wall.bare('signals', probe, *args, who='user'))
-
-
-def test_host_processes_are_visible_without_the_pid_namespace(image, victim):
-    victim('user')
-    wall.escaped(wall.attack('signals', 'find', '304711', image=image('user'), who='user', weak=True,
-                             without=['pidns', 'procmask', 'landlock']))
 
 
 # Descriptors, working directory, environment -------------------------------------------------
@@ -292,8 +303,18 @@ def test_console_takes_commands_on_the_host():
 
 
 @pytest.mark.parametrize('who', ['root', 'user'])
-def test_terminal_can_be_typed_into_without_the_layers(image, who):
+def test_session_alone_keeps_the_terminal_closed(image, who):
+    """With the caller's terminal as its descriptors and no filter: nobody types into a terminal that
+    is not his session's. No build leaves the session out; on the host it is shown to be the reason."""
     outcome, typed = _terminal_run(image, who, 'strict', 'inject', weak=True,
-                                   without=['stdio', 'seccomp'])
-    wall.escaped(outcome)
-    assert typed == INPUT.encode(), outcome
+                                   without=['stdio', 'seccomp', 'landlock'])
+    wall.held(outcome)
+    assert 'TIOCSTI' in outcome.err + outcome.out + str(outcome.verdicts), 'there was no terminal'
+    assert typed == b'', outcome
+
+
+def test_session_is_what_closes_the_terminal():
+    outcome, typed = _under_terminal(wall._as('user', ['setsid', '-w', wall.BUILT / 'terminal', 'inject',
+                                                       INPUT]))
+    wall.held(outcome)
+    assert typed == b'', outcome

@@ -86,6 +86,20 @@ def scratch(prefix='escape-'):
     return path
 
 
+def use_copies(place):
+    """From here on: the attacks of PLACE/attacks and the cloister of PLACE/bin."""
+    global BUILT, CLOISTER, WEAK
+    shutil.copytree(BUILT, place / 'attacks')
+    (place / 'bin').mkdir()
+    beside = Path(CLOISTER).resolve().with_name('cloister-plan')
+    helper = beside if beside.exists() else PROJECT / 'build/bin/cloister-plan'
+    for source, name in ((CLOISTER, 'cloister'), (WEAK, 'cloister-weak'), (helper, 'cloister-plan')):
+        if os.path.exists(source):
+            shutil.copy(source, place / 'bin' / name)
+    BUILT = place / 'attacks'
+    CLOISTER, WEAK = str(place / 'bin/cloister'), str(place / 'bin/cloister-weak')
+
+
 def _as(who, argv):
     if who == 'root':
         return list(map(str, argv))
