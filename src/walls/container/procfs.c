@@ -47,8 +47,7 @@ static int mask_source(const struct cl_container *container, const struct mask *
     case READ_ONLY:
         return cl_tree_clone_fd(target, mask->path, attrs, err);
     case HIDE_FILE:
-        return cl_tree_clone(container->dev, "null", attrs & ~(uint64_t)CL_MOUNT_ATTR_NODEV,
-                             err);
+        return cl_tree_clone(container->scratch, "nothing", attrs, err);
     case HIDE_DIR:
         return cl_tree_clone(container->scratch, "empty", attrs, err);
     }

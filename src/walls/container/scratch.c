@@ -98,6 +98,9 @@ int cl_scratch_make(void *context, struct cl_error *err)
     r = cl_sys_mkdirat(container->scratch, "empty", 0555);
     if (r < 0)
         return cl_fail(err, r, "make scratch directory empty");
+    r = cl_sys_mknodat(container->scratch, "nothing", S_IFREG | 0444, 0);
+    if (r < 0)
+        return cl_fail(err, r, "make an empty file in scratch");
     cl_layer_up(container, CL_LAYER_DISK_LIMIT);
     return send_scratch(container, err);
 }
