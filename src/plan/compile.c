@@ -190,7 +190,7 @@ static int read_plan(const struct cl_compile_context *context, enum cl_compile_k
 /* A plan from the cache; an entry that does not read is as good as none. */
 static int try_cache(const struct job *job, int cache, struct cl_plan *ret)
 {
-    struct cl_bytes bytes;
+    struct cl_bytes bytes = {0};
     struct cl_error ignored;
 
     if (cache < 0)
@@ -228,7 +228,7 @@ static int compile(const struct cl_compile_context *context, const struct cl_com
         .input = input,
         .source = {CL_BUF_INIT(CL_COMPILE_MAX_INPUT), CL_BUF_INIT(CL_COMPILE_MAX_INPUT)},
     };
-    struct cl_bytes bytes;
+    struct cl_bytes bytes = {0};
     int r = read_source(input, &job.source, err);
 
     if (r == 0)
