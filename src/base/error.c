@@ -6,6 +6,13 @@
 #include <string.h>
 #include <unistd.h>
 
+/* Here are the functions that the macros of these names call. */
+#undef cl_fail
+#undef cl_refuse
+#undef cl_prefix
+#undef cl_hint
+#undef cl_fail_memory
+
 /* Control bytes in a message would let a hostile name forge lines or drive the
  * terminal of whoever reads the error. */
 static void make_printable(char *text)
@@ -16,8 +23,8 @@ static void make_printable(char *text)
     }
 }
 
-__attribute__((format(printf, 3, 0))) static int
-set_message(struct cl_error *err, int errnum, const char *fmt, va_list args)
+__attribute__((format(printf, 3, 0))) static int set_message(struct cl_error *err, int errnum,
+                                                             const char *fmt, va_list args)
 {
     if (errnum < 0)
         errnum = -errnum;
@@ -42,7 +49,7 @@ static void append(struct cl_error *err, const char *separator, const char *text
     (void)snprintf(err->msg + used, sizeof(err->msg) - used, "%s%s", separator, text);
 }
 
-int (cl_fail)(struct cl_error *err, int errnum, const char *fmt, ...)
+int cl_fail(struct cl_error *err, int errnum, const char *fmt, ...)
 {
     va_list args;
 
@@ -53,7 +60,7 @@ int (cl_fail)(struct cl_error *err, int errnum, const char *fmt, ...)
     return -err->code;
 }
 
-int (cl_refuse)(struct cl_error *err, int errnum, const char *fmt, ...)
+int cl_refuse(struct cl_error *err, int errnum, const char *fmt, ...)
 {
     va_list args;
 
@@ -63,7 +70,7 @@ int (cl_refuse)(struct cl_error *err, int errnum, const char *fmt, ...)
     return -err->code;
 }
 
-int (cl_prefix)(struct cl_error *err, const char *fmt, ...)
+int cl_prefix(struct cl_error *err, const char *fmt, ...)
 {
     char old[CL_ERROR_MSG_SIZE];
     va_list args;
@@ -77,7 +84,7 @@ int (cl_prefix)(struct cl_error *err, const char *fmt, ...)
     return -err->code;
 }
 
-int (cl_hint)(struct cl_error *err, const char *fmt, ...)
+int cl_hint(struct cl_error *err, const char *fmt, ...)
 {
     char hint[CL_ERROR_MSG_SIZE];
     va_list args;
@@ -91,7 +98,7 @@ int (cl_hint)(struct cl_error *err, const char *fmt, ...)
     return -err->code;
 }
 
-int (cl_fail_memory)(struct cl_error *err)
+int cl_fail_memory(struct cl_error *err)
 {
     return cl_refuse(err, ENOMEM, "out of memory");
 }

@@ -174,6 +174,8 @@ static int read_plan(const struct cl_compile_context *context, enum cl_compile_k
                      const struct cl_bytes *bytes, struct cl_plan *ret, struct cl_error *err)
 {
     struct cl_plan plan;
+
+    CL_ASSERT(kind < CL_COMPILE_KIND_COUNT);
     int r = cl_plan_read(bytes->data, bytes->size, context->arena, &plan, err);
 
     if (r < 0)
@@ -244,7 +246,8 @@ static int compile(const struct cl_compile_context *context, const struct cl_com
     if (r == 0)
         r = read_plan(context, input->kind, &bytes, ret, err);
     if (r == 0 && cache >= 0)
-        (void)cl_plan_cache_store(cache, job.key, &bytes); /* the plan is here; the cache can wait */
+        (void)cl_plan_cache_store(cache, job.key,
+                                  &bytes); /* the plan is here; the cache can wait */
     return r;
 }
 
