@@ -12,7 +12,7 @@
 struct cl_json {
     struct cl_buf *buf;
     int depth;
-    int error;      /* sticky -errno */
+    int error;       /* sticky -errno */
     uint64_t filled; /* bit d: an element was written at depth d */
     int pretty;
 };
@@ -24,7 +24,7 @@ int cl_json_end(struct cl_json *json);
 /* KEY is NULL inside arrays and at the top. */
 void cl_json_object(struct cl_json *json, const char *key);
 void cl_json_array(struct cl_json *json, const char *key);
-void cl_json_close(struct cl_json *json, char bracket); /* '}' or ']' */
+void cl_json_close(struct cl_json *json, char bracket);                       /* '}' or ']' */
 void cl_json_string(struct cl_json *json, const char *key, const char *text); /* NULL: null */
 void cl_json_u64(struct cl_json *json, const char *key, uint64_t value);
 void cl_json_i64(struct cl_json *json, const char *key, int64_t value);

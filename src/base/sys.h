@@ -328,7 +328,8 @@ static inline int cl_sys_prctl(int option, unsigned long a, unsigned long b, uns
     return (int)CL_SYS5(SYS_prctl, option, a, b, c, d);
 }
 
-static inline int cl_sys_capset(const struct cl_cap_header *header, const struct cl_cap_data data[2])
+static inline int cl_sys_capset(const struct cl_cap_header *header,
+                                const struct cl_cap_data data[2])
 {
     return (int)CL_SYS2(SYS_capset, header, data);
 }

@@ -84,10 +84,11 @@ int cl_helper_find(const char *dir, struct cl_helper *ret, struct cl_error *err)
         if (r != -ENOENT && r != -ENOTDIR && r != -EACCES)
             return cl_fail(err, r, "look for %s/%s", dir, places[i]);
     }
-    return cl_refuse(err, ENOENT,
-                     "the program cloister-plan is missing: it belongs in %.100s/../libexec/cloister "
-                     "or beside cloister; reinstall, or run `make install`",
-                     dir);
+    return cl_refuse(
+        err, ENOENT,
+        "the program cloister-plan is missing: it belongs in %.100s/../libexec/cloister "
+        "or beside cloister; reinstall, or run `make install`",
+        dir);
 }
 
 /* --- running it --------------------------------------------------------- */

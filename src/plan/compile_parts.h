@@ -30,10 +30,10 @@ struct cl_helper {
 };
 
 struct cl_helper_call {
-    const char *verb;            /* "policy" */
+    const char *verb; /* "policy" */
     const char *name;
-    const struct cl_buf *input;  /* descriptor 0 */
-    const struct cl_buf *group;  /* descriptor 3, or NULL */
+    const struct cl_buf *input; /* descriptor 0 */
+    const struct cl_buf *group; /* descriptor 3, or NULL */
     uint64_t timeout_ns;
 };
 

@@ -58,8 +58,7 @@ static int check_root(struct cl_decision *d, CL_UNUSED struct cl_error *err)
     struct cl_plan *plan = d->plan;
 
     if (plan->root_mode == CL_ROOT_PROFILE)
-        plan->root_mode =
-            plan->profile == CL_PROFILE_BUILD ? CL_ROOT_WRITABLE : CL_ROOT_READ_ONLY;
+        plan->root_mode = plan->profile == CL_PROFILE_BUILD ? CL_ROOT_WRITABLE : CL_ROOT_READ_ONLY;
     return 0;
 }
 

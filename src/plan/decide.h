@@ -40,7 +40,7 @@ typedef int cl_find_user(void *context, const struct cl_plan *plan, struct cl_pl
 struct cl_decide {
     const struct cl_plan *const *parts; /* later ones override earlier ones */
     size_t count;
-    struct cl_arena *arena; /* takes what is made; outlives the plan */
+    struct cl_arena *arena;  /* takes what is made; outlives the plan */
     cl_find_user *find_user; /* NULL: only numbers and root are known */
     void *context;           /* FIND_USER's */
     int caller_is_root;
@@ -62,8 +62,8 @@ int cl_path_normalise(const char *path, int fold_dots, struct cl_arena *arena, c
 int cl_target_normalise(const char *path, struct cl_arena *arena, const char **ret,
                         struct cl_error *err);
 
-/* Whether TEXT has the form that a field of text, or an entry of a list, must have, as far as that can be told
- * without an image: what cl_plan_decide checks, for those who know the place that TEXT
+/* Whether TEXT has the form that a field of text, or an entry of a list, must have, as far as that
+ * can be told without an image: what cl_plan_decide checks, for those who know the place that TEXT
  * stands at. */
 int cl_plan_check_text(enum cl_field field, const char *text, struct cl_error *err);
 

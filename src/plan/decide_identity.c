@@ -92,7 +92,8 @@ static int parse_user(const char *user, struct ids *ret, struct cl_error *err)
     memcpy(name, user, size);
     name[size] = '\0';
     int uid = decide_id(name, user, &ret->uid, err);
-    int gid = uid < 0 || user[size] == '\0' ? uid : decide_id(user + size + 1, user, &ret->gid, err);
+    int gid =
+        uid < 0 || user[size] == '\0' ? uid : decide_id(user + size + 1, user, &ret->gid, err);
     if (uid < 0 || gid < 0)
         return uid < 0 ? uid : gid;
     if (user[size] == '\0')

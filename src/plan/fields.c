@@ -28,8 +28,13 @@ static const unsigned char layer_acceptable[] = {
 
 static const struct cl_field_info fields[CL_FIELD_COUNT] = {
 #define CL_FIELD(id, name, path, type, member, scope, min, max)                                    \
-    [CL_FIELD_##name] = {id, CL_TYPE_##type, CL_SCOPE_##scope, path, offsetof(struct cl_plan, member), \
-                         (uint64_t)(min), (uint64_t)(max)},
+    [CL_FIELD_##name] = {id,                                                                       \
+                         CL_TYPE_##type,                                                           \
+                         CL_SCOPE_##scope,                                                         \
+                         path,                                                                     \
+                         offsetof(struct cl_plan, member),                                         \
+                         (uint64_t)(min),                                                          \
+                         (uint64_t)(max)},
 #include "plan/fields.def"
 #undef CL_FIELD
 };

@@ -139,8 +139,8 @@ static int same_key(const char *a, const char *b)
 static int merge_keyed(struct cl_strlist *base, const struct cl_strlist *over,
                        struct cl_arena *arena, struct cl_error *err)
 {
-    const char **items = copy_array(arena, (const void *)base->items, base->count, over->count,
-                                    sizeof(*items));
+    const char **items =
+        copy_array(arena, (const void *)base->items, base->count, over->count, sizeof(*items));
     size_t count = base->count;
 
     if (items == NULL)

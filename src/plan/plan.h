@@ -16,7 +16,14 @@
 #include "base/arena.h"
 #include "base/error.h"
 
-enum cl_wall_kind { CL_WALL_CONTAINER, CL_WALL_WASM, CL_WALL_VM, CL_WALL_KERNEL, CL_WALL_AUTO, CL_WALL_COUNT };
+enum cl_wall_kind {
+    CL_WALL_CONTAINER,
+    CL_WALL_WASM,
+    CL_WALL_VM,
+    CL_WALL_KERNEL,
+    CL_WALL_AUTO,
+    CL_WALL_COUNT
+};
 enum cl_profile { CL_PROFILE_STRICT, CL_PROFILE_BUILD, CL_PROFILE_COUNT };
 enum cl_network { CL_NETWORK_NONE, CL_NETWORK_OUTBOUND, CL_NETWORK_COUNT };
 /* The root file system: as the profile says, read-only, or all of it copy-on-write. */
@@ -56,9 +63,9 @@ enum cl_file_mode { CL_FILE_RO, CL_FILE_RW, CL_FILE_COPY, CL_FILE_MODE_COUNT };
 struct cl_plan_file {
     enum cl_file_kind kind;
     enum cl_file_mode mode;
-    const char *source;  /* host path; "" for a tmpfs */
-    const char *target;  /* absolute path in the sandbox */
-    uint64_t size_bytes; /* tmpfs: its own limit, 0 for that of all scratch */
+    const char *source;   /* host path; "" for a tmpfs */
+    const char *target;   /* absolute path in the sandbox */
+    uint64_t size_bytes;  /* tmpfs: its own limit, 0 for that of all scratch */
     uint32_t permissions; /* tmpfs: mode bits, 0 for 1777 */
 };
 

@@ -69,8 +69,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     int argc = split(text, size, argv);
     int first = cl_options_parse((struct cl_option_table){cl_run_options, cl_run_option_count},
                                  argc, argv, &request, &err);
-    if (first >= 0 &&
-        cl_run_request_finish(&request, argc - first, argv + first, &err) == 0)
+    if (first >= 0 && cl_run_request_finish(&request, argc - first, argv + first, &err) == 0)
         decide(&request, &arena);
     return 0;
 }

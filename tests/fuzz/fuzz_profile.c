@@ -20,7 +20,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
     if (cl_buf_add(&text, data, size) < 0)
         return 0;
-    const struct cl_filter_input input = {{"s.json", cl_buf_text(&text), text.size}, {6, 1}, scratch};
+    const struct cl_filter_input input = {
+        {"s.json", cl_buf_text(&text), text.size}, {6, 1}, scratch};
     if (cl_filter_compile(&input, &arena, &plan, &err) < 0) {
         CL_ASSERT(strncmp(err.msg, "s.json:", 7) == 0);
         return 0;

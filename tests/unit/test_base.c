@@ -144,9 +144,8 @@ TEST(json_is_always_valid)
     cl_json_close(&json, '}');
     cl_json_close(&json, '}');
     CHECK(cl_json_end(&json) == 0);
-    CHECK_TEXT(cl_buf_text(&buf),
-               "{\"a\\\"b\":\"x\\u000a\\u007f\\ufffd\\\\\",\"none\":null,"
-               "\"list\":[18446744073709551615,-5,1.050,true],\"empty\":{}}\n");
+    CHECK_TEXT(cl_buf_text(&buf), "{\"a\\\"b\":\"x\\u000a\\u007f\\ufffd\\\\\",\"none\":null,"
+                                  "\"list\":[18446744073709551615,-5,1.050,true],\"empty\":{}}\n");
 }
 
 TEST(json_reports_a_full_buffer)
@@ -378,10 +377,14 @@ TEST(only_regular_files_are_opened)
         const char *path;
         const char *message;
     } files[] = {
-        {"fifo", ": not a regular file"},  {"directory", ": not a regular file"},
-        {"socket", ": not a regular file"}, {"loop", ": Too many levels of symbolic links"},
-        {"none", ": No such file or directory"}, {"large", " is larger than 10 bytes"},
-        {"link", NULL},                     {"small", NULL},
+        {"fifo", ": not a regular file"},
+        {"directory", ": not a regular file"},
+        {"socket", ": not a regular file"},
+        {"loop", ": Too many levels of symbolic links"},
+        {"none", ": No such file or directory"},
+        {"large", " is larger than 10 bytes"},
+        {"link", NULL},
+        {"small", NULL},
     };
     char dir[] = "/tmp/test-regular-XXXXXX";
     char path[64];
@@ -403,7 +406,8 @@ TEST(only_regular_files_are_opened)
         CHECK((fd >= 0) == (files[i].message == NULL));
         if (files[i].message != NULL)
             CHECK_HAS(err.msg, files[i].message);
-        (void)unlinkat(at, files[i].path, strcmp(files[i].path, "directory") == 0 ? AT_REMOVEDIR : 0);
+        (void)unlinkat(at, files[i].path,
+                       strcmp(files[i].path, "directory") == 0 ? AT_REMOVEDIR : 0);
     }
     CHECK(close(at) == 0 && rmdir(dir) == 0);
     struct cl_error err = {0};

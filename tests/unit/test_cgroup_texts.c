@@ -78,10 +78,26 @@ TEST(own_keeps_odd_names_whole)
 TEST(own_refuses_what_breaks_the_form)
 {
     static const char *const bad[] = {
-        "x", "\n", "::", ":memory:/a", "4:memory", "4:memory:", "4:memory:a", "-4:memory:/a",
-        " 4:memory:/a", "4 :memory:/a", "99999999999:memory:/a", "4294967296:memory:/a",
-        "18446744073709551616:memory:/a", "0:memory:/a", "0::a", "0::", "0::/a\n0::/b\n",
-        "4:memory:/a\n5:memory:/b\n", "4:memory:/a\n4:pids:/b\n", "4:memory:/a\nrubbish\n",
+        "x",
+        "\n",
+        "::",
+        ":memory:/a",
+        "4:memory",
+        "4:memory:",
+        "4:memory:a",
+        "-4:memory:/a",
+        " 4:memory:/a",
+        "4 :memory:/a",
+        "99999999999:memory:/a",
+        "4294967296:memory:/a",
+        "18446744073709551616:memory:/a",
+        "0:memory:/a",
+        "0::a",
+        "0::",
+        "0::/a\n0::/b\n",
+        "4:memory:/a\n5:memory:/b\n",
+        "4:memory:/a\n4:pids:/b\n",
+        "4:memory:/a\nrubbish\n",
     };
     struct cl_own_cgroups own;
 

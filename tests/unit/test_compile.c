@@ -118,8 +118,7 @@ static void answering_helper(struct scene *scene)
 
     CHECK(cl_plan_set_text(&plan, CL_FIELD_MEMORY, "1g", &scene->arena, &scene->err) == 0);
     offer_plan(scene, &plan);
-    (void)snprintf(lines, sizeof(lines), "cat %s; echo x >>%s/calls", scene->plan_file,
-                   scene->dir);
+    (void)snprintf(lines, sizeof(lines), "cat %s; echo x >>%s/calls", scene->plan_file, scene->dir);
     fake_helper(scene, lines);
 }
 
@@ -168,9 +167,12 @@ TEST(another_build_of_the_helper_makes_entries_stale)
 /* Whatever stands in an entry: it is read, or ignored and written anew. */
 TEST(a_damaged_entry_is_made_again)
 {
-    static const char *const damages[] = {
-        ":>$f", "echo junk >$f", "truncate -s -1 $f", "rm $f; mkfifo $f",
-        "rm $f; ln -s /etc/passwd $f", "rm $f; mkdir other"};
+    static const char *const damages[] = {":>$f",
+                                          "echo junk >$f",
+                                          "truncate -s -1 $f",
+                                          "rm $f; mkfifo $f",
+                                          "rm $f; ln -s /etc/passwd $f",
+                                          "rm $f; mkdir other"};
 
     for (size_t i = 0; i < CL_ARRAY_SIZE(damages); i++) {
         CL_CLEANUP_SCENE struct scene scene;
@@ -297,8 +299,8 @@ TEST(a_helper_that_hangs_is_killed_in_time)
     CL_CLEANUP_BUF struct cl_buf input = CL_BUF_INIT(16);
     CL_CLEANUP_BUF struct cl_buf output = CL_BUF_INIT(16);
     struct cl_helper helper;
-    struct cl_helper_call call = {.verb = "policy", .name = "p", .input = &input,
-                                  .timeout_ns = 200 * CL_NS_PER_MS};
+    struct cl_helper_call call = {
+        .verb = "policy", .name = "p", .input = &input, .timeout_ns = 200 * CL_NS_PER_MS};
     uint64_t start = cl_clock_boot_ns();
 
     scene_init(&scene);

@@ -141,9 +141,9 @@ TEST(strict_turns_root_into_1000_and_says_so)
 
 TEST(users_are_numbers_or_names)
 {
-    static const char *const bad[] = {":",      "-1",         "1000:",      ":1000", "1:1:1",
-                                      "0x10",   "4294967295", "4294967296", " 1",    "1 ",
-                                      "a b",    "a:",         "1e3"};
+    static const char *const bad[] = {":",    "-1",         "1000:",      ":1000", "1:1:1",
+                                      "0x10", "4294967295", "4294967296", " 1",    "1 ",
+                                      "a b",  "a:",         "1e3"};
 
     for (size_t i = 0; i < CL_ARRAY_SIZE(bad); i++)
         expect(CL_FIELD_USER, bad[i], "user: ");
@@ -213,11 +213,13 @@ TEST(paths_are_normalised)
         int fold;
         const char *expected; /* NULL: refused */
     } rows[] = {
-        {"/", 0, "/"},          {"//a//b/./", 0, "/a/b"}, {"/a/../b", 1, "/b"},
-        {"/a/../b", 0, NULL},   {"/..", 1, "/"},          {"/../../x", 1, "/x"},
-        {"/a/..", 0, NULL},     {"/..a/b..", 0, "/..a/b.."}, {"a", 1, NULL},
-        {"", 1, NULL},          {"/a\nb", 1, NULL},       {"/a/b/../../c/.", 1, "/c"},
-        {"/...", 0, "/..."},    {"/.", 0, "/"},
+        {"/", 0, "/"},        {"//a//b/./", 0, "/a/b"},
+        {"/a/../b", 1, "/b"}, {"/a/../b", 0, NULL},
+        {"/..", 1, "/"},      {"/../../x", 1, "/x"},
+        {"/a/..", 0, NULL},   {"/..a/b..", 0, "/..a/b.."},
+        {"a", 1, NULL},       {"", 1, NULL},
+        {"/a\nb", 1, NULL},   {"/a/b/../../c/.", 1, "/c"},
+        {"/...", 0, "/..."},  {"/.", 0, "/"},
     };
 
     for (size_t i = 0; i < CL_ARRAY_SIZE(rows); i++) {
@@ -258,7 +260,7 @@ TEST(targets_are_sorted_parents_first)
 
 TEST(bad_targets_are_refused)
 {
-    static const char *const bad[] = {"/",     "/.",       "/proc", "/proc/1", "/sys", "/dev",
+    static const char *const bad[] = {"/",      "/.",       "/proc", "/proc/1", "/sys", "/dev",
                                       "/dev/x", "/dev/shm", "rel",   "/a/../b", "/a\nb"};
 
     for (size_t i = 0; i < CL_ARRAY_SIZE(bad); i++) {
@@ -484,9 +486,9 @@ TEST(lists_are_checked)
         enum cl_field field;
         const char *text;
     } rows[] = {
-        {CL_FIELD_ENV, "=x"},        {CL_FIELD_ENV, "A B=1"},   {CL_FIELD_ENV, "NOVALUE"},
-        {CL_FIELD_ENV, "A\n=1"},     {CL_FIELD_LABELS, "=v"},   {CL_FIELD_LABELS, "no-value"},
-        {CL_FIELD_LABELS, "a b=v"},  {CL_FIELD_LABELS, ""},
+        {CL_FIELD_ENV, "=x"},       {CL_FIELD_ENV, "A B=1"}, {CL_FIELD_ENV, "NOVALUE"},
+        {CL_FIELD_ENV, "A\n=1"},    {CL_FIELD_LABELS, "=v"}, {CL_FIELD_LABELS, "no-value"},
+        {CL_FIELD_LABELS, "a b=v"}, {CL_FIELD_LABELS, ""},
     };
 
     for (size_t i = 0; i < CL_ARRAY_SIZE(rows); i++) {

@@ -65,10 +65,14 @@ static const struct {
     const char *what;
     int (*attempt)(void);
 } attempts[] = {
-    {"open a file", open_file},       {"make a socket", make_socket},
-    {"start a process", start_process}, {"map code", map_code},
-    {"signal the parent", signal_parent}, {"run a program", run_program},
-    {"copy a descriptor", copy_descriptor}, {"change a limit", change_limit},
+    {"open a file", open_file},
+    {"make a socket", make_socket},
+    {"start a process", start_process},
+    {"map code", map_code},
+    {"signal the parent", signal_parent},
+    {"run a program", run_program},
+    {"copy a descriptor", copy_descriptor},
+    {"change a limit", change_limit},
 };
 
 /* The wait status of a process that tries, in the jail or outside. */

@@ -100,7 +100,7 @@ static size_t open_descriptors(void)
 #define NEED_CGROUPS()                                                                             \
     do {                                                                                           \
         if (lacking() != NULL)                                                                     \
-            SKIP_TEST(lacking());                                                                       \
+            SKIP_TEST(lacking());                                                                  \
     } while (0)
 
 static struct cl_limits create(const struct cl_plan *plan)

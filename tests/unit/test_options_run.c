@@ -35,8 +35,7 @@ static int parse(struct scene *scene, const char *line)
         word = bar;
     }
     int first = cl_options_parse((struct cl_option_table){cl_run_options, cl_run_option_count},
-                                 argc, argv, &scene->request,
-                                 &scene->err);
+                                 argc, argv, &scene->request, &scene->err);
     if (first < 0)
         return first;
     return cl_run_request_finish(&scene->request, argc - first, argv + first, &scene->err);
@@ -223,8 +222,8 @@ TEST(files_have_three_spellings)
         {"--mount|type=bind,src=/a,source=/c,target=/b", "source: said twice", 0, 0, NULL, NULL, 0,
          0},
         {"--mount|type=bind,type=bind,src=/a,dst=/b", "type: said twice", 0, 0, NULL, NULL, 0, 0},
-        {"--mount|type=bind,src=/a,dst=/b,ro,readonly", "readonly: said twice", 0, 0, NULL, NULL,
-         0, 0},
+        {"--mount|type=bind,src=/a,dst=/b,ro,readonly", "readonly: said twice", 0, 0, NULL, NULL, 0,
+         0},
         {"--tmpfs|/b:size=1m,size=2m", "size: said twice", 0, 0, NULL, NULL, 0, 0},
         {"--tmpfs|/b:mode=700,mode=700", "mode: said twice", 0, 0, NULL, NULL, 0, 0},
         {"--tmpfs|/b:rw,nosuid,rw", "rw: said twice", 0, 0, NULL, NULL, 0, 0},

@@ -60,8 +60,8 @@ TEST(json_is_a_policy_too)
     struct cl_plan plan = {0};
     struct cl_error err;
 
-    CHECK(parse("{\"limits\":\t{\"memory\": \"1g\", \"cpus\": 0.5},\n\"workdir\": \"\\/x\"}", &arena,
-                &plan, &err) == 0);
+    CHECK(parse("{\"limits\":\t{\"memory\": \"1g\", \"cpus\": 0.5},\n\"workdir\": \"\\/x\"}",
+                &arena, &plan, &err) == 0);
     CHECK_TEXT(err.msg, "");
     CHECK(plan.limits.millicpus == 500);
     CHECK_TEXT(plan.workdir, "/x");
@@ -119,7 +119,8 @@ static const struct {
     {"files: [{host: a, path: /b/../c}]", "\"..\""},
     {"files: [{host: a, path: /..}]", "\"..\""},
     {"files: [{host: a, path: //./}]", "files[0].path: nothing can be put over /"},
-    {"files: [{host: a, path: /b, mode: rx}]", "p:1:35: files[0].mode: expected the mode ro, rw or copy"},
+    {"files: [{host: a, path: /b, mode: rx}]",
+     "p:1:35: files[0].mode: expected the mode ro, rw or copy"},
     {"files: [{host: a}]", "needs host and path"},
     {"files: [{host: a, path: /b, size: 1m}]", "only a tmpfs has a size"},
     {"files: [{tmpfs: /b, mode: rw}]", "a tmpfs has only"},
@@ -172,8 +173,8 @@ TEST(wrong_policies_are_told_where_and_why)
 
 TEST(bytes_of_any_kind_are_refused_in_bounded_time)
 {
-    static const char *const patterns[] = {"[", "{", "? ", "- ", "a: ", "\"", "&a ", "{a: ", " ", "#",
-                                           "\n", "!", "|\n", "a,", "'", "\r", ">\n "};
+    static const char *const patterns[] = {"[", "{",  "? ", "- ",  "a: ", "\"", "&a ", "{a: ", " ",
+                                           "#", "\n", "!",  "|\n", "a,",  "'",  "\r",  ">\n "};
     enum { SIZE = 200000 };
 
     for (size_t i = 0; i < CL_ARRAY_SIZE(patterns); i++) {
@@ -260,7 +261,7 @@ TEST(users_are_found)
         uint64_t gid;
         int has_gid;
     } rows[] = {
-        {"root", 0, 0, 1},     {"app", 1000, 1001, 1}, {"app:staff", 1000, 50, 1},
+        {"root", 0, 0, 1},     {"app", 1000, 1001, 1},  {"app:staff", 1000, 50, 1},
         {"app:7", 1000, 7, 1}, {"1000", 1000, 1001, 1}, {"2000", 2000, 0, 0},
         {"last", 7, 8, 1},     {"12:staff", 12, 50, 1},
     };
@@ -277,9 +278,9 @@ TEST(users_are_found)
 
 TEST(bad_users_are_refused)
 {
-    static const char *const names[] = {"",     ":",     "app:",  ":staff",     "a:b:c", "nobody",
-                                        "few",  "neg",   "huge",  "max",        "app:wide",
-                                        "4294967295", "app:no", "99999999999999999999999"};
+    static const char *const names[] = {
+        "",    ":",    "app:", ":staff",   "a:b:c",      "nobody", "few",
+        "neg", "huge", "max",  "app:wide", "4294967295", "app:no", "99999999999999999999999"};
 
     for (size_t i = 0; i < CL_ARRAY_SIZE(names); i++) {
         struct cl_plan plan = {0};

@@ -83,7 +83,8 @@ static uint32_t ask(const struct cl_plan *plan, int call, uint64_t first_arg)
 
 static const char docker_like[] =
     "{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"defaultErrnoRet\":1,"
-    "\"archMap\":[{\"architecture\":\"SCMP_ARCH_X86_64\",\"subArchitectures\":[\"SCMP_ARCH_X86\"]}],"
+    "\"archMap\":[{\"architecture\":\"SCMP_ARCH_X86_64\",\"subArchitectures\":[\"SCMP_ARCH_X86\"]}]"
+    ","
     "\"syscalls\":["
     "{\"names\":[\"read\",\"write\",\"not_a_call_yet\"],\"action\":\"SCMP_ACT_ALLOW\",\"args\":[],"
     " \"comment\":\"\",\"includes\":{},\"excludes\":{}},"
@@ -96,7 +97,8 @@ static const char docker_like[] =
     "{\"names\":[\"personality\"],\"action\":\"SCMP_ACT_ALLOW\",\"args\":["
     " {\"index\":0,\"value\":8,\"op\":\"SCMP_CMP_EQ\"},"
     " {\"index\":0,\"value\":4294967295,\"op\":\"SCMP_CMP_EQ\"}]},"
-    "{\"names\":[\"mount\"],\"action\":\"SCMP_ACT_ALLOW\",\"includes\":{\"caps\":[\"CAP_SYS_ADMIN\"]}},"
+    "{\"names\":[\"mount\"],\"action\":\"SCMP_ACT_ALLOW\",\"includes\":{\"caps\":[\"CAP_SYS_"
+    "ADMIN\"]}},"
     "{\"names\":[\"clone\"],\"action\":\"SCMP_ACT_ALLOW\","
     " \"args\":[{\"index\":0,\"value\":2114060288,\"valueTwo\":0,\"op\":\"SCMP_CMP_MASKED_EQ\"}],"
     " \"excludes\":{\"caps\":[\"CAP_SYS_ADMIN\"],\"arches\":[\"s390\",\"s390x\"]}},"
@@ -189,37 +191,46 @@ static const struct {
     {"{\"defaultAction\":\"SCMP_ACT_NOTIFY\"}", "defaultAction: SCMP_ACT_NOTIFY needs"},
     {"{\"defaultAction\":\"SCMP_ACT_TRACE\"}", "defaultAction: SCMP_ACT_TRACE needs"},
     {"{\"defaultAction\":\"ALLOW\"}", "unknown action \"ALLOW\""},
-    {"{\"defaultActoin\":\"SCMP_ACT_ALLOW\"}", "defaultActoin: unknown key (did you mean defaultAction?)"},
+    {"{\"defaultActoin\":\"SCMP_ACT_ALLOW\"}",
+     "defaultActoin: unknown key (did you mean defaultAction?)"},
     {"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"defaultErrnoRet\":1}", "only SCMP_ACT_ERRNO"},
-    {"{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"defaultErrnoRet\":4096}", "expected 0 to 4095, got 4096"},
+    {"{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"defaultErrnoRet\":4096}",
+     "expected 0 to 4095, got 4096"},
     {"{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"defaultErrnoRet\":-1}", "expected 0 to 4095, got -1"},
     {"{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"defaultErrnoRet\":\"1\"}",
      "defaultErrnoRet: expected integer, got string \"1\""},
-    {"{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"defaultErrnoRet\":1.0}", "expected integer, got fraction"},
+    {"{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"defaultErrnoRet\":1.0}",
+     "expected integer, got fraction"},
     {"{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"defaultErrnoRet\":1e999}", "s:1:"},
     {"{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"defaultErrnoRet\":NaN}", "s:1:"},
-    {"{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"defaultErrnoRet\":true}", "expected integer, got boolean"},
+    {"{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"defaultErrnoRet\":true}",
+     "expected integer, got boolean"},
     {"{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"defaultErrno\":\"EWHAT\"}", "unknown error name"},
     {"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"listenerPath\":\"/run/x\"}", "listenerPath"},
-    {"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":{}}", "syscalls: expected array, got object"},
-    {"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[1]}", "syscalls[0]: expected object, got integer"},
+    {"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":{}}",
+     "syscalls: expected array, got object"},
+    {"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"syscalls\":[1]}",
+     "syscalls[0]: expected object, got integer"},
     {"{\"defaultAction\":\"\\u0000\"}", "s:1:"},
     {"{\"defaultAction\":\"\xff\"}", "s:1:"},
     {ALLOWING("{\"names\":[\"read\"]}"), "syscalls[0]: action is missing"},
     {ALLOWING("{\"action\":\"SCMP_ACT_KILL\"}"), "expected one of name and names"},
-    {ALLOWING("{\"name\":\"a\",\"names\":[\"b\"],\"action\":\"SCMP_ACT_KILL\"}"), "expected one of"},
+    {ALLOWING("{\"name\":\"a\",\"names\":[\"b\"],\"action\":\"SCMP_ACT_KILL\"}"),
+     "expected one of"},
     {ALLOWING("{\"names\":[1],\"action\":\"SCMP_ACT_KILL\"}"),
      "syscalls[0].names[0]: expected string, got integer"},
     {ALLOWING("{\"names\":[\"ptrce\"],\"action\":\"SCMP_ACT_KILL\"}"),
      "syscalls[0]: names[0]: unknown system call \"ptrce\""},
     {ALLOWING("{\"names\":[\"read\"],\"action\":\"SCMP_ACT_KILL\",\"arg\":[]}"),
      "syscalls[0].arg: unknown key (did you mean args?)"},
-    {ALLOWING("{\"names\":[\"read\"],\"action\":\"SCMP_ACT_KILL\",\"includes\":{\"minKernel\":\"x\"}}"),
+    {ALLOWING(
+         "{\"names\":[\"read\"],\"action\":\"SCMP_ACT_KILL\",\"includes\":{\"minKernel\":\"x\"}}"),
      "syscalls[0]: includes: minKernel: expected a version"},
     {ALLOWING("{\"names\":[\"read\"],\"action\":\"SCMP_ACT_KILL\"},"
               "{\"names\":[\"read\"],\"action\":\"SCMP_ACT_ERRNO\"}"),
      "syscalls[1]: names[0]: read: has another rule with another action"},
-    {"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"architectures\":[\"SCMP_ARCH_X86_64\",\"SCMP_ARCH_X68\"]}",
+    {"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"architectures\":[\"SCMP_ARCH_X86_64\",\"SCMP_ARCH_"
+     "X68\"]}",
      "s: architectures[1]: unknown architecture \"SCMP_ARCH_X68\""},
     {"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"architectures\":[\"amd64\"]}",
      "architectures[0]: unknown architecture \"amd64\""},
@@ -231,16 +242,19 @@ static const struct {
      "\"subArchitectures\":[\"VAX\"]}]}",
      "archMap[0]: subArchitectures[0]: unknown architecture \"VAX\""},
     {"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"archMap\":[{}]}", "architecture is missing"},
-    {ALLOWING("{\"names\":[\"read\"],\"action\":\"SCMP_ACT_KILL\",\"includes\":{\"arches\":[\"amd46\"]}}"),
+    {ALLOWING("{\"names\":[\"read\"],\"action\":\"SCMP_ACT_KILL\",\"includes\":{\"arches\":["
+              "\"amd46\"]}}"),
      "syscalls[0]: includes: arches[0]: unknown architecture \"amd46\""},
-    {ALLOWING("{\"names\":[\"read\"],\"action\":\"SCMP_ACT_KILL\",\"excludes\":{\"arches\":[\"x\"]}}"),
+    {ALLOWING(
+         "{\"names\":[\"read\"],\"action\":\"SCMP_ACT_KILL\",\"excludes\":{\"arches\":[\"x\"]}}"),
      "syscalls[0]: excludes: arches[0]: unknown architecture \"x\""},
     {READ_ARGS("{\"index\":0,\"op\":\"SCMP_CMP_EQ\"}"), "args[0]: index, value and op are needed"},
     {READ_ARGS("{\"index\":6,\"value\":1,\"op\":\"SCMP_CMP_EQ\"}"),
      "syscalls[0].args[0].index: expected 0 to 5, got 6"},
     {READ_ARGS("{\"index\":\"1\",\"value\":1,\"op\":\"SCMP_CMP_EQ\"}"),
      "syscalls[0].args[0].index: expected integer, got string \"1\""},
-    {READ_ARGS("{\"index\":0,\"value\":-1,\"op\":\"SCMP_CMP_EQ\"}"), "args[0].value: expected 0 to"},
+    {READ_ARGS("{\"index\":0,\"value\":-1,\"op\":\"SCMP_CMP_EQ\"}"),
+     "args[0].value: expected 0 to"},
     {READ_ARGS("{\"index\":0,\"value\":99999999999999999999,\"op\":\"SCMP_CMP_EQ\"}"), "s:1:"},
     {READ_ARGS("{\"index\":0,\"value\":1,\"op\":\"EQ\"}"), "args[0]: op: unknown operator \"EQ\""},
 };

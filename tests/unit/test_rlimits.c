@@ -13,9 +13,26 @@
 TEST(ulimit_texts)
 {
     static const char *const bad[] = {
-        "", "=", "nofile", "nofile=", "=1", "NOFILE=1", "nofil=1", "nofile =1", "nofile=x",
-        "nofile=1:", "nofile=:1", "nofile=1:2:3", "nofile=2:1", "nofile=-2", "nofile=1k",
-        "nofile=unlimited:1", "core=4096", "core=unlimited", "fsize=1q", "nofile=1 ",
+        "",
+        "=",
+        "nofile",
+        "nofile=",
+        "=1",
+        "NOFILE=1",
+        "nofil=1",
+        "nofile =1",
+        "nofile=x",
+        "nofile=1:",
+        "nofile=:1",
+        "nofile=1:2:3",
+        "nofile=2:1",
+        "nofile=-2",
+        "nofile=1k",
+        "nofile=unlimited:1",
+        "core=4096",
+        "core=unlimited",
+        "fsize=1q",
+        "nofile=1 ",
         "nofile=99999999999999999999999999999999999999",
     };
     struct cl_plan_rlimit limit;

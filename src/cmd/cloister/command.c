@@ -9,7 +9,8 @@
 int cl_command_parse(const struct cl_command *self, int argc, char *const argv[], void *context,
                      struct cl_error *err)
 {
-    int r = cl_options_parse((struct cl_option_table){self->options, self->option_count}, argc, argv, context, err);
+    int r = cl_options_parse((struct cl_option_table){self->options, self->option_count}, argc,
+                             argv, context, err);
 
     if (r != -ECANCELED) /* only cl_set_help gives that */
         return r;
@@ -17,8 +18,8 @@ int cl_command_parse(const struct cl_command *self, int argc, char *const argv[]
     return r < 0 ? r : CL_HELP_SHOWN;
 }
 
-int cl_command_parse_all(const struct cl_command *self, int argc, char *const argv[],
-                         void *context, struct cl_error *err)
+int cl_command_parse_all(const struct cl_command *self, int argc, char *const argv[], void *context,
+                         struct cl_error *err)
 {
     int first = cl_command_parse(self, argc, argv, context, err);
 

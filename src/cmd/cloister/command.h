@@ -42,8 +42,8 @@ int cl_command_parse(const struct cl_command *self, int argc, char *const argv[]
                      struct cl_error *err);
 
 /* As above for a command that takes no operands; 0. */
-int cl_command_parse_all(const struct cl_command *self, int argc, char *const argv[],
-                         void *context, struct cl_error *err);
+int cl_command_parse_all(const struct cl_command *self, int argc, char *const argv[], void *context,
+                         struct cl_error *err);
 
 /* Setters that several commands share. The tag is the offset of an int in the context:
  * set_flag puts 1 there; set_format 1 for json, 0 for table. */

@@ -95,8 +95,7 @@ static void add_words(struct cl_json *json, const char *key, const char *words)
     cl_json_close(json, ']');
 }
 
-static void add_check(struct cl_json *json, const struct row *row,
-                      const struct cl_finding *finding)
+static void add_check(struct cl_json *json, const struct row *row, const struct cl_finding *finding)
 {
     cl_json_object(json, NULL);
     cl_json_string(json, "wall", row->wall);

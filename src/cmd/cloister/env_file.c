@@ -9,8 +9,7 @@
 
 enum { FILE_MAX = 1 << 20 };
 
-int cl_env_add(struct cl_plan *plan, const char *text, struct cl_arena *arena,
-               struct cl_error *err)
+int cl_env_add(struct cl_plan *plan, const char *text, struct cl_arena *arena, struct cl_error *err)
 {
     const int has_value = strchr(text, '=') != NULL;
     const char *entry = has_value ? text : cl_arena_printf(arena, "%s=", text);

@@ -93,10 +93,9 @@ void cl_probe_limits(struct cl_finding *finding)
         return;
     }
     cl_found(finding, CL_PROBE_MISSING, "%.255s", probe.why);
-    cl_cure(finding, geteuid() == 0
-                         ? "or accept it: run --without limits"
-                         : "run it in a delegated cgroup (systemd-run --user --scope -p "
-                           "Delegate=yes), or accept it: run --without limits");
+    cl_cure(finding, geteuid() == 0 ? "or accept it: run --without limits"
+                                    : "run it in a delegated cgroup (systemd-run --user --scope -p "
+                                      "Delegate=yes), or accept it: run --without limits");
 }
 
 /* --- files ---------------------------------------------------------------- */
@@ -188,16 +187,19 @@ static void probe_user_ids(struct cl_finding *finding)
     read_text("/etc/passwd", &passwd);
     (void)find_login(cl_buf_text(&passwd), uid, login, sizeof(login)); /* a number may do */
     if (!has_subids("/etc/subuid", login, uid) || !has_subids("/etc/subgid", login, uid)) {
-        cl_found(finding, CL_PROBE_ABSENT, "no range in /etc/subuid and /etc/subgid: --profile "
-                                           "build can't run, strict needs none");
-        cl_cure(finding, "as root: usermod --add-subuids 200000-265535 --add-subgids 200000-265535 "
-                         "%s",
+        cl_found(finding, CL_PROBE_ABSENT,
+                 "no range in /etc/subuid and /etc/subgid: --profile "
+                 "build can't run, strict needs none");
+        cl_cure(finding,
+                "as root: usermod --add-subuids 200000-265535 --add-subgids 200000-265535 "
+                "%s",
                 login[0] == '\0' ? "USER" : login);
         return;
     }
     if (cl_sys_faccessat(AT_FDCWD, "/usr/bin/newuidmap", X_OK) < 0) {
-        cl_found(finding, CL_PROBE_ABSENT, "no newuidmap: --profile build can't run, strict needs "
-                                           "none");
+        cl_found(finding, CL_PROBE_ABSENT,
+                 "no newuidmap: --profile build can't run, strict needs "
+                 "none");
         cl_cure(finding, "install the package uidmap");
         return;
     }
@@ -218,8 +220,9 @@ void cl_probe_apparmor(struct cl_finding *finding)
 
     cl_probe_read("/sys/module/apparmor/parameters/enabled", value, sizeof(value));
     if (strcmp(value, "Y") == 0)
-        cl_found(finding, CL_PROBE_WORKS, "in sandboxes where the profile cloister-sandbox is loaded "
-                                          "(packaging/apparmor)");
+        cl_found(finding, CL_PROBE_WORKS,
+                 "in sandboxes where the profile cloister-sandbox is loaded "
+                 "(packaging/apparmor)");
     else
         cl_found(finding, CL_PROBE_ABSENT, "not on this host");
 }

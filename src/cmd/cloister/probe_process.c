@@ -303,5 +303,6 @@ void cl_probe_idmap(struct cl_finding *finding)
         return;
     }
     cl_found(finding, CL_PROBE_MISSING, "the file system of /usr: %s", strerror(-r));
-    cl_cure(finding, "keep images on a file system with id-mapped mounts (ext4, xfs, btrfs, tmpfs)");
+    cl_cure(finding,
+            "keep images on a file system with id-mapped mounts (ext4, xfs, btrfs, tmpfs)");
 }

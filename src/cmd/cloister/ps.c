@@ -77,9 +77,12 @@ static int add_row(struct context *context, const struct cl_visit *visit)
     if (visit->plan != NULL && context->now_ns > visit->status->created_ns)
         format_age(age, context->now_ns - visit->status->created_ns);
     const char *const cells[] = {
-        visit->status->id, cl_plan_has(plan, CL_FIELD_NAME) ? plan->name : "",
+        visit->status->id,
+        cl_plan_has(plan, CL_FIELD_NAME) ? plan->name : "",
         cl_plan_has(plan, CL_FIELD_IMAGE) ? plan->image : "",
-        command, age, cl_describe_status(visit),
+        command,
+        age,
+        cl_describe_status(visit),
     };
     return cl_table_add(&context->table, cells);
 }

@@ -52,8 +52,7 @@ static int decide(struct cl_run_request *request, struct cl_plan *ret, struct cl
 {
     struct cl_plan policy = {0};
     struct cl_plan seccomp = {0};
-    const struct cl_plan *const parts[] = {&policy, &seccomp, &request->env_files,
-                                           &request->flags};
+    const struct cl_plan *const parts[] = {&policy, &seccomp, &request->env_files, &request->flags};
     struct cl_decide how = {
         .parts = parts,
         .count = CL_ARRAY_SIZE(parts),
@@ -69,7 +68,8 @@ static int decide(struct cl_run_request *request, struct cl_plan *ret, struct cl
     if (r == 0)
         r = cl_plan_decide(&how, ret, err);
     if (r == 0 && how.note != NULL)
-        (void)fprintf(stderr, "cloister: %s\n", how.note); /* a closed stderr is the caller's wish */
+        (void)fprintf(stderr, "cloister: %s\n",
+                      how.note); /* a closed stderr is the caller's wish */
     return r;
 }
 

@@ -41,8 +41,8 @@ static int make_room(struct cl_table *table)
 
     if ((rows & (rows - 1)) != 0)
         return 0;
-    char **cells = cl_arena_array(table->arena, (rows == 0 ? 1 : 2 * rows) * table->columns,
-                                  sizeof(*cells));
+    char **cells =
+        cl_arena_array(table->arena, (rows == 0 ? 1 : 2 * rows) * table->columns, sizeof(*cells));
     if (cells == NULL)
         return -ENOMEM;
     if (table->count > 0)

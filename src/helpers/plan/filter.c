@@ -125,9 +125,12 @@ static const struct {
     const char *name;
     enum scmp_compare op;
 } operators[] = {
-    {"SCMP_CMP_NE", SCMP_CMP_NE}, {"SCMP_CMP_LT", SCMP_CMP_LT},
-    {"SCMP_CMP_LE", SCMP_CMP_LE}, {"SCMP_CMP_EQ", SCMP_CMP_EQ},
-    {"SCMP_CMP_GE", SCMP_CMP_GE}, {"SCMP_CMP_GT", SCMP_CMP_GT},
+    {"SCMP_CMP_NE", SCMP_CMP_NE},
+    {"SCMP_CMP_LT", SCMP_CMP_LT},
+    {"SCMP_CMP_LE", SCMP_CMP_LE},
+    {"SCMP_CMP_EQ", SCMP_CMP_EQ},
+    {"SCMP_CMP_GE", SCMP_CMP_GE},
+    {"SCMP_CMP_GT", SCMP_CMP_GT},
     {"SCMP_CMP_MASKED_EQ", SCMP_CMP_MASKED_EQ},
 };
 
@@ -330,7 +333,8 @@ static int take_program(const struct compiler *compiler, int fd, struct cl_arena
     if (size <= 0 || (size_t)size % sizeof(struct sock_filter) != 0)
         return cl_refuse(err, EIO, "libseccomp made no program");
     if ((size_t)size + head > CL_MAX_FILTER_BYTES)
-        return cl_refuse(err, E2BIG, "the profile makes a program of %zu instructions; the most "
+        return cl_refuse(err, E2BIG,
+                         "the profile makes a program of %zu instructions; the most "
                          "that the kernel takes is %d",
                          ((size_t)size + head) / sizeof(struct sock_filter), BPF_MAXINSNS);
     char *program = cl_arena_alloc(arena, head + (size_t)size);

@@ -109,7 +109,8 @@ static int enter_empty_root(void)
 
 static int enter_namespaces(CL_UNUSED void *context, struct cl_error *err)
 {
-    int r = cl_sys_unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS);
+    int r =
+        cl_sys_unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS);
 
     if (r < 0)
         return host_declines(r) ? 0 : cl_fail(err, r, "unshare");
@@ -210,10 +211,10 @@ static int enter_landlock(CL_UNUSED void *context, struct cl_error *err)
 
 /* Calls that act on what the process already has. */
 static const int allowed_calls[] = {
-    SCMP_SYS(read),       SCMP_SYS(write),         SCMP_SYS(lseek),      SCMP_SYS(pread64),
-    SCMP_SYS(munmap),     SCMP_SYS(brk),           SCMP_SYS(mremap),     SCMP_SYS(madvise),
-    SCMP_SYS(exit),       SCMP_SYS(exit_group),    SCMP_SYS(futex),      SCMP_SYS(ftruncate),
-    SCMP_SYS(getrandom),  SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday),
+    SCMP_SYS(read),      SCMP_SYS(write),         SCMP_SYS(lseek),        SCMP_SYS(pread64),
+    SCMP_SYS(munmap),    SCMP_SYS(brk),           SCMP_SYS(mremap),       SCMP_SYS(madvise),
+    SCMP_SYS(exit),      SCMP_SYS(exit_group),    SCMP_SYS(futex),        SCMP_SYS(ftruncate),
+    SCMP_SYS(getrandom), SCMP_SYS(clock_gettime), SCMP_SYS(gettimeofday),
 };
 
 /* What the sanitizers' runtime does on top, also to print what it found. */

@@ -140,8 +140,8 @@ static int decode_list(const struct decoder *decoder, const struct place *place,
         return cl_fail_memory(decoder->err);
     for (size_t i = 0; i < count; i++) {
         struct place here = {place, NULL, i};
-        int r = decode_object(decoder, &here, shape, json_array_get(value, i),
-                              items + i * shape->size);
+        int r =
+            decode_object(decoder, &here, shape, json_array_get(value, i), items + i * shape->size);
 
         if (r < 0)
             return r;
@@ -210,7 +210,8 @@ static int decode_object(const struct decoder *decoder, const struct place *plac
 
     if (!json_is_object(value))
         return refuse_type(decoder, place, "object", value);
-    json_object_foreach(value, name, member) {
+    json_object_foreach(value, name, member)
+    {
         const struct cl_decode_field *field = find_field(shape, name);
         struct place here = {place, name, 0};
         int r = field == NULL ? refuse_name(decoder, &here, shape)
@@ -222,8 +223,8 @@ static int decode_object(const struct decoder *decoder, const struct place *plac
     return 0;
 }
 
-int cl_decode(const struct cl_decode_shape *shape, json_t *value, struct cl_arena *arena,
-              void *ret, struct cl_error *err)
+int cl_decode(const struct cl_decode_shape *shape, json_t *value, struct cl_arena *arena, void *ret,
+              struct cl_error *err)
 {
     struct decoder decoder = {arena, err};
 

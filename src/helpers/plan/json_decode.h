@@ -40,7 +40,7 @@ struct cl_decode_field {
     const char *name;
     enum cl_decode_type type;
     size_t offset;
-    uint64_t max; /* NUMBER: the largest value */
+    uint64_t max;                        /* NUMBER: the largest value */
     const struct cl_decode_shape *shape; /* OBJECT, LIST */
 };
 
@@ -51,7 +51,7 @@ struct cl_decode_shape {
 };
 
 /* Fills RET, a zeroed struct of SHAPE, from VALUE. */
-int cl_decode(const struct cl_decode_shape *shape, json_t *value, struct cl_arena *arena,
-              void *ret, struct cl_error *err);
+int cl_decode(const struct cl_decode_shape *shape, json_t *value, struct cl_arena *arena, void *ret,
+              struct cl_error *err);
 
 #endif

@@ -93,7 +93,8 @@ static const struct kind *find_kind(int argc, char *const argv[], struct cl_erro
                 return &kinds[i];
         }
     }
-    (void)cl_refuse(err, EINVAL, "this program is cloister's: cloister-plan policy|seccomp|user "
+    (void)cl_refuse(err, EINVAL,
+                    "this program is cloister's: cloister-plan policy|seccomp|user "
                     "NAME <FILE");
     return NULL;
 }

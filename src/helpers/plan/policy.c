@@ -292,8 +292,8 @@ static const struct {
     const char *name;
     int (*set)(struct file_entry *entry, const char *text, struct cl_error *err);
 } file_keys[] = {
-    [KEY_HOST] = {"host", set_host},     [KEY_PATH] = {"path", set_target},
-    [KEY_MODE] = {"mode", set_mode},     [KEY_TMPFS] = {"tmpfs", set_target},
+    [KEY_HOST] = {"host", set_host}, [KEY_PATH] = {"path", set_target},
+    [KEY_MODE] = {"mode", set_mode}, [KEY_TMPFS] = {"tmpfs", set_target},
     [KEY_SIZE] = {"size", set_size},
 };
 
@@ -474,8 +474,8 @@ static int parse_map(struct walk *walk, const char *prefix, struct cl_error *err
     return r;
 }
 
-int cl_policy_parse(const struct cl_document *document, struct cl_arena *arena,
-                    struct cl_plan *ret, struct cl_error *err)
+int cl_policy_parse(const struct cl_document *document, struct cl_arena *arena, struct cl_plan *ret,
+                    struct cl_error *err)
 {
     struct walk walk = {.arena = arena};
     CL_CLEANUP_YAML_NODE struct cl_yaml_node root = {.kind = CL_YAML_END};

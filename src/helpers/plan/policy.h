@@ -11,7 +11,7 @@
 #include "plan/plan.h"
 
 /* What RET holds lives in ARENA. */
-int cl_policy_parse(const struct cl_document *document, struct cl_arena *arena,
-                    struct cl_plan *ret, struct cl_error *err);
+int cl_policy_parse(const struct cl_document *document, struct cl_arena *arena, struct cl_plan *ret,
+                    struct cl_error *err);
 
 #endif

@@ -11,13 +11,25 @@ enum { MAX_ERRNO = 4095, MAX_ARG_INDEX = 5 };
 /* --- the shapes --------------------------------------------------------- */
 
 #define FIELD(key, type, member)                                                                   \
-    {key, CL_DECODE_##type, offsetof(struct THIS, member), UINT64_MAX, NULL}
+    {                                                                                              \
+        key, CL_DECODE_##type, offsetof(struct THIS, member), UINT64_MAX, NULL                     \
+    }
 #define FIELD_MAX(key, member, max)                                                                \
-    {key, CL_DECODE_NUMBER, offsetof(struct THIS, member), max, NULL}
+    {                                                                                              \
+        key, CL_DECODE_NUMBER, offsetof(struct THIS, member), max, NULL                            \
+    }
 #define FIELD_OF(key, type, member, shape)                                                         \
-    {key, CL_DECODE_##type, offsetof(struct THIS, member), 0, shape}
-#define IGNORED(key) {key, CL_DECODE_IGNORED, 0, 0, NULL}
-#define SHAPE(fields) {fields, CL_ARRAY_SIZE(fields), sizeof(struct THIS)}
+    {                                                                                              \
+        key, CL_DECODE_##type, offsetof(struct THIS, member), 0, shape                             \
+    }
+#define IGNORED(key)                                                                               \
+    {                                                                                              \
+        key, CL_DECODE_IGNORED, 0, 0, NULL                                                         \
+    }
+#define SHAPE(fields)                                                                              \
+    {                                                                                              \
+        fields, CL_ARRAY_SIZE(fields), sizeof(struct THIS)                                         \
+    }
 
 #define THIS cl_profile_filter
 static const struct cl_decode_field filter_fields[] = {
@@ -88,7 +100,8 @@ static json_t *load(const struct cl_document *document, struct cl_error *err)
 
     if (json == NULL) {
         (void)cl_refuse(err, EINVAL, "%s", problem.text);
-        (void)cl_prefix(err, "%s:%d:%d", cl_report_name(document->name), problem.line, problem.column);
+        (void)cl_prefix(err, "%s:%d:%d", cl_report_name(document->name), problem.line,
+                        problem.column);
     }
     return json;
 }

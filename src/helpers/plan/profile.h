@@ -47,7 +47,7 @@ struct cl_profile_doc {
     struct cl_strlist architectures;
     struct cl_decode_list arch_map; /* struct cl_profile_arch_row */
     struct cl_decode_list rules;    /* struct cl_profile_rule */
-    json_t *json; /* owns the texts */
+    json_t *json;                   /* owns the texts */
 };
 
 /* What conditions are compared with. */
