@@ -6,6 +6,7 @@
  * Source: cgroups(7), getrlimit(2), pipe(7); CVE-2016-2847 (pipe buffers).
  */
 #include "attack.h"
+#include <netinet/in.h>
 #include <sys/ipc.h>
 #include <sys/mman.h>
 #include <sys/shm.h>
@@ -315,6 +316,87 @@ static void sockets(char **args)
 	escaped("sockets hold %lu MiB", done / MIB);
 }
 
+/* One connection whose buffers, as large as they can be made, are filled; the bytes, or -1. */
+static long fill_connection(int listener, const struct sockaddr_in *address)
+{
+	static char block[65536];
+	int ends[2], size = 8 << 20;
+	long done = 0;
+	ssize_t n;
+
+	if (listener < 0) {
+		if (socketpair(AF_UNIX, SOCK_STREAM, 0, ends) < 0)
+			return -1;
+	} else {
+		ends[0] = socket(AF_INET, SOCK_STREAM, 0);
+		if (ends[0] < 0 || connect(ends[0], (const struct sockaddr *)address, sizeof *address) < 0)
+			return -1;
+		ends[1] = accept(listener, NULL, NULL);
+		if (ends[1] < 0)
+			return -1;
+		setsockopt(ends[1], SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+	}
+	setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof size);
+	fcntl(ends[0], F_SETFL, O_NONBLOCK);
+	while ((n = write(ends[0], block, sizeof block)) > 0)
+		done += n;
+	return done;
+}
+
+static long fill_many(bool tcp, long wanted)
+{
+	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	socklen_t size = sizeof address;
+	int listener = tcp ? socket(AF_INET, SOCK_STREAM, 0) : -1;
+	long done = 0, more = 0;
+
+	if (tcp && (bind(listener, (struct sockaddr *)&address, size) < 0 || listen(listener, 512) < 0 ||
+		    getsockname(listener, (struct sockaddr *)&address, &size) < 0))
+		return -1;
+	while (done < wanted && (more = fill_connection(listener, &address)) >= 0)
+		done += more;
+	return done;
+}
+
+/* args: MiB; the descriptors of one process don't reach far: many processes' connections */
+static void crowd(char **args, bool tcp)
+{
+	long wanted = (long)(amount(args, 0) * MIB), done = 0;
+
+	for (int helper = 0; helper < 60 && done < wanted; helper++) {
+		int report[2];
+		long got = 0;
+
+		if (pipe(report) < 0)
+			impossible("pipe: %s", strerror(errno));
+		pid_t pid = fork_helper();
+		if (pid == 0) {
+			got = fill_many(tcp, wanted - done);
+			if (write(report[1], &got, sizeof got) != sizeof got)
+				_exit(1);
+			wait_for_stop(NULL);
+		}
+		close(report[1]);
+		if (pid < 0 || read(report[0], &got, sizeof got) != sizeof got || got < 0)
+			held("a helper was ended after %ld MiB", done >> 20);
+		close(report[0]);
+		done += got;
+	}
+	if (done >= wanted)
+		escaped("sockets hold %ld MiB", done >> 20);
+	held("sockets hold only %ld MiB", done >> 20);
+}
+
+static void unix_crowd(char **args)
+{
+	crowd(args, false);
+}
+
+static void tcp_crowd(char **args)
+{
+	crowd(args, true);
+}
+
 /* args: MiB of standard output */
 static void output(char **args)
 {
@@ -384,4 +466,5 @@ static void linger(char **args)
 ATTACK({"disk", disk}, {"small_files", small_files}, {"inodes", inodes}, {"tasks", tasks},
        {"threads", threads}, {"bomb", bomb}, {"anonymous", anonymous}, {"shared", shared},
        {"memfd", memfd}, {"sysv_shm", sysv_shm}, {"pipes", pipes}, {"sockets", sockets},
+       {"unix_crowd", unix_crowd}, {"tcp_crowd", tcp_crowd},
        {"output", output}, {"cpu", cpu}, {"descriptors", descriptors}, {"linger", linger})

@@ -124,6 +124,40 @@ static void host_mounts(char **args)
 	held("no mount named %s", args[0]);
 }
 
+struct statx_answer {
+	uint32_t mask;
+	char between[140];
+	uint64_t mount_id;
+	char rest[104];
+};
+
+static uint64_t mount_of(int dir, const char *path)
+{
+	struct statx_answer answer;
+
+	if (syscall(SYS_statx, dir, path, AT_NO_AUTOMOUNT, 0x1000 /* STATX_MNT_ID */, &answer) < 0)
+		impossible("statx %s: %s", path, strerror(errno));
+	return answer.mount_id;
+}
+
+/* The tree that the wall came from must not stay mounted above or below "/". */
+static void above(char **args)
+{
+	FILE *file = fopen("/proc/self/mountinfo", "re");
+	int root = open("/", O_PATH | O_DIRECTORY), roots = 0;
+	char line[4096], where[1024];
+
+	if (!file || root < 0)
+		impossible("/proc/self/mountinfo: %s", strerror(errno));
+	while (fgets(line, sizeof line, file))
+		roots += sscanf(line, "%*d %*d %*s %*s %1023s", where) == 1 && !strcmp(where, "/");
+	if (roots != 1)
+		escaped("%d file systems are mounted at /", roots);
+	if (mount_of(root, "..") != mount_of(root, ".") || mount_of(AT_FDCWD, "/..") != mount_of(root, "."))
+		escaped("/.. leads to another mount");
+	held("nothing is above /");
+}
+
 ATTACK({"remount", remount}, {"remount_super", remount_super}, {"setattr", set_attributes},
        {"umount", lift}, {"rebind", rebind}, {"share", propagate}, {"propagation", propagation},
-       {"flags", flags}, {"host_mounts", host_mounts})
+       {"flags", flags}, {"host_mounts", host_mounts}, {"above", above})

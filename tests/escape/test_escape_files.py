@@ -274,6 +274,18 @@ def test_mounts_are_not_cut_off_by_themselves():
 
 
 @each_wall
+@pytest.mark.parametrize('where', ['tree', 'host'])
+def test_nothing_is_above_the_root(image, who, profile, where):
+    wall.held(wall.attack('readonly', 'above', image=image(who) if where == 'tree' else 'host', who=who,
+                          profile=profile, at='/tmp/attack', extra=['-v', f'{wall.BUILT}:/tmp/attack:ro']))
+
+
+def test_something_above_the_root_is_seen():
+    script = 'mount -t tmpfs none / && exec "$0" "$@"'
+    wall.escaped(wall.bare('readonly', 'above', inside=['unshare', '-m', 'sh', '-c', script]))
+
+
+@each_wall
 def test_host_mounts_are_gone(image, who, profile):
     wall.held(wall.attack('readonly', 'host_mounts', '/escape-host-mount', image=image(who), who=who,
                           profile=profile))
