@@ -38,6 +38,7 @@ RET_ERRNO = 0x00050000
 
 LD, JEQ, JGE, JSET, JA, AND, RET = 0x20, 0x15, 0x35, 0x45, 0x05, 0x54, 0x06
 OFF_NR, OFF_ARCH, OFF_ARGS = 0, 4, 16
+ARGS = 6  # a test is on a word: 0 to 5 the arguments' low halves, 6 to 11 their high ones
 
 
 class TableError(Exception):
@@ -110,21 +111,22 @@ def parse_value(text, consts, where):
 
 
 def parse_test(text, consts, where):
-    """-> (argument, mask, ((low, high), ...)): holds when argument & mask lies in one"""
-    m = re.fullmatch(r'a([0-5])\s*(?:&\s*(\S+)\s*)?(==|!=|\bin\b)\s*(.+)', text.strip())
+    """-> (word, mask, ((low, high), ...)): holds when word & mask lies in one"""
+    m = re.fullmatch(r'([ah])([0-5])\s*(?:&\s*(\S+)\s*)?(==|!=|\bin\b)\s*(.+)', text.strip())
     if not m:
         raise TableError(f'{where}: not a test: {text.strip()!r}')
-    mask = parse_value(m[2], consts, where) if m[2] else FULL
+    mask = parse_value(m[3], consts, where) if m[3] else FULL
     ranges = []
-    for item in m[4].split(',') if m[3] == 'in' else [m[4]]:
+    for item in m[5].split(',') if m[4] == 'in' else [m[5]]:
         low, _, high = item.partition('..')
         low = parse_value(low, consts, where)
         high = parse_value(high, consts, where) if high else low
-        if low > high or high & ~mask and m[2]:
+        if low > high or high & ~mask and m[3]:
             raise TableError(f'{where}: {item.strip()} can never hold')
         ranges.append((low, high))
     ranges = normal(ranges)
-    return int(m[1]), mask, complement(ranges) if m[3] == '!=' else ranges
+    word = int(m[2]) + (ARGS if m[1] == 'h' else 0)
+    return word, mask, complement(ranges) if m[4] == '!=' else ranges
 
 
 def normal(ranges):
@@ -230,6 +232,11 @@ def rules_of(section, program, numbers):
     return rules
 
 
+def word_of(data, word):
+    value = data['args'][word % ARGS]
+    return value >> 32 if word >= ARGS else value & FULL
+
+
 def decide(rules, section, arch, data):
     """The plain reading, against which the compiled program is held."""
     audit, foreign, _ = ARCHES[arch]
@@ -239,8 +246,8 @@ def decide(rules, section, arch, data):
     if foreign is not None and nr >= foreign and not (section.tracers and nr == FULL):
         return RET_KILL
     for tests, action in rules.get(nr, ()):
-        if all(any(low <= data['args'][arg] & FULL & mask <= high for low, high in ranges)
-               for arg, mask, ranges in tests):
+        if all(any(low <= word_of(data, word) & mask <= high for low, high in ranges)
+               for word, mask, ranges in tests):
             return action
     return section.unlisted
 
@@ -350,7 +357,7 @@ def overlay(rows, rest, mask):
 
 def compile_switch(asm, arg, mask, rows, rest):
     """Code for [(ranges, goal)] over one argument and mask."""
-    offset = OFF_ARGS + 8 * arg
+    offset = OFF_ARGS + 8 * (arg % ARGS) + 4 * (arg // ARGS)
     if mask != FULL and len(rows) == 1 and rows[0][0] in (((0, 0),), ((1, FULL),)):
         yes, no = (rest, rows[0][1]) if rows[0][0] == ((0, 0),) else (rows[0][1], rest)
         holds = (arg, FULL)
@@ -470,8 +477,11 @@ def vectors(rules, limit=6000):
     for combination in itertools.islice(itertools.product(*lists), 0, None, step):
         for upper in (0, 0xdeadbeef00000000):
             vector = [upper] * 6
-            for arg, value in zip(args, combination):
-                vector[arg] = value | upper
+            for word, value in zip(args, combination):
+                if word < ARGS:
+                    vector[word] = vector[word] & ~FULL | value
+                else:
+                    vector[word - ARGS] = vector[word - ARGS] & FULL | value << 32
             yield vector
 
 

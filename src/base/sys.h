@@ -127,6 +127,11 @@ static inline int cl_sys_renameat(int from_dir, const char *from, int to_dir, co
     return (int)CL_SYS5(SYS_renameat2, from_dir, from, to_dir, to, 0);
 }
 
+static inline int cl_sys_fchown(int fd, uid_t uid, gid_t gid)
+{
+    return (int)CL_SYS3(SYS_fchown, fd, uid, gid);
+}
+
 static inline int cl_sys_fchownat(int dirfd, const char *path, uid_t uid, gid_t gid, int flags)
 {
     return (int)CL_SYS5(SYS_fchownat, dirfd, path, uid, gid, flags);
@@ -332,6 +337,17 @@ static inline int cl_sys_capset(const struct cl_cap_header *header,
                                 const struct cl_cap_data data[2])
 {
     return (int)CL_SYS2(SYS_capset, header, data);
+}
+
+/* The effective id alone; the real and the saved one stay. */
+static inline int cl_sys_seteuid(uid_t uid)
+{
+    return (int)CL_SYS3(SYS_setresuid, -1, uid, -1);
+}
+
+static inline int cl_sys_capget(const struct cl_cap_header *header, struct cl_cap_data *ret)
+{
+    return (int)CL_SYS2(SYS_capget, header, ret);
 }
 
 static inline int cl_sys_setresuid(uid_t uid)

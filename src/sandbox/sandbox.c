@@ -107,7 +107,14 @@ static int make_pipe(struct sandbox *sandbox, int fd, struct cl_error *err)
     sandbox->ours[fd] = ends[fd == 0 ? 1 : 0];
     sandbox->theirs[fd] = ends[fd == 0 ? 0 : 1];
     r = cl_sys_fcntl(sandbox->ours[fd], F_SETFL, O_NONBLOCK);
-    return r < 0 ? cl_fail(err, r, "make a pipe non-blocking") : 0;
+    if (r < 0)
+        return cl_fail(err, r, "make a pipe non-blocking");
+    if (sandbox->status.uid_base == 0)
+        return 0;
+    /* So that the command can open /dev/stdout and its like again. */
+    r = cl_sys_fchown(sandbox->theirs[fd], sandbox->status.uid_base + (uid_t)sandbox->plan->uid,
+                      sandbox->status.uid_base + (gid_t)sandbox->plan->gid);
+    return r < 0 ? cl_fail(err, r, "give a pipe to the sandbox's user") : 0;
 }
 
 static void close_pipes(void *context)
@@ -441,6 +448,28 @@ static int start(struct sandbox *sandbox, struct cl_error *err)
     return r < 0 ? r : cl_steps_run(steps, CL_ARRAY_SIZE(steps), sandbox, err);
 }
 
+/* The file may lie in a directory that sandboxes write to (a rw volume): a link that one
+ * of them has made must not lead the next run's result elsewhere. */
+static int open_result(const char *path, struct cl_error *err)
+{
+    const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOCTTY | O_NONBLOCK | O_CLOEXEC;
+    const int kernels = strncmp(path, "/dev/", 5) == 0 || strncmp(path, "/proc/", 6) == 0;
+    const struct cl_open_how how = {
+        .flags = (uint64_t)flags,
+        .mode = 0644,
+        .resolve = CL_RESOLVE_NO_SYMLINKS,
+    };
+    int fd = kernels ? cl_sys_openat(AT_FDCWD, path, flags, 0644)
+                     : cl_sys_openat2(AT_FDCWD, path, &how);
+
+    if (fd == -ELOOP)
+        return cl_refuse(err, ELOOP,
+                         "the result file %.300s is, or lies behind, a symbolic link; name the "
+                         "real path",
+                         path);
+    return fd < 0 ? cl_fail(err, fd, "open the result file %s", path) : fd;
+}
+
 int cl_sandbox_run(const struct cl_plan *plan, const struct cl_run_options *options,
                    struct cl_error *err)
 {
@@ -451,10 +480,9 @@ int cl_sandbox_run(const struct cl_plan *plan, const struct cl_run_options *opti
 
     *err = (struct cl_error){0};
     if (options->result_path != NULL) { /* first: nothing runs whose result can't be kept */
-        result_fd = cl_sys_openat(AT_FDCWD, options->result_path,
-                                  O_WRONLY | O_CREAT | O_TRUNC | O_NOCTTY | O_NONBLOCK, 0644);
+        result_fd = open_result(options->result_path, err);
         if (result_fd < 0)
-            return cl_fail(err, result_fd, "open the result file %s", options->result_path);
+            return result_fd;
     }
     (void)cl_sys_umask(022); /* the caller's is its own affair: modes here are what we say */
     set_up(&sandbox, plan, options);

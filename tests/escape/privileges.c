@@ -142,8 +142,9 @@ static void core_dump(char **args)
 	/* 1 is the number that keeps a core_pattern's program from being started; see core_helper. */
 	if (limit.rlim_max > 1)
 		escaped("a core of %llu bytes is allowed", (unsigned long long)limit.rlim_max);
-	if (setrlimit(RLIMIT_CORE, &none) == 0)
-		escaped("the core limit could be raised");
+	/* The filter answers with success and does nothing. */
+	if (setrlimit(RLIMIT_CORE, &none) == 0 && getrlimit(RLIMIT_CORE, &limit) == 0 && limit.rlim_cur > 1)
+		escaped("the core limit could be raised to %llu", (unsigned long long)limit.rlim_cur);
 	held("no core dumps");
 }
 

@@ -174,10 +174,7 @@ def test_entry_point_that_is_cloister_itself(own_tree, who, profile, line):
     assert outcome.code != 0, outcome
 
 
-@pytest.mark.parametrize('without', [
-    (), pytest.param(('landlock',), marks=pytest.mark.xfail(
-        reason='OPEN: what init runs first finds cloister itself as /proc/self/exe', strict=True))],
-    ids=['every-layer', 'without-landlock'])
+@pytest.mark.parametrize('without', [(), ('landlock',)], ids=['every-layer', 'without-landlock'])
 def test_cloister_is_not_started_inside_with_a_helper_of_the_image(own_tree, without):
     """The whole of CVE-2019-5736 for a binary that is the user's own: the entry's interpreter is
     cloister, the entry's name an option of it that wants the helper, and the helper's place in the
@@ -319,7 +316,6 @@ def test_swapping_fools_a_careless_mount(own_tree, outside):
 
 # What a sandbox leaves in a volume for the next run of its caller to step on ------------------
 
-@pytest.mark.xfail(reason='OPEN: --result follows links that an earlier sandbox has planted', strict=True)
 @pytest.mark.parametrize('who', ['root', 'user'])
 @pytest.mark.parametrize('planted,path', [('result.json', 'result.json'),
                                           ('out', f'out/{MARKER}')], ids=['file', 'directory'])

@@ -43,8 +43,7 @@ def _sandboxed(image, who, program, *args, extra=()):
 
 # Pools ---------------------------------------------------------------------------------------
 
-OWNER = 'the user namespace is made by the caller, whose count all sandboxes of his share'
-POOLS = [_open_hole('inotify', reason=OWNER), _open_hole('timers', reason=OWNER), 'queues']
+POOLS = ['inotify', 'timers', 'queues']
 
 
 @pytest.mark.serial
@@ -57,7 +56,7 @@ def test_pool_of_the_caller_is_not_emptied(image, who, pool):
 
 @pytest.mark.serial
 @BOTH
-@pytest.mark.parametrize('pool', [*POOLS, _open_hole('ptys', reason='devpts is mounted without max=')])
+@pytest.mark.parametrize('pool', [*POOLS, 'ptys'])
 def test_pool_of_the_neighbour_is_not_emptied(image, who, pool):
     with _busy(_sandboxed(image(who), who, 'shared_pool', 'take', pool, 20), 'taken'):
         outcome = wall.attack('shared_pool', 'left', pool, image=image(who), who=who)
@@ -101,9 +100,9 @@ LOCK = 'a file of a read-only volume can be locked against the host'
 MODES = pytest.mark.parametrize('mode', ['ro', 'copy'])
 
 
-@BOTH
-@pytest.mark.parametrize('mode', [_open_hole('ro', reason=SOCKET), 'copy'])
+@pytest.mark.parametrize('who,mode', [_open_hole('user', 'ro', reason=SOCKET), ('user', 'copy'), ('root', 'ro'), ('root', 'copy')])
 def test_socket_of_a_volume_is_dead(image, busy_volume, who, mode):
+    """Of root's volumes, whose owner is nobody inside. One's own are a known gap (docs/threat-model.md)."""
     volume = busy_volume(who)
     wall.held(wall.attack('volume_doors', 'connect', '/vol/socket', image=image(who), who=who,
                           extra=['-v', f'{volume}:/vol:{mode}']))
@@ -127,7 +126,7 @@ def test_fifo_of_a_volume_is_dead(image, busy_volume, who, mode):
 
 @BOTH
 def test_fifo_of_a_volume_is_alive_without_landlock(image, busy_volume, who):
-    volume = busy_volume(who)
+    volume = busy_volume('user')
     wall.escaped(wall.attack('volume_doors', 'fifo', '/vol/fifo', image=image(who), who=who,
                              without=['landlock'], extra=['-v', f'{volume}:/vol:ro']))
 

@@ -89,12 +89,17 @@ def test_words_of_the_caller_are_escaped(as_root, rootfs, name):
         check_record(outcome.ok().result)
 
 
-def test_result_through_a_link_or_into_a_pipe(cloister, rootfs):
-    """/dev/stderr is a usual destination: the record goes there whole."""
+def test_result_does_not_follow_links(cloister, rootfs):
+    """The directory may be one that a sandbox writes to."""
     directory = cloister.directory()
-    (directory / "real").write_text("")
+    (directory / "real").write_text("as it was")
     (directory / "real").chmod(0o666)
     (directory / "link").symlink_to("real")
-    cloister.run(rootfs, "true", opts=["--result", directory / "link"], result=False).ok()
-    found = [read_result(directory / name) for name in ("link", "real")]
-    check_record(next(record for record in found if record))
+    cloister.run(rootfs, "true", opts=["--result", directory / "link"], result=False).refused("symbolic link", "real path")
+    assert (directory / "real").read_text() == "as it was"
+
+
+def test_result_on_standard_error(as_root, rootfs):
+    """/dev/stderr is a link, and the kernel's own."""
+    outcome = as_root.run(rootfs, "true", opts=["--result", "/dev/stderr"], result=False).ok()
+    check_record(json.loads(outcome.err))

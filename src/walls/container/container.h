@@ -186,6 +186,8 @@ int cl_label_check(const struct cl_plan *plan, struct cl_error *err);
 /* The command to be executed next enters the host's profile for sandboxes. */
 int cl_label_take(struct cl_container *container, struct cl_error *err);
 
+enum { CL_CAP_KILL = 5 };
+
 /* --- credentials (layers.c) ------------------------------------------------ */
 
 int cl_capabilities_bound(const struct cl_plan *plan, struct cl_error *err);

@@ -210,9 +210,10 @@ static int attach_shm(const struct cl_container *container, struct cl_error *err
     return attach_fs(container, "tmpfs", options, "shm", err);
 }
 
+/* All ptys of the machine are one pool (kernel.pty.max, 4096): 64 for each sandbox. */
 int cl_devices_make(void *context, struct cl_error *err)
 {
-    static const char *const pts_options[] = {"ptmxmode", "0666", "mode", "0620", NULL, NULL};
+    static const char *const pts_options[] = {"ptmxmode", "0666", "mode", "0620", "max", "64", NULL, NULL};
     struct cl_container *container = context;
     int r = attach_dev(container, err);
 

@@ -17,8 +17,6 @@
 #include <sched.h>
 #include <sys/ioctl.h>
 
-enum { CAP_KILL_BIT = 5 };
-
 /* --- steps -------------------------------------------------------------------------- */
 
 static int wait_for(struct cl_container *container, enum cl_message_kind kind, struct cl_error *err)
@@ -306,7 +304,7 @@ static int shrink(struct cl_container *container, struct cl_error *err)
     cl_fd_close(&container->terminal);
     cl_fd_close(&container->proc);
     if (!cl_plan_without(plan, CL_LAYER_CAPABILITIES))
-        r = cl_capabilities_set(1ULL << CAP_KILL_BIT, err);
+        r = cl_capabilities_set(1ULL << CL_CAP_KILL, err);
     if (r == 0 && !cl_plan_without(plan, CL_LAYER_SECCOMP) &&
         !cl_plan_without(plan, CL_LAYER_NO_NEW_PRIVS))
         r = cl_seccomp_install(cl_seccomp_init.insns, cl_seccomp_init.count, err);

@@ -129,36 +129,35 @@ static const struct {
 #define FOUNDATION                                                                                 \
     (CL_LAYER_BIT(CL_LAYER_USERNS) | CL_LAYER_BIT(CL_LAYER_PIDNS) | CL_LAYER_BIT(CL_LAYER_MOUNTNS))
 
-static int clone_init(void *context, struct cl_error *err)
+/* The kernel counts what a user namespace's processes take of its pools (inotify
+ * instances, queued signals, message queues, namespaces) against the uid that made it,
+ * too: so that is made by the sandbox's own range, or one sandbox could use up what root
+ * and all others have. By its last uid, as the first one's capabilities would go when
+ * init becomes the sandbox's user. Source: user_namespaces(7), namespaces(7) on /proc/sys/user. */
+static int take_owner(const struct cl_container *container, struct cl_error *err)
 {
-    struct cl_container *container = context;
-    struct cl_clone_args args = {
-        .flags = CLONE_PIDFD,
-        .pidfd = (uint64_t)(uintptr_t)&container->pidfd,
-        .exit_signal = SIGCHLD,
-    };
+    const struct cl_cap_header header = {.version = CL_CAP_VERSION_3};
+    struct cl_cap_data data[2];
 
-    for (size_t i = 0; i < CL_ARRAY_SIZE(namespaces); i++) {
-        if (!cl_plan_without(container->plan, namespaces[i].layer) ||
-            (FOUNDATION & CL_LAYER_BIT(namespaces[i].layer)) != 0) {
-            args.flags |= namespaces[i].flag;
-            container->report->layers |= CL_LAYER_BIT(namespaces[i].layer);
-        }
-    }
-    if (container->start->cgroup >= 0) {
-        args.flags |= CL_CLONE_INTO_CGROUP;
-        args.cgroup = (uint64_t)container->start->cgroup;
-    }
-    pid_t pid = cl_sys_clone3(&args);
-    if (pid < 0) {
-        (void)cl_fail(err, pid, "clone into new namespaces");
-        return cl_hint_userns(pid, err);
-    }
-    if (pid == 0)
-        cl_init_run(container);
-    container->pid = pid;
-    cl_fd_close(&container->channel[1]);
-    return 0;
+    if (container->rootless)
+        return 0;
+    const uid_t owner = container->start->uid_base + CL_UIDS_PER_SANDBOX - 1;
+    int r = cl_sys_seteuid(owner);
+    if (r == 0)
+        r = cl_sys_capget(&header, data);
+    /* As an ordinary uid, but with what a host may ask of who makes a namespace. */
+    for (size_t i = 0; r == 0 && i < CL_ARRAY_SIZE(data); i++)
+        data[i].effective = data[i].permitted;
+    if (r == 0)
+        r = cl_sys_capset(&header, data);
+    return r < 0 ? cl_fail(err, r, "take the sandbox's uid %u", owner) : 0;
+}
+
+static int leave_owner(const struct cl_container *container, struct cl_error *err)
+{
+    int r = container->rootless ? 0 : cl_sys_seteuid(0);
+
+    return r < 0 ? cl_fail(err, r, "become root again") : 0;
 }
 
 /* Kills and reaps our child PID. Until it is reaped its number is nobody else's, so
@@ -185,6 +184,48 @@ static void end_init(void *context)
         container->init_error = container->report->error;
     cl_fd_close(&container->pidfd);
     container->pid = 0;
+}
+
+static int clone_init(void *context, struct cl_error *err)
+{
+    struct cl_container *container = context;
+    struct cl_clone_args args = {
+        .flags = CLONE_PIDFD,
+        .pidfd = (uint64_t)(uintptr_t)&container->pidfd,
+        .exit_signal = SIGCHLD,
+    };
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(namespaces); i++) {
+        if (!cl_plan_without(container->plan, namespaces[i].layer) ||
+            (FOUNDATION & CL_LAYER_BIT(namespaces[i].layer)) != 0) {
+            args.flags |= namespaces[i].flag;
+            container->report->layers |= CL_LAYER_BIT(namespaces[i].layer);
+        }
+    }
+    if (container->start->cgroup >= 0) {
+        args.flags |= CL_CLONE_INTO_CGROUP;
+        args.cgroup = (uint64_t)container->start->cgroup;
+    }
+    int r = take_owner(container, err);
+    if (r < 0) {
+        struct cl_error unused;
+
+        (void)leave_owner(container, &unused);
+        return r;
+    }
+    pid_t pid = cl_sys_clone3(&args);
+    if (pid == 0)
+        cl_init_run(container);
+    r = leave_owner(container, err);
+    if (pid < 0) {
+        (void)cl_fail(err, pid, "clone into new namespaces");
+        return cl_hint_userns(pid, err);
+    }
+    container->pid = pid;
+    cl_fd_close(&container->channel[1]);
+    if (r < 0)
+        end_init(container);
+    return r;
 }
 
 static int write_maps(void *context, struct cl_error *err)
@@ -351,12 +392,13 @@ static int container_receive(struct cl_wall_process *process, struct cl_error *e
     }
 }
 
-/* The supervisor can still signal and end the sandbox: who made a user namespace has all
- * capabilities in it (user_namespaces(7)). The filter is made for the calls of musl; a
+/* What is left is to signal and end the sandbox. An ordinary user made its namespace and
+ * can; root had it made by another uid and keeps CAP_KILL. The filter is made for the calls of musl; a
  * build with another library (sanitizers, coverage) goes without. */
 static int container_shrink(const struct cl_plan *plan, struct cl_error *err)
 {
-    int r = cl_plan_without(plan, CL_LAYER_CAPABILITIES) ? 0 : cl_capabilities_set(0, err);
+    uint64_t kept = geteuid() == 0 ? 1ULL << CL_CAP_KILL : 0;
+    int r = cl_plan_without(plan, CL_LAYER_CAPABILITIES) ? 0 : cl_capabilities_set(kept, err);
 
     if (r < 0)
         return r;

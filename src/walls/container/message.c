@@ -20,6 +20,7 @@ int cl_message_send(int channel, const struct cl_message *message, const int *fd
         header.msg_control = control.bytes;
         header.msg_controllen = (socklen_t)CMSG_SPACE(count * sizeof(int));
         struct cmsghdr *cmsg = CMSG_FIRSTHDR(&header);
+        CL_ASSERT(cmsg != NULL);
         cmsg->cmsg_level = SOL_SOCKET;
         cmsg->cmsg_type = SCM_RIGHTS;
         cmsg->cmsg_len = (socklen_t)CMSG_LEN(count * sizeof(int));

@@ -69,6 +69,17 @@ static int cover(struct cl_container *container, const struct mask *mask, struct
     return cl_tree_attach(source, target, mask->path, err);
 }
 
+/* Rootless, what is taken counts against the caller too, whose limit is 128 as a rule. */
+static int limit_pools(const struct cl_container *container, struct cl_error *err)
+{
+    if (!container->rootless)
+        return 0;
+    int r = cl_write_file(container->proc, "sys/user/max_inotify_instances", "32");
+    if (r == -ENOENT)
+        return 0; /* a kernel without inotify */
+    return r < 0 ? cl_fail(err, r, "set user.max_inotify_instances of the sandbox") : 0;
+}
+
 /* No user namespaces below this one: the number is of this namespace alone. */
 static int limit_namespaces(struct cl_container *container, struct cl_error *err)
 {
@@ -86,6 +97,8 @@ int cl_procfs_mask(void *context, struct cl_error *err)
     struct cl_container *container = context;
     int r = limit_namespaces(container, err);
 
+    if (r == 0)
+        r = limit_pools(container, err);
     if (r < 0 || cl_plan_without(container->plan, CL_LAYER_PROCMASK))
         return r;
     for (size_t i = 0; i < CL_ARRAY_SIZE(masks); i++) {

@@ -3,9 +3,10 @@
  *
  * Who the sandbox is on a volume. In root mode the sandbox's user stands for the
  * source's owner, by an id-mapped mount of that one id: files keep their owner on the
- * host, and what the sandbox makes belongs to the owner. A source owned by host root
- * can't be shared rw that way, since the sandbox could then make files of root,
- * set-uid ones too. Rootless, the sandbox's user is the caller and no map is needed.
+ * host, and what the sandbox makes belongs to the owner. Host root is never mapped where
+ * the sandbox meets the files themselves: rw, it could make files of root, set-uid ones
+ * too, and is refused; ro, it could read what only root may and speak to root's sockets,
+ * and sees what strangers see. A copy is an overlay: only reading gets through. Rootless, the sandbox's user is the caller and no map is needed.
  */
 #include <stdio.h>
 #include <string.h>
@@ -13,6 +14,9 @@
 #include "base/fd.h"
 #include "base/sys.h"
 #include "walls/container/container.h"
+
+/* Stands in a map for a group that must not be there; no file has it. */
+#define NOBODYS_GROUP 0xfffffffeU
 
 static uint64_t volume_attrs(const struct cl_plan *plan, const struct cl_plan_file *file)
 {
@@ -60,8 +64,11 @@ static int map_owner(const struct cl_container *container, int tree,
                          "or give the directory to an ordinary user and group",
                          file->source, file->source, file->target);
 
+    if (file->mode == CL_FILE_RO && st.st_uid == 0)
+        return 0; /* all owners are strangers */
     uint32_t base = container->start->uid_base;
-    CL_CLEANUP_FD int userns = cl_idmap_make_userns(st.st_uid, st.st_gid, base + (uint32_t)plan->uid,
+    uint32_t group = file->mode == CL_FILE_RO && st.st_gid == 0 ? NOBODYS_GROUP : st.st_gid;
+    CL_CLEANUP_FD int userns = cl_idmap_make_userns(st.st_uid, group, base + (uint32_t)plan->uid,
                                                     base + (uint32_t)plan->gid, err);
     if (userns < 0)
         return userns;
