@@ -411,7 +411,6 @@ static int supervise(struct sandbox *sandbox, struct cl_error *err)
 static void set_up(struct sandbox *sandbox, const struct cl_plan *plan,
                    const struct cl_run_options *options)
 {
-    memset(sandbox, 0, sizeof(*sandbox));
     sandbox->plan = plan;
     sandbox->options = options;
     sandbox->wall = cl_wall_get((enum cl_wall_kind)plan->wall);
@@ -473,7 +472,9 @@ static int open_result(const char *path, struct cl_error *err)
 int cl_sandbox_run(const struct cl_plan *plan, const struct cl_run_options *options,
                    struct cl_error *err)
 {
-    static struct sandbox sandbox; /* 50 KiB of stream buffers: not for the stack */
+    /* 50 KiB of stream buffers: not for the stack, and not to be touched before they are
+     * used (each page costs a fault, and another in init). */
+    static struct sandbox sandbox;
     CL_CLEANUP_FD int result_fd = -1;
     char why[256] = "";
     int r;

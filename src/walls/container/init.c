@@ -371,6 +371,7 @@ void cl_init_run(struct cl_container *container)
     int r;
 
     forget_arguments(container);
+    (void)cl_sys_umask(0); /* modes here are what we say; main sets its own */
     r = cl_steps_run(init_steps, CL_ARRAY_SIZE(init_steps), container, &err);
     if (r < 0)
         fail(container, &err);

@@ -92,6 +92,8 @@ static int take_user(void *context, struct cl_error *err)
 static int enter_workdir(void *context, struct cl_error *err)
 {
     struct cl_container *container = context;
+
+    (void)cl_sys_umask(022);
     int r = cl_sys_chdir(container->plan->workdir);
 
     return r < 0 ? cl_fail(err, r, "change to %s", container->plan->workdir) : 0;

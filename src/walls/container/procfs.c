@@ -38,35 +38,49 @@ int cl_procfs_make(void *context, struct cl_error *err)
     return cl_tree_attach(container->proc, target, "/proc", err);
 }
 
-static int mask_source(const struct cl_container *container, const struct mask *mask, int target,
+static uint64_t mask_attrs(const struct cl_container *container)
+{
+    return cl_mount_attrs(container->plan, CL_MOUNT_ATTR_RDONLY | PROC_ATTRS);
+}
+
+/* A mount that covers what MASK says. *HIDING is one that hides a file and is already
+ * attached: a clone of it has its attributes. -ENOENT: there is nothing to cover. */
+static int mask_source(const struct cl_container *container, const struct mask *mask, int hiding,
                        struct cl_error *err)
 {
-    uint64_t attrs = CL_MOUNT_ATTR_RDONLY | PROC_ATTRS;
-
     switch (mask->kind) {
     case READ_ONLY:
-        return cl_tree_clone_fd(target, mask->path, attrs, err);
+        return cl_tree_clone(container->proc, mask->path, mask_attrs(container), err);
     case HIDE_FILE:
-        return cl_tree_clone(container->scratch, "nothing", attrs, err);
+        if (hiding >= 0)
+            return cl_sys_open_tree(hiding, "", CL_OPEN_TREE_CLONE | CL_OPEN_TREE_CLOEXEC |
+                                                    CL_AT_EMPTY_PATH);
+        return cl_tree_clone(container->scratch, "nothing", mask_attrs(container), err);
     case HIDE_DIR:
-        return cl_tree_clone(container->scratch, "empty", attrs, err);
+        return cl_tree_clone(container->scratch, "empty", mask_attrs(container), err);
     }
     return cl_refuse(err, EINVAL, "no such mask");
 }
 
-static int cover(struct cl_container *container, const struct mask *mask, struct cl_error *err)
+/* Few system calls, since there are many masks: targets are named below our own /proc,
+ * in which nobody can make links. */
+static int cover(struct cl_container *container, const struct mask *mask, int *hiding,
+                 struct cl_error *err)
 {
-    CL_CLEANUP_FD int target = cl_sys_openat(container->proc, mask->path, O_PATH | O_NOFOLLOW, 0);
-    CL_CLEANUP_FD int source = -1;
+    CL_CLEANUP_FD int source = mask_source(container, mask, *hiding, err);
 
-    if (target == -ENOENT)
+    if (source == -ENOENT)
         return 0;
-    if (target < 0)
-        return cl_fail(err, target, "open /proc/%s", mask->path);
-    source = mask_source(container, mask, target, err);
     if (source < 0)
-        return source;
-    return cl_tree_attach(source, target, mask->path, err);
+        return cl_fail(err, source, "make a mount to cover /proc/%s", mask->path);
+    int r = cl_sys_move_mount(source, "", container->proc, mask->path, CL_MOVE_MOUNT_F_EMPTY_PATH);
+    if (r == -ENOENT)
+        return 0;
+    if (r < 0)
+        return cl_fail(err, r, "cover /proc/%s", mask->path);
+    if (mask->kind == HIDE_FILE && *hiding < 0)
+        *hiding = CL_TAKE_FD(source);
+    return 0;
 }
 
 /* Rootless, what is taken counts against the caller too, whose limit is 128 as a rule. */
@@ -101,8 +115,9 @@ int cl_procfs_mask(void *context, struct cl_error *err)
         r = limit_pools(container, err);
     if (r < 0 || cl_plan_without(container->plan, CL_LAYER_PROCMASK))
         return r;
+    CL_CLEANUP_FD int hiding = -1;
     for (size_t i = 0; i < CL_ARRAY_SIZE(masks); i++) {
-        r = cover(container, &masks[i], err);
+        r = cover(container, &masks[i], &hiding, err);
         if (r < 0)
             return r;
     }

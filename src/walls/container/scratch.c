@@ -39,17 +39,12 @@ static int make_tmpfs(const struct cl_plan *plan, struct cl_error *err)
                       cl_mount_attrs(plan, CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV), err);
 }
 
+/* The umask is 0: see cl_init_run. */
 static int make_dir(int scratch, const char *name, mode_t mode, struct cl_error *err)
 {
-    int r = cl_sys_mkdirat(scratch, name, 0700);
+    int r = cl_sys_mkdirat(scratch, name, mode);
 
-    if (r < 0)
-        return cl_fail(err, r, "make scratch directory %s", name);
-    CL_CLEANUP_FD int fd = cl_sys_openat(scratch, name, O_RDONLY | O_DIRECTORY, 0);
-    if (fd < 0)
-        return cl_fail(err, fd, "open scratch directory %s", name);
-    r = cl_sys_fchmod(fd, mode);
-    return r < 0 ? cl_fail(err, r, "set the mode of scratch directory %s", name) : 0;
+    return r < 0 ? cl_fail(err, r, "make scratch directory %s", name) : 0;
 }
 
 int cl_scratch_dir(struct cl_container *container, const char *name, mode_t mode,
