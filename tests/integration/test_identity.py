@@ -2,6 +2,7 @@
 
 import os
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -213,3 +214,14 @@ def test_a_sealed_program_finds_its_helper(as_user, rootfs, world):
     policy.chmod(0o644)
     outcome = Cloister(world, directory / "cloister", "user").run(rootfs, "probe", "env", opts=["--policy", policy]).ok()
     assert outcome.result["limits"]["open_files"] == 77
+
+
+def test_nothing_is_left_in_the_roots_of_the_hierarchies(world, as_root, rootfs):
+    """A v1 hierarchy's root directory is closed even to its owner (0555): removing a cgroup there takes a capability."""
+    roots = [path for path in Path("/sys/fs/cgroup").iterdir() if (path / "tasks").exists() or (path / "cgroup.procs").exists()]
+    assert roots
+    before = {str(found) for root in roots for found in root.glob("cloister-*")}
+    script = "; ".join(f"echo $$ > {root}/cgroup.procs" for root in roots) + "; \"$@\"; code=$?; exit $code"
+    done = subprocess.run(["sh", "-c", script, "roots", as_root.binary, "run", str(rootfs), "true"], timeout=60)
+    assert done.returncode == 0
+    assert {str(found) for root in roots for found in root.glob("cloister-*")} == before

@@ -186,7 +186,7 @@ int cl_label_check(const struct cl_plan *plan, struct cl_error *err);
 /* The command to be executed next enters the host's profile for sandboxes. */
 int cl_label_take(struct cl_container *container, struct cl_error *err);
 
-enum { CL_CAP_KILL = 5 };
+enum { CL_CAP_DAC_OVERRIDE = 1, CL_CAP_KILL = 5 }; /* linux/capability.h */
 
 /* --- credentials (layers.c) ------------------------------------------------ */
 

@@ -392,12 +392,14 @@ static int container_receive(struct cl_wall_process *process, struct cl_error *e
     }
 }
 
-/* What is left is to signal and end the sandbox. An ordinary user made its namespace and
- * can; root had it made by another uid and keeps CAP_KILL. The filter is made for the calls of musl; a
+/* What is left is to signal and end the sandbox, and to remove its cgroups. An ordinary
+ * user made its namespace and can; root had it made by another uid and keeps CAP_KILL,
+ * and CAP_DAC_OVERRIDE because a v1 hierarchy's root directory is closed even to its
+ * owner (0555). The filter is made for the calls of musl; a
  * build with another library (sanitizers, coverage) goes without. */
 static int container_shrink(const struct cl_plan *plan, struct cl_error *err)
 {
-    uint64_t kept = geteuid() == 0 ? 1ULL << CL_CAP_KILL : 0;
+    uint64_t kept = geteuid() == 0 ? 1ULL << CL_CAP_KILL | 1ULL << CL_CAP_DAC_OVERRIDE : 0;
     int r = cl_plan_without(plan, CL_LAYER_CAPABILITIES) ? 0 : cl_capabilities_set(kept, err);
 
     if (r < 0)
