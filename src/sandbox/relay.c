@@ -166,7 +166,9 @@ static int turn(struct cl_relay *relay)
             return relay->in_ended ? -1 : 0;
         charge(relay);
     }
-    return drain(relay);
+    int state = drain(relay);
+    /* Now, not at the next turn: the loop wakes us for that only when more is written. */
+    return state > 0 && relay->budget != NULL && relay->budget->exceeded ? -1 : state;
 }
 
 static int pump(struct cl_relay *relay, struct cl_error *err)

@@ -125,7 +125,8 @@ int cl_rootfs_make(void *context, struct cl_error *err)
     container->root = make_root_tree(container, err);
     if (container->root < 0)
         return container->root;
-    r = cl_sys_move_mount(container->root, "", AT_FDCWD, "/", CL_MOVE_MOUNT_F_EMPTY_PATH);
+    r = cl_sys_move_mount(container->root, "", container->scratch, "root",
+                          CL_MOVE_MOUNT_F_EMPTY_PATH);
     if (r < 0)
         return cl_fail(err, r, "attach the root file system");
     if (container->plan->image_kind == CL_IMAGE_HOST)
@@ -218,23 +219,19 @@ static int is_top(int root, struct cl_error *err)
 
 int cl_rootfs_enter(void *context, struct cl_error *err)
 {
-    static const char *const above[] = {"scratch", "the host's file systems"};
     struct cl_container *container = context;
     int r = cl_sys_fchdir(container->root);
 
     if (r < 0)
         return cl_fail(err, r, "change to the new root");
     /* pivot_root(2), "pivot_root(".", ".")": the old root ends up on top of the new
-     * one, and scratch, which was attached over the old one, on top of both. Each is
-     * taken away whole, with everything that hangs below it. */
+     * one and is taken away whole, with everything that hangs below it. */
     r = cl_sys_pivot_root(".", ".");
     if (r < 0)
         return cl_fail(err, r, "pivot_root");
-    for (size_t i = 0; i < CL_ARRAY_SIZE(above); i++) {
-        r = cl_sys_umount2(".", MNT_DETACH);
-        if (r < 0)
-            return cl_fail(err, r, "detach %s", above[i]);
-    }
+    r = cl_sys_umount2(".", MNT_DETACH);
+    if (r < 0)
+        return cl_fail(err, r, "detach the host's file systems");
     r = is_top(container->root, err);
     if (r < 0)
         return r;

@@ -79,17 +79,21 @@ int cl_scratch_make(void *context, struct cl_error *err)
         tree = make_tmpfs(container->plan, err);
     if (tree < 0)
         return tree;
-    /* Attached over the old root, out of everybody's sight, because clones and overlay
-     * layers must come from mounts of our own namespace before Linux 6.15. */
-    r = cl_sys_move_mount(tree, "", AT_FDCWD, "/", CL_MOVE_MOUNT_F_EMPTY_PATH);
+    /* Attached in our copy of the host's tree, because clones and overlay layers must come
+     * from mounts of our own namespace before Linux 6.15; at a directory that every host
+     * has and that is needed no more. It goes with the old root. */
+    r = cl_sys_move_mount(tree, "", AT_FDCWD, "/sys", CL_MOVE_MOUNT_F_EMPTY_PATH);
     if (r < 0)
-        return cl_fail(err, r, "attach the scratch file system");
+        return cl_fail(err, r, "attach the scratch file system at /sys");
     container->scratch = CL_TAKE_FD(tree);
     for (size_t i = 0; i < CL_ARRAY_SIZE(shared); i++) {
         r = make_dir(container->scratch, shared[i], 01777, err);
         if (r < 0)
             return r;
     }
+    r = cl_sys_mkdirat(container->scratch, "root", 0555);
+    if (r < 0)
+        return cl_fail(err, r, "make scratch directory root");
     r = cl_sys_mkdirat(container->scratch, "empty", 0555);
     if (r < 0)
         return cl_fail(err, r, "make scratch directory empty");
