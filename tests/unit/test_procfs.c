@@ -1,0 +1,162 @@
+/* test_procfs.c - the sandbox's /proc and what of it is covered. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "room.h"
+
+static struct room room;
+
+/* Scratch is laid out by hand: whoever stands on a root that is mounted over counts as
+ * chrooted, and makes no user namespaces. */
+static void make_root(void)
+{
+    room_set_up(&room);
+    CHECK(mkdir("/mnt/root", 0755) == 0 && mkdir("/mnt/root/proc", 0755) == 0);
+    CHECK(mkdir("/mnt/empty", 0555) == 0 && room_write("/mnt/nothing", "") == 0);
+    room.container.scratch = cl_sys_openat(AT_FDCWD, "/mnt", O_PATH, 0);
+    room.container.root = cl_sys_openat(AT_FDCWD, "/mnt/root", O_PATH, 0);
+}
+
+static const char *const hidden_files[] = {
+#define CL_PROC_READ_ONLY(path, why)
+#define CL_PROC_HIDE_FILE(path, why) path,
+#define CL_PROC_HIDE_DIR(path, why)
+#include "policy/procfs.def"
+#undef CL_PROC_READ_ONLY
+#undef CL_PROC_HIDE_FILE
+#undef CL_PROC_HIDE_DIR
+};
+
+static int count_hidden(void)
+{
+    char path[64];
+    char text[8];
+    struct stat st;
+    int count = 0;
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(hidden_files); i++) {
+        (void)snprintf(path, sizeof(path), "/mnt/root/proc/%s", hidden_files[i]);
+        if (stat(path, &st) < 0)
+            continue; /* not in this kernel */
+        count++;
+        CHECK(room_read(AT_FDCWD, path, text, sizeof(text)) == 0 && text[0] == '\0');
+        CHECK(room_write(path, "x") == -EROFS);
+    }
+    return count;
+}
+
+static int make_user_namespace(void)
+{
+    int status = -1;
+    pid_t child = fork();
+
+    if (child == 0)
+        _exit(cl_sys_unshare(CLONE_NEWUSER) < 0);
+    CHECK(waitpid(child, &status, 0) == child);
+    return status == 0;
+}
+
+static void mask(void)
+{
+    char text[32] = "";
+
+    make_root();
+    CHECK(cl_procfs_make(&room.container, &room.err) == 0);
+    CHECK(readlink("/mnt/root/proc/self", text, sizeof(text) - 1) == 1);
+    CHECK_TEXT(text, "1"); /* of our own pid namespace */
+    CHECK(make_user_namespace());
+    CHECK(cl_procfs_mask(&room.container, &room.err) == 0);
+    CHECK(count_hidden() > 3);
+    CHECK(!make_user_namespace());
+    CHECK(room_read(AT_FDCWD, "/mnt/root/proc/sys/user/max_user_namespaces", text, 32) == 0);
+    CHECK_TEXT(text, "0\n");
+    CHECK(room_write("/mnt/root/proc/sys/user/max_user_namespaces", "9") == -EROFS);
+    CHECK(room_write("/mnt/root/proc/self/comm", "test") == 0);
+    CHECK((room.report.layers & CL_LAYER_BIT(CL_LAYER_PROCMASK)) != 0);
+    CHECK((room.report.layers & CL_LAYER_BIT(CL_LAYER_USERNS_LIMIT)) != 0);
+}
+
+TEST(what_speaks_of_the_host_is_covered)
+{
+    room_run(mask);
+}
+
+static void leave_out(void)
+{
+    make_root();
+    room.plan.without = CL_LAYER_BIT(CL_LAYER_PROCMASK) | CL_LAYER_BIT(CL_LAYER_USERNS_LIMIT);
+    CHECK(cl_procfs_make(&room.container, &room.err) == 0);
+    CHECK(cl_procfs_mask(&room.container, &room.err) == 0);
+    CHECK(make_user_namespace());
+    CHECK(room_write("/mnt/root/proc/sys/user/max_user_namespaces", "9") == 0);
+    CHECK((room.report.layers &
+           (CL_LAYER_BIT(CL_LAYER_PROCMASK) | CL_LAYER_BIT(CL_LAYER_USERNS_LIMIT))) == 0);
+}
+
+TEST(layers_that_are_left_out_cover_nothing)
+{
+    room_run(leave_out);
+}
+
+static void refuse_links(void)
+{
+    make_root();
+    CHECK(rmdir("/mnt/root/proc") == 0 && symlink("/mnt", "/mnt/root/proc") == 0);
+    CHECK(cl_procfs_make(&room.container, &room.err) == -ELOOP);
+    CHECK_HAS(room.err.msg, "/proc in the image");
+}
+
+TEST(a_proc_that_is_a_link_is_refused)
+{
+    room_run(refuse_links);
+}
+
+/* The errno of a /proc made in further namespaces, below this one's. */
+static int make_deeper(void)
+{
+    int status = -1;
+    pid_t outer = fork();
+
+    if (outer == 0) {
+        if (cl_sys_unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID) < 0)
+            _exit(255);
+        pid_t inner = fork();
+        if (inner == 0) {
+            room.container.root = cl_sys_openat(AT_FDCWD, "/mnt/root", O_PATH, 0); /* the copy */
+            int r = cl_procfs_make(&room.container, &room.err);
+
+            _exit(r < 0 && strstr(room.err.msg, "inside another container") == NULL ? 255 : -r);
+        }
+        _exit(waitpid(inner, &status, 0) == inner ? WEXITSTATUS(status) : 255);
+    }
+    CHECK(waitpid(outer, &status, 0) == outer);
+    return -WEXITSTATUS(status);
+}
+
+static void cover_parts(void)
+{
+    make_root();
+    CHECK(make_deeper() == 0);
+    CHECK(room_write("/mnt/cover", "") == 0);
+    CHECK(mount("/mnt/cover", "/proc/uptime", NULL, MS_BIND, NULL) == 0);
+    CHECK(make_deeper() == -EPERM);
+}
+
+TEST(a_host_whose_proc_is_covered_is_told)
+{
+    room_run(cover_parts);
+}
+
+int main(void)
+{
+    static const struct check_test tests[] = {
+        ROW(what_speaks_of_the_host_is_covered),
+        ROW(layers_that_are_left_out_cover_nothing),
+        ROW(a_proc_that_is_a_link_is_refused),
+        ROW(a_host_whose_proc_is_covered_is_told),
+    };
+
+    return check_run(tests, CL_ARRAY_SIZE(tests));
+}
