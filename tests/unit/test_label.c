@@ -1,0 +1,96 @@
+/* test_label.c - AppArmor and SELinux, for whose files the test's own stand. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "room.h"
+
+static struct room room;
+
+static void meet_selinux(void)
+{
+    struct cl_plan plan = {0};
+    struct cl_error err = {0};
+
+    CHECK(mount("tmpfs", "/sys/fs", "tmpfs", 0, NULL) == 0);
+    CHECK(cl_label_check(&plan, &err) == 0); /* none */
+    CHECK(mkdir("/sys/fs/selinux", 0755) == 0 && room_write("/sys/fs/selinux/enforce", "0") == 0);
+    CHECK(cl_label_check(&plan, &err) == 0); /* permissive */
+    CHECK(room_write("/sys/fs/selinux/enforce", "") == 0);
+    CHECK(cl_label_check(&plan, &err) == 0);
+    CHECK(room_write("/sys/fs/selinux/enforce", "1") == 0);
+    CHECK(cl_label_check(&plan, &err) == -ENOTSUP);
+    CHECK_HAS(err.msg, "--without selinux");
+    plan.without = CL_LAYER_BIT(CL_LAYER_SELINUX);
+    CHECK(cl_label_check(&plan, &err) == 0);
+    plan.without = 0;
+    CHECK(unlink("/sys/fs/selinux/enforce") == 0 && mkdir("/sys/fs/selinux/enforce", 0755) == 0);
+    CHECK(cl_label_check(&plan, &err) == -EISDIR);
+}
+
+TEST(a_host_that_enforces_selinux_is_refused)
+{
+    room_run(meet_selinux);
+}
+
+static int has_layer(void)
+{
+    return (room.report.layers & CL_LAYER_BIT(CL_LAYER_APPARMOR)) != 0;
+}
+
+static void take_profile(void)
+{
+    char text[64];
+
+    room_set_up(&room);
+    room.container.proc = cl_sys_openat(AT_FDCWD, "/mnt", O_PATH, 0);
+    CHECK(cl_label_take(&room.container, &room.err) == 0 && !has_layer()); /* no AppArmor */
+    CHECK(mkdir("/mnt/self", 0755) == 0 && mkdir("/mnt/self/attr", 0755) == 0);
+    CHECK(mkdir("/mnt/self/attr/apparmor", 0755) == 0);
+    CHECK(room_write("/mnt/self/attr/apparmor/exec", "") == 0);
+    room.plan.without = CL_LAYER_BIT(CL_LAYER_APPARMOR);
+    CHECK(cl_label_take(&room.container, &room.err) == 0 && !has_layer());
+    CHECK(room_read(AT_FDCWD, "/mnt/self/attr/apparmor/exec", text, sizeof(text)) == 0);
+    CHECK_TEXT(text, "");
+    room.plan.without = 0;
+    CHECK(cl_label_take(&room.container, &room.err) == 0 && has_layer());
+    CHECK(room_read(AT_FDCWD, "/mnt/self/attr/apparmor/exec", text, sizeof(text)) == 0);
+    CHECK_TEXT(text, "exec cloister-sandbox");
+}
+
+TEST(the_hosts_profile_is_entered)
+{
+    room_run(take_profile);
+}
+
+static void fail_to_take(void)
+{
+    room_set_up(&room);
+    room.container.proc = cl_sys_openat(AT_FDCWD, "/mnt", O_PATH, 0);
+    CHECK(mkdir("/mnt/self", 0755) == 0 && mkdir("/mnt/self/attr", 0755) == 0);
+    CHECK(mkdir("/mnt/self/attr/apparmor", 0755) == 0);
+    CHECK(symlink("/dev/full", "/mnt/self/attr/apparmor/exec") == 0);
+    CHECK(cl_label_take(&room.container, &room.err) == -ENOSPC && !has_layer());
+    CHECK_HAS(room.err.msg, "cloister-sandbox");
+    CHECK_HAS(room.err.msg, "--without apparmor");
+    CHECK(unlink("/mnt/self/attr/apparmor/exec") == 0);
+    CHECK(mkdir("/mnt/self/attr/apparmor/exec", 0755) == 0);
+    CHECK(cl_label_take(&room.container, &room.err) == -EISDIR && !has_layer());
+}
+
+TEST(a_profile_that_can_not_be_entered_stops_the_start)
+{
+    room_run(fail_to_take);
+}
+
+int main(void)
+{
+    static const struct check_test tests[] = {
+        ROW(a_host_that_enforces_selinux_is_refused),
+        ROW(the_hosts_profile_is_entered),
+        ROW(a_profile_that_can_not_be_entered_stops_the_start),
+    };
+
+    return check_run(tests, CL_ARRAY_SIZE(tests));
+}

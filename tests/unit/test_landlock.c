@@ -1,0 +1,159 @@
+/* test_landlock.c - the rules on files, put on a process that is confined by nothing else.
+ * Its root is the test's: a directory of the room. */
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/fault.h"
+#include "room.h"
+
+static struct room room;
+
+static const struct cl_plan_file files[] = {
+    {.kind = CL_FILE_BIND, .mode = CL_FILE_RO, .source = "/", .target = "/ro"},
+    {.kind = CL_FILE_BIND, .mode = CL_FILE_RW, .source = "/", .target = "/rw"},
+    {.kind = CL_FILE_BIND, .mode = CL_FILE_RW, .source = "/", .target = "/single"},
+    {.kind = CL_FILE_TMPFS, .mode = CL_FILE_RW, .source = "", .target = "/fs"},
+};
+
+static int leaked = -1; /* a directory that is not below the new root */
+
+static void make_root(void)
+{
+    static const char *const dirs[] = {"dev", "dev/shm", "tmp", "srv", "ro", "rw", "fs", "proc"};
+    char path[64];
+
+    room_set_up(&room);
+    room.plan.workdir = "/srv";
+    room.plan.files = (struct cl_files){files, CL_ARRAY_SIZE(files)};
+    CHECK(mkdir("/mnt/root", 0755) == 0 && mkdir("/mnt/outside", 0755) == 0);
+    CHECK(room_write("/mnt/outside/secret", "x") == 0);
+    leaked = cl_sys_openat(AT_FDCWD, "/mnt/outside", O_RDONLY | O_DIRECTORY, 0);
+    for (size_t i = 0; i < CL_ARRAY_SIZE(dirs); i++) {
+        (void)snprintf(path, sizeof(path), "/mnt/root/%s", dirs[i]);
+        CHECK(mkdir(path, 0755) == 0);
+        (void)snprintf(path, sizeof(path), "/mnt/root/%s/file", dirs[i]);
+        CHECK(room_write(path, "x") == 0);
+    }
+    CHECK(room_write("/mnt/root/single", "x") == 0);
+    CHECK(chroot("/mnt/root") == 0 && chdir("/") == 0);
+}
+
+static int restrict_now(void)
+{
+    return cl_landlock_restrict(&room.container, &room.err);
+}
+
+static int can_make(const char *dir)
+{
+    char path[64];
+
+    (void)snprintf(path, sizeof(path), "%s/new", dir);
+    return room_write(path, "x") == 0;
+}
+
+static void confine(void)
+{
+    static const char *const writable[] = {"/tmp", "/dev/shm", "/srv", "/rw", "/fs"};
+    static const char *const closed[] = {"", "/ro", "/dev", "/proc"};
+    char text[8];
+
+    make_root();
+    for (size_t i = 0; i < CL_ARRAY_SIZE(closed); i++)
+        CHECK(can_make(closed[i])); /* nothing else forbids it */
+    CHECK(faccessat(leaked, "secret", R_OK, 0) == 0 && unlink("/ro/new") == 0);
+    CHECK(mknod("/tmp/node", S_IFCHR, 0) == 0 && unlink("/tmp/node") == 0); /* of no number */
+    CHECK(restrict_now() == 0);
+    CHECK((room.report.layers & CL_LAYER_BIT(CL_LAYER_LANDLOCK)) != 0);
+    for (size_t i = 0; i < CL_ARRAY_SIZE(writable); i++)
+        CHECK(can_make(writable[i]));
+    CHECK(room_write("/ro/new", "x") == -EACCES && room_write("/another", "x") == -EACCES);
+    CHECK(unlink("/ro/file") < 0 && errno == EACCES);
+    CHECK(room_write("/dev/another", "x") == -EACCES && room_write("/dev/file", "x") == 0);
+    CHECK(room_write("/proc/another", "x") == -EACCES && room_write("/proc/file", "x") == 0);
+    CHECK(room_write("/single", "y") == 0);
+    CHECK(room_read(AT_FDCWD, "/ro/file", text, sizeof(text)) == 0);
+    CHECK(rename("/tmp/new", "/srv/moved") == 0);
+    CHECK(mknod("/tmp/node", S_IFCHR, 0) < 0 && errno == EACCES);
+    CHECK(symlink("x", "/tmp/link") == 0 && mkfifo("/tmp/fifo", 0600) == 0);
+    CHECK(room_read(leaked, "secret", text, sizeof(text)) == -EACCES); /* below no rule */
+}
+
+TEST(files_are_reached_by_rule)
+{
+    room_run(confine);
+}
+
+static void write_the_root(void)
+{
+    make_root();
+    room.plan.root_mode = CL_ROOT_WRITABLE;
+    CHECK(restrict_now() == 0);
+    CHECK(can_make("") && can_make("/dev"));
+    CHECK(faccessat(leaked, "secret", F_OK, 0) == 0);
+    char text[8];
+    CHECK(room_read(leaked, "secret", text, sizeof(text)) == -EACCES);
+}
+
+TEST(a_writable_root_is_written)
+{
+    room_run(write_the_root);
+}
+
+static void leave_out(void)
+{
+    make_root();
+    room.plan.without = CL_LAYER_BIT(CL_LAYER_LANDLOCK);
+    CHECK(restrict_now() == 0 && can_make("/ro"));
+    CHECK((room.report.layers & CL_LAYER_BIT(CL_LAYER_LANDLOCK)) == 0);
+}
+
+TEST(a_layer_that_is_left_out_restricts_nothing)
+{
+    room_run(leave_out);
+}
+
+#ifdef CL_FAULTS
+static void lack(void)
+{
+    char fault[64];
+
+    make_root();
+    (void)snprintf(fault, sizeof(fault), "lacks:%d", SYS_landlock_create_ruleset);
+    cl_fault_set(fault);
+    CHECK(restrict_now() == -ENOTSUP);
+    CHECK_HAS(room.err.msg, "--without landlock accepts that");
+    (void)snprintf(fault, sizeof(fault), "lacks:%d=%d", SYS_landlock_create_ruleset, EPERM);
+    cl_fault_set(fault);
+    CHECK(restrict_now() == -EPERM);
+    CHECK_HAS(room.err.msg, "Landlock's version");
+    (void)snprintf(fault, sizeof(fault), "lacks:%d=%d", SYS_landlock_restrict_self, E2BIG);
+    cl_fault_set(fault);
+    CHECK(restrict_now() == -E2BIG); /* more domains than the kernel allows */
+    CHECK((room.report.layers & CL_LAYER_BIT(CL_LAYER_LANDLOCK)) == 0);
+    cl_fault_set(NULL);
+    CHECK(can_make("/ro"));
+}
+#endif
+
+TEST(a_kernel_without_it_is_told)
+{
+#ifdef CL_FAULTS
+    room_run(lack);
+#else
+    SKIP_TEST("needs a build with faults");
+#endif
+}
+
+int main(void)
+{
+    static const struct check_test tests[] = {
+        ROW(files_are_reached_by_rule),
+        ROW(a_writable_root_is_written),
+        ROW(a_layer_that_is_left_out_restricts_nothing),
+        ROW(a_kernel_without_it_is_told),
+    };
+
+    return check_run(tests, CL_ARRAY_SIZE(tests));
+}
