@@ -227,7 +227,7 @@ TEST(unread_output_lasts_no_longer_than_the_time_limit)
     siginfo_t info;
 
     set_up();
-    CL_CLEANUP_FD int reader = block_output();
+    CL_UNUSED CL_CLEANUP_FD int reader = block_output();
     set_time(40, LONG_MS);
     start_init(write_much_and_end);
     CHECK(waitid(P_PID, (id_t)scene.process.pid, &info, WEXITED | WNOWAIT) == 0);
@@ -241,7 +241,7 @@ TEST(unread_output_lasts_no_longer_than_the_time_limit)
 TEST(unread_output_of_what_we_ended_is_waited_for_a_moment)
 {
     set_up();
-    CL_CLEANUP_FD int reader = block_output();
+    CL_UNUSED CL_CLEANUP_FD int reader = block_output();
     set_time(1, 0);
     start_init(write_much_and_stay);
     struct pollfd written = {.fd = scene.supervisor.stdio[2], .events = POLLIN};
@@ -262,7 +262,7 @@ static int receive_and_interrupt(CL_UNUSED struct cl_wall_process *process,
 TEST(a_signal_after_the_end_gives_unread_output_up)
 {
     set_up();
-    CL_CLEANUP_FD int reader = block_output();
+    CL_UNUSED CL_CLEANUP_FD int reader = block_output();
     scene.wall.receive = receive_and_interrupt;
     start_init(write_much_and_end);
     CHECK(run() == 0); /* there is no time limit */
