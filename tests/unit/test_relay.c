@@ -298,6 +298,23 @@ TEST(the_budgets_last_bytes_wait_for_a_reader)
     done(&scene);
 }
 
+TEST(a_budget_ends_at_the_last_turn_too)
+{
+    enum { TURNS = 16, SIZE = TURNS * CL_RELAY_BUFFER }; /* relay.c's, before others have theirs */
+    struct scene scene;
+    CL_CLEANUP_FD int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    size_t fed = 0;
+
+    set_up(&scene, 0);
+    CHECK(fcntl(scene.near, F_SETPIPE_SZ, 1 << 20) == 1 << 20);
+    scene.budget.limit = SIZE - 1;
+    feed(scene.near, &fed, SIZE);
+    CHECK(start_output(&scene, null) == 0);
+    spin(&scene);
+    CHECK(scene.budget.exceeded && !scene.relay.active && scene.ends == 1);
+    done(&scene);
+}
+
 /* --- a pty ------------------------------------------------------------------------------ */
 
 static int read_closed_pty(int in_is_pty)
@@ -347,6 +364,7 @@ int main(void)
         ROW(a_budget_is_met_exactly),
         ROW(two_streams_share_a_budget),
         ROW(the_budgets_last_bytes_wait_for_a_reader),
+        ROW(a_budget_ends_at_the_last_turn_too),
         ROW(a_pty_ends_with_an_error_that_is_none),
     };
 
