@@ -37,8 +37,8 @@ const char *cl_cgroup_layout_name(enum cl_cgroup_layout layout)
     return layout_names[layout];
 }
 
-int cl_limits_create(struct cl_limits *ret, const struct cl_plan *plan, const char *id,
-                     struct cl_error *err)
+int cl_limits_create_for(struct cl_limits *ret, const struct cl_plan *plan, const char *id,
+                         unsigned int wanted, struct cl_error *err)
 {
     struct cl_limits limits = CL_LIMITS_INIT;
     struct cl_own_cgroups own;
@@ -48,6 +48,7 @@ int cl_limits_create(struct cl_limits *ret, const struct cl_plan *plan, const ch
     if (layout < 0)
         return layout;
     limits.layout = (enum cl_cgroup_layout)layout;
+    limits.wanted = wanted;
     r = cl_cgroup_name(limits.name, id, err);
     if (r == 0)
         r = cl_own_cgroups_read(&own, err);

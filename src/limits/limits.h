@@ -54,6 +54,7 @@ struct cl_cgroup {
 struct cl_limits {
     enum cl_cgroup_layout layout; /* of create: NONE, V1 (hybrid too) or V2 */
     size_t count;
+    unsigned int wanted; /* 1 << enum cl_usage_field: what cl_limits_usage reads */
     struct cl_cgroup cgroups[CL_CONTROLLER_COUNT];
     int dir;       /* v2: the directory itself, for clone3 */
     int cpu_usage; /* cpuacct.usage or cpu.stat */
@@ -61,25 +62,6 @@ struct cl_limits {
 };
 #define CL_LIMITS_INIT ((struct cl_limits){.dir = -1, .cpu_usage = -1})
 #define CL_CLEANUP_LIMITS CL_CLEANUP(cl_limits_close)
-
-/* Makes the cgroups of the sandbox ID (lower-case letters and digits) and sets the
- * limits that PLAN has: memory, swap, tasks, cpus. memory, pids and CPU accounting
- * are always there; the cpu controller only when PLAN limits cpus. On failure
- * nothing is left.
- *   -EACCES   this user may not make cgroups here; the message names the cure
- *   -ENOTSUP  the host lacks a controller, or accounts no swap but has some
- *   -EXDEV    the own cgroup is outside the cgroup namespace
- *   -EEXIST   there is one of this id
- * Where on v2: see v2.c. */
-int cl_limits_create(struct cl_limits *ret, const struct cl_plan *plan, const char *id,
-                     struct cl_error *err);
-
-/* The calling process, with one thread, enters the v1 cgroups; nothing on v2.
- * Async-signal-safe: it only writes to descriptors that create opened. */
-int cl_limits_join_self(const struct cl_limits *limits, struct cl_error *err);
-
-/* v2: what clone3's `cgroup` takes, borrowed; -1 on v1 and without limits. */
-int cl_limits_cgroup_fd(const struct cl_limits *limits);
 
 enum cl_usage_field {
     CL_USAGE_CPU_USER,
@@ -92,6 +74,9 @@ enum cl_usage_field {
     CL_USAGE_TASKS_HIT,
     CL_USAGE_COUNT
 };
+#define CL_USAGE_BIT(field) (1U << (field))
+#define CL_USAGE_CPU (CL_USAGE_BIT(CL_USAGE_CPU_USER) | CL_USAGE_BIT(CL_USAGE_CPU_SYSTEM))
+#define CL_USAGE_ALL (CL_USAGE_BIT(CL_USAGE_COUNT) - 1)
 
 /* A value is meaningful only when its bit is in `known`. */
 struct cl_usage {
@@ -106,15 +91,43 @@ struct cl_usage {
     uint64_t tasks_hit; /* forks that the tasks limit refused */
 };
 
+/* Makes the cgroups of the sandbox ID (lower-case letters and digits) and sets the
+ * limits that PLAN has: memory, swap, tasks, cpus. WANTED has the fields that
+ * cl_limits_usage is to read. memory and pids are always there; on v1, where each
+ * controller is one more directory to make, to join and to remove, CPU accounting only
+ * when PLAN limits CPU time or WANTED asks for it, and the cpu controller only when PLAN
+ * limits cpus. On failure nothing is left.
+ *   -EACCES   this user may not make cgroups here; the message names the cure
+ *   -ENOTSUP  the host lacks a controller, or accounts no swap but has some
+ *   -EXDEV    the own cgroup is outside the cgroup namespace
+ *   -EEXIST   there is one of this id
+ * Where on v2: see v2.c. */
+int cl_limits_create_for(struct cl_limits *ret, const struct cl_plan *plan, const char *id,
+                         unsigned int wanted, struct cl_error *err);
+
+/* The same with all usage wanted. */
+static inline int cl_limits_create(struct cl_limits *ret, const struct cl_plan *plan,
+                                   const char *id, struct cl_error *err)
+{
+    return cl_limits_create_for(ret, plan, id, CL_USAGE_ALL, err);
+}
+
+/* The calling process, with one thread, enters the v1 cgroups; nothing on v2.
+ * Async-signal-safe: it only writes to descriptors that create opened. */
+int cl_limits_join_self(const struct cl_limits *limits, struct cl_error *err);
+
+/* v2: what clone3's `cgroup` takes, borrowed; -1 on v1 and without limits. */
+int cl_limits_cgroup_fd(const struct cl_limits *limits);
+
 static inline int cl_usage_has(const struct cl_usage *usage, enum cl_usage_field field)
 {
-    return (usage->known & (1U << field)) != 0;
+    return (usage->known & CL_USAGE_BIT(field)) != 0;
 }
 
 /* CPU time of all processes so far: one pread. -ENODATA without cgroups, else -errno. */
 int cl_limits_cpu_ns(const struct cl_limits *limits, uint64_t *ret);
 
-/* What the sandbox used; what this host can't tell stays unknown. */
+/* What the sandbox used, of what was wanted; what this host can't tell stays unknown. */
 void cl_limits_usage(const struct cl_limits *limits, struct cl_usage *ret);
 
 /* Removes the cgroups, whose processes must have been killed, and closes all. Waits
@@ -136,9 +149,9 @@ int cl_limits_sweep(const char *id, struct cl_error *err);
 /* For `doctor`. */
 struct cl_limits_probe {
     enum cl_cgroup_layout layout;
-    unsigned int present; /* CL_CONTROLLER_BITs that the caller's cgroup could use */
-    unsigned int usable;  /* those with which a cgroup could be made */
-    char where[256];      /* the caller's own cgroup (v1: of memory) */
+    unsigned int present;        /* CL_CONTROLLER_BITs that the caller's cgroup could use */
+    unsigned int usable;         /* those with which a cgroup could be made */
+    char where[256];             /* the caller's own cgroup (v1: of memory) */
     char why[CL_ERROR_MSG_SIZE]; /* "" when all are usable */
 };
 

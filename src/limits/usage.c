@@ -110,7 +110,7 @@ static void read_source(const struct cl_limits *limits, const struct source *sou
     if (source->field == CL_USAGE_TASKS_PEAK)
         value -= cl_min_u64(value, CL_LIMITS_OWN_TASKS);
     *member(usage, source->field) = value;
-    usage->known |= 1U << source->field;
+    usage->known |= CL_USAGE_BIT(source->field);
 }
 
 void cl_limits_usage(const struct cl_limits *limits, struct cl_usage *ret)
@@ -120,8 +120,10 @@ void cl_limits_usage(const struct cl_limits *limits, struct cl_usage *ret)
     size_t count = v2 ? CL_ARRAY_SIZE(v2_sources) : CL_ARRAY_SIZE(v1_sources);
 
     *ret = (struct cl_usage){0};
-    for (size_t i = 0; i < count; i++)
-        read_source(limits, &sources[i], ret);
+    for (size_t i = 0; i < count; i++) {
+        if ((limits->wanted & CL_USAGE_BIT(sources[i].field)) != 0)
+            read_source(limits, &sources[i], ret);
+    }
 }
 
 int cl_limits_cpu_ns(const struct cl_limits *limits, uint64_t *ret)

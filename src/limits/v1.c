@@ -82,11 +82,11 @@ static int set_memory(const struct cl_limits *limits, const struct cl_cgroup *cg
     if (!cl_plan_has(plan, CL_FIELD_MEMORY)) {
         if (!cl_plan_has(plan, CL_FIELD_SWAP))
             return 0;
-        return cl_refuse(err, EINVAL, "limits.swap needs limits.memory with cgroup v1, which can "
-                                      "only limit both together");
+        return cl_refuse(err, EINVAL,
+                         "limits.swap needs limits.memory with cgroup v1, which can "
+                         "only limit both together");
     }
-    r = cl_cgroup_set_u64(cgroup, limits->name, "memory.limit_in_bytes",
-                          plan->limits.memory_bytes);
+    r = cl_cgroup_set_u64(cgroup, limits->name, "memory.limit_in_bytes", plan->limits.memory_bytes);
     if (r < 0)
         return fail_set("memory.limit_in_bytes", r, err);
     if (!cl_plan_has(plan, CL_FIELD_SWAP))
@@ -125,8 +125,8 @@ static int open_cpuacct(struct cl_limits *limits, const struct cl_cgroup *cgroup
 static int set_cpu(const struct cl_limits *limits, const struct cl_cgroup *cgroup,
                    const struct cl_plan *plan, struct cl_error *err)
 {
-    int r = cl_cgroup_set_u64(cgroup, limits->name, "cpu.cfs_quota_us",
-                              plan->limits.millicpus * 100);
+    int r =
+        cl_cgroup_set_u64(cgroup, limits->name, "cpu.cfs_quota_us", plan->limits.millicpus * 100);
 
     if (r == -EINVAL)
         return cl_refuse(err, EINVAL,
@@ -156,11 +156,12 @@ static int set_limits(struct cl_limits *limits, const struct cl_cgroup *cgroup,
 int cl_v1_create(struct cl_limits *ret, const struct cl_plan *plan,
                  const struct cl_own_cgroups *own, struct cl_error *err)
 {
-    unsigned int left = CL_CONTROLLER_BIT(CL_CONTROLLER_MEMORY) |
-                        CL_CONTROLLER_BIT(CL_CONTROLLER_PIDS) |
-                        CL_CONTROLLER_BIT(CL_CONTROLLER_CPUACCT);
+    unsigned int left =
+        CL_CONTROLLER_BIT(CL_CONTROLLER_MEMORY) | CL_CONTROLLER_BIT(CL_CONTROLLER_PIDS);
     char path[CL_CGROUP_PATH_SIZE];
 
+    if ((ret->wanted & CL_USAGE_CPU) != 0 || cl_plan_has(plan, CL_FIELD_CPU_TIME))
+        left |= CL_CONTROLLER_BIT(CL_CONTROLLER_CPUACCT);
     if (cl_plan_has(plan, CL_FIELD_CPUS))
         left |= CL_CONTROLLER_BIT(CL_CONTROLLER_CPU);
     for (enum cl_controller first = 0; first < CL_CONTROLLER_COUNT; first++) {

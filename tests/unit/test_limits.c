@@ -158,6 +158,24 @@ TEST(create_and_remove_leave_nothing)
     CHECK(cl_limits_remove(&limits) == 0); /* twice does no harm */
 }
 
+TEST(what_nobody_wants_is_not_measured)
+{
+    NEED_CGROUPS();
+    struct cl_plan plan = small_plan();
+    struct cl_limits limits = CL_LIMITS_INIT;
+    struct cl_usage usage;
+    struct cl_error err;
+    const unsigned int wanted = CL_USAGE_BIT(CL_USAGE_OOM_KILLS);
+
+    for (int timed = 0; timed < 2; timed++, cl_plan_mark(&plan, CL_FIELD_CPU_TIME)) {
+        CHECK(cl_limits_create_for(&limits, &plan, fresh_id(), wanted, &err) == 0);
+        CHECK(limits.layout != CL_CGROUP_V1 || (limits.cpu_usage >= 0) == timed);
+        cl_limits_usage(&limits, &usage);
+        CHECK(usage.known == wanted);
+        CHECK(cl_limits_remove(&limits) == 0);
+    }
+}
+
 TEST(an_id_in_use_is_refused_and_kept)
 {
     NEED_CGROUPS();
@@ -406,7 +424,8 @@ TEST(sweep_finds_what_was_left)
     CHECK(has_cgroup(&copy));
     CHECK(cl_limits_sweep(id, &err) == 0);
     CHECK(!has_cgroup(&copy));
-    CHECK(cl_limits_sweep(id, &err) == 0); /* nothing there: searched, and well */
+    CHECK(cl_limits_sweep(id, &err) ==
+          0); /* nothing there: searched, and well */
     cl_limits_close(&copy);
 }
 
@@ -557,6 +576,7 @@ int main(void)
     static const struct check_test tests[] = {
         ROW(without_cgroups_all_is_unknown),
         ROW(create_and_remove_leave_nothing),
+        ROW(what_nobody_wants_is_not_measured),
         ROW(an_id_in_use_is_refused_and_kept),
         ROW(limits_are_set_before_anything_runs),
         ROW(swap_alone_needs_v2),
