@@ -70,8 +70,8 @@ static int refuse_name(const char *text, struct cl_error *err)
     size_t used = 0;
 
     for (size_t i = 0; i < RESOURCES; i++) {
-        int size = snprintf(names + used, sizeof(names) - used, "%s%s", i > 0 ? ", " : "",
-                            rows[i].name);
+        int size =
+            snprintf(names + used, sizeof(names) - used, "%s%s", i > 0 ? ", " : "", rows[i].name);
         CL_ASSERT(size > 0 && (size_t)size < sizeof(names) - used);
         used += (size_t)size;
     }

@@ -29,8 +29,10 @@
 
 #define SELF "cloister-self"
 
-enum { NEED_MEMORY_PIDS = CL_CONTROLLER_BIT(CL_CONTROLLER_MEMORY) |
-                          CL_CONTROLLER_BIT(CL_CONTROLLER_PIDS) };
+enum {
+    NEED_MEMORY_PIDS =
+        CL_CONTROLLER_BIT(CL_CONTROLLER_MEMORY) | CL_CONTROLLER_BIT(CL_CONTROLLER_PIDS)
+};
 
 struct place {
     char path[CL_CGROUP_PATH_SIZE]; /* walks upwards */
@@ -271,8 +273,7 @@ static int cut_self(char *path)
 
 /* Finds the place by the rules above and makes the directory NAME in it. The place's
  * descriptor is place->dir. */
-static int find_place(struct place *place, const char *name, const char *own,
-                      struct cl_error *err)
+static int find_place(struct place *place, const char *name, const char *own, struct cl_error *err)
 {
     int is_in_self = cut_self(place->path);
     int r = open_place(place, err);
