@@ -151,7 +151,11 @@ static int make_record(struct sandbox *sandbox, struct cl_error *err)
 
     if (r < 0 || cl_plan_without(sandbox->plan, CL_LAYER_LIMITS))
         return r;
-    r = cl_limits_create(&sandbox->limits, sandbox->plan, sandbox->status.id, err);
+    /* Without a result only what decides how it ended is of use. */
+    unsigned int wanted = sandbox->options->result_path != NULL
+                              ? CL_USAGE_ALL
+                              : CL_USAGE_BIT(CL_USAGE_OOM_KILLS);
+    r = cl_limits_create_for(&sandbox->limits, sandbox->plan, sandbox->status.id, wanted, err);
     if (r < 0)
         cl_entry_remove(&sandbox->state, &sandbox->entry);
     return r;
