@@ -17,9 +17,7 @@
  * /sys/fs/cgroup are opened once, checked to be cgroups, and all later work is on
  * descriptors.
  *
- * Invariants: every limit is set before anything can run in the cgroup. The memory
- * hierarchy's directory is made first and removed last, so where it is absent all are:
- * that lets a sweep look in one hierarchy only.
+ * Invariant: every limit is set before anything can run in the cgroup.
  *
  * cgroup.procs is never written on v1: moving a process by it takes a lock whose wait
  * is a grace period (p90 10 ms); moving a thread by `tasks` does not (0.16 ms). */
@@ -104,8 +102,8 @@ int cl_limits_remove(struct cl_limits *limits)
         struct cl_cgroup *cgroup = &limits->cgroups[i];
         int r;
 
-        if (!cgroup->made || (i == 0 && first != 0))
-            continue; /* memory's marks for the sweep that others are left */
+        if (!cgroup->made)
+            continue;
         r = cl_cgroup_rmdir(cgroup->parent, limits->name, deadline_ns);
         if (r < 0 && r != -ENOENT && first == 0)
             first = r;

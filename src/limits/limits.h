@@ -11,7 +11,8 @@
  *   supervisor  cl_limits_cpu_ns while it runs, cl_limits_usage when all processes
  *               are dead, cl_limits_remove, or cl_limits_close where a sweep is to
  *               find them
- *   next command  cl_limits_sweep for a sandbox whose supervisor died
+ *   next command  cl_limits_sweep for a sandbox whose supervisor died; now and then
+ *               cl_limits_sweep_orphans
  *
  * Owner: whoever holds the struct, in place; nothing is on the heap. Descriptors are
  * CLOEXEC. A struct that is CL_LIMITS_INIT stands for a sandbox without cgroups:
@@ -139,12 +140,23 @@ int cl_limits_remove(struct cl_limits *limits);
 /* Closes the descriptors only: in the child, or where another removes. */
 void cl_limits_close(struct cl_limits *limits);
 
+/* How much a sweep may cost. QUICKLY: never waits (-EBUSY when a process is still dying)
+ * and searches little; for a supervisor that has a sandbox to look after. */
+enum cl_sweep_manner { CL_SWEEP_QUICKLY, CL_SWEEP_THOROUGHLY };
+
 /* Removes what a dead sandbox ID left in any hierarchy. It looks below this process's
- * own cgroup (and v2's place for it) first, and only when there is nothing searches
- * the whole hierarchy for the name, so that no record has to keep the path and a
- * sandbox started from another cgroup is found too. The search is bounded: -E2BIG
- * says that it was given up. 0 when nothing is left. */
-int cl_limits_sweep(const char *id, struct cl_error *err);
+ * own cgroups (and v2's place for it) first, and only where that has not all searches
+ * whole hierarchies for the name, so that no record has to keep the paths and a sandbox
+ * started from other cgroups is found too. The search is bounded: -E2BIG says that it was
+ * given up. 0 when nothing is left. */
+int cl_limits_sweep(const char *id, enum cl_sweep_manner manner, struct cl_error *err);
+
+/* Removes empty cgroups below this process's own that are named like a sandbox's or
+ * like what `doctor` makes, that IS_KNOWN (of the id) denies, and that are over a minute
+ * old: those whose record was lost, not those of a sandbox that another state directory
+ * knows and that is about to start. Returns how many. */
+enum { CL_LIMITS_ORPHAN_S = 60 };
+int cl_limits_sweep_orphans(int (*is_known)(void *context, const char *id), void *context);
 
 /* For `doctor`. */
 struct cl_limits_probe {

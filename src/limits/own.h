@@ -24,13 +24,24 @@ const char *cl_controller_name(enum cl_controller controller);
 /* Of no use elsewhere when copied: the paths point into the struct. */
 struct cl_own_cgroups {
     struct {
-        const char *path; /* NULL: the controller is not on a v1 hierarchy */
+        const char *path;   /* NULL: the controller is not on a v1 hierarchy */
         uint32_t hierarchy; /* equal for controllers that share one */
     } v1[CL_CONTROLLER_COUNT];
     const char *v2; /* NULL: no cgroup v2 */
     size_t used;
     char text[2048];
 };
+
+/* Whether CONTROLLER is on a v1 hierarchy and none before it shares that: for loops over
+ * hierarchies. */
+static inline int cl_own_is_first(const struct cl_own_cgroups *own, enum cl_controller controller)
+{
+    for (enum cl_controller i = 0; i < controller; i++) {
+        if (own->v1[i].path != NULL && own->v1[i].hierarchy == own->v1[controller].hierarchy)
+            return 0;
+    }
+    return own->v1[controller].path != NULL;
+}
 
 /* Reads /proc/self/cgroup. */
 int cl_own_cgroups_read(struct cl_own_cgroups *ret, struct cl_error *err);

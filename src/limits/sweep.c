@@ -9,11 +9,18 @@
 #include "base/sys.h"
 #include "limits/cgroup.h"
 
-/* Removing what a dead supervisor left: empty directories cloister-<id>, in the cgroup
- * that the sandbox was started from. The supervisor's record does not keep that path:
- * writing it would cost each start, and reading it back would make a file's text into
- * a place where root removes things. A name is looked for instead, and nothing but an
- * empty cgroup of exactly that name is ever removed.
+/* Removing what a dead supervisor left: empty directories cloister-<id>, in the cgroups
+ * that the sandbox was started from. The supervisor's record does not keep their paths:
+ * writing them would cost each start, and reading them back would make a file's text
+ * into a place where root removes things. A name is looked for instead, and nothing but
+ * an empty cgroup of exactly that name is ever removed.
+ *
+ * Nearly always the sweeper is in the same cgroups as the dead was. On v1 that has to
+ * hold in each hierarchy by itself: a caller may have moved in one and not in the other.
+ * memory and pids, which every sandbox has, tell: where both have the name below the own
+ * cgroup, so have those of the others that were made; where one lacks it, every hierarchy
+ * that lacks it is searched. (A supervisor that was killed between the two costs that
+ * search as well.)
  *
  * Other users may own parts of the tree and make as many cgroups there as they like,
  * therefore the search has bounds in depth and number. */
@@ -21,19 +28,21 @@
 enum {
     SEARCH_DEPTH = 24,
     SEARCH_DIRECTORIES = 20000,
-    SWEEP_WAIT_MS = 500, /* its processes are dying or dead already */
+    SEARCH_DIRECTORIES_QUICK = 1000, /* some 5 ms */
+    SWEEP_WAIT_MS = 500,             /* its processes are dying or dead already */
 };
 
 struct search {
     const char *name;
+    enum cl_sweep_manner manner;
     int budget;
 };
 
 /* 0 removed, 1 not here, or -errno. */
-static int remove_here(int parent, const char *name)
+static int remove_here(int parent, const char *name, enum cl_sweep_manner manner)
 {
+    uint64_t wait_ms = manner == CL_SWEEP_QUICKLY ? 0 : SWEEP_WAIT_MS;
     char file[CL_CGROUP_NAME_SIZE + 16];
-    uint64_t deadline_ns = cl_clock_boot_ns() + SWEEP_WAIT_MS * CL_NS_PER_MS;
     int r = cl_sys_unlinkat(parent, name, AT_REMOVEDIR);
 
     if (r == -ENOENT)
@@ -43,17 +52,9 @@ static int remove_here(int parent, const char *name)
     /* v2 only, and only for a sandbox whose supervisor is dead: nothing may live in it. */
     (void)snprintf(file, sizeof(file), "%s/cgroup.kill", name); /* name is bounded */
     (void)cl_write_file(parent, file, "1");
-    r = cl_cgroup_rmdir(parent, name, deadline_ns);
+    r = cl_cgroup_rmdir(parent, name, cl_clock_boot_ns() + wait_ms * CL_NS_PER_MS);
     return r == -ENOENT ? 0 : r;
 }
-
-struct entry { /* getdents64(2) */
-    uint64_t ino;
-    int64_t offset;
-    uint16_t size;
-    uint8_t type;
-    char name[];
-};
 
 static int search_below(struct search *search, int dir, int depth);
 
@@ -77,8 +78,8 @@ static int search_child(struct search *search, int dir, const char *name, int de
 /* 0 found and removed, 1 not found, or -errno. */
 static int search_below(struct search *search, int dir, int depth)
 {
-    _Alignas(struct entry) char buffer[2048];
-    int r = remove_here(dir, search->name);
+    _Alignas(struct cl_dirent) char buffer[2048];
+    int r = remove_here(dir, search->name, search->manner);
 
     while (r == 1) {
         ssize_t got = cl_sys_getdents64(dir, buffer, sizeof(buffer));
@@ -86,7 +87,7 @@ static int search_below(struct search *search, int dir, int depth)
         if (got <= 0)
             return got < 0 ? (int)got : 1;
         for (ssize_t at = 0; r == 1 && at < got;) {
-            const struct entry *entry = (const void *)(buffer + at);
+            const struct cl_dirent *entry = (const void *)(buffer + at);
 
             if (entry->type == DT_DIR)
                 r = search_child(search, dir, entry->name, depth);
@@ -96,9 +97,20 @@ static int search_below(struct search *search, int dir, int depth)
     return r;
 }
 
-static int search_hierarchy(const char *root, const char *name, struct cl_error *err)
+struct sweep {
+    enum cl_sweep_manner manner;
+    char name[CL_CGROUP_NAME_SIZE];
+    char path[CL_CGROUP_PATH_SIZE];
+    struct cl_own_cgroups own;
+};
+
+static int search_hierarchy(const struct sweep *sweep, const char *root, struct cl_error *err)
 {
-    struct search search = {.name = name, .budget = SEARCH_DIRECTORIES};
+    struct search search = {
+        .name = sweep->name,
+        .manner = sweep->manner,
+        .budget = sweep->manner == CL_SWEEP_QUICKLY ? SEARCH_DIRECTORIES_QUICK : SEARCH_DIRECTORIES,
+    };
     CL_CLEANUP_FD int dir = cl_sys_openat(AT_FDCWD, root, O_RDONLY | O_DIRECTORY, 0);
     int r;
 
@@ -108,26 +120,20 @@ static int search_hierarchy(const char *root, const char *name, struct cl_error 
     if (r == -E2BIG)
         return cl_refuse(err, E2BIG,
                          "too many cgroups below %s to find %s; remove it with rmdir where it is",
-                         root, name);
-    return r < 0 ? cl_fail(err, r, "remove the cgroup %s below %s", name, root) : r;
+                         root, sweep->name);
+    return r < 0 ? cl_fail(err, r, "remove the cgroup %s below %s", sweep->name, root) : r;
 }
 
-/* Looks in PATH; 0 removed, 1 not there. */
-static int remove_at(const char *path, const char *name, struct cl_error *err)
+/* Looks in sweep->path; 0 removed, 1 not there. */
+static int remove_at(const struct sweep *sweep, struct cl_error *err)
 {
-    CL_CLEANUP_FD int dir = cl_sys_openat(AT_FDCWD, path, O_PATH | O_DIRECTORY, 0);
-    int r = dir < 0 ? dir : remove_here(dir, name);
+    CL_CLEANUP_FD int dir = cl_sys_openat(AT_FDCWD, sweep->path, O_PATH | O_DIRECTORY, 0);
+    int r = dir < 0 ? dir : remove_here(dir, sweep->name, sweep->manner);
 
     if (r == -ENOENT)
         return 1;
-    return r < 0 ? cl_fail(err, r, "remove the cgroup %s/%s", path, name) : r;
+    return r < 0 ? cl_fail(err, r, "remove the cgroup %s/%s", sweep->path, sweep->name) : r;
 }
-
-struct sweep {
-    char name[CL_CGROUP_NAME_SIZE];
-    char path[CL_CGROUP_PATH_SIZE];
-    struct cl_own_cgroups own;
-};
 
 /* Places are v2.c's: the own cgroup or one above it. */
 static int sweep_v2(struct sweep *sweep, struct cl_error *err)
@@ -137,54 +143,52 @@ static int sweep_v2(struct sweep *sweep, struct cl_error *err)
     if (r < 0)
         return r;
     for (;;) {
-        r = remove_at(sweep->path, sweep->name, err);
+        r = remove_at(sweep, err);
         if (r != 1)
             return r;
         if (strcmp(sweep->path, CL_CGROUP_MOUNT) == 0)
             break;
         *strrchr(sweep->path, '/') = '\0';
     }
-    r = search_hierarchy(CL_CGROUP_MOUNT, sweep->name, err);
+    r = search_hierarchy(sweep, CL_CGROUP_MOUNT, err);
     return r < 0 ? r : 0;
 }
 
-/* Whether memory's directory, which is made first and removed last, is in the own
- * cgroup: then all are there, and nothing is searched. */
-static int is_in_own(struct sweep *sweep)
+static int remove_from_own(struct sweep *sweep, enum cl_controller controller, struct cl_error *err)
 {
-    CL_CLEANUP_FD int dir = -1;
-    struct cl_error ignored; /* what can't be looked at is searched for */
+    int r = cl_v1_path(sweep->path, controller, &sweep->own, err);
 
-    if (cl_v1_path(sweep->path, CL_CONTROLLER_MEMORY, &sweep->own, &ignored) < 0)
-        return 0;
-    dir = cl_sys_openat(AT_FDCWD, sweep->path, O_PATH | O_DIRECTORY, 0);
-    return dir >= 0 && cl_sys_faccessat(dir, sweep->name, F_OK) == 0;
+    return r < 0 ? r : remove_at(sweep, err);
 }
 
-static int sweep_controller(struct sweep *sweep, enum cl_controller controller, int search,
-                            struct cl_error *err)
+static int search_controller(struct sweep *sweep, enum cl_controller controller,
+                             struct cl_error *err)
 {
-    int r;
-
-    if (sweep->own.v1[controller].path == NULL)
-        return 0;
-    r = cl_v1_path(sweep->path, controller, &sweep->own, err);
-    if (r < 0)
-        return r;
-    r = remove_at(sweep->path, sweep->name, err);
-    if (r != 1 || !search)
-        return r;
     (void)snprintf(sweep->path, sizeof(sweep->path), "%s/%s", CL_CGROUP_MOUNT,
                    cl_controller_name(controller)); /* short */
-    return search_hierarchy(sweep->path, sweep->name, err);
+    return search_hierarchy(sweep, sweep->path, err);
 }
 
+/* The rule is in this file's first comment. */
 static int sweep_v1(struct sweep *sweep, struct cl_error *err)
 {
-    int search = !is_in_own(sweep);
+    const unsigned int always =
+        CL_CONTROLLER_BIT(CL_CONTROLLER_MEMORY) | CL_CONTROLLER_BIT(CL_CONTROLLER_PIDS);
+    unsigned int missing = 0; /* the first controller of each hierarchy that lacks the name */
 
-    for (enum cl_controller i = CL_CONTROLLER_COUNT; i-- > 0;) {
-        int r = sweep_controller(sweep, i, search, err);
+    for (enum cl_controller i = 0; i < CL_CONTROLLER_COUNT; i++) {
+        if (!cl_own_is_first(&sweep->own, i))
+            continue;
+        int r = remove_from_own(sweep, i, err);
+        if (r < 0)
+            return r;
+        if (r == 1)
+            missing |= CL_CONTROLLER_BIT(i);
+    }
+    if ((missing & always) == 0)
+        return 0;
+    for (enum cl_controller i = 0; i < CL_CONTROLLER_COUNT; i++) {
+        int r = (missing & CL_CONTROLLER_BIT(i)) == 0 ? 0 : search_controller(sweep, i, err);
 
         if (r < 0)
             return r;
@@ -192,9 +196,9 @@ static int sweep_v1(struct sweep *sweep, struct cl_error *err)
     return 0;
 }
 
-int cl_limits_sweep(const char *id, struct cl_error *err)
+int cl_limits_sweep(const char *id, enum cl_sweep_manner manner, struct cl_error *err)
 {
-    struct sweep sweep;
+    struct sweep sweep = {.manner = manner};
     int layout;
     int r = cl_cgroup_name(sweep.name, id, err);
 

@@ -37,7 +37,7 @@ static int take_dead(struct sweep *sweep, struct cl_entry *entry)
 static int sweep_entry(struct sweep *sweep, struct cl_entry *entry, struct cl_error *err)
 {
     struct stat st;
-    int r = cl_limits_sweep(entry->id, err);
+    int r = cl_limits_sweep(entry->id, CL_SWEEP_THOROUGHLY, err);
 
     if (r < 0)
         return cl_prefix(err, "sweep sandbox %s", entry->id);

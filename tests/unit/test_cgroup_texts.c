@@ -223,7 +223,7 @@ TEST(names_are_checked)
     CHECK(cl_cgroup_name(name, "01234567890123456789012345678901", &err) == 0);
     for (size_t i = 0; i < CL_ARRAY_SIZE(bad); i++) {
         CHECK(cl_cgroup_name(name, bad[i], &err) == -EINVAL);
-        CHECK(cl_limits_sweep(bad[i], &err) == -EINVAL);
+        CHECK(cl_limits_sweep(bad[i], CL_SWEEP_THOROUGHLY, &err) == -EINVAL);
     }
 }
 

@@ -408,7 +408,7 @@ TEST(remove_tells_of_a_living_process)
     CHECK(cl_clock_boot_ns() - began >= CL_LIMITS_REMOVE_MS * CL_NS_PER_MS);
     CHECK(cl_sys_kill(pid, SIGKILL) == 0);
     (void)end(pid);
-    CHECK(cl_limits_sweep(id, &err) == 0);
+    CHECK(cl_limits_sweep(id, CL_SWEEP_THOROUGHLY, &err) == 0);
 }
 
 TEST(sweep_finds_what_was_left)
@@ -422,9 +422,9 @@ TEST(sweep_finds_what_was_left)
 
     cl_limits_close(&limits);
     CHECK(has_cgroup(&copy));
-    CHECK(cl_limits_sweep(id, &err) == 0);
+    CHECK(cl_limits_sweep(id, CL_SWEEP_THOROUGHLY, &err) == 0);
     CHECK(!has_cgroup(&copy));
-    CHECK(cl_limits_sweep(id, &err) ==
+    CHECK(cl_limits_sweep(id, CL_SWEEP_THOROUGHLY, &err) ==
           0); /* nothing there: searched, and well */
     cl_limits_close(&copy);
 }
@@ -445,7 +445,7 @@ TEST(sweep_finds_what_another_cgroup_left)
     (void)snprintf(inner, sizeof(inner), "%s/cloister-stray%d", outer, (int)getpid());
     CHECK(cl_sys_mkdirat(other, outer, 0755) == 0);
     CHECK(cl_sys_mkdirat(other, inner, 0755) == 0);
-    CHECK(cl_limits_sweep(strstr(inner, "stray"), &err) == 0);
+    CHECK(cl_limits_sweep(strstr(inner, "stray"), CL_SWEEP_THOROUGHLY, &err) == 0);
     CHECK(cl_sys_faccessat(other, inner, F_OK) == -ENOENT);
     CHECK(cl_sys_unlinkat(other, outer, AT_REMOVEDIR) == 0);
     CHECK(cl_limits_remove(&limits) == 0);
@@ -470,7 +470,7 @@ static int create_elsewhere(void (*prepare)(void), char *message)
         prepare();
         if (cl_limits_create(&limits, &plan, fresh_id(), &err) == 0)
             err.code = cl_limits_remove(&limits);
-        (void)cl_limits_sweep(fresh_id(), &unused); /* must not crash */
+        (void)cl_limits_sweep(fresh_id(), CL_SWEEP_THOROUGHLY, &unused); /* must not crash */
         (void)cl_write_all(pipe_fds[1], &err, sizeof(err));
         _exit(0);
     }
