@@ -1,86 +1,118 @@
 #include "sandbox/control.h"
 
+#include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/time.h>
-#include <sys/un.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/sys.h"
+#include "sandbox/table.h"
 
-enum { VERSION = 1, BACKLOG = 16, CLIENT_WAIT_MS = 200, ANSWER_WAIT_S = 10 };
+enum {
+    VERSION = 2,
+    ANSWER_WAIT_MS = 10000,
+    CLIENT_OLD_S = 60, /* older FIFOs are of clients that were killed */
+};
 
-/* The socket is reached through its directory's descriptor, which is the directory
- * that was looked at and no other; sun_path is too short for some paths besides. */
-static void socket_address(const struct cl_entry *entry, struct sockaddr_un *ret)
+static const char client_prefix[] = "client-";
+
+/* Of everything in bells/. */
+enum { NAME_SIZE = sizeof("bells/client-") + CL_ID_SIZE };
+
+static void bell_path(const struct cl_entry *entry, char ret[NAME_SIZE])
 {
-    *ret = (struct sockaddr_un){.sun_family = AF_UNIX};
-    (void)snprintf(ret->sun_path, sizeof(ret->sun_path), "/proc/self/fd/%d/control", entry->dir);
+    (void)snprintf(ret, NAME_SIZE, "bells/%d", entry->seat); /* four digits */
 }
 
-static int set_receive_timeout(int fd, unsigned int timeout_ms)
+static void client_path(const char *client, char ret[NAME_SIZE])
 {
-    struct timeval wait = {.tv_sec = timeout_ms / 1000,
-                           .tv_usec = (suseconds_t)(timeout_ms % 1000) * 1000};
+    (void)snprintf(ret, NAME_SIZE, "bells/%s%.16s", client_prefix, client);
+}
 
-    return (int)CL_SYS5(SYS_setsockopt, fd, SOL_SOCKET, SO_RCVTIMEO, &wait, sizeof(wait));
+/* -ENOTSUP for what is no FIFO, -EPERM for that of another user. */
+static int open_fifo(int dir, const char *path, int flags)
+{
+    CL_CLEANUP_FD int fd = cl_sys_openat(dir, path, flags | O_NOFOLLOW | O_NONBLOCK, 0);
+    struct stat st;
+
+    if (fd < 0)
+        return fd;
+    int r = cl_sys_fstat(fd, &st);
+    if (r < 0)
+        return r;
+    if (!S_ISFIFO(st.st_mode))
+        return -ENOTSUP;
+    return st.st_uid == geteuid() || st.st_uid == 0 ? CL_TAKE_FD(fd) : -EPERM;
 }
 
 /* --- the supervisor's side ------------------------------------------------ */
 
-/* socket, bind, listen */
+static int make_bell(int dir, const char *path)
+{
+    int r = cl_sys_mkdirat(dir, "bells", 0700);
+
+    if (r < 0 && r != -EEXIST)
+        return r;
+    r = cl_sys_unlinkat(dir, path, 0); /* what is there is none */
+    if (r < 0 && r != -ENOENT)
+        return r;
+    r = cl_sys_mknodat(dir, path, S_IFIFO | 0600, 0);
+    return r == -EEXIST ? 0 : r;
+}
+
+/* open, fstat. For reading and writing: with a writer of our own we never see the end of
+ * file. */
 int cl_control_listen(const struct cl_entry *entry, struct cl_error *err)
 {
-    CL_CLEANUP_FD int fd = cl_sys_socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0);
-    struct sockaddr_un address;
-    int r;
+    char path[NAME_SIZE];
+    int fd;
 
-    if (fd < 0)
-        return cl_fail(err, fd, "make the control socket");
-    socket_address(entry, &address);
-    r = (int)CL_SYS3(SYS_bind, fd, &address, sizeof(address));
-    if (r < 0)
-        return cl_fail(err, r, "make the control socket of sandbox %s", entry->id);
-    r = (int)CL_SYS2(SYS_listen, fd, BACKLOG);
-    if (r < 0)
-        return cl_fail(err, r, "listen on the control socket of sandbox %s", entry->id);
-    return CL_TAKE_FD(fd);
+    bell_path(entry, path);
+    fd = open_fifo(entry->dir, path, O_RDWR);
+    if (fd == -ENOENT || fd == -ENOTSUP || fd == -ELOOP || fd == -ENXIO || fd == -EPERM) {
+        fd = make_bell(entry->dir, path);
+        if (fd == 0)
+            fd = open_fifo(entry->dir, path, O_RDWR);
+    }
+    return fd < 0 ? cl_fail(err, fd, "open %s in the state directory", path) : fd;
 }
 
-static int check_peer(int client)
+/* What doesn't come in whole rings is of no client of ours: away with all of it. */
+static int take_ring(int bell, struct cl_control_ring *ret)
 {
-    struct ucred peer = {.uid = (uid_t)-1};
-    socklen_t size = sizeof(peer);
-    int r = (int)CL_SYS5(SYS_getsockopt, client, SOL_SOCKET, SO_PEERCRED, &peer, &size);
+    char rest[512];
+    ssize_t got = cl_sys_read(bell, ret, sizeof(*ret));
 
-    if (r < 0)
-        return r;
-    return peer.uid == 0 || peer.uid == geteuid() ? 0 : -EPERM;
-}
-
-/* A client that connects may not have sent its request yet. It is the same user or
- * root, so a short wait for it is no way to stop us that it doesn't have anyway. */
-int cl_control_accept(int listener, struct cl_control_request *ret)
-{
-    CL_CLEANUP_FD int client = (int)CL_SYS4(SYS_accept4, listener, NULL, NULL, SOCK_CLOEXEC);
-    struct cl_control_request request;
-    int r;
-
-    if (client < 0)
-        return client;
-    r = check_peer(client);
-    if (r == 0)
-        r = set_receive_timeout(client, CLIENT_WAIT_MS);
-    if (r < 0)
-        return r;
-    ssize_t got = cl_sys_recv(client, &request, sizeof(request), MSG_TRUNC);
     if (got < 0)
         return (int)got;
-    if (got != (ssize_t)sizeof(request) || request.version != VERSION || request.reserved != 0) {
-        cl_control_answer(client, -EPROTO);
-        return -EPROTO;
+    if (got == (ssize_t)sizeof(*ret) && ret->request.version == VERSION &&
+        ret->request.reserved == 0 && ret->id[CL_ID_SIZE - 1] == '\0' &&
+        ret->client[CL_ID_SIZE - 1] == '\0' && cl_id_is(ret->client))
+        return 0;
+    while (cl_sys_read(bell, rest, sizeof(rest)) > 0)
+        ;
+    return -EPROTO;
+}
+
+int cl_control_accept(int bell, const struct cl_entry *entry, struct cl_control_request *ret)
+{
+    struct cl_control_ring ring;
+    char path[NAME_SIZE];
+    int r = take_ring(bell, &ring);
+
+    if (r < 0)
+        return r;
+    client_path(ring.client, path);
+    CL_CLEANUP_FD int client = open_fifo(entry->dir, path, O_WRONLY);
+    if (client < 0)
+        return client;
+    if (strcmp(ring.id, entry->id) != 0) { /* our predecessor in this seat */
+        cl_control_answer(client, -ESRCH);
+        return -ESRCH;
     }
-    *ret = request;
+    *ret = ring.request;
     return CL_TAKE_FD(client);
 }
 
@@ -88,64 +120,195 @@ void cl_control_answer(int client, int error)
 {
     struct cl_control_answer answer = {.error = error};
 
-    (void)cl_sys_send(client, &answer, sizeof(answer), MSG_DONTWAIT); /* it may have gone */
+    (void)cl_sys_write(client, &answer, sizeof(answer)); /* it may have gone */
 }
 
 /* --- the client's side ---------------------------------------------------- */
 
-static int connect_to(const struct cl_entry *entry, struct cl_error *err)
-{
-    CL_CLEANUP_FD int fd = cl_sys_socket(AF_UNIX, SOCK_SEQPACKET, 0);
-    struct sockaddr_un address;
-    int r;
+struct client {
+    const struct cl_entry *entry;
+    int bell;
+    int answer;
+    struct cl_control_ring ring;
+};
 
-    if (fd < 0)
-        return cl_fail(err, fd, "make a socket");
-    socket_address(entry, &address);
-    r = (int)CL_SYS3(SYS_connect, fd, &address, sizeof(address));
-    if (r == -ENOENT)
-        return cl_refuse(err, EAGAIN, "sandbox %s is still being made or already ending",
-                         entry->id);
-    if (r == -ECONNREFUSED)
-        return cl_refuse(err, ESRCH, "sandbox %s has ended", entry->id);
-    if (r == 0)
-        r = set_receive_timeout(fd, ANSWER_WAIT_S * 1000);
+/* Gone, with what it has in bells/. */
+static void client_done(struct client *client)
+{
+    char path[NAME_SIZE];
+
+    if (client->answer >= 0) {
+        client_path(client->ring.client, path);
+        (void)cl_sys_unlinkat(client->entry->dir, path, 0); /* a sweep tries again */
+    }
+    cl_fd_close(&client->answer);
+    cl_fd_close(&client->bell);
+}
+
+static int fail_ended(const struct client *client, struct cl_error *err)
+{
+    return cl_refuse(err, ESRCH, "sandbox %s has ended", client->entry->id);
+}
+
+static int fail_silent(const struct client *client, struct cl_error *err)
+{
+    return cl_refuse(err, ETIMEDOUT, "sandbox %s does not answer", client->entry->id);
+}
+
+static int open_bell(struct client *client, struct cl_error *err)
+{
+    const struct cl_entry *entry = client->entry;
+    char path[NAME_SIZE];
+
+    bell_path(entry, path);
+    client->bell = open_fifo(entry->dir, path, O_WRONLY);
+    if (client->bell >= 0)
+        return 0;
+    if (client->bell != -ENOENT && client->bell != -ENXIO)
+        return cl_fail(err, client->bell, "ring for sandbox %s", entry->id);
+    if (!cl_seat_is_held(entry->table, entry->seat)) /* nobody listens */
+        return fail_ended(client, err);
+    return cl_refuse(err, EAGAIN, "sandbox %s is still being made or already ending", entry->id);
+}
+
+static int make_answer(struct client *client, struct cl_error *err)
+{
+    char path[NAME_SIZE];
+    int r = cl_id_make(client->ring.client, err);
+
     if (r < 0)
-        return cl_fail(err, r, "connect to sandbox %s", entry->id);
-    return CL_TAKE_FD(fd);
+        return r;
+    client_path(client->ring.client, path);
+    r = cl_sys_mknodat(client->entry->dir, path, S_IFIFO | 0600, 0);
+    if (r == 0)
+        r = open_fifo(client->entry->dir, path, O_RDONLY);
+    if (r < 0)
+        return cl_fail(err, r, "make a FIFO in the state directory");
+    client->answer = r;
+    return 0;
+}
+
+/* Waits for the answer, or for nobody to have the bell open any more: that is when the
+ * sandbox has ended, and what is there then is all that will come. */
+static int wait_for_answer(const struct client *client, struct cl_error *err)
+{
+    struct pollfd fds[2] = {{.fd = client->answer, .events = POLLIN}, {.fd = client->bell}};
+    uint64_t deadline_ns = cl_clock_boot_ns() + ANSWER_WAIT_MS * CL_NS_PER_MS;
+
+    for (;;) {
+        uint64_t now_ns = cl_clock_boot_ns();
+        uint64_t left_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
+        struct timespec left = {.tv_sec = (time_t)(left_ns / CL_NS_PER_S),
+                                .tv_nsec = (long)(left_ns % CL_NS_PER_S)};
+        int r = (int)CL_SYS5(SYS_ppoll, fds, 2, &left, NULL, 8);
+
+        if (r < 0 && r != -EINTR)
+            return cl_fail(err, r, "wait for sandbox %s", client->entry->id);
+        if (r > 0)
+            return fds[0].revents != 0 ? 0 : fail_ended(client, err);
+        if (r == 0)
+            return fail_silent(client, err);
+    }
 }
 
 /* The answer, or what its absence means. */
-static int take_answer(int fd, const struct cl_entry *entry, struct cl_error *err)
+static int take_answer(const struct client *client, struct cl_error *err)
 {
     struct cl_control_answer answer;
-    ssize_t got = cl_sys_recv(fd, &answer, sizeof(answer), MSG_TRUNC);
+    int r = wait_for_answer(client, err);
 
-    if (got == -EAGAIN)
-        return cl_refuse(err, ETIMEDOUT, "sandbox %s does not answer", entry->id);
-    if (got == 0 || got == -ECONNRESET)
-        return cl_refuse(err, ESRCH, "sandbox %s has ended", entry->id);
+    if (r < 0)
+        return r;
+    ssize_t got = cl_sys_read(client->answer, &answer, sizeof(answer));
+    if (got == 0)
+        return fail_ended(client, err);
     if (got < 0)
-        return cl_fail(err, (int)got, "read the answer of sandbox %s", entry->id);
+        return cl_fail(err, (int)got, "read the answer of sandbox %s", client->entry->id);
     if (got != (ssize_t)sizeof(answer) || answer.error > 0 || answer.error < -4095)
-        return cl_refuse(err, EPROTO, "sandbox %s answers in another version", entry->id);
-    return answer.error;
+        return cl_refuse(err, EPROTO, "sandbox %s answers in another version", client->entry->id);
+    if (answer.error == -ESRCH)
+        return fail_ended(client, err);
+    return answer.error < 0 ? cl_fail(err, answer.error, "send signal %d to sandbox %s",
+                                      client->ring.request.signal, client->entry->id)
+                            : 0;
+}
+
+/* A bell that nobody has open any more would end us by SIGPIPE, which for a FIFO there is
+ * no flag against. */
+static int ring(const struct client *client, struct cl_error *err)
+{
+    const struct sigaction ignore = {.sa_handler = SIG_IGN};
+    struct sigaction before;
+
+    if (sigaction(SIGPIPE, &ignore, &before) < 0)
+        return cl_fail(err, -errno, "ignore SIGPIPE");
+    ssize_t put = cl_sys_write(client->bell, &client->ring, sizeof(client->ring));
+    (void)sigaction(SIGPIPE, &before, NULL); /* can't fail where the first didn't */
+    if (put == -EPIPE)
+        return fail_ended(client, err);
+    if (put == -EAGAIN) /* full of the requests of others */
+        return fail_silent(client, err);
+    return put < 0 ? cl_fail(err, (int)put, "ring for sandbox %s", client->entry->id) : 0;
 }
 
 int cl_control_signal(const struct cl_entry *entry, int signal, struct cl_error *err)
 {
-    struct cl_control_request request = {
-        .version = VERSION, .command = CL_CONTROL_SIGNAL, .signal = signal};
-    CL_CLEANUP_FD int fd = connect_to(entry, err);
+    CL_CLEANUP(client_done)
+    struct client client = {
+        .entry = entry,
+        .bell = -1,
+        .answer = -1,
+        .ring.request = {.version = VERSION, .command = CL_CONTROL_SIGNAL, .signal = signal},
+    };
+    int r = open_bell(&client, err);
 
-    if (fd < 0)
-        return fd;
-    ssize_t put = cl_sys_send(fd, &request, sizeof(request), 0);
-    if (put < 0)
-        return cl_fail(err, (int)put, "ask sandbox %s", entry->id);
-    err->code = 0;
-    int r = take_answer(fd, entry, err);
-    if (r < 0 && err->code == 0)
-        return cl_fail(err, r, "send signal %d to sandbox %s", signal, entry->id);
-    return r;
+    if (r == 0)
+        r = make_answer(&client, err);
+    if (r < 0)
+        return r;
+    memcpy(client.ring.id, entry->id, CL_ID_SIZE);
+    r = ring(&client, err);
+    return r < 0 ? r : take_answer(&client, err);
+}
+
+/* --- sweeping ------------------------------------------------------------- */
+
+struct listed { /* getdents64(2) */
+    uint64_t ino;
+    int64_t offset;
+    uint16_t size;
+    uint8_t type;
+    char name[];
+};
+
+static void judge_name(int bells, const char *name, uint64_t now_ns)
+{
+    const uint64_t least_ns = CLIENT_OLD_S * CL_NS_PER_S;
+    struct stat st;
+
+    if (strncmp(name, client_prefix, strlen(client_prefix)) != 0 ||
+        cl_sys_fstatat(bells, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return;
+    if ((uint64_t)st.st_mtim.tv_sec * CL_NS_PER_S + least_ns <= now_ns)
+        (void)cl_sys_unlinkat(bells, name, 0); /* the next sweep tries again */
+}
+
+void cl_control_sweep(const struct cl_state *state)
+{
+    CL_CLEANUP_FD int bells =
+        cl_sys_openat(state->dir, "bells", O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+    const uint64_t now_ns = cl_clock_wall_ns();
+    _Alignas(struct listed) char chunk[2048];
+    ssize_t got;
+
+    if (bells < 0)
+        return;
+    while ((got = cl_sys_getdents64(bells, chunk, sizeof(chunk))) > 0) {
+        for (ssize_t at = 0; at < got;) {
+            const struct listed *entry = (const void *)(chunk + at);
+
+            at += entry->size;
+            judge_name(bells, entry->name, now_ns);
+        }
+    }
 }

@@ -1,7 +1,13 @@
-/* control.h - the supervisor's control socket: sandboxes/<id>/control, SOCK_SEQPACKET.
+/* control.h - how a running sandbox's supervisor is asked for something: by ringing.
  *
- * One fixed-size request, one fixed-size answer. The directory is 0700 and the
- * server checks the peer's uid besides (SO_PEERCRED).
+ * The supervisor listens at the FIFO bells/<seat>, which stays when he goes and is his
+ * successor's in that seat. A client makes a FIFO of its own in bells/ for the answer and
+ * writes its name with the request into the bell. So the cost of making something in the
+ * file system is the client's, who is seldom; a supervisor opens what is there already,
+ * and his system call filter has no sockets in it.
+ *
+ * The directory is 0700 and its owner's, and each end looks whose the other's FIFO is
+ * besides. The supervisor never waits for a client.
  */
 #ifndef CL_SANDBOX_CONTROL_H
 #define CL_SANDBOX_CONTROL_H
@@ -12,11 +18,20 @@
 enum cl_control_command { CL_CONTROL_SIGNAL = 1 };
 
 struct cl_control_request {
-    uint32_t version; /* 1 */
+    uint32_t version; /* 2 */
     uint32_t command;
     int32_t signal;
     uint32_t reserved;
 };
+
+/* What is written into the FIFO; less than PIPE_BUF, so never in pieces. */
+struct cl_control_ring {
+    struct cl_control_request request;
+    char id[CL_ID_SIZE];     /* who is meant */
+    char client[CL_ID_SIZE]; /* where the answer goes: bells/client-<this> */
+    char reserved[6];
+};
+_Static_assert(sizeof(struct cl_control_ring) == 56, "a protocol between versions");
 
 struct cl_control_answer {
     int32_t error; /* 0 or -errno */
@@ -27,13 +42,16 @@ struct cl_control_answer {
  * says "killed"), any other goes to the main process. Waits for the answer. */
 int cl_control_signal(const struct cl_entry *entry, int signal, struct cl_error *err);
 
-/* Server: makes the listening socket in the sandbox's directory; returns its fd. */
+/* Server: opens the bell of the sandbox's seat; returns its fd. */
 int cl_control_listen(const struct cl_entry *entry, struct cl_error *err);
 
-/* Accepts one client, reads its request and checks who it is; the caller answers
- * with cl_control_answer and closes the descriptor. Returns the client's fd, or
- * -errno for one that is to be forgotten. */
-int cl_control_accept(int listener, struct cl_control_request *ret);
+/* Takes one request for ENTRY and checks who it is from; the caller answers with
+ * cl_control_answer and closes the descriptor. Returns the client's FIFO, or -errno for a
+ * request that is to be forgotten. SIGPIPE must be blocked. */
+int cl_control_accept(int bell, const struct cl_entry *entry, struct cl_control_request *ret);
 void cl_control_answer(int client, int error);
+
+/* Removes the FIFOs of clients that were killed; for sweeps. */
+void cl_control_sweep(const struct cl_state *state);
 
 #endif

@@ -11,6 +11,7 @@
 #include "sandbox/ids.h"
 #include "sandbox/state.h"
 #include "sandbox/supervisor.h"
+#include "sandbox/sweep.h"
 
 struct sandbox {
     const struct cl_plan *plan;
@@ -391,6 +392,7 @@ static void write_result(struct sandbox *sandbox, int fd, struct cl_error *err)
 static int supervise(struct sandbox *sandbox, struct cl_error *err)
 {
     struct cl_supervisor *supervisor = &sandbox->supervisor;
+    struct cl_error ignored = {0};
     int r;
 
     supervisor->plan = sandbox->plan;
@@ -402,6 +404,7 @@ static int supervise(struct sandbox *sandbox, struct cl_error *err)
         supervisor->stdio[fd] = CL_TAKE_FD(sandbox->ours[fd]);
     /* The record says "running" while the sandbox already starts. */
     r = cl_entry_update(&sandbox->entry, &sandbox->status, err);
+    (void)cl_sweep_seldom(&sandbox->state, &ignored); /* a failure is prune's to tell */
     if (r == 0)
         r = cl_supervisor_run(supervisor, sandbox->signals, sandbox->parent, err);
     sandbox->result.stdout_bytes = supervisor->relays[1].total;

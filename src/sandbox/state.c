@@ -1,8 +1,7 @@
-/* The state directory. Each function that is on a run's start path says how many
- * system calls it makes; the whole of open, create, update and remove is 26. */
+/* Records in their seats, and finding them. Each function that is on a run's start path
+ * says how many system calls it makes; the whole of open, create, update and remove is 11. */
 #include "sandbox/state.h"
 
-#include <dirent.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -10,20 +9,16 @@
 #include "base/fd.h"
 #include "base/sys.h"
 #include "plan/format.h"
+#include "sandbox/table.h"
 
 enum {
-    STATUS_VERSION = 1,
+    STATUS_VERSION = 2,
     RECORD_MAX = (int)sizeof(struct cl_status) + CL_PLAN_MAX_SIZE,
+    PLAN_INSIDE_MAX = CL_SEAT_SIZE - (int)sizeof(struct cl_status),
+    RECORD_USUAL = 1500,
     GATE_TRIES = 2000, /* of a millisecond each */
-    MAX_FILES = 4096,
-    MAX_DEPTH = 8,
     PREFIX_MIN = 4,
 };
-
-static ssize_t sys_pwrite(int fd, const void *data, size_t size, off_t offset)
-{
-    return (ssize_t)CL_SYS4(SYS_pwrite64, fd, data, size, offset);
-}
 
 /* --- the directory -------------------------------------------------------- */
 
@@ -76,7 +71,7 @@ static int check_owner(int dir, const char *path, struct cl_error *err)
     return 0;
 }
 
-/* open, fstat, open */
+/* open, fstat */
 int cl_state_open(struct cl_state *ret, struct cl_error *err)
 {
     CL_CLEANUP_STATE struct cl_state state = CL_STATE_INIT;
@@ -95,17 +90,13 @@ int cl_state_open(struct cl_state *ret, struct cl_error *err)
     r = check_owner(state.dir, path, err);
     if (r < 0)
         return r;
-    state.sandboxes = open_or_make(state.dir, "sandboxes", O_RDONLY);
-    if (state.sandboxes < 0)
-        return cl_fail(err, state.sandboxes, "open %s/sandboxes", path);
-    *ret = (struct cl_state){CL_TAKE_FD(state.dir), CL_TAKE_FD(state.sandboxes)};
+    ret->dir = CL_TAKE_FD(state.dir);
     return 0;
 }
 
 void cl_state_done(struct cl_state *state)
 {
     cl_fd_close(&state->dir);
-    cl_fd_close(&state->sandboxes);
 }
 
 int cl_id_make(char ret[CL_ID_SIZE], struct cl_error *err)
@@ -124,116 +115,90 @@ int cl_id_make(char ret[CL_ID_SIZE], struct cl_error *err)
     return 0;
 }
 
-static int is_id(const char *text)
+int cl_id_is(const char *text)
 {
     return strlen(text) == CL_ID_SIZE - 1 && strspn(text, "0123456789abcdef") == CL_ID_SIZE - 1;
 }
 
-/* --- the gate ------------------------------------------------------------- */
+/* --- making a record ------------------------------------------------------ */
 
-int cl_state_gate(struct cl_state *state, int operation)
+/* A plan file is made where there is none yet: its id is fresh. */
+static int write_plan_file(int dir, const char *id, const void *data, size_t size,
+                           struct cl_error *err)
 {
-    const struct timespec pause = {.tv_nsec = 1000000};
-    int r = cl_sys_flock(state->sandboxes, operation | LOCK_NB);
+    CL_CLEANUP_FD int plans = open_or_make(dir, "plans", O_PATH);
 
-    /* A holder may be stopped (SIGSTOP), so waiting has an end. */
-    for (int tries = 0; (r == -EWOULDBLOCK || r == -EINTR) && tries < GATE_TRIES; tries++) {
-        (void)nanosleep(&pause, NULL); /* cut short by a signal: only a shorter wait */
-        r = cl_sys_flock(state->sandboxes, operation | LOCK_NB);
-    }
-    return r;
-}
-
-void cl_state_ungate(struct cl_state *state)
-{
-    (void)cl_sys_flock(state->sandboxes, LOCK_UN); /* can't fail on an open directory */
-}
-
-/* --- one entry ------------------------------------------------------------ */
-
-static struct flock whole_file(void)
-{
-    return (struct flock){.l_type = F_WRLCK, .l_whence = SEEK_SET};
-}
-
-int cl_entry_lock(struct cl_entry *entry)
-{
-    struct flock lock = whole_file();
-
-    if (entry->record < 0)
-        return 0; /* no supervisor holds what isn't there */
-    int r = cl_sys_fcntl_lock(entry->record, F_OFD_SETLK, &lock);
-    return r == -EACCES ? -EAGAIN : r; /* fcntl(2) allows either */
-}
-
-int cl_entry_alive(const struct cl_entry *entry)
-{
-    struct flock lock = whole_file();
-
-    if (entry->record < 0)
-        return 0;
-    /* A file system without locks can't say; nobody is swept then. */
-    return cl_sys_fcntl_lock(entry->record, F_OFD_GETLK, &lock) < 0 || lock.l_type != F_UNLCK;
-}
-
-void cl_entry_done(struct cl_entry *entry)
-{
-    cl_fd_close(&entry->dir);
-    cl_fd_close(&entry->record);
-}
-
-static int read_boot_id(char ret[CL_BOOT_ID_SIZE], struct cl_error *err)
-{
-    static const char path[] = "/proc/sys/kernel/random/boot_id";
-    CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, path, O_RDONLY, 0);
-
+    if (plans < 0)
+        return cl_fail(err, plans, "open the state directory's plans");
+    CL_CLEANUP_FD int fd = cl_sys_openat(plans, id, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
     if (fd < 0)
-        return cl_fail(err, fd, "open %s", path);
-    ssize_t got = cl_sys_read(fd, ret, CL_BOOT_ID_SIZE - 1);
-    if (got != CL_BOOT_ID_SIZE - 1)
-        return cl_fail(err, got < 0 ? (int)got : EIO, "read %s", path);
-    ret[CL_BOOT_ID_SIZE - 1] = '\0';
-    return 0;
+        return cl_fail(err, fd, "make the plan file of sandbox %s", id);
+    int r = cl_write_all(fd, data, size);
+    return r < 0 ? cl_fail(err, r, "write the plan of sandbox %s", id) : 0;
 }
 
-static int write_record(int fd, const struct cl_status *status, const struct cl_plan *plan,
-                        struct cl_error *err)
+void cl_plan_file_remove(int dir, const struct cl_status *status)
+{
+    char path[sizeof("plans/") + CL_ID_SIZE];
+
+    if (status->plan_size <= PLAN_INSIDE_MAX)
+        return;
+    (void)snprintf(path, sizeof(path), "plans/%s", status->id); /* 16 digits fit */
+    (void)cl_sys_unlinkat(dir, path, 0); /* not made yet, when its supervisor died early */
+}
+
+/* Beyond its RLIMIT_FSIZE a process that writes is killed (SIGXFSZ). */
+static int check_room(const struct cl_entry *entry, size_t size, struct cl_error *err)
+{
+    const uint64_t needed = cl_max_u64((uint64_t)cl_seat_offset(entry->seat) + CL_SEAT_SIZE, size);
+    struct cl_rlimit64 limit;
+    int r = cl_sys_prlimit(0, RLIMIT_FSIZE, NULL, &limit);
+
+    if (r < 0)
+        return cl_fail(err, r, "ask for the file size limit");
+    if (limit.cur >= needed)
+        return 0;
+    return cl_refuse(err, EFBIG,
+                     "this process's file size limit (ulimit -f) leaves no room for the "
+                     "sandbox's record; raise it to %llu bytes",
+                     (unsigned long long)needed);
+}
+
+/* The mark makes it known; a plan file comes after that, so that none is without a
+ * record. prlimit, pwrite, pwrite */
+static int write_record(const struct cl_entry *entry, struct cl_status *status,
+                        const struct cl_plan *plan, struct cl_error *err)
 {
     CL_CLEANUP_BUF struct cl_buf buf = CL_BUF_INIT(RECORD_MAX);
 
+    if (cl_buf_grow(&buf, RECORD_USUAL) == NULL) /* one allocation for most */
+        return cl_fail_memory(err);
+    buf.size = 0;
     if (cl_buf_add(&buf, status, sizeof(*status)) < 0)
         return cl_fail_memory(err);
     int r = cl_plan_write(plan, &buf, err);
+    if (r == 0)
+        r = check_room(entry, buf.size, err);
     if (r < 0)
         return r;
-    r = cl_write_all(fd, buf.data, buf.size);
-    return r < 0 ? cl_fail(err, r, "write the sandbox's record") : 0;
-}
-
-/* mkdir, open, open, fcntl, write */
-static int make_entry(struct cl_state *state, const struct cl_status *status,
-                      const struct cl_plan *plan, struct cl_entry *entry, struct cl_error *err)
-{
-    int r = cl_sys_mkdirat(state->sandboxes, entry->id, 0700);
-
+    status->plan_size = (uint32_t)(buf.size - sizeof(*status));
+    memcpy(buf.data, status, sizeof(*status));
+    int is_inside = status->plan_size <= PLAN_INSIDE_MAX;
+    size_t size = is_inside ? buf.size : sizeof(*status);
+    ssize_t put = cl_sys_pwrite(entry->table, buf.data, size, cl_seat_offset(entry->seat));
+    if (put != (ssize_t)size)
+        return cl_fail(err, put < 0 ? (int)put : EIO, "write the sandbox's record");
+    r = cl_seat_set_mark(entry->table, entry->seat, CL_SEAT_TAKEN);
     if (r < 0)
-        return cl_fail(err, r, "make the state directory of sandbox %s", entry->id);
-    entry->dir = cl_sys_openat(state->sandboxes, entry->id, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
-    if (entry->dir < 0)
-        return cl_fail(err, entry->dir, "open the state directory of sandbox %s", entry->id);
-    entry->record =
-        cl_sys_openat(entry->dir, "record", O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
-    if (entry->record < 0)
-        return cl_fail(err, entry->record, "make the record of sandbox %s", entry->id);
-    r = cl_entry_lock(entry);
-    if (r < 0)
-        return cl_fail(err, r, "lock the record of sandbox %s", entry->id);
-    return write_record(entry->record, status, plan, err);
+        return cl_fail(err, r, "write the table of sandboxes");
+    return is_inside ? 0
+                     : write_plan_file(entry->dir, entry->id, buf.data + sizeof(*status),
+                                       status->plan_size, err);
 }
 
 static int visit_name(void *context, struct cl_visit *visit, struct cl_error *err)
 {
-    const char *name = context;
+    const char *name = *(const char *const *)context;
 
     if (visit->alive && visit->plan != NULL && cl_plan_has(visit->plan, CL_FIELD_NAME) &&
         strcmp(visit->plan->name, name) == 0)
@@ -242,43 +207,74 @@ static int visit_name(void *context, struct cl_visit *visit, struct cl_error *er
     return 0;
 }
 
-static int make_gated(struct cl_state *state, const struct cl_status *status,
-                      const struct cl_plan *plan, struct cl_entry *entry, struct cl_error *err)
+/* Only those who want a name wait for each other. A holder may be stopped (SIGSTOP), so
+ * waiting has an end. */
+static int lock_names(int table)
 {
-    if (cl_plan_has(plan, CL_FIELD_NAME)) {
-        char *name = (char *)(uintptr_t)plan->name; /* walk's context isn't const */
-        int r = cl_state_walk(state, visit_name, name, err);
+    const struct timespec pause = {.tv_nsec = 1000000};
+    int r = cl_sys_flock(table, LOCK_EX | LOCK_NB);
 
-        if (r < 0)
-            return r;
+    for (int tries = 0; (r == -EWOULDBLOCK || r == -EINTR) && tries < GATE_TRIES; tries++) {
+        (void)nanosleep(&pause, NULL); /* cut short by a signal: only a shorter wait */
+        r = cl_sys_flock(table, LOCK_EX | LOCK_NB);
     }
-    return make_entry(state, status, plan, entry, err);
+    return r;
 }
 
+/* A name must be looked for and taken in one piece. */
+static int claim_name(struct cl_state *state, int table, const struct cl_plan *plan,
+                      struct cl_error *err)
+{
+    const char *name = plan->name;
+    int r = lock_names(table);
+
+    if (r < 0)
+        return cl_fail(err, r, "lock the names in the state directory");
+    return cl_state_walk(state, visit_name, &name, err);
+}
+
+/* fcntl, pread, pread and write_record's */
+static int sit_down(struct cl_entry *entry, struct cl_status *status, const struct cl_plan *plan,
+                    struct cl_error *err)
+{
+    int r = cl_table_take(entry->table, err);
+
+    if (r < 0)
+        return r;
+    entry->seat = r;
+    r = write_record(entry, status, plan, err);
+    if (r < 0) {
+        cl_plan_file_remove(entry->dir, status);
+        (void)cl_seat_set_mark(entry->table, entry->seat, CL_SEAT_FREE); /* else it is swept */
+    }
+    return r;
+}
+
+/* open and sit_down's */
 int cl_state_create(struct cl_state *state, struct cl_status *status, const struct cl_plan *plan,
                     struct cl_entry *ret, struct cl_error *err)
 {
     CL_CLEANUP_ENTRY struct cl_entry entry = CL_ENTRY_INIT;
-    /* A name must be looked for and taken in one piece. */
-    int operation = cl_plan_has(plan, CL_FIELD_NAME) ? LOCK_EX : LOCK_SH;
+    int is_named = cl_plan_has(plan, CL_FIELD_NAME);
+    int r = 0;
 
-    CL_ASSERT(is_id(status->id));
+    CL_ASSERT(cl_id_is(status->id));
     status->version = STATUS_VERSION;
-    int r = read_boot_id(status->boot_id, err);
-    if (r < 0)
-        return r;
+    status->plan_size = 0;
+    status->has_limits = !cl_plan_without(plan, CL_LAYER_LIMITS);
     memcpy(entry.id, status->id, sizeof(entry.id));
-    r = cl_state_gate(state, operation);
+    entry.dir = state->dir;
+    entry.table = cl_table_open(state->dir, O_CREAT);
+    if (entry.table < 0)
+        return cl_fail(err, entry.table, "open the table of sandboxes in the state directory");
+    if (is_named)
+        r = claim_name(state, entry.table, plan, err);
+    if (r == 0)
+        r = sit_down(&entry, status, plan, err);
     if (r < 0)
-        return cl_fail(err, r, "lock the state directory");
-    r = make_gated(state, status, plan, &entry, err);
-    if (r < 0 && entry.dir >= 0)
-        cl_entry_remove(state, &entry);
-    else if (r < 0 && err->code != EEXIST)
-        (void)cl_sys_unlinkat(state->sandboxes, entry.id, AT_REMOVEDIR); /* where it was made */
-    cl_state_ungate(state);
-    if (r < 0)
-        return r;
+        return r; /* closing the table lets go of both locks */
+    if (is_named)
+        (void)cl_sys_flock(entry.table, LOCK_UN); /* can't fail for what is held */
     *ret = entry;
     entry = CL_ENTRY_INIT;
     return 0;
@@ -287,53 +283,114 @@ int cl_state_create(struct cl_state *state, struct cl_status *status, const stru
 /* pwrite */
 int cl_entry_update(struct cl_entry *entry, const struct cl_status *status, struct cl_error *err)
 {
-    ssize_t put = sys_pwrite(entry->record, status, sizeof(*status), 0);
+    ssize_t put = cl_sys_pwrite(entry->table, status, sizeof(*status), cl_seat_offset(entry->seat));
 
     if (put != (ssize_t)sizeof(*status))
         return cl_fail(err, put < 0 ? (int)put : EIO, "write the record of sandbox %s", entry->id);
     return 0;
 }
 
-/* unlink, unlink, rmdir, close, close. The record goes last but the directory: while
- * it is there and unlocked a sweeper knows what this was. */
+/* pread, pwrite, close */
 void cl_entry_remove(struct cl_state *state, struct cl_entry *entry)
 {
+    struct cl_status status;
+
     if (entry->dir < 0)
         return;
-    (void)cl_sys_unlinkat(entry->dir, "control", 0); /* not made yet, when we fail early */
-    (void)cl_sys_unlinkat(entry->dir, "record", 0);
-    int r = cl_sys_unlinkat(state->sandboxes, entry->id, AT_REMOVEDIR);
-    if (r == -ENOTEMPTY || r == -EEXIST) {
-        (void)cl_state_empty(entry->dir, MAX_FILES, MAX_DEPTH); /* a sweep tries again */
-        (void)cl_sys_unlinkat(state->sandboxes, entry->id, AT_REMOVEDIR);
-    }
+    if (cl_status_read(entry->table, entry->seat, &status) == 0)
+        cl_plan_file_remove(state->dir, &status);
+    (void)cl_seat_set_mark(entry->table, entry->seat, CL_SEAT_FREE); /* else it is swept */
     cl_entry_done(entry);
 }
 
-int cl_entry_read(const struct cl_entry *entry, struct cl_arena *arena,
-                  struct cl_status *ret_status, struct cl_plan *ret_plan, struct cl_error *err)
+void cl_entry_done(struct cl_entry *entry)
+{
+    cl_fd_close(&entry->table);
+    entry->dir = -1;
+    entry->seat = -1;
+}
+
+/* --- reading a record ----------------------------------------------------- */
+
+static int is_status(const struct cl_status *status)
+{
+    return status->version == STATUS_VERSION && status->phase < CL_PHASE_COUNT &&
+           status->id[CL_ID_SIZE - 1] == '\0' && cl_id_is(status->id) &&
+           status->plan_size <= CL_PLAN_MAX_SIZE && (status->layers & ~CL_LAYER_MASK) == 0;
+}
+
+int cl_status_read(int table, int seat, struct cl_status *ret)
 {
     struct cl_status status;
-    struct stat st;
-    int r = entry->record < 0 ? -ENOENT : cl_sys_fstat(entry->record, &st);
+    ssize_t got = cl_sys_pread(table, &status, sizeof(status), cl_seat_offset(seat));
+
+    if (got < 0)
+        return (int)got;
+    if (got != (ssize_t)sizeof(status) || !is_status(&status))
+        return -EBADMSG;
+    *ret = status;
+    return 0;
+}
+
+/* O_NONBLOCK: a FIFO in its place must not hold us. */
+static int read_plan_file(int dir, const struct cl_status *status, char *data)
+{
+    char path[sizeof("plans/") + CL_ID_SIZE];
+
+    (void)snprintf(path, sizeof(path), "plans/%s", status->id); /* 16 digits fit */
+    CL_CLEANUP_FD int fd = cl_sys_openat(dir, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+    if (fd < 0)
+        return fd;
+    ssize_t got = cl_sys_pread(fd, data, status->plan_size, 0);
+    return got < 0 ? (int)got : got == (ssize_t)status->plan_size ? 0 : -EBADMSG;
+}
+
+/* The plan's bytes, in ARENA. */
+static int read_plan_bytes(const struct cl_entry *entry, const struct cl_status *status,
+                           struct cl_arena *arena, char **ret)
+{
+    size_t size = status->plan_size;
+    char *data = cl_arena_alloc(arena, size);
+    ssize_t got;
+
+    *ret = data;
+    if (data == NULL)
+        return -ENOMEM;
+    if (size > PLAN_INSIDE_MAX)
+        return read_plan_file(entry->dir, status, data);
+    got = cl_sys_pread(entry->table, data, size,
+                       cl_seat_offset(entry->seat) + (off_t)sizeof(*status));
+    return got < 0 ? (int)got : got == (ssize_t)size ? 0 : -EBADMSG;
+}
+
+static int fail_read(const struct cl_entry *entry, int r, struct cl_error *err)
+{
+    if (r == -EBADMSG)
+        return cl_refuse(err, EBADMSG, "the record of sandbox %s is damaged", entry->id);
+    return cl_fail(err, r, "read the record of sandbox %s", entry->id);
+}
+
+/* Ids are never used twice: a head with the same id before and after means that the plan
+ * between is that sandbox's. */
+int cl_entry_read(struct cl_entry *entry, struct cl_arena *arena, struct cl_status *ret_status,
+                  struct cl_plan *ret_plan, struct cl_error *err)
+{
+    struct cl_status status;
+    struct cl_status again;
+    char *data;
+    int r = cl_status_read(entry->table, entry->seat, &status);
 
     if (r < 0)
-        return cl_fail(err, r, "read the record of sandbox %s", entry->id);
-    if (!S_ISREG(st.st_mode) || st.st_size < (off_t)sizeof(status) || st.st_size > RECORD_MAX)
-        return cl_refuse(err, EBADMSG, "the record of sandbox %s is damaged", entry->id);
-    size_t size = (size_t)st.st_size;
-    char *data = cl_arena_alloc(arena, size);
-    if (data == NULL)
-        return cl_fail_memory(err);
-    ssize_t got = cl_sys_pread(entry->record, data, size, 0);
-    if (got != (ssize_t)size)
-        return cl_fail(err, got < 0 ? (int)got : EIO, "read the record of sandbox %s", entry->id);
-    memcpy(&status, data, sizeof(status));
-    if (status.version != STATUS_VERSION || status.phase >= CL_PHASE_COUNT ||
-        memcmp(status.id, entry->id, CL_ID_SIZE) != 0 ||
-        status.boot_id[CL_BOOT_ID_SIZE - 1] != '\0' || (status.layers & ~CL_LAYER_MASK) != 0)
-        return cl_refuse(err, EBADMSG, "the record of sandbox %s is damaged", entry->id);
-    r = cl_plan_read(data + sizeof(status), size - sizeof(status), arena, ret_plan, err);
+        return fail_read(entry, r, err);
+    if (!cl_id_is(entry->id))
+        memcpy(entry->id, status.id, CL_ID_SIZE);
+    r = read_plan_bytes(entry, &status, arena, &data);
+    if (cl_status_read(entry->table, entry->seat, &again) < 0 || strcmp(again.id, entry->id) != 0 ||
+        strcmp(status.id, entry->id) != 0)
+        return cl_refuse(err, ESRCH, "sandbox %s has ended", entry->id);
+    if (r < 0)
+        return fail_read(entry, r, err);
+    r = cl_plan_read(data, status.plan_size, arena, ret_plan, err);
     if (r < 0)
         return cl_prefix(err, "the record of sandbox %s", entry->id);
     *ret_status = status;
@@ -342,99 +399,50 @@ int cl_entry_read(const struct cl_entry *entry, struct cl_arena *arena,
 
 /* --- walking -------------------------------------------------------------- */
 
-struct names {
-    struct cl_buf list; /* ids of CL_ID_SIZE bytes each */
+struct walk {
+    const struct cl_state *state;
+    int table;
+    int (*visit)(void *context, struct cl_visit *visit, struct cl_error *err);
+    void *context;
 };
 
-struct dirent64_head { /* linux/dirent.h: struct linux_dirent64 */
-    uint64_t ino;
-    int64_t offset;
-    uint16_t size;
-    uint8_t type;
-    char name[];
-};
-
-/* Calls SEEN with each name of directory DIR but "." and "..". */
-static int for_each_name(int dir, int (*seen)(void *context, int dirfd, const char *name),
-                         void *context)
+static int visit_one(const struct walk *walk, int seat, struct cl_error *err)
 {
-    _Alignas(8) char chunk[4096];
-    CL_CLEANUP_FD int fd = cl_sys_openat(dir, ".", O_RDONLY | O_DIRECTORY, 0);
-
-    if (fd < 0)
-        return fd;
-    for (;;) {
-        ssize_t got = cl_sys_getdents64(fd, chunk, sizeof(chunk));
-
-        if (got <= 0)
-            return (int)got;
-        for (ssize_t at = 0; at < got;) {
-            const struct dirent64_head *head = (const void *)(chunk + at);
-
-            at += head->size;
-            if (strcmp(head->name, ".") == 0 || strcmp(head->name, "..") == 0)
-                continue;
-            int r = seen(context, fd, head->name);
-            if (r < 0)
-                return r;
-        }
-    }
-}
-
-static int note_id(void *context, CL_UNUSED int dirfd, const char *name)
-{
-    struct names *names = context;
-
-    return is_id(name) ? cl_buf_add(&names->list, name, CL_ID_SIZE) : 0;
-}
-
-static int open_entry(struct cl_state *state, const char *id, struct cl_entry *ret)
-{
-    memcpy(ret->id, id, CL_ID_SIZE);
-    ret->dir = cl_sys_openat(state->sandboxes, id, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
-    if (ret->dir < 0)
-        return ret->dir;
-    /* O_NONBLOCK: a FIFO in its place must not hold us. */
-    ret->record = cl_sys_openat(ret->dir, "record", O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0);
-    return 0;
-}
-
-static int visit_one(struct cl_state *state, const char *id,
-                     int (*visit)(void *context, struct cl_visit *visit, struct cl_error *err),
-                     void *context, struct cl_error *err)
-{
-    CL_CLEANUP_ENTRY struct cl_entry entry = CL_ENTRY_INIT;
     CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(4 * (size_t)RECORD_MAX);
+    struct cl_entry entry = {
+        .dir = walk->state->dir, .table = walk->table, .seat = seat}; /* lent */
     struct cl_status status = {0};
     struct cl_plan plan = {0};
     struct cl_error ignored = {0};
+    int alive = cl_seat_is_held(walk->table, seat);
 
-    if (open_entry(state, id, &entry) < 0)
-        return 0; /* removed since it was listed */
+    (void)snprintf(entry.id, sizeof(entry.id), "seat-%u", (unsigned int)seat & 0xffff);
     int known = cl_entry_read(&entry, &arena, &status, &plan, &ignored) == 0;
     if (!known) {
         status = (struct cl_status){0};
-        memcpy(status.id, id, CL_ID_SIZE);
+        memcpy(status.id, entry.id, CL_ID_SIZE);
     }
-    struct cl_visit seen = {&entry, &status, known ? &plan : NULL, cl_entry_alive(&entry)};
-    return visit(context, &seen, err);
+    struct cl_visit seen = {&entry, &status, known ? &plan : NULL, alive};
+    return walk->visit(walk->context, &seen, err);
 }
 
-/* The names are collected first: visitors remove directories, and a listing that
- * changes below the reader may skip some. */
-int cl_state_walk(struct cl_state *state, int (*visit)(void *context, struct cl_visit *visit,
-                                                       struct cl_error *err),
+/* Of those who sit down or get up meanwhile some are seen and some not. */
+int cl_state_walk(struct cl_state *state,
+                  int (*visit)(void *context, struct cl_visit *visit, struct cl_error *err),
                   void *context, struct cl_error *err)
 {
-    struct names names = {.list = CL_BUF_INIT((size_t)CL_ID_SIZE << 20)};
-    CL_CLEANUP_BUF struct cl_buf list = {0};
-    int r = for_each_name(state->sandboxes, note_id, &names);
+    CL_CLEANUP_FD int table = cl_table_open(state->dir, 0);
+    const struct walk walk = {.state = state, .table = table, .visit = visit, .context = context};
+    struct cl_table seats;
+    int r;
 
-    list = names.list;
+    if (table == -ENOENT)
+        return 0; /* nobody ever was here */
+    r = table < 0 ? table : cl_table_read(table, &seats);
     if (r < 0)
-        return cl_fail(err, r, "list the sandboxes");
-    for (size_t at = 0; at < list.size; at += CL_ID_SIZE) {
-        r = visit_one(state, list.data + at, visit, context, err);
+        return cl_fail(err, r, "read the table of sandboxes in the state directory");
+    for (int seat = cl_table_next(&seats, 0); seat >= 0; seat = cl_table_next(&seats, seat + 1)) {
+        r = visit_one(&walk, seat, err);
         if (r < 0)
             return r;
     }
@@ -458,8 +466,7 @@ static int match_of(const struct search *search, const struct cl_visit *visit)
 
     if (strcmp(visit->entry->id, search->wanted) == 0)
         return MATCH_ID;
-    if (cl_plan_has(visit->plan, CL_FIELD_NAME) &&
-        strcmp(visit->plan->name, search->wanted) == 0)
+    if (cl_plan_has(visit->plan, CL_FIELD_NAME) && strcmp(visit->plan->name, search->wanted) == 0)
         return MATCH_NAME;
     if (size >= PREFIX_MIN && size < CL_ID_SIZE &&
         strncmp(visit->entry->id, search->wanted, size) == 0)
@@ -467,7 +474,7 @@ static int match_of(const struct search *search, const struct cl_visit *visit)
     return MATCH_NONE;
 }
 
-static int visit_match(void *context, struct cl_visit *visit, CL_UNUSED struct cl_error *err)
+static int visit_match(void *context, struct cl_visit *visit, struct cl_error *err)
 {
     struct search *search = context;
 
@@ -482,7 +489,9 @@ static int visit_match(void *context, struct cl_visit *visit, CL_UNUSED struct c
     }
     cl_entry_done(&search->entry);
     search->entry = *visit->entry;
-    visit->entry->dir = visit->entry->record = -1;
+    search->entry.table = cl_sys_fcntl(visit->entry->table, F_DUPFD_CLOEXEC, 3);
+    if (search->entry.table < 0)
+        return cl_fail(err, search->entry.table, "duplicate the table of sandboxes");
     search->best = match;
     search->count = 1;
     return 0;
@@ -512,46 +521,4 @@ int cl_state_find(struct cl_state *state, const char *id_or_name, struct cl_aren
     *ret_entry = entry;
     entry = CL_ENTRY_INIT;
     return 0;
-}
-
-/* --- removing ------------------------------------------------------------- */
-
-struct emptying {
-    unsigned int left; /* how many entries may still be removed */
-    int depth;
-    int error;
-};
-
-static int remove_name(void *context, int dirfd, const char *name)
-{
-    struct emptying *emptying = context;
-    int r;
-
-    if (emptying->left == 0)
-        return -E2BIG;
-    emptying->left--;
-    r = cl_sys_unlinkat(dirfd, name, 0);
-    if (r == -EISDIR) {
-        CL_CLEANUP_FD int below =
-            cl_sys_openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-
-        if (below < 0 || emptying->depth == 0)
-            return below < 0 ? below : -ELOOP;
-        emptying->depth--;
-        r = for_each_name(below, remove_name, emptying);
-        emptying->depth++;
-        if (r == 0)
-            r = cl_sys_unlinkat(dirfd, name, AT_REMOVEDIR);
-    }
-    if (r < 0 && r != -ENOENT)
-        emptying->error = r; /* the others go all the same */
-    return 0;
-}
-
-int cl_state_empty(int dir, unsigned int count, int depth)
-{
-    struct emptying emptying = {.left = count, .depth = depth};
-    int r = for_each_name(dir, remove_name, &emptying);
-
-    return r < 0 ? r : emptying.error;
 }

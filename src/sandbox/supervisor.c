@@ -276,7 +276,7 @@ static int on_control(struct cl_source *source, CL_UNUSED uint32_t events, struc
 {
     struct cl_supervisor *supervisor = source->context;
     struct cl_control_request request;
-    CL_CLEANUP_FD int client = cl_control_accept(source->fd, &request);
+    CL_CLEANUP_FD int client = cl_control_accept(source->fd, supervisor->entry, &request);
     int r = 0;
 
     if (client < 0)

@@ -1,125 +1,246 @@
 #include "sandbox/sweep.h"
 
 #include <string.h>
-#include <sys/file.h>
 
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/sys.h"
 #include "limits/limits.h"
+#include "sandbox/control.h"
+#include "sandbox/table.h"
 
 struct sweep {
     struct cl_state *state;
+    int table;
+    enum cl_sweep_manner manner;
     void (*on_swept)(void *context, const char *id);
     void *context;
     int swept;
     struct cl_error first; /* what went wrong first; code 0: nothing */
 };
 
-/* Behind the gate no creator is between mkdir and its lock, so whoever holds no lock
- * now is dead. The lock that we take keeps a second sweeper away until we are done;
- * an entry without a record is held by the gate alone, and removed behind it. */
-static int take_dead(struct sweep *sweep, struct cl_entry *entry)
-{
-    int r = cl_state_gate(sweep->state, LOCK_EX);
+/* --- one seat ------------------------------------------------------------- */
 
+/* STATUS is the record of a seat whose lock we hold. */
+static int clear_leavings(const struct sweep *sweep, const struct cl_status *status,
+                          struct cl_error *err)
+{
+    if (status->has_limits) {
+        int r = cl_limits_sweep(status->id, sweep->manner, err);
+        if (r < 0)
+            return cl_prefix(err, "sweep sandbox %s", status->id);
+    }
+    cl_plan_file_remove(sweep->state->dir, status);
+    return 0;
+}
+
+/* A record that can't be read names nothing that could be removed: the seat goes, and a
+ * cgroup that it may have had is an orphan (limits.h). */
+static int clear_seat(struct sweep *sweep, int seat, struct cl_error *err)
+{
+    struct cl_status status = {.id = ""};
+    int r = cl_status_read(sweep->table, seat, &status);
+
+    if (r == 0)
+        r = clear_leavings(sweep, &status, err);
+    else if (r != -EBADMSG)
+        return cl_fail(err, r, "read the record in seat %d", seat);
+    else
+        r = 0;
     if (r < 0)
         return r;
-    if (entry->record < 0) {
-        /* Made since we opened it? Then it has a record now and is none of ours. */
-        entry->record = cl_sys_openat(entry->dir, "record", O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0);
+    r = cl_seat_set_mark(sweep->table, seat, CL_SEAT_FREE);
+    if (r < 0)
+        return cl_fail(err, r, "free seat %d of the table of sandboxes", seat);
+    sweep->swept++;
+    if (sweep->on_swept != NULL)
+        sweep->on_swept(sweep->context, status.id[0] != '\0' ? status.id : "(damaged)");
+    return 0;
+}
+
+/* Holding the lock we are the only one who may write the seat, and what it says now is
+ * the last word of who sat there. */
+static void sweep_seat(struct sweep *sweep, int seat)
+{
+    struct cl_error failure = {0};
+    int r = cl_seat_lock(sweep->table, seat);
+
+    if (r == -EAGAIN)
+        return; /* it lives, or somebody else sweeps it */
+    if (r < 0) {
+        (void)cl_fail(&failure, r, "lock seat %d of the table of sandboxes", seat);
+    } else {
+        r = cl_seat_mark(sweep->table, seat);
+        if (r < 0)
+            (void)cl_fail(&failure, r, "read the table of sandboxes");
+        else if (r != CL_SEAT_FREE) /* else it ended well since we looked */
+            r = clear_seat(sweep, seat, &failure);
+        if (r < 0 && r != -EBUSY && sweep->manner == CL_SWEEP_QUICKLY)
+            (void)cl_seat_set_mark(sweep->table, seat, CL_SEAT_STUCK); /* else tried again */
+        cl_seat_unlock(sweep->table, seat);
     }
-    r = cl_entry_lock(entry);
-    cl_state_ungate(sweep->state);
+    if (r < 0 && sweep->first.code == 0)
+        sweep->first = failure;
+}
+
+/* --- all of them ---------------------------------------------------------- */
+
+/* An own hold on the table: our locks must stand against those of a sandbox that this
+ * process supervises itself. 0 with sweep->table -1 where there is no table. */
+static int open_sweep(struct sweep *sweep, struct cl_table *ret, struct cl_error *err)
+{
+    int r;
+
+    sweep->table = cl_table_open(sweep->state->dir, 0);
+    if (sweep->table == -ENOENT) {
+        sweep->table = -1;
+        return 0;
+    }
+    r = sweep->table < 0 ? sweep->table : cl_table_read(sweep->table, ret);
+    return r < 0 ? cl_fail(err, r, "read the table of sandboxes in the state directory") : 0;
+}
+
+static void sweep_done(struct sweep *sweep)
+{
+    cl_fd_close(&sweep->table);
+}
+
+static int conclude(const struct sweep *sweep, struct cl_error *err)
+{
+    if (sweep->first.code == 0)
+        return sweep->swept;
+    *err = sweep->first;
+    return -err->code;
+}
+
+/* The ids in all seats that are taken now, CL_ID_SIZE bytes each. */
+static int list_known(const struct sweep *sweep, struct cl_table *seats, struct cl_buf *ret)
+{
+    struct cl_status status;
+    int r = sweep->table < 0 ? 0 : cl_table_read(sweep->table, seats);
+
+    if (r < 0 || sweep->table < 0)
+        return r;
+    for (int seat = cl_table_next(seats, 0); r == 0 && seat >= 0;
+         seat = cl_table_next(seats, seat + 1)) {
+        if (cl_status_read(sweep->table, seat, &status) == 0)
+            r = cl_buf_add(ret, status.id, CL_ID_SIZE);
+    }
     return r;
 }
 
-static int sweep_entry(struct sweep *sweep, struct cl_entry *entry, struct cl_error *err)
+static int is_known(void *context, const char *id)
 {
-    struct stat st;
-    int r = cl_limits_sweep(entry->id, CL_SWEEP_THOROUGHLY, err);
+    const struct cl_buf *known = context;
 
-    if (r < 0)
-        return cl_prefix(err, "sweep sandbox %s", entry->id);
-    cl_entry_remove(sweep->state, entry);
-    if (cl_sys_fstatat(sweep->state->sandboxes, entry->id, &st, AT_SYMLINK_NOFOLLOW) == 0)
-        return cl_refuse(err, ENOTEMPTY, "the directory of dead sandbox %s can't be emptied",
-                         entry->id);
-    return 0;
-}
-
-static int visit_dead(void *context, struct cl_visit *visit, CL_UNUSED struct cl_error *err)
-{
-    struct sweep *sweep = context;
-    struct cl_error failure = {0};
-
-    if (visit->alive)
-        return 0;
-    int r = take_dead(sweep, visit->entry);
-    if (r == -EAGAIN)
-        return 0; /* it lives after all, or somebody else sweeps it */
-    if (r < 0)
-        (void)cl_fail(&failure, r, "lock sandbox %s to sweep it", visit->entry->id);
-    else
-        r = sweep_entry(sweep, visit->entry, &failure);
-    if (r < 0) {
-        if (sweep->first.code == 0)
-            sweep->first = failure;
-        return 0;
+    for (size_t at = 0; at < known->size; at += CL_ID_SIZE) {
+        if (strcmp(known->data + at, id) == 0)
+            return 1;
     }
-    sweep->swept++;
-    if (sweep->on_swept != NULL)
-        sweep->on_swept(sweep->context, visit->status->id);
     return 0;
 }
 
-int cl_sweep(struct cl_state *state, void (*on_swept)(void *context, const char *id),
-             void *context, struct cl_error *err)
+static void sweep_orphans(const struct sweep *sweep, struct cl_table *seats)
 {
-    struct sweep sweep = {.state = state, .on_swept = on_swept, .context = context};
-    int r = cl_state_walk(state, visit_dead, &sweep, err);
+    CL_CLEANUP_BUF struct cl_buf known = CL_BUF_INIT((size_t)CL_SEATS * CL_ID_SIZE);
+
+    if (list_known(sweep, seats, &known) == 0)
+        (void)cl_limits_sweep_orphans(is_known, &known); /* nobody waits for their number */
+}
+
+int cl_sweep(struct cl_state *state, void (*on_swept)(void *context, const char *id), void *context,
+             struct cl_error *err)
+{
+    CL_CLEANUP(sweep_done)
+    struct sweep sweep = {
+        .state = state,
+        .table = -1,
+        .manner = CL_SWEEP_THOROUGHLY,
+        .on_swept = on_swept,
+        .context = context,
+    };
+    struct cl_table seats;
+    int r = open_sweep(&sweep, &seats, err);
 
     if (r < 0)
         return r;
-    if (sweep.first.code != 0) {
-        *err = sweep.first;
-        return -err->code;
+    if (sweep.table >= 0) {
+        for (int seat = cl_table_next(&seats, 0); seat >= 0; seat = cl_table_next(&seats, seat + 1))
+            sweep_seat(&sweep, seat);
     }
-    return sweep.swept;
+    cl_control_sweep(state);
+    sweep_orphans(&sweep, &seats);
+    return conclude(&sweep, err);
 }
 
-/* The directory's link count is two and one for each directory in it, on tmpfs and
- * ext4; file systems that don't count so say 1. */
-static int is_empty(struct cl_state *state)
-{
-    struct stat st;
+/* --- some of them --------------------------------------------------------- */
 
-    return cl_sys_fstat(state->sandboxes, &st) == 0 && st.st_nlink == 2;
+/* How many are taken, and in *RET_END the seat after the last of them. */
+static int count_taken(const struct cl_table *seats, int *ret_end)
+{
+    int count = 0;
+
+    *ret_end = 0;
+    for (int seat = cl_table_next(seats, 0); seat >= 0; seat = cl_table_next(seats, seat + 1)) {
+        count += seats->marks[seat] == CL_SEAT_TAKEN;
+        *ret_end = seat + 1;
+    }
+    return count;
 }
 
-static uint64_t modified_ns(const struct stat *st)
+/* Whether to look at all seats though they are many; notes that we do. */
+static int is_time(struct sweep *sweep, struct cl_table *seats, uint64_t now_ns)
 {
-    return (uint64_t)st->st_mtim.tv_sec * CL_NS_PER_S + (uint64_t)st->st_mtim.tv_nsec;
+    /* A time to come is one of before the last boot. */
+    if (seats->looked_ns != 0 && seats->looked_ns <= now_ns &&
+        now_ns - seats->looked_ns < CL_SWEEP_PAUSE_MS * CL_NS_PER_MS)
+        return 0;
+    seats->looked_ns = now_ns;
+    /* Where it can't be written the next looks again. */
+    (void)cl_sys_pwrite(sweep->table, &seats->looked_ns, sizeof(seats->looked_ns), 0);
+    return 1;
+}
+
+/* COUNT taken seats from START on, and round. */
+static void look_at(struct sweep *sweep, const struct cl_table *seats, int start, int count)
+{
+    const uint64_t deadline_ns = cl_clock_boot_ns() + CL_SWEEP_MOST_MS * CL_NS_PER_MS;
+    int seat = cl_table_next(seats, start);
+
+    while (count > 0) {
+        if (seat < 0)
+            seat = cl_table_next(seats, 0);
+        if (seats->marks[seat] == CL_SEAT_TAKEN) {
+            count--;
+            if (!cl_seat_is_held(sweep->table, seat)) {
+                sweep_seat(sweep, seat);
+                if (cl_clock_boot_ns() >= deadline_ns)
+                    return;
+            }
+        }
+        seat = cl_table_next(seats, seat + 1);
+    }
 }
 
 int cl_sweep_seldom(struct cl_state *state, struct cl_error *err)
 {
-    const uint64_t now = cl_clock_wall_ns();
-    struct stat st;
+    CL_CLEANUP(sweep_done)
+    struct sweep sweep = {.state = state, .table = -1, .manner = CL_SWEEP_QUICKLY};
+    struct cl_table seats;
+    uint32_t start = 0;
+    int r = open_sweep(&sweep, &seats, err);
 
-    if (is_empty(state))
-        return 0;
-    CL_CLEANUP_FD int stamp =
-        cl_sys_openat(state->dir, "swept", O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0600);
-    if (stamp < 0)
-        return cl_fail(err, stamp, "open the sweepers' time stamp");
-    int r = cl_sys_fstat(stamp, &st);
-    if (r < 0)
-        return cl_fail(err, r, "look at the sweepers' time stamp");
-    /* A stamp of the future (the clock was set back) doesn't count. */
-    if (st.st_size > 0 && now >= modified_ns(&st) &&
-        now - modified_ns(&st) < CL_SWEEP_PAUSE_MS * CL_NS_PER_MS)
-        return 0;
-    (void)CL_SYS4(SYS_pwrite64, stamp, "1", 1, 0); /* without it the next sweeps again */
-    return cl_sweep(state, NULL, NULL, err);
+    if (r < 0 || sweep.table < 0)
+        return r;
+    int end;
+    int count = count_taken(&seats, &end);
+    if (count > CL_SWEEP_LOOK && !is_time(&sweep, &seats, cl_clock_boot_ns())) {
+        count = CL_SWEEP_LOOK;
+        if (cl_sys_getrandom(&start, sizeof(start)) != (ssize_t)sizeof(start))
+            start = 0; /* the first ones, then */
+        start %= (uint32_t)end;
+    }
+    look_at(&sweep, &seats, (int)start, count);
+    return conclude(&sweep, err);
 }

@@ -1,11 +1,26 @@
 """What a sandbox may not leave behind, seen from the host."""
 
+import fcntl
 import os
 import shutil
+import struct
 import time
 from pathlib import Path
 
-from lib.runner import alive, poll
+from lib.runner import alive, poll, stat_fields
+
+
+F_OFD_GETLK = 36
+SEATS_AT, SEATS = 64, 4032  # src/sandbox/table.h
+
+
+def taken_seats(state):
+    """The seats of the state directory's table that are not marked free."""
+    try:
+        marks = (state / "table").read_bytes()[SEATS_AT:SEATS_AT + SEATS]
+    except OSError:
+        return []
+    return [seat for seat, mark in enumerate(marks) if mark]
 
 
 def mounts():
@@ -54,7 +69,9 @@ class Leaks:
         for pid in pids:
             try:
                 line = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                words.append(f"{pid} [{Path(f'/proc/{pid}/comm').read_text().strip()}] {line}")
+                where = " < ".join(row.split()[-1] for row in Path(f"/proc/{pid}/stack").read_text().splitlines()[:5])
+                words.append(f"{pid} [{Path(f'/proc/{pid}/comm').read_text().strip()}] {line}"
+                             f"({stat_fields(pid)[0]}, child of {stat_fields(pid)[1]}, in {where})")
             except OSError:
                 pass
         return "; ".join(words)
@@ -70,12 +87,23 @@ class Leaks:
         return [str(p) for name in self.world.cgroups for p in self.world.cgroup_children(name)]
 
     def sandboxes_left(self):
+        """Seats that are taken, and files of single sandboxes; the table and the bells stay for the next."""
         left = []
         for cloister in self.cloisters:
-            directory = cloister.state() / "sandboxes"
-            if directory.is_dir():
-                left += [str(p) for p in directory.iterdir()]
+            left += [f"{cloister.state()}/table: seat {seat}" for seat in taken_seats(cloister.state())]
+            left += [str(p) for p in cloister.state().glob("plans/*")]
+            left += [str(p) for p in cloister.state().glob("bells/client-*")]
         return left
+
+    def ranges_left(self):
+        """Uid ranges that somebody still holds: those are locks on the file of ids."""
+        path = self.cloisters[0].state() / "ids"
+        if not path.exists():
+            return []
+        with open(path, "r+b") as ids:
+            lock = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+            kind, _, start, _, _ = struct.unpack("hhqqi4x", fcntl.fcntl(ids, F_OFD_GETLK, lock))
+        return [] if kind == fcntl.F_UNLCK else [f"{path}: range {start}"]
 
     def no_loops(self, timeout=10):
         """The machine's loop devices are everybody's: only one that stays is ours."""
@@ -103,6 +131,7 @@ class Leaks:
             for cloister in self.cloisters:
                 cloister.call("prune").ok()
         assert not self.sandboxes_left(), f"state left: {self.sandboxes_left()}"
+        assert not self.ranges_left(), f"uid ranges left: {self.ranges_left()}"
         assert not self.cgroups_left(), f"cgroups left: {self.cgroups_left()}"
         self.no_loops()
         new = set(open_files()) - set(self.files)
@@ -116,7 +145,8 @@ class Leaks:
                 cloister.call("prune", timeout=20)
             except AssertionError:
                 pass  # the failure that is being reported comes first
-            for left in (cloister.state() / "sandboxes").glob("*"):
-                shutil.rmtree(left, ignore_errors=True)
+            for name in ("table", "plans", "bells"):
+                path = cloister.state() / name
+                path.unlink(missing_ok=True) if path.is_file() else shutil.rmtree(path, ignore_errors=True)
         self.world.remove_cgroups()
         self.mounts, self.loops, self.files = mounts(), loop_devices(), open_files()

@@ -14,7 +14,7 @@ static char base[] = "/tmp/cloister-test-ids-XXXXXX";
 
 static struct cl_state open_base(void)
 {
-    return (struct cl_state){open(base, O_PATH | O_DIRECTORY | O_CLOEXEC), -1};
+    return (struct cl_state){open(base, O_PATH | O_DIRECTORY | O_CLOEXEC)};
 }
 
 TEST(ranges_are_whole_and_in_bounds)
@@ -168,12 +168,9 @@ TEST(overlaps_are_found)
 int main(void)
 {
     static const struct check_test tests[] = {
-        ROW(ranges_are_whole_and_in_bounds),
-        ROW(all_can_be_held_at_once_and_no_more),
-        ROW(a_copy_of_the_descriptor_holds_the_range),
-        ROW(a_killed_holder_gives_it_back),
-        ROW(a_link_in_place_of_the_file_is_refused),
-        ROW(overlaps_are_found),
+        ROW(ranges_are_whole_and_in_bounds),           ROW(all_can_be_held_at_once_and_no_more),
+        ROW(a_copy_of_the_descriptor_holds_the_range), ROW(a_killed_holder_gives_it_back),
+        ROW(a_link_in_place_of_the_file_is_refused),   ROW(overlaps_are_found),
     };
 
     if (mkdtemp(base) == NULL)

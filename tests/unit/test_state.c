@@ -1,19 +1,18 @@
-/* test_state.c - the state directory, control sockets and sweeping, in a directory of
- * the test's own. */
+/* test_state.c - the state directory: its table, records, plan files, names and finding,
+ * in a directory of the test's own. Sweeping and ringing: test_sweep.c. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
-#include "sandbox/control.h"
 #include "sandbox/state.h"
 #include "sandbox/sweep.h"
+#include "sandbox/table.h"
 #include "check.h"
 
 enum { ARENA_MAX = 32 << 20 };
@@ -22,11 +21,7 @@ static char base[] = "/tmp/cloister-test-state-XXXXXX";
 
 static struct cl_state open_base(void)
 {
-    struct cl_state state = {open(base, O_PATH | O_DIRECTORY | O_CLOEXEC), -1};
-
-    (void)mkdirat(state.dir, "sandboxes", 0700);
-    state.sandboxes = openat(state.dir, "sandboxes", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    return state;
+    return (struct cl_state){open(base, O_PATH | O_DIRECTORY | O_CLOEXEC)};
 }
 
 static int create(struct cl_state *state, const char *name, struct cl_entry *ret,
@@ -55,7 +50,7 @@ static int find(struct cl_state *state, const char *wanted, char ret_id[CL_ID_SI
 
     if (r == 0) {
         memcpy(ret_id, status.id, CL_ID_SIZE);
-        CHECK(entry.dir >= 0 && entry.record >= 0);
+        CHECK(entry.dir >= 0 && entry.table >= 0 && entry.seat >= 0);
         CHECK_TEXT(plan.image, "host");
     }
     return r;
@@ -84,15 +79,19 @@ TEST(a_sandbox_is_there_until_it_is_removed)
 {
     CL_CLEANUP_STATE struct cl_state state = open_base();
     struct cl_entry entry = CL_ENTRY_INIT;
-    struct cl_status status = {.version = 1, .phase = CL_PHASE_RUNNING, .main = 42};
+    struct cl_status status;
     struct cl_error err = {0};
     char id[CL_ID_SIZE];
     char prefix[5] = "";
     int counts[3];
 
     CHECK(create(&state, "one", &entry, &err) == 0);
-    memcpy(status.id, entry.id, CL_ID_SIZE);
+    CHECK(cl_status_read(entry.table, entry.seat, &status) == 0);
+    CHECK(status.phase == CL_PHASE_CREATING && status.has_limits == 1);
+    status.phase = CL_PHASE_RUNNING;
+    status.main = 42;
     CHECK(cl_entry_update(&entry, &status, &err) == 0);
+    CHECK(cl_status_read(entry.table, entry.seat, &status) == 0 && status.main == 42);
     memcpy(prefix, entry.id, 4);
     CHECK(find(&state, "one", id, &err) == 0 && strcmp(id, entry.id) == 0);
     CHECK(find(&state, entry.id, id, &err) == 0);
@@ -102,7 +101,7 @@ TEST(a_sandbox_is_there_until_it_is_removed)
     count(&state, counts);
     CHECK(counts[0] == 0 && counts[1] == 1 && counts[2] == 0);
     cl_entry_remove(&state, &entry);
-    CHECK(entry.dir == -1 && entry.record == -1);
+    CHECK(entry.dir == -1 && entry.table == -1);
     count(&state, counts);
     CHECK(counts[0] == 0 && counts[1] == 0);
     CHECK(find(&state, "one", id, &err) == -ESRCH);
@@ -138,41 +137,12 @@ static void leave_one(const char *name)
         struct cl_entry entry = CL_ENTRY_INIT;
         struct cl_error err = {0};
 
-        if (create(&state, name, &entry, &err) < 0 || cl_control_listen(&entry, &err) < 0)
+        if (create(&state, name, &entry, &err) < 0)
             _exit(1);
         (void)kill(getpid(), SIGKILL);
     }
     int status = 0;
     CHECK(waitpid(child, &status, 0) == child && WIFSIGNALED(status));
-}
-
-static void note_swept(void *context, const char *id)
-{
-    (void)id;
-    ++*(int *)context;
-}
-
-TEST(the_dead_are_swept_and_the_living_stay)
-{
-    CL_CLEANUP_STATE struct cl_state state = open_base();
-    struct cl_entry entry = CL_ENTRY_INIT;
-    struct cl_error err = {0};
-    char id[CL_ID_SIZE];
-    int counts[3];
-    int told = 0;
-
-    CHECK(create(&state, "living", &entry, &err) == 0);
-    leave_one("dead");
-    leave_one(NULL);
-    CHECK(mkdirat(state.sandboxes, "00000000000000aa", 0700) == 0);
-    count(&state, counts);
-    CHECK(counts[0] == 3 && counts[1] == 1 && counts[2] == 1);
-    CHECK(find(&state, "dead", id, &err) == -ESRCH);
-    CHECK(cl_sweep(&state, note_swept, &told, &err) == 3 && told == 3);
-    count(&state, counts);
-    CHECK(counts[0] == 0 && counts[1] == 1);
-    CHECK(cl_sweep(&state, note_swept, &told, &err) == 0 && told == 3);
-    cl_entry_remove(&state, &entry);
 }
 
 TEST(a_dead_ones_name_is_free)
@@ -187,69 +157,28 @@ TEST(a_dead_ones_name_is_free)
     CHECK(cl_sweep(&state, NULL, NULL, &err) == 1);
 }
 
-TEST(sweeping_follows_nothing)
-{
-    CL_CLEANUP_STATE struct cl_state state = open_base();
-    struct cl_error err = {0};
-    struct stat st;
-
-    CHECK(mkdirat(state.dir, "precious", 0700) == 0);
-    CHECK(mkdirat(state.dir, "precious/file", 0700) == 0);
-    CHECK(mkdirat(state.sandboxes, "00000000000000bb", 0700) == 0);
-    CHECK(mkdirat(state.sandboxes, "00000000000000bb/deep", 0700) == 0);
-    CHECK(symlinkat("../../precious", state.sandboxes, "00000000000000bb/link") == 0);
-    CHECK(symlinkat("../../../precious", state.sandboxes, "00000000000000bb/deep/link") == 0);
-    CHECK(mkfifoat(state.sandboxes, "00000000000000bb/record", 0600) == 0);
-    /* A link in place of a sandbox's directory is no sandbox. */
-    CHECK(symlinkat("../precious", state.sandboxes, "00000000000000cc") == 0);
-    (void)cl_sweep(&state, NULL, NULL, &err);
-    CHECK(fstatat(state.dir, "precious/file", &st, 0) == 0);
-    CHECK(fstatat(state.sandboxes, "00000000000000cc", &st, AT_SYMLINK_NOFOLLOW) == 0);
-    (void)unlinkat(state.sandboxes, "00000000000000bb/record", 0);
-    CHECK(cl_sweep(&state, NULL, NULL, &err) >= 0);
-    CHECK(fstatat(state.sandboxes, "00000000000000bb", &st, AT_SYMLINK_NOFOLLOW) < 0);
-    CHECK(fstatat(state.dir, "precious/file", &st, 0) == 0);
-    (void)unlinkat(state.sandboxes, "00000000000000cc", 0);
-    (void)unlinkat(state.dir, "precious/file", AT_REMOVEDIR);
-    (void)unlinkat(state.dir, "precious", AT_REMOVEDIR);
-}
-
-TEST(a_half_made_sandbox_is_not_swept)
-{
-    CL_CLEANUP_STATE struct cl_state creator = open_base();
-    CL_CLEANUP_STATE struct cl_state state = open_base();
-    struct cl_error err = {0};
-    struct stat st;
-
-    CHECK(cl_state_gate(&creator, LOCK_SH) == 0);
-    CHECK(mkdirat(creator.sandboxes, "00000000000000dd", 0700) == 0);
-    pid_t child = fork();
-    if (child == 0)
-        _exit(cl_sweep(&state, NULL, NULL, &err) < 0);
-    (void)usleep(50000);
-    CHECK(fstatat(state.sandboxes, "00000000000000dd", &st, 0) == 0);
-    cl_state_ungate(&creator);
-    CHECK(waitpid(child, NULL, 0) == child);
-    CHECK(fstatat(state.sandboxes, "00000000000000dd", &st, 0) < 0);
-}
-
+/* Where the size of a record's head is cut, or its words are none. */
 TEST(damaged_records_are_not_read)
 {
-    static const size_t sizes[] = {0, 1, 111, 112, 200};
     CL_CLEANUP_STATE struct cl_state state = open_base();
     struct cl_error err = {0};
 
-    for (size_t i = 0; i < CL_ARRAY_SIZE(sizes); i++) {
+    for (size_t cut = 0; cut <= sizeof(struct cl_status); cut += 8) {
         struct cl_entry entry = CL_ENTRY_INIT;
+        struct cl_status status;
         char id[CL_ID_SIZE];
         int counts[3];
 
         CHECK(create(&state, "broken", &entry, &err) == 0);
-        CHECK(ftruncate(entry.record, (off_t)sizes[i]) == 0);
+        CHECK(entry.seat == 0);
+        CHECK(ftruncate(entry.table, cl_seat_offset(entry.seat) + (off_t)cut) == 0);
         count(&state, counts);
         CHECK(counts[1] == 1 && counts[2] == 1);
         CHECK(find(&state, entry.id, id, &err) == -ESRCH);
+        CHECK(cut == sizeof(status) || cl_status_read(entry.table, 0, &status) == -EBADMSG);
         cl_entry_remove(&state, &entry);
+        count(&state, counts);
+        CHECK(counts[0] + counts[1] == 0);
     }
 }
 
@@ -258,80 +187,226 @@ TEST(changed_records_do_no_harm)
 {
     CL_CLEANUP_STATE struct cl_state state = open_base();
     struct cl_entry entry = CL_ENTRY_INIT;
+    struct cl_status status;
     struct cl_error err = {0};
-    struct stat st;
 
-    CHECK(create(&state, "changed", &entry, &err) == 0 && fstat(entry.record, &st) == 0);
-    for (off_t at = 0; at < st.st_size; at++) {
+    CHECK(create(&state, "changed", &entry, &err) == 0);
+    CHECK(cl_status_read(entry.table, entry.seat, &status) == 0);
+    const off_t start = cl_seat_offset(entry.seat);
+    const off_t end = start + (off_t)sizeof(status) + (off_t)status.plan_size;
+    for (off_t at = start; at < end; at++) {
         CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(ARENA_MAX);
-        struct cl_status status;
         struct cl_plan plan = {0};
         unsigned char byte = 0;
         unsigned char changed;
 
-        CHECK(pread(entry.record, &byte, 1, at) == 1);
+        CHECK(pread(entry.table, &byte, 1, at) == 1);
         changed = (unsigned char)(byte ^ 0xff);
-        CHECK(pwrite(entry.record, &changed, 1, at) == 1);
+        CHECK(pwrite(entry.table, &changed, 1, at) == 1);
+        err.msg[0] = '\0';
         int r = cl_entry_read(&entry, &arena, &status, &plan, &err);
         CHECK(r == 0 || (r < 0 && err.msg[0] != '\0'));
-        CHECK(pwrite(entry.record, &byte, 1, at) == 1);
+        CHECK(pwrite(entry.table, &byte, 1, at) == 1);
     }
     cl_entry_remove(&state, &entry);
 }
 
-TEST(a_signal_reaches_the_supervisor)
+/* The file is one of ours or of nobody: marks, locks and sizes of any kind. */
+TEST(a_table_of_rubbish_does_no_harm)
 {
     CL_CLEANUP_STATE struct cl_state state = open_base();
     struct cl_entry entry = CL_ENTRY_INIT;
-    struct cl_control_request request = {0};
+    struct cl_error err = {0};
+    char id[CL_ID_SIZE];
+    int counts[3];
+
+    for (unsigned int seed = 1; seed < 6; seed++) {
+        CL_CLEANUP_FD int table = cl_table_open(state.dir, O_CREAT | O_TRUNC);
+        unsigned char bytes[3000];
+
+        for (size_t i = 0; i < sizeof(bytes); i++)
+            bytes[i] = (unsigned char)((i * 2654435761U * seed) >> 13);
+        for (int i = 0; i < 10; i++)
+            CHECK(write(table, bytes, sizeof(bytes)) == (ssize_t)sizeof(bytes));
+        count(&state, counts);
+        CHECK(counts[0] > 1000 && counts[1] == 0 && counts[2] == counts[0]);
+        CHECK(find(&state, "x", id, &err) == -ESRCH);
+        CHECK(create(&state, "amid", &entry, &err) == 0);
+        CHECK(find(&state, "amid", id, &err) == 0);
+        cl_entry_remove(&state, &entry);
+        CHECK(cl_sweep(&state, NULL, NULL, &err) == counts[0]);
+        count(&state, counts);
+        CHECK(counts[0] + counts[1] == 0);
+    }
+    CHECK(unlinkat(state.dir, "table", 0) == 0);
+}
+
+TEST(a_table_that_is_none_is_told)
+{
+    CL_CLEANUP_STATE struct cl_state state = open_base();
+    struct cl_entry entry = CL_ENTRY_INIT;
+    struct cl_error err = {0};
+    int counts[3] = {0};
+
+    (void)unlinkat(state.dir, "table", 0);
+    CHECK(mkdirat(state.dir, "table", 0700) == 0);
+    CHECK(create(&state, NULL, &entry, &err) == -EISDIR);
+    CHECK(cl_state_walk(&state, count_visit, counts, &err) == -EISDIR);
+    CHECK(cl_sweep(&state, NULL, NULL, &err) == -EISDIR);
+    CHECK(unlinkat(state.dir, "table", AT_REMOVEDIR) == 0);
+    CHECK(mkfifoat(state.dir, "table", 0600) == 0);
+    CHECK(create(&state, NULL, &entry, &err) == -ESPIPE);
+    CHECK(unlinkat(state.dir, "table", 0) == 0);
+    CHECK(symlinkat("/etc/passwd", state.dir, "table") == 0);
+    CHECK(create(&state, NULL, &entry, &err) == -ELOOP);
+    CHECK_HAS(err.msg, "table of sandboxes");
+    CHECK(entry.dir == -1);
+    CHECK(unlinkat(state.dir, "table", 0) == 0);
+    CHECK(cl_state_walk(&state, count_visit, counts, &err) == 0 && counts[0] + counts[1] == 0);
+    CHECK(cl_sweep_seldom(&state, &err) == 0);
+}
+
+/* Many at once, each with a seat of its own, and a seat that is left is taken again. */
+TEST(seats_are_one_each_and_used_again)
+{
+    enum { MANY = 300 };
+    static struct cl_entry entries[MANY];
+    CL_CLEANUP_STATE struct cl_state state = open_base();
+    struct cl_error err = {0};
+    int counts[3];
+
+    for (int i = 0; i < MANY; i++) {
+        CHECK(create(&state, NULL, &entries[i], &err) == 0);
+        CHECK(entries[i].seat == i);
+    }
+    count(&state, counts);
+    CHECK(counts[0] == 0 && counts[1] == MANY);
+    cl_entry_remove(&state, &entries[7]);
+    CHECK(create(&state, NULL, &entries[7], &err) == 0 && entries[7].seat == 7);
+    CHECK(cl_sweep(&state, NULL, NULL, &err) == 0);
+    for (int i = 0; i < MANY; i++)
+        cl_entry_remove(&state, &entries[i]);
+    count(&state, counts);
+    CHECK(counts[0] + counts[1] == 0);
+}
+
+TEST(a_full_table_is_told)
+{
+    CL_CLEANUP_STATE struct cl_state state = open_base();
+    CL_CLEANUP_FD int table = cl_table_open(state.dir, O_CREAT);
+    struct cl_entry entry = CL_ENTRY_INIT;
+    struct cl_table seats = {0};
     struct cl_error err = {0};
 
-    CHECK(create(&state, NULL, &entry, &err) == 0);
-    CHECK(cl_control_signal(&entry, SIGTERM, &err) == -EAGAIN);
-    CL_CLEANUP_FD int listener = cl_control_listen(&entry, &err);
-    CHECK(listener >= 0);
-    CHECK(cl_control_accept(listener, &request) == -EAGAIN);
-    for (int answer = 0; answer >= -EINVAL; answer -= EINVAL) {
-        pid_t child = fork();
+    memset(seats.marks, CL_SEAT_TAKEN, sizeof(seats.marks));
+    CHECK(pwrite(table, &seats, sizeof(seats), 0) == (ssize_t)sizeof(seats));
+    CHECK(create(&state, NULL, &entry, &err) == -EUSERS);
+    CHECK_HAS(err.msg, "4032");
+    CHECK(cl_seat_set_mark(table, CL_SEATS - 1, CL_SEAT_FREE) == 0);
+    CHECK(create(&state, NULL, &entry, &err) == 0 && entry.seat == CL_SEATS - 1);
+    cl_entry_remove(&state, &entry);
+    CHECK(unlinkat(state.dir, "table", 0) == 0);
+}
 
-        if (child == 0)
-            _exit(-cl_control_signal(&entry, SIGUSR1, &err));
-        int client = -EAGAIN;
-        while (client == -EAGAIN)
-            client = cl_control_accept(listener, &request);
-        CHECK(client >= 0 && request.command == CL_CONTROL_SIGNAL && request.signal == SIGUSR1);
-        cl_control_answer(client, answer);
-        cl_fd_close(&client);
-        int status = 0;
-        CHECK(waitpid(child, &status, 0) == child && WEXITSTATUS(status) == -answer);
+/* A plan of more than a seat holds. */
+static int create_large(struct cl_state *state, struct cl_entry *ret, struct cl_error *err)
+{
+    CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(ARENA_MAX);
+    struct cl_status status = {.created_ns = cl_clock_wall_ns()};
+    struct cl_plan plan = {0};
+    char text[64];
+
+    CHECK(cl_plan_set_text(&plan, CL_FIELD_IMAGE, "host", &arena, err) == 0);
+    CHECK(cl_plan_add_str(&plan, CL_FIELD_COMMAND, "true", &arena, err) == 0);
+    for (int i = 0; i < 2000; i++) {
+        (void)snprintf(text, sizeof(text), "VARIABLE_%d=of some length", i);
+        CHECK(cl_plan_add_str(&plan, CL_FIELD_ENV, text, &arena, err) == 0);
     }
-    cl_fd_close(&listener);
-    CHECK(cl_control_signal(&entry, SIGTERM, &err) == -ESRCH);
+    CHECK(cl_id_make(status.id, err) == 0);
+    return cl_state_create(state, &status, &plan, ret, err);
+}
+
+static int has_plan_file(const struct cl_state *state, const char *id)
+{
+    char path[32];
+    struct stat st;
+
+    (void)snprintf(path, sizeof(path), "plans/%s", id);
+    return fstatat(state->dir, path, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+TEST(a_large_plan_has_a_file_of_its_own)
+{
+    CL_CLEANUP_STATE struct cl_state state = open_base();
+    CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(ARENA_MAX);
+    struct cl_entry entry = CL_ENTRY_INIT;
+    struct cl_status status;
+    struct cl_plan plan = {0};
+    struct cl_error err = {0};
+    char path[32];
+    char id[CL_ID_SIZE];
+
+    CHECK(create_large(&state, &entry, &err) == 0);
+    memcpy(id, entry.id, sizeof(id));
+    CHECK(has_plan_file(&state, id));
+    CHECK(cl_entry_read(&entry, &arena, &status, &plan, &err) == 0 && plan.env.count == 2000);
+    CHECK_TEXT(plan.env.items[1999], "VARIABLE_1999=of some length");
+    (void)snprintf(path, sizeof(path), "plans/%s", id);
+    CL_CLEANUP_FD int fd = openat(state.dir, path, O_WRONLY | O_CLOEXEC);
+    CHECK(ftruncate(fd, 5000) == 0);
+    CHECK(cl_entry_read(&entry, &arena, &status, &plan, &err) == -EBADMSG);
+    CHECK(unlinkat(state.dir, path, 0) == 0);
+    CHECK(cl_entry_read(&entry, &arena, &status, &plan, &err) == -ENOENT);
+    CHECK(mkfifoat(state.dir, path, 0600) == 0);
+    CHECK(cl_entry_read(&entry, &arena, &status, &plan, &err) == -ESPIPE);
+    cl_entry_remove(&state, &entry);
+    CHECK(!has_plan_file(&state, id));
+    CHECK(create_large(&state, &entry, &err) == 0);
+    memcpy(id, entry.id, sizeof(id));
+    cl_entry_done(&entry);
+    CHECK(cl_sweep_seldom(&state, &err) == 1);
+    CHECK(!has_plan_file(&state, id));
+}
+
+/* A reader that is slower than the sandbox: the seat has another by then. */
+TEST(a_seat_with_another_in_it_is_no_answer)
+{
+    CL_CLEANUP_STATE struct cl_state state = open_base();
+    CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(ARENA_MAX);
+    struct cl_entry first = CL_ENTRY_INIT;
+    struct cl_entry second = CL_ENTRY_INIT;
+    struct cl_status status;
+    struct cl_plan plan;
+    struct cl_error err = {0};
+    CL_CLEANUP_ENTRY struct cl_entry seen = CL_ENTRY_INIT;
+
+    CHECK(create(&state, "first", &first, &err) == 0);
+    CHECK(cl_state_find(&state, "first", &arena, &seen, &status, &plan, &err) == 0);
+    cl_entry_remove(&state, &first);
+    CHECK(create(&state, "second", &second, &err) == 0 && second.seat == seen.seat);
+    CHECK(cl_entry_read(&seen, &arena, &status, &plan, &err) == -ESRCH);
     CHECK_HAS(err.msg, "has ended");
-    cl_entry_remove(&state, &entry);
+    cl_entry_remove(&state, &second);
 }
 
-/* Says nothing for as long as it pleases. */
-TEST(a_silent_client_does_not_hold_the_supervisor)
+TEST(no_room_for_a_record_is_told_before_it_kills)
 {
-    CL_CLEANUP_STATE struct cl_state state = open_base();
-    struct cl_entry entry = CL_ENTRY_INIT;
-    struct cl_control_request request = {0};
-    struct cl_error err = {0};
-
-    CHECK(create(&state, NULL, &entry, &err) == 0);
-    CL_CLEANUP_FD int listener = cl_control_listen(&entry, &err);
     pid_t child = fork();
+    int status = 0;
+
     if (child == 0) {
-        (void)cl_control_signal(&entry, SIGUSR1, &err);
-        _exit(0);
+        CL_CLEANUP_STATE struct cl_state state = open_base();
+        const struct rlimit limit = {.rlim_cur = 6000, .rlim_max = 6000};
+        struct cl_entry entry = CL_ENTRY_INIT;
+        struct cl_error err = {0};
+
+        if (setrlimit(RLIMIT_FSIZE, &limit) < 0)
+            _exit(2);
+        _exit(create(&state, NULL, &entry, &err) == -EFBIG && strstr(err.msg, "ulimit -f") != NULL
+                  ? 0
+                  : 1);
     }
-    (void)usleep(20000);
-    (void)kill(child, SIGSTOP); /* it has sent: this one is answered */
-    CHECK(cl_control_accept(listener, &request) >= 0);
-    (void)kill(child, SIGKILL);
-    CHECK(waitpid(child, NULL, 0) == child);
-    cl_entry_remove(&state, &entry);
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
 }
 
 /* As an ordinary user: the child of a root that tests becomes one. */
@@ -377,8 +452,6 @@ TEST(the_directory_must_be_ours_and_closed)
     (void)snprintf(path, sizeof(path), "%s/cloister", runtime);
     CHECK(chmod(path, 0755) == 0);
     CHECK(expect_open(runtime, "chmod 700"));
-    (void)snprintf(path, sizeof(path), "%s/cloister/sandboxes", runtime);
-    CHECK(rmdir(path) == 0);
     (void)snprintf(path, sizeof(path), "%s/cloister", runtime);
     CHECK(rmdir(path) == 0);
     CHECK(symlink("/tmp", path) == 0);
@@ -397,14 +470,16 @@ int main(void)
     static const struct check_test tests[] = {
         ROW(a_sandbox_is_there_until_it_is_removed),
         ROW(a_name_belongs_to_one),
-        ROW(the_dead_are_swept_and_the_living_stay),
         ROW(a_dead_ones_name_is_free),
-        ROW(sweeping_follows_nothing),
-        ROW(a_half_made_sandbox_is_not_swept),
         ROW(damaged_records_are_not_read),
         ROW(changed_records_do_no_harm),
-        ROW(a_signal_reaches_the_supervisor),
-        ROW(a_silent_client_does_not_hold_the_supervisor),
+        ROW(a_table_of_rubbish_does_no_harm),
+        ROW(a_table_that_is_none_is_told),
+        ROW(seats_are_one_each_and_used_again),
+        ROW(a_full_table_is_told),
+        ROW(a_large_plan_has_a_file_of_its_own),
+        ROW(a_seat_with_another_in_it_is_no_answer),
+        ROW(no_room_for_a_record_is_told_before_it_kills),
         ROW(the_directory_must_be_ours_and_closed),
     };
 
@@ -412,8 +487,8 @@ int main(void)
         return 99;
     int failed = check_run(tests, CL_ARRAY_SIZE(tests));
     struct cl_state state = open_base();
-    (void)unlinkat(state.dir, "swept", 0);
-    (void)unlinkat(state.dir, "sandboxes", AT_REMOVEDIR);
+    (void)unlinkat(state.dir, "table", 0);
+    (void)unlinkat(state.dir, "plans", AT_REMOVEDIR);
     cl_state_done(&state);
     (void)rmdir(base);
     return failed;

@@ -1,0 +1,418 @@
+/* test_control.c - ringing for a supervisor: requests, answers, silence and rubbish, in a
+ * state directory of the test's own. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "sandbox/control.h"
+#include "check.h"
+
+static char base[] = "/tmp/cloister-test-control-XXXXXX";
+
+/* A supervisor: its seat and its bell. */
+struct supervisor {
+    struct cl_state state;
+    struct cl_entry entry;
+    int bell;
+};
+
+static void create(struct supervisor *ret)
+{
+    CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(1 << 20);
+    struct cl_status status = {.created_ns = cl_clock_wall_ns()};
+    struct cl_plan plan = {0};
+    struct cl_error err = {0};
+
+    ret->state = (struct cl_state){open(base, O_PATH | O_DIRECTORY | O_CLOEXEC)};
+    ret->entry = CL_ENTRY_INIT;
+    ret->bell = -1;
+    CHECK(cl_plan_set_text(&plan, CL_FIELD_IMAGE, "host", &arena, &err) == 0);
+    CHECK(cl_id_make(status.id, &err) == 0);
+    CHECK(cl_state_create(&ret->state, &status, &plan, &ret->entry, &err) == 0);
+}
+
+static void listen_to(struct supervisor *supervisor)
+{
+    struct cl_error err = {0};
+
+    supervisor->bell = cl_control_listen(&supervisor->entry, &err);
+    CHECK(supervisor->bell >= 0);
+    CHECK_TEXT(err.msg, "");
+}
+
+static void done(struct supervisor *supervisor)
+{
+    cl_fd_close(&supervisor->bell);
+    cl_entry_remove(&supervisor->state, &supervisor->entry);
+    cl_state_done(&supervisor->state);
+}
+
+static int count_clients(void)
+{
+    char path[64];
+    int count = 0;
+
+    (void)snprintf(path, sizeof(path), "%s/bells", base);
+    DIR *bells = opendir(path);
+    CHECK(bells != NULL);
+    for (const struct dirent *entry; bells != NULL && (entry = readdir(bells)) != NULL;)
+        count += strncmp(entry->d_name, "client-", strlen("client-")) == 0;
+    if (bells != NULL)
+        (void)closedir(bells);
+    return count;
+}
+
+static int wait_for_ring(const struct supervisor *supervisor)
+{
+    struct pollfd wait = {.fd = supervisor->bell, .events = POLLIN};
+
+    return poll(&wait, 1, 5000) == 1;
+}
+
+/* The entry as another process finds it: with a table of its own opening, since locks are
+ * an opening's. */
+static struct cl_entry find(struct supervisor *supervisor)
+{
+    CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(1 << 20);
+    struct cl_entry entry = CL_ENTRY_INIT;
+    struct cl_status status;
+    struct cl_plan plan;
+    struct cl_error err = {0};
+
+    CHECK(cl_state_find(&supervisor->state, supervisor->entry.id, &arena, &entry, &status, &plan,
+                        &err) == 0);
+    return entry;
+}
+
+/* Another process that asks for ENTRY; its exit status is the -errno of the answer. It has
+ * none of the supervisor's bell. */
+static pid_t ask_entry(const struct supervisor *supervisor, const struct cl_entry *entry,
+                       int signal)
+{
+    pid_t child = fork();
+
+    if (child == 0) {
+        struct cl_error err = {0};
+
+        (void)close(supervisor->bell);
+        _exit(-cl_control_signal(entry, signal, &err));
+    }
+    return child;
+}
+
+static pid_t ask(struct supervisor *supervisor, int signal)
+{
+    CL_CLEANUP_ENTRY struct cl_entry entry = find(supervisor);
+
+    return ask_entry(supervisor, &entry, signal);
+}
+
+static int answer_of(pid_t child)
+{
+    int status = 0;
+
+    CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status));
+    return -WEXITSTATUS(status);
+}
+
+TEST(a_request_is_answered)
+{
+    struct supervisor supervisor;
+    struct cl_control_request request = {0};
+
+    create(&supervisor);
+    listen_to(&supervisor);
+    CHECK(cl_control_accept(supervisor.bell, &supervisor.entry, &request) == -EAGAIN);
+    for (int answer = 0; answer >= -EINVAL; answer -= EINVAL) {
+        pid_t child = ask(&supervisor, SIGUSR1);
+
+        CHECK(wait_for_ring(&supervisor));
+        CL_CLEANUP_FD int client = cl_control_accept(supervisor.bell, &supervisor.entry, &request);
+        CHECK(client >= 0 && request.command == CL_CONTROL_SIGNAL && request.signal == SIGUSR1);
+        cl_control_answer(client, answer);
+        CHECK(answer_of(child) == answer);
+    }
+    CHECK(count_clients() == 0);
+    done(&supervisor);
+}
+
+TEST(several_are_answered_in_turn)
+{
+    struct supervisor supervisor;
+    struct cl_control_request request = {0};
+    pid_t children[8];
+
+    create(&supervisor);
+    listen_to(&supervisor);
+    for (int i = 0; i < 8; i++)
+        children[i] = ask(&supervisor, SIGUSR1 + i);
+    for (int i = 0; i < 8; i++) {
+        CHECK(wait_for_ring(&supervisor));
+        CL_CLEANUP_FD int client = cl_control_accept(supervisor.bell, &supervisor.entry, &request);
+        CHECK(client >= 0);
+        cl_control_answer(client, -request.signal);
+    }
+    for (int i = 0; i < 8; i++)
+        CHECK(answer_of(children[i]) == -(SIGUSR1 + i));
+    done(&supervisor);
+}
+
+TEST(nobody_there_is_told)
+{
+    struct supervisor supervisor;
+    struct cl_error err = {0};
+
+    create(&supervisor);
+    CL_CLEANUP_ENTRY struct cl_entry seen = find(&supervisor);
+    CHECK(cl_control_signal(&seen, SIGTERM, &err) == -EAGAIN); /* not yet */
+    CHECK_HAS(err.msg, "still being made");
+    listen_to(&supervisor);
+    cl_fd_close(&supervisor.bell);
+    CHECK(cl_control_signal(&seen, SIGTERM, &err) == -EAGAIN); /* ending */
+    cl_entry_remove(&supervisor.state, &supervisor.entry);
+    CHECK(cl_control_signal(&seen, SIGTERM, &err) == -ESRCH);
+    CHECK_HAS(err.msg, "has ended");
+    done(&supervisor);
+}
+
+/* The client hears of an end in the middle, and that it isn't its own (SIGPIPE). */
+TEST(an_end_before_the_answer_is_told_at_once)
+{
+    struct supervisor supervisor;
+    struct cl_control_request request = {0};
+    uint64_t began_ns = cl_clock_boot_ns();
+
+    create(&supervisor);
+    for (int accepted = 0; accepted < 2; accepted++) {
+        listen_to(&supervisor);
+        pid_t child = ask(&supervisor, SIGUSR1);
+
+        CHECK(wait_for_ring(&supervisor));
+        if (accepted) {
+            CL_CLEANUP_FD int client =
+                cl_control_accept(supervisor.bell, &supervisor.entry, &request);
+            CHECK(client >= 0);
+        }
+        cl_fd_close(&supervisor.bell);
+        CHECK(answer_of(child) == -ESRCH);
+    }
+    CHECK(cl_clock_boot_ns() - began_ns < 5 * CL_NS_PER_S);
+    done(&supervisor);
+}
+
+/* Rung for one that has ended since, heard by the next in its seat. */
+TEST(a_successor_says_that_it_is_another)
+{
+    struct supervisor first;
+    struct supervisor second;
+    struct cl_control_request request = {0};
+
+    create(&first);
+    CL_CLEANUP_ENTRY struct cl_entry seen = find(&first);
+    done(&first);
+    create(&second);
+    CHECK(second.entry.seat == seen.seat);
+    listen_to(&second);
+    seen.dir = second.state.dir;
+    pid_t child = ask_entry(&second, &seen, SIGKILL);
+    CHECK(wait_for_ring(&second));
+    CHECK(cl_control_accept(second.bell, &second.entry, &request) == -ESRCH);
+    CHECK(answer_of(child) == -ESRCH);
+    done(&second);
+}
+
+static int open_bell(const struct supervisor *supervisor)
+{
+    char path[64];
+
+    (void)snprintf(path, sizeof(path), "bells/%d", supervisor->entry.seat);
+    return openat(supervisor->state.dir, path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+}
+
+static struct cl_control_ring good_ring(const struct supervisor *supervisor)
+{
+    struct cl_control_ring ring = {
+        .request = {.version = 2, .command = CL_CONTROL_SIGNAL, .signal = SIGTERM},
+        .client = "0123456789abcdef",
+    };
+
+    memcpy(ring.id, supervisor->entry.id, CL_ID_SIZE);
+    return ring;
+}
+
+/* After each the next request is heard as ever. */
+TEST(rubbish_is_forgotten)
+{
+    struct supervisor supervisor;
+    struct cl_control_request request = {0};
+
+    create(&supervisor);
+    listen_to(&supervisor);
+    CL_CLEANUP_FD int bell = open_bell(&supervisor);
+    const struct cl_control_ring good = good_ring(&supervisor);
+    for (size_t size = 1; size < 200; size += 7) { /* too short, too long */
+        char text[200];
+
+        memset(text, 'x', sizeof(text));
+        CHECK(write(bell, text, size) == (ssize_t)size);
+        CHECK(cl_control_accept(supervisor.bell, &supervisor.entry, &request) == -EPROTO);
+        CHECK(cl_control_accept(supervisor.bell, &supervisor.entry, &request) == -EAGAIN);
+    }
+    for (size_t at = 0; at < sizeof(good); at++) { /* each byte wrong once */
+        struct cl_control_ring ring = good;
+
+        ((unsigned char *)&ring)[at] ^= 0xff;
+        CHECK(write(bell, &ring, sizeof(ring)) == (ssize_t)sizeof(ring));
+        CHECK(cl_control_accept(supervisor.bell, &supervisor.entry, &request) < 0);
+        CHECK(cl_control_accept(supervisor.bell, &supervisor.entry, &request) == -EAGAIN);
+    }
+    pid_t child = ask(&supervisor, SIGUSR2);
+    CHECK(wait_for_ring(&supervisor));
+    CL_CLEANUP_FD int client = cl_control_accept(supervisor.bell, &supervisor.entry, &request);
+    CHECK(client >= 0 && request.signal == SIGUSR2);
+    cl_control_answer(client, 0);
+    CHECK(answer_of(child) == 0);
+    done(&supervisor);
+}
+
+static void make_client(const struct supervisor *supervisor, const struct cl_control_ring *ring,
+                        char path[64])
+{
+    (void)snprintf(path, 64, "bells/client-%s", ring->client);
+    CHECK(mkfifoat(supervisor->state.dir, path, 0600) == 0);
+}
+
+/* A FIFO that nobody reads, or that is full or gone at the answer, and names that lead
+ * elsewhere. */
+TEST(a_client_can_not_hold_the_supervisor)
+{
+    const struct timespec now = {0};
+    struct supervisor supervisor;
+    struct cl_control_request request = {0};
+    char path[64];
+    sigset_t pipe_set;
+
+    (void)sigemptyset(&pipe_set);
+    (void)sigaddset(&pipe_set, SIGPIPE);
+    CHECK(sigprocmask(SIG_BLOCK, &pipe_set, NULL) == 0); /* as supervisors do */
+    create(&supervisor);
+    listen_to(&supervisor);
+    CL_CLEANUP_FD int bell = open_bell(&supervisor);
+    struct cl_control_ring ring = good_ring(&supervisor);
+    make_client(&supervisor, &ring, path);
+    CHECK(write(bell, &ring, sizeof(ring)) == (ssize_t)sizeof(ring));
+    CHECK(cl_control_accept(supervisor.bell, &supervisor.entry, &request) == -ENXIO);
+    CL_CLEANUP_FD int reader =
+        openat(supervisor.state.dir, path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    CHECK(write(bell, &ring, sizeof(ring)) == (ssize_t)sizeof(ring));
+    CL_CLEANUP_FD int client = cl_control_accept(supervisor.bell, &supervisor.entry, &request);
+    CHECK(client >= 0);
+    for (int i = 0; i < 10000; i++)
+        cl_control_answer(client, 0);
+    cl_fd_close(&reader);
+    cl_control_answer(client, 0);
+    CHECK(unlinkat(supervisor.state.dir, path, 0) == 0);
+    CHECK(symlinkat("/dev/null", supervisor.state.dir, path) == 0);
+    CHECK(write(bell, &ring, sizeof(ring)) == (ssize_t)sizeof(ring));
+    CHECK(cl_control_accept(supervisor.bell, &supervisor.entry, &request) == -ELOOP);
+    CHECK(unlinkat(supervisor.state.dir, path, 0) == 0);
+    CL_CLEANUP_FD int file =
+        openat(supervisor.state.dir, path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    CHECK(file >= 0 && write(bell, &ring, sizeof(ring)) == (ssize_t)sizeof(ring));
+    CHECK(cl_control_accept(supervisor.bell, &supervisor.entry, &request) == -ENOTSUP);
+    CHECK(unlinkat(supervisor.state.dir, path, 0) == 0);
+    memcpy(ring.client, "../../../../tmp/", sizeof(ring.client));
+    CHECK(write(bell, &ring, sizeof(ring)) == (ssize_t)sizeof(ring));
+    CHECK(cl_control_accept(supervisor.bell, &supervisor.entry, &request) == -EPROTO);
+    CHECK(sigtimedwait(&pipe_set, NULL, &now) == SIGPIPE);
+    CHECK(sigprocmask(SIG_UNBLOCK, &pipe_set, NULL) == 0);
+    done(&supervisor);
+}
+
+/* Were the directory ever open to others: whose FIFO it is still counts. */
+TEST(a_stranger_is_not_answered)
+{
+    struct supervisor supervisor;
+    struct cl_control_request request = {0};
+    struct cl_error err = {0};
+    char path[64];
+
+    if (geteuid() != 0)
+        SKIP_TEST("needs root, to be somebody else too");
+    create(&supervisor);
+    listen_to(&supervisor);
+    CL_CLEANUP_FD int bell = open_bell(&supervisor);
+    const struct cl_control_ring ring = good_ring(&supervisor);
+    make_client(&supervisor, &ring, path);
+    CHECK(fchownat(supervisor.state.dir, path, 65534, 65534, 0) == 0);
+    CL_CLEANUP_FD int reader =
+        openat(supervisor.state.dir, path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    CHECK(reader >= 0 && write(bell, &ring, sizeof(ring)) == (ssize_t)sizeof(ring));
+    CHECK(cl_control_accept(supervisor.bell, &supervisor.entry, &request) == -EPERM);
+    CHECK(unlinkat(supervisor.state.dir, path, 0) == 0);
+    (void)snprintf(path, sizeof(path), "bells/%d", supervisor.entry.seat);
+    CHECK(fchownat(supervisor.state.dir, path, 65534, 65534, 0) == 0);
+    CL_CLEANUP_ENTRY struct cl_entry seen = find(&supervisor);
+    CHECK(cl_control_signal(&seen, SIGTERM, &err) == -EPERM); /* nor rung for */
+    cl_fd_close(&supervisor.bell);
+    listen_to(&supervisor); /* a new one */
+    CHECK(cl_control_accept(supervisor.bell, &supervisor.entry, &request) == -EAGAIN);
+    done(&supervisor);
+}
+
+/* Of our own user's making, by mistake: put right. */
+TEST(what_is_no_bell_is_replaced)
+{
+    struct supervisor supervisor;
+    char path[64];
+    struct stat st;
+
+    create(&supervisor);
+    (void)snprintf(path, sizeof(path), "bells/%d", supervisor.entry.seat);
+    (void)unlinkat(supervisor.state.dir, path, 0);
+    CHECK(symlinkat("/etc/passwd", supervisor.state.dir, path) == 0);
+    listen_to(&supervisor);
+    cl_fd_close(&supervisor.bell);
+    CHECK(unlinkat(supervisor.state.dir, path, 0) == 0);
+    CL_CLEANUP_FD int file =
+        openat(supervisor.state.dir, path, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+    CHECK(file >= 0);
+    listen_to(&supervisor);
+    CHECK(fstatat(supervisor.state.dir, path, &st, 0) == 0 && S_ISFIFO(st.st_mode));
+    CHECK((st.st_mode & 0777) == 0600);
+    done(&supervisor);
+}
+
+int main(void)
+{
+    static const struct check_test tests[] = {
+        ROW(a_request_is_answered),
+        ROW(several_are_answered_in_turn),
+        ROW(nobody_there_is_told),
+        ROW(an_end_before_the_answer_is_told_at_once),
+        ROW(a_successor_says_that_it_is_another),
+        ROW(rubbish_is_forgotten),
+        ROW(a_client_can_not_hold_the_supervisor),
+        ROW(a_stranger_is_not_answered),
+        ROW(what_is_no_bell_is_replaced),
+    };
+
+    if (mkdtemp(base) == NULL)
+        return 99;
+    int failed = check_run(tests, CL_ARRAY_SIZE(tests));
+    int dir = open(base, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    (void)unlinkat(dir, "bells/0", 0);
+    (void)unlinkat(dir, "bells", AT_REMOVEDIR);
+    (void)unlinkat(dir, "table", 0);
+    (void)close(dir);
+    (void)rmdir(base);
+    return failed;
+}
