@@ -1,152 +1,252 @@
-/* test_result.c - the record of an end: its JSON, its exit status, its one line. */
+/* test_result.c - the record of an end, its words and the shell's number for it. */
 #include <errno.h>
+#include <stdlib.h>
 
 #include "sandbox/result.h"
 #include "check.h"
 
-static const struct cl_plan plan = {
-    .image = "host",
-    .limits = {.time_ns = 1500000000,
+static struct cl_plan plan = {
+    .limits = {.memory_bytes = 64 << 20,
+               .time_ns = 1500000000,
                .cpu_time_ns = 60000000000,
-               .memory_bytes = 1 << 20,
-               .output_bytes = 99},
+               .output_bytes = 4096},
 };
 
-static struct cl_result make(enum cl_result_status status)
+static struct cl_result result_of(enum cl_result_status status)
 {
-    return (struct cl_result){
-        .plan = &plan,
-        .id = "0123456789abcdef",
-        .wall = "container",
-        .status = status,
-        .exit_code = -1,
-    };
+    return (struct cl_result){.plan = &plan,
+                              .id = "0123456789abcdef",
+                              .wall = "container",
+                              .status = status,
+                              .exit_code = -1};
 }
 
-static int exit_status(enum cl_result_status status, int exec_errno)
+static char *print(const struct cl_result *result)
 {
-    struct cl_result result = make(status);
-
-    result.exit_code = 7;
-    result.signal = 9;
-    return cl_result_exit_status(&result, exec_errno);
-}
-
-TEST(shells_see_the_usual_numbers)
-{
-    CHECK(exit_status(CL_STATUS_EXITED, 0) == 7);
-    CHECK(exit_status(CL_STATUS_SIGNALED, 0) == 137);
-    CHECK(exit_status(CL_STATUS_TIMEOUT, 0) == 124);
-    CHECK(exit_status(CL_STATUS_CPU_TIME, 0) == 137 && exit_status(CL_STATUS_OOM, 0) == 137);
-    CHECK(exit_status(CL_STATUS_OUTPUT_LIMIT, 0) == 137);
-    CHECK(exit_status(CL_STATUS_KILLED, 0) == 137);
-    CHECK(exit_status(CL_STATUS_ERROR, 0) == 125);
-    CHECK(exit_status(CL_STATUS_ERROR, ENOENT) == 127);
-    CHECK(exit_status(CL_STATUS_ERROR, ENOTDIR) == 127);
-    CHECK(exit_status(CL_STATUS_ERROR, EACCES) == 126);
-    CHECK(exit_status(CL_STATUS_ERROR, ENOEXEC) == 126);
-}
-
-static void check_line(enum cl_result_status status, const char *expected)
-{
-    struct cl_result result = make(status);
-    char line[256] = "left over";
-
-    result.signal = 11;
-    cl_result_explain(&result, line);
-    CHECK_TEXT(line, expected);
-}
-
-TEST(people_see_why_in_a_line)
-{
-    check_line(CL_STATUS_EXITED, "");
-    check_line(CL_STATUS_ERROR, "");
-    check_line(CL_STATUS_TIMEOUT, "ended after its time limit of 1.500s");
-    check_line(CL_STATUS_CPU_TIME, "ended after its cpu-time limit of 60.000s");
-    check_line(CL_STATUS_OOM, "ended by its memory limit of 1048576 bytes");
-    check_line(CL_STATUS_OUTPUT_LIMIT, "ended by its output limit of 99 bytes");
-    check_line(CL_STATUS_KILLED, "killed");
-    check_line(CL_STATUS_SIGNALED, "the command was ended by signal 11");
-}
-
-TEST(statuses_have_names)
-{
-    CHECK_TEXT(cl_result_status_name(CL_STATUS_EXITED), "exited");
-    CHECK_TEXT(cl_result_status_name(CL_STATUS_OUTPUT_LIMIT), "output_limit");
-    CHECK_TEXT(cl_result_status_name(CL_STATUS_ERROR), "error");
-}
-
-/* The JSON without blanks and line ends. */
-static void squeeze(const struct cl_result *result, char *ret, size_t size)
-{
-    CL_CLEANUP_BUF struct cl_buf buf = CL_BUF_INIT(1 << 16);
+    static char text[16384];
+    CL_CLEANUP_BUF struct cl_buf buf = CL_BUF_INIT(1 << 20);
     struct cl_error err = {0};
-    size_t used = 0;
 
     CHECK(cl_result_print(result, &buf, &err) == 0);
-    for (const char *p = cl_buf_text(&buf); *p != '\0' && used + 1 < size; p++) {
-        if (*p != ' ' && *p != '\n')
-            ret[used++] = *p;
+    (void)snprintf(text, sizeof(text), "%s", cl_buf_text(&buf));
+    return text;
+}
+
+/* Of the pretty-printed JSON, or of any. */
+static void squeeze(char *text)
+{
+    char *to = text;
+
+    for (const char *from = text; *from != '\0'; from++) {
+        if (*from != ' ' && *from != '\n')
+            *to++ = *from;
     }
-    ret[used] = '\0';
+    *to = '\0';
 }
 
-TEST(what_is_unknown_is_null)
+static int says(const struct cl_result *result, const char *needle)
 {
-    struct cl_result result = make(CL_STATUS_ERROR);
-    char text[4096];
+    char *text = print(result);
 
-    result.error = "no \"such\" thing";
-    squeeze(&result, text, sizeof(text));
-    CHECK_HAS(text, "\"id\":\"0123456789abcdef\"");
-    CHECK_HAS(text, "\"name\":null");
-    CHECK_HAS(text, "\"status\":\"error\",\"exit_code\":null,\"signal\":null,"
-                    "\"error\":\"no\\\"such\\\"thing\",\"limits_hit\":[]");
-    CHECK_HAS(text, "\"started_at\":null");
-    CHECK_HAS(text, "\"cpu_user_ns\":null");
-    CHECK_HAS(text, "\"memory_peak_bytes\":null");
-    CHECK_HAS(text, "\"layers\":[]");
+    squeeze(text);
+    if (strstr(text, needle) != NULL)
+        return 1;
+    printf("# no %s in %s\n", needle, text);
+    return 0;
 }
 
-TEST(what_is_known_is_told)
+TEST(exit_statuses)
 {
-    struct cl_result result = make(CL_STATUS_SIGNALED);
-    char text[4096];
+    static const struct {
+        struct cl_result result;
+        int exec_errno;
+        int expected;
+    } rows[] = {
+        {{.status = CL_STATUS_EXITED, .exit_code = 0}, 0, 0},
+        {{.status = CL_STATUS_EXITED, .exit_code = 255}, 0, 255},
+        {{.status = CL_STATUS_EXITED, .exit_code = 125}, 0, 125},
+        {{.status = CL_STATUS_SIGNALED, .exit_code = -1, .signal = 9}, 0, 137},
+        {{.status = CL_STATUS_SIGNALED, .exit_code = -1, .signal = 64}, 0, 192},
+        {{.status = CL_STATUS_TIMEOUT}, 0, 124},
+        {{.status = CL_STATUS_CPU_TIME}, 0, 137},
+        {{.status = CL_STATUS_OOM}, 0, 137},
+        {{.status = CL_STATUS_OUTPUT_LIMIT}, 0, 137},
+        {{.status = CL_STATUS_KILLED}, 0, 137},
+        {{.status = CL_STATUS_ERROR}, 0, 125},
+        {{.status = CL_STATUS_ERROR}, ENOENT, 127},
+        {{.status = CL_STATUS_ERROR}, ENOTDIR, 127},
+        {{.status = CL_STATUS_ERROR}, EACCES, 126},
+        {{.status = CL_STATUS_ERROR}, ENOEXEC, 126},
+        {{.status = CL_STATUS_ERROR}, EISDIR, 126},
+    };
 
-    result.signal = 25;
-    result.limits_hit = CL_HIT_TASKS | CL_HIT_FILE_SIZE | CL_HIT_OUTPUT;
-    result.created_wall_ns = 1000000000;
-    result.run_ns = 42;
-    result.usage =
-        (struct cl_usage){.known = 1U << CL_USAGE_CPU_USER, .cpu_user_ns = 123, .tasks_peak = 5};
-    result.stdout_bytes = 17;
-    result.layers = CL_LAYER_BIT(CL_LAYER_USERNS) | CL_LAYER_BIT(CL_LAYER_SECCOMP);
-    squeeze(&result, text, sizeof(text));
-    CHECK_HAS(text, "\"exit_code\":null,\"signal\":25,\"error\":null");
-    CHECK_HAS(text, "\"limits_hit\":[\"tasks\",\"file_size\",\"output\"]");
-    CHECK_HAS(text, "\"created_at\":\"1970-01-01T00:00:01");
-    CHECK_HAS(text, "\"run\":42");
-    CHECK_HAS(text, "\"cpu_user_ns\":123,");
-    CHECK_HAS(text, "\"tasks_peak\":null"); /* a value alone isn't known */
-    CHECK_HAS(text, "\"stdout_bytes\":17,");
-    CHECK_HAS(text, "\"layers\":[\"userns\",\"seccomp\"]");
+    for (size_t i = 0; i < CL_ARRAY_SIZE(rows); i++)
+        CHECK(cl_result_exit_status(&rows[i].result, rows[i].exec_errno) == rows[i].expected);
 }
 
-TEST(a_full_buffer_is_told)
+TEST(an_end_of_the_commands_own_needs_no_words)
 {
-    CL_CLEANUP_BUF struct cl_buf buf = CL_BUF_INIT(64);
-    struct cl_result result = make(CL_STATUS_KILLED);
-    struct cl_error err = {0};
+    struct cl_result result = result_of(CL_STATUS_EXITED);
+    char why[256];
 
-    CHECK(cl_result_print(&result, &buf, &err) < 0 && err.code != 0);
+    cl_result_explain(&result, why);
+    CHECK_TEXT(why, "");
+    result.status = CL_STATUS_ERROR; /* the error is told by itself */
+    cl_result_explain(&result, why);
+    CHECK_TEXT(why, "");
+}
+
+TEST(other_ends_are_explained)
+{
+    static const struct {
+        enum cl_result_status status;
+        const char *expected;
+    } rows[] = {
+        {CL_STATUS_TIMEOUT, "ended after its time limit of 1.500s"},
+        {CL_STATUS_CPU_TIME, "ended after its cpu-time limit of 60.000s"},
+        {CL_STATUS_OOM, "ended by its memory limit of 67108864 bytes"},
+        {CL_STATUS_OUTPUT_LIMIT, "ended by its output limit of 4096 bytes"},
+        {CL_STATUS_KILLED, "killed"},
+        {CL_STATUS_SIGNALED, "the command was ended by signal 11"},
+    };
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(rows); i++) {
+        struct cl_result result = result_of(rows[i].status);
+        char why[256];
+
+        result.signal = 11;
+        cl_result_explain(&result, why);
+        CHECK_TEXT(why, rows[i].expected);
+    }
+}
+
+TEST(every_status_has_its_word)
+{
+    static const char *const words[CL_STATUS_COUNT] = {
+        "exited", "signaled", "timeout", "cpu_time", "oom", "output_limit", "killed", "error",
+    };
+
+    for (enum cl_result_status i = 0; i < CL_STATUS_COUNT; i++) {
+        struct cl_result result = result_of(i);
+        char expected[64];
+
+        CHECK_TEXT(cl_result_status_name(i), words[i]);
+        (void)snprintf(expected, sizeof(expected), "\"status\":\"%s\"", words[i]);
+        CHECK(says(&result, expected));
+    }
+}
+
+/* Never 0 for what isn't known. */
+TEST(what_is_not_known_is_null)
+{
+    static const char *const nulls[] = {
+        "name",          "tenant",     "digest",        "exit_code",      "signal",
+        "error",         "created_at", "started_at",    "ended_at",       "cpu_user_ns",
+        "cpu_system_ns", "tasks_peak", "io_read_bytes", "io_write_bytes", "memory_peak_bytes",
+    };
+    struct cl_result result = result_of(CL_STATUS_ERROR);
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(nulls); i++) {
+        char expected[64];
+
+        (void)snprintf(expected, sizeof(expected), "\"%s\":null", nulls[i]);
+        CHECK(says(&result, expected));
+    }
+    CHECK(says(&result, "\"limits_hit\":[]"));
+    CHECK(says(&result, "\"layers\":[]"));
+    CHECK(says(&result, "\"stdout_bytes\":0"));
+}
+
+TEST(what_is_known_is_told_even_when_it_is_nothing)
+{
+    struct cl_result result = result_of(CL_STATUS_EXITED);
+
+    result.exit_code = 0;
+    result.usage.known = CL_USAGE_ALL;
+    result.usage.cpu_user_ns = UINT64_MAX;
+    CHECK(says(&result, "\"exit_code\":0,\"signal\":null"));
+    CHECK(says(&result, "\"cpu_user_ns\":18446744073709551615"));
+    CHECK(says(&result, "\"tasks_peak\":0"));
+    CHECK(says(&result, "\"io_read_bytes\":0"));
+    CHECK(strstr(print(&result), "memory_peak_bytes\": null") == NULL);
+}
+
+TEST(each_value_stands_under_its_name)
+{
+    struct cl_result result = result_of(CL_STATUS_SIGNALED);
+
+    result.signal = 15;
+    result.error = "a \"quoted\" word\n";
+    result.limits_hit = CL_HIT_TASKS | CL_HIT_DISK | CL_HIT_OUTPUT;
+    result.created_wall_ns = 1;
+    result.started_wall_ns = 1000000000;
+    result.ended_wall_ns = 86400000000000;
+    result.setup_ns = 11;
+    result.run_ns = 12;
+    result.teardown_ns = 13;
+    result.usage = (struct cl_usage){.known = CL_USAGE_ALL,
+                                     .cpu_user_ns = 21,
+                                     .cpu_system_ns = 22,
+                                     .memory_peak_bytes = 23,
+                                     .tasks_peak = 24,
+                                     .io_read_bytes = 25,
+                                     .io_write_bytes = 26};
+    result.stdout_bytes = 31;
+    result.stderr_bytes = 32;
+    CHECK(says(&result, "\"signal\":15"));
+    CHECK(says(&result, "\"error\":\"a\\\"quoted\\\"word\\u000a\""));
+    CHECK(says(&result, "\"limits_hit\":[\"tasks\",\"disk\",\"output\"]"));
+    CHECK(says(&result, "\"created_at\":\"1970-01-01T00:00:00.000000001Z\""));
+    CHECK(says(&result, "\"started_at\":\"1970-01-01T00:00:01"));
+    CHECK(says(&result, "\"ended_at\":\"1970-01-02T00:00:00"));
+    CHECK(says(&result, "\"time_ns\":{\"setup\":11,\"run\":12,\"teardown\":13}"));
+    CHECK(says(&result, "\"usage\":{\"cpu_user_ns\":21,\"cpu_system_ns\":22,"
+                        "\"memory_peak_bytes\":23,\"tasks_peak\":24,\"io_read_bytes\":25,"
+                        "\"io_write_bytes\":26,\"stdout_bytes\":31,\"stderr_bytes\":32}"));
+}
+
+TEST(every_limit_that_was_hit_has_its_word)
+{
+    struct cl_result result = result_of(CL_STATUS_EXITED);
+
+    result.limits_hit = 2 * CL_HIT_OUTPUT - 1; /* all of them */
+    CHECK(says(&result, "\"limits_hit\":[\"tasks\",\"disk\",\"memory\",\"file_size\",\"cpu_time\","
+                        "\"time\",\"output\"]"));
+}
+
+TEST(layers_are_named)
+{
+    struct cl_result result = result_of(CL_STATUS_EXITED);
+
+    result.layers = CL_LAYER_BIT(CL_LAYER_SECCOMP) | CL_LAYER_BIT(CL_LAYER_LANDLOCK);
+    CHECK(says(&result, "\"layers\":[\"landlock\",\"seccomp\"]"));
+}
+
+TEST(a_buffer_that_is_too_small_is_an_error)
+{
+    struct cl_result result = result_of(CL_STATUS_EXITED);
+
+    for (size_t cap = 0; cap < 600; cap += 100) {
+        CL_CLEANUP_BUF struct cl_buf buf = CL_BUF_INIT(cap);
+        struct cl_error err = {0};
+
+        CHECK(cl_result_print(&result, &buf, &err) < 0 && err.code != 0);
+    }
 }
 
 int main(void)
 {
     static const struct check_test tests[] = {
-        ROW(shells_see_the_usual_numbers), ROW(people_see_why_in_a_line),
-        ROW(statuses_have_names),          ROW(what_is_unknown_is_null),
-        ROW(what_is_known_is_told),        ROW(a_full_buffer_is_told),
+        ROW(exit_statuses),
+        ROW(an_end_of_the_commands_own_needs_no_words),
+        ROW(other_ends_are_explained),
+        ROW(every_status_has_its_word),
+        ROW(what_is_not_known_is_null),
+        ROW(what_is_known_is_told_even_when_it_is_nothing),
+        ROW(each_value_stands_under_its_name),
+        ROW(every_limit_that_was_hit_has_its_word),
+        ROW(layers_are_named),
+        ROW(a_buffer_that_is_too_small_is_an_error),
     };
 
     return check_run(tests, CL_ARRAY_SIZE(tests));
