@@ -2,16 +2,19 @@
 
 import os
 import random
+import select
 import signal
 import subprocess
 import time
 
 import pytest
 
+from lib.leaks import mounts
 from lib.runner import Running, alive, descendants, host_pid_of, poll
 
-ROUNDS = 1000 if os.environ.get("CLOISTER_SOAK") else 200
+ROUNDS = 1000 if os.environ.get("CLOISTER_SOAK") else 100
 SEED = int(os.environ.get("CLOISTER_SEED", "20240607"))
+USUAL_MS, LATE_MS = 6, 200  # within a start and its end; when all is up
 
 SHAPES = [
     (["true"], []),
@@ -22,6 +25,7 @@ SHAPES = [
     (["probe", "spin", "0"], ["--timeout", "40ms", "--stop-grace", "5ms"]),
     (["sh", "-c", "probe wait"], ["-v", "/usr:/data:copy", "--tmpfs", "/scratch", "-w", "/srv/open"]),
     (["yes"], ["--output-limit", "20000"]),
+    (["sh", "-c", "head -c 3000000 /dev/zero >/var/tmp/f; probe wait"], ["-m", "64m", "--disk", "1g"]),  # on disk for root
 ]
 
 
@@ -36,76 +40,155 @@ def usual_time(cloister, rootfs):
     return times[3]
 
 
+def start_one(cloister, rootfs, random_numbers):
+    command, opts = random_numbers.choice(SHAPES)
+    words = cloister._run_words(rootfs, command, opts, None)
+    process = subprocess.Popen([str(a) for a in cloister.argv(*words)], env=cloister.environment(), cwd="/",
+                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    return process, f"{command} {opts}"
+
+
+def wait_until_dead(leaks, timeout=2):
+    """Every process of a killed sandbox ends by itself: wait for each pidfd, and look for more."""
+    deadline = time.monotonic() + timeout
+    while pids := leaks.strange_processes():
+        for pid in pids:
+            try:
+                descriptor = os.pidfd_open(pid)
+            except ProcessLookupError:
+                continue
+            waiting = select.poll()
+            waiting.register(descriptor, select.POLLIN)
+            ended = waiting.poll(max(0, deadline - time.monotonic()) * 1000)
+            os.close(descriptor)
+            assert ended, f"processes left after {timeout} s: {leaks.describe(pids)}"
+    assert mounts() == leaks.mounts, f"mounts left: {sorted(set(mounts()) ^ set(leaks.mounts))}"
+
+
+def next_command(cloister, rootfs, turn):
+    """Any that has to sweep."""
+    if turn % 3 == 0:
+        cloister.run(rootfs, "true", result=False, timeout=20).ok()
+    else:
+        cloister.call("ps" if turn % 3 == 1 else "prune", timeout=20).ok()
+
+
 def killed_at_random(cloister, rootfs, leaks, rounds, seed):
+    """How many of ROUNDS sandboxes were still there to be killed; each is looked after by itself."""
     random_numbers = random.Random(seed)
-    usual = usual_time(cloister, rootfs)
     killed = 0
     for turn in range(rounds):
-        command, opts = random_numbers.choice(SHAPES)
-        delay = random_numbers.uniform(0, 2.5 * usual) if random_numbers.random() < 0.9 else random_numbers.uniform(0, 0.2)
-        words = cloister._run_words(rootfs, command, opts, None)
+        delay = random_numbers.uniform(0, (USUAL_MS if random_numbers.random() < 0.9 else LATE_MS) / 1000)
         began = time.monotonic()
-        process = subprocess.Popen([str(a) for a in cloister.argv(*words)], env=cloister.environment(), cwd="/",
-                                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process, what = start_one(cloister, rootfs, random_numbers)
         wait_until(began + delay)
         process.kill()
         killed += process.wait(20) == -signal.SIGKILL
         try:
-            leaks.no_processes_and_mounts()
-            if turn % 20 == 19:
-                leaks.check(prune=True)
+            wait_until_dead(leaks)
+            next_command(cloister, rootfs, turn)
+            leaks.check()
         except AssertionError as error:
             leaks.clear()
-            raise AssertionError(f"turn {turn} of seed {seed}, {command} {opts} killed after {delay * 1000:.3f} ms: {error}") from None
-    leaks.check(prune=True)
+            raise AssertionError(f"turn {turn} of seed {seed}, {what} killed after {delay * 1000:.3f} ms: {error}") from None
     return killed
 
 
 @pytest.mark.soak
 @pytest.mark.serial
 def test_kill_9_at_random_moments(cloister, rootfs, leaks):
-    killed = killed_at_random(cloister, rootfs, leaks, ROUNDS // 2, SEED)
-    assert killed > ROUNDS // 10, "nearly every run had ended before it was killed: nothing was tested"
+    killed = killed_at_random(cloister, rootfs, leaks, ROUNDS, SEED)
+    assert killed > ROUNDS // 5, "nearly every run had ended before it was killed: nothing was tested"
 
 
 @pytest.mark.soak
 @pytest.mark.serial
 def test_kill_9_at_random_moments_in_the_v1_view(limited, rootfs, leaks):
-    killed = killed_at_random(limited, rootfs, leaks, ROUNDS // 10, SEED + 1)
-    assert killed > 0
+    assert killed_at_random(limited, rootfs, leaks, ROUNDS // 5, SEED + 1) > 0
+
+
+@pytest.mark.soak
+@pytest.mark.serial
+@pytest.mark.parametrize("moment", range(0, 60, 1 if os.environ.get("CLOISTER_SOAK") else 4))
+def test_kill_9_of_a_command_that_sweeps(as_root, rootfs, leaks, moment):
+    """Whoever sweeps may be killed too: half swept is swept by the next."""
+    with as_root.start(rootfs, "probe", "wait", result=False) as running:
+        running.expect(b"ready")
+        running.process.kill()
+        running.process.wait(10)
+    wait_until_dead(leaks)
+    began = time.monotonic()
+    process = subprocess.Popen([str(a) for a in as_root.argv("prune")], env=as_root.environment(), cwd="/",
+                               stdout=subprocess.DEVNULL)
+    wait_until(began + moment / 20000)
+    process.kill()
+    process.wait(10)
+    as_root.run(rootfs, "true", result=False).ok()
+    leaks.check()
 
 
 @pytest.mark.soak
 @pytest.mark.serial
 def test_many_at_once_killed_at_random_moments(cloister, rootfs, leaks):
     random_numbers = random.Random(SEED + 2)
-    for _ in range(max(1, ROUNDS // 100)):
-        processes = []
-        for _ in range(10):
-            command, opts = random_numbers.choice(SHAPES)
-            processes.append(subprocess.Popen([str(a) for a in cloister.argv(*cloister._run_words(rootfs, command, opts, None))],
-                                              env=cloister.environment(), cwd="/", stdin=subprocess.DEVNULL,
-                                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+    for _ in range(max(1, ROUNDS // 50)):
+        processes = [start_one(cloister, rootfs, random_numbers)[0] for _ in range(10)]
         random_numbers.shuffle(processes)
         for process in processes:
             wait_until(time.monotonic() + random_numbers.uniform(0, 0.02))
             process.kill()
         for process in processes:
             process.wait(20)
-    leaks.check(prune=True)
+        wait_until_dead(leaks)
+        cloister.run(rootfs, "true", result=False).ok()
+        leaks.check()
 
 
 @pytest.mark.soak
 @pytest.mark.serial
 def test_the_next_run_sweeps_too(cloister, rootfs, leaks):
-    """Not only prune: any next command finds what a dead supervisor left."""
-    for _ in range(3):
+    """Not only prune, and not only long after the last sweep."""
+    for _ in range(5):
         with cloister.start(rootfs, "probe", "wait", result=False) as running:
             running.expect(b"ready")
             running.process.kill()
             running.process.wait(10)
-    cloister.run(rootfs, "true").ok()
-    poll(lambda: not leaks.sandboxes_left() and not leaks.cgroups_left(), 5, lambda: f"{leaks.sandboxes_left()} {leaks.cgroups_left()}")
+        wait_until_dead(leaks)
+        assert leaks.sandboxes_left()
+        cloister.run(rootfs, "true").ok()
+        leaks.check()
+
+
+def test_a_long_run_sweeps_at_its_start(cloister, rootfs, leaks):
+    with cloister.start(rootfs, "probe", "wait", result=False) as dead:
+        dead.expect(b"ready")
+        dead.process.kill()
+        dead.process.wait(10)
+    wait_until_dead(leaks)
+    with cloister.start(rootfs, "probe", "wait", result=False) as running:
+        running.expect(b"ready")
+        assert len(leaks.sandboxes_left()) == 1 and len(cloister.call("ps", "-q").ok().lines()) == 1
+        assert len({path.rpartition("/")[2] for path in leaks.cgroups_left()}) <= 1
+        cloister.call("kill", *cloister.call("ps", "-q").ok().lines()).ok()
+        running.wait(20)
+    leaks.check()
+
+
+def test_what_lost_its_record_goes_with_prune(as_root, rootfs, leaks):
+    """A state directory that somebody removed under a sandbox that was then killed."""
+    with as_root.start(rootfs, "probe", "wait", result=False) as running:
+        running.expect(b"ready")
+        (as_root.state() / "table").unlink()
+        running.process.kill()
+        running.process.wait(10)
+    wait_until_dead(leaks)
+    left = leaks.cgroups_left()
+    assert left
+    as_root.call("prune").ok()
+    assert leaks.cgroups_left() == left  # for all that is known they are somebody's who just starts
+    for path in left:
+        os.utime(path, (time.time() - 100, time.time() - 100))
+    as_root.call("prune").ok()
     leaks.check()
 
 
