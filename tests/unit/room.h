@@ -71,6 +71,7 @@ static inline void room_run(void (*body)(void))
         pid_t inner = fork();
         if (inner == 0) {
             (void)alarm(ROOM_ALARM_S);
+            (void)cl_sys_umask(0); /* as init does */
             CHECK(cl_sys_mount("tmpfs", "/mnt", "tmpfs", 0, "mode=0755") == 0);
             body();
             (void)fflush(stdout);

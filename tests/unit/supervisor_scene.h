@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -123,7 +124,9 @@ static inline void set_up(void)
                            .process = {.pidfd = -1, .channel = -1, .scratch = -1, .terminal = -1},
                            .limits = CL_LIMITS_INIT,
                            .parent = -1};
-    scene.entry = (struct cl_entry){cl_sys_openat(AT_FDCWD, state_dir, O_PATH, 0), -1, "test"};
+    scene.entry = CL_ENTRY_INIT;
+    scene.entry.dir = cl_sys_openat(AT_FDCWD, state_dir, O_PATH, 0);
+    memcpy(scene.entry.id, "test", sizeof("test"));
     for (int fd = 0; fd < 3; fd++) {
         int ends[2];
 
