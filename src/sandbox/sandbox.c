@@ -1,5 +1,6 @@
 #include "sandbox/sandbox.h"
 
+#include <linux/magic.h>
 #include <string.h>
 #include <sys/wait.h>
 
@@ -285,19 +286,29 @@ static void judge_main(struct cl_result *result, int status)
         result->limits_hit |= CL_HIT_FILE_SIZE;
 }
 
+/* Scratch on disk keeps some last blocks for itself: a fraction is as good as nothing. */
+static int is_full(int scratch)
+{
+    enum { ON_DISK_SHARE = 512 };
+    struct statfs fs;
+
+    if (scratch < 0 || cl_sys_fstatfs(scratch, &fs) < 0 || fs.f_blocks == 0)
+        return 0;
+    uint64_t kept = fs.f_type == TMPFS_MAGIC ? 0 : (uint64_t)fs.f_blocks / ON_DISK_SHARE;
+    return (uint64_t)fs.f_bavail <= kept || fs.f_ffree == 0;
+}
+
 static void judge_limits(struct sandbox *sandbox)
 {
     struct cl_result *result = &sandbox->result;
     struct cl_usage *usage = &result->usage;
-    struct statfs fs;
 
     cl_limits_usage(&sandbox->limits, usage);
     if (cl_usage_has(usage, CL_USAGE_TASKS_HIT) && usage->tasks_hit > 0)
         result->limits_hit |= CL_HIT_TASKS;
     if (cl_usage_has(usage, CL_USAGE_OOM_KILLS) && usage->oom_kills > 0)
         result->limits_hit |= CL_HIT_MEMORY;
-    if (sandbox->process.scratch >= 0 && cl_sys_fstatfs(sandbox->process.scratch, &fs) == 0 &&
-        fs.f_blocks > 0 && (fs.f_bavail == 0 || fs.f_ffree == 0))
+    if (is_full(sandbox->process.scratch))
         result->limits_hit |= CL_HIT_DISK;
 }
 
