@@ -498,15 +498,13 @@ static int visit_match(void *context, struct cl_visit *visit, struct cl_error *e
 }
 
 int cl_state_find(struct cl_state *state, const char *id_or_name, struct cl_arena *arena,
-                  struct cl_entry *ret_entry, struct cl_status *ret_status,
-                  struct cl_plan *ret_plan, struct cl_error *err)
+                  struct cl_found *ret, struct cl_error *err)
 {
     struct search search = {.wanted = id_or_name, .entry = CL_ENTRY_INIT};
-    CL_CLEANUP_ENTRY struct cl_entry entry = CL_ENTRY_INIT;
-    struct cl_plan plan = {0};
+    CL_CLEANUP_FOUND struct cl_found found = CL_FOUND_INIT;
     int r = cl_state_walk(state, visit_match, &search, err);
 
-    entry = search.entry;
+    found.entry = search.entry;
     if (r < 0)
         return r;
     if (search.count == 0)
@@ -514,11 +512,10 @@ int cl_state_find(struct cl_state *state, const char *id_or_name, struct cl_aren
     if (search.count > 1)
         return cl_refuse(err, EINVAL, "\"%.128s\" is the start of %d ids; write more of it",
                          id_or_name, search.count);
-    r = cl_entry_read(&entry, arena, ret_status, &plan, err);
+    r = cl_entry_read(&found.entry, arena, &found.status, &found.plan, err);
     if (r < 0)
         return r;
-    *ret_plan = plan;
-    *ret_entry = entry;
-    entry = CL_ENTRY_INIT;
+    *ret = found;
+    found.entry = CL_ENTRY_INIT;
     return 0;
 }

@@ -114,10 +114,23 @@ int cl_state_walk(struct cl_state *state,
                   int (*visit)(void *context, struct cl_visit *visit, struct cl_error *err),
                   void *context, struct cl_error *err);
 
+/* What is found: the seat, and its record. */
+struct cl_found {
+    struct cl_entry entry;
+    struct cl_status status;
+    struct cl_plan plan; /* points into the arena */
+};
+#define CL_FOUND_INIT ((struct cl_found){.entry = CL_ENTRY_INIT})
+#define CL_CLEANUP_FOUND CL_CLEANUP(cl_found_done)
+
+static inline void cl_found_done(struct cl_found *found)
+{
+    cl_entry_done(&found->entry);
+}
+
 /* Finds the living sandbox with that id (or a unique prefix of at least 4 digits)
  * or name, and reads its record: -ESRCH with a message where there is none. */
 int cl_state_find(struct cl_state *state, const char *id_or_name, struct cl_arena *arena,
-                  struct cl_entry *ret_entry, struct cl_status *ret_status,
-                  struct cl_plan *ret_plan, struct cl_error *err);
+                  struct cl_found *ret, struct cl_error *err);
 
 #endif

@@ -82,14 +82,11 @@ static int wait_for_ring(const struct supervisor *supervisor)
 static struct cl_entry find(struct supervisor *supervisor)
 {
     CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(1 << 20);
-    struct cl_entry entry = CL_ENTRY_INIT;
-    struct cl_status status;
-    struct cl_plan plan;
+    struct cl_found found = CL_FOUND_INIT;
     struct cl_error err = {0};
 
-    CHECK(cl_state_find(&supervisor->state, supervisor->entry.id, &arena, &entry, &status, &plan,
-                        &err) == 0);
-    return entry;
+    CHECK(cl_state_find(&supervisor->state, supervisor->entry.id, &arena, &found, &err) == 0);
+    return found.entry;
 }
 
 /* Another process that asks for ENTRY; its exit status is the -errno of the answer. It has

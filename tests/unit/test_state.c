@@ -43,15 +43,13 @@ static int find(struct cl_state *state, const char *wanted, char ret_id[CL_ID_SI
                 struct cl_error *err)
 {
     CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(ARENA_MAX);
-    CL_CLEANUP_ENTRY struct cl_entry entry = CL_ENTRY_INIT;
-    struct cl_status status;
-    struct cl_plan plan;
-    int r = cl_state_find(state, wanted, &arena, &entry, &status, &plan, err);
+    CL_CLEANUP_FOUND struct cl_found found = CL_FOUND_INIT;
+    int r = cl_state_find(state, wanted, &arena, &found, err);
 
     if (r == 0) {
-        memcpy(ret_id, status.id, CL_ID_SIZE);
-        CHECK(entry.dir >= 0 && entry.table >= 0 && entry.seat >= 0);
-        CHECK_TEXT(plan.image, "host");
+        memcpy(ret_id, found.status.id, CL_ID_SIZE);
+        CHECK(found.entry.dir >= 0 && found.entry.table >= 0 && found.entry.seat >= 0);
+        CHECK_TEXT(found.plan.image, "host");
     }
     return r;
 }
@@ -378,13 +376,13 @@ TEST(a_seat_with_another_in_it_is_no_answer)
     struct cl_status status;
     struct cl_plan plan;
     struct cl_error err = {0};
-    CL_CLEANUP_ENTRY struct cl_entry seen = CL_ENTRY_INIT;
+    CL_CLEANUP_FOUND struct cl_found seen = CL_FOUND_INIT;
 
     CHECK(create(&state, "first", &first, &err) == 0);
-    CHECK(cl_state_find(&state, "first", &arena, &seen, &status, &plan, &err) == 0);
+    CHECK(cl_state_find(&state, "first", &arena, &seen, &err) == 0);
     cl_entry_remove(&state, &first);
-    CHECK(create(&state, "second", &second, &err) == 0 && second.seat == seen.seat);
-    CHECK(cl_entry_read(&seen, &arena, &status, &plan, &err) == -ESRCH);
+    CHECK(create(&state, "second", &second, &err) == 0 && second.seat == seen.entry.seat);
+    CHECK(cl_entry_read(&seen.entry, &arena, &status, &plan, &err) == -ESRCH);
     CHECK_HAS(err.msg, "has ended");
     cl_entry_remove(&state, &second);
 }

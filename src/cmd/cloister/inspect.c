@@ -20,14 +20,12 @@ static int add_one(struct cl_state *state, const char *id_or_name, struct cl_jso
                    struct cl_error *err)
 {
     CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(ARENA_MAX);
-    CL_CLEANUP_ENTRY struct cl_entry entry = CL_ENTRY_INIT;
-    struct cl_status status;
-    struct cl_plan plan;
-    int r = cl_state_find(state, id_or_name, &arena, &entry, &status, &plan, err);
+    CL_CLEANUP_FOUND struct cl_found found = CL_FOUND_INIT;
+    int r = cl_state_find(state, id_or_name, &arena, &found, err);
 
     if (r < 0)
         return r;
-    const struct cl_visit visit = {&entry, &status, &plan, 1};
+    const struct cl_visit visit = {&found.entry, &found.status, &found.plan, 1};
     cl_describe_all(json, &visit);
     return 0;
 }

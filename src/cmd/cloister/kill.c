@@ -31,12 +31,10 @@ static int kill_one(struct cl_state *state, const char *id_or_name, int signal,
                     struct cl_error *err)
 {
     CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(ARENA_MAX);
-    CL_CLEANUP_ENTRY struct cl_entry entry = CL_ENTRY_INIT;
-    struct cl_status status;
-    struct cl_plan plan;
-    int r = cl_state_find(state, id_or_name, &arena, &entry, &status, &plan, err);
+    CL_CLEANUP_FOUND struct cl_found found = CL_FOUND_INIT;
+    int r = cl_state_find(state, id_or_name, &arena, &found, err);
 
-    return r < 0 ? r : cl_control_signal(&entry, signal, err);
+    return r < 0 ? r : cl_control_signal(&found.entry, signal, err);
 }
 
 /* All are tried; the first failure is told. */
