@@ -228,9 +228,12 @@ static int take_answer(const struct client *client, struct cl_error *err)
         return cl_refuse(err, EPROTO, "sandbox %s answers in another version", client->entry->id);
     if (answer.error == -ESRCH)
         return fail_ended(client, err);
-    return answer.error < 0 ? cl_fail(err, answer.error, "send signal %d to sandbox %s",
-                                      client->ring.request.signal, client->entry->id)
-                            : 0;
+    if (answer.error == 0)
+        return 0;
+    if (client->ring.request.command == CL_CONTROL_SIGNAL)
+        return cl_fail(err, answer.error, "send signal %d to sandbox %s",
+                       client->ring.request.signal, client->entry->id);
+    return cl_fail(err, answer.error, "ask sandbox %s", client->entry->id);
 }
 
 /* A bell that nobody has open any more would end us by SIGPIPE, which for a FIFO there is
@@ -251,14 +254,15 @@ static int ring(const struct client *client, struct cl_error *err)
     return put < 0 ? cl_fail(err, (int)put, "ring for sandbox %s", client->entry->id) : 0;
 }
 
-int cl_control_signal(const struct cl_entry *entry, int signal, struct cl_error *err)
+static int ask(const struct cl_entry *entry, const struct cl_control_request *request,
+               struct cl_error *err)
 {
     CL_CLEANUP(client_done)
     struct client client = {
         .entry = entry,
         .bell = -1,
         .answer = -1,
-        .ring.request = {.version = VERSION, .command = CL_CONTROL_SIGNAL, .signal = signal},
+        .ring.request = *request,
     };
     int r = open_bell(&client, err);
 
@@ -269,6 +273,21 @@ int cl_control_signal(const struct cl_entry *entry, int signal, struct cl_error 
     memcpy(client.ring.id, entry->id, CL_ID_SIZE);
     r = ring(&client, err);
     return r < 0 ? r : take_answer(&client, err);
+}
+
+int cl_control_signal(const struct cl_entry *entry, int signal, struct cl_error *err)
+{
+    const struct cl_control_request request = {
+        .version = VERSION, .command = CL_CONTROL_SIGNAL, .signal = signal};
+
+    return ask(entry, &request, err);
+}
+
+int cl_control_refresh(const struct cl_entry *entry, struct cl_error *err)
+{
+    const struct cl_control_request request = {.version = VERSION, .command = CL_CONTROL_REFRESH};
+
+    return ask(entry, &request, err);
 }
 
 /* --- sweeping ------------------------------------------------------------- */

@@ -15,7 +15,10 @@
 #include "base/error.h"
 #include "sandbox/state.h"
 
-enum cl_control_command { CL_CONTROL_SIGNAL = 1 };
+enum cl_control_command {
+    CL_CONTROL_SIGNAL = 1,
+    CL_CONTROL_REFRESH, /* write into the record what has become known since the start */
+};
 
 struct cl_control_request {
     uint32_t version; /* 2 */
@@ -41,6 +44,10 @@ struct cl_control_answer {
 /* Client: asks ENTRY's supervisor to send SIGNAL: 9 ends the sandbox (its result
  * says "killed"), any other goes to the main process. Waits for the answer. */
 int cl_control_signal(const struct cl_entry *entry, int signal, struct cl_error *err);
+
+/* Client: asks ENTRY's supervisor to bring its record up to date, and waits until it has.
+ * A start doesn't pay for what only inspect wants to know. */
+int cl_control_refresh(const struct cl_entry *entry, struct cl_error *err);
 
 /* Server: opens the bell of the sandbox's seat; returns its fd. */
 int cl_control_listen(const struct cl_entry *entry, struct cl_error *err);

@@ -411,6 +411,7 @@ static int supervise(struct sandbox *sandbox, struct cl_error *err)
     supervisor->process = &sandbox->process;
     supervisor->limits = &sandbox->limits;
     supervisor->entry = &sandbox->entry;
+    supervisor->status = &sandbox->status;
     for (int fd = 0; fd < 3; fd++)
         supervisor->stdio[fd] = CL_TAKE_FD(sandbox->ours[fd]);
     /* The record says "running" while the sandbox already starts. */

@@ -1,11 +1,14 @@
 #include "sandbox/supervisor.h"
 
+#include <stdio.h>
+#include <string.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/num.h"
 #include "base/sys.h"
 #include "sandbox/control.h"
 
@@ -272,21 +275,51 @@ static int on_signal(struct cl_source *source, CL_UNUSED uint32_t events,
     return 0;
 }
 
-static int on_control(struct cl_source *source, CL_UNUSED uint32_t events, struct cl_error *err)
+/* The main process's pid as the host has it: the only child of init that init itself
+ * made (proc(5), /proc/PID/task/TID/children). 0 where the kernel doesn't tell. */
+static int32_t find_main(int32_t init)
+{
+    char path[64];
+    char text[16] = "";
+    uint64_t pid;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)init, (int)init);
+    CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, path, O_RDONLY, 0);
+    if (fd < 0 || cl_sys_read(fd, text, sizeof(text) - 1) <= 0)
+        return 0;
+    text[strcspn(text, " ")] = '\0';
+    return cl_parse_u64(text, &pid) == 0 && pid <= INT32_MAX ? (int32_t)pid : 0;
+}
+
+static int refresh(struct cl_supervisor *supervisor, struct cl_error *err)
+{
+    struct cl_status *status = supervisor->status;
+
+    status->layers = supervisor->process->report->layers;
+    if (status->main == 0)
+        status->main = find_main(status->init);
+    return cl_entry_update(supervisor->entry, status, err);
+}
+
+static int on_control(struct cl_source *source, CL_UNUSED uint32_t events,
+                      CL_UNUSED struct cl_error *err)
 {
     struct cl_supervisor *supervisor = source->context;
     struct cl_control_request request;
+    struct cl_error asked = {0}; /* the client's affair */
     CL_CLEANUP_FD int client = cl_control_accept(source->fd, supervisor->entry, &request);
     int r = 0;
 
     if (client < 0)
         return 0;
-    if (request.command != CL_CONTROL_SIGNAL || request.signal < 1 || request.signal > 64)
+    if (request.command == CL_CONTROL_REFRESH)
+        r = refresh(supervisor, &asked);
+    else if (request.command != CL_CONTROL_SIGNAL || request.signal < 1 || request.signal > 64)
         r = -EINVAL;
     else if (request.signal == SIGKILL)
         kill_sandbox(supervisor, CL_END_KILLED);
     else
-        r = supervisor->wall->signal(supervisor->process, request.signal, err);
+        r = supervisor->wall->signal(supervisor->process, request.signal, &asked);
     cl_control_answer(client, r < 0 ? r : 0);
     return 0;
 }

@@ -24,7 +24,8 @@ struct cl_supervisor {
     const struct cl_wall *wall;
     struct cl_wall_process *process;
     const struct cl_limits *limits;
-    const struct cl_entry *entry;
+    struct cl_entry *entry;
+    struct cl_status *status; /* what the record says */
     int stdio[3]; /* our ends of the pipes, taken; -1: none */
 
     struct cl_loop loop;

@@ -3,6 +3,7 @@
 
 #include "cmd/cloister/command.h"
 #include "cmd/cloister/describe.h"
+#include "sandbox/control.h"
 
 enum { ARENA_MAX = 32 << 20 };
 
@@ -23,6 +24,10 @@ static int add_one(struct cl_state *state, const char *id_or_name, struct cl_jso
     CL_CLEANUP_FOUND struct cl_found found = CL_FOUND_INIT;
     int r = cl_state_find(state, id_or_name, &arena, &found, err);
 
+    if (r == 0)
+        r = cl_control_refresh(&found.entry, err);
+    if (r == 0)
+        r = cl_entry_read(&found.entry, &arena, &found.status, &found.plan, err);
     if (r < 0)
         return r;
     const struct cl_visit visit = {&found.entry, &found.status, &found.plan, 1};
