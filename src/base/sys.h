@@ -413,6 +413,14 @@ static inline int cl_sys_execveat(int dirfd, const char *path, char *const argv[
     return (int)CL_SYS5(SYS_execveat, dirfd, path, argv, envp, flags);
 }
 
+/* The kernel's struct sigaction, all zero, is SIG_DFL on every architecture. */
+static inline int cl_sys_signal_default(int signal)
+{
+    const uint64_t action[8] = {0};
+
+    return (int)CL_SYS4(SYS_rt_sigaction, signal, action, NULL, sizeof(uint64_t));
+}
+
 static inline int cl_sys_rt_sigprocmask(int how, const uint64_t *set, uint64_t *ret_old)
 {
     return (int)CL_SYS4(SYS_rt_sigprocmask, how, set, ret_old, sizeof(*set));

@@ -77,6 +77,7 @@ static int set_memory(const struct cl_limits *limits, const struct cl_cgroup *cg
                       const struct cl_plan *plan, struct cl_error *err)
 {
     static const char memsw[] = "memory.memsw.limit_in_bytes";
+    static const char tcp[] = "memory.kmem.tcp.limit_in_bytes";
     int r;
 
     if (!cl_plan_has(plan, CL_FIELD_MEMORY)) {
@@ -89,6 +90,10 @@ static int set_memory(const struct cl_limits *limits, const struct cl_cgroup *cg
     r = cl_cgroup_set_u64(cgroup, limits->name, "memory.limit_in_bytes", plan->limits.memory_bytes);
     if (r < 0)
         return fail_set("memory.limit_in_bytes", r, err);
+    /* v1 counts TCP's buffers apart (cgroup-v1/memory.rst, 2.7). */
+    r = cl_cgroup_set_u64(cgroup, limits->name, tcp, plan->limits.memory_bytes);
+    if (r < 0 && r != -ENOENT) /* a kernel without it */
+        return fail_set(tcp, r, err);
     if (!cl_plan_has(plan, CL_FIELD_SWAP))
         return 0;
     /* Never below memory's own limit, which therefore is set first. */

@@ -188,14 +188,7 @@ def test_descriptors_are_not_bounded_on_the_host():
 SHAPES = ['anonymous', 'shared', 'memfd', 'sysv_shm', 'pipes', 'sockets']
 
 
-# The first memory controller counts TCP's buffers apart from the rest, in memory.kmem.tcp.
-ON_V1 = os.path.exists('/sys/fs/cgroup/memory/memory.limit_in_bytes')
-
-
-@pytest.mark.parametrize('shape', [
-    'unix_crowd',
-    pytest.param('tcp_crowd', marks=pytest.mark.xfail(
-        ON_V1, reason='OPEN: memory.kmem.tcp.limit_in_bytes is not set', strict=True))])
+@pytest.mark.parametrize('shape', ['unix_crowd', 'tcp_crowd'])
 def test_socket_memory_of_many_processes_is_bounded(image, shape):
     _memory_held(wall.attack('exhaust', shape, 160, image=image('root'), extra=SMALL))
 

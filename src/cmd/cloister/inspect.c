@@ -4,6 +4,7 @@
 #include "cmd/cloister/command.h"
 #include "cmd/cloister/describe.h"
 #include "sandbox/control.h"
+#include "sandbox/sweep.h"
 
 enum { ARENA_MAX = 32 << 20 };
 
@@ -56,6 +57,8 @@ static int run(const struct cl_command *self, int argc, char *const argv[], stru
         r = add_one(&state, argv[i], &json, err);
     if (r < 0)
         return r;
+    struct cl_error ignored = {0};
+    (void)cl_sweep_seldom(&state, &ignored); /* a failure is prune's to tell */
     cl_json_close(&json, ']');
     if (cl_json_end(&json) < 0)
         return cl_fail_memory(err);

@@ -6,6 +6,7 @@
 #include "cmd/cloister/command.h"
 #include "cmd/cloister/signals.h"
 #include "sandbox/control.h"
+#include "sandbox/sweep.h"
 
 enum { ARENA_MAX = 32 << 20 };
 
@@ -55,6 +56,7 @@ static int kill_all(int count, char *const names[], int signal, struct cl_error 
         if (r == 0 && cl_buf_printf(&done, "%s\n", names[i]) < 0)
             return cl_fail_memory(err);
     }
+    (void)cl_sweep_seldom(&state, &failure); /* a failure is prune's to tell */
     r = cl_print(&done, err);
     if (r < 0 || first.code == 0)
         return r;

@@ -14,6 +14,8 @@
 #include "walls/container/container.h"
 #include "walls/container/seccomp_tables.h"
 
+enum { LAST_SIGNAL = 64 };
+
 /* --- steps --------------------------------------------------------------------------- */
 
 /* Dispositions and masks that are inherited through exec: the caller's may be odd. */
@@ -21,9 +23,10 @@ static int reset_signals(CL_UNUSED void *context, struct cl_error *err)
 {
     const uint64_t none = 0;
 
-    for (int signal = 1; signal < 32; signal++) {
+    /* All of the kernel's: the C library keeps some for itself and doesn't reset them. */
+    for (int signal = 1; signal <= LAST_SIGNAL; signal++) {
         if (signal != SIGKILL && signal != SIGSTOP)
-            (void)sigaction(signal, &(struct sigaction){.sa_handler = SIG_DFL}, NULL);
+            (void)cl_sys_signal_default(signal); /* fails for no other signal */
     }
     int r = cl_sys_rt_sigprocmask(SIG_SETMASK, &none, NULL);
     return r < 0 ? cl_fail(err, r, "unblock signals") : 0;
