@@ -111,36 +111,72 @@ static const struct {
     const char *name;
     uint64_t flag;
 } namespace_names[] = {
-    {"user", CLONE_NEWUSER}, {"pid", CLONE_NEWPID}, {"mnt", CLONE_NEWNS},
-    {"net", CLONE_NEWNET},   {"ipc", CLONE_NEWIPC}, {"uts", CLONE_NEWUTS},
+    {"user", CLONE_NEWUSER},     {"pid", CLONE_NEWPID}, {"mnt", CLONE_NEWNS},
+    {"net", CLONE_NEWNET},       {"ipc", CLONE_NEWIPC}, {"uts", CLONE_NEWUTS},
     {"cgroup", CLONE_NEWCGROUP},
 };
 enum { NAMESPACE_COUNT = sizeof(namespace_names) / sizeof(namespace_names[0]) };
 
 enum option_id {
-    OPT_NS = 256, OPT_ROOT, OPT_PROC, OPT_DEVPTS, OPT_SHM, OPT_TMPFS, OPT_MASKS, OPT_DEV,
-    OPT_CGROUPS, OPT_NO_LIMITS, OPT_SECCOMP, OPT_LANDLOCK, OPT_CAPS, OPT_KEYRING, OPT_PIPES,
-    OPT_INIT, OPT_SPAWN, OPT_WAIT, OPT_BALLAST, OPT_NO_EXEC, OPT_STAGES, OPT_LATE_NET, OPT_LATE_CGROUPS, OPT_JOIN_LAST,
+    OPT_NS = 256,
+    OPT_ROOT,
+    OPT_PROC,
+    OPT_DEVPTS,
+    OPT_SHM,
+    OPT_TMPFS,
+    OPT_MASKS,
+    OPT_DEV,
+    OPT_CGROUPS,
+    OPT_NO_LIMITS,
+    OPT_SECCOMP,
+    OPT_LANDLOCK,
+    OPT_CAPS,
+    OPT_KEYRING,
+    OPT_PIPES,
+    OPT_INIT,
+    OPT_SPAWN,
+    OPT_WAIT,
+    OPT_BALLAST,
+    OPT_NO_EXEC,
+    OPT_STAGES,
+    OPT_LATE_NET,
+    OPT_LATE_CGROUPS,
+    OPT_JOIN_LAST,
     OPT_NO_NAMESPACE, /* + index in namespace_names; stays last */
 };
 
 static const struct option long_options[] = {
-    {"ns", 1, NULL, OPT_NS},           {"root", 1, NULL, OPT_ROOT},
-    {"proc", 0, NULL, OPT_PROC},       {"devpts", 0, NULL, OPT_DEVPTS},
-    {"shm", 0, NULL, OPT_SHM},         {"tmpfs", 1, NULL, OPT_TMPFS},
-    {"masks", 1, NULL, OPT_MASKS},     {"dev", 1, NULL, OPT_DEV},
-    {"cgroups", 1, NULL, OPT_CGROUPS}, {"no-limits", 0, NULL, OPT_NO_LIMITS},
-    {"seccomp", 1, NULL, OPT_SECCOMP}, {"landlock", 1, NULL, OPT_LANDLOCK},
-    {"caps", 1, NULL, OPT_CAPS},       {"keyring", 0, NULL, OPT_KEYRING},
-    {"pipes", 0, NULL, OPT_PIPES},     {"init", 1, NULL, OPT_INIT},
-    {"spawn", 1, NULL, OPT_SPAWN},     {"wait", 1, NULL, OPT_WAIT},
-    {"ballast", 1, NULL, OPT_BALLAST}, {"no-exec", 0, NULL, OPT_NO_EXEC},
-    {"late-net", 0, NULL, OPT_LATE_NET}, {"late-cgroups", 0, NULL, OPT_LATE_CGROUPS},
+    {"ns", 1, NULL, OPT_NS},
+    {"root", 1, NULL, OPT_ROOT},
+    {"proc", 0, NULL, OPT_PROC},
+    {"devpts", 0, NULL, OPT_DEVPTS},
+    {"shm", 0, NULL, OPT_SHM},
+    {"tmpfs", 1, NULL, OPT_TMPFS},
+    {"masks", 1, NULL, OPT_MASKS},
+    {"dev", 1, NULL, OPT_DEV},
+    {"cgroups", 1, NULL, OPT_CGROUPS},
+    {"no-limits", 0, NULL, OPT_NO_LIMITS},
+    {"seccomp", 1, NULL, OPT_SECCOMP},
+    {"landlock", 1, NULL, OPT_LANDLOCK},
+    {"caps", 1, NULL, OPT_CAPS},
+    {"keyring", 0, NULL, OPT_KEYRING},
+    {"pipes", 0, NULL, OPT_PIPES},
+    {"init", 1, NULL, OPT_INIT},
+    {"spawn", 1, NULL, OPT_SPAWN},
+    {"wait", 1, NULL, OPT_WAIT},
+    {"ballast", 1, NULL, OPT_BALLAST},
+    {"no-exec", 0, NULL, OPT_NO_EXEC},
+    {"late-net", 0, NULL, OPT_LATE_NET},
+    {"late-cgroups", 0, NULL, OPT_LATE_CGROUPS},
     {"join-last", 0, NULL, OPT_JOIN_LAST},
-    {"stages", 1, NULL, OPT_STAGES},   {"no-user", 0, NULL, OPT_NO_NAMESPACE + 0},
-    {"no-pid", 0, NULL, OPT_NO_NAMESPACE + 1}, {"no-mnt", 0, NULL, OPT_NO_NAMESPACE + 2},
-    {"no-net", 0, NULL, OPT_NO_NAMESPACE + 3}, {"no-ipc", 0, NULL, OPT_NO_NAMESPACE + 4},
-    {"no-uts", 0, NULL, OPT_NO_NAMESPACE + 5}, {"no-cgroup", 0, NULL, OPT_NO_NAMESPACE + 6},
+    {"stages", 1, NULL, OPT_STAGES},
+    {"no-user", 0, NULL, OPT_NO_NAMESPACE + 0},
+    {"no-pid", 0, NULL, OPT_NO_NAMESPACE + 1},
+    {"no-mnt", 0, NULL, OPT_NO_NAMESPACE + 2},
+    {"no-net", 0, NULL, OPT_NO_NAMESPACE + 3},
+    {"no-ipc", 0, NULL, OPT_NO_NAMESPACE + 4},
+    {"no-uts", 0, NULL, OPT_NO_NAMESPACE + 5},
+    {"no-cgroup", 0, NULL, OPT_NO_NAMESPACE + 6},
     {NULL, 0, NULL, 0},
 };
 
@@ -206,36 +242,82 @@ static void set_choice(struct floor_options *o, int id, const char *value)
         o->dev = (enum floor_dev)choose(value, devs);
         o->dev_path = after_colon(value);
         break;
-    case OPT_INIT: o->init = (enum floor_init)choose(value, inits); break;
-    case OPT_SPAWN: o->spawn = (enum floor_spawn)choose(value, spawns); break;
-    case OPT_WAIT: o->wait = (enum floor_wait)choose(value, waits); break;
-    default: bad_value(value);
+    case OPT_INIT:
+        o->init = (enum floor_init)choose(value, inits);
+        break;
+    case OPT_SPAWN:
+        o->spawn = (enum floor_spawn)choose(value, spawns);
+        break;
+    case OPT_WAIT:
+        o->wait = (enum floor_wait)choose(value, waits);
+        break;
+    default:
+        bad_value(value);
     }
 }
 
 static void set_option(struct floor_options *o, int id, const char *value)
 {
     switch (id) {
-    case OPT_NS: o->namespaces = parse_namespaces(value); break;
-    case OPT_PROC: o->proc = true; break;
-    case OPT_DEVPTS: o->devpts = true; break;
-    case OPT_SHM: o->shm = true; break;
-    case OPT_TMPFS: o->tmpfs_count = number(value); break;
-    case OPT_MASKS: o->mask_count = number(value); break;
-    case OPT_CGROUPS: o->cgroups = value; break;
-    case OPT_NO_LIMITS: o->no_limits = true; break;
-    case OPT_SECCOMP: o->seccomp_insns = number(value); break;
-    case OPT_LANDLOCK: o->landlock_rules = number(value); break;
-    case OPT_CAPS: o->caps_dropped = number(value); break;
-    case OPT_KEYRING: o->keyring = true; break;
-    case OPT_PIPES: o->pipes = true; break;
-    case OPT_BALLAST: o->ballast_mib = number(value); break;
-    case OPT_NO_EXEC: o->no_exec = true; break;
-    case OPT_LATE_NET: o->late_net = true; break;
-    case OPT_JOIN_LAST: o->join_last = true; break;
-    case OPT_LATE_CGROUPS: o->late_cgroups = true; break;
-    case OPT_STAGES: o->stages_path = value; break;
-    case '?': _exit(125);
+    case OPT_NS:
+        o->namespaces = parse_namespaces(value);
+        break;
+    case OPT_PROC:
+        o->proc = true;
+        break;
+    case OPT_DEVPTS:
+        o->devpts = true;
+        break;
+    case OPT_SHM:
+        o->shm = true;
+        break;
+    case OPT_TMPFS:
+        o->tmpfs_count = number(value);
+        break;
+    case OPT_MASKS:
+        o->mask_count = number(value);
+        break;
+    case OPT_CGROUPS:
+        o->cgroups = value;
+        break;
+    case OPT_NO_LIMITS:
+        o->no_limits = true;
+        break;
+    case OPT_SECCOMP:
+        o->seccomp_insns = number(value);
+        break;
+    case OPT_LANDLOCK:
+        o->landlock_rules = number(value);
+        break;
+    case OPT_CAPS:
+        o->caps_dropped = number(value);
+        break;
+    case OPT_KEYRING:
+        o->keyring = true;
+        break;
+    case OPT_PIPES:
+        o->pipes = true;
+        break;
+    case OPT_BALLAST:
+        o->ballast_mib = number(value);
+        break;
+    case OPT_NO_EXEC:
+        o->no_exec = true;
+        break;
+    case OPT_LATE_NET:
+        o->late_net = true;
+        break;
+    case OPT_JOIN_LAST:
+        o->join_last = true;
+        break;
+    case OPT_LATE_CGROUPS:
+        o->late_cgroups = true;
+        break;
+    case OPT_STAGES:
+        o->stages_path = value;
+        break;
+    case '?':
+        _exit(125);
     default:
         if (id >= OPT_NO_NAMESPACE) {
             o->namespaces &= ~namespace_names[id - OPT_NO_NAMESPACE].flag;
@@ -257,7 +339,8 @@ static void parse_options(int argc, char **argv, struct floor_options *o)
     }
     bool idmap = o->root == ROOT_IDMAP || o->root == ROOT_OVERLAY;
     if ((o->mounts && o->root_path == NULL) || (o->dev == DEV_TEMPLATE && o->dev_path == NULL) ||
-        (idmap && !(o->namespaces & CLONE_NEWUSER)) || (o->mounts && !(o->namespaces & CLONE_NEWNS))) {
+        (idmap && !(o->namespaces & CLONE_NEWUSER)) ||
+        (o->mounts && !(o->namespaces & CLONE_NEWNS))) {
         bad_value("--root and --dev template need a directory, mounts need --ns mnt, id maps user");
     }
 }
@@ -296,7 +379,8 @@ static void run_init(struct floor_run *run)
 {
     int flags = SIGCHLD | (run->options->init == INIT_VFORK ? CLONE_VM | CLONE_VFORK : 0);
     int raw = 0;
-    int pid = (int)floor_must(clone(exec_entry, child_stack[1] + CHILD_STACK_BYTES, flags, run), "init");
+    int pid =
+        (int)floor_must(clone(exec_entry, child_stack[1] + CHILD_STACK_BYTES, flags, run), "init");
     floor_must(waitpid(pid, &raw, 0), "init: wait");
     _exit(WIFEXITED(raw) ? WEXITSTATUS(raw) : 128 + WTERMSIG(raw));
 }
@@ -428,7 +512,8 @@ static void write_stages(const char *path)
     for (uint32_t i = 0; i < floor_shared->parent_count + floor_shared->child_count; i++) {
         bool parent = i < floor_shared->parent_count;
         const struct floor_stage *stage =
-            parent ? &floor_shared->parent[i] : &floor_shared->child[i - floor_shared->parent_count];
+            parent ? &floor_shared->parent[i]
+                   : &floor_shared->child[i - floor_shared->parent_count];
         used += (size_t)snprintf(text + used, sizeof(text) - used, "%c:%s=%" PRIu64 " ",
                                  parent ? 'p' : 'c', stage->name, stage->at_ns - start_ns);
     }

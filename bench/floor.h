@@ -20,7 +20,12 @@
 #include <stdint.h>
 #include <sys/syscall.h>
 
-enum { FLOOR_MAX_STAGES = 40, FLOOR_MAX_CGROUPS = 12, FLOOR_UID_BASE = 0x70000000, FLOOR_UID_COUNT = 65536 };
+enum {
+    FLOOR_MAX_STAGES = 40,
+    FLOOR_MAX_CGROUPS = 12,
+    FLOOR_UID_BASE = 0x70000000,
+    FLOOR_UID_COUNT = 65536
+};
 
 enum floor_root { ROOT_BIND, ROOT_CLONE, ROOT_IDMAP, ROOT_OVERLAY };
 enum floor_dev { DEV_NONE, DEV_TEMPLATE, DEV_BINDS, DEV_TMPFS_MKNOD };
@@ -54,7 +59,7 @@ struct floor_options {
     bool late_net;
     bool late_cgroups;
     bool join_last;
-    bool no_exec; /* the command is _exit(0): shows the teardown alone */
+    bool no_exec;   /* the command is _exit(0): shows the teardown alone */
     bool no_limits; /* join cgroups, write no limits */
     char **argv;
 };
@@ -83,8 +88,8 @@ struct floor_cgroups {
 /* Pages shared by parent and children. */
 struct floor_shared {
     uint32_t go; /* WAIT_FUTEX: 1 by the parent, 2 by the child that has its own descriptors */
-    struct floor_trees trees;       /* WAIT_FUTEX: numbers in the shared table */
-    struct floor_cgroups cgroups;   /* the same */
+    struct floor_trees trees;     /* WAIT_FUTEX: numbers in the shared table */
+    struct floor_cgroups cgroups; /* the same */
     uint32_t parent_count;
     uint32_t child_count;
     struct floor_stage parent[FLOOR_MAX_STAGES];

@@ -35,7 +35,8 @@ static void own_cgroup(const char *controller, char *ret_path, size_t size)
     }
     line += strlen(key);
     line[strcspn(line, "\n")] = '\0';
-    (void)snprintf(ret_path, size, "/sys/fs/cgroup/%s%s", controller, strcmp(line, "/") == 0 ? "" : line);
+    (void)snprintf(ret_path, size, "/sys/fs/cgroup/%s%s", controller,
+                   strcmp(line, "/") == 0 ? "" : line);
 }
 
 static void make_cgroup(struct floor_cgroup *cgroup, const char *controller, bool limits)
@@ -64,7 +65,8 @@ void floor_cgroups_make(const struct floor_options *options, struct floor_cgroup
     }
     (void)snprintf(list, sizeof(list), "%s", options->cgroups);
     char *rest = list;
-    for (char *name; (name = strsep(&rest, ",")) != NULL && ret_cgroups->count < FLOOR_MAX_CGROUPS;) {
+    for (char *name;
+         (name = strsep(&rest, ",")) != NULL && ret_cgroups->count < FLOOR_MAX_CGROUPS;) {
         make_cgroup(&ret_cgroups->items[ret_cgroups->count++], name, !options->no_limits);
     }
     floor_stamp_parent("cgroup_make");

@@ -57,7 +57,8 @@ static void spread_fds(struct floor_run *run, const int *fds, size_t count)
     if (options->mounts && options->root != ROOT_BIND && next < count) {
         run->trees.root_fd = fds[next++];
     }
-    if (options->mounts && (options->dev == DEV_TEMPLATE || options->dev == DEV_TMPFS_MKNOD) && next < count) {
+    if (options->mounts && (options->dev == DEV_TEMPLATE || options->dev == DEV_TMPFS_MKNOD) &&
+        next < count) {
         run->trees.dev_fd = fds[next++];
     }
     while (next < count) {
@@ -107,7 +108,9 @@ void floor_go_wait(struct floor_run *run)
     char byte;
     union go_control control;
     struct iovec vector = {&byte, 1};
-    struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1, .msg_control = &control,
+    struct msghdr message = {.msg_iov = &vector,
+                             .msg_iovlen = 1,
+                             .msg_control = &control,
                              .msg_controllen = sizeof(control)};
     floor_must(recvmsg(run->go[0], &message, MSG_CMSG_CLOEXEC), "go");
     struct cmsghdr *header = CMSG_FIRSTHDR(&message);

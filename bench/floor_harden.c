@@ -51,13 +51,13 @@ static void load_seccomp(unsigned insns)
         floor_die("--seccomp");
     }
     unsigned used = 0;
-    filter[used++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-                                                  offsetof(struct seccomp_data, arch));
+    filter[used++] =
+        (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch));
     filter[used++] =
         (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, FLOOR_AUDIT_ARCH, 1, 0);
     filter[used++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS);
-    filter[used++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
-                                                  offsetof(struct seccomp_data, nr));
+    filter[used++] =
+        (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr));
     used += emit_tree(filter + used, size - used, 0, 16384);
     while (used < size) { /* never reached, but checked and converted like the rest */
         filter[used++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
@@ -68,10 +68,9 @@ static void load_seccomp(unsigned insns)
 
 static void load_landlock(unsigned rules)
 {
-    struct landlock_ruleset_attr attr = {.handled_access_fs =
-                                             LANDLOCK_ACCESS_FS_MAKE_BLOCK |
-                                             LANDLOCK_ACCESS_FS_MAKE_CHAR |
-                                             LANDLOCK_ACCESS_FS_EXECUTE};
+    struct landlock_ruleset_attr attr = {.handled_access_fs = LANDLOCK_ACCESS_FS_MAKE_BLOCK |
+                                                              LANDLOCK_ACCESS_FS_MAKE_CHAR |
+                                                              LANDLOCK_ACCESS_FS_EXECUTE};
     int fd = (int)floor_must(syscall(SYS_landlock_create_ruleset, &attr, sizeof(attr), 0),
                              "landlock_create_ruleset");
     for (unsigned i = 0; i < rules; i++) {

@@ -49,16 +49,18 @@ struct device {
 };
 
 static const struct device devices[] = {
-    {"null", 1, 3}, {"zero", 1, 5}, {"full", 1, 7}, {"random", 1, 8}, {"urandom", 1, 9}, {"tty", 5, 0},
+    {"null", 1, 3},   {"zero", 1, 5},    {"full", 1, 7},
+    {"random", 1, 8}, {"urandom", 1, 9}, {"tty", 5, 0},
 };
 enum { DEVICE_COUNT = sizeof(devices) / sizeof(devices[0]) };
 
 /* Targets of --masks in turn: files by a bind of /dev/null, as runtimes do. */
 static const char *const mask_paths[] = {
-    "/proc/kcore", "/proc/keys", "/proc/timer_list", "/proc/sysrq-trigger", "/proc/interrupts",
-    "/proc/kallsyms", "/proc/kmsg", "/proc/modules", "/proc/iomem", "/proc/ioports",
-    "/proc/version", "/proc/devices", "/proc/crypto", "/proc/slabinfo", "/proc/vmstat",
-    "/proc/zoneinfo", "/proc/softirqs", "/proc/swaps", "/proc/buddyinfo", "/proc/consoles",
+    "/proc/kcore",      "/proc/keys",     "/proc/timer_list", "/proc/sysrq-trigger",
+    "/proc/interrupts", "/proc/kallsyms", "/proc/kmsg",       "/proc/modules",
+    "/proc/iomem",      "/proc/ioports",  "/proc/version",    "/proc/devices",
+    "/proc/crypto",     "/proc/slabinfo", "/proc/vmstat",     "/proc/zoneinfo",
+    "/proc/softirqs",   "/proc/swaps",    "/proc/buddyinfo",  "/proc/consoles",
 };
 enum { MASK_PATH_COUNT = sizeof(mask_paths) / sizeof(mask_paths[0]) };
 
@@ -114,8 +116,10 @@ static int overlay_make(int lower_fd)
     int upper_fd = (int)floor_must(openat(scratch_fd, "up", O_PATH | O_CLOEXEC), "up");
     int work_fd = (int)floor_must(openat(scratch_fd, "work", O_PATH | O_CLOEXEC), "work");
     int fs_fd = fs_open("overlay");
-    floor_must(syscall(SYS_fsconfig, fs_fd, FSCONFIG_SET_FD, "lowerdir+", NULL, lower_fd), "lowerdir+");
-    floor_must(syscall(SYS_fsconfig, fs_fd, FSCONFIG_SET_FD, "upperdir", NULL, upper_fd), "upperdir");
+    floor_must(syscall(SYS_fsconfig, fs_fd, FSCONFIG_SET_FD, "lowerdir+", NULL, lower_fd),
+               "lowerdir+");
+    floor_must(syscall(SYS_fsconfig, fs_fd, FSCONFIG_SET_FD, "upperdir", NULL, upper_fd),
+               "upperdir");
     floor_must(syscall(SYS_fsconfig, fs_fd, FSCONFIG_SET_FD, "workdir", NULL, work_fd), "workdir");
     int fd = fs_mount(fs_fd, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV, "overlay");
     (void)close(upper_fd);
@@ -199,12 +203,14 @@ static void mount_dev(const struct floor_options *options, const struct floor_tr
     }
     if (options->devpts) {
         floor_must(mount("devpts", "dev/pts", "devpts", MS_NOSUID | MS_NOEXEC,
-                         "newinstance,ptmxmode=0666,mode=0620"), "dev/pts");
+                         "newinstance,ptmxmode=0666,mode=0620"),
+                   "dev/pts");
         floor_stamp_child("devpts");
     }
     if (options->shm) {
         floor_must(mount("shm", "dev/shm", "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC,
-                         "mode=1777,size=67108864"), "dev/shm");
+                         "mode=1777,size=67108864"),
+                   "dev/shm");
         floor_stamp_child("shm");
     }
 }
@@ -232,7 +238,8 @@ static void mount_masks(unsigned count)
 static void mount_tmpfs(unsigned count)
 {
     for (unsigned i = 0; i < count; i++) {
-        floor_must(mount("tmp", "tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777,size=67108864"), "tmp");
+        floor_must(mount("tmp", "tmp", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777,size=67108864"),
+                   "tmp");
     }
     if (count > 0) {
         floor_stamp_child("tmpfs");

@@ -7,7 +7,7 @@
 #include "base/num.h"
 #include "base/sys.h"
 
-_Static_assert(CL_IDS_COUNT * CL_IDS_SIZE == CL_IDS_LAST - CL_IDS_FIRST + 1, "whole ranges");
+_Static_assert(CL_IDS_COUNT *CL_IDS_SIZE == CL_IDS_LAST - CL_IDS_FIRST + 1, "whole ranges");
 
 /* 0 taken, -EAGAIN somebody else's. */
 static int lock_slot(int fd, uint32_t slot)
@@ -19,8 +19,7 @@ static int lock_slot(int fd, uint32_t slot)
     return r == -EACCES ? -EAGAIN : r; /* fcntl(2) allows either */
 }
 
-int cl_ids_take(struct cl_state *state, uint32_t *ret_base, int *ret_lock_fd,
-                struct cl_error *err)
+int cl_ids_take(struct cl_state *state, uint32_t *ret_base, int *ret_lock_fd, struct cl_error *err)
 {
     CL_CLEANUP_FD int fd = cl_sys_openat(state->dir, "ids", O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
     uint32_t start;

@@ -26,8 +26,7 @@
 
 /* Takes a free range: its first uid, and the descriptor that holds it, owned by the
  * caller. -EUSERS when all are taken. */
-int cl_ids_take(struct cl_state *state, uint32_t *ret_base, int *ret_lock_fd,
-                struct cl_error *err);
+int cl_ids_take(struct cl_state *state, uint32_t *ret_base, int *ret_lock_fd, struct cl_error *err);
 
 /* Finds a line of TEXT, which has the form of subuid(5), that overlaps the ranges;
  * the line's text goes to RET (cut). Returns 1 when there is one, else 0. */

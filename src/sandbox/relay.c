@@ -201,10 +201,10 @@ static int start(struct cl_relay *relay, struct cl_loop *loop, int in, int out,
                  struct cl_error *err)
 {
     relay->loop = loop;
-    relay->in = (struct cl_source){
-        .fd = in, .events = EPOLLIN, .on_event = on_ready, .context = relay};
-    relay->out = (struct cl_source){
-        .fd = out, .events = EPOLLOUT, .on_event = on_ready, .context = relay};
+    relay->in =
+        (struct cl_source){.fd = in, .events = EPOLLIN, .on_event = on_ready, .context = relay};
+    relay->out =
+        (struct cl_source){.fd = out, .events = EPOLLOUT, .on_event = on_ready, .context = relay};
     relay->active = 1;
     if (relay->in_manner == CL_RELAY_FILE)
         return pump(relay, err);

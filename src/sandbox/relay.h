@@ -41,7 +41,7 @@ struct cl_relay {
     int failed;    /* -errno of a read or write that ended it; 0: it ended well */
     size_t start;
     size_t end;
-    uint64_t total; /* bytes carried */
+    uint64_t total;                  /* bytes carried */
     struct cl_output_budget *budget; /* NULL: none */
     /* Called once when nothing more will be carried, or the budget is used up. */
     void (*on_end)(struct cl_relay *relay);

@@ -143,7 +143,8 @@ int cl_result_exit_status(const struct cl_result *result, int exec_errno)
 static void explain_time(char ret[256], const char *what, uint64_t limit_ns)
 {
     (void)snprintf(ret, 256, "ended after its %s limit of %" PRIu64 ".%03us", what,
-                   (uint64_t)(limit_ns / CL_NS_PER_S), (unsigned int)(limit_ns / CL_NS_PER_MS % 1000));
+                   (uint64_t)(limit_ns / CL_NS_PER_S),
+                   (unsigned int)(limit_ns / CL_NS_PER_MS % 1000));
 }
 
 void cl_result_explain(const struct cl_result *result, char ret[256])

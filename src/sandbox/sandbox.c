@@ -154,9 +154,8 @@ static int make_record(struct sandbox *sandbox, struct cl_error *err)
     if (r < 0 || cl_plan_without(sandbox->plan, CL_LAYER_LIMITS))
         return r;
     /* Without a result only what decides how it ended is of use. */
-    unsigned int wanted = sandbox->options->result_path != NULL
-                              ? CL_USAGE_ALL
-                              : CL_USAGE_BIT(CL_USAGE_OOM_KILLS);
+    unsigned int wanted =
+        sandbox->options->result_path != NULL ? CL_USAGE_ALL : CL_USAGE_BIT(CL_USAGE_OOM_KILLS);
     r = cl_limits_create_for(&sandbox->limits, sandbox->plan, sandbox->status.id, wanted, err);
     if (r < 0)
         cl_entry_remove(&sandbox->state, &sandbox->entry);
@@ -387,8 +386,8 @@ static void write_result(struct sandbox *sandbox, int fd, struct cl_error *err)
 
     if (fd < 0)
         return;
-    result->teardown_ns = cl_clock_boot_ns() - sandbox->created_boot_ns - result->setup_ns -
-                          result->run_ns;
+    result->teardown_ns =
+        cl_clock_boot_ns() - sandbox->created_boot_ns - result->setup_ns - result->run_ns;
     if (result->ended_wall_ns == 0)
         result->ended_wall_ns = cl_clock_wall_ns();
     int r = cl_result_print(result, &text, err);
@@ -477,8 +476,8 @@ static int open_result(const char *path, struct cl_error *err)
         .mode = 0644,
         .resolve = CL_RESOLVE_NO_SYMLINKS,
     };
-    int fd = kernels ? cl_sys_openat(AT_FDCWD, path, flags, 0644)
-                     : cl_sys_openat2(AT_FDCWD, path, &how);
+    int fd =
+        kernels ? cl_sys_openat(AT_FDCWD, path, flags, 0644) : cl_sys_openat2(AT_FDCWD, path, &how);
 
     if (fd == -ELOOP)
         return cl_refuse(err, ELOOP,

@@ -26,13 +26,13 @@ struct cl_supervisor {
     const struct cl_limits *limits;
     struct cl_entry *entry;
     struct cl_status *status; /* what the record says */
-    int stdio[3]; /* our ends of the pipes, taken; -1: none */
+    int stdio[3];             /* our ends of the pipes, taken; -1: none */
 
     struct cl_loop loop;
-    struct cl_source init;     /* the first process's pidfd */
-    struct cl_source channel;  /* with a tty */
+    struct cl_source init;    /* the first process's pidfd */
+    struct cl_source channel; /* with a tty */
     struct cl_source signals;
-    struct cl_source timer;    /* time limit, then grace */
+    struct cl_source timer; /* time limit, then grace */
     struct cl_source cpu_timer;
     struct cl_source control;
     struct cl_source parent;

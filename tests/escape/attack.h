@@ -41,87 +41,88 @@
 #include <unistd.h>
 
 struct probe {
-	const char *name;
-	void (*run)(char **args); /* NULL-terminated arguments after the probe's name */
+    const char *name;
+    void (*run)(char **args); /* NULL-terminated arguments after the probe's name */
 };
 
 _Noreturn __attribute__((format(printf, 3, 4))) static inline void
 say_verdict(const char *word, int status, const char *format, ...)
 {
-	char line[1024];
-	int used = snprintf(line, sizeof line, "%s: ", word);
-	va_list args;
+    char line[1024];
+    int used = snprintf(line, sizeof line, "%s: ", word);
+    va_list args;
 
-	va_start(args, format);
-	vsnprintf(line + used, sizeof line - (size_t)used, format, args);
-	va_end(args);
-	dprintf(2, "%s\n", line);
-	_exit(status);
+    va_start(args, format);
+    vsnprintf(line + used, sizeof line - (size_t)used, format, args);
+    va_end(args);
+    dprintf(2, "%s\n", line);
+    _exit(status);
 }
 #define escaped(...) say_verdict("ESCAPED", 1, __VA_ARGS__)
 #define held(...) say_verdict("HELD", 0, __VA_ARGS__)
 #define impossible(...) say_verdict("ERROR", 2, __VA_ARGS__)
 
-/* The answers by which a wall says no; anything else means that the kernel looked at the request. */
+/* The answers by which a wall says no; anything else means that the kernel looked at the request.
+ */
 static inline bool is_refusal(int error)
 {
-	return error == EPERM || error == EACCES || error == ENOSYS;
+    return error == EPERM || error == EACCES || error == ENOSYS;
 }
 
 /* The verdict on a system call that should have been refused whatever its arguments. */
 _Noreturn static inline void judge_call(const char *name, long result)
 {
-	int error = errno;
+    int error = errno;
 
-	if (result >= 0)
-		escaped("%s gave %ld", name, result);
-	if (is_refusal(error))
-		held("%s: %s", name, strerror(error));
-	escaped("the kernel examined %s: %s", name, strerror(error));
+    if (result >= 0)
+        escaped("%s gave %ld", name, result);
+    if (is_refusal(error))
+        held("%s: %s", name, strerror(error));
+    escaped("the kernel examined %s: %s", name, strerror(error));
 }
 
 /* The verdict on opening something: being refused, or finding nothing there, both hold. */
 _Noreturn static inline void judge_open(const char *path, int fd)
 {
-	int error = errno;
+    int error = errno;
 
-	if (fd >= 0)
-		escaped("opened %s", path);
-	/* Running programs answer ETXTBSY before a read-only mount gets to say no. */
-	if (error == ETXTBSY && access(path, W_OK) == 0)
-		escaped("%s may be written as soon as nobody runs it", path);
-	if (error == ETXTBSY)
-		error = errno;
-	if (is_refusal(error) || error == ENOENT || error == EROFS || error == ENOTDIR ||
-	    error == ENXIO || error == ESRCH)
-		held("open %s: %s", path, strerror(error));
-	impossible("open %s: %s", path, strerror(error));
+    if (fd >= 0)
+        escaped("opened %s", path);
+    /* Running programs answer ETXTBSY before a read-only mount gets to say no. */
+    if (error == ETXTBSY && access(path, W_OK) == 0)
+        escaped("%s may be written as soon as nobody runs it", path);
+    if (error == ETXTBSY)
+        error = errno;
+    if (is_refusal(error) || error == ENOENT || error == EROFS || error == ENOTDIR ||
+        error == ENXIO || error == ESRCH)
+        held("open %s: %s", path, strerror(error));
+    impossible("open %s: %s", path, strerror(error));
 }
 
 static inline const char *need_arg(char **args, int index)
 {
-	for (int i = 0; i <= index; i++)
-		if (!args[i])
-			impossible("argument %d is missing", index + 1);
-	return args[index];
+    for (int i = 0; i <= index; i++)
+        if (!args[i])
+            impossible("argument %d is missing", index + 1);
+    return args[index];
 }
 
 /* Runs the probe that argv[1] names; `probes` ends with a NULL name. */
 static inline int attack_main(const struct probe *probes, int argc, char **argv)
 {
-	for (; argc > 1 && probes->name; probes++)
-		if (!strcmp(probes->name, argv[1])) {
-			probes->run(argv + 2);
-			impossible("%s came to no verdict", argv[1]);
-		}
-	impossible("no such probe: %s", argc > 1 ? argv[1] : "(none)");
+    for (; argc > 1 && probes->name; probes++)
+        if (!strcmp(probes->name, argv[1])) {
+            probes->run(argv + 2);
+            impossible("%s came to no verdict", argv[1]);
+        }
+    impossible("no such probe: %s", argc > 1 ? argv[1] : "(none)");
 }
 
 #define ATTACK(...)                                                                                \
-	int main(int argc, char **argv)                                                            \
-	{                                                                                          \
-		static const struct probe probes[] = {__VA_ARGS__, {NULL, NULL}};                  \
-		return attack_main(probes, argc, argv);                                            \
-	}
+    int main(int argc, char **argv)                                                                \
+    {                                                                                              \
+        static const struct probe probes[] = {__VA_ARGS__, {NULL, NULL}};                          \
+        return attack_main(probes, argc, argv);                                                    \
+    }
 
 #endif

@@ -8,97 +8,97 @@
 
 static void dev_contents(char **args)
 {
-	static const char *const harmless[] = {"null",	 "zero",   "full",  "random", "urandom",
-					       "tty",	 "ptmx",   "pts",   "shm",    "mqueue",
-					       "fd",	 "stdin",  "stdout", "stderr", "core"};
-	DIR *dir = opendir("/dev");
-	struct dirent *entry;
-	int count = 0;
+    static const char *const harmless[] = {"null", "zero",  "full",   "random", "urandom",
+                                           "tty",  "ptmx",  "pts",    "shm",    "mqueue",
+                                           "fd",   "stdin", "stdout", "stderr", "core"};
+    DIR *dir = opendir("/dev");
+    struct dirent *entry;
+    int count = 0;
 
-	if (!dir)
-		impossible("/dev: %s", strerror(errno));
-	while ((entry = readdir(dir))) {
-		bool known = entry->d_name[0] == '.';
+    if (!dir)
+        impossible("/dev: %s", strerror(errno));
+    while ((entry = readdir(dir))) {
+        bool known = entry->d_name[0] == '.';
 
-		for (size_t i = 0; i < sizeof harmless / sizeof *harmless; i++)
-			known |= !strcmp(entry->d_name, harmless[i]);
-		if (args[0])
-			known |= !strcmp(entry->d_name, args[0]);
-		if (!known)
-			escaped("/dev/%s", entry->d_name);
-		count++;
-	}
-	if (count < 5)
-		impossible("/dev has only %d entries", count);
-	held("/dev has %d harmless entries", count);
+        for (size_t i = 0; i < sizeof harmless / sizeof *harmless; i++)
+            known |= !strcmp(entry->d_name, harmless[i]);
+        if (args[0])
+            known |= !strcmp(entry->d_name, args[0]);
+        if (!known)
+            escaped("/dev/%s", entry->d_name);
+        count++;
+    }
+    if (count < 5)
+        impossible("/dev has only %d entries", count);
+    held("/dev has %d harmless entries", count);
 }
 
 /* The nodes that are there must be what their names say. */
 static void dev_numbers(char **args)
 {
-	static const struct {
-		const char *path;
-		unsigned major, minor;
-	} nodes[] = {{"/dev/null", 1, 3},   {"/dev/zero", 1, 5},    {"/dev/full", 1, 7},
-		     {"/dev/random", 1, 8}, {"/dev/urandom", 1, 9}, {"/dev/tty", 5, 0}};
+    static const struct {
+        const char *path;
+        unsigned major, minor;
+    } nodes[] = {{"/dev/null", 1, 3},   {"/dev/zero", 1, 5},    {"/dev/full", 1, 7},
+                 {"/dev/random", 1, 8}, {"/dev/urandom", 1, 9}, {"/dev/tty", 5, 0}};
 
-	for (size_t i = 0; i < sizeof nodes / sizeof *nodes; i++) {
-		struct stat st;
+    for (size_t i = 0; i < sizeof nodes / sizeof *nodes; i++) {
+        struct stat st;
 
-		if (stat(nodes[i].path, &st) < 0)
-			impossible("%s: %s", nodes[i].path, strerror(errno));
-		if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(nodes[i].major, nodes[i].minor))
-			escaped("%s is mode %o, device %u:%u", nodes[i].path, st.st_mode,
-				major(st.st_rdev), minor(st.st_rdev));
-	}
-	held("all nodes are what they are called");
+        if (stat(nodes[i].path, &st) < 0)
+            impossible("%s: %s", nodes[i].path, strerror(errno));
+        if (!S_ISCHR(st.st_mode) || st.st_rdev != makedev(nodes[i].major, nodes[i].minor))
+            escaped("%s is mode %o, device %u:%u", nodes[i].path, st.st_mode, major(st.st_rdev),
+                    minor(st.st_rdev));
+    }
+    held("all nodes are what they are called");
 }
 
 static void make_node(mode_t type, unsigned maj, unsigned min)
 {
-	char path[64];
-	int rc, error;
+    char path[64];
+    int rc, error;
 
-	snprintf(path, sizeof path, "/tmp/node-%d", getpid());
-	rc = mknod(path, type | 0600, makedev(maj, min));
-	error = errno;
-	if (rc == 0)
-		unlink(path);
-	errno = error;
-	judge_call("mknod", rc);
+    snprintf(path, sizeof path, "/tmp/node-%d", getpid());
+    rc = mknod(path, type | 0600, makedev(maj, min));
+    error = errno;
+    if (rc == 0)
+        unlink(path);
+    errno = error;
+    judge_call("mknod", rc);
 }
 
 static void make_char(char **args)
 {
-	make_node(S_IFCHR, 1, 11); /* kmsg */
+    make_node(S_IFCHR, 1, 11); /* kmsg */
 }
 
 static void make_block(char **args)
 {
-	make_node(S_IFBLK, 7, 7); /* loop7 */
+    make_node(S_IFBLK, 7, 7); /* loop7 */
 }
 
 /* The nodes of /dev belong to the host when they are bind mounts: their mode must not be ours. */
 static void change_mode(char **args)
 {
-	struct stat st;
+    struct stat st;
 
-	if (stat("/dev/null", &st) < 0)
-		impossible("/dev/null: %s", strerror(errno));
-	int rc = chmod("/dev/null", st.st_mode & 07777);
+    if (stat("/dev/null", &st) < 0)
+        impossible("/dev/null: %s", strerror(errno));
+    int rc = chmod("/dev/null", st.st_mode & 07777);
 
-	if (rc < 0 && errno == EROFS)
-		held("chmod /dev/null: %s", strerror(errno));
-	judge_call("chmod /dev/null", rc);
+    if (rc < 0 && errno == EROFS)
+        held("chmod /dev/null: %s", strerror(errno));
+    judge_call("chmod /dev/null", rc);
 }
 
 static void new_in_dev(char **args)
 {
-	int fd = open("/dev/escape-file", O_WRONLY | O_CREAT | O_EXCL, 0600);
+    int fd = open("/dev/escape-file", O_WRONLY | O_CREAT | O_EXCL, 0600);
 
-	if (fd >= 0)
-		unlink("/dev/escape-file");
-	judge_open("/dev/escape-file", fd);
+    if (fd >= 0)
+        unlink("/dev/escape-file");
+    judge_open("/dev/escape-file", fd);
 }
 
 ATTACK({"dev_contents", dev_contents}, {"dev_numbers", dev_numbers}, {"make_char", make_char},

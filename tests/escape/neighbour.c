@@ -17,120 +17,120 @@
 /* args: the port, a path for the file, the seconds to live */
 static void victim(char **args)
 {
-	static char secret[64]; /* filled here only: the thief's own copy at this address is empty */
-	struct sockaddr_in address = {.sin_family = AF_INET,
-				      .sin_port = htons((uint16_t)atoi(need_arg(args, 0))),
-				      .sin_addr = {htonl(INADDR_LOOPBACK)}};
-	struct sockaddr_un abstract = {.sun_family = AF_UNIX, .sun_path = "\0cloister-neighbour"};
-	int tcp = socket(AF_INET, SOCK_STREAM, 0), local = socket(AF_UNIX, SOCK_STREAM, 0);
-	int file = open(need_arg(args, 1), O_CREAT | O_RDWR, 0666);
-	int shm = shmget(KEY, 4096, IPC_CREAT | 0666), queue = msgget(KEY, IPC_CREAT | 0666);
-	int posix = open("/dev/shm/cloister-neighbour", O_CREAT | O_RDWR, 0666);
+    static char secret[64]; /* filled here only: the thief's own copy at this address is empty */
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons((uint16_t)atoi(need_arg(args, 0))),
+                                  .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    struct sockaddr_un abstract = {.sun_family = AF_UNIX, .sun_path = "\0cloister-neighbour"};
+    int tcp = socket(AF_INET, SOCK_STREAM, 0), local = socket(AF_UNIX, SOCK_STREAM, 0);
+    int file = open(need_arg(args, 1), O_CREAT | O_RDWR, 0666);
+    int shm = shmget(KEY, 4096, IPC_CREAT | 0666), queue = msgget(KEY, IPC_CREAT | 0666);
+    int posix = open("/dev/shm/cloister-neighbour", O_CREAT | O_RDWR, 0666);
 
-	memcpy(secret, SECRET, sizeof SECRET);
-	if (file < 0 || write(file, secret, strlen(secret)) < 0)
-		impossible("%s: %s", args[1], strerror(errno));
-	if (tcp < 0 || bind(tcp, (void *)&address, sizeof address) < 0 || listen(tcp, 4) < 0)
-		impossible("listen: %s", strerror(errno));
-	if (local < 0 || bind(local, (void *)&abstract, sizeof abstract) < 0 || listen(local, 4) < 0)
-		impossible("listen @: %s", strerror(errno));
-	dprintf(1, "ready pid=%d secret=%p shm=%d queue=%d posix=%d\n", getpid(), (void *)secret,
-		shm, queue, posix);
-	sleep((unsigned)atoi(need_arg(args, 2)));
-	unlink(args[1]);
-	unlink("/dev/shm/cloister-neighbour");
-	shmctl(shm, IPC_RMID, NULL);
-	msgctl(queue, IPC_RMID, NULL);
-	_exit(0);
+    memcpy(secret, SECRET, sizeof SECRET);
+    if (file < 0 || write(file, secret, strlen(secret)) < 0)
+        impossible("%s: %s", args[1], strerror(errno));
+    if (tcp < 0 || bind(tcp, (void *)&address, sizeof address) < 0 || listen(tcp, 4) < 0)
+        impossible("listen: %s", strerror(errno));
+    if (local < 0 || bind(local, (void *)&abstract, sizeof abstract) < 0 || listen(local, 4) < 0)
+        impossible("listen @: %s", strerror(errno));
+    dprintf(1, "ready pid=%d secret=%p shm=%d queue=%d posix=%d\n", getpid(), (void *)secret, shm,
+            queue, posix);
+    sleep((unsigned)atoi(need_arg(args, 2)));
+    unlink(args[1]);
+    unlink("/dev/shm/cloister-neighbour");
+    shmctl(shm, IPC_RMID, NULL);
+    msgctl(queue, IPC_RMID, NULL);
+    _exit(0);
 }
 
 static void file(char **args)
 {
-	char text[64];
-	int fd = open(need_arg(args, 0), O_RDONLY);
-	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text);
+    char text[64];
+    int fd = open(need_arg(args, 0), O_RDONLY);
+    ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof text);
 
-	if (n >= (ssize_t)strlen(SECRET) && !memcmp(text, SECRET, strlen(SECRET)))
-		escaped("read the neighbour's %s", args[0]);
-	held("%s: %s", args[0], strerror(errno));
+    if (n >= (ssize_t)strlen(SECRET) && !memcmp(text, SECRET, strlen(SECRET)))
+        escaped("read the neighbour's %s", args[0]);
+    held("%s: %s", args[0], strerror(errno));
 }
 
 static void tcp(char **args)
 {
-	struct sockaddr_in address = {.sin_family = AF_INET,
-				      .sin_port = htons((uint16_t)atoi(need_arg(args, 0))),
-				      .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons((uint16_t)atoi(need_arg(args, 0))),
+                                  .sin_addr = {htonl(INADDR_LOOPBACK)}};
 
-	if (connect(socket(AF_INET, SOCK_STREAM, 0), (void *)&address, sizeof address) == 0)
-		escaped("connected to the neighbour");
-	held("connect: %s", strerror(errno));
+    if (connect(socket(AF_INET, SOCK_STREAM, 0), (void *)&address, sizeof address) == 0)
+        escaped("connected to the neighbour");
+    held("connect: %s", strerror(errno));
 }
 
 static void abstract(char **args)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "\0cloister-neighbour"};
+    struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "\0cloister-neighbour"};
 
-	if (connect(socket(AF_UNIX, SOCK_STREAM, 0), (void *)&address, sizeof address) == 0)
-		escaped("connected to the neighbour");
-	held("connect: %s", strerror(errno));
+    if (connect(socket(AF_UNIX, SOCK_STREAM, 0), (void *)&address, sizeof address) == 0)
+        escaped("connected to the neighbour");
+    held("connect: %s", strerror(errno));
 }
 
 static void sysv_shm(char **args)
 {
-	if (shmget(KEY, 4096, 0) >= 0)
-		escaped("found the neighbour's shared memory");
-	held("shmget: %s", strerror(errno));
+    if (shmget(KEY, 4096, 0) >= 0)
+        escaped("found the neighbour's shared memory");
+    held("shmget: %s", strerror(errno));
 }
 
 static void sysv_queue(char **args)
 {
-	if (msgget(KEY, 0) >= 0)
-		escaped("found the neighbour's message queue");
-	held("msgget: %s", strerror(errno));
+    if (msgget(KEY, 0) >= 0)
+        escaped("found the neighbour's message queue");
+    held("msgget: %s", strerror(errno));
 }
 
 static void posix_shm(char **args)
 {
-	if (access("/dev/shm/cloister-neighbour", F_OK) == 0)
-		escaped("found the neighbour's /dev/shm file");
-	held("/dev/shm: %s", strerror(errno));
+    if (access("/dev/shm/cloister-neighbour", F_OK) == 0)
+        escaped("found the neighbour's /dev/shm file");
+    held("/dev/shm: %s", strerror(errno));
 }
 
 /* args: the neighbour's pid and the secret's address, as seen where the attack can work */
 static void memory(char **args)
 {
-	char text[64] = "";
-	struct iovec local = {text, strlen(SECRET)};
-	struct iovec remote = {(void *)strtoull(need_arg(args, 1), NULL, 16), strlen(SECRET)};
+    char text[64] = "";
+    struct iovec local = {text, strlen(SECRET)};
+    struct iovec remote = {(void *)strtoull(need_arg(args, 1), NULL, 16), strlen(SECRET)};
 
-	if (syscall(SYS_process_vm_readv, atoi(args[0]), &local, 1L, &remote, 1L, 0L) > 0 &&
-	    !memcmp(text, SECRET, strlen(SECRET)))
-		escaped("read the neighbour's memory");
-	held("process_vm_readv: %s", strerror(errno));
+    if (syscall(SYS_process_vm_readv, atoi(args[0]), &local, 1L, &remote, 1L, 0L) > 0 &&
+        !memcmp(text, SECRET, strlen(SECRET)))
+        escaped("read the neighbour's memory");
+    held("process_vm_readv: %s", strerror(errno));
 }
 
 /* Any process whose environment holds the argument; its own was cleaned by the test. */
 static void environment(char **args)
 {
-	DIR *dir = opendir("/proc");
-	struct dirent *entry;
+    DIR *dir = opendir("/proc");
+    struct dirent *entry;
 
-	while (dir && (entry = readdir(dir))) {
-		char path[300], text[16384];
-		int fd;
-		ssize_t n;
+    while (dir && (entry = readdir(dir))) {
+        char path[300], text[16384];
+        int fd;
+        ssize_t n;
 
-		if (atoi(entry->d_name) <= 0)
-			continue;
-		snprintf(path, sizeof path, "/proc/%s/environ", entry->d_name);
-		fd = open(path, O_RDONLY);
-		n = fd < 0 ? -1 : read(fd, text, sizeof text);
-		if (fd >= 0)
-			close(fd);
-		if (n > 0 && memmem(text, (size_t)n, need_arg(args, 0), strlen(args[0])))
-			escaped("read the environment of process %s", entry->d_name);
-	}
-	held("no process has it");
+        if (atoi(entry->d_name) <= 0)
+            continue;
+        snprintf(path, sizeof path, "/proc/%s/environ", entry->d_name);
+        fd = open(path, O_RDONLY);
+        n = fd < 0 ? -1 : read(fd, text, sizeof text);
+        if (fd >= 0)
+            close(fd);
+        if (n > 0 && memmem(text, (size_t)n, need_arg(args, 0), strlen(args[0])))
+            escaped("read the environment of process %s", entry->d_name);
+    }
+    held("no process has it");
 }
 
 ATTACK({"victim", victim}, {"file", file}, {"tcp", tcp}, {"abstract", abstract},

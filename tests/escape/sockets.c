@@ -14,65 +14,65 @@
 /* The kernel rejects the bit before anything else: every other answer is the filter's. */
 static bool is_filters_answer(int error)
 {
-	return is_refusal(error) || error == EAFNOSUPPORT || error == EPROTONOSUPPORT ||
-	       error == ESOCKTNOSUPPORT || error == EOPNOTSUPP;
+    return is_refusal(error) || error == EAFNOSUPPORT || error == EPROTONOSUPPORT ||
+           error == ESOCKTNOSUPPORT || error == EOPNOTSUPP;
 }
 
 static void judge_family(int family, int protocol)
 {
-	int fd = socket(family, SOCK_RAW | REJECTED_BIT, protocol);
+    int fd = socket(family, SOCK_RAW | REJECTED_BIT, protocol);
 
-	if (fd >= 0)
-		escaped("socket(%d) gave %d", family, fd);
-	if (errno == EINVAL)
-		escaped("socket(%d, protocol %d) reaches the kernel", family, protocol);
-	if (is_filters_answer(errno))
-		held("socket(%d): %s", family, strerror(errno));
-	impossible("socket(%d): %s", family, strerror(errno));
+    if (fd >= 0)
+        escaped("socket(%d) gave %d", family, fd);
+    if (errno == EINVAL)
+        escaped("socket(%d, protocol %d) reaches the kernel", family, protocol);
+    if (is_filters_answer(errno))
+        held("socket(%d): %s", family, strerror(errno));
+    impossible("socket(%d): %s", family, strerror(errno));
 }
 
 static void family(char **args)
 {
-	judge_family(atoi(need_arg(args, 0)), args[1] ? atoi(args[1]) : 0);
+    judge_family(atoi(need_arg(args, 0)), args[1] ? atoi(args[1]) : 0);
 }
 
 static void pair(char **args)
 {
-	int fds[2], number = atoi(need_arg(args, 0));
+    int fds[2], number = atoi(need_arg(args, 0));
 
-	if (socketpair(number, SOCK_STREAM | REJECTED_BIT, 0, fds) == 0 || errno == EINVAL)
-		escaped("socketpair(%d) reaches the kernel", number);
-	if (is_filters_answer(errno))
-		held("socketpair(%d): %s", number, strerror(errno));
-	impossible("socketpair(%d): %s", number, strerror(errno));
+    if (socketpair(number, SOCK_STREAM | REJECTED_BIT, 0, fds) == 0 || errno == EINVAL)
+        escaped("socketpair(%d) reaches the kernel", number);
+    if (is_filters_answer(errno))
+        held("socketpair(%d): %s", number, strerror(errno));
+    impossible("socketpair(%d): %s", number, strerror(errno));
 }
 
 /* The kernel reads the family as an int: the upper half must not hide it from the filter. */
 static void high_bits(char **args)
 {
-	long family = atoi(need_arg(args, 0));
+    long family = atoi(need_arg(args, 0));
 
-	if (syscall(SYS_socket, 1L << 32 | family, (long)SOCK_RAW | REJECTED_BIT, 0L) >= 0 ||
-	    errno == EINVAL)
-		escaped("socket(1<<32|%ld) reaches the kernel", family);
-	if (is_filters_answer(errno))
-		held("socket(1<<32|%ld): %s", family, strerror(errno));
-	impossible("socket(1<<32|%ld): %s", family, strerror(errno));
+    if (syscall(SYS_socket, 1L << 32 | family, (long)SOCK_RAW | REJECTED_BIT, 0L) >= 0 ||
+        errno == EINVAL)
+        escaped("socket(1<<32|%ld) reaches the kernel", family);
+    if (is_filters_answer(errno))
+        held("socket(1<<32|%ld): %s", family, strerror(errno));
+    impossible("socket(1<<32|%ld): %s", family, strerror(errno));
 }
 
 /* For real: raw and packet sockets see and forge the traffic of the namespace they are in. */
 static void raw(char **args)
 {
-	judge_call("socket(AF_INET, SOCK_RAW)", socket(AF_INET, SOCK_RAW, 1));
+    judge_call("socket(AF_INET, SOCK_RAW)", socket(AF_INET, SOCK_RAW, 1));
 }
 
 static void packet(char **args)
 {
-	int fd = socket(AF_PACKET, SOCK_RAW, 0);
+    int fd = socket(AF_PACKET, SOCK_RAW, 0);
 
-	if (fd < 0 && errno == EAFNOSUPPORT)
-		held("socket(AF_PACKET): %s", strerror(errno));
-	judge_call("socket(AF_PACKET)", fd);
+    if (fd < 0 && errno == EAFNOSUPPORT)
+        held("socket(AF_PACKET): %s", strerror(errno));
+    judge_call("socket(AF_PACKET)", fd);
 }
 
 ATTACK({"family", family}, {"pair", pair}, {"high_bits", high_bits}, {"raw", raw},

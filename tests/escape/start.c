@@ -8,17 +8,17 @@
 
 int main(int argc, char **argv)
 {
-	pid_t pid;
-	int status;
+    pid_t pid;
+    int status;
 
-	if (argc < 2)
-		impossible("nothing to start");
-	pid = fork();
-	if (pid == 0) {
-		execv(argv[1], argv + 1);
-		impossible("execv %s: %s", argv[1], strerror(errno));
-	}
-	if (pid < 0 || waitpid(pid, &status, 0) < 0)
-		impossible("fork: %s", strerror(errno));
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 3;
+    if (argc < 2)
+        impossible("nothing to start");
+    pid = fork();
+    if (pid == 0) {
+        execv(argv[1], argv + 1);
+        impossible("execv %s: %s", argv[1], strerror(errno));
+    }
+    if (pid < 0 || waitpid(pid, &status, 0) < 0)
+        impossible("fork: %s", strerror(errno));
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 3;
 }

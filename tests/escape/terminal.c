@@ -8,91 +8,91 @@
 
 static int any_terminal(const char **ret_name)
 {
-	static const char *const names[] = {"/dev/tty", "/dev/console", "/proc/self/fd/0",
-					    "/proc/self/fd/1", "/proc/self/fd/2"};
+    static const char *const names[] = {"/dev/tty", "/dev/console", "/proc/self/fd/0",
+                                        "/proc/self/fd/1", "/proc/self/fd/2"};
 
-	for (int fd = 0; fd <= 2; fd++)
-		if (isatty(fd)) {
-			*ret_name = "a standard descriptor";
-			return fd;
-		}
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-		int fd = open(names[i], O_RDWR | O_NOCTTY | O_NONBLOCK);
+    for (int fd = 0; fd <= 2; fd++)
+        if (isatty(fd)) {
+            *ret_name = "a standard descriptor";
+            return fd;
+        }
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        int fd = open(names[i], O_RDWR | O_NOCTTY | O_NONBLOCK);
 
-		if (fd >= 0 && isatty(fd)) {
-			*ret_name = names[i];
-			return fd;
-		}
-	}
-	return -1;
+        if (fd >= 0 && isatty(fd)) {
+            *ret_name = names[i];
+            return fd;
+        }
+    }
+    return -1;
 }
 
 static void inject(char **args)
 {
-	const char *text = args[0] ? args[0] : "x", *name = NULL;
-	int fd = any_terminal(&name);
+    const char *text = args[0] ? args[0] : "x", *name = NULL;
+    int fd = any_terminal(&name);
 
-	if (fd < 0)
-		held("there is no terminal");
-	for (const char *c = text; *c; c++)
-		if (ioctl(fd, TIOCSTI, c) < 0)
-			held("TIOCSTI on %s: %s", name, strerror(errno));
-	escaped("typed into %s", name);
+    if (fd < 0)
+        held("there is no terminal");
+    for (const char *c = text; *c; c++)
+        if (ioctl(fd, TIOCSTI, c) < 0)
+            held("TIOCSTI on %s: %s", name, strerror(errno));
+    escaped("typed into %s", name);
 }
 
 /* ioctl's command is 32 bits wide in the kernel: upper bits must not hide TIOCSTI from a filter. */
 static void inject_high_bits(char **args)
 {
-	const char *text = args[0] ? args[0] : "x", *name = NULL;
-	int fd = any_terminal(&name);
+    const char *text = args[0] ? args[0] : "x", *name = NULL;
+    int fd = any_terminal(&name);
 
-	if (fd < 0)
-		held("there is no terminal");
-	for (const char *c = text; *c; c++)
-		if (syscall(SYS_ioctl, (long)fd, 0x100000000UL | TIOCSTI, c) < 0)
-			held("TIOCSTI on %s: %s", name, strerror(errno));
-	escaped("typed into %s", name);
+    if (fd < 0)
+        held("there is no terminal");
+    for (const char *c = text; *c; c++)
+        if (syscall(SYS_ioctl, (long)fd, 0x100000000UL | TIOCSTI, c) < 0)
+            held("TIOCSTI on %s: %s", name, strerror(errno));
+    escaped("typed into %s", name);
 }
 
 /* Pastes a virtual console's selection as input; here only the harmless shift state is asked. */
 static void linux_console(char **args)
 {
-	static const char *const names[] = {"/dev/tty0", "/dev/tty1", "/dev/console", "/dev/tty"};
-	int error = ENOENT;
+    static const char *const names[] = {"/dev/tty0", "/dev/tty1", "/dev/console", "/dev/tty"};
+    int error = ENOENT;
 
-	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-		char subcode = 6;
-		int fd = open(names[i], O_RDWR | O_NOCTTY | O_NONBLOCK);
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        char subcode = 6;
+        int fd = open(names[i], O_RDWR | O_NOCTTY | O_NONBLOCK);
 
-		if (fd >= 0 && ioctl(fd, TIOCLINUX, &subcode) == 0)
-			escaped("TIOCLINUX works on %s", names[i]);
-		error = errno;
-	}
-	held("no console takes TIOCLINUX: %s", strerror(error));
+        if (fd >= 0 && ioctl(fd, TIOCLINUX, &subcode) == 0)
+            escaped("TIOCLINUX works on %s", names[i]);
+        error = errno;
+    }
+    held("no console takes TIOCLINUX: %s", strerror(error));
 }
 
 static void steal(char **args)
 {
-	const char *name = NULL;
-	int fd = any_terminal(&name);
+    const char *name = NULL;
+    int fd = any_terminal(&name);
 
-	if (fd < 0)
-		held("there is no terminal");
-	setsid();
-	if (ioctl(fd, TIOCSCTTY, 1) == 0)
-		escaped("took %s as controlling terminal", name);
-	held("TIOCSCTTY on %s: %s", name, strerror(errno));
+    if (fd < 0)
+        held("there is no terminal");
+    setsid();
+    if (ioctl(fd, TIOCSCTTY, 1) == 0)
+        escaped("took %s as controlling terminal", name);
+    held("TIOCSCTTY on %s: %s", name, strerror(errno));
 }
 
 /* The caller's session or process group: signals and job control reach outside through it. */
 static void session(char **args)
 {
-	if (getsid(0) == 0)
-		escaped("the session's leader is outside");
-	if (getpgid(0) == 0)
-		escaped("the process group is the caller's");
-	held("session %d and process group %d are ours", getsid(0), getpgid(0));
+    if (getsid(0) == 0)
+        escaped("the session's leader is outside");
+    if (getpgid(0) == 0)
+        escaped("the process group is the caller's");
+    held("session %d and process group %d are ours", getsid(0), getpgid(0));
 }
 
-ATTACK({"inject", inject}, {"inject_high_bits", inject_high_bits},
-       {"linux_console", linux_console}, {"steal", steal}, {"session", session})
+ATTACK({"inject", inject}, {"inject_high_bits", inject_high_bits}, {"linux_console", linux_console},
+       {"steal", steal}, {"session", session})

@@ -3,10 +3,10 @@
  *   its socket or its FIFO, lock a file against the host's programs, learn by watching which files
  *   others open.
  *   connect PATH; fifo PATH; lock PATH; watch DIRECTORY (says "watching", then waits for a name)
- * Layer: landlock (FIFOs), the id map of a volume (no one inside is host root), overlay (an inode of
- *   the sandbox's own) where the volume is a copy.
- * Source: unix(7): a read-only mount does not stop connect(2); flock(2): LOCK_EX on a file that is
- *   open for reading; inotify(7): events of everybody.
+ * Layer: landlock (FIFOs), the id map of a volume (no one inside is host root), overlay (an inode
+ * of the sandbox's own) where the volume is a copy. Source: unix(7): a read-only mount does not
+ * stop connect(2); flock(2): LOCK_EX on a file that is open for reading; inotify(7): events of
+ * everybody.
  */
 #include "attack.h"
 #include <poll.h>
@@ -15,65 +15,65 @@
 
 static void through_socket(char **args)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
-	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
 
-	strncpy(address.sun_path, need_arg(args, 0), sizeof address.sun_path - 1);
-	if (fd < 0)
-		impossible("socket: %s", strerror(errno));
-	if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
-		escaped("connected to %s", args[0]);
-	if (is_refusal(errno) || errno == ECONNREFUSED || errno == EROFS)
-		held("connect %s: %s", args[0], strerror(errno));
-	impossible("connect %s: %s", args[0], strerror(errno));
+    strncpy(address.sun_path, need_arg(args, 0), sizeof address.sun_path - 1);
+    if (fd < 0)
+        impossible("socket: %s", strerror(errno));
+    if (connect(fd, (struct sockaddr *)&address, sizeof address) == 0)
+        escaped("connected to %s", args[0]);
+    if (is_refusal(errno) || errno == ECONNREFUSED || errno == EROFS)
+        held("connect %s: %s", args[0], strerror(errno));
+    impossible("connect %s: %s", args[0], strerror(errno));
 }
 
 static void through_fifo(char **args)
 {
-	int fd = open(need_arg(args, 0), O_RDWR | O_NONBLOCK);
-	struct stat st;
+    int fd = open(need_arg(args, 0), O_RDWR | O_NONBLOCK);
+    struct stat st;
 
-	if (fd >= 0 && (fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode)))
-		impossible("%s is no FIFO", args[0]);
-	if (fd >= 0 && write(fd, "x", 1) != 1)
-		impossible("write %s: %s", args[0], strerror(errno));
-	judge_open(args[0], fd); /* the test looks whether the byte came out on the host */
+    if (fd >= 0 && (fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode)))
+        impossible("%s is no FIFO", args[0]);
+    if (fd >= 0 && write(fd, "x", 1) != 1)
+        impossible("write %s: %s", args[0], strerror(errno));
+    judge_open(args[0], fd); /* the test looks whether the byte came out on the host */
 }
 
 static void lock(char **args)
 {
-	int fd = open(need_arg(args, 0), O_RDONLY);
+    int fd = open(need_arg(args, 0), O_RDONLY);
 
-	if (fd < 0)
-		impossible("open %s: %s", args[0], strerror(errno));
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
-		impossible("flock %s: %s", args[0], strerror(errno));
-	dprintf(1, "locked\n");
-	sleep(3); /* the test looks from the host */
-	held("locked what is ours");
+    if (fd < 0)
+        impossible("open %s: %s", args[0], strerror(errno));
+    if (flock(fd, LOCK_EX | LOCK_NB) < 0)
+        impossible("flock %s: %s", args[0], strerror(errno));
+    dprintf(1, "locked\n");
+    sleep(3); /* the test looks from the host */
+    held("locked what is ours");
 }
 
 static void watch(char **args)
 {
-	char events[4096];
-	int fd = inotify_init();
-	struct pollfd polled = {.fd = fd, .events = POLLIN};
+    char events[4096];
+    int fd = inotify_init();
+    struct pollfd polled = {.fd = fd, .events = POLLIN};
 
-	if (fd < 0 || inotify_add_watch(fd, need_arg(args, 0), IN_OPEN | IN_ACCESS) < 0)
-		held("watch %s: %s", args[0], strerror(errno));
-	dprintf(1, "watching\n");
-	while (poll(&polled, 1, 4000) == 1) {
-		ssize_t n = read(fd, events, sizeof events);
+    if (fd < 0 || inotify_add_watch(fd, need_arg(args, 0), IN_OPEN | IN_ACCESS) < 0)
+        held("watch %s: %s", args[0], strerror(errno));
+    dprintf(1, "watching\n");
+    while (poll(&polled, 1, 4000) == 1) {
+        ssize_t n = read(fd, events, sizeof events);
 
-		for (char *at = events; at < events + n;) {
-			struct inotify_event *event = (void *)at;
+        for (char *at = events; at < events + n;) {
+            struct inotify_event *event = (void *)at;
 
-			if (event->len)
-				escaped("somebody opened %s", event->name);
-			at += sizeof *event + event->len;
-		}
-	}
-	held("nothing was seen in %s", args[0]);
+            if (event->len)
+                escaped("somebody opened %s", event->name);
+            at += sizeof *event + event->len;
+        }
+    }
+    held("nothing was seen in %s", args[0]);
 }
 
 ATTACK({"connect", through_socket}, {"fifo", through_fifo}, {"lock", lock}, {"watch", watch})

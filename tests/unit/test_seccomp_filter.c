@@ -31,378 +31,411 @@
 #define NS(bit) ((uint64_t)(bit) | 17 /* SIGCHLD */)
 
 struct data {
-	uint32_t nr;
-	uint32_t arch;
-	uint64_t ip;
-	uint64_t args[6];
+    uint32_t nr;
+    uint32_t arch;
+    uint64_t ip;
+    uint64_t args[6];
 };
 
 /* One expectation. x86, arm: the call's numbers, NONE where it has none. */
 #define NONE (UINT32_MAX - 1)
 struct expectation {
-	const char *what;
-	uint32_t x86, arm;
-	uint64_t args[4];
-	uint32_t strict, build;
+    const char *what;
+    uint32_t x86, arm;
+    uint64_t args[4];
+    uint32_t strict, build;
 };
 
 static unsigned int n_tests, n_failed;
 
 static void report(bool passed, const char *what, const char *detail)
 {
-	n_tests++;
-	n_failed += !passed;
-	printf("%sok %u - %s%s%s\n", passed ? "" : "not ", n_tests, what, *detail ? ": " : "", detail);
+    n_tests++;
+    n_failed += !passed;
+    printf("%sok %u - %s%s%s\n", passed ? "" : "not ", n_tests, what, *detail ? ": " : "", detail);
 }
 
 static uint32_t run(const struct cl_seccomp_program *program, const struct data *data)
 {
-	uint32_t a = 0, word;
+    uint32_t a = 0, word;
 
-	for (unsigned int pc = 0; pc < program->count; pc++) {
-		const struct sock_filter *in = &program->insns[pc];
+    for (unsigned int pc = 0; pc < program->count; pc++) {
+        const struct sock_filter *in = &program->insns[pc];
 
-		switch (in->code) {
-		case BPF_LD | BPF_W | BPF_ABS:
-			if (in->k % 4 != 0 || in->k > sizeof(*data) - sizeof(word))
-				return 1;
-			memcpy(&word, (const char *)data + in->k, sizeof(word));
-			a = word;
-			break;
-		case BPF_ALU | BPF_AND | BPF_K: a &= in->k; break;
-		case BPF_JMP | BPF_JA: pc += in->k; break;
-		case BPF_JMP | BPF_JEQ | BPF_K: pc += a == in->k ? in->jt : in->jf; break;
-		case BPF_JMP | BPF_JGE | BPF_K: pc += a >= in->k ? in->jt : in->jf; break;
-		case BPF_JMP | BPF_JSET | BPF_K: pc += (a & in->k) != 0 ? in->jt : in->jf; break;
-		case BPF_RET | BPF_K: return in->k;
-		default: return 2;
-		}
-	}
-	return 3;
+        switch (in->code) {
+        case BPF_LD | BPF_W | BPF_ABS:
+            if (in->k % 4 != 0 || in->k > sizeof(*data) - sizeof(word))
+                return 1;
+            memcpy(&word, (const char *)data + in->k, sizeof(word));
+            a = word;
+            break;
+        case BPF_ALU | BPF_AND | BPF_K:
+            a &= in->k;
+            break;
+        case BPF_JMP | BPF_JA:
+            pc += in->k;
+            break;
+        case BPF_JMP | BPF_JEQ | BPF_K:
+            pc += a == in->k ? in->jt : in->jf;
+            break;
+        case BPF_JMP | BPF_JGE | BPF_K:
+            pc += a >= in->k ? in->jt : in->jf;
+            break;
+        case BPF_JMP | BPF_JSET | BPF_K:
+            pc += (a & in->k) != 0 ? in->jt : in->jf;
+            break;
+        case BPF_RET | BPF_K:
+            return in->k;
+        default:
+            return 2;
+        }
+    }
+    return 3;
 }
 
 static const struct cl_seccomp_program *find(uint32_t arch, const char *name)
 {
-	for (size_t i = 0; cl_seccomp_every_arch[i].program.insns; i++) {
-		if (cl_seccomp_every_arch[i].audit_arch == arch &&
-		    strcmp(cl_seccomp_every_arch[i].program.name, name) == 0)
-			return &cl_seccomp_every_arch[i].program;
-	}
-	printf("Bail out! no program %s\n", name);
-	exit(1);
+    for (size_t i = 0; cl_seccomp_every_arch[i].program.insns; i++) {
+        if (cl_seccomp_every_arch[i].audit_arch == arch &&
+            strcmp(cl_seccomp_every_arch[i].program.name, name) == 0)
+            return &cl_seccomp_every_arch[i].program;
+    }
+    printf("Bail out! no program %s\n", name);
+    exit(1);
 }
 
 static void expect(const char *what, const char *name, uint32_t expected, struct data data)
 {
-	char detail[128] = "";
-	/* A foreign ABI is put before the native program. */
-	uint32_t native = data.arch == AARCH64 || data.arch == ARM ? AARCH64 : X86_64;
-	uint32_t got = run(find(native, name), &data);
+    char detail[128] = "";
+    /* A foreign ABI is put before the native program. */
+    uint32_t native = data.arch == AARCH64 || data.arch == ARM ? AARCH64 : X86_64;
+    uint32_t got = run(find(native, name), &data);
 
-	if (got != expected)
-		(void)snprintf(detail, sizeof(detail), "%s on %x gave %#x, not %#x", name, data.arch, got, expected);
-	report(got == expected, what, detail);
+    if (got != expected)
+        (void)snprintf(detail, sizeof(detail), "%s on %x gave %#x, not %#x", name, data.arch, got,
+                       expected);
+    report(got == expected, what, detail);
 }
 
 static const struct expectation expectations[] = {
-	/* A filter that refuses everything would pass the rest. */
-	{ "read", 0, 63, { 0 }, ALLOW, ALLOW },
-	{ "execve", 59, 221, { 0 }, ALLOW, ALLOW },
-	{ "futex", 202, 98, { 0 }, ALLOW, ALLOW },
-	{ "ptrace", 101, 117, { 0 }, ALLOW, ALLOW },
-	{ "process_vm_readv", 310, 270, { 0 }, ALLOW, ALLOW },
-	{ "pidfd_getfd", 438, 438, { 0 }, ALLOW, ALLOW },
-	{ "landlock_restrict_self", 446, 446, { 0 }, ALLOW, ALLOW },
-	{ "nested seccomp filter", 317, 277, { 1, 0 }, ALLOW, ALLOW },
-	{ "seccomp listener", 317, 277, { 1, 8 }, ERR(EINVAL), ERR(EINVAL) },
-	{ "mseal", 462, 462, { 0 }, ALLOW, ALLOW },
+    /* A filter that refuses everything would pass the rest. */
+    {"read", 0, 63, {0}, ALLOW, ALLOW},
+    {"execve", 59, 221, {0}, ALLOW, ALLOW},
+    {"futex", 202, 98, {0}, ALLOW, ALLOW},
+    {"ptrace", 101, 117, {0}, ALLOW, ALLOW},
+    {"process_vm_readv", 310, 270, {0}, ALLOW, ALLOW},
+    {"pidfd_getfd", 438, 438, {0}, ALLOW, ALLOW},
+    {"landlock_restrict_self", 446, 446, {0}, ALLOW, ALLOW},
+    {"nested seccomp filter", 317, 277, {1, 0}, ALLOW, ALLOW},
+    {"seccomp listener", 317, 277, {1, 8}, ERR(EINVAL), ERR(EINVAL)},
+    {"mseal", 462, 462, {0}, ALLOW, ALLOW},
 
-	/* Whole families. */
-	{ "bpf", 321, 280, { 0 }, ERR(EPERM), ERR(EPERM) },
-	{ "perf_event_open", 298, 241, { 0 }, ERR(EPERM), ERR(EPERM) },
-	{ "userfaultfd", 323, 282, { 0 }, ERR(EPERM), ERR(EPERM) },
-	{ "io_uring_setup", 425, 425, { 0 }, ERR(ENOSYS), ERR(ENOSYS) },
-	{ "io_uring_enter", 426, 426, { 0 }, ERR(ENOSYS), ERR(ENOSYS) },
-	{ "io_uring_register", 427, 427, { 0 }, ERR(ENOSYS), ERR(ENOSYS) },
-	{ "io_setup", 206, 0, { 0 }, ERR(ENOSYS), ERR(ENOSYS) },
-	{ "add_key", 248, 217, { 0 }, ERR(ENOSYS), ERR(ENOSYS) },
-	{ "request_key", 249, 218, { 0 }, ERR(ENOSYS), ERR(ENOSYS) },
-	{ "keyctl", 250, 219, { 0 }, ERR(ENOSYS), ERR(ENOSYS) },
-	{ "mount", 165, 40, { 0 }, ERR(EPERM), ERR(EPERM) },
-	{ "umount2", 166, 39, { 0 }, ERR(EPERM), ERR(EPERM) },
-	{ "pivot_root", 155, 41, { 0 }, ERR(EPERM), ERR(EPERM) },
-	{ "mount_setattr", 442, 442, { 0 }, ERR(EPERM), ERR(EPERM) },
-	{ "open_tree", 428, 428, { 0 }, ERR(ENOSYS), ERR(ENOSYS) },
-	{ "move_mount", 429, 429, { 0 }, ERR(ENOSYS), ERR(ENOSYS) },
-	{ "fsopen", 430, 430, { 0 }, ERR(ENOSYS), ERR(ENOSYS) },
-	{ "fsmount", 432, 432, { 0 }, ERR(ENOSYS), ERR(ENOSYS) },
-	{ "statmount", 457, 457, { 0 }, ERR(ENOSYS), ERR(ENOSYS) },
-	{ "open_tree_attr", 467, 467, { 0 }, ERR(ENOSYS), ERR(ENOSYS) },
-	{ "chroot", 161, 51, { 0 }, ERR(EPERM), ERR(EPERM) },
-	{ "init_module", 175, 105, { 0 }, ERR(EPERM), ERR(EPERM) },
-	{ "finit_module", 313, 273, { 0 }, ERR(EPERM), ERR(EPERM) },
-	{ "kexec_load", 246, 104, { 0 }, ERR(EPERM), ERR(EPERM) },
-	{ "kexec_file_load", 320, 294, { 0 }, ERR(EPERM), ERR(EPERM) },
-	{ "reboot", 169, 142, { 0 }, ERR(EPERM), ERR(EPERM) },
-	{ "swapon", 167, 224, { 0 }, ERR(EPERM), ERR(EPERM) },
-	{ "syslog", 103, 116, { 0 }, ERR(EPERM), ERR(EPERM) },
-	{ "iopl", 172, NONE, { 0 }, ERR(EPERM), ERR(EPERM) },
-	{ "ioperm", 173, NONE, { 0 }, ERR(EPERM), ERR(EPERM) },
-	{ "modify_ldt", 154, NONE, { 0 }, ERR(EPERM), ERR(EPERM) },
-	{ "open_by_handle_at", 304, 265, { 0 }, ERR(EPERM), ERR(EPERM) },
-	{ "name_to_handle_at", 303, 264, { 0 }, ERR(EPERM), ERR(EPERM) },
-	{ "fanotify_init", 300, 262, { 0 }, ERR(EPERM), ERR(EPERM) },
-	{ "clock_settime", 227, 112, { 0 }, ERR(EPERM), ERR(EPERM) },
-	{ "settimeofday", 164, 170, { 0 }, ERR(EPERM), ERR(EPERM) },
-	{ "adjtimex", 159, 171, { 0 }, ERR(EPERM), ERR(EPERM) },
-	{ "process_madvise", 440, 440, { 0 }, ERR(ENOSYS), ERR(ENOSYS) },
-	{ "mbind", 237, 235, { 0 }, ERR(ENOSYS), ERR(ENOSYS) },
-	{ "cachestat", 451, 451, { 0 }, ERR(ENOSYS), ERR(ENOSYS) },
-	{ "sync is not done", 162, 81, { 0 }, SKIP, SKIP },
-	{ "openat2", 437, 437, { 0 }, ERR(ENOSYS), ALLOW },
+    /* Whole families. */
+    {"bpf", 321, 280, {0}, ERR(EPERM), ERR(EPERM)},
+    {"perf_event_open", 298, 241, {0}, ERR(EPERM), ERR(EPERM)},
+    {"userfaultfd", 323, 282, {0}, ERR(EPERM), ERR(EPERM)},
+    {"io_uring_setup", 425, 425, {0}, ERR(ENOSYS), ERR(ENOSYS)},
+    {"io_uring_enter", 426, 426, {0}, ERR(ENOSYS), ERR(ENOSYS)},
+    {"io_uring_register", 427, 427, {0}, ERR(ENOSYS), ERR(ENOSYS)},
+    {"io_setup", 206, 0, {0}, ERR(ENOSYS), ERR(ENOSYS)},
+    {"add_key", 248, 217, {0}, ERR(ENOSYS), ERR(ENOSYS)},
+    {"request_key", 249, 218, {0}, ERR(ENOSYS), ERR(ENOSYS)},
+    {"keyctl", 250, 219, {0}, ERR(ENOSYS), ERR(ENOSYS)},
+    {"mount", 165, 40, {0}, ERR(EPERM), ERR(EPERM)},
+    {"umount2", 166, 39, {0}, ERR(EPERM), ERR(EPERM)},
+    {"pivot_root", 155, 41, {0}, ERR(EPERM), ERR(EPERM)},
+    {"mount_setattr", 442, 442, {0}, ERR(EPERM), ERR(EPERM)},
+    {"open_tree", 428, 428, {0}, ERR(ENOSYS), ERR(ENOSYS)},
+    {"move_mount", 429, 429, {0}, ERR(ENOSYS), ERR(ENOSYS)},
+    {"fsopen", 430, 430, {0}, ERR(ENOSYS), ERR(ENOSYS)},
+    {"fsmount", 432, 432, {0}, ERR(ENOSYS), ERR(ENOSYS)},
+    {"statmount", 457, 457, {0}, ERR(ENOSYS), ERR(ENOSYS)},
+    {"open_tree_attr", 467, 467, {0}, ERR(ENOSYS), ERR(ENOSYS)},
+    {"chroot", 161, 51, {0}, ERR(EPERM), ERR(EPERM)},
+    {"init_module", 175, 105, {0}, ERR(EPERM), ERR(EPERM)},
+    {"finit_module", 313, 273, {0}, ERR(EPERM), ERR(EPERM)},
+    {"kexec_load", 246, 104, {0}, ERR(EPERM), ERR(EPERM)},
+    {"kexec_file_load", 320, 294, {0}, ERR(EPERM), ERR(EPERM)},
+    {"reboot", 169, 142, {0}, ERR(EPERM), ERR(EPERM)},
+    {"swapon", 167, 224, {0}, ERR(EPERM), ERR(EPERM)},
+    {"syslog", 103, 116, {0}, ERR(EPERM), ERR(EPERM)},
+    {"iopl", 172, NONE, {0}, ERR(EPERM), ERR(EPERM)},
+    {"ioperm", 173, NONE, {0}, ERR(EPERM), ERR(EPERM)},
+    {"modify_ldt", 154, NONE, {0}, ERR(EPERM), ERR(EPERM)},
+    {"open_by_handle_at", 304, 265, {0}, ERR(EPERM), ERR(EPERM)},
+    {"name_to_handle_at", 303, 264, {0}, ERR(EPERM), ERR(EPERM)},
+    {"fanotify_init", 300, 262, {0}, ERR(EPERM), ERR(EPERM)},
+    {"clock_settime", 227, 112, {0}, ERR(EPERM), ERR(EPERM)},
+    {"settimeofday", 164, 170, {0}, ERR(EPERM), ERR(EPERM)},
+    {"adjtimex", 159, 171, {0}, ERR(EPERM), ERR(EPERM)},
+    {"process_madvise", 440, 440, {0}, ERR(ENOSYS), ERR(ENOSYS)},
+    {"mbind", 237, 235, {0}, ERR(ENOSYS), ERR(ENOSYS)},
+    {"cachestat", 451, 451, {0}, ERR(ENOSYS), ERR(ENOSYS)},
+    {"sync is not done", 162, 81, {0}, SKIP, SKIP},
+    {"openat2", 437, 437, {0}, ERR(ENOSYS), ALLOW},
 
-	/* Namespaces. */
-	{ "unshare", 272, 97, { 0 }, ERR(EPERM), ERR(EPERM) },
-	{ "setns", 308, 268, { 0 }, ERR(EPERM), ERR(EPERM) },
-	{ "clone3", 435, 435, { 0 }, ERR(ENOSYS), ERR(ENOSYS) },
-	{ "clone: a process", 56, 220, { NS(0) }, ALLOW, ALLOW },
-	{ "clone: a thread", 56, 220, { 0x3d0f00 }, ALLOW, ALLOW },
-	{ "clone NEWNS", 56, 220, { NS(0x20000) }, ERR(EPERM), ERR(EPERM) },
-	{ "clone NEWCGROUP", 56, 220, { NS(0x2000000) }, ERR(EPERM), ERR(EPERM) },
-	{ "clone NEWUTS", 56, 220, { NS(0x4000000) }, ERR(EPERM), ERR(EPERM) },
-	{ "clone NEWIPC", 56, 220, { NS(0x8000000) }, ERR(EPERM), ERR(EPERM) },
-	{ "clone NEWUSER", 56, 220, { NS(0x10000000) }, ERR(EPERM), ERR(EPERM) },
-	{ "clone NEWPID", 56, 220, { NS(0x20000000) }, ERR(EPERM), ERR(EPERM) },
-	{ "clone NEWNET", 56, 220, { NS(0x40000000) }, ERR(EPERM), ERR(EPERM) },
+    /* Namespaces. */
+    {"unshare", 272, 97, {0}, ERR(EPERM), ERR(EPERM)},
+    {"setns", 308, 268, {0}, ERR(EPERM), ERR(EPERM)},
+    {"clone3", 435, 435, {0}, ERR(ENOSYS), ERR(ENOSYS)},
+    {"clone: a process", 56, 220, {NS(0)}, ALLOW, ALLOW},
+    {"clone: a thread", 56, 220, {0x3d0f00}, ALLOW, ALLOW},
+    {"clone NEWNS", 56, 220, {NS(0x20000)}, ERR(EPERM), ERR(EPERM)},
+    {"clone NEWCGROUP", 56, 220, {NS(0x2000000)}, ERR(EPERM), ERR(EPERM)},
+    {"clone NEWUTS", 56, 220, {NS(0x4000000)}, ERR(EPERM), ERR(EPERM)},
+    {"clone NEWIPC", 56, 220, {NS(0x8000000)}, ERR(EPERM), ERR(EPERM)},
+    {"clone NEWUSER", 56, 220, {NS(0x10000000)}, ERR(EPERM), ERR(EPERM)},
+    {"clone NEWPID", 56, 220, {NS(0x20000000)}, ERR(EPERM), ERR(EPERM)},
+    {"clone NEWNET", 56, 220, {NS(0x40000000)}, ERR(EPERM), ERR(EPERM)},
 
-	/* Sockets. 0x80801: CLOEXEC, NONBLOCK and STREAM. */
-	{ "unix stream", 41, 198, { 1, 0x80801 }, ALLOW, ALLOW },
-	{ "unix seqpacket", 41, 198, { 1, 5 }, ALLOW, ALLOW },
-	{ "tcp", 41, 198, { 2, 0x80801, 6 }, ALLOW, ALLOW },
-	{ "tcp6", 41, 198, { 10, 1, 0 }, ALLOW, ALLOW },
-	{ "udp", 41, 198, { 2, 2, 17 }, ALLOW, ALLOW },
-	{ "udp6", 41, 198, { 10, 2 }, ALLOW, ALLOW },
-	{ "raw", 41, 198, { 2, 3, 1 }, ERR(EPERM), ERR(EPERM) },
-	{ "raw6", 41, 198, { 10, 0x80003, 255 }, ERR(EPERM), ERR(EPERM) },
-	{ "ping", 41, 198, { 2, 2, 1 }, ERR(EPROTONOSUPPORT), ERR(EPROTONOSUPPORT) },
-	{ "mptcp", 41, 198, { 2, 1, 262 }, ERR(EPROTONOSUPPORT), ERR(EPROTONOSUPPORT) },
-	{ "sctp", 41, 198, { 2, 1, 132 }, ERR(EPROTONOSUPPORT), ERR(EPROTONOSUPPORT) },
-	{ "sctp, one to many", 41, 198, { 2, 5, 132 }, ERR(ESOCKTNOSUPPORT), ERR(ESOCKTNOSUPPORT) },
-	{ "packet by inet's old type", 41, 198, { 2, 10, 3 }, ERR(ESOCKTNOSUPPORT), ERR(ESOCKTNOSUPPORT) },
-	{ "netlink route", 41, 198, { 16, 0x80003, 0 }, ALLOW, ALLOW },
-	{ "netlink netfilter", 41, 198, { 16, 3, 12 }, ERR(EPROTONOSUPPORT), ERR(EPROTONOSUPPORT) },
-	{ "netlink audit", 41, 198, { 16, 3, 9 }, ERR(EPROTONOSUPPORT), ERR(EPROTONOSUPPORT) },
-	{ "netlink xfrm", 41, 198, { 16, 2, 6 }, ERR(EPROTONOSUPPORT), ERR(EPROTONOSUPPORT) },
-	{ "packet", 41, 198, { 17, 3, 3 }, ERR(EAFNOSUPPORT), ERR(EAFNOSUPPORT) },
-	{ "AF_ALG", 41, 198, { 38, 5 }, ERR(EAFNOSUPPORT), ERR(EAFNOSUPPORT) },
-	{ "vsock", 41, 198, { 40, 1 }, ERR(EAFNOSUPPORT), ERR(EAFNOSUPPORT) },
-	{ "xdp", 41, 198, { 44, 3 }, ERR(EAFNOSUPPORT), ERR(EAFNOSUPPORT) },
-	{ "tipc", 41, 198, { 30, 1 }, ERR(EAFNOSUPPORT), ERR(EAFNOSUPPORT) },
-	{ "rds", 41, 198, { 21, 5 }, ERR(EAFNOSUPPORT), ERR(EAFNOSUPPORT) },
-	{ "family -1", 41, 198, { UINT32_MAX, 1 }, ERR(EAFNOSUPPORT), ERR(EAFNOSUPPORT) },
-	{ "socketpair unix", 53, 199, { 1, 0x80001 }, ALLOW, ALLOW },
-	{ "socketpair tipc", 53, 199, { 30, 1 }, ERR(EAFNOSUPPORT), ERR(EAFNOSUPPORT) },
-	{ "SO_REUSEADDR", 54, 208, { 3, 1, 2 }, ALLOW, ALLOW },
-	{ "SO_ATTACH_FILTER", 54, 208, { 3, 1, 26 }, ERR(EPERM), ERR(EPERM) },
-	{ "TCP_ULP", 54, 208, { 3, 6, 31 }, ERR(ENOPROTOOPT), ERR(ENOPROTOOPT) },
+    /* Sockets. 0x80801: CLOEXEC, NONBLOCK and STREAM. */
+    {"unix stream", 41, 198, {1, 0x80801}, ALLOW, ALLOW},
+    {"unix seqpacket", 41, 198, {1, 5}, ALLOW, ALLOW},
+    {"tcp", 41, 198, {2, 0x80801, 6}, ALLOW, ALLOW},
+    {"tcp6", 41, 198, {10, 1, 0}, ALLOW, ALLOW},
+    {"udp", 41, 198, {2, 2, 17}, ALLOW, ALLOW},
+    {"udp6", 41, 198, {10, 2}, ALLOW, ALLOW},
+    {"raw", 41, 198, {2, 3, 1}, ERR(EPERM), ERR(EPERM)},
+    {"raw6", 41, 198, {10, 0x80003, 255}, ERR(EPERM), ERR(EPERM)},
+    {"ping", 41, 198, {2, 2, 1}, ERR(EPROTONOSUPPORT), ERR(EPROTONOSUPPORT)},
+    {"mptcp", 41, 198, {2, 1, 262}, ERR(EPROTONOSUPPORT), ERR(EPROTONOSUPPORT)},
+    {"sctp", 41, 198, {2, 1, 132}, ERR(EPROTONOSUPPORT), ERR(EPROTONOSUPPORT)},
+    {"sctp, one to many", 41, 198, {2, 5, 132}, ERR(ESOCKTNOSUPPORT), ERR(ESOCKTNOSUPPORT)},
+    {"packet by inet's old type", 41, 198, {2, 10, 3}, ERR(ESOCKTNOSUPPORT), ERR(ESOCKTNOSUPPORT)},
+    {"netlink route", 41, 198, {16, 0x80003, 0}, ALLOW, ALLOW},
+    {"netlink netfilter", 41, 198, {16, 3, 12}, ERR(EPROTONOSUPPORT), ERR(EPROTONOSUPPORT)},
+    {"netlink audit", 41, 198, {16, 3, 9}, ERR(EPROTONOSUPPORT), ERR(EPROTONOSUPPORT)},
+    {"netlink xfrm", 41, 198, {16, 2, 6}, ERR(EPROTONOSUPPORT), ERR(EPROTONOSUPPORT)},
+    {"packet", 41, 198, {17, 3, 3}, ERR(EAFNOSUPPORT), ERR(EAFNOSUPPORT)},
+    {"AF_ALG", 41, 198, {38, 5}, ERR(EAFNOSUPPORT), ERR(EAFNOSUPPORT)},
+    {"vsock", 41, 198, {40, 1}, ERR(EAFNOSUPPORT), ERR(EAFNOSUPPORT)},
+    {"xdp", 41, 198, {44, 3}, ERR(EAFNOSUPPORT), ERR(EAFNOSUPPORT)},
+    {"tipc", 41, 198, {30, 1}, ERR(EAFNOSUPPORT), ERR(EAFNOSUPPORT)},
+    {"rds", 41, 198, {21, 5}, ERR(EAFNOSUPPORT), ERR(EAFNOSUPPORT)},
+    {"family -1", 41, 198, {UINT32_MAX, 1}, ERR(EAFNOSUPPORT), ERR(EAFNOSUPPORT)},
+    {"socketpair unix", 53, 199, {1, 0x80001}, ALLOW, ALLOW},
+    {"socketpair tipc", 53, 199, {30, 1}, ERR(EAFNOSUPPORT), ERR(EAFNOSUPPORT)},
+    {"SO_REUSEADDR", 54, 208, {3, 1, 2}, ALLOW, ALLOW},
+    {"SO_ATTACH_FILTER", 54, 208, {3, 1, 26}, ERR(EPERM), ERR(EPERM)},
+    {"TCP_ULP", 54, 208, {3, 6, 31}, ERR(ENOPROTOOPT), ERR(ENOPROTOOPT)},
 
-	/* Device control. */
-	{ "TCGETS", 16, 29, { 0, 0x5401 }, ALLOW, ALLOW },
-	{ "FIONREAD", 16, 29, { 0, 0x541b }, ALLOW, ALLOW },
-	{ "TIOCGPTN", 16, 29, { 0, 0x80045430 }, ALLOW, ALLOW },
-	{ "FICLONE", 16, 29, { 0, 0x40049409 }, ALLOW, ALLOW },
-	{ "TIOCSTI", 16, 29, { 0, 0x5412 }, ERR(EPERM), ERR(EPERM) },
-	{ "TIOCLINUX", 16, 29, { 0, 0x541c }, ERR(EPERM), ERR(EPERM) },
-	{ "TIOCCONS", 16, 29, { 0, 0x541d }, ERR(EPERM), ERR(EPERM) },
-	{ "TIOCSETD", 16, 29, { 0, 0x5423 }, ERR(EPERM), ERR(EPERM) },
-	{ "FS_IOC_SETFLAGS", 16, 29, { 0, 0x40086602 }, ERR(ENOTTY), ERR(ENOTTY) },
-	{ "TUNSETIFF", 16, 29, { 0, 0x400454ca }, ERR(ENOTTY), ERR(ENOTTY) },
-	{ "ioctl -1", 16, 29, { 0, UINT32_MAX }, ERR(ENOTTY), ERR(ENOTTY) },
+    /* Device control. */
+    {"TCGETS", 16, 29, {0, 0x5401}, ALLOW, ALLOW},
+    {"FIONREAD", 16, 29, {0, 0x541b}, ALLOW, ALLOW},
+    {"TIOCGPTN", 16, 29, {0, 0x80045430}, ALLOW, ALLOW},
+    {"FICLONE", 16, 29, {0, 0x40049409}, ALLOW, ALLOW},
+    {"TIOCSTI", 16, 29, {0, 0x5412}, ERR(EPERM), ERR(EPERM)},
+    {"TIOCLINUX", 16, 29, {0, 0x541c}, ERR(EPERM), ERR(EPERM)},
+    {"TIOCCONS", 16, 29, {0, 0x541d}, ERR(EPERM), ERR(EPERM)},
+    {"TIOCSETD", 16, 29, {0, 0x5423}, ERR(EPERM), ERR(EPERM)},
+    {"FS_IOC_SETFLAGS", 16, 29, {0, 0x40086602}, ERR(ENOTTY), ERR(ENOTTY)},
+    {"TUNSETIFF", 16, 29, {0, 0x400454ca}, ERR(ENOTTY), ERR(ENOTTY)},
+    {"ioctl -1", 16, 29, {0, UINT32_MAX}, ERR(ENOTTY), ERR(ENOTTY)},
 
-	/* Set-id bits and devices. */
-	{ "chmod 755", 90, NONE, { 0, 0755 }, ALLOW, ALLOW },
-	{ "chmod 1777", 90, NONE, { 0, 01777 }, ALLOW, ALLOW },
-	{ "chmod 4755", 90, NONE, { 0, 04755 }, ERR(EPERM), ALLOW },
-	{ "chmod 2755", 90, NONE, { 0, 02755 }, ERR(EPERM), ALLOW },
-	{ "fchmod 4755", 91, 52, { 3, 04755 }, ERR(EPERM), ALLOW },
-	{ "fchmodat 4755", 268, 53, { 0, 0, 04755 }, ERR(EPERM), ALLOW },
-	{ "fchmodat2 2711", 452, 452, { 0, 0, 02711 }, ERR(EPERM), ALLOW },
-	{ "open O_CREAT 4755", 2, NONE, { 0, 0101, 04755 }, ERR(EPERM), ALLOW },
-	{ "open O_TMPFILE 4755", 2, NONE, { 0, 020200002, 04755 }, ERR(EPERM), ALLOW },
-	{ "open, mode is rubbish", 2, NONE, { 0, 0, UINT64_MAX }, ALLOW, ALLOW },
-	{ "openat O_CREAT 644", 257, 56, { 0, 0, 0101, 0644 }, ALLOW, ALLOW },
-	{ "openat O_CREAT 2755", 257, 56, { 0, 0, 0101, 02755 }, ERR(EPERM), ALLOW },
-	{ "openat O_TMPFILE 4755", 257, 56, { 0, 0, 020040002, 04755 }, ERR(EPERM), ALLOW },
-	{ "creat 4755", 85, NONE, { 0, 04755 }, ERR(EPERM), ALLOW },
-	{ "mknodat fifo", 259, 33, { 0, 0, 010644 }, ALLOW, ALLOW },
-	{ "mknodat socket", 259, 33, { 0, 0, 0140644 }, ALLOW, ALLOW },
-	{ "mknodat file 4755", 259, 33, { 0, 0, 0104755 }, ERR(EPERM), ALLOW },
-	{ "mknodat character device", 259, 33, { 0, 0, 020644 }, ERR(EPERM), ERR(EPERM) },
-	{ "mknodat block device", 259, 33, { 0, 0, 060644 }, ERR(EPERM), ERR(EPERM) },
-	{ "mknod character device", 133, NONE, { 0, 020644 }, ERR(EPERM), ERR(EPERM) },
+    /* Set-id bits and devices. */
+    {"chmod 755", 90, NONE, {0, 0755}, ALLOW, ALLOW},
+    {"chmod 1777", 90, NONE, {0, 01777}, ALLOW, ALLOW},
+    {"chmod 4755", 90, NONE, {0, 04755}, ERR(EPERM), ALLOW},
+    {"chmod 2755", 90, NONE, {0, 02755}, ERR(EPERM), ALLOW},
+    {"fchmod 4755", 91, 52, {3, 04755}, ERR(EPERM), ALLOW},
+    {"fchmodat 4755", 268, 53, {0, 0, 04755}, ERR(EPERM), ALLOW},
+    {"fchmodat2 2711", 452, 452, {0, 0, 02711}, ERR(EPERM), ALLOW},
+    {"open O_CREAT 4755", 2, NONE, {0, 0101, 04755}, ERR(EPERM), ALLOW},
+    {"open O_TMPFILE 4755", 2, NONE, {0, 020200002, 04755}, ERR(EPERM), ALLOW},
+    {"open, mode is rubbish", 2, NONE, {0, 0, UINT64_MAX}, ALLOW, ALLOW},
+    {"openat O_CREAT 644", 257, 56, {0, 0, 0101, 0644}, ALLOW, ALLOW},
+    {"openat O_CREAT 2755", 257, 56, {0, 0, 0101, 02755}, ERR(EPERM), ALLOW},
+    {"openat O_TMPFILE 4755", 257, 56, {0, 0, 020040002, 04755}, ERR(EPERM), ALLOW},
+    {"creat 4755", 85, NONE, {0, 04755}, ERR(EPERM), ALLOW},
+    {"mknodat fifo", 259, 33, {0, 0, 010644}, ALLOW, ALLOW},
+    {"mknodat socket", 259, 33, {0, 0, 0140644}, ALLOW, ALLOW},
+    {"mknodat file 4755", 259, 33, {0, 0, 0104755}, ERR(EPERM), ALLOW},
+    {"mknodat character device", 259, 33, {0, 0, 020644}, ERR(EPERM), ERR(EPERM)},
+    {"mknodat block device", 259, 33, {0, 0, 060644}, ERR(EPERM), ERR(EPERM)},
+    {"mknod character device", 133, NONE, {0, 020644}, ERR(EPERM), ERR(EPERM)},
 
-	/* Memory. */
-	{ "mmap", 9, 222, { 0, 4096, 3, 0x22 }, ALLOW, ALLOW },
-	{ "mmap huge pages", 9, 222, { 0, 4096, 3, 0x40022 }, ERR(ENOMEM), ERR(ENOMEM) },
-	{ "memfd_create", 319, 279, { 0, 1 }, ALLOW, ALLOW },
-	{ "memfd huge pages", 319, 279, { 0, 5 }, ERR(ENOSYS), ERR(ENOSYS) },
-	{ "shmget huge pages", 29, 194, { 0, 4096, 05600 }, ERR(ENOSYS), ERR(ENOSYS) },
-	{ "MADV_DONTNEED", 28, 233, { 0, 4096, 4 }, ALLOW, ALLOW },
-	{ "MADV_MERGEABLE", 28, 233, { 0, 4096, 12 }, ERR(EINVAL), ERR(EINVAL) },
+    /* Memory. */
+    {"mmap", 9, 222, {0, 4096, 3, 0x22}, ALLOW, ALLOW},
+    {"mmap huge pages", 9, 222, {0, 4096, 3, 0x40022}, ERR(ENOMEM), ERR(ENOMEM)},
+    {"memfd_create", 319, 279, {0, 1}, ALLOW, ALLOW},
+    {"memfd huge pages", 319, 279, {0, 5}, ERR(ENOSYS), ERR(ENOSYS)},
+    {"shmget huge pages", 29, 194, {0, 4096, 05600}, ERR(ENOSYS), ERR(ENOSYS)},
+    {"MADV_DONTNEED", 28, 233, {0, 4096, 4}, ALLOW, ALLOW},
+    {"MADV_MERGEABLE", 28, 233, {0, 4096, 12}, ERR(EINVAL), ERR(EINVAL)},
 
-	/* prctl and its like. */
-	{ "PR_SET_NAME", 157, 167, { 15 }, ALLOW, ALLOW },
-	{ "PR_SET_NO_NEW_PRIVS", 157, 167, { 38, 1 }, ALLOW, ALLOW },
-	{ "PR_SET_VMA", 157, 167, { 0x53564d41 }, ALLOW, ALLOW },
-	{ "PR_SET_MM", 157, 167, { 35, 13 }, ERR(EPERM), ERR(EPERM) },
-	{ "PR_SET_SECUREBITS", 157, 167, { 28 }, ERR(EPERM), ERR(EPERM) },
-	{ "PR_SET_MEMORY_MERGE", 157, 167, { 67, 1 }, ERR(EINVAL), ERR(EINVAL) },
-	{ "PR_SET_SYSCALL_USER_DISPATCH", 157, 167, { 59, 1 }, ERR(EINVAL), ERR(EINVAL) },
-	{ "speculation off", 157, 167, { 53, 0, 8 }, ALLOW, ALLOW },
-	{ "speculation on", 157, 167, { 53, 0, 2 }, ERR(EPERM), ERR(EPERM) },
-	{ "prctl of the future", 157, 167, { 1000 }, ERR(EINVAL), ERR(EINVAL) },
-	{ "ARCH_SET_FS", 158, NONE, { 0x1002 }, ALLOW, ALLOW },
-	{ "ARCH_MAP_VDSO_32", 158, NONE, { 0x2002 }, ERR(EINVAL), ERR(EINVAL) },
-	{ "personality query", 135, 92, { UINT32_MAX }, ALLOW, ALLOW },
-	{ "ADDR_NO_RANDOMIZE", 135, 92, { 0x40000 }, ALLOW, ALLOW },
-	{ "READ_IMPLIES_EXEC", 135, 92, { 0x400000 }, ERR(EPERM), ERR(EPERM) },
-	{ "MMAP_PAGE_ZERO", 135, 92, { 0x100000 }, ERR(EPERM), ERR(EPERM) },
+    /* prctl and its like. */
+    {"PR_SET_NAME", 157, 167, {15}, ALLOW, ALLOW},
+    {"PR_SET_NO_NEW_PRIVS", 157, 167, {38, 1}, ALLOW, ALLOW},
+    {"PR_SET_VMA", 157, 167, {0x53564d41}, ALLOW, ALLOW},
+    {"PR_SET_MM", 157, 167, {35, 13}, ERR(EPERM), ERR(EPERM)},
+    {"PR_SET_SECUREBITS", 157, 167, {28}, ERR(EPERM), ERR(EPERM)},
+    {"PR_SET_MEMORY_MERGE", 157, 167, {67, 1}, ERR(EINVAL), ERR(EINVAL)},
+    {"PR_SET_SYSCALL_USER_DISPATCH", 157, 167, {59, 1}, ERR(EINVAL), ERR(EINVAL)},
+    {"speculation off", 157, 167, {53, 0, 8}, ALLOW, ALLOW},
+    {"speculation on", 157, 167, {53, 0, 2}, ERR(EPERM), ERR(EPERM)},
+    {"prctl of the future", 157, 167, {1000}, ERR(EINVAL), ERR(EINVAL)},
+    {"ARCH_SET_FS", 158, NONE, {0x1002}, ALLOW, ALLOW},
+    {"ARCH_MAP_VDSO_32", 158, NONE, {0x2002}, ERR(EINVAL), ERR(EINVAL)},
+    {"personality query", 135, 92, {UINT32_MAX}, ALLOW, ALLOW},
+    {"ADDR_NO_RANDOMIZE", 135, 92, {0x40000}, ALLOW, ALLOW},
+    {"READ_IMPLIES_EXEC", 135, 92, {0x400000}, ERR(EPERM), ERR(EPERM)},
+    {"MMAP_PAGE_ZERO", 135, 92, {0x100000}, ERR(EPERM), ERR(EPERM)},
 };
 
 /* The kernel looks at 32 bits of these arguments; so rubbish above changes nothing. */
 static void test_expectations(uint64_t upper)
 {
-	for (size_t i = 0; i < sizeof(expectations) / sizeof(expectations[0]); i++) {
-		const struct expectation *e = &expectations[i];
-		struct data data = { 0 };
+    for (size_t i = 0; i < sizeof(expectations) / sizeof(expectations[0]); i++) {
+        const struct expectation *e = &expectations[i];
+        struct data data = {0};
 
-		for (size_t arg = 0; arg < 6; arg++)
-			data.args[arg] = upper | (arg < 4 ? e->args[arg] : 0);
-		data.nr = e->x86;
-		data.arch = X86_64;
-		expect(e->what, "strict", e->strict, data);
-		expect(e->what, "build", e->build, data);
-		data.nr = e->arm;
-		data.arch = AARCH64;
-		if (e->arm == NONE)
-			continue;
-		expect(e->what, "strict", e->strict, data);
-		expect(e->what, "build", e->build, data);
-	}
+        for (size_t arg = 0; arg < 6; arg++)
+            data.args[arg] = upper | (arg < 4 ? e->args[arg] : 0);
+        data.nr = e->x86;
+        data.arch = X86_64;
+        expect(e->what, "strict", e->strict, data);
+        expect(e->what, "build", e->build, data);
+        data.nr = e->arm;
+        data.arch = AARCH64;
+        if (e->arm == NONE)
+            continue;
+        expect(e->what, "strict", e->strict, data);
+        expect(e->what, "build", e->build, data);
+    }
 }
 
 /* Every family, type and interesting protocol: only these few make a socket. */
 static bool socket_is_harmless(uint32_t family, uint32_t type, uint32_t protocol)
 {
-	if (family == 1)
-		return type == 1 || type == 2 || type == 5;
-	if (family == 2 || family == 10)
-		return (type == 1 && (protocol == 0 || protocol == 6)) ||
-		       (type == 2 && (protocol == 0 || protocol == 17));
-	return family == 16 && protocol == 0 && (type == 2 || type == 3);
+    if (family == 1)
+        return type == 1 || type == 2 || type == 5;
+    if (family == 2 || family == 10)
+        return (type == 1 && (protocol == 0 || protocol == 6)) ||
+               (type == 2 && (protocol == 0 || protocol == 17));
+    return family == 16 && protocol == 0 && (type == 2 || type == 3);
 }
 
 static void test_every_socket(uint32_t arch, uint32_t nr, const char *name)
 {
-	static const uint32_t protocols[] = { 0, 1, 2, 4, 6, 9, 12, 15, 16, 17, 33, 58, 115, 132, 136, 255, 256, 262, 768 };
-	const uint32_t n_protocols = sizeof(protocols) / sizeof(protocols[0]);
-	unsigned int wrong = 0;
-	char detail[64] = "";
+    static const uint32_t protocols[] = {0,  1,  2,   4,   6,   9,   12,  15,  16, 17,
+                                         33, 58, 115, 132, 136, 255, 256, 262, 768};
+    const uint32_t n_protocols = sizeof(protocols) / sizeof(protocols[0]);
+    unsigned int wrong = 0;
+    char detail[64] = "";
 
-	for (uint32_t i = 0; i < 128 * 16 * n_protocols; i++) {
-		uint32_t protocol = protocols[i % n_protocols];
-		uint32_t type = (uint32_t)(i / n_protocols) % 16;
-		uint32_t family = (uint32_t)(i / n_protocols) / 16;
-		struct data data = { .nr = nr, .arch = arch,
-				     .args = { RUBBISH | family, RUBBISH | 0x80800 | type, RUBBISH | protocol } };
-		bool allowed = run(find(arch, name), &data) == ALLOW;
+    for (uint32_t i = 0; i < 128 * 16 * n_protocols; i++) {
+        uint32_t protocol = protocols[i % n_protocols];
+        uint32_t type = (uint32_t)(i / n_protocols) % 16;
+        uint32_t family = (uint32_t)(i / n_protocols) / 16;
+        struct data data = {
+            .nr = nr,
+            .arch = arch,
+            .args = {RUBBISH | family, RUBBISH | 0x80800 | type, RUBBISH | protocol}};
+        bool allowed = run(find(arch, name), &data) == ALLOW;
 
-		if (allowed == socket_is_harmless(family, type, protocol))
-			continue;
-		if (wrong++ == 0)
-			(void)snprintf(detail, sizeof(detail), "%s: family %u type %u protocol %u", name, family, type, protocol);
-	}
-	report(wrong == 0, "no socket but the harmless ones", detail);
+        if (allowed == socket_is_harmless(family, type, protocol))
+            continue;
+        if (wrong++ == 0)
+            (void)snprintf(detail, sizeof(detail), "%s: family %u type %u protocol %u", name,
+                           family, type, protocol);
+    }
+    report(wrong == 0, "no socket but the harmless ones", detail);
 }
 
 static void test_sockets(void)
 {
-	test_every_socket(X86_64, 41, "strict");
-	test_every_socket(X86_64, 41, "build");
-	test_every_socket(AARCH64, 198, "strict");
-	test_every_socket(AARCH64, 198, "build");
+    test_every_socket(X86_64, 41, "strict");
+    test_every_socket(X86_64, 41, "build");
+    test_every_socket(AARCH64, 198, "strict");
+    test_every_socket(AARCH64, 198, "build");
 }
 
 static void test_numbers(void)
 {
-	static const char *const workloads[] = { "strict", "build" };
-	static const char *const own[] = { "init", "supervisor" };
+    static const char *const workloads[] = {"strict", "build"};
+    static const char *const own[] = {"init", "supervisor"};
 
-	for (size_t i = 0; i < 2; i++) {
-		const char *w = workloads[i], *o = own[i];
+    for (size_t i = 0; i < 2; i++) {
+        const char *w = workloads[i], *o = own[i];
 
-		expect("i386 is killed", w, KILL, (struct data){ .nr = 20, .arch = I386 });
-		expect("i386's read number is killed", w, KILL, (struct data){ .nr = 0, .arch = I386 });
-		expect("aarch32 is killed", w, KILL, (struct data){ .nr = 3, .arch = ARM });
-		expect("x32 read is killed", w, KILL, (struct data){ .nr = 0x40000000, .arch = X86_64 });
-		expect("x32 ioctl is killed", w, KILL, (struct data){ .nr = 0x40000202, .arch = X86_64 });
-		expect("last x32 number is killed", w, KILL, (struct data){ .nr = UINT32_MAX - 1, .arch = X86_64 });
-		expect("x32's own numbers without its bit", w, ERR(ENOSYS), (struct data){ .nr = 520, .arch = X86_64 });
-		expect("first number after the table", w, ERR(ENOSYS), (struct data){ .nr = 470, .arch = X86_64 });
-		expect("a hole in the numbers", w, ERR(ENOSYS), (struct data){ .nr = 400, .arch = X86_64 });
-		expect("huge number", w, ERR(ENOSYS), (struct data){ .nr = 0x3fffffff, .arch = X86_64 });
-		expect("a tracer's -1", w, ERR(ENOSYS), (struct data){ .nr = UINT32_MAX, .arch = X86_64 });
-		expect("a tracer's -1", w, ERR(ENOSYS), (struct data){ .nr = UINT32_MAX, .arch = AARCH64 });
-		expect("huge number", w, ERR(ENOSYS), (struct data){ .nr = 0x40000000, .arch = AARCH64 });
-		expect("first number after the table", w, ERR(ENOSYS), (struct data){ .nr = 470, .arch = AARCH64 });
+        expect("i386 is killed", w, KILL, (struct data){.nr = 20, .arch = I386});
+        expect("i386's read number is killed", w, KILL, (struct data){.nr = 0, .arch = I386});
+        expect("aarch32 is killed", w, KILL, (struct data){.nr = 3, .arch = ARM});
+        expect("x32 read is killed", w, KILL, (struct data){.nr = 0x40000000, .arch = X86_64});
+        expect("x32 ioctl is killed", w, KILL, (struct data){.nr = 0x40000202, .arch = X86_64});
+        expect("last x32 number is killed", w, KILL,
+               (struct data){.nr = UINT32_MAX - 1, .arch = X86_64});
+        expect("x32's own numbers without its bit", w, ERR(ENOSYS),
+               (struct data){.nr = 520, .arch = X86_64});
+        expect("first number after the table", w, ERR(ENOSYS),
+               (struct data){.nr = 470, .arch = X86_64});
+        expect("a hole in the numbers", w, ERR(ENOSYS), (struct data){.nr = 400, .arch = X86_64});
+        expect("huge number", w, ERR(ENOSYS), (struct data){.nr = 0x3fffffff, .arch = X86_64});
+        expect("a tracer's -1", w, ERR(ENOSYS), (struct data){.nr = UINT32_MAX, .arch = X86_64});
+        expect("a tracer's -1", w, ERR(ENOSYS), (struct data){.nr = UINT32_MAX, .arch = AARCH64});
+        expect("huge number", w, ERR(ENOSYS), (struct data){.nr = 0x40000000, .arch = AARCH64});
+        expect("first number after the table", w, ERR(ENOSYS),
+               (struct data){.nr = 470, .arch = AARCH64});
 
-		expect("ours: i386", o, KILL, (struct data){ .nr = 3, .arch = I386 });
-		expect("ours: x32", o, KILL, (struct data){ .nr = 0x40000000, .arch = X86_64 });
-		expect("ours: -1", o, KILL, (struct data){ .nr = UINT32_MAX, .arch = X86_64 });
-		expect("ours: beyond the table", o, KILL, (struct data){ .nr = 470, .arch = X86_64 });
-	}
+        expect("ours: i386", o, KILL, (struct data){.nr = 3, .arch = I386});
+        expect("ours: x32", o, KILL, (struct data){.nr = 0x40000000, .arch = X86_64});
+        expect("ours: -1", o, KILL, (struct data){.nr = UINT32_MAX, .arch = X86_64});
+        expect("ours: beyond the table", o, KILL, (struct data){.nr = 470, .arch = X86_64});
+    }
 }
 
 static void test_own_programs(void)
 {
-	static const uint32_t both[] = { 0, 1, 3, 7, 13, 14, 15, 46, 47, 61, 231, 234 };
-	static const uint32_t never[] = { 2, 41, 42, 53, 54, 55, 288, 56, 57, 59, 101, 157, 165, 272, 308, 317, 319, 321, 322, 425, 435 };
-	static const uint32_t supervisors[] = { 8, 257, 263, 217, 286, 434, 316, 74 };
+    static const uint32_t both[] = {0, 1, 3, 7, 13, 14, 15, 46, 47, 61, 231, 234};
+    static const uint32_t never[] = {2,   41,  42,  53,  54,  55,  288, 56,  57,  59, 101,
+                                     157, 165, 272, 308, 317, 319, 321, 322, 425, 435};
+    static const uint32_t supervisors[] = {8, 257, 263, 217, 286, 434, 316, 74};
 
-	for (size_t i = 0; i < sizeof(both) / sizeof(both[0]); i++) {
-		expect("init may", "init", ALLOW, (struct data){ .nr = both[i], .arch = X86_64 });
-		expect("supervisor may", "supervisor", ALLOW, (struct data){ .nr = both[i], .arch = X86_64 });
-	}
-	for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++) {
-		expect("init dies", "init", KILL, (struct data){ .nr = never[i], .arch = X86_64 });
-		expect("supervisor dies", "supervisor", KILL, (struct data){ .nr = never[i], .arch = X86_64 });
-	}
-	for (size_t i = 0; i < sizeof(supervisors) / sizeof(supervisors[0]); i++) {
-		expect("init dies", "init", KILL, (struct data){ .nr = supervisors[i], .arch = X86_64 });
-		expect("supervisor may", "supervisor", ALLOW, (struct data){ .nr = supervisors[i], .arch = X86_64 });
-	}
-	expect("anonymous memory", "init", ALLOW, (struct data){ .nr = 9, .arch = X86_64, .args = { 0, 1, 3, 0x22 } });
-	expect("executable memory", "init", KILL, (struct data){ .nr = 9, .arch = X86_64, .args = { 0, 1, 7, 0x22 } });
-	expect("a file mapped", "supervisor", KILL, (struct data){ .nr = 9, .arch = X86_64, .args = { 0, 1, 1, 2 } });
-	expect("made executable", "supervisor", KILL, (struct data){ .nr = 10, .arch = X86_64, .args = { 0, 1, 5 | RUBBISH } });
-	expect("TIOCSWINSZ", "supervisor", ALLOW, (struct data){ .nr = 16, .arch = X86_64, .args = { 0, 0x5414 } });
-	expect("TIOCSTI", "supervisor", KILL, (struct data){ .nr = 16, .arch = X86_64, .args = { 0, 0x5412 | RUBBISH } });
+    for (size_t i = 0; i < sizeof(both) / sizeof(both[0]); i++) {
+        expect("init may", "init", ALLOW, (struct data){.nr = both[i], .arch = X86_64});
+        expect("supervisor may", "supervisor", ALLOW, (struct data){.nr = both[i], .arch = X86_64});
+    }
+    for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++) {
+        expect("init dies", "init", KILL, (struct data){.nr = never[i], .arch = X86_64});
+        expect("supervisor dies", "supervisor", KILL,
+               (struct data){.nr = never[i], .arch = X86_64});
+    }
+    for (size_t i = 0; i < sizeof(supervisors) / sizeof(supervisors[0]); i++) {
+        expect("init dies", "init", KILL, (struct data){.nr = supervisors[i], .arch = X86_64});
+        expect("supervisor may", "supervisor", ALLOW,
+               (struct data){.nr = supervisors[i], .arch = X86_64});
+    }
+    expect("anonymous memory", "init", ALLOW,
+           (struct data){.nr = 9, .arch = X86_64, .args = {0, 1, 3, 0x22}});
+    expect("executable memory", "init", KILL,
+           (struct data){.nr = 9, .arch = X86_64, .args = {0, 1, 7, 0x22}});
+    expect("a file mapped", "supervisor", KILL,
+           (struct data){.nr = 9, .arch = X86_64, .args = {0, 1, 1, 2}});
+    expect("made executable", "supervisor", KILL,
+           (struct data){.nr = 10, .arch = X86_64, .args = {0, 1, 5 | RUBBISH}});
+    expect("TIOCSWINSZ", "supervisor", ALLOW,
+           (struct data){.nr = 16, .arch = X86_64, .args = {0, 0x5414}});
+    expect("TIOCSTI", "supervisor", KILL,
+           (struct data){.nr = 16, .arch = X86_64, .args = {0, 0x5412 | RUBBISH}});
 }
 
 int main(void)
 {
-	test_expectations(0);
-	test_expectations(RUBBISH);
-	test_sockets();
-	test_numbers();
-	test_own_programs();
-	report(cl_seccomp_strict.insns == find(
+    test_expectations(0);
+    test_expectations(RUBBISH);
+    test_sockets();
+    test_numbers();
+    test_own_programs();
+    report(cl_seccomp_strict.insns == find(
 #ifdef __x86_64__
-		X86_64
+                                          X86_64
 #else
-		AARCH64
+                                          AARCH64
 #endif
-		, "strict")->insns, "the exported programs are this architecture's", "");
-	printf("1..%u\n", n_tests);
-	return n_failed ? 1 : 0;
+                                          ,
+                                          "strict")
+                                          ->insns,
+           "the exported programs are this architecture's", "");
+    printf("1..%u\n", n_tests);
+    return n_failed ? 1 : 0;
 }

@@ -81,11 +81,11 @@ struct cl_container {
     struct cl_error init_error; /* what init reported before it was ended; code 0: nothing */
 
     /* init's */
-    int scratch;  /* root of the scratch file system, attached in our namespace */
-    int root;     /* the new root */
-    int proc;     /* the new /proc; like /dev never reached by its path again, which a
-                     hostile tree could bend */
-    int dev;      /* the new /dev */
+    int scratch;      /* root of the scratch file system, attached in our namespace */
+    int root;         /* the new root */
+    int proc;         /* the new /proc; like /dev never reached by its path again, which a
+                         hostile tree could bend */
+    int dev;          /* the new /dev */
     int scratch_dirs; /* made so far for overlays and skeletons: names them */
     int skeletons[CL_MAX_SKELETONS]; /* writable until the root is sealed */
     int skeleton_count;
@@ -156,17 +156,17 @@ int cl_skeleton_attach(struct cl_container *container, int original, struct cl_e
 
 /* --- init's steps --------------------------------------------------------- */
 
-int cl_scratch_make(void *context, struct cl_error *err);    /* scratch.c */
-int cl_rootfs_make(void *context, struct cl_error *err);     /* rootfs.c */
-int cl_rootfs_workdir(void *context, struct cl_error *err);  /* rootfs.c */
-int cl_rootfs_seal(void *context, struct cl_error *err);     /* rootfs.c */
-int cl_rootfs_enter(void *context, struct cl_error *err);    /* rootfs.c */
+int cl_scratch_make(void *context, struct cl_error *err);                     /* scratch.c */
+int cl_rootfs_make(void *context, struct cl_error *err);                      /* rootfs.c */
+int cl_rootfs_workdir(void *context, struct cl_error *err);                   /* rootfs.c */
+int cl_rootfs_seal(void *context, struct cl_error *err);                      /* rootfs.c */
+int cl_rootfs_enter(void *context, struct cl_error *err);                     /* rootfs.c */
 int cl_host_image_fill(struct cl_container *container, struct cl_error *err); /* host_image.c */
-int cl_procfs_make(void *context, struct cl_error *err);     /* procfs.c */
-int cl_procfs_mask(void *context, struct cl_error *err);     /* procfs.c */
-int cl_devices_make(void *context, struct cl_error *err);    /* devices.c */
-int cl_volumes_attach(void *context, struct cl_error *err);  /* volumes.c */
-int cl_landlock_restrict(void *context, struct cl_error *err); /* landlock.c */
+int cl_procfs_make(void *context, struct cl_error *err);                      /* procfs.c */
+int cl_procfs_mask(void *context, struct cl_error *err);                      /* procfs.c */
+int cl_devices_make(void *context, struct cl_error *err);                     /* devices.c */
+int cl_volumes_attach(void *context, struct cl_error *err);                   /* volumes.c */
+int cl_landlock_restrict(void *context, struct cl_error *err);                /* landlock.c */
 
 /* True when the working directory gets scratch of its own over the image's. */
 int cl_rootfs_workdir_is_copied(const struct cl_plan *plan);

@@ -43,7 +43,8 @@ static int make_node(int dir, const struct device *device)
     if (device->target != NULL)
         return cl_sys_symlinkat(device->target, dir, device->name);
     /* mknod obeys the umask, which is the caller's: set the mode afterwards. */
-    int r = cl_sys_mknodat(dir, device->name, S_IFCHR | 0666, makedev(device->major, device->minor));
+    int r =
+        cl_sys_mknodat(dir, device->name, S_IFCHR | 0666, makedev(device->major, device->minor));
     if (r < 0)
         return r;
     return fchmodat(dir, device->name, 0666, 0) < 0 ? -errno : 0;
@@ -110,7 +111,7 @@ int cl_devices_template(void)
         template = cl_sys_openat(parent, TEMPLATE_NAME, O_PATH | O_NOFOLLOW, 0);
     }
     /* Nodes mean nothing on a nodev file system: the host's are bound instead. */
-    if (template < 0 || cl_sys_fstatfs(template, &fs) < 0 || (fs.f_flags & ST_NODEV) != 0)
+    if (template <0 || cl_sys_fstatfs(template, &fs) < 0 || (fs.f_flags & ST_NODEV) != 0)
         return -1;
     int tree = cl_tree_clone_fd(template, "the template of /dev", DEVICE_ATTRS, &unused);
     return tree < 0 ? -1 : tree;
@@ -168,8 +169,8 @@ static int attach_dev(struct cl_container *container, struct cl_error *err)
 {
     int from_template = container->device_tree >= 0;
 
-    container->dev = from_template ? CL_TAKE_FD(container->device_tree)
-                                   : make_skeleton(container, err);
+    container->dev =
+        from_template ? CL_TAKE_FD(container->device_tree) : make_skeleton(container, err);
     if (container->dev < 0)
         return container->dev;
     CL_CLEANUP_FD int target = cl_target_open_own(container, "/dev", err);
@@ -197,11 +198,10 @@ static int attach_shm(const struct cl_container *container, struct cl_error *err
     char inodes[32];
 
     if (!cl_plan_has(plan, CL_FIELD_SHM_SIZE)) {
-        CL_CLEANUP_FD int tree =
-            cl_tree_clone(container->scratch, "shm",
-                          cl_mount_attrs(plan, CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV |
-                                                   CL_MOUNT_ATTR_NOEXEC),
-                          err);
+        CL_CLEANUP_FD int tree = cl_tree_clone(
+            container->scratch, "shm",
+            cl_mount_attrs(plan, CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV | CL_MOUNT_ATTR_NOEXEC),
+            err);
 
         return tree < 0 ? tree : attach_in_dev(container, tree, "shm", err);
     }
@@ -213,7 +213,8 @@ static int attach_shm(const struct cl_container *container, struct cl_error *err
 /* All ptys of the machine are one pool (kernel.pty.max, 4096): 64 for each sandbox. */
 int cl_devices_make(void *context, struct cl_error *err)
 {
-    static const char *const pts_options[] = {"ptmxmode", "0666", "mode", "0620", "max", "64", NULL, NULL};
+    static const char *const pts_options[] = {"ptmxmode", "0666", "mode", "0620",
+                                              "max",      "64",   NULL,   NULL};
     struct cl_container *container = context;
     int r = attach_dev(container, err);
 

@@ -37,9 +37,23 @@ static int spawn_mke2fs(int file, pid_t *ret)
 {
     /* No journal: what is in it doesn't survive the sandbox. */
     static const char *const argv[] = {
-        "mke2fs", "-q", "-F", "-t", "ext4", "-O", "^has_journal,^resize_inode",
-        "-E", "lazy_itable_init=1,nodiscard,root_owner=0:0", "-m", "0", "-b", "4096",
-        "-i", "8192", "/proc/self/fd/3", NULL,
+        "mke2fs",
+        "-q",
+        "-F",
+        "-t",
+        "ext4",
+        "-O",
+        "^has_journal,^resize_inode",
+        "-E",
+        "lazy_itable_init=1,nodiscard,root_owner=0:0",
+        "-m",
+        "0",
+        "-b",
+        "4096",
+        "-i",
+        "8192",
+        "/proc/self/fd/3",
+        NULL,
     };
     static const char *const envp[] = {"MKE2FS_SYNC=0", NULL};
     static const char *const places[] = {"/usr/sbin/mke2fs", "/sbin/mke2fs"};
@@ -77,7 +91,8 @@ static int make_ext4(int file, struct cl_error *err)
     if (r < 0)
         return cl_fail(err, r, "wait for mke2fs");
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-        return cl_refuse(err, EIO, "mke2fs could not make scratch on disk (wait status %d)", status);
+        return cl_refuse(err, EIO, "mke2fs could not make scratch on disk (wait status %d)",
+                         status);
     return 0;
 }
 

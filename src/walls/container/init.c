@@ -130,15 +130,14 @@ static int make_terminal(void *context, struct cl_error *err)
 
     if (!container->plan->tty)
         return 0;
-    CL_CLEANUP_FD int master =
-        cl_open_no_links(container->dev, "pts/ptmx", O_RDWR | O_NOCTTY);
+    CL_CLEANUP_FD int master = cl_open_no_links(container->dev, "pts/ptmx", O_RDWR | O_NOCTTY);
     if (master < 0)
         return cl_fail(err, master, "open a pty");
     int r = cl_sys_ioctl(master, TIOCSPTLCK, &unlock);
     if (r < 0)
         return cl_fail(err, r, "unlock a pty");
-    int slave = cl_sys_ioctl(master, TIOCGPTPEER,
-                             (void *)(uintptr_t)(O_RDWR | O_NOCTTY | O_CLOEXEC));
+    int slave =
+        cl_sys_ioctl(master, TIOCGPTPEER, (void *)(uintptr_t)(O_RDWR | O_NOCTTY | O_CLOEXEC));
     if (slave < 0)
         return cl_fail(err, slave, "open the terminal of a pty");
     container->terminal = slave;
@@ -200,8 +199,8 @@ static int close_foreign(void *context, struct cl_error *err)
 {
     struct cl_container *container = context;
     const int *stdio = container->start->stdio;
-    int keep[] = {container->channel[1], container->terminal, container->proc,
-                  stdio[0],              stdio[1],            stdio[2]};
+    int keep[] = {
+        container->channel[1], container->terminal, container->proc, stdio[0], stdio[1], stdio[2]};
     unsigned int next = 3;
 
     if (cl_plan_without(container->plan, CL_LAYER_STDIO))

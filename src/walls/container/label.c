@@ -31,9 +31,9 @@ int cl_label_check(const struct cl_plan *plan, struct cl_error *err)
                      "--without selinux accepts that");
 }
 
-/* Before exec, by the descriptor of the sandbox's own /proc. Not there: a kernel without AppArmor (or
- * before 5.8). EINVAL: not enabled. ENOENT: the profile isn't loaded, which `cloister
- * doctor` tells. */
+/* Before exec, by the descriptor of the sandbox's own /proc. Not there: a kernel without AppArmor
+ * (or before 5.8). EINVAL: not enabled. ENOENT: the profile isn't loaded, which `cloister doctor`
+ * tells. */
 int cl_label_take(struct cl_container *container, struct cl_error *err)
 {
     static const char request[] = "exec " PROFILE;

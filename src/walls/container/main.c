@@ -244,8 +244,8 @@ int cl_main_start(struct cl_container *container, struct cl_error *err)
      * main has become the command or written down why not: no page is copied (80 us)
      * and no pipe has to tell. Descriptors, signals and credentials are main's own. */
     static _Alignas(16) char stack[32768];
-    pid_t pid = clone(become_command, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD,
-                      container);
+    pid_t pid =
+        clone(become_command, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD, container);
 
     if (pid < 0)
         return cl_fail(err, errno, "clone the main process");

@@ -120,9 +120,9 @@ static const struct {
     enum cl_layer layer;
     uint64_t flag;
 } namespaces[] = {
-    {CL_LAYER_USERNS, CLONE_NEWUSER},     {CL_LAYER_PIDNS, CLONE_NEWPID},
-    {CL_LAYER_MOUNTNS, CLONE_NEWNS},      {CL_LAYER_NETNS, CLONE_NEWNET},
-    {CL_LAYER_IPCNS, CLONE_NEWIPC},       {CL_LAYER_UTSNS, CLONE_NEWUTS},
+    {CL_LAYER_USERNS, CLONE_NEWUSER}, {CL_LAYER_PIDNS, CLONE_NEWPID},
+    {CL_LAYER_MOUNTNS, CLONE_NEWNS},  {CL_LAYER_NETNS, CLONE_NEWNET},
+    {CL_LAYER_IPCNS, CLONE_NEWIPC},   {CL_LAYER_UTSNS, CLONE_NEWUTS},
 };
 
 /* Namespaces that the wall stands on: not even the test build leaves them out. */
@@ -440,8 +440,9 @@ static int container_check(const struct cl_plan *plan, struct cl_error *err)
     if (plan->files.count > CL_MAX_FILES)
         return cl_refuse(err, E2BIG, "more than %d volumes", CL_MAX_FILES);
     if (cl_scratch_bytes(plan) == 0)
-        return cl_refuse(err, EINVAL, "the sizes of --tmpfs and --shm-size use up all scratch "
-                                      "(--disk)");
+        return cl_refuse(err, EINVAL,
+                         "the sizes of --tmpfs and --shm-size use up all scratch "
+                         "(--disk)");
     return cl_label_check(plan, err);
 }
 

@@ -22,8 +22,9 @@ static int clone_tree(int dirfd, const char *path, const char *what, uint64_t at
     struct cl_mount_attr attr = {.attr_set = attrs, .propagation = MS_PRIVATE};
     /* Recursive: mounts that came from a more privileged namespace are locked together
      * (mount_namespaces(7)) and can only be cloned as a whole. */
-    CL_CLEANUP_FD int tree = cl_sys_open_tree(
-        dirfd, path, CL_OPEN_TREE_CLONE | CL_OPEN_TREE_CLOEXEC | CL_AT_RECURSIVE | CL_AT_EMPTY_PATH);
+    CL_CLEANUP_FD int tree = cl_sys_open_tree(dirfd, path,
+                                              CL_OPEN_TREE_CLONE | CL_OPEN_TREE_CLOEXEC |
+                                                  CL_AT_RECURSIVE | CL_AT_EMPTY_PATH);
 
     if (tree < 0)
         return cl_fail(err, tree, "clone the mount at %s", what);
@@ -84,7 +85,8 @@ int cl_path_is_below(const char *target, const char *dir)
  * there. Whatever stands there in the end must not be a link. */
 static int make_component(int parent, const char *name, int is_dir)
 {
-    int r = is_dir ? cl_sys_mkdirat(parent, name, 0755) : cl_sys_mknodat(parent, name, S_IFREG | 0644, 0);
+    int r = is_dir ? cl_sys_mkdirat(parent, name, 0755)
+                   : cl_sys_mknodat(parent, name, S_IFREG | 0644, 0);
 
     if (r < 0 && r != -EEXIST)
         return r;
@@ -154,7 +156,8 @@ static int check_kind(int fd, const char *path, int is_dir, struct cl_error *err
     if (is_dir && !S_ISDIR(st.st_mode))
         return cl_refuse(err, ENOTDIR, "%s in the image is not a directory", path);
     if (!is_dir && S_ISDIR(st.st_mode))
-        return cl_refuse(err, EISDIR, "%s in the image is a directory, and a file goes there", path);
+        return cl_refuse(err, EISDIR, "%s in the image is a directory, and a file goes there",
+                         path);
     return 0;
 }
 
@@ -265,7 +268,8 @@ static int make_overlay_dirs(struct cl_container *container, char names[3][16], 
     r = cl_sys_fchownat(container->scratch, names[1], uid, gid, 0);
     if (r < 0 && owned)
         return cl_fail(err, r, "give an overlay's directory to the sandbox's user");
-    CL_CLEANUP_FD int upper = cl_sys_openat(container->scratch, names[1], O_RDONLY | O_DIRECTORY, 0);
+    CL_CLEANUP_FD int upper =
+        cl_sys_openat(container->scratch, names[1], O_RDONLY | O_DIRECTORY, 0);
     if (upper < 0)
         return cl_fail(err, upper, "open an overlay's upper directory");
     r = cl_sys_fchmod(upper, (st.st_mode & 01777) | (owned ? 0700 : 0));

@@ -53,8 +53,8 @@ static int mask_source(const struct cl_container *container, const struct mask *
         return cl_tree_clone(container->proc, mask->path, mask_attrs(container), err);
     case HIDE_FILE:
         if (hiding >= 0)
-            return cl_sys_open_tree(hiding, "", CL_OPEN_TREE_CLONE | CL_OPEN_TREE_CLOEXEC |
-                                                    CL_AT_EMPTY_PATH);
+            return cl_sys_open_tree(hiding, "",
+                                    CL_OPEN_TREE_CLONE | CL_OPEN_TREE_CLOEXEC | CL_AT_EMPTY_PATH);
         return cl_tree_clone(container->scratch, "nothing", mask_attrs(container), err);
     case HIDE_DIR:
         return cl_tree_clone(container->scratch, "empty", mask_attrs(container), err);

@@ -76,10 +76,9 @@ static int make_host_root(struct cl_container *container, struct cl_error *err)
 
     if (r < 0)
         return cl_fail(err, r, "make the root directory");
-    return cl_tree_clone(container->scratch, "host",
-                         cl_mount_attrs(container->plan,
-                                        CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV),
-                         err);
+    return cl_tree_clone(
+        container->scratch, "host",
+        cl_mount_attrs(container->plan, CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV), err);
 }
 
 static int make_skeleton_root(struct cl_container *container, struct cl_error *err)
@@ -154,10 +153,10 @@ static int copy_workdir(struct cl_container *container, struct cl_error *err)
     if (target < 0)
         return target;
     tree = cl_tree_clone_fd(target, workdir,
-                         cl_mount_attrs(container->plan, CL_MOUNT_ATTR_RDONLY |
-                                                             CL_MOUNT_ATTR_NOSUID |
-                                                             CL_MOUNT_ATTR_NODEV),
-                         err);
+                            cl_mount_attrs(container->plan, CL_MOUNT_ATTR_RDONLY |
+                                                                CL_MOUNT_ATTR_NOSUID |
+                                                                CL_MOUNT_ATTR_NODEV),
+                            err);
     if (tree < 0)
         return tree;
     CL_CLEANUP_FD int overlay = cl_overlay_make(container, CL_TAKE_FD(tree), 1, err);

@@ -54,10 +54,9 @@ int cl_scratch_dir(struct cl_container *container, const char *name, mode_t mode
 
     if (r < 0)
         return r;
-    return cl_tree_clone(container->scratch, name,
-                         cl_mount_attrs(container->plan,
-                                        CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV),
-                         err);
+    return cl_tree_clone(
+        container->scratch, name,
+        cl_mount_attrs(container->plan, CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV), err);
 }
 
 static int send_scratch(const struct cl_container *container, struct cl_error *err)

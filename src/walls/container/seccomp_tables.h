@@ -19,9 +19,9 @@
 struct sock_filter;
 
 struct cl_seccomp_program {
-	const char *name;
-	const struct sock_filter *insns;
-	unsigned short count;
+    const char *name;
+    const struct sock_filter *insns;
+    unsigned short count;
 };
 
 extern const struct cl_seccomp_program cl_seccomp_strict;
@@ -33,8 +33,8 @@ extern const struct cl_seccomp_program cl_seccomp_supervisor;
 #ifdef CL_SECCOMP_EVERY_ARCH
 /* For tests: the programs of all architectures; a row without insns ends it. */
 struct cl_seccomp_arch_program {
-	unsigned int audit_arch;
-	struct cl_seccomp_program program;
+    unsigned int audit_arch;
+    struct cl_seccomp_program program;
 };
 
 extern const struct cl_seccomp_arch_program cl_seccomp_every_arch[];

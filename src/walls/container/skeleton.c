@@ -11,7 +11,10 @@
 #include "base/sys.h"
 #include "walls/container/container.h"
 
-enum { MAX_ENTRIES = 4096, SHOWN_ATTRS = CL_MOUNT_ATTR_RDONLY | CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV };
+enum {
+    MAX_ENTRIES = 4096,
+    SHOWN_ATTRS = CL_MOUNT_ATTR_RDONLY | CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV
+};
 
 static int copy_link(int source, int dir, const char *name, struct cl_error *err)
 {
@@ -108,11 +111,11 @@ int cl_skeleton_make(struct cl_container *container, int original, struct cl_err
     r = show_all(container, from, dir, err);
     if (r < 0)
         return r;
-    return cl_tree_clone_fd(dir, "a directory of scratch",
-                         cl_mount_attrs(container->plan,
-                                        CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV) &
-                             ~(uint64_t)CL_MOUNT_ATTR_RDONLY,
-                         err);
+    return cl_tree_clone_fd(
+        dir, "a directory of scratch",
+        cl_mount_attrs(container->plan, CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV) &
+            ~(uint64_t)CL_MOUNT_ATTR_RDONLY,
+        err);
 }
 
 int cl_skeleton_attach(struct cl_container *container, int original, struct cl_error *err)

@@ -6,7 +6,8 @@
  * host, and what the sandbox makes belongs to the owner. Host root is never mapped where
  * the sandbox meets the files themselves: rw, it could make files of root, set-uid ones
  * too, and is refused; ro, it could read what only root may and speak to root's sockets,
- * and sees what strangers see. A copy is an overlay: only reading gets through. Rootless, the sandbox's user is the caller and no map is needed.
+ * and sees what strangers see. A copy is an overlay: only reading gets through. Rootless, the
+ * sandbox's user is the caller and no map is needed.
  */
 #include <stdio.h>
 #include <string.h>
@@ -87,10 +88,10 @@ static int open_image(const struct cl_plan *plan, struct cl_error *err)
         return cl_fail(err, r, "stat the image %s", plan->image_path);
     if (!S_ISDIR(st.st_mode))
         return cl_refuse(err, ENOTDIR, "the image %s is not a directory", plan->image_path);
-    return cl_tree_clone_fd(fd, plan->image_path,
-                         cl_mount_attrs(plan, CL_MOUNT_ATTR_RDONLY | CL_MOUNT_ATTR_NOSUID |
-                                                  CL_MOUNT_ATTR_NODEV),
-                         err);
+    return cl_tree_clone_fd(
+        fd, plan->image_path,
+        cl_mount_attrs(plan, CL_MOUNT_ATTR_RDONLY | CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV),
+        err);
 }
 
 /* In the maker (root mode) or in init (rootless): the same work with whoever's
