@@ -213,6 +213,12 @@ static inline int cl_sys_close_range(unsigned int first, unsigned int last, unsi
     return (int)CL_SYS3(SYS_close_range, first, last, flags);
 }
 
+/* For requests whose argument is a number. */
+static inline int cl_sys_ioctl_number(int fd, unsigned long request, unsigned long number)
+{
+    return (int)CL_SYS3(SYS_ioctl, fd, request, number);
+}
+
 static inline int cl_sys_ioctl(int fd, unsigned long request, void *arg)
 {
     return (int)CL_SYS3(SYS_ioctl, fd, request, arg);

@@ -219,9 +219,8 @@ static int start(struct cl_relay *relay, struct cl_loop *loop, int in, int out,
 }
 
 int cl_relay_start_output(struct cl_relay *relay, struct cl_loop *loop, int in, int out,
-                          struct cl_output_budget *budget, struct cl_error *err)
+                          struct cl_error *err)
 {
-    relay->budget = budget;
     relay->owns_in = 1;
     relay->in_manner = CL_RELAY_OURS;
     relay->owns_out = choose_manner(&out, O_WRONLY, &relay->out_manner);

@@ -50,9 +50,9 @@ struct cl_relay {
 };
 
 /* Sandbox to caller: IN (taken) is a non-blocking pipe end or pty master of ours,
- * OUT is the caller's, borrowed. */
+ * OUT is the caller's, borrowed. BUDGET, ON_END and CONTEXT are the caller's to set before. */
 int cl_relay_start_output(struct cl_relay *relay, struct cl_loop *loop, int in, int out,
-                          struct cl_output_budget *budget, struct cl_error *err);
+                          struct cl_error *err);
 
 /* Caller to sandbox: IN is the caller's, borrowed; OUT (taken) is ours, non-blocking. */
 int cl_relay_start_input(struct cl_relay *relay, struct cl_loop *loop, int in, int out,

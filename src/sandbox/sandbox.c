@@ -194,18 +194,19 @@ static int record_before(void *context, struct cl_error *err)
 /* Where the strings of ARGV lie, in whatever order the option parser left them. */
 static struct cl_arguments find_arguments(const struct cl_run_options *options)
 {
-    uintptr_t first = UINTPTR_MAX;
-    uintptr_t last = 0;
+    char *first = NULL;
+    char *last = NULL;
 
     for (int i = 0; i < options->argc; i++) {
-        uintptr_t start = (uintptr_t)options->argv[i];
+        char *start = options->argv[i];
+        char *end = start + strlen(start);
 
-        first = start < first ? start : first;
-        last = start + strlen(options->argv[i]) > last ? start + strlen(options->argv[i]) : last;
+        first = first == NULL || (uintptr_t)start < (uintptr_t)first ? start : first;
+        last = last == NULL || (uintptr_t)end > (uintptr_t)last ? end : last;
     }
-    if (last <= first)
+    if (first == NULL)
         return (struct cl_arguments){0};
-    return (struct cl_arguments){(char *)first, last - first};
+    return (struct cl_arguments){first, (size_t)((uintptr_t)last - (uintptr_t)first)};
 }
 
 static int start_wall(void *context, struct cl_error *err)

@@ -179,7 +179,8 @@ static int start_output(struct cl_supervisor *supervisor, int index, int in, int
 
     relay->on_end = on_stream_end;
     relay->context = supervisor;
-    return cl_relay_start_output(relay, &supervisor->loop, in, out, &supervisor->budget, err);
+    relay->budget = &supervisor->budget;
+    return cl_relay_start_output(relay, &supervisor->loop, in, out, err);
 }
 
 static int wants_input(const struct cl_plan *plan)

@@ -65,8 +65,8 @@ static inline void done(struct scene *scene)
 
 static inline int start_output(struct scene *scene, int out)
 {
-    return cl_relay_start_output(&scene->relay, &scene->loop, scene->ours, out, &scene->budget,
-                                 &scene->err);
+    scene->relay.budget = &scene->budget;
+    return cl_relay_start_output(&scene->relay, &scene->loop, scene->ours, out, &scene->err);
 }
 
 static inline int start_input(struct scene *scene, int in)

@@ -82,10 +82,10 @@ TEST(a_copy_of_the_descriptor_holds_the_range)
     struct cl_error err = {0};
     uint32_t first = 0;
     int lock = -1;
-    int pipe_fds[2];
+    int pipe_fds[2] = {-1, -1};
     char byte;
 
-    CHECK(cl_ids_take(&state, &first, &lock, &err) == 0 && pipe(pipe_fds) == 0);
+    CHECK(cl_ids_take(&state, &first, &lock, &err) == 0 && pipe2(pipe_fds, O_CLOEXEC) == 0);
     pid_t child = fork();
     if (child == 0) {
         (void)close(pipe_fds[1]);
@@ -102,10 +102,10 @@ TEST(a_copy_of_the_descriptor_holds_the_range)
 TEST(a_killed_holder_gives_it_back)
 {
     CL_CLEANUP_STATE struct cl_state state = open_base();
-    int pipe_fds[2];
+    int pipe_fds[2] = {-1, -1};
     uint32_t first = 0;
 
-    CHECK(pipe(pipe_fds) == 0);
+    CHECK(pipe2(pipe_fds, O_CLOEXEC) == 0);
     pid_t child = fork();
     if (child == 0) {
         struct cl_error err = {0};

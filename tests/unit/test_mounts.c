@@ -207,14 +207,11 @@ static void bind_dirs(void)
 {
     make_root();
     CHECK(mkdir("/mnt/scratch/data", 0755) == 0 && room_write("/mnt/scratch/data/x", "1") == 0);
-    CHECK(cl_bind(&room.container, room.container.scratch, "data", "/data", CL_MOUNT_ATTR_RDONLY,
-                  &room.err) == 0);
+    CHECK(cl_bind_scratch(&room.container, "data", "/data", CL_MOUNT_ATTR_RDONLY, &room.err) == 0);
     CHECK(access("/mnt/root/data/x", R_OK) == 0 && room_write("/mnt/root/data/y", "1") == -EROFS);
-    CHECK(cl_bind(&room.container, room.container.scratch, "none", "/none", 0, &room.err) ==
-          -ENOENT);
+    CHECK(cl_bind_scratch(&room.container, "none", "/none", 0, &room.err) == -ENOENT);
     CHECK(kind_of("/mnt/root/none") == -ENOENT);
-    CHECK(cl_bind(&room.container, room.container.scratch, "data", "/file", 0, &room.err) ==
-          -ENOTDIR);
+    CHECK(cl_bind_scratch(&room.container, "data", "/file", 0, &room.err) == -ENOTDIR);
 }
 
 TEST(directories_are_bound)

@@ -102,7 +102,7 @@ TEST(two_streams_share_a_pipe_of_another_user)
     err_fd = fcntl(scene.fds[1], F_DUPFD_CLOEXEC, 3);
     int fsuid = estrange(scene.fds[1]);
     CHECK(start_output(&scene, scene.fds[1]) == 0);
-    CHECK(cl_relay_start_output(&second, &scene.loop, ends[0], err_fd, NULL, &scene.err) == 0);
+    CHECK(cl_relay_start_output(&second, &scene.loop, ends[0], err_fd, &scene.err) == 0);
     (void)setfsuid((uid_t)fsuid);
     feed(scene.near, &fed[0], TWO_PAGES);
     feed(ends[1], &fed[1], TWO_PAGES);
@@ -258,8 +258,8 @@ TEST(two_streams_share_a_budget)
     scene.budget.limit = 10;
     CHECK(pipe2(ends, O_CLOEXEC | O_NONBLOCK) == 0);
     CHECK(start_output(&scene, null) == 0);
-    CHECK(cl_relay_start_output(&second, &scene.loop, ends[0], null, &scene.budget, &scene.err) ==
-          0);
+    second.budget = &scene.budget;
+    CHECK(cl_relay_start_output(&second, &scene.loop, ends[0], null, &scene.err) == 0);
     CHECK(write(scene.near, "123456", 6) == 6);
     spin(&scene);
     CHECK(!scene.budget.exceeded && scene.budget.used == 6);

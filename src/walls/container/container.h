@@ -138,9 +138,9 @@ int cl_target_open(struct cl_container *container, const char *path, int is_dir,
                    struct cl_error *err);
 /* As above for our own targets, which must not be links. */
 int cl_target_open_own(struct cl_container *container, const char *path, struct cl_error *err);
-/* Clones PATH below DIRFD and attaches it at the new root's TARGET. */
-int cl_bind(struct cl_container *container, int dirfd, const char *path, const char *target,
-            uint64_t attrs, struct cl_error *err);
+/* Attaches the directory NAME of scratch, with ATTRS, at the new root's TARGET. */
+int cl_bind_scratch(struct cl_container *container, const char *name, const char *target,
+                    uint64_t attrs, struct cl_error *err);
 /* An overlay of LOWER (taken) with a fresh upper in scratch; returns a detached mount.
  * OWNED: the top directory belongs to the sandbox's user. */
 int cl_overlay_make(struct cl_container *container, int lower, int owned, struct cl_error *err);

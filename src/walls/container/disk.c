@@ -65,8 +65,7 @@ static int spawn_mke2fs(int file, pid_t *ret)
     for (int fd = 0; r == 0 && fd <= 2; fd++)
         r = -posix_spawn_file_actions_addopen(&actions, fd, "/dev/null", O_RDWR, 0);
     for (size_t i = 0; r == 0 && i < CL_ARRAY_SIZE(places); i++) {
-        r = -posix_spawn(ret, places[i], &actions, NULL, (char *const *)(uintptr_t)argv,
-                         (char *const *)(uintptr_t)envp);
+        r = -posix_spawn(ret, places[i], &actions, NULL, cl_unconst(argv), cl_unconst(envp));
         if (r != -ENOENT)
             break;
         if (i + 1 < CL_ARRAY_SIZE(places))
@@ -110,7 +109,7 @@ static int try_loop(int control, int file, char path[32], struct cl_error *err)
     CL_CLEANUP_FD int loop = cl_sys_openat(AT_FDCWD, path, O_RDWR, 0);
     if (loop < 0)
         return cl_fail(err, loop, "open %s", path);
-    int r = cl_sys_ioctl(loop, LOOP_CONFIGURE, (void *)(uintptr_t)&config);
+    int r = cl_sys_ioctl(loop, LOOP_CONFIGURE, cl_unconst(&config));
     if (r == -EBUSY)
         return r; /* somebody else was first */
     return r < 0 ? cl_fail(err, r, "configure %s", path) : CL_TAKE_FD(loop);

@@ -127,15 +127,8 @@ static int run_mapper(const char *program, pid_t pid, unsigned int own, const st
     (void)snprintf(args[1], sizeof(args[1]), "%u", own);
     (void)snprintf(args[2], sizeof(args[2]), "%llu", (unsigned long long)ids->first);
     (void)snprintf(args[3], sizeof(args[3]), "%llu", (unsigned long long)count);
-    char *argv[] = {(char *)(uintptr_t)program,
-                    args[0],
-                    (char *)(uintptr_t) "0",
-                    args[1],
-                    (char *)(uintptr_t) "1",
-                    (char *)(uintptr_t) "1",
-                    args[2],
-                    args[3],
-                    NULL};
+    char *argv[] = {cl_unconst(program), args[0], cl_unconst("0"), args[1], cl_unconst("1"),
+                    cl_unconst("1"),     args[2], args[3],         NULL};
     char *envp[] = {NULL};
     struct cl_clone_args clone_args = {.flags = 0x4000 /* CLONE_VFORK */, .exit_signal = SIGCHLD};
     pid_t child = cl_sys_clone3(&clone_args);

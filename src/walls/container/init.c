@@ -136,8 +136,7 @@ static int make_terminal(void *context, struct cl_error *err)
     int r = cl_sys_ioctl(master, TIOCSPTLCK, &unlock);
     if (r < 0)
         return cl_fail(err, r, "unlock a pty");
-    int slave =
-        cl_sys_ioctl(master, TIOCGPTPEER, (void *)(uintptr_t)(O_RDWR | O_NOCTTY | O_CLOEXEC));
+    int slave = cl_sys_ioctl_number(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
     if (slave < 0)
         return cl_fail(err, slave, "open the terminal of a pty");
     container->terminal = slave;
@@ -226,7 +225,7 @@ static int close_foreign(void *context, struct cl_error *err)
     int r = cl_sys_close_range(next, ~0U, 0);
     if (r < 0)
         return cl_fail(err, r, "close foreign descriptors");
-    null = -1; /* closed with the rest */
+    (void)CL_TAKE_FD(null); /* closed with the rest */
     cl_layer_up(container, CL_LAYER_STDIO);
     return 0;
 }

@@ -53,7 +53,7 @@ int cl_seccomp_install(const void *instructions, size_t count, struct cl_error *
 {
     const struct sock_fprog program = {
         .len = (unsigned short)count,
-        .filter = (struct sock_filter *)(uintptr_t)instructions, /* the kernel only reads */
+        .filter = cl_unconst(instructions), /* the kernel only reads */
     };
     int r = cl_sys_seccomp(SECCOMP_SET_MODE_FILTER, 0, &program);
 

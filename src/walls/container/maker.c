@@ -19,7 +19,7 @@ static char **make_vector(const struct cl_strlist *list)
     char **vector = cl_calloc(list->count + 1, sizeof(*vector));
 
     for (size_t i = 0; vector != NULL && i < list->count; i++)
-        vector[i] = (char *)(uintptr_t)list->items[i];
+        vector[i] = cl_unconst(list->items[i]);
     return vector;
 }
 
@@ -261,18 +261,13 @@ static int map_image(void *context, struct cl_error *err)
     return 0;
 }
 
-static int send_message(struct cl_container *container, enum cl_message_kind kind, int value,
-                        const int *fds, size_t count, struct cl_error *err)
-{
-    struct cl_message message = {.kind = kind, .value = value};
-    int r = cl_message_send(container->channel[0], &message, fds, count);
-
-    return r < 0 ? cl_fail(err, r, "send to the sandbox's init") : 0;
-}
-
 static int send_go(void *context, struct cl_error *err)
 {
-    return send_message(context, CL_MESSAGE_GO, 0, NULL, 0, err);
+    const struct cl_container *container = context;
+    const struct cl_message message = {.kind = CL_MESSAGE_GO};
+    int r = cl_message_send(container->channel[0], &message, NULL, 0);
+
+    return r < 0 ? cl_fail(err, r, "send to the sandbox's init") : 0;
 }
 
 static const struct cl_step start_steps[] = {

@@ -11,7 +11,7 @@ union control {
 
 int cl_message_send(int channel, const struct cl_message *message, const int *fds, size_t count)
 {
-    struct iovec body = {(void *)(uintptr_t)message, sizeof(*message)};
+    struct iovec body = {cl_unconst(message), sizeof(*message)};
     struct msghdr header = {.msg_iov = &body, .msg_iovlen = 1};
     union control control = {0};
 

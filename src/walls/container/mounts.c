@@ -228,13 +228,13 @@ int cl_target_open_own(struct cl_container *container, const char *path, struct 
     return CL_TAKE_FD(fd);
 }
 
-int cl_bind(struct cl_container *container, int dirfd, const char *path, const char *target,
-            uint64_t attrs, struct cl_error *err)
+int cl_bind_scratch(struct cl_container *container, const char *name, const char *target,
+                    uint64_t attrs, struct cl_error *err)
 {
     CL_CLEANUP_FD int tree = -1;
     CL_CLEANUP_FD int at = -1;
 
-    tree = cl_tree_clone(dirfd, path, cl_mount_attrs(container->plan, attrs), err);
+    tree = cl_tree_clone(container->scratch, name, cl_mount_attrs(container->plan, attrs), err);
     if (tree < 0)
         return tree;
     at = cl_target_open(container, target, 1, err);

@@ -140,8 +140,8 @@ static int bind_scratch(struct cl_container *container, const char *name, const 
 {
     if (!needed && !exists(container->root, target))
         return 0;
-    return cl_bind(container, container->scratch, name, target,
-                   CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV, err);
+    return cl_bind_scratch(container, name, target, CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV,
+                           err);
 }
 
 static int copy_workdir(struct cl_container *container, struct cl_error *err)
@@ -203,8 +203,8 @@ int cl_rootfs_seal(void *context, struct cl_error *err)
 /* Fails unless nothing lies above "/": ".." from there leads to the same mount. */
 static int is_top(int root, struct cl_error *err)
 {
-    struct cl_statx here;
-    struct cl_statx above;
+    struct cl_statx here = {0};
+    struct cl_statx above = {0};
     int r = cl_sys_statx(root, "", CL_AT_EMPTY_PATH, CL_STATX_MNT_ID, &here);
 
     if (r == 0)
