@@ -191,6 +191,28 @@ int cl_parse_duration(const char *text, uint64_t *ret_ns)
     return 0;
 }
 
+const char *cl_size_unit(uint64_t *bytes)
+{
+    static const char *const units[] = {" bytes", "KiB", "MiB", "GiB", "TiB"};
+    size_t unit = 0;
+
+    for (; *bytes > 0 && *bytes % 1024 == 0 && unit + 1 < CL_ARRAY_SIZE(units); unit++)
+        *bytes /= 1024;
+    return units[unit];
+}
+
+const char *cl_duration_unit(uint64_t *ns)
+{
+    size_t unit = 0;
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(time_units); i++) {
+        if (*ns > 0 && *ns % time_units[i].factor == 0)
+            unit = i;
+    }
+    *ns /= time_units[unit].factor;
+    return time_units[unit].name;
+}
+
 int cl_parse_millicpus(const char *text, uint64_t *ret_millicpus)
 {
     struct decimal number;

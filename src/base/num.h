@@ -25,4 +25,9 @@ int cl_parse_duration(const char *text, uint64_t *ret_ns);
 /* CPUs: "2", "1.5", "0.01", in thousandths of a CPU. */
 int cl_parse_millicpus(const char *text, uint64_t *ret_millicpus);
 
+/* The largest unit in which the amount is a whole number, for messages; the amount is
+ * changed to that number: 67108864 becomes 64 and "MiB". */
+const char *cl_size_unit(uint64_t *bytes);
+const char *cl_duration_unit(uint64_t *ns);
+
 #endif

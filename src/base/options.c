@@ -60,7 +60,8 @@ static int parse_long(struct parser *parser, const char *text, struct cl_error *
     const struct cl_option *option = find_long(parser->options, parser->count, text, size);
 
     if (option == NULL)
-        return cl_refuse(err, EINVAL, "unknown option --%.*s", (int)cl_min_u64(size, 100), text);
+        return cl_refuse(err, EINVAL, "unknown option --%.*s; see --help",
+                         (int)cl_min_u64(size, 100), text);
     if (option->value == NULL && value != NULL)
         return cl_refuse(err, EINVAL, "--%s takes no value", option->name);
     if (option->value != NULL && value == NULL) {
@@ -81,7 +82,7 @@ static int parse_letters(struct parser *parser, const char *letters, struct cl_e
         int r;
 
         if (option == NULL)
-            return cl_refuse(err, EINVAL, "unknown option -%c", *letters);
+            return cl_refuse(err, EINVAL, "unknown option -%c; see --help", *letters);
         if (option->value == NULL) {
             r = apply(parser, option, NULL, err);
             if (r < 0)

@@ -128,18 +128,19 @@ int cl_plan_has_rw_volume(const struct cl_plan *plan)
     return 0;
 }
 
-static const char *unit_of(enum cl_field_type type)
-{
-    return type == CL_TYPE_SIZE ? " bytes" : type == CL_TYPE_DURATION ? " ns" : "";
-}
-
-/* "0.01" from 10, for messages about CPUs. */
+/* "0.010" from 10, for messages about CPUs; sizes and times as people write them. */
 static void format_value(char text[32], enum cl_field_type type, uint64_t value)
 {
+    const char *unit = "";
+
+    if (type == CL_TYPE_SIZE)
+        unit = cl_size_unit(&value);
+    else if (type == CL_TYPE_DURATION)
+        unit = cl_duration_unit(&value);
     if (type == CL_TYPE_MILLICPU)
         (void)snprintf(text, 32, "%" PRIu64 ".%03u", value / 1000, (unsigned int)(value % 1000));
     else
-        (void)snprintf(text, 32, "%" PRIu64 "%s", value, unit_of(type));
+        (void)snprintf(text, 32, "%" PRIu64 "%s", value, unit);
 }
 
 int cl_field_check_bounds(enum cl_field field, uint64_t value, struct cl_error *err)

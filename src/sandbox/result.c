@@ -2,9 +2,11 @@
 
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdio.h>
 
 #include "base/clock.h"
+#include "base/num.h"
 #include "plan/print.h"
 
 static const char *const status_names[CL_STATUS_COUNT] = {
@@ -140,6 +142,13 @@ int cl_result_exit_status(const struct cl_result *result, int exec_errno)
     return exec_errno == ENOENT || exec_errno == ENOTDIR ? 127 : 126;
 }
 
+static void explain_size(char ret[256], const char *what, uint64_t bytes)
+{
+    const char *unit = cl_size_unit(&bytes);
+
+    (void)snprintf(ret, 256, "ended by its %s limit of %" PRIu64 "%s", what, bytes, unit);
+}
+
 static void explain_time(char ret[256], const char *what, uint64_t limit_ns)
 {
     (void)snprintf(ret, 256, "ended after its %s limit of %" PRIu64 ".%03us", what,
@@ -160,18 +169,18 @@ void cl_result_explain(const struct cl_result *result, char ret[256])
         explain_time(ret, "cpu-time", limits->cpu_time_ns);
         break;
     case CL_STATUS_OOM:
-        (void)snprintf(ret, 256, "ended by its memory limit of %" PRIu64 " bytes",
-                       limits->memory_bytes);
+        explain_size(ret, "memory", limits->memory_bytes);
         break;
     case CL_STATUS_OUTPUT_LIMIT:
-        (void)snprintf(ret, 256, "ended by its output limit of %" PRIu64 " bytes",
-                       limits->output_bytes);
+        explain_size(ret, "output", limits->output_bytes);
         break;
     case CL_STATUS_KILLED:
         (void)snprintf(ret, 256, "killed");
         break;
     case CL_STATUS_SIGNALED:
-        (void)snprintf(ret, 256, "the command was ended by signal %d", result->signal);
+        /* As shells do: in `cloister run host yes | head` nothing went wrong. */
+        if (result->signal != SIGPIPE)
+            (void)snprintf(ret, 256, "the command was ended by signal %d", result->signal);
         break;
     case CL_STATUS_EXITED:
     case CL_STATUS_ERROR:

@@ -263,7 +263,7 @@ static int release(void *context, struct cl_error *err)
 static const struct cl_step steps[] = {
     {"take over signals", take_signals, drop_signals},
     {"watch the parent", watch_parent, unwatch_parent},
-    {"open the state directory", open_state, close_state},
+    {"state", open_state, close_state},
     {"make the standard streams", make_pipes, close_pipes},
     {"record and limits", record_before, remove_record},
     {"container", start_wall, stop_wall},
@@ -500,6 +500,9 @@ int cl_sandbox_run(const struct cl_plan *plan, const struct cl_run_options *opti
 
     *err = (struct cl_error){0};
     if (options->result_path != NULL) { /* first: nothing runs whose result can't be kept */
+        if (strcmp(options->result_path, "-") == 0)
+            return cl_refuse(err, EINVAL,
+                             "--result takes a file; for a stream name /dev/stderr or /dev/stdout");
         result_fd = open_result(options->result_path, err);
         if (result_fd < 0)
             return result_fd;

@@ -5,6 +5,7 @@
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
+#include <termios.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
@@ -185,7 +186,7 @@ static int start_output(struct cl_supervisor *supervisor, int index, int in, int
 
 static int wants_input(const struct cl_plan *plan)
 {
-    return plan->interactive || (!plan->tty && !isatty(STDIN_FILENO));
+    return plan->interactive || !isatty(STDIN_FILENO);
 }
 
 static int start_pipes(struct cl_supervisor *supervisor, struct cl_error *err)
@@ -203,6 +204,20 @@ static int start_pipes(struct cl_supervisor *supervisor, struct cl_error *err)
         return 0;
     return cl_relay_start_input(&supervisor->relays[0], &supervisor->loop, STDIN_FILENO,
                                 CL_TAKE_FD(supervisor->stdio[0]), err);
+}
+
+/* Input that is no terminal has ended. A terminal has no end but the character for it,
+ * without which a command that reads would wait until its time limit. */
+static void end_terminal_input(struct cl_relay *relay)
+{
+    const struct cl_supervisor *supervisor = relay->context;
+    struct termios settings;
+
+    if (tcgetattr(supervisor->pty, &settings) < 0)
+        return;
+    /* Two, because the first only ends a line that is not complete. */
+    const char end[2] = {(char)settings.c_cc[VEOF], (char)settings.c_cc[VEOF]};
+    (void)cl_sys_write(supervisor->pty, end, sizeof(end)); /* the time limit stays */
 }
 
 /* The pty has come: its master carries both ways. */
@@ -224,13 +239,20 @@ static int start_terminal(struct cl_supervisor *supervisor, struct cl_error *err
             if (r < 0)
                 return r;
         }
-        r = cl_relay_start_input(&supervisor->relays[0], &supervisor->loop, STDIN_FILENO,
-                                 CL_TAKE_FD(input), err);
-        if (r < 0)
-            return r;
     }
+    supervisor->pty = cl_sys_fcntl(master, F_DUPFD_CLOEXEC, 3);
+    if (supervisor->pty < 0)
+        return cl_fail(err, supervisor->pty, "duplicate the pty");
     supervisor->relays[1].in_is_pty = 1;
-    return start_output(supervisor, 1, CL_TAKE_FD(master), STDOUT_FILENO, err);
+    r = start_output(supervisor, 1, CL_TAKE_FD(master), STDOUT_FILENO, err);
+    if (r < 0 || input < 0)
+        return r;
+    if (!isatty(STDIN_FILENO)) {
+        supervisor->relays[0].on_end = end_terminal_input;
+        supervisor->relays[0].context = supervisor;
+    }
+    return cl_relay_start_input(&supervisor->relays[0], &supervisor->loop, STDIN_FILENO,
+                                CL_TAKE_FD(input), err);
 }
 
 static int on_channel(struct cl_source *source, CL_UNUSED uint32_t events, struct cl_error *err)
@@ -423,6 +445,7 @@ int cl_supervisor_run(struct cl_supervisor *supervisor, int signals, int parent,
     int r;
 
     supervisor->terminal = CL_TERMINAL_INIT;
+    supervisor->pty = -1;
     supervisor->timer.fd = -1;
     supervisor->cpu_timer.fd = -1;
     supervisor->control.fd = -1;
@@ -445,6 +468,7 @@ void cl_supervisor_done(struct cl_supervisor *supervisor)
     for (size_t i = 0; i < CL_ARRAY_SIZE(supervisor->relays); i++)
         cl_relay_done(&supervisor->relays[i]);
     cl_terminal_restore(&supervisor->terminal);
+    cl_fd_close(&supervisor->pty);
     cl_fd_close(&supervisor->timer.fd);
     cl_fd_close(&supervisor->cpu_timer.fd);
     cl_fd_close(&supervisor->control.fd);

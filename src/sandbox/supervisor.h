@@ -39,6 +39,7 @@ struct cl_supervisor {
     struct cl_relay relays[3]; /* stdin, stdout (or the pty), stderr */
     struct cl_output_budget budget;
     struct cl_terminal terminal;
+    int pty; /* the master, kept to the end: its last close hangs the command up */
     enum cl_end end;
     uint64_t millicpus; /* that the sandbox can use at a time */
     int in_grace;

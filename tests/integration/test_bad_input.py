@@ -154,3 +154,8 @@ def test_no_arguments_at_all(as_root, world):
         os._exit(99)
     _, status = os.waitpid(pid, 0)
     assert os.waitstatus_to_exitcode(status) == 0  # as without a command
+
+
+@pytest.mark.parametrize("opts,image,needle", [(["--result", "-"], "host", "/dev/stderr"), ([], "rootfs:/", "use host"), ([], "rootfs://", "use host")])
+def test_what_reads_as_something_else_is_refused(cloister, opts, image, needle):
+    cloister.call("run", *opts, image, "true").refused(needle)

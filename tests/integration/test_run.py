@@ -281,3 +281,12 @@ def test_signals_ignored_and_blocked_by_the_caller_are_not_so_inside(cloister, r
         outcome = running.wait(20).ok()
     masks = dict(line.split(":\t") for line in outcome.lines())
     assert int(masks["SigIgn"], 16) == 0 and int(masks["SigBlk"], 16) == 0, masks
+
+
+def test_a_pipe_into_head_is_quiet(cloister, rootfs):
+    """As in a shell: that the reader has had enough is no failure to tell of."""
+    with cloister.start(rootfs, "yes") as running:
+        running.expect(b"y")
+        running.process.stdout.close()
+        outcome = running.wait(20)
+    assert outcome.exit == 128 + 13 and outcome.err == b"", str(outcome)

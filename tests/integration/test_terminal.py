@@ -110,3 +110,19 @@ def test_output_on_a_terminal_is_complete(cloister, rootfs, terminal):
     outcome = terminal.start(cloister, rootfs, "seq", "1", "20000", opts=["-it"]).wait()
     lines = outcome.out.replace(b"\r\n", b"\n").split(b"\n")
     assert lines[:20000] == [str(i).encode() for i in range(1, 20001)]
+
+
+@pytest.mark.parametrize("words,text,expected", [(["cat"], b"", b""), (["cat"], b"hi\n", b"hi"), (["sh", "-c", "read line; echo got $line"], b"x\n", b"got x")])
+@pytest.mark.parametrize("flags", ["-t", "-it"])
+def test_a_terminal_ends_with_the_callers_input(cloister, rootfs, words, text, expected, flags):
+    """A cron job or a pipe has no terminal to type an end into."""
+    with cloister.start(rootfs, *words, opts=[flags, "--timeout", "15s", "--stop-grace", "0"]) as running:
+        running.send(text)
+        running.close_stdin()
+        outcome = running.wait(20).ok()
+    assert expected in outcome.out, str(outcome)
+
+
+def test_who_closes_the_terminal_goes_on(cloister, rootfs):
+    outcome = cloister.run(rootfs, "sh", "-c", "exec <&- >&- 2>&-; sleep 0.1; exit 5", opts=["-t"])
+    assert outcome.exit == 5, str(outcome)

@@ -104,8 +104,8 @@ TEST(other_ends_are_explained)
     } rows[] = {
         {CL_STATUS_TIMEOUT, "ended after its time limit of 1.500s"},
         {CL_STATUS_CPU_TIME, "ended after its cpu-time limit of 60.000s"},
-        {CL_STATUS_OOM, "ended by its memory limit of 67108864 bytes"},
-        {CL_STATUS_OUTPUT_LIMIT, "ended by its output limit of 4096 bytes"},
+        {CL_STATUS_OOM, "ended by its memory limit of 64MiB"},
+        {CL_STATUS_OUTPUT_LIMIT, "ended by its output limit of 4KiB"},
         {CL_STATUS_KILLED, "killed"},
         {CL_STATUS_SIGNALED, "the command was ended by signal 11"},
     };

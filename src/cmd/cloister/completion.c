@@ -64,7 +64,7 @@ static int add_value_case(struct cl_buf *buf, const struct cl_command *command,
 
 static int add_command_case(struct cl_buf *buf, const struct cl_command *command)
 {
-    int r = cl_buf_printf(buf, "    %s) words=\"", command->name);
+    int r = cl_buf_printf(buf, "    %s) list=\"", command->name);
 
     if (r == 0)
         r = add_option_words(buf, command);
@@ -79,14 +79,15 @@ static int add_command_case(struct cl_buf *buf, const struct cl_command *command
 
 static int add_bash(struct cl_buf *buf)
 {
-    int r = cl_buf_add_str(buf, "_cloister() {\n"
-                                "  local cur prev cmd words=\"\"\n"
-                                "  COMPREPLY=()\n"
-                                "  cur=\"${COMP_WORDS[COMP_CWORD]}\"\n"
-                                "  prev=\"${COMP_WORDS[COMP_CWORD-1]}\"\n"
-                                "  cmd=\"${COMP_WORDS[1]}\"\n"
-                                "  if [ \"$COMP_CWORD\" -eq 1 ]; then\n"
-                                "    COMPREPLY=($(compgen -W \"help");
+    int r =
+        cl_buf_add_str(buf, "_cloister() {\n"
+                            "  local cur prev cmd list=\"\"\n" /* zsh keeps `words` for itself */
+                            "  COMPREPLY=()\n"
+                            "  cur=\"${COMP_WORDS[COMP_CWORD]}\"\n"
+                            "  prev=\"${COMP_WORDS[COMP_CWORD-1]}\"\n"
+                            "  cmd=\"${COMP_WORDS[1]}\"\n"
+                            "  if [ \"$COMP_CWORD\" -eq 1 ]; then\n"
+                            "    COMPREPLY=($(compgen -W \"help");
 
     for (size_t i = 0; r == 0 && i < cl_command_count; i++)
         r = cl_buf_printf(buf, " %s", cl_commands[i]->name);
@@ -101,16 +102,23 @@ static int add_bash(struct cl_buf *buf)
     for (size_t i = 0; r == 0 && i < cl_command_count; i++)
         r = add_command_case(buf, cl_commands[i]);
     if (r == 0)
-        r = cl_buf_add_str(buf, "  esac\n  COMPREPLY=($(compgen -W \"$words\" -- \"$cur\"))\n}\n"
+        r = cl_buf_add_str(buf, "  esac\n  COMPREPLY=($(compgen -W \"$list\" -- \"$cur\"))\n}\n"
                                 "complete -o default -F _cloister cloister\n");
     return r;
 }
 
 static int add_zsh(struct cl_buf *buf)
 {
-    int r = cl_buf_add_str(buf, "autoload -U +X bashcompinit && bashcompinit\n");
+    int r = cl_buf_add_str(buf, "#compdef cloister\n"
+                                "autoload -U +X bashcompinit && bashcompinit\n");
 
-    return r < 0 ? r : add_bash(buf);
+    if (r == 0)
+        r = add_bash(buf);
+    /* Autoloaded from fpath, this text is itself the function that was asked to complete. */
+    return r < 0 ? r
+                 : cl_buf_add_str(buf, "if [ \"$funcstack[1]\" = _cloister ]; then\n"
+                                       "  _bash_complete -o default -F _cloister\n"
+                                       "fi\n");
 }
 
 /* --- fish ----------------------------------------------------------------- */

@@ -130,7 +130,10 @@ int cl_run_add_without(void *context, CL_UNUSED const struct cl_option *option, 
     enum cl_layer layer = cl_layer_by_name(value);
 
     if (layer == CL_LAYER_COUNT)
-        return cl_refuse(err, EINVAL, "unknown layer \"%.64s\"", value);
+        return cl_refuse(err, EINVAL,
+                         "unknown layer \"%.64s\"; landlock, apparmor, selinux, limits and "
+                         "disk-limit can be left out",
+                         value);
 #ifndef CL_WEAK
     if (!cl_layer_acceptable(layer))
         return cl_refuse(err, EPERM,

@@ -91,6 +91,7 @@ const struct cl_option cl_run_options[] = {
     {"init", 0, NULL, "have an init inside (always so)", cl_run_set_nothing, 0, NULL},
     CL_OPTION_HELP,
 
+    FIELD("net", 0, "KIND", NULL, NETWORK, NULL), /* Docker's other word for it */
     REFUSED("detach", 'd', NULL, LATER),
     REFUSED("keep", 0, NULL, LATER),
     REFUSED("copy-in", 0, "SRC:DST", LATER),

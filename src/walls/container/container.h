@@ -156,6 +156,7 @@ int cl_skeleton_attach(struct cl_container *container, int original, struct cl_e
 
 /* --- init's steps --------------------------------------------------------- */
 
+int cl_sources_find(void *context, struct cl_error *err);                     /* volumes.c */
 int cl_scratch_make(void *context, struct cl_error *err);                     /* scratch.c */
 int cl_rootfs_make(void *context, struct cl_error *err);                      /* rootfs.c */
 int cl_rootfs_workdir(void *context, struct cl_error *err);                   /* rootfs.c */

@@ -259,6 +259,7 @@ static const struct cl_step init_steps[] = {
     {"tie the sandbox to its supervisor", tie_to_supervisor, NULL},
     {"host name", set_hostname, NULL},
     {"loopback", raise_loopback, NULL},
+    {"image and volumes", cl_sources_find, NULL},
     {"scratch", cl_scratch_make, NULL},
     {"root file system", cl_rootfs_make, NULL},
     {"/proc", cl_procfs_make, NULL},

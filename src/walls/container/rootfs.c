@@ -116,11 +116,6 @@ int cl_rootfs_make(void *context, struct cl_error *err)
     struct cl_container *container = context;
     int r;
 
-    if (container->rootless) {
-        r = cl_sources_open(container, err);
-        if (r < 0)
-            return r;
-    }
     container->root = make_root_tree(container, err);
     if (container->root < 0)
         return container->root;

@@ -122,6 +122,15 @@ int cl_sources_open(struct cl_container *container, struct cl_error *err)
     return 0;
 }
 
+/* Rootless, in init's own mount namespace, and before anything is mounted in it: a
+ * volume may be all of the host. */
+int cl_sources_find(void *context, struct cl_error *err)
+{
+    struct cl_container *container = context;
+
+    return container->rootless ? cl_sources_open(container, err) : 0;
+}
+
 /* --- init ------------------------------------------------------------------------ */
 
 /* One with a size is a file system of its own, whose size scratch goes without; one
