@@ -68,10 +68,16 @@ static int write_in_root(const char *path)
     return fd < 0 ? fd : cl_write_all(fd, "new", 3);
 }
 
+static void make_root(void)
+{
+    CHECK(cl_sources_find(&room.container, &room.err) == 0);
+    CHECK(cl_rootfs_make(&room.container, &room.err) == 0);
+}
+
 static void use_the_image_itself(void)
 {
     make_image(whole);
-    CHECK(cl_rootfs_make(&room.container, &room.err) == 0);
+    make_root();
     CHECK(!room.container.root_grows && room.container.image_tree == -1);
     CHECK(write_in_root("new") == -EROFS && write_in_root("file") == -EROFS);
     CHECK(cl_rootfs_workdir(&room.container, &room.err) == 0);
@@ -88,7 +94,7 @@ TEST(a_whole_image_is_used_as_it_is)
 static void show_the_image(void)
 {
     make_image(bare);
-    CHECK(cl_rootfs_make(&room.container, &room.err) == 0);
+    make_root();
     CHECK(room.container.root_grows);
     CHECK(cl_rootfs_workdir(&room.container, &room.err) == 0);
     CHECK(write_in_root("tmp/new") == 0 && write_in_root("file") == -EROFS);
@@ -111,7 +117,7 @@ static void do_not_seal(void)
 {
     make_image(bare);
     room.plan.without = CL_LAYER_BIT(CL_LAYER_READONLY);
-    CHECK(cl_rootfs_make(&room.container, &room.err) == 0);
+    make_root();
     CHECK(cl_rootfs_seal(&room.container, &room.err) == 0);
     CHECK(write_in_root("after") == 0);
     CHECK((room.report.layers & CL_LAYER_BIT(CL_LAYER_READONLY)) == 0);
@@ -127,7 +133,7 @@ static void copy_on_write(void)
 {
     make_image(whole);
     room.plan.root_mode = CL_ROOT_WRITABLE;
-    CHECK(cl_rootfs_make(&room.container, &room.err) == 0);
+    make_root();
     CHECK(cl_rootfs_seal(&room.container, &room.err) == 0);
     CHECK(write_in_root("new") == 0 && write_in_root("file") == 0);
     CHECK(access("/mnt/image/new", F_OK) < 0);
@@ -146,7 +152,7 @@ static void copy_the_workdir(void)
     make_image(whole);
     CHECK(room_write("/mnt/image/srv/mine", "image") == 0);
     room.plan.workdir = "/srv";
-    CHECK(cl_rootfs_make(&room.container, &room.err) == 0);
+    make_root();
     CHECK(cl_rootfs_workdir(&room.container, &room.err) == 0);
     CHECK(write_in_root("srv/mine") == 0 && write_in_root("srv/new") == 0);
     CHECK(write_in_root("new") == -EROFS);
@@ -165,10 +171,10 @@ static void bad_images(void)
 {
     make_image(whole);
     room.plan.image_path = "/mnt/image/file";
-    CHECK(cl_rootfs_make(&room.container, &room.err) == -ENOTDIR);
+    CHECK(cl_sources_find(&room.container, &room.err) == -ENOTDIR);
     CHECK_HAS(room.err.msg, "is not a directory");
     room.plan.image_path = "/mnt/none";
-    CHECK(cl_rootfs_make(&room.container, &room.err) == -ENOENT);
+    CHECK(cl_sources_find(&room.container, &room.err) == -ENOENT);
     CHECK_HAS(room.err.msg, "/mnt/none");
 }
 
@@ -182,7 +188,7 @@ static void enter(void)
     struct stat st;
 
     make_image(whole);
-    CHECK(cl_rootfs_make(&room.container, &room.err) == 0);
+    make_root();
     CHECK(cl_rootfs_enter(&room.container, &room.err) == 0);
     CHECK(access("/file", F_OK) == 0 && access("/mnt", F_OK) < 0);
     CHECK(access("/../mnt", F_OK) < 0 && stat("/..", &st) == 0);
@@ -209,7 +215,7 @@ static void make_host(void)
     room.plan.uid = 1234;
     room.plan.gid = 99;
     room.plan.hostname = "inside";
-    CHECK(cl_rootfs_make(&room.container, &room.err) == 0);
+    make_root();
     CHECK(faccessat(room.container.root, "usr/bin/env", F_OK, 0) == 0);
     CHECK(write_in_root("usr/new") == -EROFS);
     CHECK(faccessat(room.container.root, "mnt", F_OK, 0) < 0);
@@ -239,7 +245,7 @@ static void make_roots_host(void)
 
     make_image(none);
     room.plan.image_kind = CL_IMAGE_HOST;
-    CHECK(cl_rootfs_make(&room.container, &room.err) == 0);
+    make_root();
     CHECK(room_read(room.container.root, "etc/passwd", text, sizeof(text)) == 0);
     CHECK(strstr(text, "user:") == NULL); /* root is the user */
     CHECK_HAS(text, "\nnobody:x:65534:");
