@@ -2,6 +2,7 @@
 
 #include <linux/magic.h>
 #include <string.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 
 #include "base/clock.h"
@@ -129,11 +130,21 @@ static void close_pipes(void *context)
     }
 }
 
+/* A terminal is no input without -i; /dev/null is what the command gets anyway. */
+static int has_input(void)
+{
+    struct stat st;
+
+    if (cl_sys_fstat(STDIN_FILENO, &st) < 0 || !S_ISCHR(st.st_mode))
+        return 1;
+    return st.st_rdev != makedev(1, 3) && !isatty(STDIN_FILENO);
+}
+
 static int make_pipes(void *context, struct cl_error *err)
 {
     struct sandbox *sandbox = context;
     const struct cl_plan *plan = sandbox->plan;
-    int first = plan->interactive || !isatty(STDIN_FILENO) ? 0 : 1;
+    int first = plan->interactive || has_input() ? 0 : 1;
 
     if (plan->tty || cl_plan_without(plan, CL_LAYER_STDIO))
         return 0;
