@@ -133,6 +133,7 @@ int cl_run_command(const struct cl_command *self, int argc, char *const argv[],
     r = cl_sandbox_run(&plan, &options, err);
     if (r >= 0)
         say(&request, r, err->msg);
-    sweep();
+    if (r < 0)
+        sweep(); /* a sandbox that stood has looked itself, off its start path */
     return r;
 }
