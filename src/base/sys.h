@@ -152,6 +152,11 @@ static inline int cl_sys_ftruncate(int fd, off_t size)
     return (int)CL_SYS2(SYS_ftruncate, fd, size);
 }
 
+static inline ssize_t cl_sys_getxattr(const char *path, const char *name, void *value, size_t size)
+{
+    return CL_SYS4(SYS_getxattr, path, name, value, size);
+}
+
 static inline int cl_sys_faccessat(int dirfd, const char *path, int mode)
 {
     return (int)CL_SYS3(SYS_faccessat, dirfd, path, mode);

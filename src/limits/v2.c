@@ -147,13 +147,47 @@ static int is_alone(int dir)
     return cl_lines_next(&lines, &line) == 0;
 }
 
+static int is_unit(const char *name)
+{
+    static const char *const types[] = {".service", ".scope", ".slice",
+                                        ".socket",  ".mount", ".swap"};
+    const char *dot = strrchr(name, '.');
+
+    for (size_t i = 0; dot != NULL && i < CL_ARRAY_SIZE(types); i++) {
+        if (strcmp(dot, types[i]) == 0)
+            return 1;
+    }
+    return 0;
+}
+
+/* 1 when systemd manages the cgroup PATH: at its next reload it takes the controllers
+ * away again that somebody else enabled there, and the limits below with them. It says by
+ * an attribute which units it leaves to others; what is below a unit is the unit's. */
+__attribute__((noinline)) /* its path must not lie in its caller's frame */
+static int
+is_systemds(const char *path)
+{
+    char unit[CL_CGROUP_PATH_SIZE];
+    char value[2];
+
+    if (cl_sys_faccessat(AT_FDCWD, "/run/systemd/system", F_OK) < 0)
+        return 0;
+    for (memcpy(unit, path, strlen(path) + 1); strcmp(unit, CL_CGROUP_MOUNT) != 0;
+         *strrchr(unit, '/') = '\0') {
+        if (is_unit(strrchr(unit, '/') + 1))
+            return cl_sys_getxattr(unit, "user.delegate", value, sizeof(value)) != 1 &&
+                   cl_sys_getxattr(unit, "trusted.delegate", value, sizeof(value)) != 1;
+    }
+    return 0;
+}
+
 /* Rule 2. 0, or -errno with everything as it was. */
 static int move_to_leaf(const struct place *place)
 {
     int made;
     int r;
 
-    if (!is_alone(place->dir))
+    if (!is_alone(place->dir) || is_systemds(place->path))
         return -EBUSY;
     made = cl_sys_mkdirat(place->dir, SELF, 0755);
     if (made < 0 && made != -EEXIST)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import subprocess
 
 import pytest
 
@@ -339,3 +340,12 @@ def test_file_systems_of_their_own_limit_files_too(cloister, rootfs):
     """An empty file costs the kernel memory that a tmpfs's size doesn't count."""
     outcome = cloister.run(rootfs, "/bin/busybox", "df", "-i", "/dev/shm", "/own", opts=["--shm-size", "8m", "--tmpfs", "/own:size=16m"]).ok()
     assert [int(line.split()[1]) for line in outcome.lines()[1:]] == [2048, 4096], str(outcome)
+
+
+@pytest.mark.parametrize("opts,on_disk", [(["--profile", "build"], True), (["-w", "/srv/open"], True), ([], False)])
+def test_copy_on_write_is_on_disk_before_linux_6_6(as_root, rootfs, opts, on_disk):
+    """A tmpfs takes the attributes by which an overlay marks what it removes since 6.6; the host says it is older."""
+    argv = ["setarch", "--uname-2.6", as_root.binary, "run", *opts, str(rootfs), "sh", "-c", "grep ' /tmp ' /proc/mounts"]
+    done = subprocess.run(argv, capture_output=True, timeout=60)
+    assert done.returncode == 0, done
+    assert done.stdout.startswith(b"/dev/loop") == on_disk, done

@@ -8,6 +8,7 @@
 #include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <sys/xattr.h>
 
 #include "base/fd.h"
 #include "base/num.h"
@@ -160,10 +161,27 @@ static int try_overlay(void)
                                 "userxattr");
 }
 
+/* A tmpfs takes user.* attributes since Linux 6.6. */
+static int try_marks(void)
+{
+    int r = private_tmpfs();
+
+    if (r < 0)
+        return r;
+    return setxattr("/tmp", "user.mark", "", 0, 0) < 0 ? -errno : 0;
+}
+
 void cl_probe_overlay(struct cl_finding *finding)
 {
     int r = try_in_child(try_overlay);
 
+    if (r == 0 && try_in_child(try_marks) == -EOPNOTSUPP) {
+        cl_found(finding, CL_PROBE_WORKS,
+                 geteuid() == 0 ? "copy-on-write over an image, on disk (before Linux 6.6)"
+                                : "copy-on-write, but directories of the image can't be removed "
+                                  "nor new ones renamed (before Linux 6.6; as root they can)");
+        return;
+    }
     if (r == 0) {
         cl_found(finding, CL_PROBE_WORKS, "copy-on-write over an image");
         return;

@@ -173,6 +173,8 @@ int cl_landlock_restrict(void *context, struct cl_error *err);                /*
 int cl_rootfs_workdir_is_copied(const struct cl_plan *plan);
 /* True when the whole root is copy-on-write. */
 int cl_rootfs_is_writable(const struct cl_plan *plan);
+/* True when scratch must be on disk for PLAN, in root mode. */
+int cl_scratch_needs_disk(const struct cl_plan *plan);
 /* The values of a tmpfs's size and nr_inodes for a limit of BYTES: an empty file costs
  * the kernel about 1 KiB that `size` does not count. */
 void cl_tmpfs_size(uint64_t bytes, char ret_size[32], char ret_inodes[32]);

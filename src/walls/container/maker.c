@@ -62,10 +62,14 @@ static int make_disk_scratch(void *context, struct cl_error *err)
 {
     struct cl_container *container = context;
 
-    if (container->rootless || container->plan->scratch != CL_SCRATCH_DISK)
+    if (container->rootless || !cl_scratch_needs_disk(container->plan))
         return 0;
     container->scratch_tree = cl_disk_scratch_make(container->plan, err);
-    return container->scratch_tree < 0 ? container->scratch_tree : 0;
+    if (container->scratch_tree >= 0)
+        return 0;
+    return container->plan->scratch == CL_SCRATCH_DISK
+               ? container->scratch_tree
+               : cl_prefix(err, "before Linux 6.6 copy-on-write needs scratch on disk");
 }
 
 static void close_sources(void *context)

@@ -6,8 +6,11 @@
  * file system on disk that the maker has made (disk.c, scratch_tree).
  */
 #include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
 
 #include "base/fd.h"
+#include "base/num.h"
 #include "base/sys.h"
 #include "walls/container/container.h"
 
@@ -18,6 +21,44 @@ uint64_t cl_scratch_bytes(const struct cl_plan *plan)
     for (size_t i = 0; i < plan->files.count; i++)
         own += plan->files.items[i].size_bytes; /* sizes are below 2^50, volumes 256 */
     return own < plan->limits.disk_bytes ? plan->limits.disk_bytes - own : 0;
+}
+
+/* An overlay marks in its upper what it removes and renames, by user.* attributes, which
+ * a tmpfs takes since Linux 6.6. Without them `rm -r` of a directory of the image is EIO
+ * and renaming a new one EXDEV: dpkg can install nothing. */
+static int tmpfs_takes_marks(void)
+{
+    struct utsname host;
+    uint64_t major;
+    uint64_t minor;
+
+    if (uname(&host) < 0)
+        return 0;
+    char *dot = strchr(host.release, '.');
+    if (dot == NULL)
+        return 0;
+    *dot = '\0';
+    dot[1 + strspn(dot + 1, "0123456789")] = '\0';
+    if (cl_parse_u64(host.release, &major) < 0 || cl_parse_u64(dot + 1, &minor) < 0)
+        return 0;
+    return major > 6 || (major == 6 && minor >= 6);
+}
+
+static int has_overlay(const struct cl_plan *plan)
+{
+    if (cl_rootfs_workdir_is_copied(plan) ||
+        (cl_rootfs_is_writable(plan) && plan->image_kind == CL_IMAGE_ROOTFS))
+        return 1;
+    for (size_t i = 0; i < plan->files.count; i++) {
+        if (plan->files.items[i].kind == CL_FILE_BIND && plan->files.items[i].mode == CL_FILE_COPY)
+            return 1;
+    }
+    return 0;
+}
+
+int cl_scratch_needs_disk(const struct cl_plan *plan)
+{
+    return plan->scratch == CL_SCRATCH_DISK || (has_overlay(plan) && !tmpfs_takes_marks());
 }
 
 void cl_tmpfs_size(uint64_t bytes, char ret_size[32], char ret_inodes[32])
