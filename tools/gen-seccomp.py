@@ -57,6 +57,7 @@ class Section:
     def __init__(self, name, programs, unlisted, words):
         self.name, self.programs, self.unlisted = name, programs, unlisted
         self.complete, self.tracers = 'complete' in words, 'tracers' in words
+        self.brief = 'brief' in words
         self.rows = []
 
 
@@ -167,7 +168,7 @@ def logical_lines(path):
 
 
 def parse_section(text, where):
-    m = re.fullmatch(r'section (\w+): ([\w ]+?)\s*; unlisted (\w+)((?:\s*; (?:complete|tracers))*)', text)
+    m = re.fullmatch(r'section (\w+): ([\w ]+?)\s*; unlisted (\w+)((?:\s*; (?:complete|tracers|brief))*)', text)
     if not m:
         raise TableError(f'{where}: not a section line')
     return Section(m[1], m[2].split(), parse_action(m[3], where), m[4])
@@ -425,6 +426,8 @@ def compile_program(section, rules, arch):
     native = Label(asm.load(OFF_NR, tree))
     arch_is = asm.branch(JEQ, audit, native, RET_KILL)
     asm.load(OFF_ARCH, arch_is)
+    if section.brief:  # to look at an argument first ends the kernel's search for constant answers
+        asm.put(LD, OFF_ARGS)
     return asm.finish()
 
 
