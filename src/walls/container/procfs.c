@@ -43,46 +43,75 @@ static uint64_t mask_attrs(const struct cl_container *container)
     return cl_mount_attrs(container->plan, CL_MOUNT_ATTR_RDONLY | PROC_ATTRS);
 }
 
-/* A mount that covers what MASK says. HIDING is one that hides a file and is already
- * attached: a clone of it has its attributes. */
-static int mask_source(const struct cl_container *container, const struct mask *mask, int hiding,
-                       struct cl_error *err)
+/* What covers the parts of /proc. A mount that was made and is attached nowhere costs an
+ * RCU grace period (60 us) when it is closed: so a cover stays in hand until it fits. */
+struct covers {
+    int file; /* detached, not used yet; -1: to be made */
+    int dir;
+    int attached_file; /* clones of these have their attributes */
+    int attached_dir;
+};
+
+/* Takes the cover in hand, *HAND, or makes one: a clone of ATTACHED, or the first of its
+ * kind from NAME in scratch. */
+static int need_cover(const struct cl_container *container, int *hand, int attached,
+                      const char *name, struct cl_error *err)
+{
+    if (*hand >= 0)
+        return 0;
+    *hand = attached >= 0
+                ? cl_sys_open_tree(attached, "",
+                                   CL_OPEN_TREE_CLONE | CL_OPEN_TREE_CLOEXEC | CL_AT_EMPTY_PATH)
+                : cl_tree_clone(container->scratch, name, mask_attrs(container), err);
+    return *hand < 0 ? cl_fail(err, *hand, "make a mount to cover parts of /proc") : 0;
+}
+
+/* Targets are named below our own /proc, in which nobody can make links. */
+static int hide(const struct cl_container *container, const char *path, int *hand, int *attached,
+                const char *name, struct cl_error *err)
+{
+    int r = need_cover(container, hand, *attached, name, err);
+
+    if (r < 0)
+        return r;
+    r = cl_sys_move_mount(*hand, "", container->proc, path, CL_MOVE_MOUNT_F_EMPTY_PATH);
+    if (r == -ENOENT)
+        return 0; /* this kernel has no such part */
+    if (r < 0)
+        return cl_fail(err, r, "cover /proc/%s", path);
+    if (*attached < 0)
+        *attached = CL_TAKE_FD(*hand);
+    cl_fd_close(hand);
+    return 0;
+}
+
+static int make_read_only(const struct cl_container *container, const char *path,
+                          struct cl_error *err)
+{
+    CL_CLEANUP_FD int tree = cl_tree_clone(container->proc, path, mask_attrs(container), err);
+
+    if (tree == -ENOENT) {
+        *err = (struct cl_error){0};
+        return 0;
+    }
+    if (tree < 0)
+        return tree;
+    int r = cl_sys_move_mount(tree, "", container->proc, path, CL_MOVE_MOUNT_F_EMPTY_PATH);
+    return r < 0 ? cl_fail(err, r, "cover /proc/%s", path) : 0;
+}
+
+static int cover(const struct cl_container *container, const struct mask *mask,
+                 struct covers *covers, struct cl_error *err)
 {
     switch (mask->kind) {
     case READ_ONLY:
-        return cl_tree_clone(container->proc, mask->path, mask_attrs(container), err);
+        return make_read_only(container, mask->path, err);
     case HIDE_FILE:
-        if (hiding >= 0)
-            return cl_sys_open_tree(hiding, "",
-                                    CL_OPEN_TREE_CLONE | CL_OPEN_TREE_CLOEXEC | CL_AT_EMPTY_PATH);
-        return cl_tree_clone(container->scratch, "nothing", mask_attrs(container), err);
+        return hide(container, mask->path, &covers->file, &covers->attached_file, "nothing", err);
     case HIDE_DIR:
-        return cl_tree_clone(container->scratch, "empty", mask_attrs(container), err);
+        return hide(container, mask->path, &covers->dir, &covers->attached_dir, "empty", err);
     }
     return cl_refuse(err, EINVAL, "no such mask");
-}
-
-/* Targets are named below our own /proc, in which nobody can make links. What isn't
- * there is found out first: to close a mount that was attached nowhere costs an RCU
- * grace period (60 us). */
-static int cover(struct cl_container *container, const struct mask *mask, int *hiding,
-                 struct cl_error *err)
-{
-    int r = cl_sys_faccessat(container->proc, mask->path, F_OK);
-
-    if (r == -ENOENT)
-        return 0;
-    if (r < 0)
-        return cl_fail(err, r, "look for /proc/%s", mask->path);
-    CL_CLEANUP_FD int source = mask_source(container, mask, *hiding, err);
-    if (source < 0)
-        return cl_fail(err, source, "make a mount to cover /proc/%s", mask->path);
-    r = cl_sys_move_mount(source, "", container->proc, mask->path, CL_MOVE_MOUNT_F_EMPTY_PATH);
-    if (r < 0)
-        return cl_fail(err, r, "cover /proc/%s", mask->path);
-    if (mask->kind == HIDE_FILE && *hiding < 0)
-        *hiding = CL_TAKE_FD(source);
-    return 0;
 }
 
 /* Rootless, what is taken counts against the caller too, whose limit is 128 as a rule. */
@@ -117,12 +146,15 @@ int cl_procfs_mask(void *context, struct cl_error *err)
         r = limit_pools(container, err);
     if (r < 0 || cl_plan_without(container->plan, CL_LAYER_PROCMASK))
         return r;
-    CL_CLEANUP_FD int hiding = -1;
-    for (size_t i = 0; i < CL_ARRAY_SIZE(masks); i++) {
-        r = cover(container, &masks[i], &hiding, err);
-        if (r < 0)
-            return r;
-    }
+    struct covers covers = {-1, -1, -1, -1};
+    for (size_t i = 0; r == 0 && i < CL_ARRAY_SIZE(masks); i++)
+        r = cover(container, &masks[i], &covers, err);
+    cl_fd_close(&covers.file);
+    cl_fd_close(&covers.dir);
+    cl_fd_close(&covers.attached_file);
+    cl_fd_close(&covers.attached_dir);
+    if (r < 0)
+        return r;
     cl_layer_up(container, CL_LAYER_PROCMASK);
     return 0;
 }
