@@ -15,10 +15,11 @@
  *               becomes the command. (main.c)
  *
  * Order and what each stage may still do:
- *   clone3 -> [maker: maps, id-mapped trees, "go"] -> init: identity, death chain,
- *   mounts, pivot -> ["release", with the cgroups' descriptors] -> init joins the
- *   cgroups, closes every foreign descriptor, Landlock, no-new-privs -> clone main ->
- *   credentials, seccomp, exec; init: drops its capabilities, own seccomp filter.
+ *   clone3 -> [maker: maps, id-mapped trees, "go"; init: signals, loopback, bounding
+ *   set] -> init: identity, death chain, mounts, pivot -> ["release", with the cgroups'
+ *   descriptors] -> init joins the cgroups, closes every foreign descriptor, Landlock,
+ *   no-new-privs -> clone main -> credentials, seccomp, exec; init: drops its
+ *   capabilities, own seccomp filter.
  *
  * No byte of the image or of a volume is interpreted on the way; their paths are
  * resolved with openat2 below the new root only. Between clone and exec the children
@@ -61,6 +62,7 @@ struct cl_container {
     const struct cl_plan *plan;
     struct cl_report *report;
     int rootless;
+    int has_apparmor;
     int channel[2]; /* [0] the maker's end, [1] init's */
 
     /* The command and its environment as execve wants them, NULL-ended. */
@@ -186,6 +188,8 @@ int cl_path_is_below(const char *target, const char *dir);
 
 /* Refuses a host whose labels we can't give (label.c). */
 int cl_label_check(const struct cl_plan *plan, struct cl_error *err);
+/* False when the host's kernel has no AppArmor for sure. */
+int cl_label_has_apparmor(void);
 /* The command to be executed next enters the host's profile for sandboxes. */
 int cl_label_take(struct cl_container *container, struct cl_error *err);
 

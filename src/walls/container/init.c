@@ -17,7 +17,29 @@
 #include <sched.h>
 #include <sys/ioctl.h>
 
+enum { LAST_SIGNAL = 64 };
+
 /* --- steps -------------------------------------------------------------------------- */
+
+/* Dispositions are inherited through exec, and the caller's may be odd. */
+static int reset_signals(CL_UNUSED void *context, CL_UNUSED struct cl_error *err)
+{
+    /* All of the kernel's: the C library keeps some for itself and doesn't reset them. */
+    for (int signal = 1; signal <= LAST_SIGNAL; signal++) {
+        if (signal != SIGKILL && signal != SIGSTOP)
+            (void)cl_sys_signal_default(signal); /* fails for no other signal */
+    }
+    return 0;
+}
+
+static int bound_capabilities(void *context, struct cl_error *err)
+{
+    const struct cl_container *container = context;
+
+    return cl_plan_without(container->plan, CL_LAYER_CAPABILITIES)
+               ? 0
+               : cl_capabilities_bound(container->plan, err);
+}
 
 static int wait_for(struct cl_container *container, enum cl_message_kind kind, struct cl_error *err)
 {
@@ -230,16 +252,14 @@ static int close_foreign(void *context, struct cl_error *err)
     return 0;
 }
 
-/* The bounding set and securebits are inherited by everything that is born here. */
+/* Securebits, like the bounding set, are inherited by everything that is born here. */
 static int bound_privileges(void *context, struct cl_error *err)
 {
     struct cl_container *container = context;
     const struct cl_plan *plan = container->plan;
     int r = 0;
 
-    if (!cl_plan_without(plan, CL_LAYER_CAPABILITIES))
-        r = cl_capabilities_bound(plan, err);
-    if (r == 0 && !cl_plan_without(plan, CL_LAYER_SECUREBITS))
+    if (!cl_plan_without(plan, CL_LAYER_SECUREBITS))
         r = cl_securebits_lock(plan, err);
     if (r < 0)
         return r;
@@ -254,11 +274,14 @@ static int bound_privileges(void *context, struct cl_error *err)
 }
 
 static const struct cl_step init_steps[] = {
+    /* what needs no id maps, while the supervisor writes them */
+    {"signals", reset_signals, NULL},
+    {"host name", set_hostname, NULL},
+    {"loopback", raise_loopback, NULL},
+    {"capabilities", bound_capabilities, NULL},
     {"wait for the id maps", wait_for_maps, NULL},
     {"take the sandbox's identity", take_identity, NULL},
     {"tie the sandbox to its supervisor", tie_to_supervisor, NULL},
-    {"host name", set_hostname, NULL},
-    {"loopback", raise_loopback, NULL},
     {"image and volumes", cl_sources_find, NULL},
     {"scratch", cl_scratch_make, NULL},
     {"root file system", cl_rootfs_make, NULL},

@@ -8,14 +8,16 @@
 #include "base/sys.h"
 #include "walls/container/container.h"
 
-enum { LAST_CAPABILITY = 40 }; /* CAP_CHECKPOINT_RESTORE, Linux 5.9 */
+enum { KNOWN_CAPABILITIES = 41 }; /* to CAP_CHECKPOINT_RESTORE, Linux 5.9 */
 
 int cl_capabilities_bound(const struct cl_plan *plan, struct cl_error *err)
 {
-    for (unsigned int cap = 0; cap <= LAST_CAPABILITY; cap++) {
+    for (unsigned int cap = 0; cap < 64; cap++) {
         if ((plan->capabilities & (1ULL << cap)) != 0)
             continue;
         int r = cl_sys_prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
+        if (r == -EINVAL && cap >= KNOWN_CAPABILITIES)
+            break; /* the kernel has no more */
         if (r < 0)
             return cl_fail(err, r, "drop capability %u from the bounding set", cap);
     }

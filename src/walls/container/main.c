@@ -14,21 +14,14 @@
 #include "walls/container/container.h"
 #include "walls/container/seccomp_tables.h"
 
-enum { LAST_SIGNAL = 64 };
-
 /* --- steps --------------------------------------------------------------------------- */
 
-/* Dispositions and masks that are inherited through exec: the caller's may be odd. */
-static int reset_signals(CL_UNUSED void *context, struct cl_error *err)
+/* Its dispositions are init's, which are the defaults. */
+static int unblock_signals(CL_UNUSED void *context, struct cl_error *err)
 {
     const uint64_t none = 0;
-
-    /* All of the kernel's: the C library keeps some for itself and doesn't reset them. */
-    for (int signal = 1; signal <= LAST_SIGNAL; signal++) {
-        if (signal != SIGKILL && signal != SIGSTOP)
-            (void)cl_sys_signal_default(signal); /* fails for no other signal */
-    }
     int r = cl_sys_rt_sigprocmask(SIG_SETMASK, &none, NULL);
+
     return r < 0 ? cl_fail(err, r, "unblock signals") : 0;
 }
 
@@ -165,7 +158,7 @@ static int take_label(void *context, struct cl_error *err)
 }
 
 static const struct cl_step main_steps[] = {
-    {"signals", reset_signals, NULL},
+    {"signals", unblock_signals, NULL},
     {"session", new_session, NULL},
     {"standard descriptors", set_stdio, NULL},
     {"resource limits", set_rlimits, NULL},

@@ -292,6 +292,7 @@ static void set_up(struct cl_container *container, const struct cl_wall_start *s
         .start = start,
         .plan = start->plan,
         .rootless = start->uid_base == 0,
+        .has_apparmor = cl_label_has_apparmor(),
         .channel = {-1, -1},
         .image_tree = -1,
         .device_tree = -1,
