@@ -44,6 +44,7 @@ static void take_profile(void)
     char text[64];
 
     room_set_up(&room);
+    room.container.has_apparmor = 1;
     room.container.proc = cl_sys_openat(AT_FDCWD, "/mnt", O_PATH, 0);
     CHECK(cl_label_take(&room.container, &room.err) == 0 && !has_layer()); /* no AppArmor */
     CHECK(mkdir("/mnt/self", 0755) == 0 && mkdir("/mnt/self/attr", 0755) == 0);
@@ -54,6 +55,9 @@ static void take_profile(void)
     CHECK(room_read(AT_FDCWD, "/mnt/self/attr/apparmor/exec", text, sizeof(text)) == 0);
     CHECK_TEXT(text, "");
     room.plan.without = 0;
+    room.container.has_apparmor = 0;
+    CHECK(cl_label_take(&room.container, &room.err) == 0 && !has_layer());
+    room.container.has_apparmor = 1;
     CHECK(cl_label_take(&room.container, &room.err) == 0 && has_layer());
     CHECK(room_read(AT_FDCWD, "/mnt/self/attr/apparmor/exec", text, sizeof(text)) == 0);
     CHECK_TEXT(text, "exec cloister-sandbox");
@@ -67,6 +71,7 @@ TEST(the_hosts_profile_is_entered)
 static void fail_to_take(void)
 {
     room_set_up(&room);
+    room.container.has_apparmor = 1;
     room.container.proc = cl_sys_openat(AT_FDCWD, "/mnt", O_PATH, 0);
     CHECK(mkdir("/mnt/self", 0755) == 0 && mkdir("/mnt/self/attr", 0755) == 0);
     CHECK(mkdir("/mnt/self/attr/apparmor", 0755) == 0);
@@ -84,12 +89,28 @@ TEST(a_profile_that_can_not_be_entered_stops_the_start)
     room_run(fail_to_take);
 }
 
+static void look_for_apparmor(void)
+{
+    CHECK(mount("tmpfs", "/sys", "tmpfs", 0, NULL) == 0);
+    CHECK(cl_label_has_apparmor() == 1); /* nobody can tell: try */
+    CHECK(mkdir("/sys/module", 0755) == 0);
+    CHECK(cl_label_has_apparmor() == 0);
+    CHECK(mkdir("/sys/module/apparmor", 0755) == 0);
+    CHECK(cl_label_has_apparmor() == 1);
+}
+
+TEST(only_a_kernel_without_apparmor_is_not_asked)
+{
+    room_run(look_for_apparmor);
+}
+
 int main(void)
 {
     static const struct check_test tests[] = {
         ROW(a_host_that_enforces_selinux_is_refused),
         ROW(the_hosts_profile_is_entered),
         ROW(a_profile_that_can_not_be_entered_stops_the_start),
+        ROW(only_a_kernel_without_apparmor_is_not_asked),
     };
 
     return check_run(tests, CL_ARRAY_SIZE(tests));
