@@ -37,9 +37,9 @@ int cl_label_has_apparmor(void)
            cl_sys_faccessat(AT_FDCWD, "/sys/module", F_OK) != 0;
 }
 
-/* Before exec, by the descriptor of the sandbox's own /proc, where a lookup costs 15 us: not on
- * a kernel without AppArmor. Not there: a kernel without it after all (or before 5.8). EINVAL: not enabled. ENOENT: the profile isn't loaded, which `cloister doctor`
- * tells. */
+/* Before exec, by the descriptor of the sandbox's own /proc, where a lookup costs 15 us:
+ * not on a kernel without AppArmor. Not there: one without it after all (or before 5.8).
+ * EINVAL: not enabled. ENOENT: the profile isn't loaded, which `cloister doctor` tells. */
 int cl_label_take(struct cl_container *container, struct cl_error *err)
 {
     static const char request[] = "exec " PROFILE;

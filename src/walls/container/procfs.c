@@ -43,45 +43,44 @@ static uint64_t mask_attrs(const struct cl_container *container)
     return cl_mount_attrs(container->plan, CL_MOUNT_ATTR_RDONLY | PROC_ATTRS);
 }
 
-/* What covers the parts of /proc. A mount that was made and is attached nowhere costs an
- * RCU grace period (60 us) when it is closed: so a cover stays in hand until it fits. */
-struct covers {
-    int file; /* detached, not used yet; -1: to be made */
-    int dir;
-    int attached_file; /* clones of these have their attributes */
-    int attached_dir;
+/* What hides parts of /proc of one kind. A mount that was made and is attached nowhere
+ * costs an RCU grace period (60 us) when it is closed: it stays in hand until it fits. */
+struct cover {
+    const char *name; /* in scratch */
+    int hand;         /* detached, not used yet; -1: to be made */
+    int attached;     /* its clones have its attributes */
 };
 
-/* Takes the cover in hand, *HAND, or makes one: a clone of ATTACHED, or the first of its
- * kind from NAME in scratch. */
-static int need_cover(const struct cl_container *container, int *hand, int attached,
-                      const char *name, struct cl_error *err)
+static int need_cover(const struct cl_container *container, struct cover *cover,
+                      struct cl_error *err)
 {
-    if (*hand >= 0)
+    if (cover->hand >= 0)
         return 0;
-    *hand = attached >= 0
-                ? cl_sys_open_tree(attached, "",
-                                   CL_OPEN_TREE_CLONE | CL_OPEN_TREE_CLOEXEC | CL_AT_EMPTY_PATH)
-                : cl_tree_clone(container->scratch, name, mask_attrs(container), err);
-    return *hand < 0 ? cl_fail(err, *hand, "make a mount to cover parts of /proc") : 0;
+    if (cover->attached < 0) {
+        cover->hand = cl_tree_clone(container->scratch, cover->name, mask_attrs(container), err);
+        return cover->hand < 0 ? cover->hand : 0;
+    }
+    cover->hand = cl_sys_open_tree(cover->attached, "",
+                                   CL_OPEN_TREE_CLONE | CL_OPEN_TREE_CLOEXEC | CL_AT_EMPTY_PATH);
+    return cover->hand < 0 ? cl_fail(err, cover->hand, "make a mount to cover parts of /proc") : 0;
 }
 
 /* Targets are named below our own /proc, in which nobody can make links. */
-static int hide(const struct cl_container *container, const char *path, int *hand, int *attached,
-                const char *name, struct cl_error *err)
+static int hide(const struct cl_container *container, const char *path, struct cover *cover,
+                struct cl_error *err)
 {
-    int r = need_cover(container, hand, *attached, name, err);
+    int r = need_cover(container, cover, err);
 
     if (r < 0)
         return r;
-    r = cl_sys_move_mount(*hand, "", container->proc, path, CL_MOVE_MOUNT_F_EMPTY_PATH);
+    r = cl_sys_move_mount(cover->hand, "", container->proc, path, CL_MOVE_MOUNT_F_EMPTY_PATH);
     if (r == -ENOENT)
         return 0; /* this kernel has no such part */
     if (r < 0)
         return cl_fail(err, r, "cover /proc/%s", path);
-    if (*attached < 0)
-        *attached = CL_TAKE_FD(*hand);
-    cl_fd_close(hand);
+    if (cover->attached < 0)
+        cover->attached = CL_TAKE_FD(cover->hand);
+    cl_fd_close(&cover->hand);
     return 0;
 }
 
@@ -98,20 +97,6 @@ static int make_read_only(const struct cl_container *container, const char *path
         return tree;
     int r = cl_sys_move_mount(tree, "", container->proc, path, CL_MOVE_MOUNT_F_EMPTY_PATH);
     return r < 0 ? cl_fail(err, r, "cover /proc/%s", path) : 0;
-}
-
-static int cover(const struct cl_container *container, const struct mask *mask,
-                 struct covers *covers, struct cl_error *err)
-{
-    switch (mask->kind) {
-    case READ_ONLY:
-        return make_read_only(container, mask->path, err);
-    case HIDE_FILE:
-        return hide(container, mask->path, &covers->file, &covers->attached_file, "nothing", err);
-    case HIDE_DIR:
-        return hide(container, mask->path, &covers->dir, &covers->attached_dir, "empty", err);
-    }
-    return cl_refuse(err, EINVAL, "no such mask");
 }
 
 /* Rootless, what is taken counts against the caller too, whose limit is 128 as a rule. */
@@ -137,6 +122,27 @@ static int limit_namespaces(struct cl_container *container, struct cl_error *err
     return 0;
 }
 
+static int cover_parts(struct cl_container *container, struct cl_error *err)
+{
+    struct cover file = {"nothing", -1, -1};
+    struct cover dir = {"empty", -1, -1};
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < CL_ARRAY_SIZE(masks); i++) {
+        if (masks[i].kind == READ_ONLY)
+            r = make_read_only(container, masks[i].path, err);
+        else
+            r = hide(container, masks[i].path, masks[i].kind == HIDE_FILE ? &file : &dir, err);
+    }
+    cl_fd_close(&file.hand);
+    cl_fd_close(&file.attached);
+    cl_fd_close(&dir.hand);
+    cl_fd_close(&dir.attached);
+    if (r == 0)
+        cl_layer_up(container, CL_LAYER_PROCMASK);
+    return r;
+}
+
 int cl_procfs_mask(void *context, struct cl_error *err)
 {
     struct cl_container *container = context;
@@ -146,15 +152,5 @@ int cl_procfs_mask(void *context, struct cl_error *err)
         r = limit_pools(container, err);
     if (r < 0 || cl_plan_without(container->plan, CL_LAYER_PROCMASK))
         return r;
-    struct covers covers = {-1, -1, -1, -1};
-    for (size_t i = 0; r == 0 && i < CL_ARRAY_SIZE(masks); i++)
-        r = cover(container, &masks[i], &covers, err);
-    cl_fd_close(&covers.file);
-    cl_fd_close(&covers.dir);
-    cl_fd_close(&covers.attached_file);
-    cl_fd_close(&covers.attached_dir);
-    if (r < 0)
-        return r;
-    cl_layer_up(container, CL_LAYER_PROCMASK);
-    return 0;
+    return cover_parts(container, err);
 }
