@@ -12,6 +12,7 @@
 #ifndef CL_BASE_SYS_H
 #define CL_BASE_SYS_H
 
+#include <sched.h>
 #include <errno.h>
 #include <signal.h>
 #include <sys/epoll.h>
@@ -374,6 +375,16 @@ static inline int cl_sys_setresgid(gid_t gid)
 static inline int cl_sys_setgroups(size_t count, const gid_t *groups)
 {
     return (int)CL_SYS2(SYS_setgroups, count, groups);
+}
+
+static inline int cl_sys_sched_getaffinity(pid_t pid, cpu_set_t *ret)
+{
+    return (int)CL_SYS3(SYS_sched_getaffinity, pid, sizeof(*ret), ret);
+}
+
+static inline int cl_sys_sched_setaffinity(pid_t pid, const cpu_set_t *set)
+{
+    return (int)CL_SYS3(SYS_sched_setaffinity, pid, sizeof(*set), set);
 }
 
 static inline int cl_sys_setsid(void)

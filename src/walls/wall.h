@@ -18,6 +18,7 @@
 
 enum cl_report_stage {
     CL_REPORT_NONE,    /* still being made */
+    CL_REPORT_BORN,    /* the first process runs */
     CL_REPORT_FAILED,  /* `error` says what could not be made */
     CL_REPORT_NO_EXEC, /* the command could not be executed: exec_errno, error */
     CL_REPORT_STARTED, /* the main process has been executed */

@@ -140,3 +140,18 @@ def test_bad_labels_are_refused(as_root, rootfs, label):
 def test_umask_and_cwd_are_plain(cloister, rootfs):
     outcome = cloister.run(rootfs, "sh", "-c", "umask", umask=0o777).ok()
     assert outcome.word() == "0022"
+
+
+@pytest.mark.parametrize("allowed", ["as it is", "one"])
+def test_processors_are_the_callers(cloister, rootfs, allowed):
+    """Init may have been moved at its birth; the command must not be told from others by that."""
+    ours = os.sched_getaffinity(0)
+    mine = ours if allowed == "as it is" else {min(ours)}
+    os.sched_setaffinity(0, mine)
+    try:
+        for _ in range(10):
+            status = text(cloister.run("host", "/bin/cat", "/proc/self/status").ok().out)
+            mask = next(line.split()[1] for line in status.splitlines() if line.startswith("Cpus_allowed:"))
+            assert {cpu for cpu in range(4096) if int(mask.replace(",", ""), 16) >> cpu & 1} == mine
+    finally:
+        os.sched_setaffinity(0, ours)

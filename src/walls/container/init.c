@@ -392,6 +392,7 @@ void cl_init_run(struct cl_container *container)
     struct cl_error err = {0};
     int r;
 
+    __atomic_store_n(&container->report->stage, CL_REPORT_BORN, __ATOMIC_RELAXED);
     forget_arguments(container);
     (void)cl_sys_umask(0); /* modes here are what we say; main sets its own */
     r = cl_steps_run(init_steps, CL_ARRAY_SIZE(init_steps), container, &err);

@@ -8,6 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/fd.h"
+#include "base/num.h"
 #include "base/sys.h"
 #include "walls/container/container.h"
 #include "walls/container/seccomp_tables.h"
@@ -237,6 +238,45 @@ static int write_maps(void *context, struct cl_error *err)
     return cl_idmap_write(context, err);
 }
 
+/* proc(5): loadavg's fourth field is "RUNNABLE/ALL". */
+static int has_idle_processor(int processors)
+{
+    char text[64] = "";
+    uint64_t runnable;
+    CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, "/proc/loadavg", O_RDONLY, 0);
+
+    if (fd < 0 || cl_sys_read(fd, text, sizeof(text) - 1) < 0)
+        return 0;
+    char *field = text;
+    for (int i = 0; i < 3; i++)
+        field += strcspn(field, " ") + (strchr(field, ' ') != NULL);
+    field[strcspn(field, "/")] = '\0';
+    return cl_parse_u64(field, &runnable) == 0 && runnable <= (uint64_t)processors;
+}
+
+/* Some schedulers put a new process behind its parent on the same processor while others
+ * are idle: schedulers of virtual machines that pack their tasks. An init that hasn't
+ * begun by now waits for us, for 0.2 ms and more: it is moved, when somewhere else is
+ * nothing to do. Only a matter of time, so that no failure is one. */
+static int part_processors(void *context, CL_UNUSED struct cl_error *err)
+{
+    const struct cl_container *container = context;
+    int here = sched_getcpu();
+    cpu_set_t all;
+
+    if (__atomic_load_n(&container->report->stage, __ATOMIC_RELAXED) != CL_REPORT_NONE || here < 0)
+        return 0;
+    CPU_ZERO(&all);
+    if (cl_sys_sched_getaffinity(0, &all) < 0 || !has_idle_processor(CPU_COUNT(&all)))
+        return 0;
+    cpu_set_t others = all;
+    CPU_CLR((size_t)here, &others);
+    if (CPU_COUNT(&others) == 0 || cl_sys_sched_setaffinity(container->pid, &others) < 0)
+        return 0;
+    (void)cl_sys_sched_setaffinity(container->pid, &all); /* can't fail where the other didn't */
+    return 0;
+}
+
 static int open_userns(const struct cl_container *container, struct cl_error *err)
 {
     char path[40];
@@ -282,6 +322,7 @@ static const struct cl_step start_steps[] = {
     {"make the report page", make_report, unmap_report},
     {"make the namespaces", clone_init, end_init},
     {"write the id maps", write_maps, NULL},
+    {"part from init's processor", part_processors, NULL},
     {"id-map the image", map_image, NULL},
     {"let init go", send_go, NULL},
 };
