@@ -97,7 +97,8 @@ def test_signal_works_on_the_host(victim, probe):
     assert target.wait(5) == -15
 
 
-BESIDE = '/bin/sleep 304711 & p=$!; /attack/signals {}; code=$?; kill -9 $p; exit $code'
+BESIDE = ('/bin/sleep 304711 & p=$!; until [ "$(cat /proc/$p/comm)" = sleep ]; do :; done; '
+          '/attack/signals {}; code=$?; kill -9 $p; exit $code')
 
 
 @pytest.mark.parametrize('who', ['root', 'user'])
