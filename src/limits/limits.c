@@ -89,6 +89,8 @@ void cl_limits_close(struct cl_limits *limits)
     }
     cl_fd_close(&limits->dir);
     cl_fd_close(&limits->cpu_usage);
+    for (size_t i = 0; i < CL_ARRAY_SIZE(limits->set); i++)
+        cl_fd_close(&limits->set[i]);
     limits->count = 0;
     limits->layout = CL_CGROUP_NONE;
 }

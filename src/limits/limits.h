@@ -8,9 +8,9 @@
  *               before a cgroup namespace is made (unshare after it, not in clone3:
  *               the namespace's root is the cgroup of its maker at that time)
  *               v2: born in cl_limits_cgroup_fd by CLONE_INTO_CGROUP
- *   supervisor  cl_limits_cpu_ns while it runs, cl_limits_usage when all processes
- *               are dead, cl_limits_remove, or cl_limits_close where a sweep is to
- *               find them
+ *   supervisor  cl_limits_cpu_ns while it runs, cl_limits_usage and cl_limits_check when
+ *               all processes are dead, cl_limits_remove, or cl_limits_close where a
+ *               sweep is to find them
  *   next command  cl_limits_sweep for a sandbox whose supervisor died; now and then
  *               cl_limits_sweep_orphans
  *
@@ -59,9 +59,11 @@ struct cl_limits {
     struct cl_cgroup cgroups[CL_CONTROLLER_COUNT];
     int dir;       /* v2: the directory itself, for clone3 */
     int cpu_usage; /* cpuacct.usage or cpu.stat */
+    int set[CL_CONTROLLER_COUNT]; /* v2: the files that limits were written to */
     char name[CL_CGROUP_NAME_SIZE];
 };
-#define CL_LIMITS_INIT ((struct cl_limits){.dir = -1, .cpu_usage = -1})
+#define CL_LIMITS_INIT ((struct cl_limits){.dir = -1, .cpu_usage = -1, .set = {-1, -1, -1, -1}})
+_Static_assert(CL_CONTROLLER_COUNT == 4, "a -1 for each");
 #define CL_CLEANUP_LIMITS CL_CLEANUP(cl_limits_close)
 
 enum cl_usage_field {
@@ -130,6 +132,11 @@ int cl_limits_cpu_ns(const struct cl_limits *limits, uint64_t *ret);
 
 /* What the sandbox used, of what was wanted; what this host can't tell stays unknown. */
 void cl_limits_usage(const struct cl_limits *limits, struct cl_usage *ret);
+
+/* Whether all limits held to the end: on v2 whoever manages the cgroup above can take a
+ * controller away, and the sandbox's limits go with it. -ENODEV, with a message that
+ * names the cure, when one went, even if it came back. */
+int cl_limits_check(const struct cl_limits *limits, struct cl_error *err);
 
 /* Removes the cgroups, whose processes must have been killed, and closes all. Waits
  * up to CL_LIMITS_REMOVE_MS for the last of them to be gone. 0 when nothing is left,

@@ -21,9 +21,14 @@
  *     in, the app.slice of a user's manager, a slice of the system for root. The
  *     nearest, so that as many as can be of the limits above the caller hold for the
  *     sandbox too. No cgroup that isn't ours is changed on the way, but the root's
- *     missing controllers, for root. Where systemd runs, it may take a controller
- *     away from a slice in which no unit of its own needs it; a delegated scope (2) is
- *     the place that it leaves alone.
+ *     missing controllers, for root.
+ *
+ * Where systemd runs, every cgroup is its own that it hasn't delegated, the root too: at
+ * each reload it takes away the controllers that no unit of its own needs there. What
+ * others enabled would be lost at the next, and so nothing is enabled there. What it has
+ * enabled itself may still go with the unit that needed it: the files that limits were
+ * written to are kept open to the end, when one that is gone tells of it
+ * (cl_limits_check). A delegated scope (2) is the place that systemd leaves alone.
  *
  * Other people's processes are never moved. */
 
@@ -108,25 +113,6 @@ int cl_v2_path(char ret[CL_CGROUP_PATH_SIZE], const struct cl_own_cgroups *own,
     return 0;
 }
 
-/* Has DIR give CONTROLLERS to its children; -ENOTSUP when it doesn't have them, -EBUSY
- * when there are processes in it. */
-static int enable(int dir, unsigned int controllers)
-{
-    char text[64];
-    int available = cl_v2_controllers(dir, "cgroup.controllers");
-    int given = cl_v2_controllers(dir, "cgroup.subtree_control");
-
-    if (available < 0 || given < 0)
-        return available < 0 ? available : given;
-    controllers &= ~(unsigned int)given;
-    if (controllers == 0)
-        return 0;
-    if ((controllers & ~(unsigned int)available) != 0)
-        return -ENOTSUP;
-    write_names(text, controllers, "+");
-    return cl_write_file(dir, "cgroup.subtree_control", text);
-}
-
 /* 1 when this process is the only one in DIR. Processes outside our pid namespace are
  * listed as 0 and count as others. */
 static int is_alone(int dir)
@@ -160,6 +146,11 @@ static int is_unit(const char *name)
     return 0;
 }
 
+static int has_systemd(void)
+{
+    return cl_sys_faccessat(AT_FDCWD, "/run/systemd/system", F_OK) == 0;
+}
+
 /* 1 when systemd manages the cgroup PATH: at its next reload it takes the controllers
  * away again that somebody else enabled there, and the limits below with them. It says by
  * an attribute which units it leaves to others; what is below a unit is the unit's. */
@@ -170,8 +161,10 @@ is_systemds(const char *path)
     char unit[CL_CGROUP_PATH_SIZE];
     char value[2];
 
-    if (cl_sys_faccessat(AT_FDCWD, "/run/systemd/system", F_OK) < 0)
+    if (!has_systemd())
         return 0;
+    if (strcmp(path, CL_CGROUP_MOUNT) == 0)
+        return 1;
     for (memcpy(unit, path, strlen(path) + 1); strcmp(unit, CL_CGROUP_MOUNT) != 0;
          *strrchr(unit, '/') = '\0') {
         if (is_unit(strrchr(unit, '/') + 1))
@@ -179,6 +172,27 @@ is_systemds(const char *path)
                    cl_sys_getxattr(unit, "trusted.delegate", value, sizeof(value)) != 1;
     }
     return 0;
+}
+
+/* Has the place give what is needed to its children; -ENOTSUP when it doesn't have them,
+ * -EPERM when that wouldn't last, -EBUSY when there are processes in it. */
+static int enable(const struct place *place)
+{
+    char text[64];
+    int available = cl_v2_controllers(place->dir, "cgroup.controllers");
+    int given = cl_v2_controllers(place->dir, "cgroup.subtree_control");
+
+    if (available < 0 || given < 0)
+        return available < 0 ? available : given;
+    unsigned int missing = place->need & ~(unsigned int)given;
+    if (missing == 0)
+        return 0;
+    if ((missing & ~(unsigned int)available) != 0)
+        return -ENOTSUP;
+    if (is_root(place) && is_systemds(place->path))
+        return -EPERM;
+    write_names(text, missing, "+");
+    return cl_write_file(place->dir, "cgroup.subtree_control", text);
 }
 
 /* Rule 2. 0, or -errno with everything as it was. */
@@ -194,7 +208,7 @@ static int move_to_leaf(const struct place *place)
         return made;
     r = cl_write_file(place->dir, SELF "/cgroup.procs", "0");
     if (r == 0) {
-        r = enable(place->dir, place->need);
+        r = enable(place);
         if (r == 0) {
             /* For io.stat only: a result without it is no failure. */
             (void)cl_write_file(place->dir, "cgroup.subtree_control", "+io");
@@ -232,7 +246,7 @@ static int try_ancestor(const struct place *place, const char *name, struct cl_e
     if ((place->need & ~(unsigned int)given) != 0) {
         if (!is_root(place))
             return 0;
-        r = enable(place->dir, place->need);
+        r = enable(place);
     }
     if (r == 0)
         r = try_mkdir(place, name);
@@ -276,6 +290,18 @@ static int fail_place(const struct place *place, const char *own, struct cl_erro
                          "(own: %.120s); run `systemd-run --user --scope -p Delegate=yes cloister "
                          "run ...`, %s",
                          names, own, CL_CGROUP_WITHOUT);
+    if (is_systemds(place->path)) {
+        int given = cl_v2_controllers(place->dir, "cgroup.subtree_control");
+
+        write_names(names, place->need & ~(given < 0 ? 0U : (unsigned int)given), "");
+        if (names[0] != '\0')
+            return cl_refuse(err, EACCES,
+                             "systemd gives no cgroup above this process's own (%.120s) the "
+                             "controllers %s, and takes away again what others enable; start "
+                             "cloister in a delegated one: `systemd-run --scope -p Delegate=yes "
+                             "cloister run ...`, %s",
+                             own, names, CL_CGROUP_WITHOUT);
+    }
     return cl_refuse(err, EACCES,
                      "no cgroup above this process's own (%.120s) can be given the controllers %s; "
                      "start cloister alone in a delegated one (`systemd-run --scope -p "
@@ -288,7 +314,7 @@ static void take_own(const struct place *place, int is_in_self)
 {
     /* Rule 2 of an earlier time, or the root; a namespace's root is named like the root
      * but is busy. */
-    if ((is_in_self || is_root(place)) && enable(place->dir, place->need) != -EBUSY)
+    if ((is_in_self || is_root(place)) && enable(place) != -EBUSY)
         return;
     (void)move_to_leaf(place);
 }
@@ -328,35 +354,75 @@ static int find_place(struct place *place, const char *name, const char *own, st
     }
 }
 
-static int set_one(const struct cl_limits *limits, const char *file, uint64_t value,
-                   struct cl_error *err)
+/* Writes a limit to FILE, CONTROLLER's, and keeps it open: a controller that is taken away
+ * takes it along, and one that comes back brings another, without the limit. */
+static int set_limit(struct cl_limits *limits, enum cl_controller controller, const char *file,
+                     const char *text, struct cl_error *err)
 {
-    int r = cl_cgroup_set_u64(&limits->cgroups[0], limits->name, file, value);
+    int r = cl_cgroup_open_file(limits->cgroups[0].parent, limits->name, file, O_RDWR);
 
-    if (r == -ENOENT && strcmp(file, "memory.swap.max") == 0)
-        return cl_cgroup_no_swap_file(err);
+    if (r >= 0) {
+        limits->set[controller] = r;
+        r = cl_write_all(r, text, strlen(text));
+    }
     return r < 0 ? cl_fail(err, r, "set %s of the sandbox's cgroup", file) : 0;
 }
 
-/* memory.oom.group stays 0: a program may survive the OOM kill of its child. */
-static int set_limits(const struct cl_limits *limits, const struct cl_plan *plan,
-                      struct cl_error *err)
+static int set_swap(const struct cl_limits *limits, uint64_t bytes, struct cl_error *err)
 {
-    char quota[48];
+    int r = cl_cgroup_set_u64(&limits->cgroups[0], limits->name, "memory.swap.max", bytes);
+
+    if (r == -ENOENT)
+        return cl_cgroup_no_swap_file(err);
+    return r < 0 ? cl_fail(err, r, "set memory.swap.max of the sandbox's cgroup") : 0;
+}
+
+/* memory.oom.group stays 0: a program may survive the OOM kill of its child. */
+static int set_limits(struct cl_limits *limits, const struct cl_plan *plan, struct cl_error *err)
+{
+    char text[48]; /* 20 digits and 7 fit */
     int r = 0;
 
-    if (cl_plan_has(plan, CL_FIELD_MEMORY))
-        r = set_one(limits, "memory.max", plan->limits.memory_bytes, err);
+    if (cl_plan_has(plan, CL_FIELD_MEMORY)) {
+        (void)snprintf(text, sizeof(text), "%llu", (unsigned long long)plan->limits.memory_bytes);
+        r = set_limit(limits, CL_CONTROLLER_MEMORY, "memory.max", text, err);
+    }
     if (r == 0 && cl_plan_has(plan, CL_FIELD_SWAP))
-        r = set_one(limits, "memory.swap.max", plan->limits.swap_bytes, err);
-    if (r == 0 && cl_plan_has(plan, CL_FIELD_TASKS))
-        r = set_one(limits, "pids.max", cl_cgroup_tasks(plan), err);
-    if (r < 0 || !cl_plan_has(plan, CL_FIELD_CPUS))
-        return r;
-    (void)snprintf(quota, sizeof(quota), "%llu 100000",
-                   (unsigned long long)plan->limits.millicpus * 100); /* 20 digits and 7 fit */
-    r = cl_cgroup_set(&limits->cgroups[0], limits->name, "cpu.max", quota);
-    return r < 0 ? cl_fail(err, r, "set cpu.max of the sandbox's cgroup") : 0;
+        r = set_swap(limits, plan->limits.swap_bytes, err);
+    if (r == 0 && cl_plan_has(plan, CL_FIELD_TASKS)) {
+        (void)snprintf(text, sizeof(text), "%llu", (unsigned long long)cl_cgroup_tasks(plan));
+        r = set_limit(limits, CL_CONTROLLER_PIDS, "pids.max", text, err);
+    }
+    if (r == 0 && cl_plan_has(plan, CL_FIELD_CPUS)) {
+        (void)snprintf(text, sizeof(text), "%llu 100000",
+                       (unsigned long long)plan->limits.millicpus * 100);
+        r = set_limit(limits, CL_CONTROLLER_CPU, "cpu.max", text, err);
+    }
+    return r;
+}
+
+int cl_limits_check(const struct cl_limits *limits, struct cl_error *err)
+{
+    unsigned int lost = 0;
+    char names[64];
+    char byte;
+
+    for (enum cl_controller i = 0; i < CL_CONTROLLER_COUNT; i++) {
+        ssize_t r = limits->set[i] < 0 ? 0 : cl_sys_pread(limits->set[i], &byte, 1, 0);
+
+        if (r < 0 && r != -ENODEV)
+            return cl_fail(err, (int)r, "see whether the limit on %s held", cl_controller_name(i));
+        lost |= r < 0 ? CL_CONTROLLER_BIT(i) : 0;
+    }
+    if (lost == 0)
+        return 0;
+    write_names(names, lost, "");
+    return cl_refuse(err, ENODEV,
+                     "the sandbox lost its limits on the way: the controllers %s were taken away "
+                     "from its cgroup (systemd does that with what it hasn't delegated); start "
+                     "cloister in a delegated one: `systemd-run %s--scope -p Delegate=yes cloister "
+                     "run ...`",
+                     names, geteuid() == 0 ? "" : "--user ");
 }
 
 int cl_v2_create(struct cl_limits *ret, const struct cl_plan *plan,

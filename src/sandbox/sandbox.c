@@ -359,6 +359,20 @@ static void judge_end(struct sandbox *sandbox)
     }
 }
 
+/* A run whose limits didn't hold to its end is none that was asked for. */
+static int judge_kept(struct sandbox *sandbox, struct cl_error *err)
+{
+    struct cl_result *result = &sandbox->result;
+    int r = cl_limits_check(&sandbox->limits, err);
+
+    if (r < 0) {
+        result->status = CL_STATUS_ERROR;
+        result->exit_code = -1;
+        result->signal = 0;
+    }
+    return r;
+}
+
 /* Fills the result from the report; returns exec's errno or 0. */
 static int judge(struct sandbox *sandbox, struct cl_error *err)
 {
@@ -382,7 +396,7 @@ static int judge(struct sandbox *sandbox, struct cl_error *err)
     }
     judge_end(sandbox);
     if (result->status != CL_STATUS_ERROR)
-        return 0;
+        return judge_kept(sandbox, err);
     if (report.stage == CL_REPORT_FAILED || report.stage == CL_REPORT_NO_EXEC)
         *err = report.error;
     else

@@ -17,8 +17,6 @@
 #include "limits/limits.h"
 #include "check.h"
 
-static const struct cl_limits none = {.dir = -1, .cpu_usage = -1};
-
 /* 32 MiB, no swap, 8 tasks. */
 static struct cl_plan small_plan(void)
 {
@@ -124,12 +122,14 @@ static struct cl_limits watch(const struct cl_limits *limits)
     }
     copy.dir = -1;
     copy.cpu_usage = -1;
+    for (size_t i = 0; i < CL_ARRAY_SIZE(copy.set); i++)
+        copy.set[i] = -1;
     return copy;
 }
 
 TEST(without_cgroups_all_is_unknown)
 {
-    struct cl_limits limits = none;
+    struct cl_limits limits = CL_LIMITS_INIT;
     struct cl_usage usage;
     struct cl_error err;
     uint64_t ns;
