@@ -1,10 +1,13 @@
 #include "sandbox/sweep.h"
 
+#include <poll.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/num.h"
 #include "base/sys.h"
 #include "limits/limits.h"
 #include "sandbox/control.h"
@@ -16,6 +19,7 @@ struct sweep {
     enum cl_sweep_manner manner;
     void (*on_swept)(void *context, const char *id);
     void *context;
+    uint64_t wait_until_ns; /* for those who are dying, all together; 0: nobody met yet */
     int swept;
     struct cl_error first; /* what went wrong first; code 0: nothing */
 };
@@ -59,6 +63,57 @@ static int clear_seat(struct sweep *sweep, int seat, struct cl_error *err)
     return 0;
 }
 
+/* Whether the process PID was killed and has not ended yet; of /proc/PID/stat (proc(5)) the
+ * fields 3, 9 and 31: state, flags, and the signals pending for its thread. */
+static int is_dying(pid_t pid)
+{
+    enum { STATE = 3, FLAGS = 9, PENDING = 31, EXITING = 0x4, KILL = 1 << (SIGKILL - 1) };
+    char text[1024];
+    char path[32];
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid); /* 10 digits fit */
+    CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, path, O_RDONLY, 0);
+    ssize_t got = fd < 0 ? 0 : cl_sys_read(fd, text, sizeof(text) - 1);
+    text[got < 0 ? 0 : got] = '\0';
+    char *rest = strrchr(text, ')'); /* the end of field 2, which may hold anything */
+    (void)strsep(&rest, " ");
+    for (int field = STATE; rest != NULL && field <= PENDING; field++) {
+        const char *word = strsep(&rest, " ");
+        uint64_t bits = 0;
+
+        if (field == STATE && strpbrk(word, "ZX") != NULL)
+            return 1;
+        if (cl_parse_u64(word, &bits) == 0 && ((field == FLAGS && (bits & EXITING) != 0) ||
+                                               (field == PENDING && (bits & KILL) != 0)))
+            return 1;
+    }
+    return 0;
+}
+
+/* A supervisor that was killed this moment holds its seat until it has ended: waits for
+ * that, for CL_SWEEP_DYING_MS in all. 1 when the seat's lock is worth another try. */
+static int outwait(struct sweep *sweep, int seat)
+{
+    struct cl_status status;
+    uint64_t now_ns = cl_clock_boot_ns();
+
+    if (sweep->manner == CL_SWEEP_QUICKLY || cl_status_read(sweep->table, seat, &status) < 0 ||
+        status.supervisor <= 0)
+        return 0;
+    CL_CLEANUP_FD int pidfd = cl_sys_pidfd_open(status.supervisor);
+    if (pidfd < 0)
+        return pidfd == -ESRCH;
+    if (!is_dying(status.supervisor))
+        return 0;
+    if (sweep->wait_until_ns == 0)
+        sweep->wait_until_ns = now_ns + CL_SWEEP_DYING_MS * CL_NS_PER_MS;
+    uint64_t left_ns = sweep->wait_until_ns - cl_min_u64(now_ns, sweep->wait_until_ns);
+    struct pollfd ended = {.fd = pidfd, .events = POLLIN};
+    /* Cut short by a signal: only a shorter wait. */
+    (void)poll(&ended, 1, (int)(left_ns / CL_NS_PER_MS));
+    return 1;
+}
+
 /* Holding the lock we are the only one who may write the seat, and what it says now is
  * the last word of who sat there. */
 static void sweep_seat(struct sweep *sweep, int seat)
@@ -66,6 +121,8 @@ static void sweep_seat(struct sweep *sweep, int seat)
     struct cl_error failure = {0};
     int r = cl_seat_lock(sweep->table, seat);
 
+    if (r == -EAGAIN && outwait(sweep, seat))
+        r = cl_seat_lock(sweep->table, seat);
     if (r == -EAGAIN)
         return; /* it lives, or somebody else sweeps it */
     if (r < 0) {

@@ -18,9 +18,10 @@
 
 /* Sweeps every dead entry and tells ON_SWEPT (may be NULL) the id of each that is
  * gone; also cgroups that no record knows and FIFOs of clients that died. Waits for
- * what is dying. One that can't be swept now stays for the next; the others go all the
+ * what is dying, for supervisors that were killed and still end CL_SWEEP_DYING_MS in all. One that can't be swept now stays for the next; the others go all the
  * same, and the first failure is returned with its message. Otherwise returns how many
  * are gone. An entry that another sweeper holds counts as neither. */
+enum { CL_SWEEP_DYING_MS = 500 };
 int cl_sweep(struct cl_state *state, void (*on_swept)(void *context, const char *id), void *context,
              struct cl_error *err);
 

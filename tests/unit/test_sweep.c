@@ -29,7 +29,7 @@ static int create(struct cl_state *state, int limited, struct cl_entry *ret)
 {
     CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(1 << 20);
     struct cl_limits limits = CL_LIMITS_INIT;
-    struct cl_status status = {.created_ns = cl_clock_wall_ns()};
+    struct cl_status status = {.created_ns = cl_clock_wall_ns(), .supervisor = getpid()};
     struct cl_plan plan = {.limits = {.memory_bytes = 32 << 20, .tasks = 8}};
     struct cl_error err = {0};
 
@@ -193,6 +193,43 @@ TEST(a_run_sweeps_at_once_what_the_last_one_left)
         CHECK(cl_sweep_seldom(&state, &err) == 1);
         CHECK(count(&state).dead == 0 && count(&state).alive == 1);
         cl_entry_remove(&state, &entry);
+    }
+}
+
+/* One that was killed this moment: it takes its time to give back its memory, and only
+ * then closes its files. */
+TEST(who_is_dying_is_waited_for)
+{
+    enum { SIZE = 64 << 20 };
+    CL_CLEANUP_STATE struct cl_state state = open_base();
+    struct cl_error err = {0};
+    char byte;
+
+    for (int i = 0; i < 10; i++) {
+        int ends[2];
+
+        CHECK(pipe2(ends, O_CLOEXEC) == 0);
+        pid_t child = fork();
+        if (child == 0) {
+            struct cl_entry entry = CL_ENTRY_INIT;
+            char *memory = malloc(SIZE);
+
+            (void)close(ends[0]);
+            if (memory == NULL || create(&state, 0, &entry) < 0)
+                _exit(1);
+            memset(memory, 1, SIZE);
+            (void)write(ends[1], memory, 1);
+            for (;;)
+                (void)pause();
+        }
+        (void)close(ends[1]);
+        CHECK(read(ends[0], &byte, 1) == 1);
+        CHECK(cl_sweep(&state, NULL, NULL, &err) == 0);
+        CHECK(kill(child, SIGKILL) == 0);
+        CHECK(cl_sweep(&state, NULL, NULL, &err) == 1);
+        CHECK(waitpid(child, NULL, 0) == child);
+        CHECK(count(&state).dead == 0 && count(&state).alive == 0);
+        (void)close(ends[0]);
     }
 }
 
@@ -444,6 +481,7 @@ int main(void)
     static const struct check_test tests[] = {
         ROW(the_dead_are_swept_and_the_living_stay),
         ROW(a_run_sweeps_at_once_what_the_last_one_left),
+        ROW(who_is_dying_is_waited_for),
         ROW(cgroups_go_from_every_hierarchy),
         ROW(half_made_cgroups_go),
         ROW(what_is_busy_is_left_for_the_next),
