@@ -24,8 +24,10 @@ int cl_ids_take(struct cl_state *state, uint32_t *ret_base, int *ret_lock_fd, st
     CL_CLEANUP_FD int fd = cl_sys_openat(state->dir, "ids", O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
     uint32_t start;
 
-    if (fd < 0)
-        return cl_fail(err, fd, "open the file of uid ranges");
+    if (fd < 0) {
+        (void)cl_fail(err, fd, "open the file of uid ranges");
+        return cl_state_hint(fd, err);
+    }
     ssize_t got = cl_sys_getrandom(&start, sizeof(start));
     if (got != (ssize_t)sizeof(start))
         return cl_fail(err, got < 0 ? (int)got : EIO, "get random bytes for a uid range");

@@ -53,6 +53,37 @@ static int open_or_make(int dirfd, const char *path, int flags)
     return cl_sys_openat(dirfd, path, how, 0);
 }
 
+int cl_state_hint(int r, struct cl_error *err)
+{
+    if (r != -EROFS)
+        return r;
+    if (geteuid() != 0)
+        return cl_hint(err, "set XDG_RUNTIME_DIR to a directory of this user that can be "
+                            "written to");
+    return cl_hint(err, "a systemd service with ProtectSystem=strict needs "
+                        "ReadWritePaths=/run/cloister (which must exist), or RuntimeDirectory="
+                        "cloister with RuntimeDirectoryMode=0700 and RuntimeDirectoryPreserve=yes");
+}
+
+/* Whether UID stands for all those that this process's user namespace has no number for. */
+static int is_unmapped(uid_t uid)
+{
+    enum { OVERFLOW_UID = 65534 };
+    unsigned int numbers[3] = {0};
+    char text[128] = "";
+    CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, "/proc/self/uid_map", O_RDONLY, 0);
+    ssize_t got = fd < 0 ? 0 : cl_sys_read(fd, text, sizeof(text) - 1);
+    const char *at = text;
+
+    if (uid != OVERFLOW_UID || got <= 0)
+        return 0;
+    for (size_t i = 0; i < CL_ARRAY_SIZE(numbers); i++) {
+        for (at += strspn(at, " "); *at >= '0' && *at <= '9'; at++)
+            numbers[i] = numbers[i] * 10 + (unsigned int)(*at - '0');
+    }
+    return numbers[2] < UINT32_MAX; /* the first namespace's map has them all */
+}
+
 static int check_owner(int dir, const char *path, struct cl_error *err)
 {
     struct stat st;
@@ -60,6 +91,13 @@ static int check_owner(int dir, const char *path, struct cl_error *err)
 
     if (r < 0)
         return cl_fail(err, r, "look at the state directory %s", path);
+    if (st.st_uid != geteuid() && is_unmapped(st.st_uid))
+        return cl_refuse(err, EPERM,
+                         "the state directory %s belongs to a user whom this process's user "
+                         "namespace doesn't map (its uid shows as %u): cloister was started "
+                         "inside a namespace, as unshare -r or a rootless container makes it; "
+                         "start it outside",
+                         path, (unsigned int)st.st_uid);
     if (st.st_uid != geteuid())
         return cl_refuse(err, EPERM,
                          "the state directory %s belongs to uid %u; remove it or set "
@@ -83,6 +121,8 @@ int cl_state_open(struct cl_state *ret, struct cl_error *err)
     state.dir = open_or_make(AT_FDCWD, path, O_PATH);
     if (state.dir < 0) {
         r = cl_fail(err, state.dir, "open the state directory %s", path);
+        if (r == -EROFS)
+            return cl_state_hint(r, err);
         if (geteuid() != 0 && getenv("XDG_RUNTIME_DIR") != NULL)
             (void)cl_hint(err, "XDG_RUNTIME_DIR must name a directory of this user, or be unset");
         return r;
@@ -265,8 +305,10 @@ int cl_state_create(struct cl_state *state, struct cl_status *status, const stru
     memcpy(entry.id, status->id, sizeof(entry.id));
     entry.dir = state->dir;
     entry.table = cl_table_open(state->dir, O_CREAT);
-    if (entry.table < 0)
-        return cl_fail(err, entry.table, "open the table of sandboxes in the state directory");
+    if (entry.table < 0) {
+        r = cl_fail(err, entry.table, "open the table of sandboxes in the state directory");
+        return cl_state_hint(r, err);
+    }
     if (is_named)
         r = claim_name(state, entry.table, plan, err);
     if (r == 0)

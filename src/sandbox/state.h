@@ -68,6 +68,9 @@ struct cl_entry {
 /* Opens the state directory, making it where it is missing. Refuses one that
  * belongs to somebody else or is open to others. */
 int cl_state_open(struct cl_state *ret, struct cl_error *err);
+/* Adds what to do where the directory can't be written to; R is the -errno that was told
+ * in ERR, and returned. */
+int cl_state_hint(int r, struct cl_error *err);
 void cl_state_done(struct cl_state *state);
 
 /* A fresh random id. */
