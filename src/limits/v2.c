@@ -293,8 +293,9 @@ static int fail_place(const struct place *place, const char *own, struct cl_erro
     if (is_systemds(place->path)) {
         int given = cl_v2_controllers(place->dir, "cgroup.subtree_control");
 
-        write_names(names, place->need & ~(given < 0 ? 0U : (unsigned int)given), "");
-        if (names[0] != '\0')
+        missing = place->need & ~(given < 0 ? 0U : (unsigned int)given);
+        write_names(names, missing, "");
+        if (missing != 0)
             return cl_refuse(err, EACCES,
                              "systemd gives no cgroup above this process's own (%.120s) the "
                              "controllers %s, and takes away again what others enable; start "
@@ -302,6 +303,12 @@ static int fail_place(const struct place *place, const char *own, struct cl_erro
                              "cloister run ...`, %s",
                              own, names, CL_CGROUP_WITHOUT);
     }
+    if (cl_sys_faccessat(place->dir, "cgroup.procs", W_OK) == -EROFS)
+        return cl_refuse(err, EACCES,
+                         "%s is mounted read-only, as ProtectControlGroups= of a systemd service "
+                         "does; mount it writable, %s",
+                         CL_CGROUP_MOUNT, CL_CGROUP_WITHOUT);
+    write_names(names, place->need, "");
     return cl_refuse(err, EACCES,
                      "no cgroup above this process's own (%.120s) can be given the controllers %s; "
                      "start cloister alone in a delegated one (`systemd-run --scope -p "

@@ -2,6 +2,7 @@
 
 #include <linux/magic.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 
@@ -27,6 +28,7 @@ struct sandbox {
     struct cl_supervisor supervisor;
     struct cl_result result;
     int started; /* the wall stands; process is ours */
+    int is_filtered; /* somebody's seccomp filter is on us already */
     int signals;
     int parent;
     int ids_lock;
@@ -34,6 +36,29 @@ struct sandbox {
     int theirs[3]; /* the main process's */
     uint64_t created_boot_ns;
 };
+
+/* --- what else may be in the way ------------------------------------------------------- */
+
+/* What refuses may be a seccomp filter that our caller was put under. It answers as a
+ * kernel would that lacks the call or forbids it: only its usual makers can be named. */
+static int explain_filter(int is_filtered, struct cl_error *err)
+{
+    if (err->code == ENOSYS)
+        return cl_hint(err, "Linux 6.1 is needed; where it runs, a seccomp filter hides the call: "
+                            "in a systemd service that of RestrictNamespaces=, RestrictSUIDSGID= "
+                            "(DynamicUser= sets it) or SystemCallFilter=");
+    if (!is_filtered)
+        return -err->code;
+    if (err->code == EAFNOSUPPORT)
+        return cl_hint(err, "this process is under a seccomp filter: in a systemd service "
+                            "RestrictAddressFamilies= must allow AF_INET");
+    /* Our own refusals have this code too, and explain themselves. */
+    if (err->code == EPERM && strstr(err->msg, strerror(EPERM)) != NULL)
+        return cl_hint(err, "this process is under a seccomp filter, which may be what refuses: "
+                            "in a systemd service that of RestrictNamespaces=, ProtectHostname= "
+                            "or SystemCallFilter=");
+    return -err->code;
+}
 
 /* --- steps --------------------------------------------------------------------------- */
 
@@ -117,7 +142,15 @@ static int make_pipe(struct sandbox *sandbox, int fd, struct cl_error *err)
     /* So that the command can open /dev/stdout and its like again. */
     r = cl_sys_fchown(sandbox->theirs[fd], sandbox->status.uid_base + (uid_t)sandbox->plan->uid,
                       sandbox->status.uid_base + (gid_t)sandbox->plan->gid);
-    return r < 0 ? cl_fail(err, r, "give a pipe to the sandbox's user") : 0;
+    if (r == 0)
+        return 0;
+    (void)cl_fail(err, r, "give a pipe to the sandbox's user");
+    return r == -EINVAL ? cl_hint(err,
+                                  "this process is root of a user namespace (unshare -r, a "
+                                  "container) that lacks the sandboxes' uids, from %u on; start "
+                                  "cloister outside of it",
+                                  CL_IDS_FIRST)
+                        : r;
 }
 
 static void close_pipes(void *context)
@@ -399,7 +432,9 @@ static int judge(struct sandbox *sandbox, struct cl_error *err)
         return judge_kept(sandbox, err);
     if (report.stage == CL_REPORT_FAILED || report.stage == CL_REPORT_NO_EXEC)
         *err = report.error;
-    else
+    if (report.stage == CL_REPORT_FAILED)
+        (void)explain_filter(sandbox->is_filtered, err);
+    else if (report.stage != CL_REPORT_NO_EXEC)
         (void)cl_refuse(err, EIO, "the sandbox's init was ended from outside (wait status %d)",
                         sandbox->supervisor.init_status);
     return report.stage == CL_REPORT_NO_EXEC ? report.exec_errno : 0;
@@ -471,6 +506,7 @@ static void set_up(struct sandbox *sandbox, const struct cl_plan *plan,
     sandbox->created_boot_ns = cl_clock_boot_ns();
     sandbox->status.created_ns = cl_clock_wall_ns();
     sandbox->status.supervisor = getpid();
+    sandbox->is_filtered = cl_sys_prctl(PR_GET_SECCOMP, 0, 0, 0, 0) != 0;
     sandbox->result = (struct cl_result){
         .plan = plan,
         .id = sandbox->status.id,
@@ -510,7 +546,10 @@ static int open_result(const char *path, struct cl_error *err)
                          "the result file %.300s is, or lies behind, a symbolic link; name the "
                          "real path",
                          path);
-    return fd < 0 ? cl_fail(err, fd, "open the result file %s", path) : fd;
+    if (fd >= 0)
+        return fd;
+    (void)cl_fail(err, fd, "open the result file %s", path);
+    return explain_filter(0, err);
 }
 
 int cl_sandbox_run(const struct cl_plan *plan, const struct cl_run_options *options,
@@ -539,6 +578,8 @@ int cl_sandbox_run(const struct cl_plan *plan, const struct cl_run_options *opti
         r = supervise(&sandbox, err);
         cl_steps_undo(steps, CL_ARRAY_SIZE(steps), &sandbox);
     }
+    if (r < 0)
+        (void)explain_filter(sandbox.is_filtered, err);
     if (sandbox.result.status == CL_STATUS_ERROR)
         sandbox.result.error = err->msg;
     struct cl_error write_error = {0};

@@ -138,6 +138,22 @@ TEST(without_systemd_the_root_is_asked)
     room_run(enable_at_the_root);
 }
 
+static void find_it_read_only(void)
+{
+    struct cl_error err = {0};
+
+    make_host(1);
+    CHECK(mount(NULL, CL_CGROUP_MOUNT, NULL, MS_REMOUNT | MS_BIND | MS_RDONLY, NULL) == 0);
+    CHECK(create("/user.slice/session-1.scope", 0, &err) == -EACCES);
+    CHECK_HAS(err.msg, "ProtectControlGroups=");
+    CHECK_HAS(err.msg, "--without limits");
+}
+
+TEST(a_tree_that_is_read_only_is_told)
+{
+    room_run(find_it_read_only);
+}
+
 /* As where a controller is taken away: the file of the limit is gone. On v1, where we may
  * make such a file and remove it. */
 TEST(a_limit_that_went_is_told)
@@ -171,6 +187,7 @@ int main(void)
         ROW(what_systemd_gives_is_used),
         ROW(what_systemd_would_take_away_is_refused),
         ROW(without_systemd_the_root_is_asked),
+        ROW(a_tree_that_is_read_only_is_told),
         ROW(a_limit_that_went_is_told),
     };
 
