@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "room.h"
 
 static struct room room;
@@ -99,6 +100,39 @@ static void look_for_apparmor(void)
     CHECK(cl_label_has_apparmor() == 1);
 }
 
+/* The kernel's query file answers by the write's success or errno. */
+static void look_for_the_profile(void)
+{
+    static const char access_file[] = "/sys/kernel/security/apparmor/.access";
+    static const struct {
+        int code;
+        int has;
+    } answers[] = {{0, 1}, {ENOENT, 0}, {EACCES, 1}};
+    char fault[32];
+
+    CHECK(mount("tmpfs", "/sys", "tmpfs", 0, NULL) == 0);
+    CHECK(mkdir("/sys/module", 0755) == 0 && mkdir("/sys/module/apparmor", 0755) == 0);
+    CHECK(mkdir("/sys/kernel", 0755) == 0 && mkdir("/sys/kernel/security", 0755) == 0);
+    CHECK(mkdir("/sys/kernel/security/apparmor", 0755) == 0);
+    for (size_t i = 0; i < CL_ARRAY_SIZE(answers); i++) {
+        static const char query[] = "label\0cloister-sandbox";
+        char text[64] = "";
+
+        CHECK(room_write(access_file, "") == 0);
+        (void)snprintf(fault, sizeof(fault), "lacks:%d=%d", SYS_write, answers[i].code);
+        cl_fault_set(answers[i].code == 0 ? NULL : fault);
+        CHECK(cl_label_has_apparmor() == answers[i].has);
+        cl_fault_set(NULL);
+        CHECK(room_read(AT_FDCWD, access_file, text, sizeof(text)) == 0);
+        CHECK(answers[i].code != 0 || memcmp(text, query, sizeof(query)) == 0);
+    }
+}
+
+TEST(a_profile_that_is_not_loaded_is_not_asked_for)
+{
+    room_run(look_for_the_profile);
+}
+
 TEST(only_a_kernel_without_apparmor_is_not_asked)
 {
     room_run(look_for_apparmor);
@@ -111,6 +145,7 @@ int main(void)
         ROW(the_hosts_profile_is_entered),
         ROW(a_profile_that_can_not_be_entered_stops_the_start),
         ROW(only_a_kernel_without_apparmor_is_not_asked),
+        ROW(a_profile_that_is_not_loaded_is_not_asked_for),
     };
 
     return check_run(tests, CL_ARRAY_SIZE(tests));
