@@ -17,6 +17,7 @@ static const struct row {
     void (*probe)(struct cl_finding *finding);
 } rows[] = {
     {"container", "kernel", "", cl_probe_kernel},
+    {"container", "system calls", "", cl_probe_calls},
     {"container", "state directory", "", cl_probe_state_dir},
     {"container", "user namespaces", "userns capabilities", cl_probe_userns},
     {"container", "other namespaces", "pidns mountns netns ipcns utsns cgroupns",

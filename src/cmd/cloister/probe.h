@@ -32,6 +32,7 @@ void cl_probe_overlay(struct cl_finding *finding);
 void cl_probe_procfs(struct cl_finding *finding);
 void cl_probe_seccomp(struct cl_finding *finding);
 void cl_probe_idmap(struct cl_finding *finding);
+void cl_probe_calls(struct cl_finding *finding);
 
 /* probe_host.c: by asking */
 void cl_probe_kernel(struct cl_finding *finding);

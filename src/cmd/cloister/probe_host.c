@@ -82,22 +82,6 @@ void cl_probe_landlock(struct cl_finding *finding)
                      "--without landlock");
 }
 
-void cl_probe_limits(struct cl_finding *finding)
-{
-    struct cl_limits_probe probe = {0};
-
-    cl_limits_probe(&probe);
-    if (probe.why[0] == '\0') {
-        cl_found(finding, CL_PROBE_WORKS, "cgroup %s, in %.200s",
-                 cl_cgroup_layout_name(probe.layout), probe.where);
-        return;
-    }
-    cl_found(finding, CL_PROBE_MISSING, "%.255s", probe.why);
-    cl_cure(finding, geteuid() == 0 ? "or accept it: run --without limits"
-                                    : "run it in a delegated cgroup (systemd-run --user --scope -p "
-                                      "Delegate=yes), or accept it: run --without limits");
-}
-
 /* --- files ---------------------------------------------------------------- */
 
 void cl_probe_state_dir(struct cl_finding *finding)
@@ -121,11 +105,39 @@ static void read_text(const char *path, struct cl_buf *buf)
         (void)cl_read_all(fd, path, buf, &ignored); /* as much as was read is looked at */
 }
 
+/* Whether this user namespace has the uids of sandboxes; MAP as in user_namespaces(7). */
+static int has_ids(char *map)
+{
+    for (char *line = strsep(&map, "\n"); line != NULL; line = strsep(&map, "\n")) {
+        uint64_t numbers[3] = {0};
+        size_t count = 0;
+
+        for (char *word = strsep(&line, " "); word != NULL; word = strsep(&line, " ")) {
+            if (*word != '\0' && count < CL_ARRAY_SIZE(numbers) &&
+                cl_parse_u64(word, &numbers[count]) == 0)
+                count++;
+        }
+        if (count == CL_ARRAY_SIZE(numbers) && numbers[0] <= CL_IDS_FIRST &&
+            numbers[0] + numbers[2] > CL_IDS_LAST)
+            return 1;
+    }
+    return 0;
+}
+
 static void probe_root_ids(struct cl_finding *finding)
 {
     static const char *const paths[] = {"/etc/subuid", "/etc/subgid"};
+    CL_CLEANUP_BUF struct cl_buf map = CL_BUF_INIT(SUBID_FILE_MAX);
     char line[128];
 
+    read_text("/proc/self/uid_map", &map);
+    if (map.size > 0 && !has_ids(map.data)) {
+        cl_found(finding, CL_PROBE_MISSING, "this user namespace lacks the uids %u to %u",
+                 CL_IDS_FIRST, CL_IDS_LAST);
+        cl_cure(finding, "this is root of a user namespace (unshare -r, a container): start "
+                         "cloister outside of it, or as an ordinary user");
+        return;
+    }
     for (size_t i = 0; i < CL_ARRAY_SIZE(paths); i++) {
         CL_CLEANUP_BUF struct cl_buf buf = CL_BUF_INIT(SUBID_FILE_MAX);
 
@@ -214,15 +226,66 @@ void cl_probe_ids(struct cl_finding *finding)
         probe_user_ids(finding);
 }
 
+/* --- cgroups -------------------------------------------------------------- */
+
+/* The user's login name, or its number where it has none. */
+static void read_login(char *ret, size_t size)
+{
+    CL_CLEANUP_BUF struct cl_buf passwd = CL_BUF_INIT(SUBID_FILE_MAX);
+
+    read_text("/etc/passwd", &passwd);
+    if (!find_login(cl_buf_text(&passwd), geteuid(), ret, size))
+        (void)snprintf(ret, size, "%u", (unsigned int)geteuid());
+}
+
+void cl_probe_limits(struct cl_finding *finding)
+{
+    struct cl_limits_probe probe = {0};
+    char login[64];
+
+    cl_limits_probe(&probe);
+    if (probe.why[0] == '\0') {
+        cl_found(finding, CL_PROBE_WORKS, "cgroup %s, in %.200s",
+                 cl_cgroup_layout_name(probe.layout), probe.where);
+        return;
+    }
+    cl_found(finding, CL_PROBE_MISSING, "%.255s", probe.why);
+    if (geteuid() == 0 || probe.layout == CL_CGROUP_NONE) {
+        cl_cure(finding, "or accept it: run --without limits");
+    } else if (probe.layout == CL_CGROUP_V2) {
+        cl_cure(finding, "run it in a delegated cgroup (systemd-run --user --scope -p "
+                         "Delegate=yes), or accept it: run --without limits");
+    } else {
+        read_login(login, sizeof(login));
+        cl_cure(finding,
+                "accept it: run --without limits; or as root, with the pid of this user's shell: "
+                "for c in memory pids cpu cpuacct; do d=/sys/fs/cgroup/$c/%.31s; mkdir -p $d; chown "
+                "%.31s $d; echo PID >$d/tasks; done",
+                login, login);
+    }
+}
+
+/* As the wall asks it (label.c): by a file that answers to everybody. */
+static int has_profile(void)
+{
+    static const char query[] = "label\0cloister-sandbox\0\002";
+    CL_CLEANUP_FD int fd =
+        cl_sys_openat(AT_FDCWD, "/sys/kernel/security/apparmor/.access", O_RDWR, 0);
+
+    return fd >= 0 && cl_sys_write(fd, query, sizeof(query) - 1) > 0;
+}
+
 void cl_probe_apparmor(struct cl_finding *finding)
 {
     char value[16];
 
     cl_probe_read("/sys/module/apparmor/parameters/enabled", value, sizeof(value));
-    if (strcmp(value, "Y") == 0)
-        cl_found(finding, CL_PROBE_WORKS,
-                 "in sandboxes where the profile cloister-sandbox is loaded "
-                 "(packaging/apparmor)");
+    if (strcmp(value, "Y") == 0 && has_profile())
+        cl_found(finding, CL_PROBE_WORKS, "the profile cloister-sandbox is loaded");
+    else if (strcmp(value, "Y") == 0)
+        cl_found(finding, CL_PROBE_ABSENT,
+                 "the profile cloister-sandbox isn't loaded; as root: apparmor_parser -r "
+                 "/etc/apparmor.d/cloister-sandbox");
     else
         cl_found(finding, CL_PROBE_ABSENT, "not on this host");
 }

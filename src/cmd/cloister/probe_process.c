@@ -266,7 +266,8 @@ static int map_child(pid_t child)
     return 0;
 }
 
-static int map_root(pid_t child)
+/* Id-maps a clone of the mount at PATH. */
+static int map_mount(pid_t child, const char *at)
 {
     char path[64];
     struct cl_mount_attr attr = {.attr_set = CL_MOUNT_ATTR_IDMAP};
@@ -277,14 +278,14 @@ static int map_root(pid_t child)
     (void)snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)child);
     CL_CLEANUP_FD int userns = cl_sys_openat(AT_FDCWD, path, O_RDONLY, 0);
     CL_CLEANUP_FD int tree =
-        cl_sys_open_tree(AT_FDCWD, "/usr", CL_OPEN_TREE_CLONE | CL_OPEN_TREE_CLOEXEC);
+        cl_sys_open_tree(AT_FDCWD, at, CL_OPEN_TREE_CLONE | CL_OPEN_TREE_CLOEXEC);
     if (userns < 0 || tree < 0)
         return userns < 0 ? userns : tree;
     attr.userns_fd = (uint64_t)userns;
     return cl_sys_mount_setattr(tree, "", CL_AT_EMPTY_PATH, &attr);
 }
 
-static int try_idmap(void)
+static int try_idmap(const char *at)
 {
     int ready[2];
     int end[2];
@@ -303,10 +304,27 @@ static int try_idmap(void)
     (void)close(ready[1]);
     int r = cl_sys_read(ready[0], &byte, 1) == 1 ? -byte : -EIO;
     if (r == 0)
-        r = map_root(child);
+        r = map_mount(child, at);
     (void)close(end[1]); /* ends the child */
     (void)wait_for(child);
     return r;
+}
+
+static int try_idmap_usr(void)
+{
+    return try_idmap("/usr");
+}
+
+/* Linux 6.3 */
+static int try_idmap_tmpfs(void)
+{
+    int r = cl_sys_unshare(CLONE_NEWNS);
+
+    if (r == 0)
+        r = cl_sys_mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
+    if (r == 0)
+        r = cl_sys_mount("tmpfs", "/tmp", "tmpfs", MS_NOSUID | MS_NODEV, "size=1m");
+    return r < 0 ? r : try_idmap("/tmp");
 }
 
 void cl_probe_idmap(struct cl_finding *finding)
@@ -315,12 +333,86 @@ void cl_probe_idmap(struct cl_finding *finding)
         cl_found(finding, CL_PROBE_ABSENT, "for root alone; others map one uid");
         return;
     }
-    int r = try_in_child(try_idmap);
+    int r = try_in_child(try_idmap_usr);
     if (r == 0) {
-        cl_found(finding, CL_PROBE_WORKS, "images keep their owners");
+        cl_found(finding, CL_PROBE_WORKS, "%s",
+                 try_in_child(try_idmap_tmpfs) == 0
+                     ? "images keep their owners"
+                     : "images keep their owners; volumes can't be on a tmpfs (before Linux 6.3)");
         return;
     }
     cl_found(finding, CL_PROBE_MISSING, "the file system of /usr: %s", strerror(-r));
-    cl_cure(finding,
-            "keep images on a file system with id-mapped mounts (ext4, xfs, btrfs, tmpfs)");
+    if (r == -EPERM)
+        cl_cure(finding, "root of a user namespace (unshare -r, a container) can't: start cloister "
+                         "outside of it, or as an ordinary user");
+    else
+        cl_cure(finding, "keep images and volumes on a file system with id-mapped mounts (ext4, "
+                         "xfs, btrfs, from Linux 6.3 on tmpfs)");
+}
+
+/* --- system calls --------------------------------------------------------- */
+
+static int try_clone3(void)
+{
+    int r = cl_sys_clone3(NULL); /* a bad address, when anybody looks */
+
+    return r == -EFAULT || r == -EINVAL ? 0 : r;
+}
+
+static int try_openat2(void)
+{
+    const struct cl_open_how how = {.flags = O_PATH};
+
+    return cl_sys_openat2(AT_FDCWD, "/", &how) < 0 ? -ENOSYS : 0;
+}
+
+static int try_fsopen(void)
+{
+    int r = cl_sys_fsopen(NULL, 0);
+
+    return r == -ENOSYS ? r : 0; /* EPERM is for those without a namespace of their own */
+}
+
+static int try_inet(void)
+{
+    int r = cl_sys_socket(AF_INET, SOCK_DGRAM, 0);
+
+    return r < 0 ? r : 0;
+}
+
+static int try_hostname(void)
+{
+    int r = enter(CLONE_NEWUTS);
+
+    /* Without a namespace the row of those tells. */
+    return r < 0 ? 0 : cl_sys_sethostname("probe", strlen("probe"));
+}
+
+void cl_probe_calls(struct cl_finding *finding)
+{
+    static const struct {
+        const char *name;
+        int (*try)(void);
+        const char *setting;
+    } calls[] = {
+        {"clone3", try_clone3, "RestrictNamespaces="},
+        {"openat2", try_openat2, "RestrictSUIDSGID= (DynamicUser= sets it)"},
+        {"fsopen", try_fsopen, "SystemCallFilter="},
+        {"socket", try_inet, "RestrictAddressFamilies="},
+        {"sethostname", try_hostname, "ProtectHostname="},
+    };
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(calls); i++) {
+        int r = try_in_child(calls[i].try);
+
+        if (r == 0)
+            continue;
+        cl_found(finding, CL_PROBE_MISSING, "%s: %s", calls[i].name, strerror(-r));
+        cl_cure(finding,
+                "a kernel before Linux 6.1, or a seccomp filter around this process: in a systemd "
+                "service change %s, in a container its seccomp profile",
+                calls[i].setting);
+        return;
+    }
+    cl_found(finding, CL_PROBE_WORKS, "not filtered");
 }

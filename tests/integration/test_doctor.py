@@ -1,0 +1,49 @@
+"""What doctor says of a host that lacks something, and whether the cure is one."""
+
+import re
+import subprocess
+
+import pytest
+
+from lib.runner import text
+
+OWN = "/proc/self/cgroup"
+
+
+def v1_directory(controller):
+    """Of this process, in a hierarchy of v1; None where there is none."""
+    for line in open(OWN, encoding="ascii"):
+        _, controllers, path = line.rstrip("\n").split(":", 2)
+        if controller in controllers.split(","):
+            return f"/sys/fs/cgroup/{controller}{path.rstrip('/')}"
+    return None
+
+
+def test_a_user_on_v1_is_told_of_cgroups_that_root_gives(as_user, world):
+    if v1_directory("memory") is None:
+        pytest.skip("needs cgroup v1")
+    said = text(as_user.call("doctor").out)
+    assert "--without limits" in said
+    assert re.search(r"for c in memory pids cpu cpuacct; do d=/sys/fs/cgroup/\$c/cloister-test; "
+                     r"mkdir -p \$d; chown cloister-test \$d; echo PID >\$d/tasks; done", said), said
+
+
+def test_cgroups_that_root_gave_are_enough(as_user, world):
+    """The same as that cure, below our own cgroups and not at the root of the host's."""
+    if v1_directory("memory") is None:
+        pytest.skip("needs cgroup v1")
+    given = [v1_directory(controller) + "/cltest-doctor" for controller in ("memory", "pids", "cpu", "cpuacct")]
+    argv = as_user.argv("run", "--cpus", "0.5", "-m", "20m", "host", "/usr/bin/python3", "-c", "x = bytearray(100 << 20)")
+    enter = "".join(f"mkdir -p {d} && chown {world.user.pw_name} {d} && echo $$ >{d}/tasks && " for d in given)
+    leave = "".join(f"echo $$ >{d}/../tasks; rmdir {d}; " for d in given)
+    shell = f'{enter} "$@"; status=$?; {leave} exit $status'
+    done = subprocess.run(["sh", "-c", shell, "sh", *argv], capture_output=True, timeout=60, cwd="/", check=False,
+                          env=as_user.environment(None))
+    assert done.returncode == 137 and b"memory limit of 20MiB" in done.stderr, done
+
+
+def test_root_of_a_namespace_is_told_so(as_root):
+    argv = ["unshare", "-Ur", *as_root.argv("doctor")]
+    said = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False, env=as_root.environment(None)).stdout
+    assert re.search(r"uid ranges +missing +this user namespace lacks the uids", said), said
+    assert "unshare -r" in said
