@@ -57,8 +57,8 @@ struct cl_limits {
     size_t count;
     unsigned int wanted; /* 1 << enum cl_usage_field: what cl_limits_usage reads */
     struct cl_cgroup cgroups[CL_CONTROLLER_COUNT];
-    int dir;       /* v2: the directory itself, for clone3 */
-    int cpu_usage; /* cpuacct.usage or cpu.stat */
+    int dir;                      /* v2: the directory itself, for clone3 */
+    int cpu_usage;                /* cpuacct.usage or cpu.stat */
     int set[CL_CONTROLLER_COUNT]; /* v2: the files that limits were written to */
     char name[CL_CGROUP_NAME_SIZE];
 };

@@ -27,7 +27,7 @@ struct sandbox {
     struct cl_wall_process process;
     struct cl_supervisor supervisor;
     struct cl_result result;
-    int started; /* the wall stands; process is ours */
+    int started;     /* the wall stands; process is ours */
     int is_filtered; /* somebody's seccomp filter is on us already */
     int signals;
     int parent;

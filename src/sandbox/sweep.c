@@ -83,8 +83,8 @@ static int is_dying(pid_t pid)
 
         if (field == STATE && strpbrk(word, "ZX") != NULL)
             return 1;
-        if (cl_parse_u64(word, &bits) == 0 && ((field == FLAGS && (bits & EXITING) != 0) ||
-                                               (field == PENDING && (bits & KILL) != 0)))
+        if (cl_parse_u64(word, &bits) == 0 &&
+            ((field == FLAGS && (bits & EXITING) != 0) || (field == PENDING && (bits & KILL) != 0)))
             return 1;
     }
     return 0;

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "room.h"
 
 static struct room room;
@@ -208,7 +209,7 @@ static void map_tree(void)
     CHECK(fstat(tree, &st) == 0 && st.st_uid != 0); /* 0 isn't among the owners it knows */
     CHECK(cl_idmap_tree(tree, userns, "it", &err) < 0);
     CHECK_HAS(err.msg, "id-map the mount of it");
-    CHECK_HAS(err.msg, "can't be id-mapped");
+    CHECK_HAS(err.msg, "id-mapped already");
     CHECK(cl_idmap_make_userns(0, 0, 4711, 0, &err) < 0); /* nobody of ours */
     CHECK_HAS(err.msg, "uid_map");
     CHECK(waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD);
@@ -217,6 +218,41 @@ static void map_tree(void)
 TEST(a_tree_is_mapped)
 {
     room_run(map_tree);
+}
+
+/* devpts can't, on any kernel so far; tmpfs on some. */
+static void fail_to_map_tree(void)
+{
+    static const char *const none[] = {NULL, NULL};
+    struct cl_error err = {0};
+    char fault[64];
+
+    CHECK(mount("proc", "/proc", "proc", 0, NULL) == 0);
+    CL_CLEANUP_FD int userns = cl_idmap_make_userns(1234, 56, 0, 0, &err);
+    CL_CLEANUP_FD int devpts = cl_fs_make("devpts", none, 0, &err);
+    CHECK(userns >= 0 && devpts >= 0);
+    CHECK(cl_idmap_tree(devpts, userns, "it", &err) == -EINVAL);
+    CHECK_HAS(err.msg, "its file system, devpts, can't be id-mapped");
+    CHECK_HAS(err.msg, ":copy");
+    CHECK(mkdir("/mnt/below", 0755) == 0);
+    CHECK(mount("devpts", "/mnt/below", "devpts", 0, NULL) == 0);
+    CL_CLEANUP_FD int tree = cl_sys_open_tree(
+        AT_FDCWD, "/mnt", CL_OPEN_TREE_CLONE | CL_OPEN_TREE_CLOEXEC | CL_AT_RECURSIVE);
+    CHECK(tree >= 0);
+    CHECK(cl_idmap_tree(tree, userns, "it", &err) == -EINVAL);
+    CHECK_HAS(err.msg, "mounted below it can't be id-mapped");
+    CL_CLEANUP_FD int tmpfs = cl_fs_make("tmpfs", none, 0, &err);
+    (void)snprintf(fault, sizeof(fault), "lacks:%d=%d", SYS_mount_setattr, EINVAL);
+    cl_fault_set(fault);
+    CHECK(cl_idmap_tree(tmpfs, userns, "it", &err) == -EINVAL);
+    cl_fault_set(NULL);
+    CHECK_HAS(err.msg, "its file system, tmpfs, can't be id-mapped by this kernel (before Linux "
+                       "6.3)");
+}
+
+TEST(what_can_not_be_mapped_is_named)
+{
+    room_run(fail_to_map_tree);
 }
 
 TEST(refusals_of_the_host_have_hints)
@@ -242,6 +278,7 @@ int main(void)
         ROW(missing_sub_ids_are_told),
         ROW(refused_sub_ids_are_told),
         ROW(a_tree_is_mapped),
+        ROW(what_can_not_be_mapped_is_named),
         ROW(refusals_of_the_host_have_hints),
     };
 

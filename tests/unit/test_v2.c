@@ -184,10 +184,8 @@ TEST(a_limit_that_went_is_told)
 int main(void)
 {
     static const struct check_test tests[] = {
-        ROW(what_systemd_gives_is_used),
-        ROW(what_systemd_would_take_away_is_refused),
-        ROW(without_systemd_the_root_is_asked),
-        ROW(a_tree_that_is_read_only_is_told),
+        ROW(what_systemd_gives_is_used),        ROW(what_systemd_would_take_away_is_refused),
+        ROW(without_systemd_the_root_is_asked), ROW(a_tree_that_is_read_only_is_told),
         ROW(a_limit_that_went_is_told),
     };
 

@@ -257,11 +257,12 @@ void cl_probe_limits(struct cl_finding *finding)
                          "Delegate=yes), or accept it: run --without limits");
     } else {
         read_login(login, sizeof(login));
-        cl_cure(finding,
-                "accept it: run --without limits; or as root, with the pid of this user's shell: "
-                "for c in memory pids cpu cpuacct; do d=/sys/fs/cgroup/$c/%.31s; mkdir -p $d; chown "
-                "%.31s $d; echo PID >$d/tasks; done",
-                login, login);
+        cl_cure(
+            finding,
+            "accept it: run --without limits; or as root, with the pid of this user's shell: "
+            "for c in memory pids cpu cpuacct; do d=/sys/fs/cgroup/$c/%.31s; mkdir -p $d; chown "
+            "%.31s $d; echo PID >$d/tasks; done",
+            login, login);
     }
 }
 
