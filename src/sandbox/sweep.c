@@ -7,7 +7,6 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/fd.h"
-#include "base/num.h"
 #include "base/sys.h"
 #include "limits/limits.h"
 #include "sandbox/control.h"
@@ -63,31 +62,25 @@ static int clear_seat(struct sweep *sweep, int seat, struct cl_error *err)
     return 0;
 }
 
-/* Whether the process PID was killed and has not ended yet; of /proc/PID/stat (proc(5)) the
- * fields 3, 9 and 31: state, flags, and the signals pending for its thread. */
+/* Whether the process PID was killed and has not ended yet: a zombie, or one with SIGKILL
+ * among the signals sent to all of it, where the kernel leaves it to the end (proc(5)). */
 static int is_dying(pid_t pid)
 {
-    enum { STATE = 3, FLAGS = 9, PENDING = 31, EXITING = 0x4, KILL = 1 << (SIGKILL - 1) };
-    char text[1024];
+    static const char pending[] = "\nShdPnd:\t"; /* and 16 hexadecimal digits */
+    enum { KILLS_DIGIT = 15 - (SIGKILL - 1) / 4 };
+    char text[4096];
     char path[32];
 
-    (void)snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid); /* 10 digits fit */
+    (void)snprintf(path, sizeof(path), "/proc/%d/status", (int)pid); /* 10 digits fit */
     CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, path, O_RDONLY, 0);
     ssize_t got = fd < 0 ? 0 : cl_sys_read(fd, text, sizeof(text) - 1);
     text[got < 0 ? 0 : got] = '\0';
-    char *rest = strrchr(text, ')'); /* the end of field 2, which may hold anything */
-    (void)strsep(&rest, " ");
-    for (int field = STATE; rest != NULL && field <= PENDING; field++) {
-        const char *word = strsep(&rest, " ");
-        uint64_t bits = 0;
-
-        if (field == STATE && strpbrk(word, "ZX") != NULL)
-            return 1;
-        if (cl_parse_u64(word, &bits) == 0 &&
-            ((field == FLAGS && (bits & EXITING) != 0) || (field == PENDING && (bits & KILL) != 0)))
-            return 1;
-    }
-    return 0;
+    const char *at = strstr(text, pending);
+    if (at == NULL || strlen(at) <= sizeof(pending) + KILLS_DIGIT)
+        return 0;
+    _Static_assert((SIGKILL - 1) % 4 == 0, "the digit's lowest bit");
+    return strstr(text, "\nState:\tZ") != NULL ||
+           strchr("13579bdf", at[sizeof(pending) - 1 + KILLS_DIGIT]) != NULL;
 }
 
 /* A supervisor that was killed this moment holds its seat until it has ended: waits for
