@@ -36,10 +36,11 @@ static int take_digits(const char **text, uint64_t *ret)
     return 0;
 }
 
+/* ".5" is as good as "0.5". */
 static int take_decimal(const char **text, struct decimal *ret)
 {
     struct decimal number = {.fraction_unit = 1};
-    int r = take_digits(text, &number.whole);
+    int r = **text == '.' ? 0 : take_digits(text, &number.whole);
 
     if (r < 0)
         return r;

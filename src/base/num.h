@@ -15,14 +15,14 @@ int cl_parse_u64(const char *text, uint64_t *ret);
 /* Octal digits only, for file modes. */
 int cl_parse_octal(const char *text, uint32_t *ret);
 
-/* Bytes: "1048576", "512m", "1GiB", "1.5g". k, m, g, t and their KiB.. forms are
+/* Bytes: "1048576", "512m", "1GiB", "1.5g", ".5g". k, m, g, t and their KiB.. forms are
  * powers of 1024, as Docker has them; a "b" may follow. */
 int cl_parse_size(const char *text, uint64_t *ret_bytes);
 
 /* Time: "10s", "1.5m", "500ms", "1h30m", a plain number is seconds. */
 int cl_parse_duration(const char *text, uint64_t *ret_ns);
 
-/* CPUs: "2", "1.5", "0.01", in thousandths of a CPU. */
+/* CPUs: "2", "1.5", ".5", "0.01", in thousandths of a CPU. */
 int cl_parse_millicpus(const char *text, uint64_t *ret_millicpus);
 
 /* The largest unit in which the amount is a whole number, for messages; the amount is

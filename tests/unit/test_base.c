@@ -73,7 +73,9 @@ TEST(sizes_have_units)
     CHECK(cl_parse_size("512MiB", &value) == 0 && value == 512ULL << 20);
     CHECK(cl_parse_size("512m", &value) == 0 && value == 512ULL << 20);
     CHECK(cl_parse_size("1.5g", &value) == 0 && value == 3ULL << 29);
+    CHECK(cl_parse_size(".5g", &value) == 0 && value == 512ULL << 20);
     CHECK(cl_parse_size("0b", &value) == 0 && value == 0);
+    CHECK(cl_parse_size(".g", &value) == -EINVAL);
     CHECK(cl_parse_size("1x", &value) == -EINVAL);
     CHECK(cl_parse_size("1 m", &value) == -EINVAL);
     CHECK(cl_parse_size("1.m", &value) == -EINVAL);
@@ -88,7 +90,9 @@ TEST(durations_have_units)
     CHECK(cl_parse_duration("1h30m", &value) == 0 && value == 5400 * CL_NS_PER_S);
     CHECK(cl_parse_duration("1.5m", &value) == 0 && value == 90 * CL_NS_PER_S);
     CHECK(cl_parse_duration("500ms", &value) == 0 && value == 500 * CL_NS_PER_MS);
+    CHECK(cl_parse_duration(".5s", &value) == 0 && value == 500 * CL_NS_PER_MS);
     CHECK(cl_parse_duration("", &value) == -EINVAL);
+    CHECK(cl_parse_duration("1s.5s.", &value) == -EINVAL);
     CHECK(cl_parse_duration("5s5", &value) == -EINVAL);
     CHECK(cl_parse_duration("0s5", &value) == -EINVAL);
     CHECK(cl_parse_duration("0s", &value) == 0 && value == 0);
@@ -105,7 +109,10 @@ TEST(cpus_and_modes)
 
     CHECK(cl_parse_millicpus("1.5", &cpus) == 0 && cpus == 1500);
     CHECK(cl_parse_millicpus("0.01", &cpus) == 0 && cpus == 10);
-    CHECK(cl_parse_millicpus(".5", &cpus) == -EINVAL);
+    CHECK(cl_parse_millicpus(".5", &cpus) == 0 && cpus == 500);
+    CHECK(cl_parse_millicpus(".", &cpus) == -EINVAL);
+    CHECK(cl_parse_millicpus("5.", &cpus) == -EINVAL);
+    CHECK(cl_parse_millicpus("-.5", &cpus) == -EINVAL);
     CHECK(cl_parse_millicpus("nan", &cpus) == -EINVAL);
     CHECK(cl_parse_millicpus("1e999", &cpus) == -EINVAL);
     CHECK(cl_parse_octal("1777", &mode) == 0 && mode == 01777);

@@ -65,6 +65,7 @@ TEST(json_is_a_policy_too)
     CHECK_TEXT(err.msg, "");
     CHECK(plan.limits.millicpus == 500);
     CHECK_TEXT(plan.workdir, "/x");
+    CHECK(parse("limits: {cpus: .5}", &arena, &plan, &err) == 0 && plan.limits.millicpus == 500);
     CHECK(parse("{}", &arena, &plan, &err) == 0 && plan.set == 0);
 }
 
