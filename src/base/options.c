@@ -3,33 +3,77 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/guess.h"
+
 /* The rows are matched by hand rather than through getopt_long: getopt keeps global
  * state, prints by itself, accepts abbreviations, and musl's and glibc's differ in
  * when they permute. What it would do for us is the thirty lines below. */
 
-static const struct cl_option *find_long(const struct cl_option *options, size_t count,
-                                         const char *name, size_t size)
+static int is_name(const char *name, const char *text, size_t size)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (strlen(options[i].name) == size && strncmp(options[i].name, name, size) == 0)
-            return &options[i];
+    return strlen(name) == size && strncmp(name, text, size) == 0;
+}
+
+static const struct cl_option *find_long(const struct cl_option_table *table, const char *name,
+                                         size_t size)
+{
+    for (size_t i = 0; i < table->count; i++) {
+        if (is_name(table->rows[i].name, name, size))
+            return &table->rows[i];
     }
     return NULL;
 }
 
-static const struct cl_option *find_letter(const struct cl_option *options, size_t count,
-                                           char letter)
+static const struct cl_option *find_letter(const struct cl_option_table *table, char letter)
 {
-    for (size_t i = 0; i < count; i++) {
-        if (options[i].letter == letter && letter != '\0')
-            return &options[i];
+    for (size_t i = 0; i < table->count; i++) {
+        if (table->rows[i].letter == letter && letter != '\0')
+            return &table->rows[i];
     }
     return NULL;
+}
+
+static int has_row(const struct cl_refused_option *row)
+{
+    return row != NULL && row->name != NULL;
+}
+
+static int refuse_long(const struct cl_option_table *table, const char *text, size_t size,
+                       struct cl_error *err)
+{
+    const int shown = (int)cl_min_u64(size, 100);
+    struct cl_guess guess = {0};
+    char word[64];
+
+    for (const struct cl_refused_option *row = table->refused; has_row(row); row++) {
+        if (is_name(row->name, text, size))
+            return cl_refuse(err, ENOSYS, "--%s: %s", row->name, row->reason);
+    }
+    if (size < sizeof(word)) {
+        memcpy(word, text, size);
+        word[size] = '\0';
+        for (size_t i = 0; i < table->count; i++)
+            cl_guess_try_start(&guess, word, table->rows[i].name);
+        for (const struct cl_refused_option *row = table->refused; has_row(row); row++)
+            cl_guess_try(&guess, word, row->name);
+    }
+    if (guess.best != NULL)
+        return cl_refuse(err, EINVAL, "unknown option --%.*s; did you mean --%s?", shown, text,
+                         guess.best);
+    return cl_refuse(err, EINVAL, "unknown option --%.*s; see --help", shown, text);
+}
+
+static int refuse_letter(const struct cl_option_table *table, char letter, struct cl_error *err)
+{
+    for (const struct cl_refused_option *row = table->refused; has_row(row); row++) {
+        if (row->letter == letter && letter != '\0')
+            return cl_refuse(err, ENOSYS, "--%s: %s", row->name, row->reason);
+    }
+    return cl_refuse(err, EINVAL, "unknown option -%c; see --help", letter);
 }
 
 struct parser {
-    const struct cl_option *options;
-    size_t count;
+    struct cl_option_table table;
     int argc;
     char *const *argv;
     int index; /* of the argument being looked at */
@@ -57,11 +101,10 @@ static int parse_long(struct parser *parser, const char *text, struct cl_error *
 {
     size_t size = strcspn(text, "=");
     const char *value = text[size] == '=' ? text + size + 1 : NULL;
-    const struct cl_option *option = find_long(parser->options, parser->count, text, size);
+    const struct cl_option *option = find_long(&parser->table, text, size);
 
     if (option == NULL)
-        return cl_refuse(err, EINVAL, "unknown option --%.*s; see --help",
-                         (int)cl_min_u64(size, 100), text);
+        return refuse_long(&parser->table, text, size, err);
     if (option->value == NULL && value != NULL)
         return cl_refuse(err, EINVAL, "--%s takes no value", option->name);
     if (option->value != NULL && value == NULL) {
@@ -77,12 +120,12 @@ static int parse_long(struct parser *parser, const char *text, struct cl_error *
 static int parse_letters(struct parser *parser, const char *letters, struct cl_error *err)
 {
     for (; *letters != '\0'; letters++) {
-        const struct cl_option *option = find_letter(parser->options, parser->count, *letters);
+        const struct cl_option *option = find_letter(&parser->table, *letters);
         const char *value = NULL;
         int r;
 
         if (option == NULL)
-            return cl_refuse(err, EINVAL, "unknown option -%c; see --help", *letters);
+            return refuse_letter(&parser->table, *letters, err);
         if (option->value == NULL) {
             r = apply(parser, option, NULL, err);
             if (r < 0)
@@ -104,7 +147,7 @@ static int parse_letters(struct parser *parser, const char *letters, struct cl_e
 int cl_options_parse(struct cl_option_table table, int argc, char *const argv[], void *context,
                      struct cl_error *err)
 {
-    struct parser parser = {table.rows, table.count, argc, argv, 1, context};
+    struct parser parser = {table, argc, argv, 1, context};
 
     for (; parser.index < argc; parser.index++) {
         const char *arg = argv[parser.index];

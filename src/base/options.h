@@ -2,7 +2,8 @@
  * and shell completions are generated from the same rows.
  *
  * Options end at the first operand, so that a sandboxed command's own flags are
- * never ours. Long names must be whole: abbreviations are refused.
+ * never ours. Long names must be whole: abbreviations are refused, with a guess at
+ * what was meant.
  */
 #ifndef CL_BASE_OPTIONS_H
 #define CL_BASE_OPTIONS_H
@@ -22,9 +23,18 @@ struct cl_option {
     const char *choices; /* blank-separated words for completion; "@file" "@dir" too */
 };
 
+/* What people type because another program has it: refused with the reason, whether or
+ * not a value follows. */
+struct cl_refused_option {
+    const char *name;
+    char letter;        /* 0: none */
+    const char *reason; /* follows "--name: " */
+};
+
 struct cl_option_table {
     const struct cl_option *rows;
     size_t count;
+    const struct cl_refused_option *refused; /* NULL, or rows up to one without a name */
 };
 
 /* Parses argv[1..]; returns the index of the first operand. */

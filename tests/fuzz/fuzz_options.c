@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "cmd/cloister/command.h"
 #include "cmd/cloister/env_file.h"
 #include "cmd/cloister/run_options.h"
 #include "plan/decide.h"
@@ -67,8 +68,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     text[size] = lines[size] = '\0';
     (void)cl_env_file_parse(&request.env_files, lines, size, &arena, &err); /* either is fine */
     int argc = split(text, size, argv);
-    int first = cl_options_parse((struct cl_option_table){cl_run_options, cl_run_option_count},
-                                 argc, argv, &request, &err);
+    int first = cl_options_parse(cl_command_table(&cl_command_run), argc, argv, &request, &err);
     if (first >= 0 && cl_run_request_finish(&request, argc - first, argv + first, &err) == 0)
         decide(&request, &arena);
     return 0;

@@ -33,6 +33,20 @@ def test_ps_of_nothing(cloister):
     assert len(cloister.call("ps").ok().lines()) <= 1
 
 
+@pytest.mark.parametrize("words,said", [
+    (["rnu"], 'unknown command "rnu"; did you mean run?'), (["versoin"], "did you mean version?"), (["quux"], 'unknown command "quux"; see cloister help'),
+    (["ls"], "ls: there is none; see ps"), (["top", "x"], "top: there is none; see inspect"), (["host", "true"], "say cloister run host"),
+    (["rootfs:/x", "true"], "say cloister run rootfs:/x"), (["ps", "--filter", "x=y"], "--filter: not built yet"), (["ps", "--al"], "did you mean --all?"),
+    (["prune", "--volumes"], "--volumes: there are none"), (["prune", "-a"], "--all: there is no choice"), (["kill", "--signl", "9", "x"], "did you mean --signal?"),
+    (["help", "inspct"], "did you mean inspect?")])
+def test_unknown_words_are_answered(as_root, words, said):
+    as_root.call(*words).refused(said)
+
+
+def test_prune_never_asks(as_root):
+    assert as_root.call("prune", "-f").ok().out and as_root.call("prune", "--force").ok().out
+
+
 def test_ps_shows_what_runs(sandbox):
     cloister, running, identifier = sandbox
     (row,) = rows(cloister)

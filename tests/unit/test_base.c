@@ -281,6 +281,11 @@ static const struct cl_option options[] = {
     {"name", 0, "NAME", "", note, 0, NULL},
 };
 
+static const struct cl_refused_option refused[] = {
+    {"detach", 'd', "not built yet"},
+    {NULL, 0, NULL},
+};
+
 static int parse(const char *a, const char *b, const char *c, struct seen_options *seen,
                  struct cl_error *err)
 {
@@ -294,8 +299,9 @@ static int parse(const char *a, const char *b, const char *c, struct seen_option
         argv[argc] = words[argc];
         argc++;
     }
-    return cl_options_parse((struct cl_option_table){options, CL_ARRAY_SIZE(options)}, argc, argv,
-                            seen, err);
+    const struct cl_option_table table = {options, CL_ARRAY_SIZE(options), refused};
+
+    return cl_options_parse(table, argc, argv, seen, err);
 }
 
 TEST(options_end_at_the_first_operand)
@@ -320,11 +326,40 @@ TEST(options_refuse_what_they_do_not_know)
     CHECK(parse("-x", NULL, NULL, &seen, &err) == -EINVAL);
     CHECK(parse("--tty=1", NULL, NULL, &seen, &err) == -EINVAL);
     CHECK_HAS(err.msg, "takes no value");
+    CHECK(parse("--detach=1", NULL, NULL, &seen, &err) == -ENOSYS);
+    CHECK_TEXT(err.msg, "--detach: not built yet");
+    CHECK(parse("-td", NULL, NULL, &seen, &err) == -ENOSYS);
+    CHECK_TEXT(err.msg, "--detach: not built yet");
     CHECK(parse("--name", NULL, NULL, &seen, &err) == -EINVAL);
     CHECK_HAS(err.msg, "needs a value, NAME");
     CHECK(parse("--name", "bad", NULL, &seen, &err) == -EINVAL);
     CHECK_TEXT(err.msg, "--name: wrong");
-    CHECK_TEXT(seen.text, "");
+    CHECK_TEXT(seen.text, "[tty=]");
+}
+
+TEST(options_guess_what_was_meant)
+{
+    static const struct {
+        const char *word;
+        const char *message;
+    } guesses[] = {
+        {"--memroy=1", "unknown option --memroy; did you mean --memory?"},
+        {"--mem", "unknown option --mem; did you mean --memory?"},
+        {"--memory-limit", "unknown option --memory-limit; did you mean --memory?"},
+        {"--nam", "unknown option --nam; did you mean --name?"},
+        {"--detatch", "unknown option --detatch; did you mean --detach?"},
+        {"--Tty", "unknown option --Tty; did you mean --tty?"},
+        {"--x", "unknown option --x; see --help"},
+        {"--=x", "unknown option --; see --help"},
+        {"-x", "unknown option -x; see --help"},
+    };
+    struct seen_options seen = {""};
+    struct cl_error err = {0};
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(guesses); i++) {
+        CHECK(parse(guesses[i].word, NULL, NULL, &seen, &err) == -EINVAL);
+        CHECK_TEXT(err.msg, guesses[i].message);
+    }
 }
 
 /* --- loop and descriptors -------------------------------------------------- */
@@ -466,6 +501,7 @@ int main(void)
         ROW(steps_undo_what_was_done),
         ROW(options_end_at_the_first_operand),
         ROW(options_refuse_what_they_do_not_know),
+        ROW(options_guess_what_was_meant),
         ROW(loop_dispatches_and_stops),
         ROW(reading_stops_at_the_cap),
         ROW(only_regular_files_are_opened),

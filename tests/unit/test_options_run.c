@@ -34,8 +34,8 @@ static int parse(struct scene *scene, const char *line)
         argv[argc++] = cl_arena_strdup(&scene->arena, word);
         word = bar;
     }
-    int first = cl_options_parse((struct cl_option_table){cl_run_options, cl_run_option_count},
-                                 argc, argv, &scene->request, &scene->err);
+    int first = cl_options_parse(cl_command_table(&cl_command_run), argc, argv, &scene->request,
+                                 &scene->err);
     if (first < 0)
         return first;
     return cl_run_request_finish(&scene->request, argc - first, argv + first, &scene->err);
@@ -93,6 +93,16 @@ TEST(bad_flags_are_refused)
         {"--restart|always|host", "--restart: "},
         {"--cap-add|ALL|host", "--cap-add: "},
         {"--pid|host|host", "--pid: "},
+        {"--network|host|host", "--network: the host's network would be a hole in the wall"},
+        {"--net=bridge|host", "--net: sandboxes share no network"},
+        {"--network|container:x|host", "--network: sandboxes share no network"},
+        {"--network|nonne|host", "expected one of none, outbound"},
+        {"-c|512|host", "--cpu-shares: processors have one limit"},
+        {"-P|host", "--publish-all: there are no ports"},
+        {"--stop-timeout=3|host", "--stop-timeout: say --stop-grace"},
+        {"--dns|9.9.9.9|host", "--dns: a sandbox has no network yet"},
+        {"--tasks|9|host", "--tasks: it is called --pids-limit"},
+        {"--memroy|1g|host", "did you mean --memory?"},
         {"--nonsense|host", "unknown option --nonsense"},
         {"--mem|1g|host", "unknown option --mem"},
         {"-m|1z|host", "--memory: expected a size"},
@@ -315,6 +325,132 @@ TEST(signals_have_names_and_numbers)
         CHECK(cl_signal_parse(bad[i], &number, &err) == -EINVAL);
 }
 
+/* Every option of `docker run` is known: it works or is refused with a reason. */
+TEST(docker_words_have_an_answer)
+{
+    static const char *const words[] = {
+        "add-host",
+        "annotation",
+        "attach",
+        "blkio-weight",
+        "blkio-weight-device",
+        "cap-add",
+        "cap-drop",
+        "cgroup-parent",
+        "cgroupns",
+        "cidfile",
+        "cpu-period",
+        "cpu-quota",
+        "cpu-rt-period",
+        "cpu-rt-runtime",
+        "cpu-shares",
+        "cpus",
+        "cpuset-cpus",
+        "cpuset-mems",
+        "detach",
+        "detach-keys",
+        "device",
+        "device-cgroup-rule",
+        "device-read-bps",
+        "device-read-iops",
+        "device-write-bps",
+        "device-write-iops",
+        "dns",
+        "dns-option",
+        "dns-search",
+        "domainname",
+        "entrypoint",
+        "env",
+        "env-file",
+        "expose",
+        "gpus",
+        "group-add",
+        "health-cmd",
+        "health-interval",
+        "health-retries",
+        "health-start-interval",
+        "health-start-period",
+        "health-timeout",
+        "help",
+        "hostname",
+        "init",
+        "interactive",
+        "ip",
+        "ip6",
+        "ipc",
+        "isolation",
+        "kernel-memory",
+        "label",
+        "label-file",
+        "link",
+        "link-local-ip",
+        "log-driver",
+        "log-opt",
+        "mac-address",
+        "memory",
+        "memory-reservation",
+        "memory-swap",
+        "memory-swappiness",
+        "mount",
+        "name",
+        "network",
+        "network-alias",
+        "no-healthcheck",
+        "oom-kill-disable",
+        "oom-score-adj",
+        "pid",
+        "pids-limit",
+        "platform",
+        "privileged",
+        "publish",
+        "publish-all",
+        "pull",
+        "quiet",
+        "read-only",
+        "restart",
+        "rm",
+        "runtime",
+        "security-opt",
+        "shm-size",
+        "sig-proxy",
+        "stop-signal",
+        "stop-timeout",
+        "storage-opt",
+        "sysctl",
+        "tmpfs",
+        "tty",
+        "ulimit",
+        "user",
+        "userns",
+        "uts",
+        "volume",
+        "volume-driver",
+        "volumes-from",
+        "workdir",
+    };
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(words); i++) {
+        char word[64];
+        char *argv[] = {word, word, NULL};
+        struct cl_error err = {0};
+        struct scene s = {.arena = CL_ARENA_INIT(ARENA_MAX)};
+
+        s.request = CL_RUN_REQUEST_INIT(&s.arena);
+        (void)snprintf(word, sizeof(word), "--%s", words[i]);
+        (void)cl_options_parse(cl_command_table(&cl_command_run), 2, argv, &s.request, &err);
+        CHECK(strstr(err.msg, "unknown option") == NULL);
+        scene_done(&s);
+    }
+}
+
+static void check_not_refused(const struct cl_refused_option *row, const struct cl_option *option)
+{
+    for (; row != NULL && row->name != NULL; row++) {
+        CHECK(strcmp(row->name, option->name) != 0);
+        CHECK(row->letter == 0 || row->letter != option->letter);
+    }
+}
+
 /* Names and letters are unique, and help fits a line. */
 TEST(rows_are_sound)
 {
@@ -325,6 +461,7 @@ TEST(rows_are_sound)
             const struct cl_option *a = &command->options[i];
 
             CHECK(a->set != NULL && (a->help == NULL || strlen(a->help) < 72));
+            check_not_refused(command->refused, a);
             for (size_t j = 0; j < i; j++) {
                 const struct cl_option *b = &command->options[j];
 
@@ -347,6 +484,7 @@ int main(void)
         ROW(env_takes_the_callers_value),
         ROW(env_files_have_lines),
         ROW(signals_have_names_and_numbers),
+        ROW(docker_words_have_an_answer),
         ROW(rows_are_sound),
     };
 

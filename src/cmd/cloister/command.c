@@ -6,11 +6,15 @@
 
 #include "base/fd.h"
 
+struct cl_option_table cl_command_table(const struct cl_command *self)
+{
+    return (struct cl_option_table){self->options, self->option_count, self->refused};
+}
+
 int cl_command_parse(const struct cl_command *self, int argc, char *const argv[], void *context,
                      struct cl_error *err)
 {
-    int r = cl_options_parse((struct cl_option_table){self->options, self->option_count}, argc,
-                             argv, context, err);
+    int r = cl_options_parse(cl_command_table(self), argc, argv, context, err);
 
     if (r != -ECANCELED) /* only cl_set_help gives that */
         return r;

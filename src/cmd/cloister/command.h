@@ -24,6 +24,7 @@ struct cl_command {
     int (*run)(const struct cl_command *self, int argc, char *const argv[], struct cl_error *err);
     const struct cl_option *options;
     size_t option_count;
+    const struct cl_refused_option *refused; /* as in struct cl_option_table */
     const char *operands; /* words to complete; "@sandbox" "@image" too; NULL: none */
 };
 
@@ -36,6 +37,8 @@ struct cl_refused_command {
     const char *name;
     const char *reason;
 };
+
+struct cl_option_table cl_command_table(const struct cl_command *self);
 
 /* Parses argv[1..] into CONTEXT; the index of the first operand, or CL_HELP_SHOWN. */
 int cl_command_parse(const struct cl_command *self, int argc, char *const argv[], void *context,

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/fd.h"
+#include "base/guess.h"
 #include "cmd/cloister/command.h"
 
 static const struct cl_refused_command refused[] = {
@@ -30,6 +31,26 @@ static const struct cl_refused_command refused[] = {
     {"build", "there is none: Cloister runs images and doesn't make them"},
     {"commit", "there is none: Cloister runs images and doesn't make them"},
     {"push", "there is none: Cloister runs images and doesn't make them"},
+    {"tag", "there is none: Cloister runs images and doesn't make them"},
+    {"history", "there is none: Cloister runs images and doesn't make them"},
+    {"export", "there is none: what a sandbox wrote is gone with it; see run --volume"},
+    {"diff", "there is none: what a sandbox wrote is gone with it; see run --volume"},
+    {"save", "not built yet; images are host and rootfs:DIR"},
+    {"load", "not built yet; images are host and rootfs:DIR"},
+    {"search", "not built yet; images are host and rootfs:DIR"},
+    {"image", "not built yet; images are host and rootfs:DIR"},
+    {"top", "there is none; see inspect"},
+    {"events", "there is none; see ps and run --result"},
+    {"port", "there is none: a sandbox has no network that others can reach"},
+    {"network", "there is none: a sandbox has no network that others can reach"},
+    {"rename", "there is none: a sandbox keeps the name it was started with"},
+    {"update", "there is none: a sandbox keeps the limits it was started with"},
+    {"volume", "there is none: volumes are directories of the host; see run --volume"},
+    {"container", "there is none: commands stand alone, as in cloister ps"},
+    {"system", "there is none: commands stand alone, as in cloister prune"},
+    {"info", "there is none; see doctor and version"},
+    {"ls", "there is none; see ps"},
+    {"list", "there is none; see ps"},
 };
 
 static const struct cl_command *find_command(const char *name)
@@ -43,12 +64,22 @@ static const struct cl_command *find_command(const char *name)
 
 static int refuse_command(const char *name, struct cl_error *err)
 {
+    struct cl_guess guess = {0};
+
     for (size_t i = 0; i < CL_ARRAY_SIZE(refused); i++) {
         if (strcmp(refused[i].name, name) == 0)
             return cl_refuse(err, ENOSYS, "%s: %s", name, refused[i].reason);
     }
     if (name[0] == '-')
         return cl_refuse(err, EINVAL, "unknown option %.100s; options follow the command", name);
+    for (size_t i = 0; i < cl_command_count; i++)
+        cl_guess_try_start(&guess, name, cl_commands[i]->name);
+    if (guess.best != NULL)
+        return cl_refuse(err, EINVAL, "unknown command \"%.100s\"; did you mean %s?", name,
+                         guess.best);
+    if (strcmp(name, "host") == 0 || strncmp(name, "rootfs:", 7) == 0)
+        return cl_refuse(err, EINVAL, "\"%.100s\" is an image; say cloister run %.100s", name,
+                         name);
     return cl_refuse(err, EINVAL, "unknown command \"%.100s\"; see cloister help", name);
 }
 

@@ -2,8 +2,23 @@
 #include "cmd/cloister/command.h"
 #include "sandbox/sweep.h"
 
+/* Scripts say "prune -f". */
+static int set_nothing(CL_UNUSED void *context, CL_UNUSED const struct cl_option *option,
+                       CL_UNUSED const char *value, CL_UNUSED struct cl_error *err)
+{
+    return 0;
+}
+
 static const struct cl_option options[] = {
+    {"force", 'f', NULL, "don't ask (always so)", set_nothing, 0, NULL},
     CL_OPTION_HELP,
+};
+
+static const struct cl_refused_option refused[] = {
+    {"all", 'a', "there is no choice: only what dead sandboxes left is removed, all of it"},
+    {"volumes", 0, "there are none: volumes are directories of the host and stay"},
+    {"filter", 0, "there is no choice: only what dead sandboxes left is removed, all of it"},
+    {NULL, 0, NULL},
 };
 
 static void note_swept(void *context, const char *id)
@@ -43,4 +58,5 @@ const struct cl_command cl_command_prune = {
     .run = run,
     .options = options,
     .option_count = CL_ARRAY_SIZE(options),
+    .refused = refused,
 };

@@ -33,6 +33,15 @@ static const struct cl_option options[] = {
     CL_OPTION_HELP,
 };
 
+static const struct cl_refused_option refused[] = {
+    {"filter", 'f', "not built yet; --format json has all there is to choose from"},
+    {"no-trunc", 0, "not built yet; --format json cuts nothing"},
+    {"last", 'n', "there is none: sandboxes that ended are gone"},
+    {"latest", 'l', "there is none: sandboxes that ended are gone"},
+    {"size", 's', "not built yet; see run --result for what was written"},
+    {NULL, 0, NULL},
+};
+
 /* "4 s", "12 min", "3 h", "5 d" */
 static void format_age(char ret[32], uint64_t age_ns)
 {
@@ -163,4 +172,5 @@ const struct cl_command cl_command_ps = {
     .run = run,
     .options = options,
     .option_count = CL_ARRAY_SIZE(options),
+    .refused = refused,
 };

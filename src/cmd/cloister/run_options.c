@@ -9,20 +9,6 @@
 #include "cmd/cloister/volume.h"
 #include "limits/rlimits.h"
 
-static const char *const refusals[] = {
-    [CL_REFUSE_LATER] = "not built yet",
-    [CL_REFUSE_PRIVILEGED] = "a sandbox with the host's privileges is none; see --profile build",
-    [CL_REFUSE_DEVICE] = "devices of the host stay outside: a driver is too large a door",
-    [CL_REFUSE_PUBLISH] = "there are no ports: a sandbox has no network that others can reach",
-    [CL_REFUSE_RESTART] = "there is none: a sandbox that ended is gone; run it again",
-    [CL_REFUSE_CAP_ADD] = "capabilities come with the profile alone; see --profile build",
-    [CL_REFUSE_CAP_DROP] = "all but the profile's are dropped already; strict has none",
-    [CL_REFUSE_NAMESPACE] = "each sandbox has namespaces of its own, always",
-    [CL_REFUSE_SECURITY_OPT] = "every layer is on already; see --seccomp and --without",
-    [CL_REFUSE_VOLUMES] = "there are no named volumes; use --volume with a host path",
-};
-_Static_assert(CL_ARRAY_SIZE(refusals) == CL_REFUSE_COUNT, "a reason for each");
-
 /* --- setters -------------------------------------------------------------- */
 
 int cl_run_set_field(void *context, const struct cl_option *option, const char *value,
@@ -68,13 +54,6 @@ int cl_run_set_nothing(CL_UNUSED void *context, CL_UNUSED const struct cl_option
     return 0;
 }
 
-int cl_run_refuse(CL_UNUSED void *context, const struct cl_option *option,
-                  CL_UNUSED const char *value, struct cl_error *err)
-{
-    CL_ASSERT(option->tag >= 0 && option->tag < CL_REFUSE_COUNT);
-    return cl_refuse(err, ENOSYS, "%s", refusals[option->tag]);
-}
-
 int cl_run_add_env(void *context, CL_UNUSED const struct cl_option *option, const char *value,
                    struct cl_error *err)
 {
@@ -88,6 +67,8 @@ int cl_run_add_env_file(void *context, CL_UNUSED const struct cl_option *option,
 {
     struct cl_run_request *request = context;
 
+    if (value[0] == '\0')
+        return cl_refuse(err, EINVAL, "must not be empty");
     return cl_env_file_read(&request->env_files, value, request->arena, err);
 }
 
@@ -144,6 +125,23 @@ int cl_run_add_without(void *context, CL_UNUSED const struct cl_option *option, 
     request->flags.without |= CL_LAYER_BIT(layer);
     cl_plan_mark(&request->flags, CL_FIELD_WITHOUT);
     return 0;
+}
+
+/* Docker's --network knows more words than the plan: each is refused for what it is. */
+int cl_run_set_network(void *context, CL_UNUSED const struct cl_option *option, const char *value,
+                       struct cl_error *err)
+{
+    struct cl_run_request *request = context;
+
+    if (strcmp(value, "host") == 0)
+        return cl_refuse(err, EPERM,
+                         "the host's network would be a hole in the wall: its local services "
+                         "and abstract sockets would be in reach; there is only none so far");
+    if (strcmp(value, "bridge") == 0 || strcmp(value, "default") == 0 ||
+        strncmp(value, "container:", 10) == 0)
+        return cl_refuse(err, ENOSYS,
+                         "sandboxes share no network with one another; there is only none so far");
+    return cl_plan_set_text(&request->flags, CL_FIELD_NETWORK, value, request->arena, err);
 }
 
 /* Docker's --memory-swap: the sum. What --memory is may be said after it. */

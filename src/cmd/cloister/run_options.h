@@ -29,6 +29,9 @@ struct cl_run_request {
 extern const struct cl_option cl_run_options[];
 extern const size_t cl_run_option_count;
 
+/* Docker's words that are none here, and those that are not built yet (run_refused.c). */
+extern const struct cl_refused_option cl_run_refused[];
+
 /* Takes the operands, IMAGE [--] [COMMAND [ARG...]], and settles what depends on
  * several flags. Called once, after the options were parsed. */
 int cl_run_request_finish(struct cl_run_request *request, int argc, char *const argv[],
@@ -46,7 +49,6 @@ cl_run_setter cl_run_set_true;    /* tag: a BOOL field */
 cl_run_setter cl_run_set_string;  /* tag: offset of a const char * in the request */
 cl_run_setter cl_run_set_root;    /* tag: enum cl_root_mode */
 cl_run_setter cl_run_set_nothing; /* what is always so */
-cl_run_setter cl_run_refuse;      /* tag: enum cl_run_refusal */
 cl_run_setter cl_run_add_env;
 cl_run_setter cl_run_add_env_file;
 cl_run_setter cl_run_add_label;
@@ -56,19 +58,6 @@ cl_run_setter cl_run_add_tmpfs;
 cl_run_setter cl_run_add_ulimit;
 cl_run_setter cl_run_add_without;
 cl_run_setter cl_run_set_memory_swap;
-
-enum cl_run_refusal {
-    CL_REFUSE_LATER,
-    CL_REFUSE_PRIVILEGED,
-    CL_REFUSE_DEVICE,
-    CL_REFUSE_PUBLISH,
-    CL_REFUSE_RESTART,
-    CL_REFUSE_CAP_ADD,
-    CL_REFUSE_CAP_DROP,
-    CL_REFUSE_NAMESPACE,
-    CL_REFUSE_SECURITY_OPT,
-    CL_REFUSE_VOLUMES,
-    CL_REFUSE_COUNT
-};
+cl_run_setter cl_run_set_network;
 
 #endif

@@ -1,5 +1,5 @@
 /* run_table.c - the flags of `cloister run`, one row each. Help, completions and
- * parsing come from here; rows without help are refused or change nothing. */
+ * parsing come from here. What is refused by name stands in run_refused.c. */
 #include "cmd/cloister/command.h"
 #include "cmd/cloister/run_options.h"
 
@@ -20,11 +20,6 @@
     {                                                                                              \
         name, letter, value, help, cl_run_add_##what, 0, choices                                   \
     }
-#define REFUSED(name, letter, value, why)                                                          \
-    {                                                                                              \
-        name, letter, value, NULL, cl_run_refuse, CL_REFUSE_##why, NULL                            \
-    }
-
 #ifdef CL_WEAK
 #define LAYERS NULL
 #else
@@ -64,7 +59,7 @@ const struct cl_option cl_run_options[] = {
      CL_ROOT_READ_ONLY, NULL},
     {"writable", 0, NULL, "the whole image is copy-on-write", cl_run_set_root, CL_ROOT_WRITABLE,
      NULL},
-    FIELD("network", 0, "KIND", "none", NETWORK, "none"),
+    {"network", 0, "KIND", "none", cl_run_set_network, 0, "none"},
 
     FIELD("memory", 'm', "SIZE", "memory of all processes together (512MiB)", MEMORY, NULL),
     FIELD("swap", 0, "SIZE", "swap beside the memory (0)", SWAP, NULL),
@@ -91,30 +86,7 @@ const struct cl_option cl_run_options[] = {
     {"init", 0, NULL, "have an init inside (always so)", cl_run_set_nothing, 0, NULL},
     CL_OPTION_HELP,
 
-    FIELD("net", 0, "KIND", NULL, NETWORK, NULL), /* Docker's other word for it */
-    REFUSED("detach", 'd', NULL, LATER),
-    REFUSED("keep", 0, NULL, LATER),
-    REFUSED("copy-in", 0, "SRC:DST", LATER),
-    REFUSED("copy-out", 0, "SRC:DST", LATER),
-    REFUSED("stdin", 0, "FILE", LATER),
-    REFUSED("stdout", 0, "FILE", LATER),
-    REFUSED("stderr", 0, "FILE", LATER),
-    REFUSED("pull", 0, "WHEN", LATER),
-    REFUSED("privileged", 0, NULL, PRIVILEGED),
-    REFUSED("device", 0, "DEVICE", DEVICE),
-    REFUSED("gpus", 0, "GPUS", DEVICE),
-    REFUSED("publish", 'p', "PORTS", PUBLISH),
-    REFUSED("publish-all", 'P', NULL, PUBLISH),
-    REFUSED("restart", 0, "POLICY", RESTART),
-    REFUSED("cap-add", 0, "CAPABILITY", CAP_ADD),
-    REFUSED("cap-drop", 0, "CAPABILITY", CAP_DROP),
-    REFUSED("pid", 0, "NAMESPACE", NAMESPACE),
-    REFUSED("ipc", 0, "NAMESPACE", NAMESPACE),
-    REFUSED("uts", 0, "NAMESPACE", NAMESPACE),
-    REFUSED("userns", 0, "NAMESPACE", NAMESPACE),
-    REFUSED("cgroupns", 0, "NAMESPACE", NAMESPACE),
-    REFUSED("security-opt", 0, "OPTION", SECURITY_OPT),
-    REFUSED("volumes-from", 0, "CONTAINER", VOLUMES),
+    {"net", 0, "KIND", NULL, cl_run_set_network, 0, NULL}, /* Docker's other word for it */
 };
 const size_t cl_run_option_count = CL_ARRAY_SIZE(cl_run_options);
 
@@ -125,5 +97,6 @@ const struct cl_command cl_command_run = {
     .run = cl_run_command,
     .options = cl_run_options,
     .option_count = CL_ARRAY_SIZE(cl_run_options),
+    .refused = cl_run_refused,
     .operands = "@image",
 };

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/guess.h"
 #include "helpers/plan/report.h"
 
 enum { PATH_SIZE = 160 };

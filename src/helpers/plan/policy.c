@@ -14,6 +14,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/guess.h"
+#include "helpers/plan/policy_guess.h"
 #include "helpers/plan/report.h"
 #include "helpers/plan/yaml_reader.h"
 #include "plan/decide.h"
@@ -110,14 +112,6 @@ static int may_stand_in_policy(unsigned int field)
     return cl_field_info((enum cl_field)field)->scope == CL_SCOPE_POLICY;
 }
 
-/* "limits" when PATH is "limits.memory": the map that holds the row. */
-static char *group_of(const char *path, struct cl_arena *arena)
-{
-    const char *dot = strrchr(path, '.');
-
-    return dot == NULL ? NULL : cl_arena_strndup(arena, path, (size_t)(dot - path));
-}
-
 /* Whether rows stand below PATH. */
 static int is_group(const char *path)
 {
@@ -132,40 +126,18 @@ static int is_group(const char *path)
     return 0;
 }
 
-/* The path that PATH was meant to be: near in letters, or right in a wrong map. */
-static const char *guess_path(const char *path, struct cl_arena *arena)
-{
-    const char *last = strrchr(path, '.') == NULL ? path : strrchr(path, '.') + 1;
-    struct cl_guess guess = {0};
-
-    for (unsigned int f = 0; f < CL_FIELD_COUNT; f++) {
-        const char *row = cl_field_info((enum cl_field)f)->path;
-        const char *dot = strrchr(row, '.');
-        const char *group = group_of(row, arena);
-
-        if (!may_stand_in_policy(f))
-            continue;
-        if (strcmp(dot == NULL ? row : dot + 1, last) == 0)
-            return row;
-        cl_guess_try(&guess, path, row);
-        if (group != NULL)
-            cl_guess_try(&guess, path, group);
-    }
-    return guess.best;
-}
-
 static int refuse_key(const struct walk *walk, const struct cl_yaml_node *key, const char *path,
                       struct cl_error *err)
 {
-    const char *guess = guess_path(path, walk->arena);
+    const char *guess = cl_policy_guess(path, walk->arena);
     enum cl_field field = cl_field_by_path(path);
 
     if (strchr(key->text, '.') != NULL && field != CL_FIELD_COUNT)
         (void)cl_refuse(err, EINVAL, "write it as a map within a map, without the dot");
-    else if (field != CL_FIELD_COUNT)
-        (void)cl_refuse(err, EINVAL, "can't stand in a policy file; it belongs to a single run");
     else if (guess != NULL)
         (void)cl_refuse(err, EINVAL, "unknown key (did you mean %s?)", guess);
+    else if (field != CL_FIELD_COUNT)
+        (void)cl_refuse(err, EINVAL, "can't stand in a policy file; it belongs to a single run");
     else
         (void)cl_refuse(err, EINVAL, "unknown key");
     return locate(walk, key, path, err);

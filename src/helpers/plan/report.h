@@ -16,14 +16,4 @@ struct cl_document {
  * the message; NAME itself where it is short. */
 const char *cl_report_name(const char *name);
 
-/* A word that somebody may have meant. */
-struct cl_guess {
-    const char *best; /* NULL: nothing is near */
-    size_t distance;
-};
-
-/* Takes CANDIDATE as the guess for WORD when it is nearer than what GUESS holds.
- * Near is: at most two letters added, left out, changed or swapped. */
-void cl_guess_try(struct cl_guess *guess, const char *word, const char *candidate);
-
 #endif
