@@ -277,7 +277,7 @@ static int compile_path(enum cl_compile_kind kind, const char *path, struct cl_a
     struct cl_compile_input input = {.kind = kind, .fd = fd, .group_fd = -1, .name = path};
 
     if (fd < 0)
-        return fd;
+        return cl_prefix(err, "--%s", verbs[kind]);
     return cl_plan_compile(&context, &input, ret, err);
 }
 

@@ -71,6 +71,27 @@ def test_the_wrong_one_of_two(as_root, rootfs, flags):
     as_root.run(rootfs, "true", opts=flags, result=False).refused()
 
 
+FILES = ["--policy", "--seccomp", "--env-file"]
+
+
+@pytest.mark.parametrize("flag", FILES)
+@pytest.mark.parametrize("value,why", [("/no/such", "open /no/such: No such file or directory"), ("/tmp", "/tmp: not a regular file"),
+                                       ("/dev/null", "/dev/null: not a regular file"), ("/tmp/", "/tmp/: not a regular file"), ("", "must not be empty")])
+def test_files_that_cannot_be_read(as_root, rootfs, flag, value, why):
+    """Which option, which file, why; each once."""
+    outcome = as_root.run(rootfs, "true", opts=[flag, value], result=False).refused()
+    assert outcome.err == f"cloister: {flag}: {why}\n".encode()
+
+
+@pytest.mark.parametrize("flag", FILES)
+def test_files_that_may_not_be_read(as_user, rootfs, world, flag):
+    path = world.directory("closed") / "file"
+    path.write_text("{}\n")
+    path.chmod(0)
+    outcome = as_user.run(rootfs, "true", opts=[flag, path], result=False).refused()
+    assert outcome.err == f"cloister: {flag}: open {path}: Permission denied\n".encode()
+
+
 @pytest.mark.parametrize("image", ["", "rootfs:", "rootfs:/no/such", "rootfs:relative/no/such", "rootfs:/etc/passwd", "rootfs:/dev/null", "rootfs:\n", "rootfs",
                                    "host:", "host:x", "Host", ":", "rootfs:/proc/self/fd/0", "rootfs:" + "x" * 5000, "rootfs:/" + "x/" * 4000, "\x1b[2J"])
 def test_wrong_images(as_root, image):
