@@ -19,8 +19,27 @@ static int fits_in_memory(const struct cl_decision *d, uint64_t size_bytes)
     return !has_cgroups(d) || size_bytes < d->plan->limits.memory_bytes;
 }
 
+/* Test builds say both, to show what the layer holds. */
+static int refuse_loose_disk(const struct cl_decision *d, struct cl_error *err)
+{
+#ifdef CL_WEAK
+    (void)d;
+    (void)err;
+#else
+    if (cl_plan_without(d->plan, CL_LAYER_DISK_LIMIT) && cl_decide_given(d, CL_FIELD_DISK))
+        return cl_refuse(err, EINVAL,
+                         "--disk (limits.disk) can't be held with --without disk-limit: that is "
+                         "the layer that holds it; give up one of the two");
+#endif
+    return 0;
+}
+
 int cl_decide_unenforceable(struct cl_decision *d, struct cl_error *err)
 {
+    int r = refuse_loose_disk(d, err);
+
+    if (r < 0)
+        return r;
     /* Memory, tasks and CPU time have a resource limit in their place (limits/rlimits.h).
      * Swap of 0 is the default, which leaving the cgroups out gives up knowingly. */
     if (has_cgroups(d))

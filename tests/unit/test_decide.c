@@ -367,18 +367,6 @@ TEST(scratch_goes_where_it_fits)
     }
 }
 
-TEST(a_plan_without_a_disk_limit_stays_in_memory)
-{
-    struct scene s;
-
-    scene_init(&s, "host");
-    s.caller_is_root = 1;
-    give(&s, CL_FIELD_DISK, "1GiB");
-    leave_out(&s, CL_LAYER_DISK_LIMIT);
-    CHECK(decide(&s) == 0 && s.plan.scratch == CL_SCRATCH_MEMORY);
-    scene_done(&s);
-}
-
 TEST(shm_is_a_part_of_scratch_unless_it_has_a_size)
 {
     struct scene s;
@@ -447,6 +435,24 @@ TEST(limits_that_nothing_holds_are_refused)
         }
         scene_done(&s);
     }
+}
+
+TEST(a_disk_limit_needs_its_layer)
+{
+    struct scene s;
+
+    scene_init(&s, "host");
+    s.caller_is_root = 1;
+    leave_out(&s, CL_LAYER_DISK_LIMIT);
+    CHECK(decide(&s) == 0 && s.plan.scratch == CL_SCRATCH_MEMORY);
+    give(&s, CL_FIELD_DISK, "1GiB");
+#ifdef CL_WEAK
+    CHECK(decide(&s) == 0 && s.plan.scratch == CL_SCRATCH_MEMORY);
+#else
+    CHECK(decide(&s) == -EINVAL);
+    CHECK_HAS(s.err.msg, "--disk (limits.disk) can't be held with --without disk-limit");
+#endif
+    scene_done(&s);
 }
 
 TEST(layers_that_make_the_wall_stay)
@@ -534,10 +540,10 @@ int main(void)
         ROW(bad_targets_are_refused),
         ROW(later_parts_override),
         ROW(scratch_goes_where_it_fits),
-        ROW(a_plan_without_a_disk_limit_stays_in_memory),
         ROW(shm_is_a_part_of_scratch_unless_it_has_a_size),
         ROW(a_tmpfs_fits_into_scratch_and_memory),
         ROW(limits_that_nothing_holds_are_refused),
+        ROW(a_disk_limit_needs_its_layer),
         ROW(layers_that_make_the_wall_stay),
         ROW(names_keep_their_form),
         ROW(lists_are_checked),
