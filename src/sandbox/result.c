@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/num.h"
+#include "base/signals.h"
 #include "plan/print.h"
 
 static const char *const status_names[CL_STATUS_COUNT] = {
@@ -156,6 +157,14 @@ static void explain_time(char ret[256], const char *what, uint64_t limit_ns)
                    (unsigned int)(limit_ns / CL_NS_PER_MS % 1000));
 }
 
+static void explain_signal(char ret[256], int signal)
+{
+    const char *name = cl_signal_name(signal);
+
+    (void)snprintf(ret, 256, "the command was ended by signal %d%s%s%s", signal,
+                   name == NULL ? "" : " (", name == NULL ? "" : name, name == NULL ? "" : ")");
+}
+
 void cl_result_explain(const struct cl_result *result, char ret[256])
 {
     const struct cl_plan_limits *limits = &result->plan->limits;
@@ -180,7 +189,7 @@ void cl_result_explain(const struct cl_result *result, char ret[256])
     case CL_STATUS_SIGNALED:
         /* As shells do: in `cloister run host yes | head` nothing went wrong. */
         if (result->signal != SIGPIPE)
-            (void)snprintf(ret, 256, "the command was ended by signal %d", result->signal);
+            explain_signal(ret, result->signal);
         break;
     case CL_STATUS_EXITED:
     case CL_STATUS_ERROR:

@@ -1,6 +1,7 @@
 """ps, inspect, kill, prune, doctor, version, completion."""
 
 import json
+import os
 import re
 import shutil
 import signal
@@ -170,6 +171,16 @@ def test_prune_spares_what_runs(sandbox):
     assert running.process.poll() is None and cloister.call("ps", "-q").ok().lines() == [identifier]
     running.signal(signal.SIGUSR1)
     running.expect(b"got 10\n")
+
+
+def test_prune_right_after_kill_9(cloister, rootfs):
+    """The supervisor may still be on its way out, and so alive by its lock."""
+    with cloister.start(rootfs, "probe", "trap") as running:
+        running.expect(b"ready\n")
+        (identifier,) = cloister.call("ps", "-q").ok().lines()
+        (seen,) = json.loads(cloister.call("inspect", identifier).ok().out)
+        os.kill(seen["supervisor_pid"], signal.SIGKILL)
+        assert cloister.call("prune").ok().out == f"removed {identifier}\n".encode()
 
 
 def test_prune_removes_leftovers_of_the_killed(cloister, rootfs, nothing_left):

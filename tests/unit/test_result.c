@@ -107,7 +107,7 @@ TEST(other_ends_are_explained)
         {CL_STATUS_OOM, "ended by its memory limit of 64MiB"},
         {CL_STATUS_OUTPUT_LIMIT, "ended by its output limit of 4KiB"},
         {CL_STATUS_KILLED, "killed"},
-        {CL_STATUS_SIGNALED, "the command was ended by signal 11"},
+        {CL_STATUS_SIGNALED, "the command was ended by signal 11 (SIGSEGV)"},
     };
 
     for (size_t i = 0; i < CL_ARRAY_SIZE(rows); i++) {

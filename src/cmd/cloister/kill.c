@@ -3,8 +3,8 @@
 #include <signal.h>
 #include <string.h>
 
+#include "base/signals.h"
 #include "cmd/cloister/command.h"
-#include "cmd/cloister/signals.h"
 #include "sandbox/control.h"
 #include "sandbox/sweep.h"
 

@@ -1,10 +1,13 @@
 /* signals.h - signals by name or number. */
-#ifndef CL_CMD_CLOISTER_SIGNALS_H
-#define CL_CMD_CLOISTER_SIGNALS_H
+#ifndef CL_BASE_SIGNALS_H
+#define CL_BASE_SIGNALS_H
 
 #include "base/error.h"
 
 /* "TERM", "SIGTERM", "term" or "15"; 1 to 64. -EINVAL. */
 int cl_signal_parse(const char *text, int *ret, struct cl_error *err);
+
+/* "SIGTERM"; NULL where the number has no name. */
+const char *cl_signal_name(int number);
 
 #endif

@@ -1,0 +1,50 @@
+#include "base/signals.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <strings.h>
+
+#include "base/num.h"
+
+enum { SIGNAL_MAX = 64 };
+
+static const struct {
+    const char *name; /* "SIG" and the rest */
+    int number;
+} signals[] = {
+    {"SIGABRT", SIGABRT}, {"SIGALRM", SIGALRM}, {"SIGBUS", SIGBUS},       {"SIGCHLD", SIGCHLD},
+    {"SIGCONT", SIGCONT}, {"SIGFPE", SIGFPE},   {"SIGHUP", SIGHUP},       {"SIGILL", SIGILL},
+    {"SIGINT", SIGINT},   {"SIGIO", SIGIO},     {"SIGKILL", SIGKILL},     {"SIGPIPE", SIGPIPE},
+    {"SIGPROF", SIGPROF}, {"SIGPWR", SIGPWR},   {"SIGQUIT", SIGQUIT},     {"SIGSEGV", SIGSEGV},
+    {"SIGSTOP", SIGSTOP}, {"SIGSYS", SIGSYS},   {"SIGTERM", SIGTERM},     {"SIGTRAP", SIGTRAP},
+    {"SIGTSTP", SIGTSTP}, {"SIGTTIN", SIGTTIN}, {"SIGTTOU", SIGTTOU},     {"SIGURG", SIGURG},
+    {"SIGUSR1", SIGUSR1}, {"SIGUSR2", SIGUSR2}, {"SIGVTALRM", SIGVTALRM}, {"SIGWINCH", SIGWINCH},
+    {"SIGXCPU", SIGXCPU}, {"SIGXFSZ", SIGXFSZ},
+};
+
+int cl_signal_parse(const char *text, int *ret, struct cl_error *err)
+{
+    const char *name = strncasecmp(text, "SIG", 3) == 0 ? text + 3 : text;
+    uint64_t number;
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(signals); i++) {
+        if (strcasecmp(signals[i].name + 3, name) == 0) {
+            *ret = signals[i].number;
+            return 0;
+        }
+    }
+    if (cl_parse_u64(text, &number) < 0 || number < 1 || number > SIGNAL_MAX)
+        return cl_refuse(err, EINVAL, "expected a signal's name or 1 to %d, got \"%.32s\"",
+                         SIGNAL_MAX, text);
+    *ret = (int)number;
+    return 0;
+}
+
+const char *cl_signal_name(int number)
+{
+    for (size_t i = 0; i < CL_ARRAY_SIZE(signals); i++) {
+        if (signals[i].number == number)
+            return signals[i].name;
+    }
+    return NULL;
+}
