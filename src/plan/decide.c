@@ -108,6 +108,8 @@ static int check_command(struct cl_decision *d, struct cl_error *err)
 {
     if (!cl_plan_has(d->plan, CL_FIELD_COMMAND) || d->plan->command.count == 0)
         return cl_refuse(err, EINVAL, "none given, and the image names none");
+    if (d->plan->command.items[0][0] == '\0')
+        return cl_refuse(err, EINVAL, "its name is empty");
     return 0;
 }
 

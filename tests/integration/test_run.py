@@ -53,9 +53,20 @@ def test_a_command_that_cannot_be_executed_is_126(cloister, rootfs, name):
     assert name in text(outcome.err)
 
 
-def test_a_missing_interpreter_is_127(cloister, rootfs):
-    outcome = cloister.run(rootfs, "/bin/bad-interpreter")
+@pytest.mark.parametrize("name", ["/bin/bad-interpreter", "bad-interpreter"])
+def test_a_missing_interpreter_is_127(cloister, rootfs, name):
+    outcome = cloister.run(rootfs, name)
     assert outcome.exit == 127, str(outcome)
+    assert text(outcome.err) == f"cloister: execute {name}: the file is there, but not the interpreter (#!) or loader that it names\n"
+
+
+def test_what_cannot_be_executed_is_explained(cloister, rootfs):
+    assert "No such file" in text(cloister.run(rootfs, "/bin/no-such-command").err)
+    assert "--volume" not in text(cloister.run(rootfs, "/bin/no-such-command").err)
+    assert "only what --volume names" in text(cloister.run("host", "./script.sh").err)
+    assert "a script begins with #!" in text(cloister.run(rootfs, "/bin/bad-format").err)
+    assert "command not found" in text(cloister.run(rootfs, "no-such-command").err)
+    cloister.run(rootfs, "").refused("command: its name is empty")
 
 
 def test_no_command_is_refused_when_the_image_names_none(cloister, rootfs):

@@ -179,13 +179,23 @@ static const char *find_path(const struct cl_strlist *env)
     return "";
 }
 
-static int execute(const struct cl_container *container, const char *path)
+/* ENOENT also says that the file is there and what it needs to run isn't: *RET_IS_THERE
+ * tells the two apart. */
+static int execute(const struct cl_container *container, const char *path, int *ret_is_there)
 {
-    return cl_sys_execveat(AT_FDCWD, path, container->argv, container->envp, 0);
+    int r = cl_sys_execveat(AT_FDCWD, path, container->argv, container->envp, 0);
+
+    if (r == -ENOENT) {
+        CL_CLEANUP_FD int file = cl_sys_openat(AT_FDCWD, path, O_PATH, 0);
+        if (file >= 0)
+            *ret_is_there = 1;
+    }
+    return r;
 }
 
 /* execvp's rule: the first that can be executed; EACCES is remembered. */
-static int execute_in_path(const struct cl_container *container, const char *name)
+static int execute_in_path(const struct cl_container *container, const char *name,
+                           int *ret_is_there)
 {
     char candidate[4096];
     int result = -ENOENT;
@@ -197,13 +207,34 @@ static int execute_in_path(const struct cl_container *container, const char *nam
         dir += size + (dir[size] == ':');
         if (size == 0 || written < 0 || (size_t)written >= sizeof(candidate))
             continue; /* an empty entry would be the working directory */
-        int r = execute(container, candidate);
+        int r = execute(container, candidate, ret_is_there);
         if (r != -ENOENT && r != -ENOTDIR && r != -EACCES)
             return r;
         if (r == -EACCES)
             result = r;
     }
     return result;
+}
+
+static void explain_no_exec(struct cl_container *container, int errnum, int is_there)
+{
+    struct cl_error *err = &container->report->error;
+    const char *name = container->plan->command.items[0];
+
+    if (errnum == -ENOENT && is_there)
+        (void)cl_refuse(err, errnum,
+                        "execute %s: the file is there, but not the interpreter (#!) or loader "
+                        "that it names",
+                        name);
+    else if (errnum == -ENOENT && strchr(name, '/') == NULL)
+        (void)cl_refuse(err, errnum, "%s: command not found in the image's PATH", name);
+    else
+        (void)cl_fail(err, errnum, "execute %s", name);
+    if (errnum == -ENOEXEC)
+        (void)cl_hint(err, "it is no program for this machine, and a script begins with #!");
+    if (errnum == -ENOENT && !is_there && strchr(name, '/') != NULL &&
+        container->plan->image_kind == CL_IMAGE_HOST)
+        (void)cl_hint(err, "of the host's other files only what --volume names is inside");
 }
 
 static int become_command(void *context)
@@ -221,12 +252,11 @@ static int become_command(void *context)
     /* Said now: the command may have ended before init runs again. */
     report->started_boot_ns = cl_clock_boot_ns();
     report->stage = CL_REPORT_STARTED;
-    r = strchr(name, '/') != NULL ? execute(container, name) : execute_in_path(container, name);
+    int is_there = 0;
+    r = strchr(name, '/') != NULL ? execute(container, name, &is_there)
+                                  : execute_in_path(container, name, &is_there);
     report->exec_errno = -r;
-    if (r == -ENOENT && strchr(name, '/') == NULL)
-        (void)cl_refuse(&report->error, -r, "%s: command not found in the image's PATH", name);
-    else
-        (void)cl_fail(&report->error, r, "execute %s", name);
+    explain_no_exec(container, r, is_there);
     report->stage = CL_REPORT_NO_EXEC;
     _exit(1);
 }
