@@ -146,3 +146,15 @@ def test_a_host_that_enforces_selinux_is_not_passed_over(as_root, enforcing, opt
     assert done.returncode == status, done
     if status == 125:
         assert done.stderr.count(b"\n") == 1 and b"--without selinux" in done.stderr, done
+
+
+@pytest.mark.parametrize("user,ids", [("user", "1000 1000"), ("nobody", "65534 65534"), ("user:nogroup", "1000 65534"), ("7:user", "7 1000"),
+                                      ("nobody:8", "65534 8"), ("user:user", "1000 1000")])
+def test_its_own_names_are_known(as_root, user, ids):
+    assert as_root.run("host", "sh", "-c", "echo $(id -u) $(id -g)", opts=["-u", user]).ok().lines() == [ids]
+
+
+@pytest.mark.parametrize("user,why", [("daemon", 'no user "daemon".*numbers'), ("cloister-test:user", 'no user "cloister-test"'), ("7:daemon", 'no group "daemon"'),
+                                      ("user:nobody", 'no group "nobody"'), ("nobody:" + "x" * 57, "no group")])
+def test_the_hosts_names_are_not(as_root, user, why):
+    as_root.run("host", "true", opts=["-u", user], result=False).refused(why)

@@ -1,8 +1,8 @@
 /* image_user.h - users and groups by name, from an image's own passwd and group.
  *
  * The files are foreign bytes: opened beneath the image's root, regular files only, and
- * read by the jailed helper (plan/compile.h). `host` has a generated passwd that knows
- * root and nobody.
+ * read by the jailed helper (plan/compile.h). `host` has generated files that know root,
+ * user (1000) and nobody; the host's own names are not looked up.
  */
 #ifndef CL_CMD_CLOISTER_IMAGE_USER_H
 #define CL_CMD_CLOISTER_IMAGE_USER_H
