@@ -75,15 +75,21 @@ act() {
     $runner rm -f "$work/result.json"
 }
 
+# The host's number of a running sandbox's command; nothing while it is not there.
+pid_of() {
+    { $runner "$cloister" inspect "$1" 2> /dev/null || echo '[{}]'; } |
+        /usr/bin/python3 -c 'import json, sys; print(json.load(sys.stdin)[0].get("pid") or "")'
+}
+
 # The neighbour holds a secret in a file, in its environment and in its memory.
 start_neighbour() {
     neighbour=neighbour-$$
     # shellcheck disable=SC2016 # for the shell inside
     $runner "$cloister" run "${without[@]}" --name "$neighbour" --timeout 2m -e SECRET=the-secret-is-4711 \
         host -- sh -c 'echo "$SECRET" > /tmp/secret; exec sleep 100' < /dev/null > /dev/null 2>&1 &
-    neighbour_pid=$!
     for _ in {1..100}; do
-        $runner "$cloister" inspect "$neighbour" > /dev/null 2>&1 && return
+        neighbour_pid=$(pid_of "$neighbour")
+        [ -z "$neighbour_pid" ] || return 0
         sleep 0.05
     done
     die "the neighbour sandbox did not start"
