@@ -349,3 +349,22 @@ def test_copy_on_write_is_on_disk_before_linux_6_6(as_root, rootfs, opts, on_dis
     done = subprocess.run(argv, capture_output=True, timeout=60)
     assert done.returncode == 0, done
     assert done.stdout.startswith(b"/dev/loop") == on_disk, done
+
+
+@pytest.mark.parametrize("command,said", [(["ls", "/v"], "cloister: {0} lets only root in"), (["/v/script"], "execute /v/script: Permission denied; {0} lets only root in"),
+                                          (["sh", "-c", "exit 1"], "cloister: {0} lets only root in")])
+def test_a_volume_that_only_root_may_read_is_hinted_at(as_root, rootfs, world, command, said):
+    """As umask 077 makes them."""
+    closed = world.directory("closed", mode=0o700)
+    (closed / "script").write_text("#!/bin/sh\n")
+    outcome = as_root.run(rootfs, *command, opts=["-v", f"{closed}:/v"])
+    assert outcome.exit != 0 and said.format(closed) in text(outcome.err) and f"{closed}:/v:copy" in text(outcome.err), str(outcome)
+    assert text(as_root.run(rootfs, "sh", "-c", "true", opts=["-v", f"{closed}:/v"]).ok().err) == ""
+    assert text(as_root.run(rootfs, "sh", "-c", "exit 1", opts=["-v", f"{closed}:/v:copy"]).err) == ""
+    outcome = as_root.run(rootfs, "sh", "-c", "true", opts=["-v", f"{closed}:/v", "-w", "/v"]).refused("change to /v: Permission denied; .*:copy")
+
+
+def test_an_image_that_only_root_may_read_is_hinted_at(as_root, world):
+    closed = world.directory("image", mode=0o700)
+    outcome = as_root.run(f"rootfs:{closed}", "/bin/sh")
+    assert outcome.exit == 126 and f"Permission denied; {closed} lets only root in" in text(outcome.err), str(outcome)

@@ -5,6 +5,7 @@
 
 #include "base/json.h"
 #include "base/sys.h"
+#include "cmd/cloister/closed.h"
 #include "cmd/cloister/command.h"
 #include "cmd/cloister/image_user.h"
 #include "cmd/cloister/run_options.h"
@@ -104,12 +105,25 @@ static void say(const struct cl_run_request *request, int status, const char *me
         (void)fputs(buf.data, stderr); /* as in decide */
 }
 
+/* What a closed directory has to do with a run that ended with STATUS: nothing for sure,
+ * so it is said only where no other reason is known, or as a hint to "permission denied". */
+static void hint_at_closed(const char *hint, int status, struct cl_error *err)
+{
+    if (status == 0 || hint[0] == '\0')
+        return;
+    if (status > 0 && status < CL_EXIT_FAILED && err->msg[0] == '\0')
+        (void)cl_refuse(err, EACCES, "%s", hint);
+    else if (err->code == EACCES)
+        (void)cl_hint(err, "%s", hint);
+}
+
 int cl_run_command(const struct cl_command *self, int argc, char *const argv[],
                    struct cl_error *err)
 {
     CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(ARENA_MAX);
     struct cl_run_request request = CL_RUN_REQUEST_INIT(&arena);
     struct cl_plan plan = {0};
+    char closed[CL_ERROR_MSG_SIZE];
     /* main's: the program's name stands before the command's */
     char *const *arguments = argv - 1;
     int r = cl_seal_self(arguments, err);
@@ -130,7 +144,9 @@ int cl_run_command(const struct cl_command *self, int argc, char *const argv[],
         .argv = arguments,
         .argc = argc + 1,
     };
+    cl_closed_explain(&plan, closed, sizeof(closed)); /* afterwards it may not look */
     r = cl_sandbox_run(&plan, &options, err);
+    hint_at_closed(closed, r, err);
     if (r >= 0)
         say(&request, r, err->msg);
     if (r < 0)

@@ -1,0 +1,47 @@
+#include "cmd/cloister/closed.h"
+
+#include <stdio.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/sys.h"
+
+/* Root's own files are a stranger's to the sandbox (container/volumes.c). */
+static int is_closed(const char *path)
+{
+    struct stat st;
+
+    if (cl_sys_fstatat(AT_FDCWD, path, &st, 0) < 0 || st.st_uid != 0)
+        return 0;
+    return (st.st_mode & S_IROTH) == 0 || (S_ISDIR(st.st_mode) && (st.st_mode & S_IXOTH) == 0);
+}
+
+static const struct cl_plan_file *find_closed_volume(const struct cl_plan *plan)
+{
+    for (size_t i = 0; i < plan->files.count; i++) {
+        const struct cl_plan_file *file = &plan->files.items[i];
+
+        if (file->kind == CL_FILE_BIND && file->mode == CL_FILE_RO && is_closed(file->source))
+            return file;
+    }
+    return NULL;
+}
+
+void cl_closed_explain(const struct cl_plan *plan, char *ret, size_t size)
+{
+    ret[0] = '\0';
+    if (geteuid() != 0)
+        return;
+    const struct cl_plan_file *file = find_closed_volume(plan);
+    if (plan->image_kind == CL_IMAGE_ROOTFS && plan->profile == CL_PROFILE_STRICT &&
+        is_closed(plan->image_path))
+        (void)snprintf(ret, size,
+                       "%.120s lets only root in, and the sandbox isn't root: chmod o+rx, or "
+                       "--profile build",
+                       plan->image_path);
+    else if (file != NULL)
+        (void)snprintf(ret, size,
+                       "%.120s lets only root in, and the sandbox isn't root: chmod o+rX, or "
+                       "%.120s:%.120s:copy to show all of it",
+                       file->source, file->source, file->target);
+}
