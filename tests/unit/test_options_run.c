@@ -4,7 +4,6 @@
 
 #include "base/signals.h"
 #include "cmd/cloister/command.h"
-#include "cmd/cloister/dying.h"
 #include "cmd/cloister/env_file.h"
 #include "cmd/cloister/run_options.h"
 #include "check.h"
@@ -447,27 +446,6 @@ TEST(docker_words_have_an_answer)
     }
 }
 
-TEST(the_dying_are_told_by_the_kernel)
-{
-    static const struct {
-        const char *stat;
-        int dying;
-    } rows[] = {
-        {"7 (a) S 1 7 7 0 -1 4194560 102 0 0 0 0 0 0 0 20 0 1 0 5 6 7 8 1 1 1 1 1 0 0 0", 0},
-        {"7 (a) S 1 7 7 0 -1 4194560 102 0 0 0 0 0 0 0 20 0 1 0 5 6 7 8 1 1 1 1 1 256 0 0", 1},
-        {"7 (a) S 1 7 7 0 -1 4194560 102 0 0 0 0 0 0 0 20 0 1 0 5 6 7 8 1 1 1 1 1 16384 0 0", 0},
-        {"7 (a) R 1 7 7 0 -1 4195332 102 0 0 0 0 0 0 0 20 0 1 0 5 6 7 8 1 1 1 1 1 0 0 0", 1},
-        {"7 (Z) Z ) S 1 7 7 0 -1 4 102 0 0 0 0 0 0 0 20 0 1 0 5 6 7 8 1 1 1 1 1 0 0 0", 1},
-        {"7 (Z) Z ) S 1 7 7 0 -1 0 102 0 0 0 0 0 0 0 20 0 1 0 5 6 7 8 1 1 1 1 1 0 0 0", 0},
-        {"7 (a) Z 1 7", 1},
-        {"7 (a", 0},
-        {"", 0},
-    };
-
-    for (size_t i = 0; i < CL_ARRAY_SIZE(rows); i++)
-        CHECK(cl_dying_is(rows[i].stat) == rows[i].dying);
-}
-
 static void check_not_refused(const struct cl_refused_option *row, const struct cl_option *option)
 {
     for (; row != NULL && row->name != NULL; row++) {
@@ -510,7 +488,6 @@ int main(void)
         ROW(env_files_have_lines),
         ROW(signals_have_names_and_numbers),
         ROW(docker_words_have_an_answer),
-        ROW(the_dying_are_told_by_the_kernel),
         ROW(rows_are_sound),
     };
 

@@ -1,7 +1,5 @@
 /* prune: what dead supervisors left, and what became of it. */
-#include "base/clock.h"
 #include "cmd/cloister/command.h"
-#include "cmd/cloister/dying.h"
 #include "sandbox/sweep.h"
 
 /* Scripts say "prune -f". */
@@ -38,9 +36,6 @@ static int run(const struct cl_command *self, int argc, char *const argv[], stru
     if (r < 0)
         return r;
     r = cl_state_open(&state, err);
-    if (r < 0)
-        return r;
-    r = cl_dying_wait(&state, 2 * CL_NS_PER_S, err);
     if (r < 0)
         return r;
     int swept = cl_sweep(&state, note_swept, &removed, &failure);
