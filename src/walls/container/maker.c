@@ -358,6 +358,8 @@ static int container_start(const struct cl_wall_start *start, struct cl_wall_pro
     CL_ASSERT(start->plan->files.count <= CL_MAX_FILES);
     set_up(&container, start);
     r = cl_steps_run(start_steps, CL_ARRAY_SIZE(start_steps), &container, err);
+    if (r < 0)
+        close_sources(&container); /* of the step that failed half way, too */
     if (r < 0 && container.init_error.code != 0) {
         /* Init failed first: ours is only the broken pipe or the closed door of that. */
         *err = container.init_error;
