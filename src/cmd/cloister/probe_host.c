@@ -181,8 +181,9 @@ static int has_subids(const char *path, const char *login, uid_t uid)
     for (const char *line = cl_buf_text(&buf); *line != '\0';) {
         size_t name = strcspn(line, ":\n");
 
-        if ((name == strlen(login) && strncmp(line, login, name) == 0) ||
-            (name == strlen(number) && strncmp(line, number, name) == 0))
+        if (name > 0 && line[name] == ':' &&
+            ((name == strlen(login) && strncmp(line, login, name) == 0) ||
+             (name == strlen(number) && strncmp(line, number, name) == 0)))
             return 1;
         line += strcspn(line, "\n");
         line += *line == '\n';
