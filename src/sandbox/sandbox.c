@@ -524,7 +524,14 @@ static int start(struct sandbox *sandbox, struct cl_error *err)
     if (sandbox->wall == NULL)
         return cl_refuse(err, ENOTSUP, "this wall is not built yet");
     r = sandbox->wall->check(sandbox->plan, err);
-    return r < 0 ? r : cl_steps_run(steps, CL_ARRAY_SIZE(steps), sandbox, err);
+    if (r < 0)
+        return r;
+    r = cl_steps_run(steps, CL_ARRAY_SIZE(steps), sandbox, err);
+    if (r < 0) { /* what a step opened that failed half way */
+        unwatch_parent(sandbox);
+        close_state(sandbox);
+    }
+    return r;
 }
 
 /* The file may lie in a directory that sandboxes write to (a rw volume): a link that one
