@@ -19,22 +19,49 @@ static int lock_slot(int fd, uint32_t slot)
     return r == -EACCES ? -EAGAIN : r; /* fcntl(2) allows either */
 }
 
-int cl_ids_take(struct cl_state *state, uint32_t *ret_base, int *ret_lock_fd, struct cl_error *err)
+/* Of the file SHARD, the first free slot from FIRST on, and round; -EAGAIN: none. */
+static int lock_in_shard(int fd, uint32_t shard, uint32_t first, uint32_t *ret_slot)
 {
-    CL_CLEANUP_FD int fd = cl_sys_openat(state->dir, "ids", O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
-    uint32_t start;
+    const uint32_t size = (CL_IDS_COUNT - shard + CL_IDS_SHARDS - 1) / CL_IDS_SHARDS;
 
-    if (fd < 0) {
-        (void)cl_fail(err, fd, "open the file of uid ranges");
-        return cl_state_hint(fd, err);
-    }
-    ssize_t got = cl_sys_getrandom(&start, sizeof(start));
-    if (got != (ssize_t)sizeof(start))
-        return cl_fail(err, got < 0 ? (int)got : EIO, "get random bytes for a uid range");
-    for (uint32_t i = 0; i < CL_IDS_COUNT; i++) {
-        uint32_t slot = (start % CL_IDS_COUNT + i) % CL_IDS_COUNT;
+    for (uint32_t i = 0; i < size; i++) {
+        uint32_t slot = (first % size + i) % size * CL_IDS_SHARDS + shard;
         int r = lock_slot(fd, slot);
 
+        if (r == -EAGAIN)
+            continue;
+        *ret_slot = slot;
+        return r;
+    }
+    return -EAGAIN;
+}
+
+static int open_shard(const struct cl_state *state, uint32_t shard, struct cl_error *err)
+{
+    char name[16];
+
+    (void)snprintf(name, sizeof(name), "ids.%u", shard); /* two digits */
+    int fd = cl_sys_openat(state->dir, name, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
+    if (fd >= 0)
+        return fd;
+    (void)cl_fail(err, fd, "open the file of uid ranges");
+    return cl_state_hint(fd, err);
+}
+
+int cl_ids_take(struct cl_state *state, uint32_t *ret_base, int *ret_lock_fd, struct cl_error *err)
+{
+    uint32_t start;
+    ssize_t got = cl_sys_getrandom(&start, sizeof(start));
+
+    if (got != (ssize_t)sizeof(start))
+        return cl_fail(err, got < 0 ? (int)got : EIO, "get random bytes for a uid range");
+    for (uint32_t i = 0; i < CL_IDS_SHARDS; i++) {
+        uint32_t shard = (start + i) % CL_IDS_SHARDS;
+        uint32_t slot = 0;
+        CL_CLEANUP_FD int fd = open_shard(state, shard, err);
+        if (fd < 0)
+            return fd;
+        int r = lock_in_shard(fd, shard, start / CL_IDS_SHARDS, &slot);
         if (r == -EAGAIN)
             continue;
         if (r < 0)

@@ -4,8 +4,10 @@
  * subordinate ids by default (SUB_UID_MAX 600100000) and what systemd-nspawn takes
  * for itself (up to 0x6fffffff), below systemd's foreign range (0x7ffe0000).
  *
- * Who has a range holds a write lock (F_OFD_SETLK) on byte N of the state directory's
- * `ids`. The kernel lets go of it when the last copy of the descriptor closes, so a
+ * Who has range N holds a write lock (F_OFD_SETLK) on byte N of one of the state
+ * directory's files `ids.0` to `ids.63`, the one of N's remainder: the kernel goes through
+ * all locks of a file whenever a descriptor of it is locked or closed, and there are
+ * hundreds with hundreds of sandboxes. The kernel lets go of it when the last copy of the descriptor closes, so a
  * range can't be lost, and is not given again while a process that kept the
  * descriptor lives. The search starts at a random range: one that was just let go of
  * is seldom the next to be given.
@@ -22,6 +24,7 @@
 #define CL_IDS_FIRST 0x70000000U
 #define CL_IDS_LAST 0x7ffdffffU
 #define CL_IDS_SIZE 65536U
+#define CL_IDS_SHARDS 64U
 #define CL_IDS_COUNT ((CL_IDS_LAST - CL_IDS_FIRST + 1) / CL_IDS_SIZE)
 
 /* Takes a free range: its first uid, and the descriptor that holds it, owned by the

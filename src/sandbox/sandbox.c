@@ -476,7 +476,8 @@ static int supervise(struct sandbox *sandbox, struct cl_error *err)
         supervisor->stdio[fd] = CL_TAKE_FD(sandbox->ours[fd]);
     /* The record says "running" while the sandbox already starts. */
     r = cl_entry_update(&sandbox->entry, &sandbox->status, err);
-    (void)cl_sweep_seldom(&sandbox->state, &ignored); /* a failure is prune's to tell */
+    (void)cl_sweep_beside(&sandbox->state, &sandbox->entry,
+                          &ignored); /* a failure is prune's to tell */
     if (r == 0)
         r = cl_supervisor_run(supervisor, sandbox->signals, sandbox->parent, err);
     sandbox->result.stdout_bytes = supervisor->relays[1].total;

@@ -15,6 +15,7 @@
 struct sweep {
     struct cl_state *state;
     int table;
+    int own; /* the seat of the table's hold, which is lent; -1: the hold is ours */
     enum cl_sweep_manner manner;
     void (*on_swept)(void *context, const char *id);
     void *context;
@@ -136,13 +137,15 @@ static void sweep_seat(struct sweep *sweep, int seat)
 
 /* --- all of them ---------------------------------------------------------- */
 
-/* An own hold on the table: our locks must stand against those of a sandbox that this
- * process supervises itself. 0 with sweep->table -1 where there is no table. */
+/* A hold on the table whose locks stand against those of everybody alive: an own one, or
+ * that of a sandbox which this process supervises itself, whose seat is then left out. 0
+ * with sweep->table -1 where there is no table. */
 static int open_sweep(struct sweep *sweep, struct cl_table *ret, struct cl_error *err)
 {
     int r;
 
-    sweep->table = cl_table_open(sweep->state->dir, 0);
+    if (sweep->own < 0)
+        sweep->table = cl_table_open(sweep->state->dir, 0);
     if (sweep->table == -ENOENT) {
         sweep->table = -1;
         return 0;
@@ -153,7 +156,8 @@ static int open_sweep(struct sweep *sweep, struct cl_table *ret, struct cl_error
 
 static void sweep_done(struct sweep *sweep)
 {
-    cl_fd_close(&sweep->table);
+    if (sweep->own < 0)
+        cl_fd_close(&sweep->table);
 }
 
 static int conclude(const struct sweep *sweep, struct cl_error *err)
@@ -206,6 +210,7 @@ int cl_sweep(struct cl_state *state, void (*on_swept)(void *context, const char 
     struct sweep sweep = {
         .state = state,
         .table = -1,
+        .own = -1,
         .manner = CL_SWEEP_THOROUGHLY,
         .on_swept = on_swept,
         .context = context,
@@ -263,7 +268,7 @@ static void look_at(struct sweep *sweep, const struct cl_table *seats, int start
             seat = cl_table_next(seats, 0);
         if (seats->marks[seat] == CL_SEAT_TAKEN) {
             count--;
-            if (!cl_seat_is_held(sweep->table, seat)) {
+            if (seat != sweep->own && !cl_seat_is_held(sweep->table, seat)) {
                 sweep_seat(sweep, seat);
                 if (cl_clock_boot_ns() >= deadline_ns)
                     return;
@@ -273,10 +278,15 @@ static void look_at(struct sweep *sweep, const struct cl_table *seats, int start
     }
 }
 
-int cl_sweep_seldom(struct cl_state *state, struct cl_error *err)
+int cl_sweep_beside(struct cl_state *state, const struct cl_entry *own, struct cl_error *err)
 {
     CL_CLEANUP(sweep_done)
-    struct sweep sweep = {.state = state, .table = -1, .manner = CL_SWEEP_QUICKLY};
+    struct sweep sweep = {
+        .state = state,
+        .table = own == NULL ? -1 : own->table,
+        .own = own == NULL ? -1 : own->seat,
+        .manner = CL_SWEEP_QUICKLY,
+    };
     struct cl_table seats;
     uint32_t start = 0;
     int r = open_sweep(&sweep, &seats, err);
@@ -286,11 +296,16 @@ int cl_sweep_seldom(struct cl_state *state, struct cl_error *err)
     int end;
     int count = count_taken(&seats, &end);
     if (count > CL_SWEEP_LOOK && !is_time(&sweep, &seats, cl_clock_boot_ns())) {
-        count = CL_SWEEP_LOOK;
+        count = CL_SWEEP_FEW;
         if (cl_sys_getrandom(&start, sizeof(start)) != (ssize_t)sizeof(start))
             start = 0; /* the first ones, then */
         start %= (uint32_t)end;
     }
     look_at(&sweep, &seats, (int)start, count);
     return conclude(&sweep, err);
+}
+
+int cl_sweep_seldom(struct cl_state *state, struct cl_error *err)
+{
+    return cl_sweep_beside(state, NULL, err);
 }

@@ -28,11 +28,20 @@ int cl_sweep(struct cl_state *state, void (*on_swept)(void *context, const char 
 /* What each run can afford: sweeps the dead that it finds, without waiting for anything
  * and for at most CL_SWEEP_MOST_MS. It looks at all seats that are taken when they are no
  * more than CL_SWEEP_LOOK or nobody looked at all for CL_SWEEP_PAUSE_MS, else at
- * CL_SWEEP_LOOK of them, from a random one on: with hundreds of sandboxes alive it costs
+ * CL_SWEEP_FEW of them, from a random one on (a look costs the more the more are held): with hundreds of sandboxes alive it costs
  * no more than with a few. 3 us when there is nothing. What it can't sweep for another
  * reason than a process that is still dying is left to cl_sweep, and costs no later run
  * anything. Returns how many are gone. */
-enum { CL_SWEEP_LOOK = 16, CL_SWEEP_PAUSE_MS = 1000, CL_SWEEP_MOST_MS = 50 };
+enum {
+    CL_SWEEP_LOOK = 16,
+    CL_SWEEP_FEW = 4,
+    CL_SWEEP_PAUSE_MS = 1000,
+    CL_SWEEP_MOST_MS = 50,
+};
 int cl_sweep_seldom(struct cl_state *state, struct cl_error *err);
+
+/* The same from beside the caller's sandbox OWN, by its hold on the table: another would
+ * have the kernel go through all locks once more. */
+int cl_sweep_beside(struct cl_state *state, const struct cl_entry *own, struct cl_error *err);
 
 #endif

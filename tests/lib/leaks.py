@@ -96,14 +96,14 @@ class Leaks:
         return left
 
     def ranges_left(self):
-        """Uid ranges that somebody still holds: those are locks on the file of ids."""
-        path = self.cloisters[0].state() / "ids"
-        if not path.exists():
-            return []
-        with open(path, "r+b") as ids:
-            lock = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
-            kind, _, start, _, _ = struct.unpack("hhqqi4x", fcntl.fcntl(ids, F_OFD_GETLK, lock))
-        return [] if kind == fcntl.F_UNLCK else [f"{path}: range {start}"]
+        """Uid ranges that somebody still holds: those are locks on the files of ids."""
+        left = []
+        for path in self.cloisters[0].state().glob("ids.*"):
+            with open(path, "r+b") as ids:
+                lock = struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+                kind, _, start, _, _ = struct.unpack("hhqqi4x", fcntl.fcntl(ids, F_OFD_GETLK, lock))
+            left += [] if kind == fcntl.F_UNLCK else [f"{path}: range {start}"]
+        return left
 
     def no_loops(self, timeout=10):
         """The machine's loop devices are everybody's: only one that stays is ours."""

@@ -66,11 +66,12 @@ TEST(all_can_be_held_at_once_and_no_more)
 static int is_held(uint32_t first)
 {
     CL_CLEANUP_STATE struct cl_state state = open_base();
-    CL_CLEANUP_FD int fd = openat(state.dir, "ids", O_RDWR | O_CLOEXEC);
-    struct flock lock = {.l_type = F_WRLCK,
-                         .l_whence = SEEK_SET,
-                         .l_start = (first - CL_IDS_FIRST) / CL_IDS_SIZE,
-                         .l_len = 1};
+    const uint32_t slot = (first - CL_IDS_FIRST) / CL_IDS_SIZE;
+    char name[16];
+    struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = slot, .l_len = 1};
+
+    (void)snprintf(name, sizeof(name), "ids.%u", slot % CL_IDS_SHARDS);
+    CL_CLEANUP_FD int fd = openat(state.dir, name, O_RDWR | O_CLOEXEC);
 
     CHECK(fcntl(fd, F_OFD_GETLK, &lock) == 0);
     return lock.l_type != F_UNLCK;
@@ -125,6 +126,18 @@ TEST(a_killed_holder_gives_it_back)
     (void)close(pipe_fds[1]);
 }
 
+/* Removes the files of ids; LINK (may be NULL) comes in their places. */
+static void replace_files(const struct cl_state *state, const char *link)
+{
+    char name[16];
+
+    for (uint32_t i = 0; i < CL_IDS_SHARDS; i++) {
+        (void)snprintf(name, sizeof(name), "ids.%u", i);
+        (void)unlinkat(state->dir, name, 0); /* not each of them was needed */
+        CHECK(link == NULL || symlinkat(link, state->dir, name) == 0);
+    }
+}
+
 TEST(a_link_in_place_of_the_file_is_refused)
 {
     CL_CLEANUP_STATE struct cl_state state = open_base();
@@ -132,9 +145,9 @@ TEST(a_link_in_place_of_the_file_is_refused)
     uint32_t first = 0;
     int lock = -1;
 
-    CHECK(unlinkat(state.dir, "ids", 0) == 0 && symlinkat("elsewhere", state.dir, "ids") == 0);
+    replace_files(&state, "elsewhere");
     CHECK(cl_ids_take(&state, &first, &lock, &err) == -ELOOP && lock == -1);
-    CHECK(unlinkat(state.dir, "ids", 0) == 0);
+    replace_files(&state, NULL);
 }
 
 TEST(overlaps_are_found)
@@ -176,9 +189,8 @@ int main(void)
     if (mkdtemp(base) == NULL)
         return 99;
     int failed = check_run(tests, CL_ARRAY_SIZE(tests));
-    char file[64];
-    (void)snprintf(file, sizeof(file), "%s/ids", base);
-    (void)unlink(file);
+    CL_CLEANUP_STATE struct cl_state state = open_base();
+    replace_files(&state, NULL);
     (void)rmdir(base);
     return failed;
 }
