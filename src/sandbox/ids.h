@@ -7,8 +7,8 @@
  * Who has range N holds a write lock (F_OFD_SETLK) on byte N of one of the state
  * directory's files `ids.0` to `ids.63`, the one of N's remainder: the kernel goes through
  * all locks of a file whenever a descriptor of it is locked or closed, and there are
- * hundreds with hundreds of sandboxes. The kernel lets go of it when the last copy of the descriptor closes, so a
- * range can't be lost, and is not given again while a process that kept the
+ * hundreds with hundreds of sandboxes. The kernel lets go of it when the last copy of the
+ * descriptor closes, so a range can't be lost, and is not given again while a process that kept the
  * descriptor lives. The search starts at a random range: one that was just let go of
  * is seldom the next to be given.
  *

@@ -18,9 +18,10 @@
 
 /* Sweeps every dead entry and tells ON_SWEPT (may be NULL) the id of each that is
  * gone; also cgroups that no record knows and FIFOs of clients that died. Waits for
- * what is dying, for supervisors that were killed and still end CL_SWEEP_DYING_MS in all. One that can't be swept now stays for the next; the others go all the
- * same, and the first failure is returned with its message. Otherwise returns how many
- * are gone. An entry that another sweeper holds counts as neither. */
+ * what is dying, for supervisors that were killed and still end CL_SWEEP_DYING_MS in all. One that
+ * can't be swept now stays for the next; the others go all the same, and the first failure is
+ * returned with its message. Otherwise returns how many are gone. An entry that another sweeper
+ * holds counts as neither. */
 enum { CL_SWEEP_DYING_MS = 500 };
 int cl_sweep(struct cl_state *state, void (*on_swept)(void *context, const char *id), void *context,
              struct cl_error *err);
@@ -28,10 +29,10 @@ int cl_sweep(struct cl_state *state, void (*on_swept)(void *context, const char 
 /* What each run can afford: sweeps the dead that it finds, without waiting for anything
  * and for at most CL_SWEEP_MOST_MS. It looks at all seats that are taken when they are no
  * more than CL_SWEEP_LOOK or nobody looked at all for CL_SWEEP_PAUSE_MS, else at
- * CL_SWEEP_FEW of them, from a random one on (a look costs the more the more are held): with hundreds of sandboxes alive it costs
- * no more than with a few. 3 us when there is nothing. What it can't sweep for another
- * reason than a process that is still dying is left to cl_sweep, and costs no later run
- * anything. Returns how many are gone. */
+ * CL_SWEEP_FEW of them, from a random one on (a look costs the more the more are held): with
+ * hundreds of sandboxes alive it costs no more than with a few. 3 us when there is nothing. What it
+ * can't sweep for another reason than a process that is still dying is left to cl_sweep, and costs
+ * no later run anything. Returns how many are gone. */
 enum {
     CL_SWEEP_LOOK = 16,
     CL_SWEEP_FEW = 4,

@@ -125,8 +125,15 @@ static void look_at_the_host(void)
     CHECK(mkdir("/sys/module/apparmor", 0755) == 0);
     CHECK(mkdir("/sys/module/apparmor/parameters", 0755) == 0);
     CHECK(room_write("/sys/module/apparmor/parameters/enabled", "Y\n") == 0);
+    CHECK(mount("tmpfs", "/sys/kernel", "tmpfs", 0, "mode=0755") == 0);
     probe_as_it_is(cl_probe_apparmor);
-    CHECK(finding.state == CL_PROBE_WORKS);
+    CHECK(finding.state == CL_PROBE_ABSENT);
+    CHECK_HAS(finding.why, "apparmor_parser -r /etc/apparmor.d/cloister-sandbox");
+    CHECK(mkdir("/sys/kernel/security", 0755) == 0);
+    CHECK(mkdir("/sys/kernel/security/apparmor", 0755) == 0);
+    CHECK(room_write("/sys/kernel/security/apparmor/.access", "") == 0); /* what takes a query */
+    probe_as_it_is(cl_probe_apparmor);
+    check_found(CL_PROBE_WORKS, "the profile cloister-sandbox is loaded", "");
 }
 
 TEST(labels_are_looked_for)
@@ -152,7 +159,18 @@ TEST(the_state_directory_is_tried)
 
 static void look_at_roots_ids(void)
 {
+    static const char map[] = "/mnt/uid_map";
+
     CHECK(mount("tmpfs", "/etc", "tmpfs", 0, "mode=0755") == 0);
+    probe_as_it_is(cl_probe_ids); /* the room's map has one uid */
+    CHECK(finding.state == CL_PROBE_MISSING);
+    CHECK_HAS(finding.why, "this user namespace lacks the uids 1879048192 to 2147352575");
+    CHECK_HAS(finding.cure, "unshare -r");
+    CHECK(room_write(map, "         0          0 2147352575\n") == 0);
+    CHECK(mount(map, "/proc/self/uid_map", NULL, MS_BIND, NULL) == 0);
+    probe_as_it_is(cl_probe_ids);
+    CHECK(finding.state == CL_PROBE_MISSING);
+    CHECK(room_write(map, "         0          0 4294967295\n") == 0);
     probe_as_it_is(cl_probe_ids);
     CHECK(finding.state == CL_PROBE_WORKS);
     CHECK(room_write("/etc/subuid", "somebody:100000:65536\n") == 0);

@@ -117,7 +117,7 @@ TEST(how_it_ended_is_said)
     CHECK_HAS(said, "err\n");
     CHECK_HAS(record, "\"exit_code\": 7");
     CHECK_HAS(record, "\"stdout_bytes\": 4");
-    check_end("kill -9 $$", 137, "the command was ended by signal 9", "\"signaled\"");
+    check_end("kill -9 $$", 137, "the command was ended by signal 9 (SIGKILL)", "\"signaled\"");
     check_end("kill -13 $$", 141, "", "\"signaled\"");
     wall.words[0] = "nothing-of-that-name";
     check_end("", 127, "nothing-of-that-name: command not found in the image's PATH", "\"error\"");
@@ -147,7 +147,7 @@ TEST(a_step_that_fails_is_named_and_leaves_no_record)
     static const struct wall_fault rows[] = {
         {SYS_rt_sigprocmask, 1, EINVAL, "take over signals: block signals: Invalid argument"},
         {SYS_signalfd4, 0, EMFILE, "take over signals: signalfd: Too many open files"},
-        {SYS_getrandom, 0, ENOSYS, "state: get random bytes for an id: Function not implemented"},
+        {SYS_getrandom, 0, EIO, "state: get random bytes for an id: Input/output error"},
         {SYS_pipe2, 1, EMFILE, "make the standard streams: make a pipe: Too many open files"},
         {SYS_pipe2, 2, EMFILE, "make the standard streams: make a pipe: Too many open files"},
         {SYS_fcntl, 2, EBADF,
