@@ -2,7 +2,6 @@
 
 #include <linux/magic.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 
@@ -11,6 +10,7 @@
 #include "base/steps.h"
 #include "base/sys.h"
 #include "limits/cgroup.h"
+#include "sandbox/filter.h"
 #include "sandbox/ids.h"
 #include "sandbox/state.h"
 #include "sandbox/supervisor.h"
@@ -36,29 +36,6 @@ struct sandbox {
     int theirs[3]; /* the main process's */
     uint64_t created_boot_ns;
 };
-
-/* --- what else may be in the way ------------------------------------------------------- */
-
-/* What refuses may be a seccomp filter that our caller was put under. It answers as a
- * kernel would that lacks the call or forbids it: only its usual makers can be named. */
-static int explain_filter(int is_filtered, struct cl_error *err)
-{
-    if (err->code == ENOSYS)
-        return cl_hint(err, "Linux 6.1 is needed; where it runs, a seccomp filter hides the call: "
-                            "in a systemd service that of RestrictNamespaces=, RestrictSUIDSGID= "
-                            "(DynamicUser= sets it) or SystemCallFilter=");
-    if (!is_filtered)
-        return -err->code;
-    if (err->code == EAFNOSUPPORT)
-        return cl_hint(err, "this process is under a seccomp filter: in a systemd service "
-                            "RestrictAddressFamilies= must allow AF_INET");
-    /* Our own refusals have this code too, and explain themselves. */
-    if (err->code == EPERM && strstr(err->msg, strerror(EPERM)) != NULL)
-        return cl_hint(err, "this process is under a seccomp filter, which may be what refuses: "
-                            "in a systemd service that of RestrictNamespaces=, ProtectHostname= "
-                            "or SystemCallFilter=");
-    return -err->code;
-}
 
 /* --- steps --------------------------------------------------------------------------- */
 
@@ -433,7 +410,7 @@ static int judge(struct sandbox *sandbox, struct cl_error *err)
     if (report.stage == CL_REPORT_FAILED || report.stage == CL_REPORT_NO_EXEC)
         *err = report.error;
     if (report.stage == CL_REPORT_FAILED)
-        (void)explain_filter(sandbox->is_filtered, err);
+        (void)cl_filter_explain(sandbox->is_filtered, err);
     else if (report.stage != CL_REPORT_NO_EXEC)
         (void)cl_refuse(err, EIO, "the sandbox's init was ended from outside (wait status %d)",
                         sandbox->supervisor.init_status);
@@ -507,7 +484,7 @@ static void set_up(struct sandbox *sandbox, const struct cl_plan *plan,
     sandbox->created_boot_ns = cl_clock_boot_ns();
     sandbox->status.created_ns = cl_clock_wall_ns();
     sandbox->status.supervisor = getpid();
-    sandbox->is_filtered = cl_sys_prctl(PR_GET_SECCOMP, 0, 0, 0, 0) != 0;
+    sandbox->is_filtered = cl_filter_is_on();
     sandbox->result = (struct cl_result){
         .plan = plan,
         .id = sandbox->status.id,
@@ -557,7 +534,7 @@ static int open_result(const char *path, struct cl_error *err)
     if (fd >= 0)
         return fd;
     (void)cl_fail(err, fd, "open the result file %s", path);
-    return explain_filter(0, err);
+    return cl_filter_explain(0, err);
 }
 
 int cl_sandbox_run(const struct cl_plan *plan, const struct cl_run_options *options,
@@ -587,7 +564,7 @@ int cl_sandbox_run(const struct cl_plan *plan, const struct cl_run_options *opti
         cl_steps_undo(steps, CL_ARRAY_SIZE(steps), &sandbox);
     }
     if (r < 0)
-        (void)explain_filter(sandbox.is_filtered, err);
+        (void)cl_filter_explain(sandbox.is_filtered, err);
     if (sandbox.result.status == CL_STATUS_ERROR)
         sandbox.result.error = err->msg;
     struct cl_error write_error = {0};
