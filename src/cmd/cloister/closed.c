@@ -6,14 +6,14 @@
 
 #include "base/sys.h"
 
-/* Root's own files are a stranger's to the sandbox (container/volumes.c). */
+/* Root's own files are a stranger's to the sandbox (container/volumes.c). Of single files
+ * nothing is said: what root keeps to itself one by one is meant so. */
 static int is_closed(const char *path)
 {
     struct stat st;
 
-    if (cl_sys_fstatat(AT_FDCWD, path, &st, 0) < 0 || st.st_uid != 0)
-        return 0;
-    return (st.st_mode & S_IROTH) == 0 || (S_ISDIR(st.st_mode) && (st.st_mode & S_IXOTH) == 0);
+    return cl_sys_fstatat(AT_FDCWD, path, &st, 0) == 0 && st.st_uid == 0 && S_ISDIR(st.st_mode) &&
+           (st.st_mode & (S_IROTH | S_IXOTH)) != (S_IROTH | S_IXOTH);
 }
 
 static const struct cl_plan_file *find_closed_volume(const struct cl_plan *plan)
@@ -36,12 +36,12 @@ void cl_closed_explain(const struct cl_plan *plan, char *ret, size_t size)
     if (plan->image_kind == CL_IMAGE_ROOTFS && plan->profile == CL_PROFILE_STRICT &&
         is_closed(plan->image_path))
         (void)snprintf(ret, size,
-                       "%.120s lets only root in, and the sandbox isn't root: chmod o+rx, or "
-                       "--profile build",
+                       "%.120s lets only root in, and the sandbox isn't root: open it with chmod, "
+                       "or take --profile build",
                        plan->image_path);
     else if (file != NULL)
         (void)snprintf(ret, size,
-                       "%.120s lets only root in, and the sandbox isn't root: chmod o+rX, or "
-                       "%.120s:%.120s:copy to show all of it",
+                       "%.120s lets only root in, and the sandbox isn't root: "
+                       "%.120s:%.120s:copy shows all of it, or open it with chmod",
                        file->source, file->source, file->target);
 }
