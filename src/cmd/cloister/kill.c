@@ -67,10 +67,15 @@ static int kill_all(int count, char *const names[], int signal, struct cl_error 
 static int run(const struct cl_command *self, int argc, char *const argv[], struct cl_error *err)
 {
     struct context context = {.signal = SIGKILL};
-    int first = cl_command_parse(self, argc, argv, &context, err);
+    const int is_number = argc > 1 && argv[1][0] == '-' && argv[1][1] >= '0' && argv[1][1] <= '9';
 
+    /* kill(1)'s "-9", before the options alone */
+    if (is_number && cl_signal_parse(argv[1] + 1, &context.signal, err) < 0)
+        return cl_prefix(err, "%.32s", argv[1]);
+    int first = cl_command_parse(self, argc - is_number, argv + is_number, &context, err);
     if (first < 0)
         return first;
+    first += is_number;
     if (first >= argc)
         return cl_refuse(err, EINVAL, "kill: no sandbox named; see cloister ps");
     return kill_all(argc - first, argv + first, context.signal, err);
