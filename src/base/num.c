@@ -1,6 +1,8 @@
 #include "base/num.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -200,6 +202,14 @@ const char *cl_size_unit(uint64_t *bytes)
     for (; *bytes > 0 && *bytes % 1024 == 0 && unit + 1 < CL_ARRAY_SIZE(units); unit++)
         *bytes /= 1024;
     return units[unit];
+}
+
+const char *cl_size_text(uint64_t bytes, char ret[CL_SIZE_TEXT])
+{
+    const char *unit = cl_size_unit(&bytes);
+
+    (void)snprintf(ret, CL_SIZE_TEXT, "%" PRIu64 "%s", bytes, unit);
+    return ret;
 }
 
 const char *cl_duration_unit(uint64_t *ns)

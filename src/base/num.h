@@ -30,4 +30,8 @@ int cl_parse_millicpus(const char *text, uint64_t *ret_millicpus);
 const char *cl_size_unit(uint64_t *bytes);
 const char *cl_duration_unit(uint64_t *ns);
 
+/* "64MiB", "1000 bytes"; returns RET. */
+enum { CL_SIZE_TEXT = 32 };
+const char *cl_size_text(uint64_t bytes, char ret[CL_SIZE_TEXT]);
+
 #endif

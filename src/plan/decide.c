@@ -99,6 +99,8 @@ static int check_image(struct cl_decision *d, struct cl_error *err)
         return refuse_image(plan->image, err);
     plan->image_kind = CL_IMAGE_ROOTFS;
     const char *path = plan->image + sizeof(prefix) - 1;
+    if (path[0] == '\0')
+        return cl_refuse(err, EINVAL, "rootfs: needs a directory, as in rootfs:./tree");
     if (path[0] == '/' && path[strspn(path, "/")] == '\0')
         return cl_refuse(err, EINVAL, "the host's own root directory is no image; use host");
     return cl_plan_set_text(plan, CL_FIELD_IMAGE_PATH, path, d->how->arena, err);

@@ -4,8 +4,8 @@
  * full disk would be an OOM kill instead of ENOSPC, so it stays below; half of the
  * memory is what leaves a program room. */
 #include <errno.h>
-#include <inttypes.h>
 
+#include "base/num.h"
 #include "plan/decide_parts.h"
 
 static int has_cgroups(const struct cl_decision *d)
@@ -57,11 +57,14 @@ int cl_decide_unenforceable(struct cl_decision *d, struct cl_error *err)
 
 static int refuse_disk(const struct cl_decision *d, struct cl_error *err)
 {
+    char disk[CL_SIZE_TEXT];
+    char memory[CL_SIZE_TEXT];
+
     return cl_refuse(err, EINVAL,
-                     "an ordinary user's scratch is held in memory: %" PRIu64
-                     " bytes must be less than the memory limit of %" PRIu64
-                     " bytes; raise --memory or lower --disk",
-                     d->plan->limits.disk_bytes, d->plan->limits.memory_bytes);
+                     "an ordinary user's scratch is held in memory: %s must be less than the "
+                     "memory limit of %s; raise --memory or lower --disk",
+                     cl_size_text(d->plan->limits.disk_bytes, disk),
+                     cl_size_text(d->plan->limits.memory_bytes, memory));
 }
 
 int cl_decide_disk(struct cl_decision *d, struct cl_error *err)
@@ -90,17 +93,17 @@ int cl_decide_disk(struct cl_decision *d, struct cl_error *err)
 int cl_decide_tmpfs_size(const struct cl_decision *d, uint64_t size_bytes, struct cl_error *err)
 {
     const struct cl_plan_limits *limits = &d->plan->limits;
+    char size[CL_SIZE_TEXT];
+    char most[CL_SIZE_TEXT];
 
     if (size_bytes > limits->disk_bytes)
         return cl_refuse(err, EINVAL,
-                         "%" PRIu64 " bytes are more than the %" PRIu64
-                         " bytes of all scratch (--disk)",
-                         size_bytes, limits->disk_bytes);
+                         "%s is more than the %s of all scratch together; raise --disk",
+                         cl_size_text(size_bytes, size), cl_size_text(limits->disk_bytes, most));
     if (!fits_in_memory(d, size_bytes))
         return cl_refuse(err, EINVAL,
-                         "it is held in memory: %" PRIu64
-                         " bytes must be less than the memory limit of %" PRIu64 " bytes",
-                         size_bytes, limits->memory_bytes);
+                         "it is held in memory: %s must be less than the memory limit of %s",
+                         cl_size_text(size_bytes, size), cl_size_text(limits->memory_bytes, most));
     return 0;
 }
 

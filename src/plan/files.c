@@ -43,7 +43,6 @@ int cl_file_set_size(struct cl_plan_file *file, const char *text, struct cl_erro
     if (cl_parse_size(text, &file->size_bytes) < 0)
         return cl_refuse(err, EINVAL, "expected a size like 64MiB, got \"%.100s\"", text);
     if (file->size_bytes < TMPFS_LEAST || file->size_bytes > CL_MAX_BYTES)
-        return cl_refuse(err, ERANGE, "the size %.100s is not between %d and %llu bytes", text,
-                         TMPFS_LEAST, (unsigned long long)CL_MAX_BYTES);
+        return cl_refuse(err, ERANGE, "the size %.100s is not between 4KiB and 1024TiB", text);
     return 0;
 }

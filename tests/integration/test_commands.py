@@ -39,6 +39,8 @@ def test_ps_of_nothing(cloister):
     (["ls"], "ls: there is none; see ps"), (["top", "x"], "top: there is none; see inspect"), (["host", "true"], "say cloister run host"),
     (["rootfs:/x", "true"], "say cloister run rootfs:/x"), (["ps", "--filter", "x=y"], "--filter: not built yet"), (["ps", "--al"], "did you mean --all?"),
     (["prune", "--volumes"], "--volumes: there are none"), (["prune", "-a"], "--all: there is no choice"), (["kill", "--signl", "9", "x"], "did you mean --signal?"),
+    (["--verison"], "did you mean --version"), (["--quux"], "options follow the command"), (["run", "rootfs:", "x"], "image: rootfs: needs a directory"),
+    (["kill", "-65", "x"], "-65: expected a signal's name or 1 to 64"),
     (["help", "inspct"], "did you mean inspect?")])
 def test_unknown_words_are_answered(as_root, words, said):
     as_root.call(*words).refused(said)
@@ -89,7 +91,7 @@ def test_inspect_of_two_with_one_unknown(sandbox):
 
 
 @pytest.mark.parametrize("words,number", [([], None), (["-s", "USR1"], 10), (["-s", "SIGUSR1"], 10), (["-s", "10"], 10), (["-s", "TERM"], 15),
-                                          (["--signal", "HUP"], 1), (["-s", "9"], None), (["-s", "KILL"], None)])
+                                          (["--signal", "HUP"], 1), (["-s", "9"], None), (["-10"], 10), (["-9"], None), (["-s", "KILL"], None)])
 def test_kill(nothing_left, sandbox, words, number):
     cloister, running, identifier = sandbox
     cloister.call("kill", *words, "target").ok()

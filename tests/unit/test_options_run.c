@@ -108,6 +108,8 @@ TEST(bad_flags_are_refused)
         {"-m|1z|host", "--memory: expected a size"},
         {"-m|-1|host", "--memory: expected a size"},
         {"-m|1|host", "--memory: too small"},
+        {"-m|512|host", "the least is 1MiB; a number alone is bytes: 512m is 512 MiB"},
+        {"-m|4k|host", "--memory: too small; the least is 1MiB"},
         {"-m|99999999999999999999|host", "too large"},
         {"--cpus|0|host", "--cpus: too small"},
         {"--timeout|0|host", "--timeout: too small"},

@@ -70,6 +70,12 @@ static int refuse_command(const char *name, struct cl_error *err)
         if (strcmp(refused[i].name, name) == 0)
             return cl_refuse(err, ENOSYS, "%s: %s", name, refused[i].reason);
     }
+    if (name[0] == '-') {
+        cl_guess_try(&guess, name, "--version");
+        cl_guess_try(&guess, name, "--help");
+    }
+    if (name[0] == '-' && guess.best != NULL)
+        return cl_refuse(err, EINVAL, "unknown option %.100s; did you mean %s?", name, guess.best);
     if (name[0] == '-')
         return cl_refuse(err, EINVAL, "unknown option %.100s; options follow the command", name);
     for (size_t i = 0; i < cl_command_count; i++)
