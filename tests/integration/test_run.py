@@ -66,6 +66,7 @@ def test_what_cannot_be_executed_is_explained(cloister, rootfs):
     assert "only what --volume names" in text(cloister.run("host", "./script.sh").err)
     assert "a script begins with #!" in text(cloister.run(rootfs, "/bin/bad-format").err)
     assert "command not found" in text(cloister.run(rootfs, "no-such-command").err)
+    assert text(cloister.run(rootfs, "--memory", "1g", "true").err).endswith("; options of cloister stand before the image\n")
     cloister.run(rootfs, "").refused("command: its name is empty")
 
 

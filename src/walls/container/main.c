@@ -232,6 +232,8 @@ static void explain_no_exec(struct cl_container *container, int errnum, int is_t
         (void)cl_fail(err, errnum, "execute %s", name);
     if (errnum == -ENOEXEC)
         (void)cl_hint(err, "it is no program for this machine, and a script begins with #!");
+    if (errnum == -ENOENT && !is_there && name[0] == '-')
+        (void)cl_hint(err, "options of cloister stand before the image");
     if (errnum == -ENOENT && !is_there && strchr(name, '/') != NULL &&
         container->plan->image_kind == CL_IMAGE_HOST)
         (void)cl_hint(err, "of the host's other files only what --volume names is inside");
