@@ -40,6 +40,7 @@ def test_ps_of_nothing(cloister):
     (["rootfs:/x", "true"], "say cloister run rootfs:/x"), (["ps", "--filter", "x=y"], "--filter: not built yet"), (["ps", "--al"], "did you mean --all?"),
     (["prune", "--volumes"], "--volumes: there are none"), (["prune", "-a"], "--all: there is no choice"), (["kill", "--signl", "9", "x"], "did you mean --signal?"),
     (["--verison"], "did you mean --version"), (["--quux"], "options follow the command"), (["run", "rootfs:", "x"], "image: rootfs: needs a directory"),
+    (["ps", "--json"], "--json: say --format json"), (["doctor", "--json"], "--format json"), (["version", "--json"], "--format json"),
     (["kill", "-65", "x"], "-65: expected a signal's name or 1 to 64"),
     (["help", "inspct"], "did you mean inspect?")])
 def test_unknown_words_are_answered(as_root, words, said):

@@ -60,6 +60,11 @@ static const struct cl_option options[] = {
     CL_OPTION_HELP,
 };
 
+static const struct cl_refused_option refused[] = {
+    {"json", 0, "say --format json"},
+    {NULL, 0, NULL},
+};
+
 /* The worst of WALL's rows. */
 static enum cl_probe_state state_of_wall(const char *wall, const struct cl_finding *findings)
 {
@@ -224,4 +229,5 @@ const struct cl_command cl_command_doctor = {
     .run = run,
     .options = options,
     .option_count = CL_ARRAY_SIZE(options),
+    .refused = refused,
 };

@@ -34,6 +34,7 @@ static const struct cl_option options[] = {
 };
 
 static const struct cl_refused_option refused[] = {
+    {"json", 0, "say --format json"},
     {"filter", 'f', "not built yet; --format json has all there is to choose from"},
     {"no-trunc", 0, "not built yet; --format json cuts nothing"},
     {"last", 'n', "there is none: sandboxes that ended are gone"},

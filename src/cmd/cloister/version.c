@@ -17,6 +17,11 @@ static const struct cl_option options[] = {
     CL_OPTION_HELP,
 };
 
+static const struct cl_refused_option refused[] = {
+    {"json", 0, "say --format json"},
+    {NULL, 0, NULL},
+};
+
 static int add_json(struct cl_buf *buf, const char *machine)
 {
     struct cl_json json;
@@ -59,4 +64,5 @@ const struct cl_command cl_command_version = {
     .run = run,
     .options = options,
     .option_count = CL_ARRAY_SIZE(options),
+    .refused = refused,
 };

@@ -272,10 +272,18 @@ static const struct {
 static int refuse_file_key(const struct walk *walk, const struct cl_yaml_node *key,
                            const char *path, struct cl_error *err)
 {
+    static const char *const others[][2] = {
+        {"source", "host"}, {"src", "host"},         {"target", "path"},
+        {"dst", "path"},    {"destination", "path"}, {"readonly", "mode"},
+    };
     struct cl_guess guess = {0};
 
     for (size_t i = 0; i < CL_ARRAY_SIZE(file_keys); i++)
         cl_guess_try(&guess, key->text, file_keys[i].name);
+    for (size_t i = 0; i < CL_ARRAY_SIZE(others); i++) {
+        if (strcmp(others[i][0], key->text) == 0)
+            guess.best = others[i][1];
+    }
     if (guess.best != NULL)
         (void)cl_refuse(err, EINVAL, "unknown key (did you mean %s?)", guess.best);
     else
@@ -350,6 +358,8 @@ static int parse_file(struct walk *walk, const struct cl_yaml_node *node, size_t
     const struct seen *seen = NULL;
     int r = path == NULL ? cl_fail_memory(err) : want_kind(walk, node, CL_YAML_MAP, path, err);
 
+    if (r == -EINVAL)
+        return cl_hint(err, "as in {host: ./src, path: /src, mode: ro}");
     while (r == 0) {
         CL_CLEANUP_YAML_NODE struct cl_yaml_node key = {.kind = CL_YAML_END};
 

@@ -104,6 +104,9 @@ static int report_parser(const struct cl_yaml *yaml, struct cl_error *err)
         (void)cl_refuse(err, EINVAL, "%s, %s", parser->context, problem);
     else
         (void)cl_refuse(err, EINVAL, "%s", problem);
+    /* The index counts characters: right where all before is ASCII, else a hint is missed. */
+    if (mark.index < yaml->document.size && yaml->document.text[mark.index] == '\t')
+        (void)cl_hint(err, "a tab can't indent, blanks can");
     return cl_yaml_locate(yaml, &mark, "", err);
 }
 
