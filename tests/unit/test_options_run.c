@@ -119,7 +119,7 @@ TEST(bad_flags_are_refused)
         {"--memory", "--memory needs a value"},
         {"--name=|host|x", "--name: must not be empty"},
         {"--result=|host|x", "--result: must not be empty"},
-        {"--read-only|--writable|host|x", "exclude each other"},
+        {"--read-only|--writable|host|x", "--writable: it and --read-only exclude each other"},
         {"--memory-swap|1g|host|x", "needs --memory"},
         {"-m|1g|--memory-swap|512m|host|x", "can't be below"},
         {"-m|1g|--swap|1g|--memory-swap|2g|host|x", "exclude each other"},

@@ -42,7 +42,8 @@ int cl_run_set_root(void *context, const struct cl_option *option, CL_UNUSED con
     const uint64_t mode = (uint64_t)option->tag;
 
     if (cl_plan_has(&request->flags, CL_FIELD_ROOT_MODE) && request->flags.root_mode != mode)
-        return cl_refuse(err, EINVAL, "--read-only and --writable exclude each other");
+        return cl_refuse(err, EINVAL, "it and %s exclude each other",
+                         mode == CL_ROOT_READ_ONLY ? "--writable" : "--read-only");
     request->flags.root_mode = mode;
     cl_plan_mark(&request->flags, CL_FIELD_ROOT_MODE);
     return 0;
