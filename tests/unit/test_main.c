@@ -56,7 +56,7 @@ TEST(refused_commands_are_none_of_ours)
 TEST(help_lists_all_commands)
 {
     static const char *const ways[] = {"help", "--help", "-h"};
-    char first[SAID_MOST];
+    static char first[SAID_MOST];
 
     CHECK(call(NULL, NULL) == 0);
     memcpy(first, said.out, sizeof(first));
@@ -78,7 +78,7 @@ TEST(help_lists_all_commands)
  * option that is listed, and none for the others. */
 static void check_help_of(const struct cl_command *command)
 {
-    char text[SAID_MOST];
+    static char text[SAID_MOST];
     char line[160];
 
     CHECK(call("help", command->name) == 0);
