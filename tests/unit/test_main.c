@@ -32,7 +32,7 @@ TEST(what_there_is_not_is_refused_in_one_line)
                   "cloister: unknown command \"frobnicate\"; see cloister help\n");
     check_refused("--tty", "run", "cloister: unknown option --tty; options follow the command\n");
     check_refused("", NULL, "cloister: unknown command \"\"; see cloister help\n");
-    check_refused("ru", NULL, "cloister: unknown command \"ru\"; see cloister help\n");
+    check_refused("ru", NULL, "cloister: unknown command \"ru\"; did you mean run?\n");
     check_refused("logs", NULL, "cloister: logs: not built yet\n");
     check_refused("stop", "x", "cloister: stop: not built yet; see kill\n");
     check_refused("commit", NULL,

@@ -63,7 +63,10 @@ TEST(a_command_that_can_not_be_executed_is_told)
     wall_set_up("exit 0");
     check_not_executed("nothing-of-that-name", ENOENT,
                        "nothing-of-that-name: command not found in the image's PATH");
-    check_not_executed("/nowhere", ENOENT, "execute /nowhere: No such file or directory");
+    check_not_executed(
+        "/nowhere", ENOENT,
+        "execute /nowhere: No such file or directory; of the host's other files only "
+        "what --volume names is inside");
     check_not_executed("/etc/passwd", EACCES, "execute /etc/passwd: Permission denied");
     check_not_executed("/usr", EACCES, "execute /usr: Permission denied");
 }

@@ -212,7 +212,7 @@ TEST(what_stands_is_taken_down_at_any_time)
 
     wall_set_up("sleep 1000");
     CHECK(wall_start(NULL) == 0);
-    CHECK(wall.process.pid > 0 && wall.process.report->stage == CL_REPORT_NONE);
+    CHECK(wall.process.pid > 0 && wall.process.report->stage <= CL_REPORT_BORN);
     CHECK(fcntl(wall.process.pidfd, F_GETFD) == FD_CLOEXEC);
     CHECK(fcntl(wall.process.channel, F_GETFD) == FD_CLOEXEC);
     CHECK(count_holdings() == before + 3);
