@@ -26,7 +26,8 @@ static void check_bash(const char *words, const char *expected)
 {
     char script[1024];
     char text[4096] = "";
-    CL_CLEANUP_FD int file = memfd_create("completion", 0);
+    CL_CLEANUP_FD int file =
+        memfd_create("completion", 0); // NOLINT(android-cloexec-memfd-create): bash reads it
 
     (void)script_of("bash");
     CHECK(cl_write_all(file, said.out, strlen(said.out)) == 0);

@@ -13,15 +13,15 @@ static void open_state(void)
     CHECK(cl_state_open(&state, &said.err) == 0);
 }
 
-static void make(const char *id, const char *name, const char *const *words, size_t count,
-                 uint64_t age_s, struct cl_entry *ret)
+static void make(const char *id, const char *name, struct cl_strlist command, uint64_t age_s,
+                 struct cl_entry *ret)
 {
-    struct cl_plan plan = {.name = name, .image = "host", .command = {words, count}};
+    struct cl_plan plan = {.name = name, .image = "host", .command = command};
 
     if (name != NULL)
         cl_plan_mark(&plan, CL_FIELD_NAME);
     cl_plan_mark(&plan, CL_FIELD_IMAGE);
-    if (count > 0)
+    if (command.count > 0)
         cl_plan_mark(&plan, CL_FIELD_COMMAND);
     command_make_sandbox(&state, id, &plan, age_s, ret);
 }
@@ -51,8 +51,8 @@ static void list_some(void)
     CL_CLEANUP_ENTRY struct cl_entry two = CL_ENTRY_INIT;
 
     open_state();
-    make(id_1, "first", words, 3, 3 * 3600 + 5, &one);
-    make(id_2, NULL, words, 1, 10, &two);
+    make(id_1, "first", (struct cl_strlist){words, 3}, 3 * 3600 + 5, &one);
+    make(id_2, NULL, (struct cl_strlist){words, 1}, 10, &two);
     command_leave_sandbox(id_dead);
     CHECK(RUN(&cl_command_ps, "-aq", NULL) == 0);
     CHECK_TEXT(said.out, "00112233445566aa\n00112233445566bb\n00112233445566cc\n");
@@ -93,7 +93,7 @@ static void check_age(uint64_t age_s, const char *expected)
 {
     CL_CLEANUP_ENTRY struct cl_entry entry = CL_ENTRY_INIT;
 
-    make(id_1, NULL, NULL, 0, age_s, &entry);
+    make(id_1, NULL, (struct cl_strlist){NULL, 0}, age_s, &entry);
     CHECK(RUN(&cl_command_ps, NULL) == 0);
     CHECK_HAS(said.out, expected);
     cl_entry_remove(&state, &entry);
@@ -108,7 +108,7 @@ static void list_ages(void)
     check_age(7200, "host              2 h ");
     check_age(172790, "host              47 h ");
     check_age(172800, "host              2 d ");
-    check_age(86400 * 400, "host              400 d ");
+    check_age(86400ULL * 400, "host              400 d ");
 }
 
 TEST(ages_have_the_unit_that_fits)
@@ -121,7 +121,7 @@ static void check_command(const char *const *words, size_t count, const char *ex
     CL_CLEANUP_ENTRY struct cl_entry entry = CL_ENTRY_INIT;
     char cell[80];
 
-    make(id_1, NULL, words, count, 1, &entry);
+    make(id_1, NULL, (struct cl_strlist){words, count}, 1, &entry);
     CHECK(RUN(&cl_command_ps, NULL) == 0);
     (void)snprintf(cell, sizeof(cell), " host    %s   ", expected);
     CHECK_HAS(said.out, cell);
@@ -152,7 +152,7 @@ static void list_for_programs(void)
     CL_CLEANUP_ENTRY struct cl_entry entry = CL_ENTRY_INIT;
 
     open_state();
-    make(id_1, "first", words, 2, 0, &entry);
+    make(id_1, "first", (struct cl_strlist){words, 2}, 0, &entry);
     CHECK(RUN(&cl_command_ps, "--format=json", NULL) == 0);
     CHECK_HAS(said.out, "\"id\": \"00112233445566aa\"");
     CHECK_HAS(said.out, "\"name\": \"first\"");
@@ -188,7 +188,7 @@ static void fail_to_allocate(void)
     int failures = 0;
 
     open_state();
-    make(id_1, "first", NULL, 0, 1, &entry);
+    make(id_1, "first", (struct cl_strlist){NULL, 0}, 1, &entry);
     for (int n = 1, struck = 1; struck && n < 100; n++) {
         char fault[32];
 

@@ -9,17 +9,17 @@
 #include "room.h"
 
 /* The C library's, for all of this program: every file system is a cgroup2. */
-int statfs(const char *path, struct statfs *ret)
+int statfs(const char *file, struct statfs *buf)
 {
-    (void)path;
-    *ret = (struct statfs){.f_type = CGROUP2_SUPER_MAGIC};
+    (void)file;
+    *buf = (struct statfs){.f_type = CGROUP2_SUPER_MAGIC};
     return 0;
 }
 
-int fstatfs(int fd, struct statfs *ret)
+int fstatfs(int fildes, struct statfs *buf)
 {
-    (void)fd;
-    return statfs("", ret);
+    (void)fildes;
+    return statfs("", buf);
 }
 
 static void make(const char *path, const char *controllers, const char *given)
