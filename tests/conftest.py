@@ -1,6 +1,7 @@
 """Fixtures that every test of sandboxes uses; see lib/world.py for the isolation."""
 
 import os
+import signal
 
 import pytest
 
@@ -16,6 +17,10 @@ pytest_plugins = ("lib.skips",)
 def pytest_configure(config):
     if os.geteuid() != 0:
         pytest.exit("these tests run as root (they make an ordinary user to be that too): sudo make test", 4)
+    for number in (signal.SIGHUP, signal.SIGQUIT):  # children inherit what nohup ignores
+        signal.signal(number, signal.SIG_DFL)
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

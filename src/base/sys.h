@@ -443,6 +443,15 @@ static inline int cl_sys_signal_default(int signal)
     return (int)CL_SYS4(SYS_rt_sigaction, signal, action, NULL, sizeof(uint64_t));
 }
 
+/* Whether SIGNAL is ignored: 1, 0 or -errno. The first word is the handler. */
+static inline int cl_sys_signal_ignored(int signal)
+{
+    uint64_t action[8] = {0};
+    int r = (int)CL_SYS4(SYS_rt_sigaction, signal, NULL, action, sizeof(uint64_t));
+
+    return r < 0 ? r : action[0] == 1; /* SIG_IGN */
+}
+
 static inline int cl_sys_rt_sigprocmask(int how, const uint64_t *set, uint64_t *ret_old)
 {
     return (int)CL_SYS4(SYS_rt_sigprocmask, how, set, ret_old, sizeof(*set));

@@ -22,12 +22,21 @@ enum {
 /* Forwarded to the main process, as a terminal's or a service manager's user expects. */
 static const int forwarded[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGUSR1, SIGUSR2};
 
+/* What nohup(1) and a shell's `&` make a command ignore stays ignored. */
+static int is_ignored_by_caller(int signal)
+{
+    return (signal == SIGHUP || signal == SIGINT || signal == SIGQUIT) &&
+           cl_sys_signal_ignored(signal) == 1;
+}
+
 uint64_t cl_supervisor_signals(void)
 {
     uint64_t mask = 1ULL << (SIGWINCH - 1) | 1ULL << (SIGPIPE - 1) | 1ULL << (SIGCHLD - 1);
 
-    for (size_t i = 0; i < CL_ARRAY_SIZE(forwarded); i++)
-        mask |= 1ULL << (forwarded[i] - 1);
+    for (size_t i = 0; i < CL_ARRAY_SIZE(forwarded); i++) {
+        if (!is_ignored_by_caller(forwarded[i]))
+            mask |= 1ULL << (forwarded[i] - 1);
+    }
     return mask;
 }
 

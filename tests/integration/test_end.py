@@ -281,6 +281,20 @@ def test_a_signal_while_it_starts_ends_it(cloister, rootfs, number, nothing_left
         nothing_left()
 
 
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGINT, signal.SIGQUIT])
+def test_what_the_caller_ignores_is_ignored(cloister, rootfs, number, nothing_left):
+    """nohup's hangup, and the terminal's keys for what a script put into the background."""
+    ignoring = {"preexec_fn": lambda: signal.signal(number, signal.SIG_IGN)}
+    with cloister.start(rootfs, "cat", opts=["-i"], **ignoring) as running:
+        for word in (b"before\n", b"after\n"):
+            running.send(word)
+            running.expect(word)
+            running.signal(number)
+        running.signal(signal.SIGTERM)
+        assert running.process.wait(10) == 128 + signal.SIGTERM
+    nothing_left()
+
+
 def test_the_state_shows_no_sandbox_after_a_normal_end(cloister, rootfs, leaks, nothing_left):
     for command, opts in (SHAPES[0], SHAPES[3], SHAPES[5], SHAPES[7]):
         cloister.run(rootfs, *command, opts=opts)
