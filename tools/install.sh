@@ -51,7 +51,7 @@ place_profile
 mapfile -d '' files < <(cd "$stage" && find . -type f -print0)
 if [ "${1:-}" = --remove ]; then
     for file in "${files[@]}"; do privileged rm -f "$root${file#./}"; done
-    for dir in libexec/cloister share/cloister/apparmor.d share/cloister; do
+    for dir in libexec/cloister share/cloister/apparmor.d share/cloister/selinux share/cloister; do
         [ ! -d "$root$prefix/$dir" ] || privileged rmdir --ignore-fail-on-non-empty "$root$prefix/$dir"
     done
     say "removed ${#files[@]} files below $root"
