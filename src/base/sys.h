@@ -275,6 +275,11 @@ static inline int cl_sys_move_mount(int from, const char *from_path, int to, con
     return (int)CL_SYS5(SYS_move_mount, from, from_path, to, to_path, flags);
 }
 
+static inline int cl_sys_fsetxattr(int fd, const char *name, const void *value, size_t size)
+{
+    return (int)CL_SYS5(SYS_fsetxattr, fd, name, value, size, 0);
+}
+
 static inline int cl_sys_mount_setattr(int fd, const char *path, unsigned int flags,
                                        const struct cl_mount_attr *attr)
 {

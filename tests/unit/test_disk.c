@@ -18,18 +18,19 @@ static void replace_mke2fs(const char *script)
 static void fail_early(void)
 {
     struct cl_plan plan = {.limits = {.disk_bytes = 16 * MIB}};
+    const struct cl_container container = {.plan = &plan};
     struct cl_error err = {0};
 
     CHECK(mount("tmpfs", "/var/lib", "tmpfs", 0, "mode=0755") == 0);
     CHECK(mkdir("/var/lib/cloister", 0777) == 0 && chmod("/var/lib/cloister", 0777) == 0);
-    CHECK(cl_disk_scratch_make(&plan, &err) == -EPERM); /* open to everybody */
+    CHECK(cl_disk_scratch_make(&container, &err) == -EPERM); /* open to everybody */
     CHECK_HAS(err.msg, "/var/lib/cloister");
     CHECK(rmdir("/var/lib/cloister") == 0);
     replace_mke2fs("#!/bin/sh\nexit 3\n");
-    CHECK(cl_disk_scratch_make(&plan, &err) == -EIO);
+    CHECK(cl_disk_scratch_make(&container, &err) == -EIO);
     CHECK_HAS(err.msg, "mke2fs could not make scratch on disk");
     replace_mke2fs("#!/nowhere\n");
-    CHECK(cl_disk_scratch_make(&plan, &err) == -ENOENT);
+    CHECK(cl_disk_scratch_make(&container, &err) == -ENOENT);
     CHECK_HAS(err.msg, "install e2fsprogs");
     CHECK(rmdir("/var/lib/cloister") == 0); /* the file never had a name */
 }
@@ -45,6 +46,7 @@ TEST(failures_leave_nothing)
 static void ask_mke2fs(void)
 {
     struct cl_plan plan = {.limits = {.disk_bytes = 16 * MIB}};
+    const struct cl_container container = {.plan = &plan};
     struct cl_error err = {0};
     char text[64] = "";
 
@@ -52,7 +54,7 @@ static void ask_mke2fs(void)
     replace_mke2fs("#!/bin/sh\nfor last; do :; done\nstat -L -c '%s %a %h' $last > /mnt/seen\n");
     CHECK(room_write("/mnt/empty", "") == 0);
     CHECK(mount("/mnt/empty", "/dev/loop-control", NULL, MS_BIND, NULL) == 0);
-    CHECK(cl_disk_scratch_make(&plan, &err) < 0);
+    CHECK(cl_disk_scratch_make(&container, &err) < 0);
     CHECK_HAS(err.msg, "find a free loop device");
     CHECK(room_read(AT_FDCWD, "/mnt/seen", text, sizeof(text)) == 0);
     CHECK_TEXT(text, "16777216 600 0\n"); /* size, mode, names */
@@ -69,13 +71,14 @@ TEST(the_file_is_ours_alone_and_has_no_name)
 static void make_ext4(void)
 {
     struct cl_plan plan = {.limits = {.disk_bytes = 16 * MIB}};
+    const struct cl_container container = {.plan = &plan};
     struct cl_error err = {0};
     struct statfs fs = {0};
 
     CHECK(cl_sys_unshare(CLONE_NEWNS) == 0);
     CHECK(mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
     CHECK(mount("tmpfs", "/var/lib", "tmpfs", 0, "mode=0755") == 0);
-    CL_CLEANUP_FD int tree = cl_disk_scratch_make(&plan, &err);
+    CL_CLEANUP_FD int tree = cl_disk_scratch_make(&container, &err);
     CHECK_TEXT(err.msg, "");
     CHECK(tree >= 0 && fstatfs(tree, &fs) == 0 && fs.f_type == EXT4_SUPER_MAGIC);
     CHECK((uint64_t)fs.f_blocks * (uint64_t)fs.f_bsize <= 16 * MIB);

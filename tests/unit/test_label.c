@@ -1,4 +1,4 @@
-/* test_label.c - AppArmor and SELinux, for whose files the test's own stand. */
+/* test_label.c - AppArmor, for whose files the test's own stand. */
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -8,32 +8,6 @@
 #include "room.h"
 
 static struct room room;
-
-static void meet_selinux(void)
-{
-    struct cl_plan plan = {0};
-    struct cl_error err = {0};
-
-    CHECK(mount("tmpfs", "/sys/fs", "tmpfs", 0, NULL) == 0);
-    CHECK(cl_label_check(&plan, &err) == 0); /* none */
-    CHECK(mkdir("/sys/fs/selinux", 0755) == 0 && room_write("/sys/fs/selinux/enforce", "0") == 0);
-    CHECK(cl_label_check(&plan, &err) == 0); /* permissive */
-    CHECK(room_write("/sys/fs/selinux/enforce", "") == 0);
-    CHECK(cl_label_check(&plan, &err) == 0);
-    CHECK(room_write("/sys/fs/selinux/enforce", "1") == 0);
-    CHECK(cl_label_check(&plan, &err) == -ENOTSUP);
-    CHECK_HAS(err.msg, "--without selinux");
-    plan.without = CL_LAYER_BIT(CL_LAYER_SELINUX);
-    CHECK(cl_label_check(&plan, &err) == 0);
-    plan.without = 0;
-    CHECK(unlink("/sys/fs/selinux/enforce") == 0 && mkdir("/sys/fs/selinux/enforce", 0755) == 0);
-    CHECK(cl_label_check(&plan, &err) == -EISDIR);
-}
-
-TEST(a_host_that_enforces_selinux_is_refused)
-{
-    room_run(meet_selinux);
-}
 
 static int has_layer(void)
 {
@@ -141,7 +115,6 @@ TEST(only_a_kernel_without_apparmor_is_not_asked)
 int main(void)
 {
     static const struct check_test tests[] = {
-        ROW(a_host_that_enforces_selinux_is_refused),
         ROW(the_hosts_profile_is_entered),
         ROW(a_profile_that_can_not_be_entered_stops_the_start),
         ROW(only_a_kernel_without_apparmor_is_not_asked),

@@ -6,10 +6,12 @@
 
 #include "base/fd.h"
 #include "base/num.h"
+#include "base/selinux.h"
 #include "base/sys.h"
 #include "cmd/cloister/probe.h"
 #include "limits/limits.h"
 #include "plan/compile_parts.h"
+#include "policy/selinux.h"
 #include "sandbox/ids.h"
 #include "sandbox/state.h"
 
@@ -294,16 +296,22 @@ void cl_probe_apparmor(struct cl_finding *finding)
 
 void cl_probe_selinux(struct cl_finding *finding)
 {
-    char value[16];
+    int mode = cl_selinux_mode();
+    const char *word = mode == CL_SELINUX_ENFORCING ? "enforcing" : "permissive";
 
-    cl_probe_read("/sys/fs/selinux/enforce", value, sizeof(value));
-    if (value[0] == '1') {
-        cl_found(finding, CL_PROBE_LATER, "enforcing, and sandboxes get no label of it yet");
-        cl_cure(finding, "run with --without selinux");
-    } else if (value[0] != '\0')
-        cl_found(finding, CL_PROBE_ABSENT, "permissive");
-    else
+    if (mode <= CL_SELINUX_NONE) {
         cl_found(finding, CL_PROBE_ABSENT, "not on this host");
+        return;
+    }
+    if (cl_selinux_knows(cl_selinux_has_levels() == 0 ? CL_SELINUX_PROCESS
+                                                      : CL_SELINUX_PROCESS CL_SELINUX_LEVEL) > 0) {
+        cl_found(finding, CL_PROBE_WORKS, "%s; commands run as container_t", word);
+        return;
+    }
+    cl_found(finding, mode == CL_SELINUX_ENFORCING ? CL_PROBE_MISSING : CL_PROBE_ABSENT,
+             "%s, and the policy doesn't know " CL_SELINUX_PROCESS, word);
+    cl_cure(finding, "install container-selinux, or load the modules of packaging/selinux; or run "
+                     "with --without selinux");
 }
 
 void cl_probe_helper(struct cl_finding *finding)

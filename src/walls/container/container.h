@@ -31,7 +31,12 @@
 #include "base/steps.h"
 #include "walls/wall.h"
 
-enum { CL_UIDS_PER_SANDBOX = 65536, CL_MAX_FILES = 256, CL_MAX_SKELETONS = 32 };
+enum {
+    CL_UIDS_PER_SANDBOX = 65536,
+    CL_MAX_FILES = 256,
+    CL_MAX_SKELETONS = 32,
+    CL_CONTEXT_SIZE = 80,
+};
 
 /* What travels over the channel, maker to init; descriptors by SCM_RIGHTS. */
 enum cl_message_kind {
@@ -63,6 +68,9 @@ struct cl_container {
     struct cl_report *report;
     int rootless;
     int has_apparmor;
+    /* SELinux's, "" where there is none: the command's and its files'. */
+    char process_context[CL_CONTEXT_SIZE];
+    char file_context[CL_CONTEXT_SIZE];
     int channel[2]; /* [0] the maker's end, [1] init's */
 
     /* The command and its environment as execve wants them, NULL-ended. */
@@ -113,7 +121,7 @@ int cl_sources_open(struct cl_container *container, struct cl_error *err);
 /* The template of /dev as a detached tree, or -1 where init has to bind nodes. */
 int cl_devices_template(void);
 /* Scratch on disk as a detached mount (root mode; disk.c). */
-int cl_disk_scratch_make(const struct cl_plan *plan, struct cl_error *err);
+int cl_disk_scratch_make(const struct cl_container *container, struct cl_error *err);
 /* The host's directory of ours that outlives runs, made where it is missing; root mode.
  * A descriptor or -errno (hostdir.c). */
 int cl_hostdir_open(void);
@@ -134,6 +142,9 @@ int cl_tree_attach(int tree, int target, const char *where, struct cl_error *err
 /* Makes a file system: OPTIONS are "key", "value" pairs, a NULL value for flags,
  * ended by a NULL key. Returns the detached mount. */
 int cl_fs_make(const char *type, const char *const *options, uint64_t attrs, struct cl_error *err);
+/* The same, with the sandbox's SELinux context on all of its files. */
+int cl_fs_make_own(const struct cl_container *container, const char *type,
+                   const char *const *options, uint64_t attrs, struct cl_error *err);
 /* The mount target PATH below the new root: found, or made where the root grows.
  * An O_PATH descriptor. Links are followed below the root only. */
 int cl_target_open(struct cl_container *container, const char *path, int is_dir,
@@ -186,12 +197,20 @@ int cl_scratch_dir(struct cl_container *container, const char *name, mode_t mode
 /* True when TARGET lies at or below DIR. */
 int cl_path_is_below(const char *target, const char *dir);
 
-/* Refuses a host whose labels we can't give (label.c). */
-int cl_label_check(const struct cl_plan *plan, struct cl_error *err);
 /* False when the host's kernel has no AppArmor for sure. */
 int cl_label_has_apparmor(void);
 /* The command to be executed next enters the host's profile for sandboxes. */
 int cl_label_take(struct cl_container *container, struct cl_error *err);
+
+/* Decides the sandbox's contexts, "" on a host without SELinux; refuses an enforcing host
+ * whose policy doesn't know them (selinux.c). The maker's step. */
+int cl_selinux_decide(void *context, struct cl_error *err);
+/* The two categories, the lower first, of the sandbox ID; UID_BASE 0: rootless. */
+void cl_selinux_categories(uint32_t uid_base, const char *id, uint32_t ret[2]);
+/* The command to be executed next gets its context. */
+int cl_selinux_take(struct cl_container *container, struct cl_error *err);
+/* Adds to ERR what SELinux may have had to do with an exec's failure R; returns R. */
+int cl_selinux_hint(const struct cl_container *container, int r, struct cl_error *err);
 
 enum { CL_CAP_DAC_OVERRIDE = 1, CL_CAP_KILL = 5 }; /* linux/capability.h */
 

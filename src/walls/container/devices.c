@@ -186,7 +186,7 @@ static int attach_fs(const struct cl_container *container, const char *type,
                      const char *const *options, const char *name, struct cl_error *err)
 {
     CL_CLEANUP_FD int tree =
-        cl_fs_make(type, options, CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NOEXEC, err);
+        cl_fs_make_own(container, type, options, CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NOEXEC, err);
 
     return tree < 0 ? tree : attach_in_dev(container, tree, name, err);
 }

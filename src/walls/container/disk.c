@@ -131,8 +131,9 @@ static int make_loop(int file, char path[32], struct cl_error *err)
     return r == -EBUSY ? cl_fail(err, r, "find a free loop device") : r;
 }
 
-int cl_disk_scratch_make(const struct cl_plan *plan, struct cl_error *err)
+int cl_disk_scratch_make(const struct cl_container *container, struct cl_error *err)
 {
+    const struct cl_plan *plan = container->plan;
     char path[32];
     CL_CLEANUP_FD int file = make_file(plan->limits.disk_bytes, err);
 
@@ -145,6 +146,6 @@ int cl_disk_scratch_make(const struct cl_plan *plan, struct cl_error *err)
     if (loop < 0)
         return loop;
     const char *options[] = {"source", path, "nodiscard", NULL, "nobarrier", NULL, NULL, NULL};
-    return cl_fs_make("ext4", options,
-                      cl_mount_attrs(plan, CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV), err);
+    return cl_fs_make_own(container, "ext4", options,
+                          cl_mount_attrs(plan, CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV), err);
 }

@@ -1,7 +1,6 @@
 /* The host's mandatory access control over the command: an AppArmor profile, entered at
  * exec. Where the host's administrator has loaded the profile cloister-sandbox
- * (packaging/apparmor), every sandbox runs in it. SELinux labels aren't built: a host
- * that enforces them is refused in the maker, or accepted with --without selinux.
+ * (packaging/apparmor), every sandbox runs in it. SELinux is selinux.c's.
  * Source: apparmor(7), Documentation/admin-guide/LSM/apparmor.rst, proc(5) on attr.
  */
 #include "base/fd.h"
@@ -9,27 +8,6 @@
 #include "walls/container/container.h"
 
 #define PROFILE "cloister-sandbox"
-
-int cl_label_check(const struct cl_plan *plan, struct cl_error *err)
-{
-    char enforcing = '0';
-
-    if (cl_plan_without(plan, CL_LAYER_SELINUX))
-        return 0;
-    CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, "/sys/fs/selinux/enforce", O_RDONLY, 0);
-    if (fd == -ENOENT || fd == -ENOTDIR)
-        return 0;
-    if (fd < 0)
-        return cl_fail(err, fd, "open /sys/fs/selinux/enforce");
-    ssize_t got = cl_sys_read(fd, &enforcing, 1);
-    if (got < 0)
-        return cl_fail(err, (int)got, "read /sys/fs/selinux/enforce");
-    if (got == 0 || enforcing != '1')
-        return 0;
-    return cl_refuse(err, ENOTSUP,
-                     "this host enforces SELinux, and sandboxes get no label of it yet; "
-                     "--without selinux accepts that");
-}
 
 /* Asks for the profile by AppArmor's query file, which is everybody's: 1 it is loaded, 0 it
  * isn't, -errno it can't be asked. A request to enter one that isn't loaded would be

@@ -154,7 +154,9 @@ static int last_layers(void *context, struct cl_error *err)
 
 static int take_label(void *context, struct cl_error *err)
 {
-    return cl_label_take(context, err);
+    int r = cl_label_take(context, err);
+
+    return r < 0 ? r : cl_selinux_take(context, err);
 }
 
 static const struct cl_step main_steps[] = {
@@ -229,7 +231,7 @@ static void explain_no_exec(struct cl_container *container, int errnum, int is_t
     else if (errnum == -ENOENT && strchr(name, '/') == NULL)
         (void)cl_refuse(err, errnum, "%s: command not found in the image's PATH", name);
     else
-        (void)cl_fail(err, errnum, "execute %s", name);
+        (void)cl_selinux_hint(container, cl_fail(err, errnum, "execute %s", name), err);
     if (errnum == -ENOEXEC)
         (void)cl_hint(err, "it is no program for this machine, and a script begins with #!");
     if (errnum == -ENOENT && !is_there && name[0] == '-')

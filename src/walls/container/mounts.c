@@ -52,24 +52,48 @@ int cl_tree_attach(int tree, int target, const char *where, struct cl_error *err
     return r < 0 ? cl_fail(err, r, "attach a mount at %s", where) : 0;
 }
 
-int cl_fs_make(const char *type, const char *const *options, uint64_t attrs, struct cl_error *err)
+static int set_options(int fs, const char *type, const char *const *options, struct cl_error *err)
 {
-    CL_CLEANUP_FD int fs = cl_sys_fsopen(type, CL_FSOPEN_CLOEXEC);
-    int r;
-
-    if (fs < 0)
-        return cl_fail(err, fs, "open file system type %s", type);
     for (; options[0] != NULL; options += 2) {
-        r = cl_sys_fsconfig(fs, options[1] == NULL ? CL_FSCONFIG_SET_FLAG : CL_FSCONFIG_SET_STRING,
+        int r =
+            cl_sys_fsconfig(fs, options[1] == NULL ? CL_FSCONFIG_SET_FLAG : CL_FSCONFIG_SET_STRING,
                             options[0], options[1], 0);
+
         if (r < 0)
             return cl_fail(err, r, "set option %s of %s", options[0], type);
     }
+    return 0;
+}
+
+static int make_fs(const char *type, const char *context, const char *const *options,
+                   uint64_t attrs, struct cl_error *err)
+{
+    const char *const label[] = {"context", context, NULL, NULL};
+    CL_CLEANUP_FD int fs = cl_sys_fsopen(type, CL_FSOPEN_CLOEXEC);
+
+    if (fs < 0)
+        return cl_fail(err, fs, "open file system type %s", type);
+    int r = context[0] == '\0' ? 0 : set_options(fs, type, label, err);
+    if (r == 0)
+        r = set_options(fs, type, options, err);
+    if (r < 0)
+        return r;
     r = cl_sys_fsconfig(fs, CL_FSCONFIG_CMD_CREATE, NULL, NULL, 0);
     if (r < 0)
         return cl_fail(err, r, "make a %s", type);
     int mount = cl_sys_fsmount(fs, CL_FSMOUNT_CLOEXEC, (unsigned int)attrs);
     return mount < 0 ? cl_fail(err, mount, "mount a %s", type) : mount;
+}
+
+int cl_fs_make(const char *type, const char *const *options, uint64_t attrs, struct cl_error *err)
+{
+    return make_fs(type, "", options, attrs, err);
+}
+
+int cl_fs_make_own(const struct cl_container *container, const char *type,
+                   const char *const *options, uint64_t attrs, struct cl_error *err)
+{
+    return make_fs(type, container->file_context, options, attrs, err);
 }
 
 int cl_path_is_below(const char *target, const char *dir)

@@ -67,8 +67,9 @@ void cl_tmpfs_size(uint64_t bytes, char ret_size[32], char ret_inodes[32])
     (void)snprintf(ret_inodes, 32, "%llu", (unsigned long long)cl_max_u64(bytes / 4096, 1024));
 }
 
-static int make_tmpfs(const struct cl_plan *plan, struct cl_error *err)
+static int make_tmpfs(const struct cl_container *container, struct cl_error *err)
 {
+    const struct cl_plan *plan = container->plan;
     char size[32];
     char inodes[32];
     const char *options[] = {"mode", "0755", "size", size, "nr_inodes", inodes, NULL, NULL};
@@ -76,8 +77,8 @@ static int make_tmpfs(const struct cl_plan *plan, struct cl_error *err)
     if (cl_plan_without(plan, CL_LAYER_DISK_LIMIT))
         options[2] = NULL;
     cl_tmpfs_size(cl_scratch_bytes(plan), size, inodes);
-    return cl_fs_make("tmpfs", options,
-                      cl_mount_attrs(plan, CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV), err);
+    return cl_fs_make_own(container, "tmpfs", options,
+                          cl_mount_attrs(plan, CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV), err);
 }
 
 /* The umask is 0: see cl_init_run. */
@@ -116,7 +117,7 @@ int cl_scratch_make(void *context, struct cl_error *err)
     int r;
 
     if (tree < 0)
-        tree = make_tmpfs(container->plan, err);
+        tree = make_tmpfs(container, err);
     if (tree < 0)
         return tree;
     /* Attached in our copy of the host's tree, because clones and overlay layers must come

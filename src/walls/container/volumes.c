@@ -150,9 +150,9 @@ static int make_tmpfs(struct cl_container *container, size_t index, struct cl_er
     cl_tmpfs_size(file->size_bytes, size, inodes);
     (void)snprintf(mode, sizeof(mode), "%o", permissions);
     const char *options[] = {"size", size, "nr_inodes", inodes, "mode", mode, NULL, NULL};
-    return cl_fs_make("tmpfs", options,
-                      cl_mount_attrs(container->plan, CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV),
-                      err);
+    return cl_fs_make_own(
+        container, "tmpfs", options,
+        cl_mount_attrs(container->plan, CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV), err);
 }
 
 static int attach_volume(struct cl_container *container, size_t index, struct cl_error *err)
