@@ -108,16 +108,26 @@ TEST(the_helper_is_beside_the_program_or_nowhere)
 
 static void look_at_the_host(void)
 {
+    static const char selinux_cure[] =
+        "install container-selinux, or load the modules of packaging/selinux; or run with "
+        "--without selinux";
+
     CHECK(mount("tmpfs", "/sys/fs", "tmpfs", 0, "mode=0755") == 0);
     probe_as_it_is(cl_probe_selinux);
     check_found(CL_PROBE_ABSENT, "not on this host", "");
     CHECK(mkdir("/sys/fs/selinux", 0755) == 0 && room_write("/sys/fs/selinux/enforce", "0") == 0);
     probe_as_it_is(cl_probe_selinux);
-    check_found(CL_PROBE_ABSENT, "permissive", "");
+    check_found(CL_PROBE_ABSENT,
+                "permissive, and the policy doesn't know system_u:system_r:container_t",
+                selinux_cure);
     CHECK(room_write("/sys/fs/selinux/enforce", "1") == 0);
     probe_as_it_is(cl_probe_selinux);
-    check_found(CL_PROBE_LATER, "enforcing, and sandboxes get no label of it yet",
-                "run with --without selinux");
+    check_found(CL_PROBE_MISSING,
+                "enforcing, and the policy doesn't know system_u:system_r:container_t",
+                selinux_cure);
+    CHECK(room_write("/sys/fs/selinux/context", "") == 0); /* answers what it is asked */
+    probe_as_it_is(cl_probe_selinux);
+    check_found(CL_PROBE_WORKS, "enforcing; commands run as container_t", "");
 
     CHECK(mount("tmpfs", "/sys/module", "tmpfs", 0, "mode=0755") == 0);
     probe_as_it_is(cl_probe_apparmor);
