@@ -3,6 +3,7 @@
 #ifndef CL_TESTS_UNIT_CHECK_H
 #define CL_TESTS_UNIT_CHECK_H
 
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -53,6 +54,15 @@ static inline void check_has(const char *text, const char *needle, const char *f
         return;
     printf("# %s:%d: \"%s\" lacks \"%s\"\n", file, line, text, needle);
     check_failures++;
+}
+
+/* What nohup and a shell's `&` ignore. */
+__attribute__((constructor)) static void check_take_back_signals(void)
+{
+    static const int inherited[] = {SIGHUP, SIGINT, SIGQUIT};
+
+    for (size_t i = 0; i < sizeof(inherited) / sizeof(inherited[0]); i++)
+        (void)signal(inherited[i], SIG_DFL); /* fails for no such signal */
 }
 
 static int check_run(const struct check_test *tests, size_t count)
