@@ -9,7 +9,6 @@ ordinary user cloister-test.
 import ctypes
 import json
 import os
-import pwd
 import re
 import shutil
 import signal
@@ -18,12 +17,13 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lib.account import ORDINARY_USER as USER, ordinary_user as user
+
 HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parent.parent
 BUILT = PROJECT / 'build' / 'escape'
 CLOISTER = os.environ.get('CLOISTER', str(PROJECT / 'build' / 'bin' / 'cloister'))
 WEAK = os.environ.get('CLOISTER_WEAK', str(PROJECT / 'build' / 'bin' / 'cloister-weak'))
-USER = 'cloister-test'
 BUSYBOX = '/bin/busybox'
 VERDICT = re.compile(r'^(ESCAPED|HELD|ERROR): (.*)$', re.M)
 
@@ -68,15 +68,6 @@ def escaped(outcome):
     assert [word for word, _ in outcome.verdicts] == ['ESCAPED'], \
         f'the attack does not work without its layer, so it proves nothing: {outcome}'
     return outcome
-
-
-def user():
-    """The ordinary user's passwd entry; made when absent."""
-    try:
-        return pwd.getpwnam(USER)
-    except KeyError:
-        subprocess.run(['useradd', '-m', USER], check=True)
-        return pwd.getpwnam(USER)
 
 
 def scratch(prefix='escape-'):

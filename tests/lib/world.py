@@ -11,7 +11,6 @@ started: a sandbox that forgets to cut propagation shows up in our mountinfo.
 
 import ctypes
 import os
-import pwd
 import shutil
 import signal
 import subprocess
@@ -19,8 +18,9 @@ import tempfile
 import time
 from pathlib import Path
 
+from lib.account import ordinary_user
+
 CLONE_NEWNS = 0x00020000
-ORDINARY_USER = "cloister-test"
 ROOT_STATE = Path("/run/cloister")
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -32,18 +32,6 @@ def command(*argv, **options):
     if done.returncode != 0:
         raise RuntimeError(f"{argv}: exit {done.returncode}: {done.stderr.strip()}")
     return done.stdout
-
-
-def ordinary_user():
-    """The password entry of the ordinary user, who is made when missing."""
-    try:
-        return pwd.getpwnam(ORDINARY_USER)
-    except KeyError:
-        done = subprocess.run(["useradd", "-m", ORDINARY_USER], capture_output=True, text=True, timeout=60)
-        try:
-            return pwd.getpwnam(ORDINARY_USER)  # a second worker may have been quicker
-        except KeyError:
-            raise RuntimeError(f"useradd {ORDINARY_USER}: {done.stderr.strip()}") from None
 
 
 def own_cgroups():
