@@ -4,8 +4,8 @@
 The table says what each program may ask (its own header defines the format),
 syscall-numbers.tbl what each call's number is. For every program and
 architecture this makes a map from all 2^32 numbers to what happens, turns the
-map into a balanced search tree over merged ranges, and the argument tests into
-small trees at its leaves. Code is written backwards, so that every jump's
+map into a search tree over merged ranges with as few instructions as can be, and
+the argument tests into small trees at its leaves. Code is written backwards, so that every jump's
 target is already placed: equal answers and equal tests are shared wherever a
 jump's 255 instructions reach, and `ja` bridges what is further.
 
@@ -332,17 +332,58 @@ def merged(ranges):
     return out
 
 
+MAX_CHAIN = 4  # comparisons one after another, where a tree would have one more
+
+
+def chain_of(ranges):
+    """Positions of single values that stand out of one goal for all others, or None."""
+    others = ranges[0][2] if len(ranges) < 2 or ranges[0][0] != ranges[0][1] else ranges[1][2]
+    singles = [i for i, (_, _, goal) in enumerate(ranges) if goal != others]
+    if len(singles) > MAX_CHAIN or any(ranges[i][0] != ranges[i][1] for i in singles):
+        return None
+    return singles, others
+
+
+def plan_tree(ranges):
+    """Where to split each run of ranges, for the fewest instructions: {(first, end): position}.
+
+    A run that is a chain isn't split. Splits stay in the middle half, so that no path
+    gets long.
+    """
+    costs, splits = {}, {}
+    for size in range(1, len(ranges) + 1):
+        for first in range(len(ranges) - size + 1):
+            end = first + size
+            chain = chain_of(ranges[first:end]) if size <= 2 * MAX_CHAIN + 1 else None
+            best = (len(chain[0]), 0) if chain else None
+            margin = (size - 1) // 4
+            for middle in range(first + 1 + margin, end - margin):
+                cost = (1 + costs[first, middle] + costs[middle, end],
+                        abs(middle - first - size // 2))
+                if best is None or cost < best:
+                    best, splits[first, end] = cost, middle
+            costs[first, end] = best[0]
+    return splits
+
+
 def compile_tree(asm, ranges, leaf, holds=None):
     """A search tree for the accumulator over [(low, high, goal)]."""
-    if len(ranges) == 1:
-        return leaf(ranges[0][2])
-    if len(ranges) == 3 and ranges[0][2] == ranges[2][2] and ranges[1][0] == ranges[1][1]:
-        other, single = leaf(ranges[0][2]), leaf(ranges[1][2])
-        return asm.branch(JEQ, ranges[1][0], single, other, holds)
-    middle = len(ranges) // 2
-    right = compile_tree(asm, ranges[middle:], leaf, holds)
-    left = compile_tree(asm, ranges[:middle], leaf, holds)
-    return asm.branch(JGE, ranges[middle][0], right, left, holds)
+    splits = plan_tree(ranges)
+
+    def compile_run(first, end):
+        if (first, end) in splits:
+            middle = splits[first, end]
+            right = compile_run(middle, end)
+            left = compile_run(first, middle)
+            return asm.branch(JGE, ranges[middle][0], right, left, holds)
+        singles, others = chain_of(ranges[first:end])
+        rest = leaf(others)
+        for i in reversed(singles):
+            single = leaf(ranges[first + i][2])
+            rest = asm.branch(JEQ, ranges[first + i][0], single, rest, holds)
+        return rest
+
+    return compile_run(0, len(ranges))
 
 
 def overlay(rows, rest, mask):
