@@ -42,6 +42,12 @@ int cl_sys_statfs(const char *path, struct statfs *ret)
     return (int)result_of(statfs(path, ret));
 }
 
+pid_t cl_sys_clone_beside(int (*fn)(void *context), void *stack_top, int flags, void *context)
+{
+    RETURN_FAULT(SYS_clone);
+    return (pid_t)result_of(clone(fn, stack_top, flags, context));
+}
+
 int cl_sys_timerfd_settime(int fd, int flags, const struct itimerspec *spec)
 {
     RETURN_FAULT(SYS_timerfd_settime);

@@ -309,6 +309,10 @@ static inline pid_t cl_sys_clone3(const struct cl_clone_args *args)
     return (pid_t)CL_SYS2(SYS_clone3, args, sizeof(*args));
 }
 
+/* clone(2) of a process that runs FN(CONTEXT) on the stack that ends at STACK_TOP and ends
+ * with what FN returns. Its pid or -errno. */
+pid_t cl_sys_clone_beside(int (*fn)(void *context), void *stack_top, int flags, void *context);
+
 static inline int cl_sys_unshare(unsigned long flags)
 {
     return (int)CL_SYS1(SYS_unshare, flags);

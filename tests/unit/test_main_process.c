@@ -17,6 +17,9 @@ TEST(a_step_that_fails_is_named)
         {SYS_dup3, 4, EBUSY, "standard descriptors: set descriptor 1: Device or resource busy"},
         {SYS_fcntl, 1, EMFILE, "standard descriptors: set descriptor 0: Too many open files"},
         {SYS_chdir, 2, EACCES, "working directory: change to /tmp: Permission denied"},
+        {SYS_clone, 0, EAGAIN, "clone the main process: Resource temporarily unavailable"},
+        {SYS_sched_setaffinity, 2, EPERM, "use all processors again: Operation not permitted"},
+        {SYS_sched_setaffinity, 3, EPERM, "use all processors again: Operation not permitted"},
     };
 
     wall_set_up("exit 0");
@@ -46,6 +49,41 @@ TEST(no_command_runs_without_its_last_layers)
     check_fails_in(SYS_capset, "capabilities and system calls: ");
     check_fails_in(SYS_seccomp, "capabilities and system calls: ");
     check_fails_in(SYS_prlimit64, "resource limits: ");
+}
+
+/* Born on init's processor, and free to leave it; so is init. Where it can't be held there,
+ * nothing is lost. */
+TEST(the_command_may_use_the_callers_processors)
+{
+    static const struct wall_fault faults[] = {
+        {SYS_sched_getaffinity, 1, EINVAL, ""}, /* a host of more than CPU_SETSIZE */
+        {SYS_sched_setaffinity, 1, EPERM, ""},
+    };
+    char status[4096];
+    char script[256];
+
+    CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, "/proc/self/status", O_RDONLY, 0);
+    ssize_t got = cl_sys_read(fd, status, sizeof(status) - 1);
+    CHECK(got > 0);
+    status[got < 0 ? 0 : got] = '\0';
+    const char *list = strstr(status, "Cpus_allowed_list:");
+    CHECK(list != NULL);
+    if (list == NULL)
+        return;
+    (void)snprintf(script, sizeof(script),
+                   "grep -q '^%.*s$' /proc/self/status && grep -q '^%.*s$' /proc/1/status",
+                   (int)strcspn(list, "\n"), list, (int)strcspn(list, "\n"), list);
+    wall_set_up(script);
+    wall_run(NULL);
+    CHECK(wall_exit_status() == 0);
+#ifdef CL_FAULTS
+    for (size_t i = 0; i < CL_ARRAY_SIZE(faults); i++) {
+        wall_run(fault_text("children", &faults[i]));
+        CHECK(wall_exit_status() == 0);
+    }
+#else
+    (void)faults;
+#endif
 }
 
 /* --- the command ------------------------------------------------------------------- */
@@ -170,6 +208,7 @@ int main(void)
     static const struct check_test tests[] = {
         ROW(a_step_that_fails_is_named),
         ROW(no_command_runs_without_its_last_layers),
+        ROW(the_command_may_use_the_callers_processors),
         ROW(a_command_that_can_not_be_executed_is_told),
         ROW(the_path_is_walked_in_order),
         ROW(the_working_directory_is_in_no_path),
