@@ -21,16 +21,24 @@ void cl_arena_done(struct cl_arena *arena)
         struct cl_arena_block *block = arena->blocks;
 
         arena->blocks = block->next;
-        free(block);
+        if (block != arena->lent)
+            free(block);
     }
     arena->used = 0;
 }
 
 static struct cl_arena_block *add_block(struct cl_arena *arena, size_t size)
 {
-    size_t room = size > BLOCK_SIZE ? size : BLOCK_SIZE;
-    struct cl_arena_block *block = cl_calloc(1, sizeof(*block) + room);
+    struct cl_arena_block *block = arena->lent;
+    size_t room;
 
+    if (arena->blocks == NULL && block != NULL && size <= arena->lent_size - sizeof(*block)) {
+        room = arena->lent_size - sizeof(*block);
+        memset(block, 0, arena->lent_size);
+    } else {
+        room = size > BLOCK_SIZE ? size : BLOCK_SIZE;
+        block = cl_calloc(1, sizeof(*block) + room);
+    }
     if (block == NULL)
         return NULL;
     block->size = room;

@@ -15,9 +15,19 @@ struct cl_arena {
     struct cl_arena_block *blocks;
     size_t used;
     size_t cap;
+    struct cl_arena_block *lent; /* the caller's first block, never freed; NULL: all are ours */
+    size_t lent_size;
 };
 
 #define CL_ARENA_INIT(cap_bytes) ((struct cl_arena){.cap = (cap_bytes)})
+/* Memory for the first objects, aligned for them; a page is enough for most. */
+struct cl_arena_storage {
+    _Alignas(16) char bytes[4096];
+};
+/* Begins in STORAGE, which must outlive it, and allocates what doesn't fit there. */
+#define CL_ARENA_INIT_IN(cap_bytes, storage)                                                       \
+    ((struct cl_arena){                                                                            \
+        .cap = (cap_bytes), .lent = (void *)(storage), .lent_size = sizeof(*(storage))})
 #define CL_CLEANUP_ARENA CL_CLEANUP(cl_arena_done)
 
 void cl_arena_done(struct cl_arena *arena);

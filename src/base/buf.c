@@ -8,8 +8,10 @@
 
 void cl_buf_done(struct cl_buf *buf)
 {
-    free(buf->data);
+    if (buf->data != buf->lent)
+        free(buf->data);
     buf->data = NULL;
+    buf->lent = NULL;
     buf->size = 0;
     buf->allocated = 0;
 }
@@ -27,9 +29,12 @@ static int reserve(struct cl_buf *buf, size_t size)
     size_t target = buf->allocated < 64 ? 64 : buf->allocated;
     while (target < needed)
         target *= 2;
-    char *grown = cl_realloc(buf->data, target);
+    int is_lent = buf->data == buf->lent;
+    char *grown = cl_realloc(is_lent ? NULL : buf->data, target);
     if (grown == NULL)
         return -ENOMEM;
+    if (is_lent && buf->size > 0)
+        memcpy(grown, buf->data, buf->size);
     buf->data = grown;
     buf->allocated = target;
     return 0;
@@ -84,5 +89,5 @@ void *cl_buf_grow(struct cl_buf *buf, size_t size)
 
 const char *cl_buf_text(const struct cl_buf *buf)
 {
-    return buf->data == NULL ? "" : buf->data;
+    return buf->size == 0 ? "" : buf->data;
 }

@@ -17,9 +17,14 @@ struct cl_buf {
     size_t size;
     size_t allocated;
     size_t cap;
+    char *lent; /* the caller's, never freed; NULL: all is ours */
 };
 
 #define CL_BUF_INIT(cap_bytes) ((struct cl_buf){.cap = (cap_bytes)})
+/* Begins in the array STORAGE, which must outlive it, and allocates what doesn't fit there. */
+#define CL_BUF_INIT_IN(cap_bytes, storage)                                                         \
+    ((struct cl_buf){                                                                              \
+        .data = (storage), .allocated = sizeof(storage), .cap = (cap_bytes), .lent = (storage)})
 #define CL_CLEANUP_BUF CL_CLEANUP(cl_buf_done)
 
 void cl_buf_done(struct cl_buf *buf);

@@ -209,11 +209,9 @@ static int check_room(const struct cl_entry *entry, size_t size, struct cl_error
 static int write_record(const struct cl_entry *entry, struct cl_status *status,
                         const struct cl_plan *plan, struct cl_error *err)
 {
-    CL_CLEANUP_BUF struct cl_buf buf = CL_BUF_INIT(RECORD_MAX);
+    char storage[RECORD_USUAL]; /* enough for most */
+    CL_CLEANUP_BUF struct cl_buf buf = CL_BUF_INIT_IN(RECORD_MAX, storage);
 
-    if (cl_buf_grow(&buf, RECORD_USUAL) == NULL) /* one allocation for most */
-        return cl_fail_memory(err);
-    buf.size = 0;
     if (cl_buf_add(&buf, status, sizeof(*status)) < 0)
         return cl_fail_memory(err);
     int r = cl_plan_write(plan, &buf, err);

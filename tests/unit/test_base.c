@@ -34,6 +34,40 @@ TEST(buf_keeps_its_cap_and_its_nul)
     CHECK(cl_buf_add(&buf, "x", SIZE_MAX) == -EFBIG);
 }
 
+TEST(buf_begins_in_what_was_lent_and_outgrows_it)
+{
+    char storage[16];
+    CL_CLEANUP_BUF struct cl_buf buf = CL_BUF_INIT_IN(64, storage);
+
+    memset(storage, 'x', sizeof(storage));
+    CHECK(strcmp(cl_buf_text(&buf), "") == 0); /* whatever lies there */
+    CHECK(cl_buf_add_str(&buf, "123456789012345") == 0);
+    CHECK(buf.data == storage);
+    CHECK(cl_buf_add_str(&buf, "6") == 0);
+    CHECK(buf.data != storage);
+    CHECK_TEXT(cl_buf_text(&buf), "1234567890123456");
+    CHECK_TEXT(storage, "123456789012345");
+    cl_buf_done(&buf);
+    CHECK(buf.data == NULL && strcmp(cl_buf_text(&buf), "") == 0);
+}
+
+TEST(arena_begins_in_what_was_lent)
+{
+    struct cl_arena_storage storage;
+    CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT_IN(1 << 16, &storage);
+    CL_CLEANUP_ARENA struct cl_arena other = CL_ARENA_INIT_IN(1 << 16, &storage);
+
+    memset(&storage, 'x', sizeof(storage));
+    const char *object = cl_arena_alloc(&arena, 100);
+    CHECK(object > storage.bytes && object < storage.bytes + sizeof(storage));
+    CHECK((uintptr_t)object % 16 == 0 && object[0] == 0 && object[99] == 0);
+    const char *second = cl_arena_alloc(&arena, sizeof(storage)); /* has no room there */
+    CHECK(second != NULL && (second < storage.bytes || second >= storage.bytes + sizeof(storage)));
+    cl_arena_done(&arena);
+    object = cl_arena_alloc(&other, sizeof(storage)); /* nor as the first */
+    CHECK(object != NULL && (object < storage.bytes || object >= storage.bytes + sizeof(storage)));
+}
+
 TEST(arena_zeroes_aligns_and_stops_at_its_cap)
 {
     CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(1 << 16);
@@ -488,6 +522,8 @@ int main(void)
 {
     static const struct check_test tests[] = {
         ROW(buf_keeps_its_cap_and_its_nul),
+        ROW(buf_begins_in_what_was_lent_and_outgrows_it),
+        ROW(arena_begins_in_what_was_lent),
         ROW(arena_zeroes_aligns_and_stops_at_its_cap),
         ROW(numbers_are_whole_strings),
         ROW(sizes_have_units),

@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <signal.h>
 
+#include "walls/container/container.h"
 #include "wall_scene.h"
 
 /* --- check ------------------------------------------------------------------------- */
@@ -63,6 +64,17 @@ static void check_start_fails(const char *fault, int errnum, const char *message
     CHECK(count_holdings() == before && !has_child());
 }
 
+/* More than there is room for without an allocation. */
+static void use_many_words(void)
+{
+    static const char *env[CL_WORDS_USUAL];
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(env); i++)
+        env[i] = "A=b";
+    env[0] = "PATH=/usr/bin:/bin";
+    wall.plan.env = (struct cl_strlist){env, CL_ARRAY_SIZE(env)};
+}
+
 TEST(a_step_that_fails_is_named_and_those_before_it_are_undone)
 {
 #ifndef CL_FAULTS
@@ -81,8 +93,19 @@ TEST(a_step_that_fails_is_named_and_those_before_it_are_undone)
     wall_set_up("");
     for (size_t i = 0; i < CL_ARRAY_SIZE(rows); i++)
         check_start_fails(fault_text("self", &rows[i]), rows[i].errnum, rows[i].message);
+    use_many_words();
     check_start_fails("self:alloc:1", ENOMEM, "lay out the command: out of memory");
-    check_start_fails("self:alloc:2", ENOMEM, "lay out the command: out of memory");
+}
+
+/* An ordinary command and its environment need no memory but the stack's. */
+TEST(few_words_are_not_allocated)
+{
+    wall_set_up("exit 3");
+    wall_run("self:alloc:1");
+    CHECK(wall_exit_status() == 3);
+    use_many_words();
+    wall_run(NULL);
+    CHECK(wall_exit_status() == 3);
 }
 
 TEST(a_start_has_no_call_whose_failure_leaves_anything)
@@ -305,6 +328,7 @@ int main(void)
         ROW(what_the_wall_can_not_do_is_refused_first),
         ROW(the_walls_that_are_built_are_found),
         ROW(a_step_that_fails_is_named_and_those_before_it_are_undone),
+        ROW(few_words_are_not_allocated),
         ROW(a_start_has_no_call_whose_failure_leaves_anything),
         ROW(refused_namespaces_have_a_hint),
         ROW(init_that_fails_first_is_heard),

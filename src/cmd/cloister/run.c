@@ -120,7 +120,8 @@ static void hint_at_closed(const char *hint, int status, struct cl_error *err)
 int cl_run_command(const struct cl_command *self, int argc, char *const argv[],
                    struct cl_error *err)
 {
-    CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(ARENA_MAX);
+    struct cl_arena_storage storage; /* an ordinary start allocates nothing */
+    CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT_IN(ARENA_MAX, &storage);
     struct cl_run_request request = CL_RUN_REQUEST_INIT(&arena);
     struct cl_plan plan = {0};
     char closed[CL_ERROR_MSG_SIZE];

@@ -35,6 +35,7 @@ enum {
     CL_UIDS_PER_SANDBOX = 65536,
     CL_MAX_FILES = 256,
     CL_MAX_SKELETONS = 32,
+    CL_WORDS_USUAL = 64,
     CL_CONTEXT_SIZE = 80,
 };
 
@@ -73,9 +74,11 @@ struct cl_container {
     char file_context[CL_CONTEXT_SIZE];
     int channel[2]; /* [0] the maker's end, [1] init's */
 
-    /* The command and its environment as execve wants them, NULL-ended. */
+    /* The command and its environment as execve wants them, NULL-ended: in `words`, or
+     * allocated when they are more. */
     char **argv;
     char **envp;
+    char *words[CL_WORDS_USUAL];
 
     /* Detached trees that the maker opened, -1 where init opens for itself. */
     int image_tree;

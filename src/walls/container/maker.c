@@ -15,21 +15,21 @@
 
 /* --- steps of start ------------------------------------------------------------ */
 
-static char **make_vector(const struct cl_strlist *list)
+/* LIST and a NULL at VECTOR; returns where the next one goes. */
+static char **fill_vector(char **vector, const struct cl_strlist *list)
 {
-    char **vector = cl_calloc(list->count + 1, sizeof(*vector));
-
-    for (size_t i = 0; vector != NULL && i < list->count; i++)
+    for (size_t i = 0; i < list->count; i++)
         vector[i] = cl_unconst(list->items[i]);
-    return vector;
+    vector[list->count] = NULL;
+    return vector + list->count + 1;
 }
 
 static void free_vectors(void *context)
 {
     struct cl_container *container = context;
 
-    free(container->argv);
-    free(container->envp);
+    if (container->argv != container->words)
+        free(container->argv);
     container->argv = NULL;
     container->envp = NULL;
 }
@@ -38,13 +38,16 @@ static void free_vectors(void *context)
 static int make_vectors(void *context, struct cl_error *err)
 {
     struct cl_container *container = context;
+    const struct cl_plan *plan = container->plan;
+    size_t count = plan->command.count + plan->env.count + 2;
 
-    container->argv = make_vector(&container->plan->command);
-    container->envp = make_vector(&container->plan->env);
-    if (container->argv != NULL && container->envp != NULL)
-        return 0;
-    free_vectors(container);
-    return cl_fail_memory(err);
+    container->argv =
+        count <= CL_WORDS_USUAL ? container->words : cl_calloc(count, sizeof(*container->argv));
+    if (container->argv == NULL)
+        return cl_fail_memory(err);
+    container->envp = fill_vector(container->argv, &plan->command);
+    (void)fill_vector(container->envp, &plan->env);
+    return 0;
 }
 
 static int open_sources(void *context, struct cl_error *err)
