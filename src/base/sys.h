@@ -396,6 +396,39 @@ static inline int cl_sys_sched_setaffinity(pid_t pid, const cpu_set_t *set)
     return (int)CL_SYS3(SYS_sched_setaffinity, pid, sizeof(*set), set);
 }
 
+/* The policy, SCHED_*, of this process. */
+static inline int cl_sys_sched_getscheduler(void)
+{
+    return (int)CL_SYS1(SYS_sched_getscheduler, 0);
+}
+
+static inline int cl_sys_sched_setscheduler(int policy, const struct sched_param *param)
+{
+    return (int)CL_SYS3(SYS_sched_setscheduler, 0, policy, param);
+}
+
+/* This process's nice value as the kernel tells it: 20 less the value, 1 to 40. */
+static inline int cl_sys_getpriority(void)
+{
+    return (int)CL_SYS2(SYS_getpriority, PRIO_PROCESS, 0);
+}
+
+static inline int cl_sys_setpriority(int nice)
+{
+    return (int)CL_SYS3(SYS_setpriority, PRIO_PROCESS, 0, nice);
+}
+
+/* ioprio_set(2) of this process: a class << CL_IOPRIO_CLASS_SHIFT, and data. */
+static inline int cl_sys_ioprio_get(void)
+{
+    return (int)CL_SYS2(SYS_ioprio_get, CL_IOPRIO_WHO_PROCESS, 0);
+}
+
+static inline int cl_sys_ioprio_set(int value)
+{
+    return (int)CL_SYS3(SYS_ioprio_set, CL_IOPRIO_WHO_PROCESS, 0, value);
+}
+
 static inline int cl_sys_setsid(void)
 {
     return (int)CL_SYS0(SYS_setsid);
@@ -436,6 +469,11 @@ static inline int cl_sys_prlimit(pid_t pid, int resource, const struct cl_rlimit
                                  struct cl_rlimit64 *ret_old)
 {
     return (int)CL_SYS4(SYS_prlimit64, pid, resource, limit, ret_old);
+}
+
+static inline int cl_sys_execve(const char *path, char *const argv[], char *const envp[])
+{
+    return (int)CL_SYS3(SYS_execve, path, argv, envp);
 }
 
 static inline int cl_sys_execveat(int dirfd, const char *path, char *const argv[],

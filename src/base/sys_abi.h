@@ -100,6 +100,9 @@ struct cl_rlimit64 {
 };
 #define CL_RLIM_INFINITY UINT64_MAX
 
+/* ioprio_set(2) */
+enum { CL_IOPRIO_WHO_PROCESS = 1, CL_IOPRIO_CLASS_SHIFT = 13, CL_IOPRIO_CLASS_RT = 1 };
+
 /* landlock(7): ABI 1 Linux 5.13, 2 (refer) 5.19, 3 (truncate) 6.2, 4 (net) 6.7,
  * 5 (ioctl on devices) 6.10, 6 (scopes) 6.12 */
 struct cl_landlock_ruleset_attr {

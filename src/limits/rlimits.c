@@ -42,9 +42,19 @@ _Static_assert(RESOURCES == 16, "setrlimit's resources are 0 to 15");
  * no file smaller than a page (fs/coredump.c). */
 enum { CORE_OFF = 1 };
 
-/* Queued signals and timers are a pool of the user (some 100,000 as a rule), whom a
- * rootless sandbox shares with its caller. */
-enum { SIGPENDING = 4096 };
+/* Limits that every sandbox has, unless --ulimit says otherwise. */
+static const struct {
+    int resource;
+    const char *name;
+    uint64_t value;
+} always[] = {
+    /* Queued signals and timers are a pool of the user (some 100,000 as a rule), whom a
+     * rootless sandbox shares with its caller. */
+    {RLIMIT_SIGPENDING, "sigpending", 4096},
+    /* A caller who may raise its priority doesn't mean its sandboxes. */
+    {RLIMIT_NICE, "nice", 0},
+    {RLIMIT_RTPRIO, "rtprio", 0},
+};
 
 const char *cl_rlimit_name(uint32_t resource)
 {
@@ -210,8 +220,12 @@ int cl_rlimits_apply(const struct cl_plan *plan, int without_cgroup, struct cl_e
             return cl_refuse(err, EINVAL, "limits.ulimits[%zu] is no resource limit", i);
         wish_explicit(&wishes[limit->resource], limit);
     }
-    if (wishes[RLIMIT_SIGPENDING].what == NULL)
-        wish_for(&wishes[RLIMIT_SIGPENDING], "sigpending", SIGPENDING, 1);
+    for (size_t i = 0; i < CL_ARRAY_SIZE(always); i++) {
+        struct wish *wish = &wishes[always[i].resource];
+
+        if (wish->what == NULL)
+            wish_for(wish, always[i].name, always[i].value, 1);
+    }
     wish_for(&wishes[RLIMIT_CORE], "core", CORE_OFF, 1);
     for (int resource = 0; resource < RESOURCES; resource++) {
         int r = wishes[resource].what != NULL ? apply(resource, &wishes[resource], err) : 0;

@@ -178,7 +178,7 @@ class Faults:
             # sigaltstack before a function that doesn't return
             return [] if outcome.exit == 125 else [f"exit status {outcome.exit}"]
         # exec is the one call whose failure is the command's, as far as anybody can tell
-        allowed = (125, 126) if struck == "execveat" else (125,)
+        allowed = (125, 126) if struck == "execve" else (125,)
         if outcome.exit not in allowed:
             return [f"exit status {outcome.exit}"]
         return self.judge_message(outcome, code) + self.judge_failed_record(outcome)

@@ -102,6 +102,7 @@ static inline void room_set_up(struct room *room)
                       .device_tree = -1,
                       .scratch_tree = -1,
                       .pidfd = -1,
+                      .pid_dir = -1,
                       .scratch = -1,
                       .root = -1,
                       .proc = -1,

@@ -15,6 +15,11 @@ TEST(a_step_that_fails_is_named)
 #endif
     static const struct wall_fault rows[] = {
         {SYS_sethostname, 0, EPERM, "host name: set the host name: Operation not permitted"},
+        {SYS_sched_getscheduler, 0, EPERM,
+         "priority: ask for the scheduling policy: Operation not permitted"},
+        {SYS_getpriority, 0, EPERM, "priority: take nice value 0: Operation not permitted"},
+        {SYS_ioprio_get, 0, EPERM,
+         "priority: take the ordinary I/O priority: Operation not permitted"},
         {SYS_socket, 0, EMFILE, "loopback: socket: Too many open files"},
         {SYS_ioctl, 1, EPERM, "loopback: set lo up: Operation not permitted"},
         {SYS_recvmsg, 1, ENOMEM,

@@ -121,6 +121,8 @@ TEST(rlimits_of_a_plan)
     CHECK(applied.limits[RLIMIT_FSIZE].max == 12345678);
     CHECK(applied.limits[RLIMIT_CORE].max <= 1);
     CHECK(applied.limits[RLIMIT_CPU].max == CL_RLIM_INFINITY);
+    CHECK(applied.limits[RLIMIT_SIGPENDING].max == 4096);
+    CHECK(applied.limits[RLIMIT_NICE].max == 0 && applied.limits[RLIMIT_RTPRIO].max == 0);
     applied = apply(&plan, 1);
     CHECK(applied.result == 0);
     CHECK(applied.limits[RLIMIT_CPU].cur == 2 && applied.limits[RLIMIT_CPU].max == 2);
@@ -131,8 +133,10 @@ TEST(rlimits_of_a_plan)
 TEST(rlimits_asked_for_by_name)
 {
     struct cl_plan plan = limited_plan();
-    struct cl_plan_rlimit items[] = {
-        {RLIMIT_NOFILE, 50, 60}, {RLIMIT_NPROC, 5, 100}, {RLIMIT_CORE, 0, 0}};
+    struct cl_plan_rlimit items[] = {{RLIMIT_NOFILE, 50, 60},
+                                     {RLIMIT_NPROC, 5, 100},
+                                     {RLIMIT_CORE, 0, 0},
+                                     {RLIMIT_SIGPENDING, 7, 8}};
     struct applied applied;
 
     plan.limits.open_files = 400;
@@ -143,6 +147,7 @@ TEST(rlimits_asked_for_by_name)
     CHECK(applied.result == 0);
     CHECK(applied.limits[RLIMIT_NOFILE].cur == 50 && applied.limits[RLIMIT_NOFILE].max == 60);
     CHECK(applied.limits[RLIMIT_NPROC].cur == 5 && applied.limits[RLIMIT_NPROC].max == 9);
+    CHECK(applied.limits[RLIMIT_SIGPENDING].cur == 7 && applied.limits[RLIMIT_SIGPENDING].max == 8);
     items[0].resource = 16;
     CHECK(apply(&plan, 0).result == -EINVAL);
 }

@@ -91,6 +91,7 @@ struct cl_container {
     /* The maker's */
     int32_t pid;
     int pidfd;
+    int pid_dir;                /* init's directory in the host's /proc */
     struct cl_error init_error; /* what init reported before it was ended; code 0: nothing */
 
     /* init's */
@@ -110,7 +111,7 @@ struct cl_container {
 
 /* --- the maker (maker.c, idmap.c, volumes.c) ------------------------------ */
 
-/* Writes the uid and gid map of process PID for the plan. */
+/* Writes init's uid and gid map for the plan. */
 int cl_idmap_write(const struct cl_container *container, struct cl_error *err);
 /* Adds to ERR what a host's refusal (R) to make a user namespace means; returns R. */
 int cl_hint_userns(int r, struct cl_error *err);
@@ -131,6 +132,9 @@ int cl_hostdir_open(void);
 /* What the scratch file system itself may hold: the limit less what is given to file
  * systems of their own (--tmpfs with a size, --shm-size). */
 uint64_t cl_scratch_bytes(const struct cl_plan *plan);
+
+/* Init's out-of-memory score, when it is below the ordinary one (priority.c). The maker's step. */
+int cl_priority_level_oom(void *context, struct cl_error *err);
 
 /* --- trees and mounts (mounts.c) ------------------------------------------ */
 
@@ -172,6 +176,7 @@ int cl_skeleton_attach(struct cl_container *container, int original, struct cl_e
 
 /* --- init's steps --------------------------------------------------------- */
 
+int cl_priority_level(void *context, struct cl_error *err);                   /* priority.c */
 int cl_sources_find(void *context, struct cl_error *err);                     /* volumes.c */
 int cl_scratch_make(void *context, struct cl_error *err);                     /* scratch.c */
 int cl_rootfs_make(void *context, struct cl_error *err);                      /* rootfs.c */

@@ -141,7 +141,7 @@ static int run_mapper(const char *program, pid_t pid, unsigned int own, const st
         if (r >= 0)
             r = cl_sys_dup3(r, STDERR_FILENO, 0);
         if (r >= 0)
-            r = cl_sys_execveat(AT_FDCWD, program, argv, envp, 0);
+            r = cl_sys_execve(program, argv, envp);
         _exit(NOT_STARTED - r);
     }
     pid_t waited;
@@ -184,12 +184,9 @@ int cl_idmap_write(const struct cl_container *container, struct cl_error *err)
     if (container->rootless && plan->profile == CL_PROFILE_BUILD)
         return write_subids(container->pid, err);
 
-    CL_CLEANUP_FD int proc = open_proc_of(container->pid, err);
-    if (proc < 0)
-        return proc;
     if (container->rootless)
-        return write_single(proc, plan, err);
-    return write_range(proc, container->start->uid_base, err);
+        return write_single(container->pid_dir, plan, err);
+    return write_range(container->pid_dir, container->start->uid_base, err);
 }
 
 /* --- id-mapped mounts --------------------------------------------------------- */

@@ -276,6 +276,7 @@ static int bound_privileges(void *context, struct cl_error *err)
 static const struct cl_step init_steps[] = {
     /* what needs no id maps, while the supervisor writes them */
     {"signals", reset_signals, NULL},
+    {"priority", cl_priority_level, NULL},
     {"host name", set_hostname, NULL},
     {"loopback", raise_loopback, NULL},
     {"capabilities", bound_capabilities, NULL},

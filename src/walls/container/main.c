@@ -174,6 +174,15 @@ static int take_label(void *context, struct cl_error *err)
     return r < 0 ? r : cl_selinux_take(context, err);
 }
 
+/* Before the filter, which may be a user's that knows no clock. */
+static int note_start(void *context, CL_UNUSED struct cl_error *err)
+{
+    struct cl_container *container = context;
+
+    container->report->started_boot_ns = cl_clock_boot_ns();
+    return 0;
+}
+
 static const struct cl_step main_steps[] = {
     {"signals", unblock_signals, NULL},
     {"session", new_session, NULL},
@@ -182,6 +191,7 @@ static const struct cl_step main_steps[] = {
     {"user", take_user, NULL},
     {"working directory", enter_workdir, NULL},
     {"label", take_label, NULL},
+    {"start time", note_start, NULL},
     {"capabilities and system calls", last_layers, NULL},
 };
 
@@ -200,7 +210,7 @@ static const char *find_path(const struct cl_strlist *env)
  * tells the two apart. */
 static int execute(const struct cl_container *container, const char *path, int *ret_is_there)
 {
-    int r = cl_sys_execveat(AT_FDCWD, path, container->argv, container->envp, 0);
+    int r = cl_sys_execve(path, container->argv, container->envp);
 
     if (r == -ENOENT) {
         CL_CLEANUP_FD int file = cl_sys_openat(AT_FDCWD, path, O_PATH, 0);
@@ -271,9 +281,7 @@ static int become_command(void *context)
         report->stage = CL_REPORT_FAILED;
         _exit(1);
     }
-    /* Said now: the command may have ended before init runs again. */
-    report->started_boot_ns = cl_clock_boot_ns();
-    report->stage = CL_REPORT_STARTED;
+    report->stage = CL_REPORT_STARTED; /* now: the command may have ended before init runs again */
     int is_there = 0;
     r = strchr(name, '/') != NULL ? execute(container, name, &is_there)
                                   : execute_in_path(container, name, &is_there);

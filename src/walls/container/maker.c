@@ -237,6 +237,23 @@ static int clone_init(void *context, struct cl_error *err)
     return r;
 }
 
+static int open_init(void *context, struct cl_error *err)
+{
+    struct cl_container *container = context;
+    char path[24];
+
+    (void)snprintf(path, sizeof(path), "/proc/%d", (int)container->pid);
+    container->pid_dir = cl_sys_openat(AT_FDCWD, path, O_PATH | O_DIRECTORY, 0);
+    return container->pid_dir < 0 ? cl_fail(err, container->pid_dir, "open %s", path) : 0;
+}
+
+static void close_init(void *context)
+{
+    struct cl_container *container = context;
+
+    cl_fd_close(&container->pid_dir);
+}
+
 static int write_maps(void *context, struct cl_error *err)
 {
     return cl_idmap_write(context, err);
@@ -283,11 +300,9 @@ static int part_processors(void *context, CL_UNUSED struct cl_error *err)
 
 static int open_userns(const struct cl_container *container, struct cl_error *err)
 {
-    char path[40];
+    int userns = cl_sys_openat(container->pid_dir, "ns/user", O_RDONLY, 0);
 
-    (void)snprintf(path, sizeof(path), "/proc/%d/ns/user", (int)container->pid);
-    int userns = cl_sys_openat(AT_FDCWD, path, O_RDONLY, 0);
-    return userns < 0 ? cl_fail(err, userns, "open %s", path) : userns;
+    return userns < 0 ? cl_fail(err, userns, "open init's user namespace") : userns;
 }
 
 static int map_image(void *context, struct cl_error *err)
@@ -326,9 +341,11 @@ static const struct cl_step start_steps[] = {
     {"make the channel", make_channel, close_channel},
     {"make the report page", make_report, unmap_report},
     {"make the namespaces", clone_init, end_init},
+    {"find init in /proc", open_init, close_init},
     {"write the id maps", write_maps, NULL},
     {"part from init's processor", part_processors, NULL},
     {"id-map the image", map_image, NULL},
+    {"level the out-of-memory score", cl_priority_level_oom, NULL},
     {"let init go", send_go, NULL},
 };
 
@@ -344,6 +361,7 @@ static void set_up(struct cl_container *container, const struct cl_wall_start *s
         .device_tree = -1,
         .scratch_tree = -1,
         .pidfd = -1,
+        .pid_dir = -1,
         .scratch = -1,
         .root = -1,
         .proc = -1,
@@ -374,6 +392,7 @@ static int container_start(const struct cl_wall_start *start, struct cl_wall_pro
     if (r < 0)
         return r;
     close_sources(&container); /* init has its own copies */
+    close_init(&container);
     free_vectors(&container);
     *ret = (struct cl_wall_process){
         .pidfd = container.pidfd,
