@@ -16,13 +16,13 @@ PRIVILEGED = ['open_tree', 'fsopen', 'fspick', 'move_mount', 'fsmount', 'pivot_r
               'init_module', 'finit_module', 'delete_module', 'reboot', 'swapon', 'acct', 'quotactl',
               'sethostname', 'setdomainname', 'iopl', 'ioperm', 'syslog', 'open_by_handle_at',
               'mount_setattr']
-# Families by number: (family, protocol). Netlink's route protocol (0) is left to the policy.
+# Families by number: (family, protocol).
 FAMILIES = {'appletalk': (5, 0), 'ax25': (3, 0), 'ipx': (4, 0), 'x25': (9, 0), 'key': (15, 2),
             'packet': (17, 0), 'rds': (21, 0), 'llc': (26, 0), 'ib': (27, 0), 'can': (29, 1),
             'tipc': (30, 0), 'bluetooth': (31, 0), 'phonet': (35, 0), 'ieee802154': (36, 0),
             'caif': (37, 0), 'alg': (38, 0), 'nfc': (39, 0), 'vsock': (40, 0), 'kcm': (41, 0),
             'qipcrtr': (42, 0), 'smc': (43, 0), 'xdp': (44, 0), 'mctp': (45, 0),
-            'netlink-sock-diag': (16, 4), 'netlink-nflog': (16, 5), 'netlink-xfrm': (16, 6),
+            'netlink-route': (16, 0), 'netlink-sock-diag': (16, 4), 'netlink-nflog': (16, 5), 'netlink-xfrm': (16, 6),
             'netlink-audit': (16, 9), 'netlink-netfilter': (16, 12), 'netlink-uevent': (16, 15),
             'netlink-generic': (16, 16), 'netlink-crypto': (16, 21)}
 
@@ -61,14 +61,14 @@ def test_socket_family_reaches_the_host_kernel(family):
 
 
 @pytest.mark.parametrize('who', ['root', 'user'])
-@pytest.mark.parametrize('family', ['packet', 'alg', 'vsock', 'netlink-netfilter', 'tipc'])
+@pytest.mark.parametrize('family', ['packet', 'alg', 'vsock', 'netlink-route', 'netlink-netfilter', 'tipc'])
 def test_socket_family_reaches_the_kernel_without_the_filter(image, who, family):
     wall.escaped(wall.attack('sockets', 'family', *FAMILIES[family], image=image(who), who=who,
                              weak=True, without=['seccomp']))
 
 
 @each_wall
-@pytest.mark.parametrize('family', ['packet', 'alg', 'vsock'])
+@pytest.mark.parametrize('family', ['packet', 'alg', 'vsock', 'netlink-route'])
 @pytest.mark.parametrize('door', ['high_bits', 'pair'])
 def test_socket_family_is_refused_through_other_doors(image, who, profile, door, family):
     wall.held(wall.attack('sockets', door, FAMILIES[family][0], image=image(who), who=who,

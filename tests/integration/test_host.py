@@ -39,6 +39,18 @@ def test_python3(cloister):
     assert cloister.run("host", "/usr/bin/python3", "-c", program).ok().word() == '[1275, "child", "x", 1000]'
 
 
+def test_names_are_found_without_netlink(cloister):
+    """The filter refuses netlink sockets, by which the C library would ask which addresses there are."""
+    program = ("import socket, threading, http.server, urllib.request\n"
+               "server = http.server.HTTPServer(('localhost', 0), http.server.SimpleHTTPRequestHandler)\n"
+               "threading.Thread(target=server.serve_forever, daemon=True).start()\n"
+               "name = f'http://localhost:{server.server_port}/'\n"
+               "answer = urllib.request.urlopen(name).status\n"
+               "found = socket.getaddrinfo('localhost', 80, type=socket.SOCK_STREAM, flags=socket.AI_ADDRCONFIG)\n"
+               "print(answer, found[0][4][0], socket.if_nametoindex('lo'))\n")
+    assert cloister.run("host", "/usr/bin/python3", "-c", program).ok().word() in ("200 127.0.0.1 1", "200 ::1 1")
+
+
 def test_git(cloister):
     script = ("git init -q r && cd r && echo text >f && git add f && "
               "git -c user.name=n -c user.email=e@example commit -q -m 'the message' && git log --format=%s && git status --short")
