@@ -107,6 +107,28 @@ def test_foreign_abi_reaches_the_kernel_without_the_filter(image, who, call):
                              without=['seccomp']))
 
 
+# One filter each and no more: thousands hang the host's kernel (see nested_filter.c).
+FILTERS = ['seccomp', 'prctl', 'high_bits']
+
+
+@each_wall
+@pytest.mark.parametrize('door', FILTERS)
+def test_no_filter_of_its_own(image, who, profile, door):
+    wall.held(wall.attack('nested_filter', door, image=image(who), who=who, profile=profile))
+
+
+@pytest.mark.parametrize('door', FILTERS)
+def test_filter_of_its_own_loads_on_the_host(door):
+    wall.escaped(wall.bare('nested_filter', door, who='user'))
+
+
+@pytest.mark.parametrize('who', ['root', 'user'])
+@pytest.mark.parametrize('door', FILTERS)
+def test_filter_of_its_own_loads_without_our_filter(image, who, door):
+    wall.escaped(wall.attack('nested_filter', door, image=image(who), who=who, weak=True,
+                             without=['seccomp']))
+
+
 NAMESPACES = ['clone_user', 'clone_user_net', 'clone_pid', 'clone3_user', 'clone3_plain',
               'unshare_user', 'unshare_mount', 'unshare_time', 'setns', 'clone_high_bits',
               'unshare_high_bits']

@@ -126,8 +126,11 @@ static const struct expectation expectations[] = {
     {"process_vm_readv", 310, 270, {0}, ALLOW, ALLOW},
     {"pidfd_getfd", 438, 438, {0}, ALLOW, ALLOW},
     {"landlock_restrict_self", 446, 446, {0}, ALLOW, ALLOW},
-    {"nested seccomp filter", 317, 277, {1, 0}, ALLOW, ALLOW},
+    {"nested seccomp filter", 317, 277, {1, 0}, ERR(EINVAL), ERR(EINVAL)},
+    {"nested seccomp filter, TSYNC", 317, 277, {1, 1}, ERR(EINVAL), ERR(EINVAL)},
     {"seccomp listener", 317, 277, {1, 8}, ERR(EINVAL), ERR(EINVAL)},
+    {"which seccomp actions there are", 317, 277, {2, 0}, ALLOW, ALLOW},
+    {"seccomp operation of the future", 317, 277, {4, 0}, ERR(EINVAL), ERR(EINVAL)},
     {"mseal", 462, 462, {0}, ALLOW, ALLOW},
 
     /* Whole families. */
@@ -266,6 +269,9 @@ static const struct expectation expectations[] = {
 
     /* prctl and its like. */
     {"PR_SET_NAME", 157, 167, {15}, ALLOW, ALLOW},
+    {"PR_GET_SECCOMP", 157, 167, {21}, ALLOW, ALLOW},
+    {"PR_SET_SECCOMP, a filter", 157, 167, {22, 2}, ERR(EINVAL), ERR(EINVAL)},
+    {"PR_CAPBSET_READ", 157, 167, {23}, ALLOW, ALLOW},
     {"PR_SET_NO_NEW_PRIVS", 157, 167, {38, 1}, ALLOW, ALLOW},
     {"PR_SET_VMA", 157, 167, {0x53564d41}, ALLOW, ALLOW},
     {"PR_SET_MM", 157, 167, {35, 13}, ERR(EPERM), ERR(EPERM)},
