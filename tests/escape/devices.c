@@ -1,7 +1,10 @@
 /*
- * Attack: find or make a device node that reaches the host's disks, memory or kernel log.
- * Layer: devices (a minimal /dev, nodev everywhere), capabilities (mknod).
- * Source: mknod(2), CVE-2018-15664 and the many --privileged recipes.
+ * Attack: find or make a device node that reaches the host's disks, memory or kernel log; or leave
+ *   the one that needs no privilege, 0:0, which hides a file of the host's overlays (a whiteout).
+ *   whiteout_KIND DIRECTORY
+ * Layer: devices (a minimal /dev, nodev everywhere), capabilities (mknod), seccomp (whiteouts).
+ * Source: mknod(2), rename(2) (RENAME_WHITEOUT; without a capability since Linux 5.8),
+ *   CVE-2018-15664 and the many --privileged recipes.
  */
 #include "attack.h"
 #include <sys/sysmacros.h>
@@ -78,6 +81,53 @@ static void make_block(char **args)
     make_node(S_IFBLK, 7, 7); /* loop7 */
 }
 
+/* The verdict is on what lies there afterwards, not on what was answered. */
+_Noreturn static void judge_whiteout(const char *path, const char *how)
+{
+    int error = errno;
+    struct stat st;
+
+    if (stat(path, &st) == 0 && S_ISCHR(st.st_mode))
+        escaped("%s made a device %u:%u", how, major(st.st_rdev), minor(st.st_rdev));
+    held("%s: %s", how, strerror(error));
+}
+
+static void whiteout_mknod(char **args)
+{
+    char path[256];
+
+    snprintf(path, sizeof path, "%s/whiteout-mknod", need_arg(args, 0));
+    errno = 0;
+    (void)!mknod(path, S_IFCHR, makedev(0, 0));
+    judge_whiteout(path, "mknod");
+}
+
+/* FLAGS as a whole register: the kernel takes the low half. */
+static void rename_leaving_whiteout(const char *directory, unsigned long flags)
+{
+    char from[256], to[256];
+    int fd;
+
+    snprintf(from, sizeof from, "%s/whiteout-rename", directory);
+    snprintf(to, sizeof to, "%s/renamed", directory);
+    fd = open(from, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    if (fd < 0)
+        impossible("make %s: %s", from, strerror(errno));
+    errno = 0;
+    (void)syscall(SYS_renameat2, (long)AT_FDCWD, from, (long)AT_FDCWD, to, flags);
+    judge_whiteout(from, "renameat2");
+}
+
+static void whiteout_rename(char **args)
+{
+    rename_leaving_whiteout(need_arg(args, 0), 1 << 2);
+}
+
+static void whiteout_high_bits(char **args)
+{
+    rename_leaving_whiteout(need_arg(args, 0), 1UL << 32 | 1 << 2);
+}
+
 /* The nodes of /dev belong to the host when they are bind mounts: their mode must not be ours. */
 static void change_mode(char **args)
 {
@@ -102,4 +152,6 @@ static void new_in_dev(char **args)
 }
 
 ATTACK({"dev_contents", dev_contents}, {"dev_numbers", dev_numbers}, {"make_char", make_char},
-       {"make_block", make_block}, {"change_mode", change_mode}, {"new_in_dev", new_in_dev})
+       {"make_block", make_block}, {"change_mode", change_mode}, {"new_in_dev", new_in_dev},
+       {"whiteout_mknod", whiteout_mknod}, {"whiteout_rename", whiteout_rename},
+       {"whiteout_high_bits", whiteout_high_bits})

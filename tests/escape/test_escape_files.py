@@ -191,6 +191,51 @@ def test_device_of_the_image_opens_without_its_layer(device_tree, path):
                              without=['nosuid', 'landlock']))
 
 
+WHITEOUTS = ['whiteout_mknod', 'whiteout_rename', 'whiteout_high_bits']
+
+
+@pytest.fixture
+def open_volume(programs):
+    """A directory of the ordinary user's: in root mode too the sandbox's user is its owner."""
+    path = wall.scratch('escape-volume-')
+    os.chown(path, wall.user().pw_uid, wall.user().pw_gid)
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def allow_all(programs):
+    """A --seccomp profile that refuses nothing."""
+    folder = wall.scratch('escape-profile-')
+    (folder / 'all.json').write_text('{"defaultAction": "SCMP_ACT_ALLOW"}')
+    yield folder / 'all.json'
+    shutil.rmtree(folder)
+
+
+@each_wall
+@pytest.mark.parametrize('place', ['/tmp', '/vol'])
+@pytest.mark.parametrize('probe', WHITEOUTS)
+def test_no_whiteout_is_made(image, open_volume, who, profile, probe, place):
+    wall.held(wall.attack('devices', probe, place, image=image(who), who=who, profile=profile,
+                          extra=['-v', f'{open_volume}:/vol:rw']))
+
+
+@each_wall
+@pytest.mark.parametrize('probe', WHITEOUTS)
+def test_no_profile_lets_whiteouts_into_a_volume(image, open_volume, allow_all, who, profile, probe):
+    wall.held(wall.attack('devices', probe, '/vol', image=image(who), who=who, profile=profile,
+                          extra=['-v', f'{open_volume}:/vol:rw', '--seccomp', allow_all]))
+
+
+@pytest.mark.parametrize('who', ['root', 'user'])
+@pytest.mark.parametrize('probe', WHITEOUTS)
+def test_whiteout_is_made_without_the_filter(image, open_volume, who, probe):
+    """Landlock refuses device nodes to mknod, but not to rename."""
+    without = ['seccomp', 'landlock'] if probe == 'whiteout_mknod' else ['seccomp']
+    wall.escaped(wall.attack('devices', probe, '/vol', image=image(who), who=who, weak=True,
+                             without=without, extra=['-v', f'{open_volume}:/vol:rw']))
+
+
 # Read-only -----------------------------------------------------------------------------------
 
 REMOUNTS = ['remount', 'remount_super', 'setattr', 'umount', 'rebind', 'share']

@@ -42,7 +42,7 @@ struct data {
 struct expectation {
     const char *what;
     uint32_t x86, arm;
-    uint64_t args[4];
+    uint64_t args[5];
     uint32_t strict, build;
 };
 
@@ -257,6 +257,10 @@ static const struct expectation expectations[] = {
     {"mknodat character device", 259, 33, {0, 0, 020644}, ERR(EPERM), ERR(EPERM)},
     {"mknodat block device", 259, 33, {0, 0, 060644}, ERR(EPERM), ERR(EPERM)},
     {"mknod character device", 133, NONE, {0, 020644}, ERR(EPERM), ERR(EPERM)},
+    {"renameat2", 316, 276, {0, 0, 0, 0, 0}, ALLOW, ALLOW},
+    {"renameat2 EXCHANGE", 316, 276, {0, 0, 0, 0, 2}, ALLOW, ALLOW},
+    {"renameat2 WHITEOUT", 316, 276, {0, 0, 0, 0, 4}, ERR(EINVAL), ERR(EINVAL)},
+    {"renameat2 WHITEOUT and more", 316, 276, {0, 0, 0, 0, 5}, ERR(EINVAL), ERR(EINVAL)},
 
     /* Memory. */
     {"mmap", 9, 222, {0, 4096, 3, 0x22}, ALLOW, ALLOW},
@@ -297,7 +301,7 @@ static void test_expectations(uint64_t upper)
         struct data data = {0};
 
         for (size_t arg = 0; arg < 6; arg++)
-            data.args[arg] = upper | (arg < 4 ? e->args[arg] : 0);
+            data.args[arg] = upper | (arg < 5 ? e->args[arg] : 0);
         data.nr = e->x86;
         data.arch = X86_64;
         expect(e->what, "strict", e->strict, data);
@@ -424,12 +428,52 @@ static void test_own_programs(void)
            (struct data){.nr = 16, .arch = X86_64, .args = {0, 0x5412 | RUBBISH}});
 }
 
+/* What stays refused under a user's own profile. */
+static void test_floor(uint64_t upper)
+{
+    static const struct {
+        const char *what;
+        uint32_t x86, arm;
+        uint64_t args[5];
+        uint32_t answer;
+    } rows[] = {
+        {"the profile decides: bpf", 321, 280, {0}, ALLOW},
+        {"the profile decides: chmod 755", 90, NONE, {0, 0755}, ALLOW},
+        {"the profile decides: mknod fifo", 133, NONE, {0, 010644}, ALLOW},
+        {"the profile decides: mknodat socket", 259, 33, {0, 0, 0140644}, ALLOW},
+        {"the profile decides: renameat2 NOREPLACE", 316, 276, {0, 0, 0, 0, 1}, ALLOW},
+        {"floor: chmod 4755", 90, NONE, {0, 04755}, ERR(EPERM)},
+        {"floor: fchmodat 2755", 268, 53, {0, 0, 02755}, ERR(EPERM)},
+        {"floor: openat O_CREAT 4755", 257, 56, {0, 0, 0101, 04755}, ERR(EPERM)},
+        {"floor: openat2", 437, 437, {0}, ERR(ENOSYS)},
+        {"floor: io_uring_setup", 425, 425, {0}, ERR(ENOSYS)},
+        {"floor: mknod whiteout", 133, NONE, {0, 020644}, ERR(EPERM)},
+        {"floor: mknodat whiteout", 259, 33, {0, 0, 020000}, ERR(EPERM)},
+        {"floor: mknodat block device", 259, 33, {0, 0, 060644}, ERR(EPERM)},
+        {"floor: renameat2 WHITEOUT", 316, 276, {0, 0, 0, 0, 4}, ERR(EINVAL)},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct data data = {.nr = rows[i].x86, .arch = X86_64};
+
+        for (size_t arg = 0; arg < 5; arg++)
+            data.args[arg] = upper | rows[i].args[arg];
+        expect(rows[i].what, "floor", rows[i].answer, data);
+        data.nr = rows[i].arm;
+        data.arch = AARCH64;
+        if (rows[i].arm != NONE)
+            expect(rows[i].what, "floor", rows[i].answer, data);
+    }
+}
+
 int main(void)
 {
     test_expectations(0);
     test_expectations(RUBBISH);
     test_sockets();
     test_numbers();
+    test_floor(0);
+    test_floor(RUBBISH);
     test_own_programs();
     report(cl_seccomp_strict.insns == find(
 #ifdef __x86_64__
