@@ -8,6 +8,7 @@ closes the hole takes it away.
 import contextlib
 import os
 import select
+import shutil
 import socket
 import subprocess
 
@@ -36,8 +37,9 @@ def _busy(argv, word):
             wall.end(process)
 
 
-def _sandboxed(image, who, program, *args, extra=()):
-    return wall._as(who, [wall.CLOISTER, 'run', *wall.options(who, extra=extra), image, '--',
+def _sandboxed(image, who, program, *args, extra=(), weak=False, without=()):
+    binary = wall.WEAK if weak else wall.CLOISTER
+    return wall._as(who, [binary, 'run', *wall.options(who, without, extra=extra), image, '--',
                           f'/attack/{program}', *args])
 
 
@@ -138,6 +140,45 @@ def test_lock_of_a_volume_is_the_sandboxs_own(image, busy_volume, who, mode):
     with _busy(_sandboxed(image(who), who, 'volume_doors', 'lock', '/vol/file',
                           extra=['-v', f'{volume}:/vol:{mode}']), 'locked'):
         subprocess.run(['flock', '-n', volume / 'file', 'true'], check=True)
+
+
+# What lies in a volume that may be written ------------------------------------------------------
+
+LEASES = ['lease', 'lease_high_bits']
+
+
+@pytest.fixture
+def own_volume(programs):
+    """A directory of the ordinary user's with a file: in root mode too the sandbox's user owns it."""
+    place = wall.scratch('escape-own-')
+    (place / 'file').write_text('file\n')
+    for path in (place, place / 'file'):
+        os.chown(path, wall.user().pw_uid, wall.user().pw_gid)
+    yield place
+    shutil.rmtree(place)
+
+
+@pytest.mark.parametrize('who,profile', [('root', 'strict'), ('user', 'strict'), ('root', 'build')])
+@pytest.mark.parametrize('door,path', [*((door, '/vol/file') for door in LEASES), ('notify', '/vol'),
+                                       ('lease', '/attack/volume_doors')])
+def test_host_waits_for_no_lease(image, own_volume, who, profile, door, path):
+    wall.held(wall.attack('volume_doors', door, path, image=image(who), who=who, profile=profile,
+                          extra=['-v', f'{own_volume}:/vol:rw']))
+
+
+@BOTH
+@pytest.mark.parametrize('door', LEASES)
+def test_host_waits_for_a_lease_without_the_filter(image, own_volume, who, door):
+    argv = _sandboxed(image(who), who, 'volume_doors', door, '/vol/file', weak=True,
+                      without=['seccomp'], extra=['-v', f'{own_volume}:/vol:rw'])
+    with _busy(argv, 'leased'), pytest.raises(BlockingIOError):
+        os.close(os.open(own_volume / 'file', os.O_WRONLY | os.O_NONBLOCK))
+
+
+@BOTH
+def test_volume_is_notified_without_the_filter(image, own_volume, who):
+    wall.escaped(wall.attack('volume_doors', 'notify', '/vol', image=image(who), who=who, weak=True,
+                             without=['seccomp'], extra=['-v', f'{own_volume}:/vol:rw']))
 
 
 @pytest.mark.parametrize('door', ['connect', 'fifo'])

@@ -1,12 +1,14 @@
 /*
  * Attack: use what lies in a directory that may only be read: talk to a service of the host through
  *   its socket or its FIFO, lock a file against the host's programs, learn by watching which files
- *   others open.
- *   connect PATH; fifo PATH; lock PATH; watch DIRECTORY (says "watching", then waits for a name)
+ *   others open. And what may be written: let the host's programs wait for a lease on a file.
+ *   connect PATH; fifo PATH; lock PATH; watch DIRECTORY (says "watching", then waits for a name);
+ *   lease PATH, lease_high_bits PATH (both say "leased" and hold it); notify DIRECTORY
  * Layer: landlock (FIFOs), the id map of a volume (no one inside is host root), overlay (an inode
- * of the sandbox's own) where the volume is a copy. Source: unix(7): a read-only mount does not
- * stop connect(2); flock(2): LOCK_EX on a file that is open for reading; inotify(7): events of
- * everybody.
+ * of the sandbox's own) where the volume is a copy, seccomp (leases). Source: unix(7): a read-only
+ * mount does not stop connect(2); flock(2): LOCK_EX on a file that is open for reading; inotify(7):
+ * events of everybody; fcntl(2): opening a file waits for whoever has a lease on it, up to
+ * /proc/sys/fs/lease-break-time (45 s).
  */
 #include "attack.h"
 #include <poll.h>
@@ -76,4 +78,41 @@ static void watch(char **args)
     held("nothing was seen in %s", args[0]);
 }
 
-ATTACK({"connect", through_socket}, {"fifo", through_fifo}, {"lock", lock}, {"watch", watch})
+/* The host's open must wait now, and fail at once with O_NONBLOCK: the test tries. */
+static void hold_lease(const char *path, unsigned long command)
+{
+    int fd = open(path, O_RDONLY);
+
+    if (fd < 0)
+        impossible("open %s: %s", path, strerror(errno));
+    signal(SIGIO, SIG_IGN); /* asked to give the lease back, we don't */
+    if (syscall(SYS_fcntl, (long)fd, command, (long)F_RDLCK) < 0)
+        held("lease on %s: %s", path, strerror(errno));
+    dprintf(1, "leased\n");
+    sleep(3);
+    escaped("held a lease on %s", path);
+}
+
+static void lease(char **args)
+{
+    hold_lease(need_arg(args, 0), F_SETLEASE);
+}
+
+static void lease_high_bits(char **args)
+{
+    hold_lease(need_arg(args, 0), 1UL << 32 | F_SETLEASE);
+}
+
+static void notify(char **args)
+{
+    int fd = open(need_arg(args, 0), O_RDONLY | O_DIRECTORY);
+
+    if (fd < 0)
+        impossible("open %s: %s", args[0], strerror(errno));
+    if (fcntl(fd, F_NOTIFY, DN_CREATE) == 0)
+        escaped("changes in %s come as signals", args[0]);
+    held("F_NOTIFY on %s: %s", args[0], strerror(errno));
+}
+
+ATTACK({"connect", through_socket}, {"fifo", through_fifo}, {"lock", lock}, {"watch", watch},
+       {"lease", lease}, {"lease_high_bits", lease_high_bits}, {"notify", notify})

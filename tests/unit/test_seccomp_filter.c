@@ -262,6 +262,20 @@ static const struct expectation expectations[] = {
     {"renameat2 WHITEOUT", 316, 276, {0, 0, 0, 0, 4}, ERR(EINVAL), ERR(EINVAL)},
     {"renameat2 WHITEOUT and more", 316, 276, {0, 0, 0, 0, 5}, ERR(EINVAL), ERR(EINVAL)},
 
+    /* Descriptors. */
+    {"F_DUPFD", 72, 25, {3, 0}, ALLOW, ALLOW},
+    {"F_SETLKW", 72, 25, {3, 7}, ALLOW, ALLOW},
+    {"F_OFD_SETLKW", 72, 25, {3, 38}, ALLOW, ALLOW},
+    {"F_DUPFD_QUERY", 72, 25, {3, 1027}, ALLOW, ALLOW},
+    {"F_DUPFD_CLOEXEC", 72, 25, {3, 1030}, ALLOW, ALLOW},
+    {"F_SETPIPE_SZ", 72, 25, {3, 1031}, ALLOW, ALLOW},
+    {"F_ADD_SEALS", 72, 25, {3, 1033}, ALLOW, ALLOW},
+    {"F_SET_RW_HINT", 72, 25, {3, 1036}, ALLOW, ALLOW},
+    {"F_SETLEASE", 72, 25, {3, 1024, 0}, ERR(EINVAL), ERR(EINVAL)},
+    {"F_NOTIFY", 72, 25, {3, 1026, 1}, ERR(EINVAL), ERR(EINVAL)},
+    {"F_SETDELEG", 72, 25, {3, 1040}, ERR(EINVAL), ERR(EINVAL)},
+    {"fcntl of the future", 72, 25, {3, UINT32_MAX}, ERR(EINVAL), ERR(EINVAL)},
+
     /* Memory. */
     {"mmap", 9, 222, {0, 4096, 3, 0x22}, ALLOW, ALLOW},
     {"mmap huge pages", 9, 222, {0, 4096, 3, 0x40022}, ERR(ENOMEM), ERR(ENOMEM)},
