@@ -23,6 +23,10 @@ setpgid setpriority setresgid setresuid setrlimit setsid setsockopt setuid shutd
 symlink symlinkat sync sysinfo tgkill time times tkill truncate umask uname unlink unlinkat utime utimensat utimes vfork wait4 waitid
 write writev""".split()
 
+# what `probe mkdir` itself asks, after whichever of the two execs
+LEAST = """execve execveat arch_prctl brk exit_group getrandom mkdir mprotect newfstatat prlimit64 readlink readlinkat rseq set_robust_list
+set_tid_address uname write""".split()
+
 
 def write(cloister, profile, name="profile.json"):
     path = cloister.directory("seccomp") / name
@@ -55,6 +59,23 @@ def test_an_allow_list_without_mkdir(cloister, rootfs):
 
 def test_an_allow_list_with_mkdir(cloister, rootfs):
     assert mkdir_errno(cloister, rootfs, allow_list([*ALLOWED, "mkdir", "mkdirat"])) == 0
+
+
+@pytest.mark.parametrize("default,command,more", [("SCMP_ACT_ERRNO", "/bin/probe", []), ("SCMP_ACT_ERRNO", "probe", []),
+                                                  ("SCMP_ACT_KILL_PROCESS", "/bin/probe", []), ("SCMP_ACT_KILL_PROCESS", "probe", ["openat"])],
+                         ids=["by path", "by name", "by path or killed", "by name or killed"])
+def test_a_profile_need_not_know_what_cloister_itself_does(cloister, rootfs, default, command, more):
+    """Between the profile and the command there is no call but the exec's, and openat for each place where the name isn't."""
+    path = write(cloister, {"defaultAction": default, "syscalls": [{"names": [*LEAST, *more], "action": "SCMP_ACT_ALLOW"}]})
+    assert cloister.run(rootfs, command, "mkdir", "/tmp/d", opts=["--seccomp", path]).ok().word() == "errno 0"
+
+
+@pytest.mark.parametrize("default,status", [("SCMP_ACT_ERRNO", 126), ("SCMP_ACT_KILL_PROCESS", 128 + 31)])
+def test_a_profile_without_exec_runs_nothing(cloister, rootfs, default, status, nothing_left):
+    names = [name for name in LEAST if not name.startswith("exec")]
+    path = write(cloister, {"defaultAction": default, "syscalls": [{"names": names, "action": "SCMP_ACT_ALLOW"}]})
+    outcome = cloister.run(rootfs, "/bin/probe", "mkdir", "/tmp/d", opts=["--seccomp", path], timeout=20)
+    assert outcome.exit == status and outcome.out == b"", str(outcome)
 
 
 def test_default_errno(cloister, rootfs):
