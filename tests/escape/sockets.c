@@ -1,5 +1,5 @@
 /*
- * Attack: reach little-used network code of the kernel through its socket families.
+ * Attack: reach little-used network code of the kernel through its socket families and options.
  *   The type carries a bit that the kernel rejects (EINVAL) before it looks for the family: so a
  *   filter's refusal can be told from a kernel that lacks the family, and nothing is created.
  * Layer: seccomp (socket families).
@@ -8,6 +8,7 @@
  *   AF_ALG: CVE-2017-7618 among others; socket(2), address_families(7).
  */
 #include "attack.h"
+#include <netinet/in.h>
 
 #define REJECTED_BIT 0x40000000
 
@@ -75,5 +76,44 @@ static void packet(char **args)
     judge_call("socket(AF_PACKET)", fd);
 }
 
+static void judge_option(const char *name, int result)
+{
+    if (result == 0)
+        escaped("%s is set", name);
+    if (is_refusal(errno) || errno == ENOPROTOOPT)
+        held("%s: %s", name, strerror(errno));
+    impossible("%s: %s", name, strerror(errno));
+}
+
+/* A key for signed segments: as many as one likes, in memory that no limit counts. */
+static void tcp_md5(char **args)
+{
+    struct {
+        struct sockaddr_storage peer;
+        uint8_t flags, prefix;
+        uint16_t length;
+        int device;
+        uint8_t key[80];
+    } key = {.peer = {.ss_family = AF_INET}, .length = 4};
+
+    judge_option("TCP_MD5SIG",
+                 setsockopt(socket(AF_INET, SOCK_STREAM, 0), IPPROTO_TCP, 14, &key, sizeof key));
+}
+
+/* One of the 4,096 labels that all sockets of the host share. */
+static void flow_label(char **args)
+{
+    struct {
+        struct in6_addr to;
+        uint32_t label; /* 0: any that is free */
+        uint8_t action, share;
+        uint16_t flags, expires, linger;
+        uint32_t pad;
+    } request = {.to = IN6ADDR_LOOPBACK_INIT, .share = 255, .flags = 1 /* create */};
+
+    judge_option("IPV6_FLOWLABEL_MGR", setsockopt(socket(AF_INET6, SOCK_DGRAM, 0), IPPROTO_IPV6, 32,
+                                                  &request, sizeof request));
+}
+
 ATTACK({"family", family}, {"pair", pair}, {"high_bits", high_bits}, {"raw", raw},
-       {"packet", packet})
+       {"packet", packet}, {"tcp_md5", tcp_md5}, {"flow_label", flow_label})

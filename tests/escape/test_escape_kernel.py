@@ -83,6 +83,22 @@ def test_raw_socket_is_refused(image, who, profile, kind):
     wall.escaped(wall.bare('sockets', kind, inside=['unshare', '-n']))
 
 
+OPTIONS = ['tcp_md5', 'flow_label']
+
+
+@each_wall
+@pytest.mark.parametrize('option', OPTIONS)
+def test_socket_option_is_refused(image, who, profile, option):
+    wall.held(wall.attack('sockets', option, image=image(who), who=who, profile=profile))
+
+
+@pytest.mark.parametrize('who', ['root', 'user'])
+@pytest.mark.parametrize('option', OPTIONS)
+def test_socket_option_is_set_without_the_filter(image, who, option):
+    wall.escaped(wall.attack('sockets', option, image=image(who), who=who, weak=True,
+                             without=['seccomp']))
+
+
 ABIS = ['i386', 'i386_mkdir', 'x32', 'x32_special']
 
 
