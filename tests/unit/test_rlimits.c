@@ -76,7 +76,7 @@ static struct cl_plan limited_plan(void)
 static struct applied apply(const struct cl_plan *plan, int without_cgroup)
 {
     struct applied applied = {.result = 9999};
-    struct cl_rlimit64 files = {.cur = 500, .max = 500};
+    struct cl_rlimit64 files = {.cur = 500, .max = 500}, high = {.cur = 30, .max = 30};
     int pipe_fds[2];
 
     if (cl_sys_pipe2(pipe_fds, 0) < 0)
@@ -85,6 +85,9 @@ static struct applied apply(const struct cl_plan *plan, int without_cgroup)
     if (pid == 0) {
         struct cl_error err = {0};
 
+        /* Who may not raise them has 0 here, and nothing to lose. */
+        (void)cl_sys_prlimit(0, RLIMIT_RTPRIO, &high, NULL);
+        (void)cl_sys_prlimit(0, RLIMIT_NICE, &high, NULL);
         if (geteuid() == 0 && (cl_sys_setresgid(65534) < 0 || cl_sys_setresuid(65534) < 0))
             _exit(1);
         (void)cl_sys_prlimit(0, RLIMIT_NOFILE, &files, NULL);
@@ -120,6 +123,7 @@ TEST(rlimits_of_a_plan)
     CHECK(applied.limits[RLIMIT_NOFILE].cur == 100 && applied.limits[RLIMIT_NOFILE].max == 100);
     CHECK(applied.limits[RLIMIT_FSIZE].max == 12345678);
     CHECK(applied.limits[RLIMIT_CORE].max <= 1);
+    CHECK(applied.limits[RLIMIT_RTPRIO].max == 0 && applied.limits[RLIMIT_NICE].max == 0);
     CHECK(applied.limits[RLIMIT_CPU].max == CL_RLIM_INFINITY);
     CHECK(applied.limits[RLIMIT_SIGPENDING].max == 4096);
     CHECK(applied.limits[RLIMIT_NICE].max == 0 && applied.limits[RLIMIT_RTPRIO].max == 0);
