@@ -6,6 +6,7 @@
  * Source: cgroups(7), getrlimit(2), pipe(7); CVE-2016-2847 (pipe buffers).
  */
 #include "attack.h"
+#include <linux/net_tstamp.h>
 #include <netinet/in.h>
 #include <sys/ipc.h>
 #include <sys/mman.h>
@@ -316,6 +317,67 @@ static void sockets(char **args)
     escaped("sockets hold %lu MiB", done / MIB);
 }
 
+/* Asks for the time at which each of N datagrams leaves: the answers wait in the socket. The
+ * request is a control message, in memory, where no system call filter sees it. */
+static void ask_for_times(int fd, int n)
+{
+    struct sockaddr_in nobody = {
+        .sin_family = AF_INET, .sin_port = htons(9), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    union {
+        struct cmsghdr header;
+        char room[CMSG_SPACE(sizeof(int))];
+    } control = {.header = {.cmsg_len = CMSG_LEN(sizeof(int)),
+                            .cmsg_level = SOL_SOCKET,
+                            .cmsg_type = SO_TIMESTAMPING}};
+    struct iovec nothing = {.iov_base = "", .iov_len = 0};
+    struct msghdr message = {.msg_name = &nobody,
+                             .msg_namelen = sizeof nobody,
+                             .msg_iov = &nothing,
+                             .msg_iovlen = 1,
+                             .msg_control = &control,
+                             .msg_controllen = sizeof control.room};
+
+    *(int *)CMSG_DATA(&control.header) = SOF_TIMESTAMPING_TX_SOFTWARE;
+    while (n-- > 0)
+        (void)sendmsg(fd, &message, 0);
+}
+
+static unsigned long count_answers(int fd)
+{
+    char data[64];
+    struct iovec vector = {.iov_base = data, .iov_len = sizeof data};
+    unsigned long n = 0;
+
+    for (;; n++) {
+        struct msghdr message = {.msg_iov = &vector, .msg_iovlen = 1};
+
+        if (recvmsg(fd, &message, MSG_ERRQUEUE | MSG_DONTWAIT) < 0)
+            return n;
+    }
+}
+
+/* args: MiB; in the error queues of sockets, of which each message takes 512 bytes or more */
+static void error_queues(char **args)
+{
+    enum { SOCKETS = 900, MESSAGE = 512 };
+    static int fds[SOCKETS];
+    unsigned long wanted = amount(args, 0) * MIB / MESSAGE, done = 0;
+    int size = 8 << 20;
+
+    for (int i = 0; i < SOCKETS; i++) {
+        fds[i] = socket(AF_INET, SOCK_DGRAM, 0);
+        if (fds[i] < 0)
+            impossible("socket %d: %s", i, strerror(errno));
+        setsockopt(fds[i], SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+        ask_for_times(fds[i], (int)(wanted / SOCKETS) + 1);
+    }
+    for (int i = 0; i < SOCKETS; i++)
+        done += count_answers(fds[i]);
+    if (done >= wanted)
+        escaped("error queues hold %lu messages", done);
+    held("error queues hold only %lu messages", done);
+}
+
 /* One connection whose buffers, as large as they can be made, are filled; the bytes, or -1. */
 static long fill_connection(int listener, const struct sockaddr_in *address)
 {
@@ -467,5 +529,5 @@ static void linger(char **args)
 ATTACK({"disk", disk}, {"small_files", small_files}, {"inodes", inodes}, {"tasks", tasks},
        {"threads", threads}, {"bomb", bomb}, {"anonymous", anonymous}, {"shared", shared},
        {"memfd", memfd}, {"sysv_shm", sysv_shm}, {"pipes", pipes}, {"sockets", sockets},
-       {"unix_crowd", unix_crowd}, {"tcp_crowd", tcp_crowd}, {"output", output}, {"cpu", cpu},
-       {"descriptors", descriptors}, {"linger", linger})
+       {"unix_crowd", unix_crowd}, {"tcp_crowd", tcp_crowd}, {"error_queues", error_queues},
+       {"output", output}, {"cpu", cpu}, {"descriptors", descriptors}, {"linger", linger})

@@ -110,6 +110,19 @@ def test_socket_of_a_volume_is_dead(image, busy_volume, who, mode):
                           extra=['-v', f'{volume}:/vol:{mode}']))
 
 
+IMAGE_SOCKET = 'a service of the host can be reached through its socket in the tree of a read-only image'
+
+
+@pytest.mark.parametrize('extra', [_open_hole((), reason=IMAGE_SOCKET), ('--writable',)], ids=['read-only', 'writable'])
+def test_socket_of_the_image_is_dead(own_tree, extra):
+    """One that everybody may use; the overlay of a writable root has sockets of its own."""
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(own_tree / 'open/socket'))
+        listener.listen()
+        (own_tree / 'open/socket').chmod(0o777)
+        wall.held(wall.attack('volume_doors', 'connect', '/open/socket', image=wall.image(own_tree), extra=extra))
+
+
 @BOTH
 @MODES
 def test_fifo_of_a_volume_is_dead(image, busy_volume, who, mode):
