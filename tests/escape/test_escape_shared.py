@@ -11,6 +11,7 @@ import select
 import shutil
 import socket
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -199,6 +200,59 @@ def test_volume_is_alive_on_the_host(busy_volume, door):
     volume = busy_volume('user')
     path = volume / {'connect': 'socket', 'fifo': 'fifo'}[door]
     wall.escaped(wall.bare('volume_doors', door, path, who='user'))
+
+
+# The page cache of an image ----------------------------------------------------------------------
+
+CACHE = [('root', 'strict'), ('user', 'strict'), ('root', 'build')]
+
+
+@pytest.fixture
+def cached(image):
+    """cached(who): the host's path and the sandbox's of a file of the image that only the host reads."""
+    with contextlib.ExitStack() as stack:
+        def make(who):
+            path = Path(image(who).removeprefix('rootfs:')) / 'open/cached'
+            with open(path, 'wb') as file:
+                file.write(b'x' * 65536)
+                file.flush()
+                os.fsync(file.fileno())  # only clean pages are dropped
+            path.chmod(0o644)
+            stack.callback(path.unlink)
+            assert path.read_bytes() and _is_cached(path)
+            return path, '/open/cached'
+        yield make
+
+
+def _is_cached(path):
+    file = os.open(path, os.O_RDONLY)
+    try:
+        return os.preadv(file, [bytearray(1)], 32768, os.RWF_NOWAIT) == 1
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(file)
+
+
+@pytest.mark.parametrize('who,profile', CACHE)
+def test_page_cache_is_not_asked(image, cached, who, profile):
+    wall.held(wall.attack('page_cache', 'ask', cached(who)[1], image=image(who), who=who, profile=profile))
+
+
+@pytest.mark.parametrize('who,profile', CACHE)
+def test_page_cache_is_not_emptied(image, cached, who, profile):
+    path, inside = cached(who)
+    wall.held(wall.attack('page_cache', 'empty', inside, image=image(who), who=who, profile=profile))
+    assert _is_cached(path)
+
+
+@BOTH
+def test_page_cache_is_asked_and_emptied_without_the_filter(image, cached, who):
+    path, inside = cached(who)
+    options = {'image': image(who), 'who': who, 'weak': True, 'without': ['seccomp']}
+    wall.escaped(wall.attack('page_cache', 'ask', inside, **options))
+    wall.attack('page_cache', 'empty', inside, **options)
+    assert not _is_cached(path)
 
 
 @pytest.mark.xfail(reason='OPEN: whoever shares an image sees by inotify which of its files others open',

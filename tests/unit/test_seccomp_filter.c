@@ -42,7 +42,7 @@ struct data {
 struct expectation {
     const char *what;
     uint32_t x86, arm;
-    uint64_t args[5];
+    uint64_t args[6];
     uint32_t strict, build;
 };
 
@@ -270,6 +270,16 @@ static const struct expectation expectations[] = {
     {"renameat2 WHITEOUT", 316, 276, {0, 0, 0, 0, 4}, ERR(EINVAL), ERR(EINVAL)},
     {"renameat2 WHITEOUT and more", 316, 276, {0, 0, 0, 0, 5}, ERR(EINVAL), ERR(EINVAL)},
 
+    /* The page cache. */
+    {"preadv2", 327, 286, {3, 0, 1, 0, 0, 0}, ALLOW, ALLOW},
+    {"preadv2 HIPRI", 327, 286, {3, 0, 1, 0, 0, 1}, ALLOW, ALLOW},
+    {"preadv2 NOWAIT", 327, 286, {3, 0, 1, 0, 0, 8}, ERR(EOPNOTSUPP), ERR(EOPNOTSUPP)},
+    {"preadv2 NOWAIT and HIPRI", 327, 286, {3, 0, 1, 0, 0, 9}, ERR(EOPNOTSUPP), ERR(EOPNOTSUPP)},
+    {"pwritev2 NOWAIT", 328, 287, {3, 0, 1, 0, 0, 8}, ALLOW, ALLOW},
+    {"FADV_SEQUENTIAL", 221, 223, {3, 0, 0, 2}, ALLOW, ALLOW},
+    {"FADV_WILLNEED", 221, 223, {3, 0, 0, 3}, ALLOW, ALLOW},
+    {"FADV_DONTNEED", 221, 223, {3, 0, 0, 4}, SKIP, SKIP},
+
     /* Descriptors. */
     {"F_DUPFD", 72, 25, {3, 0}, ALLOW, ALLOW},
     {"F_SETLKW", 72, 25, {3, 7}, ALLOW, ALLOW},
@@ -323,7 +333,7 @@ static void test_expectations(uint64_t upper)
         struct data data = {0};
 
         for (size_t arg = 0; arg < 6; arg++)
-            data.args[arg] = upper | (arg < 5 ? e->args[arg] : 0);
+            data.args[arg] = upper | e->args[arg];
         data.nr = e->x86;
         data.arch = X86_64;
         expect(e->what, "strict", e->strict, data);
