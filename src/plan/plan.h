@@ -44,7 +44,9 @@ enum cl_layer {
 #define CL_CAP_MASK ((1ULL << 41) - 1) /* CAP_CHOWN (0) to CAP_CHECKPOINT_RESTORE (40) */
 #define CL_MAX_BYTES (1ULL << 50)
 #define CL_MAX_NS (366ULL * 86400 * 1000000000)
-#define CL_MAX_FILTER_BYTES (4096UL * 8) /* BPF_MAXINSNS of struct sock_filter */
+/* Of struct sock_filter: BPF_MAXINSNS less what lies under a user's profile. */
+enum { CL_MAX_FILTER_INSNS = 4096 - 256 };
+#define CL_MAX_FILTER_BYTES (CL_MAX_FILTER_INSNS * 8UL)
 
 struct cl_strlist {
     const char *const *items;

@@ -1,5 +1,7 @@
 """Attacks on the kernel through its system calls: seccomp, and what stands behind it."""
 
+import shutil
+
 import pytest
 
 import wall
@@ -131,6 +133,17 @@ FILTERS = ['seccomp', 'prctl', 'high_bits']
 @pytest.mark.parametrize('door', FILTERS)
 def test_no_filter_of_its_own(image, who, profile, door):
     wall.held(wall.attack('nested_filter', door, image=image(who), who=who, profile=profile))
+
+
+@each_wall
+@pytest.mark.parametrize('door', FILTERS)
+def test_no_filter_of_its_own_under_a_profile_of_the_users(image, who, profile, door):
+    """Docker's profile allows it; its own filter is a floor under it."""
+    allow_all = wall.scratch() / 'profile.json'
+    allow_all.write_text('{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": []}')
+    wall.held(wall.attack('nested_filter', door, image=image(who), who=who, profile=profile,
+                          extra=['--seccomp', allow_all]))
+    shutil.rmtree(allow_all.parent)
 
 
 @pytest.mark.parametrize('door', FILTERS)

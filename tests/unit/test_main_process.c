@@ -177,8 +177,8 @@ TEST(limits_and_signals_are_the_plans)
     CHECK(wall_exit_status() == 0);
 }
 
-/* The floor and then the user's: a filter that answers unlinkat with a number of its own
- * is heard, and mount stays refused. */
+/* In one program with the floor: a filter that answers mkdir with a number of its own is
+ * heard. */
 TEST(a_filter_of_the_users_comes_on_top)
 {
     static const struct sock_filter filter[] = {
@@ -192,7 +192,9 @@ TEST(a_filter_of_the_users_comes_on_top)
 
     wall_set_up("mkdir /tmp/a 2>/tmp/said && exit 10\n"
                 "grep -q 'nvalid cross-device' /tmp/said || exit 11\n"
-                "grep -q 'Seccomp_filters:.2' /proc/self/status || exit 12");
+                "grep -q 'Seccomp_filters:.1' /proc/self/status || exit 12\n"
+                "touch /tmp/f && chmod 4755 /tmp/f 2>/tmp/said && exit 13\n"
+                "grep -q 'ot permitted' /tmp/said || exit 14");
     wall.plan.seccomp = (struct cl_bytes){filter, sizeof(filter)};
     cl_plan_mark(&wall.plan, CL_FIELD_SECCOMP);
     wall_run(NULL);

@@ -484,6 +484,18 @@ static void test_floor(uint64_t upper)
         {"floor: mknodat block device", 259, 33, {0, 0, 060644}, ERR(EPERM)},
         {"floor: renameat2 WHITEOUT", 316, 276, {0, 0, 0, 0, 4}, ERR(EINVAL)},
     };
+    static const struct {
+        const char *what;
+        uint32_t x86, arm;
+        uint64_t first;
+        uint32_t answer;
+    } filters[] = {
+        {"floor: seccomp SET_MODE_FILTER", 317, 277, 1, ERR(EINVAL)},
+        {"floor: seccomp SET_MODE_STRICT", 317, 277, 0, ERR(EINVAL)},
+        {"floor: seccomp GET_ACTION_AVAIL", 317, 277, 2, ALLOW},
+        {"floor: PR_SET_SECCOMP", 157, 167, 22, ERR(EINVAL)},
+        {"floor: PR_SET_NAME", 157, 167, 15, ALLOW},
+    };
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct data data = {.nr = rows[i].x86, .arch = X86_64};
@@ -496,6 +508,20 @@ static void test_floor(uint64_t upper)
         if (rows[i].arm != NONE)
             expect(rows[i].what, "floor", rows[i].answer, data);
     }
+    for (size_t i = 0; i < sizeof(filters) / sizeof(filters[0]); i++) {
+        struct data data = {.nr = filters[i].x86, .arch = X86_64};
+
+        data.args[0] = upper | filters[i].first;
+        expect(filters[i].what, "floor", filters[i].answer, data);
+        expect(filters[i].what, "floor_build", filters[i].answer, data);
+        data.nr = filters[i].arm;
+        data.arch = AARCH64;
+        expect(filters[i].what, "floor", filters[i].answer, data);
+        expect(filters[i].what, "floor_build", filters[i].answer, data);
+    }
+    expect("floor_build: chmod 4755", "floor_build", ALLOW,
+           (struct data){.nr = 90, .arch = X86_64, .args = {0, 04755}});
+    expect("floor_build: i386", "floor_build", KILL, (struct data){.nr = 90, .arch = I386});
 }
 
 int main(void)

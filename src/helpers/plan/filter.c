@@ -334,9 +334,9 @@ static int take_program(const struct compiler *compiler, int fd, struct cl_arena
         return cl_refuse(err, EIO, "libseccomp made no program");
     if ((size_t)size + head > CL_MAX_FILTER_BYTES)
         return cl_refuse(err, E2BIG,
-                         "the profile makes a program of %zu instructions; the most "
-                         "that the kernel takes is %d",
-                         ((size_t)size + head) / sizeof(struct sock_filter), BPF_MAXINSNS);
+                         "the profile makes a program of %zu instructions; the most that "
+                         "can be loaded is %d",
+                         ((size_t)size + head) / sizeof(struct sock_filter), CL_MAX_FILTER_INSNS);
     char *program = cl_arena_alloc(arena, head + (size_t)size);
     if (program == NULL)
         return cl_fail_memory(err);

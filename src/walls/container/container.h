@@ -62,6 +62,13 @@ int cl_message_send(int channel, const struct cl_message *message, const int *fd
  * when the other end is gone, or -errno. FLAGS are recvmsg's. */
 int cl_message_receive(int channel, struct cl_message *ret, int *ret_fds, size_t max, int flags);
 
+/* The command's system call filter (seccomp.c). */
+struct cl_container_filter {
+    const void *instructions; /* struct sock_filter[] */
+    size_t count;
+    void *owned; /* the same when it was made for this sandbox, else NULL */
+};
+
 /* Everything both processes know; init has a copy of it from the clone. */
 struct cl_container {
     const struct cl_wall_start *start;
@@ -79,6 +86,7 @@ struct cl_container {
     char **argv;
     char **envp;
     char *words[CL_WORDS_USUAL];
+    struct cl_container_filter filter;
 
     /* Detached trees that the maker opened, -1 where init opens for itself. */
     int image_tree;
@@ -227,6 +235,12 @@ enum { CL_CAP_DAC_OVERRIDE = 1, CL_CAP_KILL = 5 }; /* linux/capability.h */
 int cl_capabilities_bound(const struct cl_plan *plan, struct cl_error *err);
 int cl_capabilities_set(uint64_t mask, struct cl_error *err);
 int cl_securebits_lock(const struct cl_plan *plan, struct cl_error *err);
+
+/* --- system calls (seccomp.c) ----------------------------------------------- */
+
+/* The command's filter, of the profile or the user's. The maker's step. */
+int cl_seccomp_choose(void *context, struct cl_error *err);
+void cl_seccomp_forget(void *context);
 int cl_seccomp_install(const void *instructions, size_t count, struct cl_error *err);
 
 /* --- processes ------------------------------------------------------------- */

@@ -1,7 +1,5 @@
-/* Capabilities, securebits, seccomp: what a process may do, less and less.
- * Source: capabilities(7), seccomp(2). */
-#include <linux/filter.h>
-#include <linux/seccomp.h>
+/* Capabilities and securebits: what a process may do, less and less.
+ * Source: capabilities(7). */
 #include <linux/securebits.h>
 #include <sys/prctl.h>
 
@@ -49,15 +47,4 @@ int cl_securebits_lock(const struct cl_plan *plan, struct cl_error *err)
         bits |= SECBIT_NOROOT;
     int r = cl_sys_prctl(PR_SET_SECUREBITS, bits, 0, 0, 0);
     return r < 0 ? cl_fail(err, r, "lock the securebits") : 0;
-}
-
-int cl_seccomp_install(const void *instructions, size_t count, struct cl_error *err)
-{
-    const struct sock_fprog program = {
-        .len = (unsigned short)count,
-        .filter = cl_unconst(instructions), /* the kernel only reads */
-    };
-    int r = cl_sys_seccomp(SECCOMP_SET_MODE_FILTER, 0, &program);
-
-    return r < 0 ? cl_fail(err, r, "install the system call filter") : 0;
 }

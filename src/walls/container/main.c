@@ -1,6 +1,5 @@
 /* The main process: born of init, takes the sandbox's user, puts up the last layers
  * and becomes the command. */
-#include <linux/filter.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,7 +11,6 @@
 #include "base/sys.h"
 #include "limits/rlimits.h"
 #include "walls/container/container.h"
-#include "walls/container/seccomp_tables.h"
 
 /* What main is born with. It shares init's memory until it becomes the command. */
 struct birth {
@@ -110,39 +108,13 @@ static int enter_workdir(void *context, struct cl_error *err)
     return r < 0 ? cl_fail(err, r, "change to %s", container->plan->workdir) : 0;
 }
 
-/* Set-uid bits can be made where images are built, but not on a volume that the host's
- * users see: the file would be set-uid for them. */
-static int may_make_setuid(const struct cl_plan *plan)
-{
-    return plan->profile == CL_PROFILE_BUILD && !cl_plan_has_rw_volume(plan);
-}
-
-static int install_users_filter(const struct cl_plan *plan, struct cl_error *err)
-{
-    int r = may_make_setuid(plan)
-                ? 0
-                : cl_seccomp_install(cl_seccomp_floor.insns, cl_seccomp_floor.count, err);
-
-    if (r < 0)
-        return r;
-    /* Last: a profile may well refuse seccomp(2) itself. */
-    return cl_seccomp_install(plan->seccomp.data, plan->seccomp.size / sizeof(struct sock_filter),
-                              err);
-}
-
 static int install_filter(struct cl_container *container, struct cl_error *err)
 {
-    const struct cl_plan *plan = container->plan;
-    const struct cl_seccomp_program *program =
-        may_make_setuid(plan) ? &cl_seccomp_build : &cl_seccomp_strict;
-    int r;
+    const struct cl_container_filter *filter = &container->filter;
 
-    if (cl_plan_without(plan, CL_LAYER_SECCOMP))
+    if (cl_plan_without(container->plan, CL_LAYER_SECCOMP))
         return 0;
-    if (cl_plan_has(plan, CL_FIELD_SECCOMP))
-        r = install_users_filter(plan, err);
-    else
-        r = cl_seccomp_install(program->insns, program->count, err);
+    int r = cl_seccomp_install(filter->instructions, filter->count, err);
     if (r == 0)
         cl_layer_up(container, CL_LAYER_SECCOMP);
     return r;

@@ -336,6 +336,7 @@ static int send_go(void *context, struct cl_error *err)
 static const struct cl_step start_steps[] = {
     {"look for SELinux", cl_selinux_decide, NULL},
     {"lay out the command", make_vectors, free_vectors},
+    {"choose the system call filter", cl_seccomp_choose, cl_seccomp_forget},
     {"open the image and volumes", open_sources, close_sources},
     {"make scratch on disk", make_disk_scratch, NULL},
     {"make the channel", make_channel, close_channel},
@@ -394,6 +395,7 @@ static int container_start(const struct cl_wall_start *start, struct cl_wall_pro
     close_sources(&container); /* init has its own copies */
     close_init(&container);
     free_vectors(&container);
+    cl_seccomp_forget(&container);
     *ret = (struct cl_wall_process){
         .pidfd = container.pidfd,
         .pid = container.pid,

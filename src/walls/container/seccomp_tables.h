@@ -9,7 +9,8 @@
  *
  * strict, build: for the sandboxed program; every refusal is an errno, a
  *   foreign ABI (i386, x32, aarch32) kills the process.
- * floor: under a profile that the user brought, on top of which it can only refuse.
+ * floor, floor_build: under a profile that the user brought, on top of which they can only
+ *   refuse.
  * init, supervisor: for our own processes once their set-up is done; whatever
  *   they don't need kills the process.
  */
@@ -27,6 +28,7 @@ struct cl_seccomp_program {
 extern const struct cl_seccomp_program cl_seccomp_strict;
 extern const struct cl_seccomp_program cl_seccomp_build;
 extern const struct cl_seccomp_program cl_seccomp_floor;
+extern const struct cl_seccomp_program cl_seccomp_floor_build;
 extern const struct cl_seccomp_program cl_seccomp_init;
 extern const struct cl_seccomp_program cl_seccomp_supervisor;
 
