@@ -355,3 +355,93 @@ def test_result_is_not_moved_by_a_running_sandbox(image, outside, who):
         assert marker.read_text() == 'the host\n', (code, err)
     finally:
         shutil.rmtree(volume)
+
+
+# Another user of the host bends the path by which root names a volume or an image --------------
+
+@pytest.fixture
+def theirs(programs):
+    """A directory of the ordinary user's, with a tree of theirs in it that root is to work on."""
+    path = wall.scratch('escape-theirs-')
+    wall.tree(path / 'tree')
+    for entry in [path, *path.rglob('*')]:
+        os.chown(entry, wall.user().pw_uid, wall.user().pw_gid, follow_symlinks=False)
+    yield path
+    shutil.rmtree(path)
+
+
+def _bend(link, target, owner=None):
+    link.symlink_to(target)
+    owner = owner or wall.user()
+    os.chown(link, owner.pw_uid, owner.pw_gid, follow_symlinks=False)
+
+
+def _through(path, image, as_image):
+    """Root names PATH, as the image or as a volume, and the program looks for the marker."""
+    if as_image:
+        return wall.attack('fake_proc', 'find_marker', MARKER, image=wall.image(path), timeout=20)
+    return wall.attack('fake_proc', 'find_marker', MARKER, image=image('root'), timeout=20,
+                       extra=['-v', f'{path}:/vol:ro'])
+
+
+@pytest.mark.parametrize('as_image', [False, True], ids=['volume', 'image'])
+@pytest.mark.parametrize('where', ['last', 'on-the-way', 'sticky', 'relative'])
+def test_source_behind_a_strangers_link_is_refused(theirs, image, outside, own_tree, as_image, where):
+    """Root's cloister must not show what only root may hand out, because a stranger's link says so; the
+    same link, were it root's, would show it."""
+    target = own_tree if as_image else outside
+    (target / MARKER).write_text('the host\n')
+    path = link = theirs / 'link'
+    if where == 'sticky':
+        path = link = Path(tempfile.gettempdir()) / f'escape-link-{os.getpid()}'
+    if where == 'on-the-way':
+        _bend(link, target.parent)
+        path = link / target.name
+    else:
+        _bend(link, target if where != 'relative' else f'../{target.name}')
+    try:
+        outcome = _through(path, image, as_image)
+        assert outcome.code == 125 and not outcome.verdicts, outcome
+        assert outcome.err.count('\n') == 1 and f'the symbolic link {link} of uid' in outcome.err, outcome
+        os.chown(link, 0, 0, follow_symlinks=False)
+        wall.escaped(_through(path, image, as_image))
+    finally:
+        link.unlink()
+
+
+def test_source_of_sudos_user_is_theirs_to_link(theirs, image, outside):
+    """Under sudo the user's own links are the caller's, and others' are not."""
+    (theirs / 'link').symlink_to(outside)
+    os.chown(theirs / 'link', wall.user().pw_uid, wall.user().pw_gid, follow_symlinks=False)
+    uid = wall.user().pw_uid
+    for sudo_uid, follows in ((str(uid), True), (str(uid + 1), False), ('0', False), (f'{uid} ', False)):
+        outcome = wall.attack('fake_proc', 'find_marker', MARKER, image=image('root'), timeout=20,
+                              extra=['-v', f'{theirs}/link:/vol:ro'], env={'SUDO_UID': sudo_uid})
+        if follows:
+            wall.escaped(outcome)
+        else:
+            assert outcome.code == 125 and not outcome.verdicts, outcome
+
+
+def test_source_in_a_strangers_tree_may_use_their_links(theirs, image):
+    """What root is to work on for somebody else stays usable: links that stay with their owner."""
+    _bend(theirs / 'current', 'tree')
+    (theirs / 'tree' / MARKER).write_text('theirs\n')
+    wall.escaped(_through(theirs / 'current', image, as_image=False))
+    wall.escaped(_through(theirs / 'current', image, as_image=True))
+
+
+def test_source_swapped_meanwhile_leads_nowhere(theirs, image, outside):
+    """One moment their directory, the next their link: neither look shows root's."""
+    link = theirs / 'vol-link'
+    _bend(link, outside)
+    (theirs / 'vol').mkdir()
+    os.chown(theirs / 'vol', wall.user().pw_uid, wall.user().pw_gid)
+    outcomes = []
+    end = time.monotonic() + 4
+    with Swapper([(theirs / 'vol', link)]) as swapper:
+        while len(outcomes) < 60 and time.monotonic() < end:
+            outcomes.append(_through(theirs / 'vol', image, as_image=False))
+    assert swapper.rounds > len(outcomes)
+    for outcome in outcomes:
+        _refused_or(wall.held, outcome)

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/fd.h"
+#include "base/follow.h"
 #include "base/sys.h"
 #include "walls/container/container.h"
 
@@ -28,14 +29,25 @@ static uint64_t volume_attrs(const struct cl_plan *plan, const struct cl_plan_fi
     return cl_mount_attrs(plan, attrs);
 }
 
-static int open_source(const struct cl_plan *plan, const struct cl_plan_file *file,
+/* What the caller names, found with the caller's own privilege. Root's reaches where those
+ * who made a link on the way don't: their links don't lead it there. */
+static int find_source(const struct cl_container *container, const char *path, const char *what,
+                       struct cl_error *err)
+{
+    if (!container->rootless)
+        return cl_follow(path, cl_follow_caller(), what, err);
+    int fd = cl_sys_openat(AT_FDCWD, path, O_PATH, 0);
+    return fd < 0 ? cl_fail(err, fd, "open %s %s", what, path) : fd;
+}
+
+static int open_source(const struct cl_container *container, const struct cl_plan_file *file,
                        struct cl_error *err)
 {
     struct stat st;
-    CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, file->source, O_PATH, 0);
+    CL_CLEANUP_FD int fd = find_source(container, file->source, "the volume", err);
 
     if (fd < 0)
-        return cl_fail(err, fd, "open the volume %s", file->source);
+        return fd;
     int r = cl_sys_fstat(fd, &st);
     if (r < 0)
         return cl_fail(err, r, "stat the volume %s", file->source);
@@ -46,7 +58,7 @@ static int open_source(const struct cl_plan *plan, const struct cl_plan_file *fi
         return cl_refuse(err, EINVAL, "the volume %s is a file, and only directories can be copy",
                          file->source);
     /* The clone is of what the descriptor holds: nothing is resolved twice. */
-    return cl_tree_clone_fd(fd, file->source, volume_attrs(plan, file), err);
+    return cl_tree_clone_fd(fd, file->source, volume_attrs(container->plan, file), err);
 }
 
 /* Id-maps a volume's TREE so that the sandbox's user stands for its owner. */
@@ -76,13 +88,14 @@ static int map_owner(const struct cl_container *container, int tree,
     return cl_idmap_tree(tree, userns, file->source, err);
 }
 
-static int open_image(const struct cl_plan *plan, struct cl_error *err)
+static int open_image(const struct cl_container *container, struct cl_error *err)
 {
+    const struct cl_plan *plan = container->plan;
     struct stat st;
-    CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, plan->image_path, O_PATH, 0);
+    CL_CLEANUP_FD int fd = find_source(container, plan->image_path, "the image", err);
 
     if (fd < 0)
-        return cl_fail(err, fd, "open the image %s", plan->image_path);
+        return fd;
     int r = cl_sys_fstat(fd, &st);
     if (r < 0)
         return cl_fail(err, r, "stat the image %s", plan->image_path);
@@ -101,7 +114,7 @@ int cl_sources_open(struct cl_container *container, struct cl_error *err)
     const struct cl_plan *plan = container->plan;
 
     if (plan->image_kind == CL_IMAGE_ROOTFS) {
-        container->image_tree = open_image(plan, err);
+        container->image_tree = open_image(container, err);
         if (container->image_tree < 0)
             return container->image_tree;
     }
@@ -110,7 +123,7 @@ int cl_sources_open(struct cl_container *container, struct cl_error *err)
 
         if (file->kind != CL_FILE_BIND)
             continue;
-        container->volume_trees[i] = open_source(plan, file, err);
+        container->volume_trees[i] = open_source(container, file, err);
         if (container->volume_trees[i] < 0)
             return container->volume_trees[i];
         if (container->rootless)
