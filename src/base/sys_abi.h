@@ -56,15 +56,18 @@ enum {
     CL_MOUNT_ATTR_IDMAP = 0x00100000,
 };
 
-/* statx(2), Linux 4.11; of its answer we read which mount it is about (5.8) */
+/* statx(2), Linux 4.11; of its answer we read which mount it is about, and whether that
+ * begins there (5.8) */
 struct cl_statx {
     uint32_t mask;
-    uint32_t others[35];
+    uint32_t block_size;
+    uint64_t attributes;
+    uint32_t others[32];
     uint64_t mount_id;
     uint64_t spare[13];
 };
 _Static_assert(sizeof(struct cl_statx) == 256, "the kernel writes 256 bytes");
-enum { CL_STATX_MNT_ID = 0x1000 };
+enum { CL_STATX_MNT_ID = 0x1000, CL_STATX_ATTR_MOUNT_ROOT = 0x2000 };
 
 /* clone3(2), Linux 5.3; cgroup 5.7 */
 struct cl_clone_args {

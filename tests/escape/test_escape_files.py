@@ -287,6 +287,23 @@ def test_open_directory_takes_a_file_without_readonly(own_tree):
                              weak=True, without=['readonly', 'landlock']))
 
 
+@pytest.mark.parametrize('who', ['root', 'user'])
+@pytest.mark.parametrize('name', ['tmp', 'var/tmp'])
+def test_link_of_the_image_opens_no_volume(own_tree, outside, who, name):
+    """The image's /tmp leads to where a read-only volume comes: Landlock by itself must not let the
+    sandbox write there, as it does in /tmp."""
+    (own_tree / name).rmdir()
+    (own_tree / name).symlink_to('/vol')
+    for path in (outside, *((own_tree, *own_tree.rglob('*')) if who == 'user' else ())):
+        os.chown(path, wall.user().pw_uid, wall.user().pw_gid, follow_symlinks=False)
+    for place in (f'/{name}/planted', '/vol/planted'):
+        for without, verdict in (((), wall.held), (('readonly',), wall.held),
+                                 (('readonly', 'landlock'), wall.escaped)):
+            (outside / 'planted').unlink(missing_ok=True)
+            verdict(wall.attack('open_path', 'create', place, image=wall.image(own_tree), who=who,
+                                weak=bool(without), without=without, extra=['-v', f'{outside}:/vol:ro']))
+
+
 @pytest.mark.parametrize('who,profile', [*WALLS, ('user', 'build')],
                          ids=['root-strict', 'user-strict', 'root-build', 'user-build'])
 def test_image_is_never_changed(own_tree, who, profile):

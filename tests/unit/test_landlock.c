@@ -17,6 +17,17 @@ static const struct cl_plan_file files[] = {
     {.kind = CL_FILE_TMPFS, .mode = CL_FILE_RW, .source = "", .target = "/fs"},
 };
 
+/* Mounts DIR on itself; the sandbox may write there when it is WRITABLE. */
+static void attach(const char *dir, int writable)
+{
+    CL_CLEANUP_FD int tree = cl_tree_clone(AT_FDCWD, dir, 0, &room.err);
+    CL_CLEANUP_FD int target = cl_sys_openat(AT_FDCWD, dir, O_PATH, 0);
+    int r = writable ? cl_tree_attach_writable(&room.container, tree, target, dir, &room.err)
+                     : cl_tree_attach(tree, target, dir, &room.err);
+
+    CHECK(tree >= 0 && r == 0);
+}
+
 static int leaked = -1; /* a directory that is not below the new root */
 
 static void make_root(void)
@@ -35,8 +46,11 @@ static void make_root(void)
         CHECK(mkdir(path, 0755) == 0);
         (void)snprintf(path, sizeof(path), "/mnt/root/%s/file", dirs[i]);
         CHECK(room_write(path, "x") == 0);
+        (void)snprintf(path, sizeof(path), "/mnt/root/%s", dirs[i]);
+        attach(path, strcmp(dirs[i], "ro") != 0);
     }
     CHECK(room_write("/mnt/root/single", "x") == 0);
+    attach("/mnt/root/single", 1);
     CHECK(chroot("/mnt/root") == 0 && chdir("/") == 0);
 }
 
@@ -74,7 +88,7 @@ static void confine(void)
     CHECK(room_write("/proc/another", "x") == -EACCES && room_write("/proc/file", "x") == 0);
     CHECK(room_write("/single", "y") == 0);
     CHECK(room_read(AT_FDCWD, "/ro/file", text, sizeof(text)) == 0);
-    CHECK(rename("/tmp/new", "/srv/moved") == 0);
+    CHECK(mkdir("/tmp/dir", 0755) == 0 && rename("/tmp/new", "/tmp/dir/moved") == 0);
     CHECK(mknod("/tmp/node", S_IFCHR, 0) < 0 && errno == EACCES);
     CHECK(symlink("x", "/tmp/link") == 0 && mkfifo("/tmp/fifo", 0600) == 0);
     CHECK(room_read(leaked, "secret", text, sizeof(text)) == -EACCES); /* below no rule */
@@ -83,6 +97,55 @@ static void confine(void)
 TEST(files_are_reached_by_rule)
 {
     room_run(confine);
+}
+
+/* The image's /tmp leads to a read-only volume, its /var/tmp into a writable one, its
+ * /dev/shm nowhere; over /rw another mount has come. */
+static void follow_links(void)
+{
+    char text[8];
+
+    make_root();
+    CHECK(umount2("/tmp", MNT_DETACH) == 0 && umount2("/dev/shm", MNT_DETACH) == 0);
+    room.container.writable_count = 0; /* numbers of mounts that went come again */
+    attach("/srv", 1);
+    attach("/fs", 1);
+    attach("/rw", 1);
+    CHECK(unlink("/tmp/file") == 0 && rmdir("/tmp") == 0 && symlink("ro", "/tmp") == 0);
+    CHECK(mkdir("/rw/deeper", 0755) == 0 && mkdir("/var", 0755) == 0);
+    CHECK(symlink("/rw/deeper", "/var/tmp") == 0);
+    attach("/rw", 0);
+    CHECK(unlink("/dev/shm/file") == 0 && rmdir("/dev/shm") == 0);
+    CHECK(symlink("shm", "/dev/shm") == 0);
+    CHECK(can_make("/tmp") && can_make("/var/tmp") && can_make("/rw"));
+    CHECK(unlink("/tmp/new") == 0 && unlink("/var/tmp/new") == 0 && unlink("/rw/new") == 0);
+    CHECK(restrict_now() == 0);
+    CHECK(room_write("/tmp/new", "x") == -EACCES && room_write("/ro/new", "x") == -EACCES);
+    CHECK(room_write("/var/tmp/new", "x") == -EACCES);
+    CHECK(room_write("/rw/new", "x") == -EACCES);
+    CHECK(room_read(AT_FDCWD, "/tmp/file", text, sizeof(text)) == 0);
+    CHECK(can_make("/srv") && can_make("/fs"));
+}
+
+TEST(the_images_links_lead_no_rule_elsewhere)
+{
+    room_run(follow_links);
+}
+
+/* A link by which the mount itself went leads to it again. */
+static void follow_to_the_mount(void)
+{
+    make_root();
+    CHECK(mkdir("/real", 0755) == 0 && umount2("/fs", MNT_DETACH) == 0);
+    CHECK(unlink("/fs/file") == 0 && rmdir("/fs") == 0 && symlink("real", "/fs") == 0);
+    attach("/real", 1);
+    CHECK(restrict_now() == 0);
+    CHECK(can_make("/fs") && can_make("/real"));
+}
+
+TEST(a_mount_is_found_by_the_link_it_went_by)
+{
+    room_run(follow_to_the_mount);
 }
 
 static void write_the_root(void)
@@ -132,6 +195,10 @@ static void lack(void)
     cl_fault_set(fault);
     CHECK(restrict_now() == -E2BIG); /* more domains than the kernel allows */
     CHECK((room.report.layers & CL_LAYER_BIT(CL_LAYER_LANDLOCK)) == 0);
+    (void)snprintf(fault, sizeof(fault), "lacks:%d=%d", SYS_statx, ENOMEM);
+    cl_fault_set(fault);
+    CHECK(restrict_now() == -ENOMEM); /* what can't be found out is no "no" */
+    CHECK_HAS(room.err.msg, "which mount is at /");
     cl_fault_set(NULL);
     CHECK(can_make("/ro"));
 }
@@ -150,6 +217,8 @@ int main(void)
 {
     static const struct check_test tests[] = {
         ROW(files_are_reached_by_rule),
+        ROW(the_images_links_lead_no_rule_elsewhere),
+        ROW(a_mount_is_found_by_the_link_it_went_by),
         ROW(a_writable_root_is_written),
         ROW(a_layer_that_is_left_out_restricts_nothing),
         ROW(a_kernel_without_it_is_told),

@@ -36,6 +36,7 @@ enum {
     CL_MAX_FILES = 256,
     CL_MAX_SKELETONS = 32,
     CL_WORDS_USUAL = 64,
+    CL_MAX_WRITABLES = CL_MAX_FILES + 8,
     CL_CONTEXT_SIZE = 80,
 };
 
@@ -111,6 +112,8 @@ struct cl_container {
     int scratch_dirs; /* made so far for overlays and skeletons: names them */
     int skeletons[CL_MAX_SKELETONS]; /* writable until the root is sealed */
     int skeleton_count;
+    int writable_count;
+    uint64_t writables[CL_MAX_WRITABLES]; /* mounts of ours that are there to be written */
     int root_grows; /* mount points can be created: the root isn't the bare image */
     int join_fds[CL_MESSAGE_MAX_FDS];
     int join_count;
@@ -154,6 +157,11 @@ int cl_tree_clone(int dirfd, const char *path, uint64_t attrs, struct cl_error *
 int cl_tree_clone_fd(int fd, const char *what, uint64_t attrs, struct cl_error *err);
 /* Attaches TREE at the O_PATH descriptor TARGET. WHERE is for the message. */
 int cl_tree_attach(int tree, int target, const char *where, struct cl_error *err);
+/* The same for a TREE below which the sandbox may write: Landlock lets it. */
+int cl_tree_attach_writable(struct cl_container *container, int tree, int target, const char *where,
+                            struct cl_error *err);
+/* 1 when FD is open on the root of a mount that was attached as such, 0, or -errno. */
+int cl_is_writable(const struct cl_container *container, int fd);
 /* Makes a file system: OPTIONS are "key", "value" pairs, a NULL value for flags,
  * ended by a NULL key. Returns the detached mount. */
 int cl_fs_make(const char *type, const char *const *options, uint64_t attrs, struct cl_error *err);

@@ -176,50 +176,59 @@ static int attach_dev(struct cl_container *container, struct cl_error *err)
     CL_CLEANUP_FD int target = cl_target_open_own(container, "/dev", err);
     if (target < 0)
         return target;
-    int r = cl_tree_attach(container->dev, target, "/dev", err);
+    int r = cl_tree_attach_writable(container, container->dev, target, "/dev", err);
     if (r < 0)
         return r;
     return from_template ? 0 : bind_nodes(container, err);
 }
 
-static int attach_fs(const struct cl_container *container, const char *type,
-                     const char *const *options, const char *name, struct cl_error *err)
+/* All ptys of the machine are one pool (kernel.pty.max, 4096): 64 for each sandbox. */
+static int attach_pts(const struct cl_container *container, struct cl_error *err)
 {
-    CL_CLEANUP_FD int tree =
-        cl_fs_make_own(container, type, options, CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NOEXEC, err);
+    static const char *const options[] = {"ptmxmode", "0666", "mode", "0620",
+                                          "max",      "64",   NULL,   NULL};
+    CL_CLEANUP_FD int tree = cl_fs_make_own(container, "devpts", options,
+                                            CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NOEXEC, err);
 
-    return tree < 0 ? tree : attach_in_dev(container, tree, name, err);
+    return tree < 0 ? tree : attach_in_dev(container, tree, "pts", err);
 }
 
-static int attach_shm(const struct cl_container *container, struct cl_error *err)
+static int make_shm(const struct cl_container *container, struct cl_error *err)
 {
     const struct cl_plan *plan = container->plan;
     char size[32];
     char inodes[32];
 
-    if (!cl_plan_has(plan, CL_FIELD_SHM_SIZE)) {
-        CL_CLEANUP_FD int tree = cl_tree_clone(
+    if (!cl_plan_has(plan, CL_FIELD_SHM_SIZE))
+        return cl_tree_clone(
             container->scratch, "shm",
             cl_mount_attrs(plan, CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV | CL_MOUNT_ATTR_NOEXEC),
             err);
-
-        return tree < 0 ? tree : attach_in_dev(container, tree, "shm", err);
-    }
     const char *options[] = {"mode", "1777", "size", size, "nr_inodes", inodes, NULL, NULL};
     cl_tmpfs_size(plan->limits.shm_bytes, size, inodes);
-    return attach_fs(container, "tmpfs", options, "shm", err);
+    return cl_fs_make_own(container, "tmpfs", options, CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NOEXEC,
+                          err);
 }
 
-/* All ptys of the machine are one pool (kernel.pty.max, 4096): 64 for each sandbox. */
+static int attach_shm(struct cl_container *container, struct cl_error *err)
+{
+    CL_CLEANUP_FD int tree = make_shm(container, err);
+
+    if (tree < 0)
+        return tree;
+    CL_CLEANUP_FD int target = cl_sys_openat(container->dev, "shm", O_PATH | O_NOFOLLOW, 0);
+    if (target < 0)
+        return cl_fail(err, target, "open /dev/shm of the sandbox");
+    return cl_tree_attach_writable(container, tree, target, "/dev/shm", err);
+}
+
 int cl_devices_make(void *context, struct cl_error *err)
 {
-    static const char *const pts_options[] = {"ptmxmode", "0666", "mode", "0620",
-                                              "max",      "64",   NULL,   NULL};
     struct cl_container *container = context;
     int r = attach_dev(container, err);
 
     if (r == 0)
-        r = attach_fs(container, "devpts", pts_options, "pts", err);
+        r = attach_pts(container, err);
     if (r == 0)
         r = attach_shm(container, err);
     if (r == 0)

@@ -4,7 +4,7 @@
  * where the kernel has scopes.
  *
  * The rules are named, not one on "/" for everything: reading and executing below
- * "/", writing only where the plan lets the sandbox write. Init enters the domain
+ * "/", writing only below mounts of our own that are there for that. Init enters the domain
  * before the main process is born: both are in one domain, as later sessions will be.
  *
  * Source: landlock(7). Minimum ABI 2 (Linux 5.19): without `refer`, no file could be
@@ -45,19 +45,12 @@ struct ruleset {
     uint64_t handled;
 };
 
-/* PATH is of the sandbox's own root, where init already is. A path that isn't there
- * needs no rule. */
-static int allow(const struct ruleset *ruleset, const char *path, uint64_t access,
-                 struct cl_error *err)
+static int add_rule(const struct ruleset *ruleset, int fd, const char *path, uint64_t access,
+                    struct cl_error *err)
 {
-    CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, path, O_PATH, 0);
     struct stat st;
-
-    if (fd == -ENOENT)
-        return 0;
-    if (fd < 0)
-        return cl_fail(err, fd, "open %s for its rule", path);
     int r = cl_sys_fstat(fd, &st);
+
     if (r < 0)
         return cl_fail(err, r, "stat %s for its rule", path);
     if (!S_ISDIR(st.st_mode))
@@ -70,29 +63,57 @@ static int allow(const struct ruleset *ruleset, const char *path, uint64_t acces
     return r < 0 ? cl_fail(err, r, "add the rule for %s", path) : 0;
 }
 
-static int allow_files(const struct ruleset *ruleset, const struct cl_plan *plan,
+/* PATH is of the sandbox's own root, where init already is, and goes by the image's links,
+ * as its mount did. Where something else came over that since, or nothing was mounted, it
+ * leads to what isn't to be written: no rule. */
+static int allow_writing(const struct ruleset *ruleset, const struct cl_container *container,
+                         const char *path, uint64_t access, struct cl_error *err)
+{
+    CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, path, O_PATH, 0);
+
+    if (fd == -ENOENT || fd == -ENOTDIR || fd == -ELOOP || fd == -EACCES)
+        return 0;
+    if (fd < 0)
+        return cl_fail(err, fd, "open %s for its rule", path);
+    int r = cl_is_writable(container, fd);
+    if (r < 0)
+        return cl_fail(err, r, "ask which mount is at %s for its rule", path);
+    return r > 0 ? add_rule(ruleset, fd, path, access, err) : 0;
+}
+
+static int allow_root(const struct ruleset *ruleset, uint64_t access, struct cl_error *err)
+{
+    CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, "/", O_PATH, 0);
+
+    return fd < 0 ? cl_fail(err, fd, "open / for its rule")
+                  : add_rule(ruleset, fd, "/", access, err);
+}
+
+static int allow_files(const struct ruleset *ruleset, const struct cl_container *container,
                        struct cl_error *err)
 {
+    const struct cl_plan *plan = container->plan;
+
     for (size_t i = 0; i < plan->files.count; i++) {
         const struct cl_plan_file *file = &plan->files.items[i];
 
         if (file->kind == CL_FILE_BIND && file->mode == CL_FILE_RO)
             continue;
-        int r = allow(ruleset, file->target, ACCESS_READ | ACCESS_WRITE, err);
+        int r = allow_writing(ruleset, container, file->target, ACCESS_READ | ACCESS_WRITE, err);
         if (r < 0)
             return r;
     }
     return 0;
 }
 
-static int add_rules(const struct ruleset *ruleset, const struct cl_plan *plan,
+static int add_rules(const struct ruleset *ruleset, const struct cl_container *container,
                      struct cl_error *err)
 {
+    const struct cl_plan *plan = container->plan;
     const struct {
         const char *path;
         uint64_t access;
     } rules[] = {
-        {"/", ACCESS_READ | (cl_rootfs_is_writable(plan) ? ACCESS_WRITE : 0)},
         {"/proc", ACCESS_FILE_WRITE},
         {"/dev", ACCESS_FILE_WRITE},
         {"/dev/shm", ACCESS_WRITE},
@@ -100,15 +121,15 @@ static int add_rules(const struct ruleset *ruleset, const struct cl_plan *plan,
         {"/var/tmp", ACCESS_WRITE},
         {cl_rootfs_workdir_is_copied(plan) ? plan->workdir : NULL, ACCESS_WRITE},
     };
+    int r =
+        allow_root(ruleset, ACCESS_READ | (cl_rootfs_is_writable(plan) ? ACCESS_WRITE : 0), err);
 
-    for (size_t i = 0; i < CL_ARRAY_SIZE(rules); i++) {
+    for (size_t i = 0; r == 0 && i < CL_ARRAY_SIZE(rules); i++) {
         if (rules[i].path == NULL)
             continue;
-        int r = allow(ruleset, rules[i].path, rules[i].access, err);
-        if (r < 0)
-            return r;
+        r = allow_writing(ruleset, container, rules[i].path, rules[i].access, err);
     }
-    return allow_files(ruleset, plan, err);
+    return r < 0 ? r : allow_files(ruleset, container, err);
 }
 
 static int check_abi(int abi, struct cl_error *err)
@@ -145,7 +166,7 @@ int cl_landlock_restrict(void *context, struct cl_error *err)
     if (fd < 0)
         return cl_fail(err, fd, "create the ruleset");
     const struct ruleset ruleset = {fd, attr.handled_access_fs};
-    r = add_rules(&ruleset, container->plan, err);
+    r = add_rules(&ruleset, container, err);
     if (r < 0)
         return r;
     r = cl_sys_landlock_restrict_self(fd);

@@ -52,6 +52,49 @@ int cl_tree_attach(int tree, int target, const char *where, struct cl_error *err
     return r < 0 ? cl_fail(err, r, "attach a mount at %s", where) : 0;
 }
 
+/* The mount that FD is open on the root of: 1, 0 when it is open on another place, or
+ * -errno. */
+static int find_mount(int fd, uint64_t *ret_id)
+{
+    struct cl_statx st = {0};
+    int r = cl_sys_statx(fd, "", CL_AT_EMPTY_PATH, CL_STATX_MNT_ID, &st);
+
+    if (r < 0)
+        return r;
+    *ret_id = st.mount_id;
+    return (st.mask & CL_STATX_MNT_ID) != 0 && (st.attributes & CL_STATX_ATTR_MOUNT_ROOT) != 0;
+}
+
+int cl_tree_attach_writable(struct cl_container *container, int tree, int target, const char *where,
+                            struct cl_error *err)
+{
+    int r = cl_tree_attach(tree, target, where, err);
+
+    if (r < 0)
+        return r;
+    CL_ASSERT(container->writable_count < CL_MAX_WRITABLES);
+    r = find_mount(tree, &container->writables[container->writable_count]);
+    if (r < 0)
+        return cl_fail(err, r, "ask for the mount at %s", where);
+    CL_ASSERT(r == 1);
+    container->writable_count++;
+    return 0;
+}
+
+int cl_is_writable(const struct cl_container *container, int fd)
+{
+    uint64_t id = 0;
+    int r = find_mount(fd, &id);
+
+    if (r <= 0)
+        return r;
+    for (int i = 0; i < container->writable_count; i++) {
+        if (container->writables[i] == id)
+            return 1;
+    }
+    return 0;
+}
+
 static int set_options(int fs, const char *type, const char *const *options, struct cl_error *err)
 {
     for (; options[0] != NULL; options += 2) {
@@ -264,7 +307,7 @@ int cl_bind_scratch(struct cl_container *container, const char *name, const char
     at = cl_target_open(container, target, 1, err);
     if (at < 0)
         return at;
-    return cl_tree_attach(tree, at, target, err);
+    return cl_tree_attach_writable(container, tree, at, target, err);
 }
 
 static int make_overlay_dirs(struct cl_container *container, char names[3][16], int lower,

@@ -35,7 +35,7 @@ int cl_procfs_make(void *context, struct cl_error *err)
     target = cl_target_open_own(container, "/proc", err);
     if (target < 0)
         return target;
-    return cl_tree_attach(container->proc, target, "/proc", err);
+    return cl_tree_attach_writable(container, container->proc, target, "/proc", err);
 }
 
 static uint64_t mask_attrs(const struct cl_container *container)

@@ -157,7 +157,7 @@ static int copy_workdir(struct cl_container *container, struct cl_error *err)
     CL_CLEANUP_FD int overlay = cl_overlay_make(container, CL_TAKE_FD(tree), 1, err);
     if (overlay < 0)
         return overlay;
-    return cl_tree_attach(overlay, target, workdir, err);
+    return cl_tree_attach_writable(container, overlay, target, workdir, err);
 }
 
 /* The places that can be written: /tmp, /var/tmp, and the working directory. */

@@ -190,7 +190,9 @@ static int attach_volume(struct cl_container *container, size_t index, struct cl
     target = cl_target_open(container, file->target, S_ISDIR(st.st_mode), err);
     if (target < 0)
         return target;
-    return cl_tree_attach(tree, target, file->target, err);
+    if (file->kind == CL_FILE_BIND && file->mode == CL_FILE_RO)
+        return cl_tree_attach(tree, target, file->target, err);
+    return cl_tree_attach_writable(container, tree, target, file->target, err);
 }
 
 int cl_volumes_attach(void *context, struct cl_error *err)
