@@ -177,19 +177,15 @@ static int pump(struct cl_relay *relay, struct cl_error *err)
 
     for (int i = 0; i < TURNS && state > 0; i++)
         state = turn(relay);
-    /* A file is always ready and nothing would wake us: go on to its end. What it goes
-     * to is a pipe of ours, which fills. */
-    while (state > 0 && relay->in_manner == CL_RELAY_FILE)
-        state = turn(relay);
     if (state < 0) {
         finish(relay);
         return 0;
     }
+    if (relay->in_manner == CL_RELAY_FILE) /* always ready: where it goes to wakes us */
+        return want(relay, &relay->out, 1, err);
     int full = relay->start < relay->end;
     int r = want(relay, &relay->out, full, err);
-    if (r < 0 || relay->in_manner == CL_RELAY_FILE)
-        return r;
-    return want(relay, &relay->in, !full, err);
+    return r < 0 ? r : want(relay, &relay->in, !full, err);
 }
 
 static int on_ready(struct cl_source *source, CL_UNUSED uint32_t events, struct cl_error *err)

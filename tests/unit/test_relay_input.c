@@ -118,6 +118,45 @@ TEST(input_comes_from_devices)
     done(&scene);
 }
 
+/* A program that reads as fast as we write must not keep us from signals and timers: the
+ * loop sees what else is ready after each of our turns. */
+static void check_input_is_in_turns(int in)
+{
+    struct scene scene;
+    struct cl_source other = {.fd = -1};
+    struct epoll_event events[4];
+    int pipe_fds[2];
+    uint64_t before;
+
+    set_up(&scene, 1);
+    scene.fds[0] = in;
+    CHECK(cl_sys_pipe2(pipe_fds, 0) == 0 && write(pipe_fds[1], "x", 1) == 1);
+    other = (struct cl_source){.fd = pipe_fds[0], .events = EPOLLIN};
+    CHECK(cl_loop_add(&scene.loop, &other, &scene.err) == 0);
+    CHECK(fcntl(scene.near, F_SETPIPE_SZ, 1 << 20) == 1 << 20); /* never full here */
+    CHECK(start_input(&scene, in) == 0);
+    CHECK(scene.relay.in_manner == CL_RELAY_FILE);
+    for (uint64_t i = 0; i < 3; i++) {
+        before = scene.relay.total;
+        CHECK(scene.relay.active && before > 0 && before <= (i + 1) << 18);
+        CHECK(cl_sys_epoll_wait(scene.loop.epfd, events, 4, 0) == 2); /* both are ready */
+        CHECK(scene.relay.out.on_event(&scene.relay.out, EPOLLOUT, &scene.err) == 0);
+        CHECK(scene.relay.total > before);
+    }
+    cl_loop_remove(&scene.loop, &other);
+    cl_fd_close(&pipe_fds[0]);
+    cl_fd_close(&pipe_fds[1]);
+    done(&scene);
+}
+
+TEST(input_that_never_ends_leaves_the_loop_its_turn)
+{
+    check_input_is_in_turns(open("/dev/zero", O_RDONLY | O_CLOEXEC));
+    int file = make_file("");
+    CHECK(ftruncate(file, 1 << 30) == 0); /* a hole */
+    check_input_is_in_turns(file);
+}
+
 TEST(input_that_can_not_be_read_is_known)
 {
     struct scene scene;
@@ -152,6 +191,7 @@ int main(void)
         ROW(input_comes_from_a_socket),
         ROW(input_comes_from_a_file),
         ROW(input_comes_from_devices),
+        ROW(input_that_never_ends_leaves_the_loop_its_turn),
         ROW(input_that_can_not_be_read_is_known),
         ROW(stopping_early_closes_and_tells_nobody),
     };
