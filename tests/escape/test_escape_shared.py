@@ -46,7 +46,7 @@ def _sandboxed(image, who, program, *args, extra=(), weak=False, without=()):
 
 # Pools ---------------------------------------------------------------------------------------
 
-POOLS = ['inotify', 'timers', 'queues']
+POOLS = ['inotify', 'watches', 'timers', 'queues']
 
 
 @pytest.mark.serial
@@ -69,7 +69,7 @@ def test_pool_of_the_neighbour_is_not_emptied(image, who, pool):
 
 
 @pytest.mark.serial
-@pytest.mark.parametrize('pool', ['inotify', 'timers', 'queues'])
+@pytest.mark.parametrize('pool', POOLS)
 def test_pool_can_be_emptied_on_the_host(programs, pool):
     with _busy(wall._as('user', [wall.BUILT / 'shared_pool', 'take', pool, 20]), 'taken'):
         wall.escaped(wall.bare('shared_pool', 'left', pool, who='user'))

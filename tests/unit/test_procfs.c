@@ -85,6 +85,40 @@ TEST(what_speaks_of_the_host_is_covered)
     room_run(mask);
 }
 
+static void limit(void)
+{
+    char text[32] = "";
+
+    make_root();
+    CHECK(cl_procfs_make(&room.container, &room.err) == 0);
+    CHECK(cl_procfs_mask(&room.container, &room.err) == 0);
+    CHECK(room_read(AT_FDCWD, "/mnt/root/proc/sys/user/max_inotify_instances", text, 32) == 0);
+    CHECK_TEXT(text, "32\n");
+    CHECK(room_read(AT_FDCWD, "/mnt/root/proc/sys/user/max_inotify_watches", text, 32) == 0);
+    CHECK_TEXT(text, "8192\n");
+}
+
+/* Root's sandboxes have pools of their own: the kernel's limits hold for each. */
+static void limit_none(void)
+{
+    char before[32] = "";
+    char text[32] = "";
+
+    make_root();
+    room.container.rootless = 0;
+    CHECK(cl_procfs_make(&room.container, &room.err) == 0);
+    CHECK(room_read(AT_FDCWD, "/mnt/root/proc/sys/user/max_inotify_watches", before, 32) == 0);
+    CHECK(cl_procfs_mask(&room.container, &room.err) == 0);
+    CHECK(room_read(AT_FDCWD, "/mnt/root/proc/sys/user/max_inotify_watches", text, 32) == 0);
+    CHECK_TEXT(text, before);
+}
+
+TEST(the_callers_pools_are_left_to_the_caller)
+{
+    room_run(limit);
+    room_run(limit_none);
+}
+
 static void leave_out(void)
 {
     make_root();
@@ -170,9 +204,8 @@ TEST(a_host_whose_proc_is_covered_is_told)
 int main(void)
 {
     static const struct check_test tests[] = {
-        ROW(what_speaks_of_the_host_is_covered),
-        ROW(layers_that_are_left_out_cover_nothing),
-        ROW(a_proc_that_is_a_link_is_refused),
+        ROW(what_speaks_of_the_host_is_covered),     ROW(the_callers_pools_are_left_to_the_caller),
+        ROW(layers_that_are_left_out_cover_nothing), ROW(a_proc_that_is_a_link_is_refused),
         ROW(a_host_whose_proc_is_covered_is_told),
     };
 

@@ -99,15 +99,26 @@ static int make_read_only(const struct cl_container *container, const char *path
     return r < 0 ? cl_fail(err, r, "cover /proc/%s", path) : 0;
 }
 
-/* Rootless, what is taken counts against the caller too, whose limit is 128 as a rule. */
+/* Rootless, what is taken counts against the caller too: who has 128 instances as a rule,
+ * and watches for 1 % of the memory (190,000 of 15 GiB). */
 static int limit_pools(const struct cl_container *container, struct cl_error *err)
 {
-    if (!container->rootless)
-        return 0;
-    int r = cl_write_file(container->proc, "sys/user/max_inotify_instances", "32");
-    if (r == -ENOENT)
-        return 0; /* a kernel without inotify */
-    return r < 0 ? cl_fail(err, r, "set user.max_inotify_instances of the sandbox") : 0;
+    static const struct {
+        const char *path;
+        const char *most;
+    } pools[] = {
+        {"sys/user/max_inotify_instances", "32"},
+        {"sys/user/max_inotify_watches", "8192"},
+    };
+
+    for (size_t i = 0; container->rootless && i < CL_ARRAY_SIZE(pools); i++) {
+        int r = cl_write_file(container->proc, pools[i].path, pools[i].most);
+
+        if (r < 0 && r != -ENOENT) /* a kernel without inotify */
+            return cl_fail(err, r, "set /proc/%s of the sandbox to %s", pools[i].path,
+                           pools[i].most);
+    }
+    return 0;
 }
 
 /* No user namespaces below this one: the number is of this namespace alone. */
