@@ -35,11 +35,20 @@ __attribute__((format(printf, 3, 0))) static int set_message(struct cl_error *er
     return -errnum;
 }
 
-/* strerror_r has two shapes (POSIX and GNU); strerror of a known errno is a
- * constant string in both C libraries we build with. */
-static const char *errno_text(int errnum)
+/* strerror_r has two shapes (POSIX and GNU); strerror of a known errno is a constant
+ * string in both C libraries we build with. What it doesn't know (a kernel's or a file
+ * system's own) is told by number: musl has the text of 0 for that, "No error information",
+ * glibc "Unknown error N". */
+static const char *errno_text(int errnum, char unknown[24])
 {
-    return strerror(errnum); // NOLINT(concurrency-mt-unsafe): single-threaded programs
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): single-threaded programs
+    const char *text = strerror(errnum);
+
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): as above
+    if (strcmp(text, strerror(0)) != 0 && strncmp(text, "Unknown error", 13) != 0)
+        return text;
+    (void)snprintf(unknown, 24, "error %d", errnum);
+    return unknown;
 }
 
 static void append(struct cl_error *err, const char *separator, const char *text)
@@ -51,12 +60,13 @@ static void append(struct cl_error *err, const char *separator, const char *text
 
 int cl_fail(struct cl_error *err, int errnum, const char *fmt, ...)
 {
+    char unknown[24];
     va_list args;
 
     va_start(args, fmt);
     (void)set_message(err, errnum, fmt, args);
     va_end(args);
-    append(err, ": ", errno_text(err->code));
+    append(err, ": ", errno_text(err->code, unknown));
     return -err->code;
 }
 

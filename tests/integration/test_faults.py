@@ -178,6 +178,11 @@ def test_a_file_system_that_the_kernel_lacks_is_named(faulty, rootfs, source, no
     assert named == {"tmpfs", "proc", "devpts"} | ({"overlay"} if opts else set())
 
 
+def test_an_error_that_nobody_knows_has_its_number(faulty, rootfs, nothing_left):
+    """524 is ENOTSUPP, which the kernel keeps to itself, as a rule."""
+    run_lacking(faulty, rootfs, lacks("move_mount", 524)).refused("attach.*: error 524")
+
+
 def test_a_kernel_without_keyrings_has_none_to_hide(faulty, rootfs, nothing_left):
     """Nothing is lacking there, but the record does not claim the layer either."""
     outcome = run_lacking(faulty, rootfs, lacks("keyctl", errno.ENOSYS)).ok()

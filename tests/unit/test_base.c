@@ -243,6 +243,16 @@ TEST(errors_are_one_printable_line)
     CHECK(cl_hint(&err, "%s", longest) == -EINVAL);
 }
 
+TEST(errors_that_nobody_knows_have_their_number)
+{
+    struct cl_error err = {0};
+
+    CHECK(cl_fail(&err, -999, "mount %s", "x") == -999);
+    CHECK_TEXT(err.msg, "mount x: error 999");
+    CHECK(cl_fail(&err, 524, "mount %s", "x") == -524); /* ENOTSUPP, the kernel's own */
+    CHECK_TEXT(err.msg, "mount x: error 524");
+}
+
 /* --- steps ---------------------------------------------------------------- */
 
 struct trail {
@@ -534,6 +544,7 @@ int main(void)
         ROW(json_reports_a_full_buffer),
         ROW(sha256_is_fips_180_4),
         ROW(errors_are_one_printable_line),
+        ROW(errors_that_nobody_knows_have_their_number),
         ROW(steps_undo_what_was_done),
         ROW(options_end_at_the_first_operand),
         ROW(options_refuse_what_they_do_not_know),
