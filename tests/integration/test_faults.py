@@ -175,7 +175,16 @@ def test_a_file_system_that_the_kernel_lacks_is_named(faulty, rootfs, source, no
         if outcome.exit == 0:
             break
         named.add(re.search(r"\b(tmpfs|proc|devpts|overlay)\b", text(outcome.refused("No such device").err)).group(1))
+        assert ("modprobe overlay" in text(outcome.err)) == ("type overlay" in text(outcome.err)), f"{outcome}"
     assert named == {"tmpfs", "proc", "devpts"} | ({"overlay"} if opts else set())
+
+
+@pytest.mark.parametrize("opts", [(), BUILD], ids=["strict", "build"])
+def test_a_kernel_without_overlay_is_enough_as_its_error_says(faulty, rootfs, source, nothing_left, opts):
+    """No fsopen but those of tmpfs, proc and devpts."""
+    opts = [*opts, "--read-only", "-w", "/tmp", "-v", f"{source}:/srv/open:rw"]
+    run_lacking(faulty, rootfs, lacks("fsopen", errno.ENODEV, 4), opts=opts).ok()
+    run_lacking(faulty, rootfs, lacks("fsopen", errno.ENODEV, 3), opts=opts).refused("devpts")
 
 
 def test_an_error_that_nobody_knows_has_its_number(faulty, rootfs, nothing_left):

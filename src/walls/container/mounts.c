@@ -365,7 +365,12 @@ int cl_overlay_make(struct cl_container *container, int lower, int owned, struct
     const char *options[] = {
         "lowerdir", names[0], "upperdir", names[1], "workdir", names[2], "userxattr", NULL, NULL,
     };
-    return cl_fs_make("overlay", options,
-                      cl_mount_attrs(container->plan, CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV),
-                      err);
+    r = cl_fs_make("overlay", options,
+                   cl_mount_attrs(container->plan, CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV),
+                   err);
+    if (r == -ENODEV) /* after the kernel itself has asked for the module */
+        return cl_hint(err, "this kernel has no overlay: modprobe overlay (CONFIG_OVERLAY_FS); "
+                            "--read-only and -w /tmp need none where the image has all mount "
+                            "points, nor do volumes that aren't :copy");
+    return r;
 }
