@@ -8,6 +8,10 @@
 
 #define CL_CGROUP_MOUNT "/sys/fs/cgroup"
 #define CL_CGROUP_WITHOUT "or accept that with --without limits"
+/* For those who seldom have any: what they are left with (rlimits.h). */
+#define CL_CGROUP_WITHOUT_ANY                                                                      \
+    CL_CGROUP_WITHOUT " (memory and CPU time are then limited for each process, tasks for the "    \
+                      "user; time, output, disk and open files as ever)"
 
 enum { CL_CGROUP_PATH_SIZE = 2048 + 64 };
 

@@ -1,5 +1,6 @@
 #include <linux/magic.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "base/fd.h"
 #include "base/sys.h"
@@ -87,4 +88,7 @@ void cl_limits_probe(struct cl_limits_probe *ret)
         ret->usable |= CL_CONTROLLER_BIT(CL_CONTROLLER_CPU);
     else
         (void)snprintf(ret->why, sizeof(ret->why), "%s", err.msg); /* of the same size */
+    char *flag = strstr(ret->why, ", " CL_CGROUP_WITHOUT);
+    if (flag != NULL)
+        *flag = '\0'; /* is a cure, which whoever asks here has for all of them */
 }

@@ -38,7 +38,7 @@ static int fail_mkdir(const char *path, const char *name, int r, struct cl_error
                          "this user may not make a cgroup in %.200s; on cgroup v1 limits on all "
                          "processes together need one that root gave away (`cloister doctor` says "
                          "how), %s",
-                         path, CL_CGROUP_WITHOUT);
+                         path, CL_CGROUP_WITHOUT_ANY);
     if (r == -EROFS)
         return cl_refuse(err, EACCES, "%.200s is mounted read-only; mount it writable, %s", path,
                          CL_CGROUP_WITHOUT);

@@ -287,9 +287,9 @@ static int fail_place(const struct place *place, const char *own, struct cl_erro
     if (geteuid() != 0)
         return cl_refuse(err, EACCES,
                          "this user has no cgroup with the controllers %s to put the sandbox in "
-                         "(own: %.120s); run `systemd-run --user --scope -p Delegate=yes cloister "
+                         "(own: %.80s); run `systemd-run --user --scope -p Delegate=yes cloister "
                          "run ...`, %s",
-                         names, own, CL_CGROUP_WITHOUT);
+                         names, own, CL_CGROUP_WITHOUT_ANY);
     if (is_systemds(place->path)) {
         int given = cl_v2_controllers(place->dir, "cgroup.subtree_control");
 

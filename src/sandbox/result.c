@@ -61,9 +61,9 @@ static void print_usage(struct cl_json *json, const struct cl_result *result)
     cl_json_close(json, '}');
 }
 
-static void print_layers(struct cl_json *json, uint64_t layers)
+static void print_layers(struct cl_json *json, const char *key, uint64_t layers)
 {
-    cl_json_array(json, "layers");
+    cl_json_array(json, key);
     for (unsigned int i = 0; i < CL_LAYER_COUNT; i++) {
         if ((layers & CL_LAYER_BIT(i)) != 0)
             cl_json_string(json, NULL, cl_layer_name((enum cl_layer)i));
@@ -115,7 +115,8 @@ int cl_result_print(const struct cl_result *result, struct cl_buf *buf, struct c
     cl_json_close(&json, '}');
     print_usage(&json, result);
     cl_plan_print_limits(plan, &json);
-    print_layers(&json, result->layers);
+    print_layers(&json, "layers", result->layers);
+    print_layers(&json, "without", plan->without);
     cl_json_close(&json, '}');
     return cl_json_end(&json) < 0 ? cl_fail_memory(err) : 0;
 }

@@ -24,6 +24,7 @@ def test_a_user_on_v1_is_told_of_cgroups_that_root_gives(as_user, world):
         pytest.skip("needs cgroup v1")
     said = text(as_user.call("doctor").out)
     assert "--without limits" in said
+    assert "or accept" not in said.split("\ncgroups:")[0], "that stands with the cures"
     assert re.search(r"for c in memory pids cpu cpuacct; do d=/sys/fs/cgroup/\$c/cloister-test; "
                      r"mkdir -p \$d; chown cloister-test \$d; echo PID >\$d/tasks; done", said), said
 

@@ -219,7 +219,8 @@ def test_no_core_dumps(cloister, rootfs):
 
 def test_an_ordinary_user_without_a_cgroup_is_told_the_way(world, binary, rootfs, nothing_left):
     plain = Cloister(world, binary, "user", without=[])
-    plain.run(rootfs, "true").refused("cgroup", "--without limits")
+    plain.run(rootfs, "true").refused("cgroup", "--without limits", "memory and CPU time .* for each process, tasks",
+                                      "time, output, disk and open files")
     nothing_left()
 
 

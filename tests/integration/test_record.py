@@ -60,6 +60,16 @@ def test_a_failure_of_cloister_is_told(cloister, rootfs):
         assert outcome.result["status"] == "error" and "/no/such/command" in outcome.result["error"]
 
 
+@pytest.mark.parametrize("layers", [(), ("landlock",), ("landlock", "selinux", "disk-limit")], ids=lambda layers: "-".join(layers) or "none")
+def test_what_the_flags_went_without_is_told(cloister, rootfs, layers):
+    """Also of a layer that the host doesn't have: it is what the caller accepted."""
+    opts = [word for layer in layers for word in ("--without", layer)]
+    record = cloister.run(rootfs, "true", opts=opts).ok().result
+    assert set(record["without"]) == {*layers, *cloister.without}
+    record = cloister.run(rootfs, "/no/such/command", opts=opts).result
+    assert set(record["without"]) == {*layers, *cloister.without}
+
+
 def test_the_file_is_one_json_object_and_replaces_the_old(cloister, rootfs):
     path = cloister.result_path()
     path.write_text("x" * 100_000)

@@ -43,6 +43,8 @@ def check_record(record):
     assert isinstance(record["limits"], dict)
     assert isinstance(record["layers"], list) and len(set(record["layers"])) == len(record["layers"])
     assert set(record["layers"]) <= LAYERS
+    assert isinstance(record["without"], list) and len(set(record["without"])) == len(record["without"])
+    assert set(record["without"]) <= LAYERS - set(record["layers"])
     times = [moment(record[k]) for k in ("created_at", "started_at", "ended_at")]
     assert times == sorted(times), times
     for key in ("setup", "run", "teardown"):

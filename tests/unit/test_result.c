@@ -220,6 +220,7 @@ TEST(layers_are_named)
 
     result.layers = CL_LAYER_BIT(CL_LAYER_SECCOMP) | CL_LAYER_BIT(CL_LAYER_LANDLOCK);
     CHECK(says(&result, "\"layers\":[\"landlock\",\"seccomp\"]"));
+    CHECK(says(&result, "\"without\":[]"));
 }
 
 TEST(a_buffer_that_is_too_small_is_an_error)
