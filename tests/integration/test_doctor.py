@@ -1,5 +1,6 @@
 """What doctor says of a host that lacks something, and whether the cure is one."""
 
+import json
 import re
 import subprocess
 
@@ -41,6 +42,30 @@ def test_cgroups_that_root_gave_are_enough(as_user, world):
     done = subprocess.run(["sh", "-c", shell, "sh", *argv], capture_output=True, timeout=60, cwd="/", check=False,
                           env=as_user.environment(None))
     assert done.returncode == 137 and b"memory limit of 20MiB" in done.stderr, done
+
+
+@pytest.mark.parametrize("how", ["read-only", "full"])
+def test_a_state_directory_that_takes_nothing_does_not_work(as_root, as_user, how):
+    """Both as text and as JSON, and what it says is what a run says."""
+    first, then = {"read-only": ("size=1m", "ro"), "full": ("nr_inodes=2", "rw")}[how]  # the root and the directory
+    for who in (as_root, as_user):
+        place = who.state().parent
+        hide = (f'mount -t tmpfs -o mode=0777,{first} none {place} && mkdir -m 700 {place}/cloister && chown {who.uid} {place}/cloister && '
+                f'mount -o remount,{then} {place} && exec "$@"')
+        for words in (["doctor"], ["doctor", "--format", "json"], ["run", "--without", "limits", "host", "true"]):
+            argv = ["unshare", "-m", "sh", "-c", hide, "sh", *who.argv(*words)]
+            done = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False, cwd="/", env=who.environment(None))
+            reason = {"read-only": "Read-only file system", "full": "No space left on device"}[how]
+            if words[0] == "run":
+                assert done.returncode == 125 and reason in done.stderr, done
+            elif "json" in words:
+                found = json.loads(done.stdout)
+                check, = [check for check in found["checks"] if check["name"] == "state directory"]
+                assert check["state"] == "missing" and reason in check["why"] and check["cure"], check
+                assert not found["works"] and done.returncode == 1
+            else:
+                assert re.search(rf"state directory +missing +.*{reason}", done.stdout), done.stdout
+                assert re.search("^state directory: .", done.stdout, re.M), done.stdout
 
 
 def test_root_of_a_namespace_is_told_so(as_root):

@@ -5,6 +5,7 @@
 
 #include "base/fault.h"
 #include "cmd/cloister/probe.h"
+#include "sandbox/table.h"
 #include "command_scene.h"
 
 static struct cl_finding finding;
@@ -151,20 +152,62 @@ TEST(labels_are_looked_for)
     room_run(look_at_the_host);
 }
 
+static int is_any_seat_taken(void)
+{
+    CL_CLEANUP_FD int table = cl_sys_openat(AT_FDCWD, "/run/cloister/table", O_RDONLY, 0);
+    struct cl_table now;
+
+    CHECK(table >= 0 && cl_table_read(table, &now) == 0);
+    return cl_table_next(&now, 0) >= 0;
+}
+
 static void look_at_state(void)
 {
     command_own_state();
     probe_as_it_is(cl_probe_state_dir);
-    check_found(CL_PROBE_WORKS, "ours and closed to others", "");
+    check_found(CL_PROBE_WORKS, "ours, closed to others, and takes records", "");
+    CHECK(!is_any_seat_taken());
     CHECK(chmod("/run/cloister", 0711) == 0);
     probe_as_it_is(cl_probe_state_dir);
+    check_found(CL_PROBE_MISSING, "the state directory /run/cloister is open to others",
+                "run chmod 700 on it");
+}
+
+/* The directory is there, and nothing can be taken in it. */
+static void look_at_closed_state(void)
+{
+    command_own_state();
+    CHECK(mkdir("/run/cloister", 0700) == 0);
+    CHECK(mount(NULL, "/run", NULL, MS_REMOUNT | MS_RDONLY | MS_BIND, NULL) == 0);
+    probe_as_it_is(cl_probe_state_dir);
     CHECK(finding.state == CL_PROBE_MISSING);
-    CHECK_HAS(finding.why, "/run/cloister is open to others; run chmod 700 on it");
+    CHECK_HAS(finding.why, "open the file of uid ranges: Read-only file system");
+    CHECK_HAS(finding.cure, "ReadWritePaths=/run/cloister");
+    CHECK_HAS(finding.cure, "RuntimeDirectoryPreserve=yes");
+}
+
+/* No file can be made; or made, but not written, to where the table must be. */
+static void look_at_full_state(void)
+{
+    command_own_state();
+    CHECK(mount("tmpfs", "/run", "tmpfs", 0, "mode=0755,nr_inodes=2") == 0);
+    CHECK(mkdir("/run/cloister", 0700) == 0);
+    probe_as_it_is(cl_probe_state_dir);
+    check_found(CL_PROBE_MISSING, "open the file of uid ranges: No space left on device",
+                "make room (df, df -i) in the file system of /run");
+    CHECK(mount("tmpfs", "/run", "tmpfs", 0, "mode=0755,size=4k") == 0);
+    CHECK(room_write("/run/filler", "x") == 0);
+    probe_as_it_is(cl_probe_state_dir);
+    check_found(CL_PROBE_MISSING, "write the sandbox's record: No space left on device",
+                "make room (df, df -i) in the file system of /run");
+    CHECK(!is_any_seat_taken());
 }
 
 TEST(the_state_directory_is_tried)
 {
     room_run(look_at_state);
+    room_run(look_at_closed_state);
+    room_run(look_at_full_state);
 }
 
 static void look_at_roots_ids(void)

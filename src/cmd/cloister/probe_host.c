@@ -12,6 +12,7 @@
 #include "limits/limits.h"
 #include "plan/compile_parts.h"
 #include "policy/selinux.h"
+#include "sandbox/control.h"
 #include "sandbox/ids.h"
 #include "sandbox/state.h"
 
@@ -86,15 +87,49 @@ void cl_probe_landlock(struct cl_finding *finding)
 
 /* --- files ---------------------------------------------------------------- */
 
+/* What a start takes there: a seat with a record, its bell, as root a range of uids. */
+static int try_state(struct cl_state *state, struct cl_error *err)
+{
+    CL_CLEANUP_ENTRY struct cl_entry entry = CL_ENTRY_INIT;
+    CL_CLEANUP_FD int bell = -1;
+    CL_CLEANUP_FD int ids = -1;
+    const struct cl_plan plan = {.without = CL_LAYER_BIT(CL_LAYER_LIMITS)}; /* nothing to sweep */
+    struct cl_status status = {.phase = CL_PHASE_CREATING, .supervisor = getpid()};
+    uint32_t base = 0;
+    int r = cl_state_open(state, err);
+
+    if (r == 0)
+        r = cl_id_make(status.id, err);
+    if (r == 0 && geteuid() == 0)
+        r = cl_ids_take(state, &base, &ids, err);
+    if (r == 0)
+        r = cl_state_create(state, &status, &plan, &entry, err);
+    if (r < 0)
+        return r;
+    bell = cl_control_listen(&entry, err);
+    cl_entry_remove(state, &entry);
+    return bell < 0 ? bell : 0;
+}
+
 void cl_probe_state_dir(struct cl_finding *finding)
 {
     CL_CLEANUP_STATE struct cl_state state = CL_STATE_INIT;
     struct cl_error err = {0};
+    int r = try_state(&state, &err);
 
-    if (cl_state_open(&state, &err) == 0)
-        cl_found(finding, CL_PROBE_WORKS, "ours and closed to others");
-    else
-        cl_found(finding, CL_PROBE_MISSING, "%.255s", err.msg);
+    if (r == 0) {
+        cl_found(finding, CL_PROBE_WORKS, "ours, closed to others, and takes records");
+        return;
+    }
+    char *cure = strstr(err.msg, "; ");
+    if (cure != NULL) {
+        cl_cure(finding, "%.255s", cure + strlen("; "));
+        *cure = '\0';
+    }
+    cl_found(finding, CL_PROBE_MISSING, "%.255s", err.msg);
+    if (r == -ENOSPC || r == -EDQUOT)
+        cl_cure(finding, "make room (df, df -i) in the file system of %s",
+                geteuid() == 0 ? "/run" : "$XDG_RUNTIME_DIR, or of /tmp where that is not set");
 }
 
 /* PATH as text in BUF; empty where it can't be read. */
