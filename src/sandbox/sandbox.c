@@ -84,6 +84,7 @@ static void unwatch_parent(void *context)
 static int open_state(void *context, struct cl_error *err)
 {
     struct sandbox *sandbox = context;
+    struct cl_ids_range range;
     int r = cl_state_open(&sandbox->state, err);
 
     if (r < 0)
@@ -91,7 +92,10 @@ static int open_state(void *context, struct cl_error *err)
     r = cl_id_make(sandbox->status.id, err);
     if (r < 0 || geteuid() != 0)
         return r;
-    return cl_ids_take(&sandbox->state, &sandbox->status.uid_base, &sandbox->ids_lock, err);
+    r = cl_ids_range_read(&range, err);
+    if (r < 0)
+        return r;
+    return cl_ids_take(&sandbox->state, &range, &sandbox->status.uid_base, &sandbox->ids_lock, err);
 }
 
 static void close_state(void *context)
@@ -126,7 +130,7 @@ static int make_pipe(struct sandbox *sandbox, int fd, struct cl_error *err)
                                   "this process is root of a user namespace (unshare -r, a "
                                   "container) that lacks the sandboxes' uids, from %u on; start "
                                   "cloister outside of it",
-                                  CL_IDS_FIRST)
+                                  (unsigned int)sandbox->status.uid_base)
                         : r;
 }
 

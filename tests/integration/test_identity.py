@@ -1,5 +1,6 @@
 """Who a sandboxed program is, inside and outside; which rooms it is in."""
 
+import contextlib
 import os
 import re
 import subprocess
@@ -30,23 +31,60 @@ def outside_ids(cloister, rootfs, opts=()):
         return [int(u) for u in status_field(pid, "Uid")], [int(g) for g in status_field(pid, "Gid")], status_field(pid, "Groups")
 
 
-@pytest.fixture
-def subordinate(world, as_user):
-    """Sub-uids for the ordinary user, in this mount namespace only."""
-    for name in ("/etc/subuid", "/etc/subgid"):
+@contextlib.contextmanager
+def subordinate_files(world, *texts):
+    """/etc/subuid and /etc/subgid with these texts, in this mount namespace only."""
+    names = ("/etc/subuid", "/etc/subgid")
+    for name, content in zip(names, texts):
         path = world.directory("sub") / "ids"
-        path.write_text(f"{world.user.pw_name}:300000:65536\n")
+        path.write_text(content)
         path.chmod(0o644)
         command("mount", "--bind", path, name)
-    yield range(300000, 365536)
-    for name in ("/etc/subuid", "/etc/subgid"):
-        command("umount", name)
+    try:
+        yield
+    finally:
+        for name in names:
+            command("umount", name)
+
+
+@pytest.fixture
+def subordinate(world, as_user):
+    """Sub-uids for the ordinary user."""
+    line = f"{world.user.pw_name}:300000:65536\n"
+    with subordinate_files(world, line, line):
+        yield range(300000, 365536)
 
 
 def test_strict_as_root_is_a_uid_of_its_own_range(as_root, rootfs):
     uids, gids, groups = outside_ids(as_root, rootfs)
     assert len(set(uids)) == 1 and len(set(gids)) == 1 and groups == []
     assert uids[0] >= FIRST_UID and uids[0] % 65536 == 1000 and gids[0] >= FIRST_UID
+
+
+@pytest.mark.parametrize("opts", [[], ["--profile", "build", "-u", "0"]], ids=["strict", "build"])
+def test_a_line_of_cloister_gives_roots_sandboxes_their_uids(as_root, rootfs, world, opts):
+    line = "somebody:1879048192:65536\ncloister:655360000:65537\n"  # the default is somebody's here
+    with subordinate_files(world, line, line):
+        uids, gids, _ = outside_ids(as_root, rootfs, opts)
+        assert set(uids) == set(gids) == {655360000 + (0 if opts else 1000)}
+        with as_root.start(rootfs, "probe", "wait") as running:
+            running.expect(b"ready")
+            as_root.run(rootfs, "true").refused("all 1 uid ranges are in use")
+        as_root.run(rootfs, "true").ok()
+
+
+@pytest.mark.parametrize("subuid,subgid,needles", [
+    ("somebody:1879048192:1\n", "", ["somebody:1879048192:1", "/etc/subuid", "overlaps", "cloister:FIRST:COUNT"]),
+    ("", "somebody:1:4294967295\n", ["somebody:1:4294967295", "/etc/subgid", "overlaps"]),
+    ("cloister:655360000:65536\n", "", ["different things of cloister"]),
+    ("cloister:1000:65536\n", "cloister:1000:65536\n", ["cloister:1000:65536", "no uids"]),
+], ids=["subuid", "subgid", "one-file", "too-few"])
+def test_uids_that_are_not_the_sandboxes_alone_stop_root(as_root, as_user, rootfs, world, subuid, subgid, needles):
+    with subordinate_files(world, subuid, subgid):
+        as_root.run(rootfs, "true").refused(*needles)
+        doctor = as_root.call("doctor")
+        assert doctor.exit == 1 and needles[0] in text(doctor.out), doctor
+        as_user.run(rootfs, "true").ok()  # has no use for them
 
 
 def test_build_as_root_is_not_root_outside(as_root, rootfs):

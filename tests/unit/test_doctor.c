@@ -232,7 +232,12 @@ static void look_at_roots_ids(void)
     check_found(CL_PROBE_MISSING,
                 "\"other:1879048192:1\" in /etc/subgid overlaps the uids 1879048192 to 2147352575 "
                 "of sandboxes",
-                "move that range below 1879048192");
+                "move that range, or theirs by a line \"cloister:FIRST:COUNT\" in /etc/subuid and "
+                "/etc/subgid");
+    CHECK(room_write("/etc/subuid", "cloister:655360000:655360\n") == 0);
+    CHECK(room_write("/etc/subgid", "other:1879048192:1\ncloister:655360000:655360\n") == 0);
+    probe_as_it_is(cl_probe_ids);
+    check_found(CL_PROBE_WORKS, "10 ranges from 655360000, as /etc/subuid says of cloister", "");
 }
 
 TEST(ranges_that_overlap_ours_are_found)

@@ -10,6 +10,7 @@
 #include "sandbox/ids.h"
 #include "check.h"
 
+static const struct cl_ids_range whole = CL_IDS_DEFAULT;
 static char base[] = "/tmp/cloister-test-ids-XXXXXX";
 
 static struct cl_state open_base(void)
@@ -26,7 +27,7 @@ TEST(ranges_are_whole_and_in_bounds)
         struct cl_error err = {0};
         uint32_t first = 0;
 
-        CHECK(cl_ids_take(&state, &first, &lock, &err) == 0);
+        CHECK(cl_ids_take(&state, &whole, &first, &lock, &err) == 0);
         CHECK(lock >= 0 && first >= CL_IDS_FIRST && first + CL_IDS_SIZE - 1 <= CL_IDS_LAST);
         CHECK((first - CL_IDS_FIRST) % CL_IDS_SIZE == 0);
         CHECK((fcntl(lock, F_GETFD) & FD_CLOEXEC) != 0);
@@ -43,7 +44,7 @@ TEST(all_can_be_held_at_once_and_no_more)
     int lock = -1;
 
     for (uint32_t i = 0; i < CL_IDS_COUNT; i++) {
-        int r = cl_ids_take(&state, &first, &locks[i], &err);
+        int r = cl_ids_take(&state, &whole, &first, &locks[i], &err);
         CHECK(r == 0);
         if (r < 0) {
             printf("# after %u: %s\n", i, err.msg);
@@ -53,10 +54,10 @@ TEST(all_can_be_held_at_once_and_no_more)
         CHECK(!seen[slot]);
         seen[slot] = 1;
     }
-    CHECK(cl_ids_take(&state, &first, &lock, &err) == -EUSERS);
+    CHECK(cl_ids_take(&state, &whole, &first, &lock, &err) == -EUSERS);
     CHECK_HAS(err.msg, "in use");
     cl_fd_close(&locks[77]);
-    CHECK(cl_ids_take(&state, &first, &lock, &err) == 0);
+    CHECK(cl_ids_take(&state, &whole, &first, &lock, &err) == 0);
     cl_fd_close(&lock);
     for (uint32_t i = 0; i < CL_IDS_COUNT; i++)
         cl_fd_close(&locks[i]);
@@ -86,7 +87,7 @@ TEST(a_copy_of_the_descriptor_holds_the_range)
     int pipe_fds[2] = {-1, -1};
     char byte;
 
-    CHECK(cl_ids_take(&state, &first, &lock, &err) == 0 && pipe2(pipe_fds, O_CLOEXEC) == 0);
+    CHECK(cl_ids_take(&state, &whole, &first, &lock, &err) == 0 && pipe2(pipe_fds, O_CLOEXEC) == 0);
     pid_t child = fork();
     if (child == 0) {
         (void)close(pipe_fds[1]);
@@ -112,7 +113,7 @@ TEST(a_killed_holder_gives_it_back)
         struct cl_error err = {0};
         int lock = -1;
 
-        if (cl_ids_take(&state, &first, &lock, &err) < 0 ||
+        if (cl_ids_take(&state, &whole, &first, &lock, &err) < 0 ||
             write(pipe_fds[1], &first, sizeof(first)) != sizeof(first))
             _exit(1);
         (void)pause();
@@ -146,8 +147,60 @@ TEST(a_link_in_place_of_the_file_is_refused)
     int lock = -1;
 
     replace_files(&state, "elsewhere");
-    CHECK(cl_ids_take(&state, &first, &lock, &err) == -ELOOP && lock == -1);
+    CHECK(cl_ids_take(&state, &whole, &first, &lock, &err) == -ELOOP && lock == -1);
     replace_files(&state, NULL);
+}
+
+/* A small range that isn't the default: all of it is given, and nothing else. */
+TEST(a_configured_range_is_kept_to)
+{
+    CL_CLEANUP_STATE struct cl_state state = open_base();
+    static const struct cl_ids_range range = {300 * CL_IDS_SIZE, 70}; /* a shard or two twice */
+    unsigned char seen[70] = {0};
+    int locks[70];
+    struct cl_error err = {0};
+    uint32_t first = 0;
+    int lock = -1;
+
+    for (uint32_t i = 0; i < range.count; i++) {
+        CHECK(cl_ids_take(&state, &range, &first, &locks[i], &err) == 0);
+        uint32_t slot = (first - range.first) / CL_IDS_SIZE;
+        CHECK(first % CL_IDS_SIZE == 0 && first >= range.first && slot < range.count);
+        CHECK(slot < range.count && !seen[slot]++);
+    }
+    CHECK(cl_ids_take(&state, &range, &first, &lock, &err) == -EUSERS);
+    CHECK_HAS(err.msg, "all 70 uid ranges");
+    for (uint32_t i = 0; i < range.count; i++)
+        cl_fd_close(&locks[i]);
+}
+
+/* The administrator moves the range while sandboxes run: no uid is given twice. */
+TEST(what_is_in_use_stays_so_when_the_range_moves)
+{
+    CL_CLEANUP_STATE struct cl_state state = open_base();
+    static const struct cl_ids_range before = {300 * CL_IDS_SIZE, 3};
+    static const struct cl_ids_range after = {301 * CL_IDS_SIZE, 3};
+    struct cl_error err = {0};
+    int locks[4] = {-1, -1, -1, -1};
+    uint32_t first = 0;
+
+    for (int i = 0; i < 3; i++)
+        CHECK(cl_ids_take(&state, &before, &first, &locks[i], &err) == 0);
+    CHECK(cl_ids_take(&state, &after, &first, &locks[3], &err) == 0);
+    CHECK(first == 303 * CL_IDS_SIZE); /* of the three, the one that was not in reach before */
+    int lock = -1;
+    CHECK(cl_ids_take(&state, &after, &first, &lock, &err) == -EUSERS);
+    for (int i = 0; i < 4; i++)
+        cl_fd_close(&locks[i]);
+}
+
+static int parse(const char *subuid, const char *subgid, struct cl_ids_range *ret,
+                 struct cl_error *err)
+{
+    const char *const texts[2] = {subuid, subgid};
+
+    *err = (struct cl_error){0};
+    return cl_ids_range_parse(texts, ret, err);
 }
 
 TEST(overlaps_are_found)
@@ -168,22 +221,106 @@ TEST(overlaps_are_found)
         {"a:1879048192:0", 0},
         {"rubbish\n::\na:b:c\n\n1879048192\n", 0},
         {"a:99999999999999999999999999999:1", 0},
+        {"cloisterer:1879048192:1", 1},
     };
+    struct cl_ids_range range;
+    struct cl_error err;
 
     for (size_t i = 0; i < CL_ARRAY_SIZE(rows); i++) {
-        char line[128] = "";
-
-        CHECK(cl_ids_overlap(rows[i].text, line) == rows[i].overlaps);
-        CHECK((line[0] != '\0') == rows[i].overlaps);
+        for (int side = 0; side < 2; side++) {
+            range = (struct cl_ids_range){0};
+            int r = side ? parse("", rows[i].text, &range, &err)
+                         : parse(rows[i].text, "", &range, &err);
+            CHECK(r == (rows[i].overlaps ? -EEXIST : 0));
+            CHECK(range.first == (r < 0 ? 0 : CL_IDS_FIRST));
+            CHECK(range.count == (r < 0 ? 0 : CL_IDS_COUNT));
+            if (r < 0)
+                CHECK_HAS(err.msg, side ? "in /etc/subgid overlaps the uids 1879048192 to"
+                                        : "in /etc/subuid overlaps the uids 1879048192 to");
+        }
     }
+    CHECK(parse("a:100000:65536\nb:1879048191:7\nc:1:1", "", &range, &err) == -EEXIST);
+    CHECK_HAS(err.msg, "\"b:1879048191:7\" in /etc/subuid overlaps the uids 1879048192 to "
+                       "2147352575 of sandboxes; move that range, or theirs by a line "
+                       "\"cloister:FIRST:COUNT\"");
+}
+
+TEST(a_line_of_cloister_says_where)
+{
+    static const struct {
+        const char *text;
+        uint32_t first;
+        uint32_t count;
+    } rows[] = {
+        {"cloister:65536:65536\n", 1, 1},
+        {"a:100000:1000\ncloister:655360000:655360\nb:200000:65536", 10000, 10},
+        {"cloister:655360001:655360", 10001, 9}, /* whole ones only */
+        {"cloister:655359999:65538", 10000, 1},
+        {"cloister:4294836224:65536", 65534, 1}, /* the last below that of uid -1 */
+        {"a:1879048192:1\ncloister:655360000:655360", 10000, 10}, /* the default is free now */
+        {"cloister:655360000:655360\na:655359999:1\nb:656015360:5", 10000, 10},
+    };
+    struct cl_ids_range range;
+    struct cl_error err;
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(rows); i++) {
+        range = (struct cl_ids_range){0};
+        CHECK(parse(rows[i].text, rows[i].text, &range, &err) == 0);
+        CHECK_TEXT(err.msg, "");
+        CHECK(range.first == rows[i].first * CL_IDS_SIZE && range.count == rows[i].count);
+    }
+}
+
+TEST(a_line_of_cloister_that_can_not_be_used_is_refused)
+{
+    static const char *const bad[] = {
+        "cloister:65536:65535",
+        "cloister:65537:65536",
+        "cloister:0:65536", /* the host's own users */
+        "cloister:0:131072\ncloister:655360000:65536",
+        "cloister:4294901760:65536",
+        "cloister:655360000:18446744073709551615",
+        "cloister:18446744073709551615:65536",
+        "cloister:655360000",
+        "cloister:655360000:",
+        "cloister::65536",
+        "cloister: 655360000:65536",
+        "cloister:655360000:65536 ",
+        "cloister:655360000:65536:",
+        "cloister:-1:65536",
+        "cloister:0x10000:65536",
+        "cloister:655360000:65536\ncloister:655360000:65536",
+    };
+    struct cl_ids_range range;
+    struct cl_error err;
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(bad); i++) {
+        CHECK(parse(bad[i], bad[i], &range, &err) == -EINVAL);
+        CHECK_HAS(err.msg, "cloister");
+        CHECK_HAS(err.msg, "; ");
+    }
+    CHECK(parse("cloister:655360000:65536", "", &range, &err) == -EINVAL);
+    CHECK_HAS(err.msg, "say different things of cloister; write the same line");
+    CHECK(parse("", "cloister:655360000:65536", &range, &err) == -EINVAL);
+    CHECK(parse("cloister:655360000:65536", "cloister:655360000:131072", &range, &err) == -EINVAL);
+    CHECK(parse("cloister:655360000:65536\na:655425535:1", "cloister:655360000:65536", &range,
+                &err) == -EEXIST);
+    CHECK_HAS(err.msg, "\"a:655425535:1\" in /etc/subuid overlaps the uids 655360000 to 655425535");
 }
 
 int main(void)
 {
     static const struct check_test tests[] = {
-        ROW(ranges_are_whole_and_in_bounds),           ROW(all_can_be_held_at_once_and_no_more),
-        ROW(a_copy_of_the_descriptor_holds_the_range), ROW(a_killed_holder_gives_it_back),
-        ROW(a_link_in_place_of_the_file_is_refused),   ROW(overlaps_are_found),
+        ROW(ranges_are_whole_and_in_bounds),
+        ROW(all_can_be_held_at_once_and_no_more),
+        ROW(a_copy_of_the_descriptor_holds_the_range),
+        ROW(a_killed_holder_gives_it_back),
+        ROW(a_link_in_place_of_the_file_is_refused),
+        ROW(a_configured_range_is_kept_to),
+        ROW(what_is_in_use_stays_so_when_the_range_moves),
+        ROW(overlaps_are_found),
+        ROW(a_line_of_cloister_says_where),
+        ROW(a_line_of_cloister_that_can_not_be_used_is_refused),
     };
 
     if (mkdtemp(base) == NULL)

@@ -53,7 +53,7 @@ static void open_and_no_more(void)
     CHECK(cl_state_open(&state, &err) == 0);
     CHECK(cl_state_create(&state, &status, &plan, &entry, &err) == -EROFS);
     CHECK_HAS(err.msg, "ReadWritePaths=/run/cloister");
-    CHECK(cl_ids_take(&state, &base, &lock, &err) == -EROFS);
+    CHECK(cl_ids_take(&state, &CL_IDS_DEFAULT, &base, &lock, &err) == -EROFS);
     CHECK_HAS(err.msg, "ReadWritePaths=/run/cloister");
 }
 

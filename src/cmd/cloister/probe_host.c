@@ -87,6 +87,18 @@ void cl_probe_landlock(struct cl_finding *finding)
 
 /* --- files ---------------------------------------------------------------- */
 
+/* ERR's words, with what they advise among the cures. */
+static void found_error(struct cl_finding *finding, struct cl_error *err)
+{
+    char *cure = strstr(err->msg, "; ");
+
+    if (cure != NULL) {
+        cl_cure(finding, "%.255s", cure + strlen("; "));
+        *cure = '\0';
+    }
+    cl_found(finding, CL_PROBE_MISSING, "%.255s", err->msg);
+}
+
 /* What a start takes there: a seat with a record, its bell, as root a range of uids. */
 static int try_state(struct cl_state *state, struct cl_error *err)
 {
@@ -95,13 +107,14 @@ static int try_state(struct cl_state *state, struct cl_error *err)
     CL_CLEANUP_FD int ids = -1;
     const struct cl_plan plan = {.without = CL_LAYER_BIT(CL_LAYER_LIMITS)}; /* nothing to sweep */
     struct cl_status status = {.phase = CL_PHASE_CREATING, .supervisor = getpid()};
+    const struct cl_ids_range range = CL_IDS_DEFAULT; /* which they are is another row's */
     uint32_t base = 0;
     int r = cl_state_open(state, err);
 
     if (r == 0)
         r = cl_id_make(status.id, err);
     if (r == 0 && geteuid() == 0)
-        r = cl_ids_take(state, &base, &ids, err);
+        r = cl_ids_take(state, &range, &base, &ids, err);
     if (r == 0)
         r = cl_state_create(state, &status, &plan, &entry, err);
     if (r < 0)
@@ -121,12 +134,7 @@ void cl_probe_state_dir(struct cl_finding *finding)
         cl_found(finding, CL_PROBE_WORKS, "ours, closed to others, and takes records");
         return;
     }
-    char *cure = strstr(err.msg, "; ");
-    if (cure != NULL) {
-        cl_cure(finding, "%.255s", cure + strlen("; "));
-        *cure = '\0';
-    }
-    cl_found(finding, CL_PROBE_MISSING, "%.255s", err.msg);
+    found_error(finding, &err);
     if (r == -ENOSPC || r == -EDQUOT)
         cl_cure(finding, "make room (df, df -i) in the file system of %s",
                 geteuid() == 0 ? "/run" : "$XDG_RUNTIME_DIR, or of /tmp where that is not set");
@@ -143,7 +151,7 @@ static void read_text(const char *path, struct cl_buf *buf)
 }
 
 /* Whether this user namespace has the uids of sandboxes; MAP as in user_namespaces(7). */
-static int has_ids(char *map)
+static int has_ids(char *map, const struct cl_ids_range *range, uint64_t last)
 {
     for (char *line = strsep(&map, "\n"); line != NULL; line = strsep(&map, "\n")) {
         uint64_t numbers[3] = {0};
@@ -154,8 +162,8 @@ static int has_ids(char *map)
                 cl_parse_u64(word, &numbers[count]) == 0)
                 count++;
         }
-        if (count == CL_ARRAY_SIZE(numbers) && numbers[0] <= CL_IDS_FIRST &&
-            numbers[0] + numbers[2] > CL_IDS_LAST)
+        if (count == CL_ARRAY_SIZE(numbers) && numbers[0] <= range->first &&
+            numbers[0] + numbers[2] > last)
             return 1;
     }
     return 0;
@@ -163,30 +171,26 @@ static int has_ids(char *map)
 
 static void probe_root_ids(struct cl_finding *finding)
 {
-    static const char *const paths[] = {"/etc/subuid", "/etc/subgid"};
     CL_CLEANUP_BUF struct cl_buf map = CL_BUF_INIT(SUBID_FILE_MAX);
-    char line[128];
+    struct cl_ids_range range;
+    struct cl_error err = {0};
 
+    if (cl_ids_range_read(&range, &err) < 0) {
+        found_error(finding, &err);
+        return;
+    }
+    const uint64_t last = (uint64_t)range.first + (uint64_t)range.count * CL_IDS_SIZE - 1;
     read_text("/proc/self/uid_map", &map);
-    if (map.size > 0 && !has_ids(map.data)) {
+    if (map.size > 0 && !has_ids(map.data, &range, last)) {
         cl_found(finding, CL_PROBE_MISSING, "this user namespace lacks the uids %u to %u",
-                 CL_IDS_FIRST, CL_IDS_LAST);
+                 (unsigned int)range.first, (unsigned int)last);
         cl_cure(finding, "this is root of a user namespace (unshare -r, a container): start "
                          "cloister outside of it, or as an ordinary user");
         return;
     }
-    for (size_t i = 0; i < CL_ARRAY_SIZE(paths); i++) {
-        CL_CLEANUP_BUF struct cl_buf buf = CL_BUF_INIT(SUBID_FILE_MAX);
-
-        read_text(paths[i], &buf);
-        if (!cl_ids_overlap(cl_buf_text(&buf), line))
-            continue;
-        cl_found(finding, CL_PROBE_MISSING, "\"%s\" in %s overlaps the uids %u to %u of sandboxes",
-                 line, paths[i], CL_IDS_FIRST, CL_IDS_LAST);
-        cl_cure(finding, "move that range below %u", CL_IDS_FIRST);
-        return;
-    }
-    cl_found(finding, CL_PROBE_WORKS, "%u ranges from %u", CL_IDS_COUNT, CL_IDS_FIRST);
+    cl_found(finding, CL_PROBE_WORKS, "%u ranges from %u%s", (unsigned int)range.count,
+             (unsigned int)range.first,
+             range.first == CL_IDS_FIRST ? "" : ", as /etc/subuid says of cloister");
 }
 
 /* The login name of UID in the text of passwd(5), cut to SIZE; 0 when there is none. */

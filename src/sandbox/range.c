@@ -1,0 +1,171 @@
+/* Which uids and gids root's sandboxes have: what /etc/subuid and /etc/subgid say. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "base/num.h"
+#include "base/sys.h"
+#include "sandbox/ids.h"
+
+#define OURS "cloister:"
+#define HOW "\"" OURS "FIRST:COUNT\" in /etc/subuid and /etc/subgid"
+enum { FILE_MAX = 1 << 20, LINE_SHOWN = 100 };
+
+static const char *const paths[2] = {"/etc/subuid", "/etc/subgid"};
+
+/* A line of subuid(5), "NAME:FIRST:COUNT". */
+struct line {
+    const char *text;
+    size_t size;
+    uint64_t first;
+    uint64_t count;
+};
+
+static int take_number(const char *text, size_t size, uint64_t *ret)
+{
+    char digits[24];
+
+    if (size >= sizeof(digits))
+        return -EINVAL;
+    memcpy(digits, text, size);
+    digits[size] = '\0';
+    return cl_parse_u64(digits, ret);
+}
+
+/* The next line of *TEXT: 1, or 0 when there is none. One that isn't of the form has no
+ * ids: COUNT is 0. */
+static int next_line(const char **text, struct line *ret)
+{
+    const char *end = *text + strcspn(*text, "\n");
+
+    if (**text == '\0')
+        return 0;
+    *ret = (struct line){.text = *text, .size = (size_t)(end - *text)};
+    const char *first = memchr(ret->text, ':', ret->size);
+    const char *count = first == NULL ? NULL : memchr(first + 1, ':', (size_t)(end - first - 1));
+    uint64_t number = 0;
+    if (count != NULL && take_number(first + 1, (size_t)(count - first - 1), &ret->first) == 0 &&
+        take_number(count + 1, (size_t)(end - count - 1), &number) == 0)
+        ret->count = number;
+    *text = end + (*end == '\n');
+    return 1;
+}
+
+static int is_ours(const struct line *line)
+{
+    return strncmp(line->text, OURS, strlen(OURS)) == 0;
+}
+
+static int shown(const struct line *line)
+{
+    return (int)cl_min_u64(line->size, LINE_SHOWN);
+}
+
+/* Our line of TEXT: 1, 0 when it has none, or -errno. */
+static int find_ours(const char *text, const char *path, struct line *ret, struct cl_error *err)
+{
+    struct line line;
+    int found = 0;
+
+    while (next_line(&text, &line)) {
+        if (!is_ours(&line))
+            continue;
+        if (found)
+            return cl_refuse(err, EINVAL, "%s has two lines of cloister; leave one", path);
+        found = 1;
+        *ret = line;
+    }
+    return found;
+}
+
+/* The whole, aligned ranges in LINE, of which there must be one at least. */
+static int take_range(const struct line *line, const char *path, struct cl_ids_range *ret,
+                      struct cl_error *err)
+{
+    const uint64_t size = CL_IDS_SIZE;
+    const uint64_t top = (uint64_t)(CL_IDS_SLOTS - 1) * size; /* above it lies uid -1 */
+    uint64_t low = 0;
+    uint64_t high = 0;
+
+    if (line->first < top && line->count <= top - line->first) {
+        low = (line->first + size - 1) / size;
+        high = (line->first + line->count) / size;
+    }
+    if (low == 0 || low >= high)
+        return cl_refuse(err, EINVAL,
+                         "\"%.*s\" in %s gives no uids to sandboxes; write a line " HOW
+                         ", from %u to below %u, with %u from a multiple of that on",
+                         shown(line), line->text, path, CL_IDS_SIZE, (unsigned int)top,
+                         CL_IDS_SIZE);
+    *ret = (struct cl_ids_range){(uint32_t)(low * size), (uint32_t)(high - low)};
+    return 0;
+}
+
+/* Nobody else's ids may be a sandbox's. */
+static int check_others(const char *text, const char *path, const struct cl_ids_range *range,
+                        struct cl_error *err)
+{
+    const uint64_t end = (uint64_t)range->first + (uint64_t)range->count * CL_IDS_SIZE;
+    struct line line;
+
+    while (next_line(&text, &line)) {
+        if (is_ours(&line) || line.count == 0 || line.first >= end ||
+            (line.first < range->first && line.count <= range->first - line.first))
+            continue;
+        return cl_refuse(err, EEXIST,
+                         "\"%.*s\" in %s overlaps the uids %u to %u of sandboxes; move that range, "
+                         "or theirs by a line " HOW,
+                         shown(&line), line.text, path, (unsigned int)range->first,
+                         (unsigned int)(end - 1));
+    }
+    return 0;
+}
+
+int cl_ids_range_parse(const char *const texts[2], struct cl_ids_range *ret, struct cl_error *err)
+{
+    struct cl_ids_range range = CL_IDS_DEFAULT;
+    struct line ours[2];
+    int found[2];
+    int r = 0;
+
+    for (int i = 0; i < 2; i++) {
+        found[i] = find_ours(texts[i], paths[i], &ours[i], err);
+        if (found[i] < 0)
+            return found[i];
+    }
+    /* A sandbox's uids and gids are the same numbers. */
+    if (found[0] != found[1] ||
+        (found[0] &&
+         (ours[0].size != ours[1].size || memcmp(ours[0].text, ours[1].text, ours[0].size) != 0)))
+        return cl_refuse(err, EINVAL,
+                         "%s and %s say different things of cloister; write the same line " HOW,
+                         paths[0], paths[1]);
+    if (found[0])
+        r = take_range(&ours[0], paths[0], &range, err);
+    for (int i = 0; r == 0 && i < 2; i++)
+        r = check_others(texts[i], paths[i], &range, err);
+    if (r == 0)
+        *ret = range;
+    return r;
+}
+
+static int read_file(const char *path, struct cl_buf *buf, struct cl_error *err)
+{
+    CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
+
+    if (fd == -ENOENT)
+        return 0;
+    return fd < 0 ? cl_fail(err, fd, "open %s", path) : cl_read_all(fd, path, buf, err);
+}
+
+int cl_ids_range_read(struct cl_ids_range *ret, struct cl_error *err)
+{
+    CL_CLEANUP_BUF struct cl_buf uids = CL_BUF_INIT(FILE_MAX);
+    CL_CLEANUP_BUF struct cl_buf gids = CL_BUF_INIT(FILE_MAX);
+    int r = read_file(paths[0], &uids, err);
+
+    if (r == 0)
+        r = read_file(paths[1], &gids, err);
+    const char *const texts[2] = {cl_buf_text(&uids), cl_buf_text(&gids)};
+    return r < 0 ? r : cl_ids_range_parse(texts, ret, err);
+}
