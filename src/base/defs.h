@@ -1,7 +1,7 @@
 /* defs.h - the few words that every file of Cloister uses.
  *
  * Ownership is spelled with cleanup attributes: a local that owns something is
- * declared with CL_CLEANUP_* and starts at NULL or -1; CL_TAKE* moves it out.
+ * declared with CL_CLEANUP_* and starts at NULL or -1; CL_TAKE_FD moves it out.
  * CL_ASSERT is for our own bugs only and stays on in release builds; bytes from
  * outside always get a struct cl_error instead.
  */
@@ -25,13 +25,7 @@ static inline void *cl_unconst(const void *data)
     return (void *)(uintptr_t)data; // NOLINT(performance-no-int-to-ptr): -Wcast-qual's way round
 }
 
-/* Moves a pointer or descriptor out of an owner. */
-#define CL_TAKE(p)                                                                                 \
-    __extension__({                                                                                \
-        __typeof__(p) cl_taken = (p);                                                              \
-        (p) = NULL;                                                                                \
-        cl_taken;                                                                                  \
-    })
+/* Moves a descriptor out of its owner. */
 #define CL_TAKE_FD(fd)                                                                             \
     __extension__({                                                                                \
         int cl_taken = (fd);                                                                       \

@@ -199,11 +199,6 @@ static inline int cl_sys_pipe2(int ret_fds[2], int flags)
     return (int)CL_SYS2(SYS_pipe2, ret_fds, flags | O_CLOEXEC);
 }
 
-static inline ssize_t cl_sys_splice(int from, int to, size_t size, unsigned int flags)
-{
-    return (ssize_t)CL_SYS6(SYS_splice, from, NULL, to, NULL, size, flags);
-}
-
 static inline ssize_t cl_sys_sendfile(int out, int in, size_t size)
 {
     return (ssize_t)CL_SYS4(SYS_sendfile, out, in, NULL, size);
@@ -316,11 +311,6 @@ pid_t cl_sys_clone_beside(int (*fn)(void *context), void *stack_top, int flags, 
 static inline int cl_sys_unshare(unsigned long flags)
 {
     return (int)CL_SYS1(SYS_unshare, flags);
-}
-
-static inline int cl_sys_setns(int fd, int type)
-{
-    return (int)CL_SYS2(SYS_setns, fd, type);
 }
 
 static inline pid_t cl_sys_wait4(pid_t pid, int *ret_status, int options, struct rusage *ret_usage)

@@ -18,10 +18,8 @@ struct cl_open_how {
     uint64_t resolve;
 };
 enum {
-    CL_RESOLVE_NO_XDEV = 0x01,
     CL_RESOLVE_NO_MAGICLINKS = 0x02,
     CL_RESOLVE_NO_SYMLINKS = 0x04,
-    CL_RESOLVE_BENEATH = 0x08,
     CL_RESOLVE_IN_ROOT = 0x10,
 };
 
@@ -37,7 +35,6 @@ enum {
     CL_FSMOUNT_CLOEXEC = 1,
     CL_FSCONFIG_SET_FLAG = 0,
     CL_FSCONFIG_SET_STRING = 1,
-    CL_FSCONFIG_SET_FD = 5,
     CL_FSCONFIG_CMD_CREATE = 6,
 };
 

@@ -1,9 +1,9 @@
 #include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/fd.h"
-#include "base/sys.h"
 #include "limits/cgroup.h"
 
 enum {

@@ -12,7 +12,6 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/sha256.h"
-#include "base/sys.h"
 #include "plan/compile_parts.h"
 #include "plan/format.h"
 

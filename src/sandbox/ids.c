@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "base/fd.h"
-#include "base/num.h"
 #include "base/sys.h"
 
 _Static_assert(CL_IDS_COUNT *CL_IDS_SIZE == CL_IDS_LAST - CL_IDS_FIRST + 1, "whole ranges");

@@ -9,7 +9,7 @@
 #include "base/fd.h"
 #include "base/steps.h"
 #include "base/sys.h"
-#include "limits/cgroup.h"
+#include "limits/limits.h"
 #include "sandbox/filter.h"
 #include "sandbox/ids.h"
 #include "sandbox/state.h"

@@ -11,7 +11,6 @@
 #include <sys/xattr.h>
 
 #include "base/fd.h"
-#include "base/num.h"
 #include "base/sys.h"
 #include "cmd/cloister/probe.h"
 

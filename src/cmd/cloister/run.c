@@ -2,9 +2,9 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/json.h"
-#include "base/sys.h"
 #include "cmd/cloister/closed.h"
 #include "cmd/cloister/command.h"
 #include "cmd/cloister/image_user.h"

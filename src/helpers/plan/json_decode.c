@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "base/guess.h"
-#include "helpers/plan/report.h"
 
 enum { PATH_SIZE = 160 };
 

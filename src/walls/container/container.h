@@ -94,8 +94,6 @@ struct cl_container {
     int device_tree;
     int scratch_tree; /* disk-backed scratch; -1: a tmpfs that init makes */
     int volume_trees[CL_MAX_FILES];
-    uint32_t volume_owners[CL_MAX_FILES]; /* uid of each source, for its id map */
-    uint32_t volume_groups[CL_MAX_FILES];
 
     /* The maker's */
     int32_t pid;
