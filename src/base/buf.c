@@ -76,15 +76,15 @@ int cl_buf_printf(struct cl_buf *buf, const char *fmt, ...)
     return r;
 }
 
-void *cl_buf_grow(struct cl_buf *buf, size_t size)
+int cl_buf_grow(struct cl_buf *buf, size_t size)
 {
-    if (reserve(buf, size) < 0)
-        return NULL;
+    int r = reserve(buf, size);
 
-    char *start = buf->data + buf->size;
-    memset(start, 0, size + 1);
+    if (r < 0)
+        return r;
+    memset(buf->data + buf->size, 0, size + 1);
     buf->size += size;
-    return start;
+    return 0;
 }
 
 const char *cl_buf_text(const struct cl_buf *buf)

@@ -33,9 +33,8 @@ int cl_buf_add(struct cl_buf *buf, const void *data, size_t size);
 int cl_buf_add_str(struct cl_buf *buf, const char *text);
 int cl_buf_printf(struct cl_buf *buf, const char *fmt, ...) CL_PRINTF(2, 3);
 
-/* Appends SIZE zero bytes and returns where they start, or NULL. The pointer is
- * good until the next addition. */
-void *cl_buf_grow(struct cl_buf *buf, size_t size);
+/* Appends SIZE zero bytes. */
+int cl_buf_grow(struct cl_buf *buf, size_t size);
 
 /* The text so far; "" when nothing was added. */
 const char *cl_buf_text(const struct cl_buf *buf);

@@ -133,7 +133,13 @@ static int put_record(struct cl_buf *buf, const struct cl_plan *plan,
     size = (uint32_t)(buf->size - head - RECORD_SIZE);
     memcpy(buf->data + head + 4, &size, sizeof(size));
     size_t padding = (ALIGNMENT - size % ALIGNMENT) % ALIGNMENT;
-    return padding == 0 || cl_buf_grow(buf, padding) != NULL ? 0 : -ENOMEM;
+    return padding == 0 ? 0 : cl_buf_grow(buf, padding);
+}
+
+static int fail_at(int r, const char *where, struct cl_error *err)
+{
+    return r == -ENOMEM ? cl_fail_memory(err)
+                        : cl_refuse(err, E2BIG, "the plan is too large at %s", where);
 }
 
 int cl_plan_write(const struct cl_plan *plan, struct cl_buf *buf, struct cl_error *err)
@@ -142,17 +148,15 @@ int cl_plan_write(const struct cl_plan *plan, struct cl_buf *buf, struct cl_erro
     uint32_t version = CL_PLAN_VERSION;
     uint32_t count = 0;
 
-    if (cl_buf_grow(buf, HEADER_SIZE) == NULL)
-        return cl_fail_memory(err);
+    int r = cl_buf_grow(buf, HEADER_SIZE);
+    if (r < 0)
+        return fail_at(r, "its head", err);
     for (unsigned int f = 0; f < CL_FIELD_COUNT; f++) {
         if (!cl_plan_has(plan, (enum cl_field)f))
             continue;
-        int r = put_record(buf, plan, cl_field_info((enum cl_field)f));
-        if (r == -ENOMEM)
-            return cl_fail_memory(err);
+        r = put_record(buf, plan, cl_field_info((enum cl_field)f));
         if (r < 0)
-            return cl_refuse(err, E2BIG, "the plan is too large at %s",
-                             cl_field_info((enum cl_field)f)->path);
+            return fail_at(r, cl_field_info((enum cl_field)f)->path, err);
         count++;
     }
     uint64_t total = buf->size - start;

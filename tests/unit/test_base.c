@@ -8,6 +8,7 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/error.h"
+#include "base/fault.h"
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/loop.h"
@@ -30,7 +31,8 @@ TEST(buf_keeps_its_cap_and_its_nul)
     CHECK(cl_buf_printf(&buf, "%d", 5678) == 0);
     CHECK_TEXT(cl_buf_text(&buf), "12345678");
     CHECK(cl_buf_add(&buf, "", 0) == 0);
-    CHECK(cl_buf_grow(&buf, 1) == NULL);
+    CHECK(cl_buf_grow(&buf, 1) == -EFBIG);
+    CHECK_TEXT(cl_buf_text(&buf), "12345678");
     CHECK(cl_buf_add(&buf, "x", SIZE_MAX) == -EFBIG);
 }
 
@@ -66,6 +68,21 @@ TEST(arena_begins_in_what_was_lent)
     cl_arena_done(&arena);
     object = cl_arena_alloc(&other, sizeof(storage)); /* nor as the first */
     CHECK(object != NULL && (object < storage.bytes || object >= storage.bytes + sizeof(storage)));
+}
+
+/* Too much is the caller's affair, and no memory is the host's: they are told apart. */
+TEST(buf_tells_no_room_from_no_memory)
+{
+    CL_CLEANUP_BUF struct cl_buf buf = CL_BUF_INIT(1 << 20);
+
+    CHECK(cl_buf_grow(&buf, 3) == 0 && buf.size == 3);
+    CHECK(memcmp(buf.data, "\0\0\0", 4) == 0);
+    CHECK(cl_buf_grow(&buf, 1 << 20) == -EFBIG && buf.size == 3);
+#ifdef CL_FAULTS
+    cl_fault_set("self:alloc:1");
+    CHECK(cl_buf_grow(&buf, 1 << 19) == -ENOMEM && buf.size == 3);
+    cl_fault_set(NULL);
+#endif
 }
 
 TEST(arena_zeroes_aligns_and_stops_at_its_cap)
@@ -534,6 +551,7 @@ int main(void)
         ROW(buf_keeps_its_cap_and_its_nul),
         ROW(buf_begins_in_what_was_lent_and_outgrows_it),
         ROW(arena_begins_in_what_was_lent),
+        ROW(buf_tells_no_room_from_no_memory),
         ROW(arena_zeroes_aligns_and_stops_at_its_cap),
         ROW(numbers_are_whole_strings),
         ROW(sizes_have_units),

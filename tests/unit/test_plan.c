@@ -54,6 +54,23 @@ static void write_plan(const struct cl_plan *plan, struct cl_buf *buf)
     CHECK(cl_plan_write(plan, buf, &err) == 0);
 }
 
+/* Wherever it ends, padding included: it is too large, and not the host out of memory. */
+TEST(a_plan_that_is_too_large_is_told_as_such)
+{
+    CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(ARENA_CAP);
+    CL_CLEANUP_BUF struct cl_buf whole = CL_BUF_INIT(CL_PLAN_MAX_SIZE);
+    struct cl_plan plan = make_plan(&arena);
+
+    write_plan(&plan, &whole);
+    for (size_t cap = 0; cap < whole.size; cap++) {
+        CL_CLEANUP_BUF struct cl_buf buf = CL_BUF_INIT(cap);
+        struct cl_error err = {0};
+
+        CHECK(cl_plan_write(&plan, &buf, &err) == -E2BIG);
+        CHECK_HAS(err.msg, "the plan is too large at ");
+    }
+}
+
 TEST(plan_reads_as_it_was_written)
 {
     CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(ARENA_CAP);
@@ -241,6 +258,7 @@ TEST(plan_prints_as_json)
 int main(void)
 {
     static const struct check_test tests[] = {
+        ROW(a_plan_that_is_too_large_is_told_as_such),
         ROW(plan_reads_as_it_was_written),
         ROW(no_cut_plan_reads),
         ROW(every_flipped_bit_reads_or_is_refused),
