@@ -23,6 +23,12 @@ def pytest_configure(config):
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if os.environ.get("CLOISTER_SOAK") and item.get_closest_marker("soak"):
+            item.add_marker(pytest.mark.timeout(4 * 3600))  # lengthened on purpose
+
+
 @pytest.fixture(scope="session")
 def world():
     """Mounts, cgroups and directories of this pytest process."""

@@ -1,10 +1,45 @@
 #!/bin/bash
 # make test: build everything, then from the quickest check to the slowest. The last line is
 # that of pytest. A stage that fails ends the run, but both pytest runs always happen.
+# A stage that hangs is ended and named: each has a bound of several times what it takes, and
+# all of them one together. (Single tests have theirs: tests/pytest.ini, tests/unit/meson.build.)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 source tools/lib.sh
 fuzz_seconds=10
+all_seconds=2100
+
+# The command that ends another after so many seconds, as `bounded`. Interrupted, pytest and
+# meson say where they were; on a terminal the command stays in reach of its keys.
+bound() {
+    local left=$((all_seconds - SECONDS))
+    bounded=(timeout --signal=INT --kill-after=30 "$(($1 < left ? $1 : left > 1 ? left : 1))")
+    [ ! -t 0 ] || bounded+=(--foreground)
+}
+
+# What a bounded command ended with, which is returned unless it was a hang.
+judge() {
+    local status=$1
+    shift
+    case $status in 124 | 137) die "this did not end, and was ended: $*" ;; esac
+    return "$status"
+}
+
+within() {
+    local status=0
+    bound "$1"
+    shift
+    "${bounded[@]}" "$@" || status=$?
+    judge $status "$@"
+}
+
+within_as_root() {
+    local status=0
+    bound "$1"
+    shift
+    as_root "${bounded[@]}" "$@" || status=$?
+    judge $status "$@"
+}
 
 stage() {
     printf '\n'
@@ -13,39 +48,39 @@ stage() {
 
 sandbox_tests() {
     # what the ordinary user may not do here is done as root: see tests/conftest.py
-    as_root env PYTHONDONTWRITEBYTECODE=1 CI="${CI:-}" /usr/bin/python3 -m pytest \
-        -ra --durations=5 "$@" tests/integration tests/escape
+    within_as_root "$1" env PYTHONDONTWRITEBYTECODE=1 CI="${CI:-}" /usr/bin/python3 -m pytest \
+        -ra --durations=5 "${@:2}" tests/integration tests/escape
 }
 
 # A skip that the list doesn't expect fails; what needs root is skipped for nobody else.
 unit_tests() {
-    meson test -C build/asan --no-rebuild --print-errorlogs
+    within 300 meson test -C build/asan --no-rebuild --print-errorlogs
     /usr/bin/python3 tools/check-skips.py build/asan/meson-logs/testlog.json
     [ "$(id -u)" -ne 0 ] || return 0
     say "the same as root"
-    as_root meson test -C build/asan --no-rebuild --print-errorlogs --logbase=root
+    within_as_root 300 meson test -C build/asan --no-rebuild --print-errorlogs --logbase=root
     as_root /usr/bin/python3 tools/check-skips.py build/asan/meson-logs/root.json
 }
 
-packaging/install-packages.sh build test
-tools/build.sh core helpers weak asan fuzz
-quietly make -s -C tests/escape  # by us, so that build/ keeps one owner
+within 600 packaging/install-packages.sh build test
+within 900 tools/build.sh core helpers weak asan fuzz
+within 120 make -s -C tests/escape  # by us, so that build/ keeps one owner
 
 stage "form: the programs, dependencies between directories"
-tools/check-binary.sh build/bin/cloister build/bin/cloister-weak
-/usr/bin/python3 tools/check-arrows.py
-/usr/bin/python3 tools/gen-seccomp.py --check-headers
+within 60 tools/check-binary.sh build/bin/cloister build/bin/cloister-weak
+within 60 /usr/bin/python3 tools/check-arrows.py
+within 60 /usr/bin/python3 tools/gen-seccomp.py --check-headers
 
 stage "unit tests, with the sanitizers"
 unit_tests
 
 stage "fuzzing, $fuzz_seconds s for each target"
-tools/fuzz.sh $fuzz_seconds
+within 240 tools/fuzz.sh $fuzz_seconds
 
 stage "sandboxes: integration and attacks"
 status=0
-sandbox_tests -n 2 -m 'not measures and not serial' || status=$?
+sandbox_tests 1200 -n 2 -m 'not measures and not serial' || status=$?
 
 stage "sandboxes: what has to run alone"
-sandbox_tests -m 'measures or serial' || status=$?
+sandbox_tests 600 -m 'measures or serial' || status=$?
 [ $status -eq 0 ] || die "tests of sandboxes failed: see above"
