@@ -159,6 +159,9 @@ class Faults:
         dead = reap_orphans()
         if dead and (self.struck() != "wait4" or code == errno.EINTR):  # who can't wait, can't reap
             found.append(f"children that nobody waited for: {dead}")
+        if self.leaks.strange_files_left():
+            found.append(f"files of a sandbox's uid on the host: {self.leaks.strange_files_left()}")
+            self.leaks.clear()
         if self.leaks.sandboxes_left() or self.leaks.cgroups_left():
             self.cloister.call("prune")
             remains = self.leaks.sandboxes_left() + self.leaks.cgroups_left()

@@ -12,6 +12,7 @@ from lib.runner import alive, poll, stat_fields
 
 F_OFD_GETLK = 36
 SEATS_AT, SEATS = 64, 4032  # src/sandbox/table.h
+IDS = range(0x70000000, 0x7ffe0000)  # src/sandbox/ids.h: the uids of root's sandboxes
 
 
 def taken_seats(state):
@@ -53,12 +54,25 @@ def open_files():
     return sorted(found)
 
 
+def files_of_sandboxes():
+    """What lies in /tmp and is a sandbox's uid's: a process of ours took itself for an ordinary user there."""
+    found = set()
+    for path in Path("/tmp").iterdir():
+        try:
+            if path.lstat().st_uid in IDS:
+                found.add(str(path))
+        except FileNotFoundError:
+            pass  # somebody else's, and gone
+    return found
+
+
 class Leaks:
     """Remembers how the host was and compares."""
 
     def __init__(self, world, cloisters):
         self.world, self.cloisters = world, cloisters
         self.mounts, self.loops, self.files = mounts(), loop_devices(), open_files()
+        self.strange_files = files_of_sandboxes()
         self.pids = world.processes()
 
     def strange_processes(self):
@@ -105,6 +119,9 @@ class Leaks:
             left += [] if kind == fcntl.F_UNLCK else [f"{path}: range {start}"]
         return left
 
+    def strange_files_left(self):
+        return sorted(files_of_sandboxes() - self.strange_files)
+
     def no_loops(self, timeout=10):
         """The machine's loop devices are everybody's: only one that stays is ours."""
         left = loop_devices() - self.loops
@@ -134,6 +151,8 @@ class Leaks:
         assert not self.ranges_left(), f"uid ranges left: {self.ranges_left()}"
         assert not self.cgroups_left(), f"cgroups left: {self.cgroups_left()}"
         self.no_loops()
+        strange = self.strange_files_left()
+        assert not strange, f"files of a sandbox's uid on the host: {strange}"
         new = set(open_files()) - set(self.files)
         assert not (files and new), f"descriptors left in the tests: {new}"
 
@@ -150,3 +169,4 @@ class Leaks:
                 path.unlink(missing_ok=True) if path.is_file() else shutil.rmtree(path, ignore_errors=True)
         self.world.remove_cgroups()
         self.mounts, self.loops, self.files = mounts(), loop_devices(), open_files()
+        self.strange_files = files_of_sandboxes()

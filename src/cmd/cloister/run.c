@@ -74,13 +74,15 @@ static int decide(struct cl_run_request *request, struct cl_plan *ret, struct cl
     return r;
 }
 
-/* What others left behind, when our own work is done. A failure is prune's to tell. */
-static void sweep(void)
+/* What others left behind, when our own work is done, by the CALLER whose it is: who could
+ * not become root again after the clone looks like an ordinary user, with another state
+ * directory. A failure is prune's to tell. */
+static void sweep(uid_t caller)
 {
     CL_CLEANUP_STATE struct cl_state state = CL_STATE_INIT;
     struct cl_error ignored = {0};
 
-    if (cl_state_open(&state, &ignored) == 0)
+    if (geteuid() == caller && cl_state_open(&state, &ignored) == 0)
         (void)cl_sweep_seldom(&state, &ignored);
 }
 
@@ -127,6 +129,7 @@ int cl_run_command(const struct cl_command *self, int argc, char *const argv[],
     char closed[CL_ERROR_MSG_SIZE];
     /* main's: the program's name stands before the command's */
     char *const *arguments = argv - 1;
+    const uid_t caller = geteuid();
     int r = cl_seal_self(arguments, err);
 
     if (r < 0)
@@ -151,6 +154,6 @@ int cl_run_command(const struct cl_command *self, int argc, char *const argv[],
     if (r >= 0)
         say(&request, r, err->msg);
     if (r < 0)
-        sweep(); /* a sandbox that stood has looked itself, off its start path */
+        sweep(caller); /* a sandbox that stood has looked itself, off its start path */
     return r;
 }
