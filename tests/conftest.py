@@ -17,6 +17,7 @@ pytest_plugins = ("lib.skips",)
 def pytest_configure(config):
     if os.geteuid() != 0:
         pytest.exit("these tests run as root (they make an ordinary user to be that too): sudo make test", 4)
+    os.environ.pop("XDG_RUNTIME_DIR", None)  # a login's own; a test that needs one sets it
     for number in (signal.SIGHUP, signal.SIGQUIT):  # children inherit what nohup ignores
         signal.signal(number, signal.SIG_DFL)
     if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
