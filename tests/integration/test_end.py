@@ -6,11 +6,12 @@ import select
 import signal
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
 from lib.leaks import mounts
-from lib.runner import Running, alive, descendants, host_pid_of, poll
+from lib.runner import Running, alive, descendants, poll, stat_fields
 
 ROUNDS = 1000 if os.environ.get("CLOISTER_SOAK") else 100
 SEED = int(os.environ.get("CLOISTER_SEED", "20240607"))
@@ -33,6 +34,10 @@ def wait_until(moment):
     """A moment drawn at random has no event to wait for: watch the clock."""
     while time.monotonic() < moment:
         pass
+
+
+def children(pid):
+    return [below for below in descendants(pid) if int(stat_fields(below)[1]) == pid]
 
 
 def usual_time(cloister, rootfs):
@@ -216,15 +221,33 @@ def test_a_stopped_sandbox_dies_with_its_supervisor(cloister, rootfs, nothing_le
     nothing_left(prune=True)
 
 
-def test_the_end_of_init_is_the_end(cloister, rootfs, nothing_left):
-    """Killed from the host: the sandbox ends, and cloister says how."""
-    with cloister.start(rootfs, "probe", "wait") as running:
+def test_the_main_process_killed_from_the_host(cloister, rootfs, nothing_left):
+    """It ended by a signal, whoever sent it: the sandbox ends, and cloister says how."""
+    with cloister.start(rootfs, "sh", "-c", "probe trap >/dev/null & exec probe wait") as running:
         running.expect(b"ready")
-        main = host_pid_of(running, "probe")
+        (init,) = children(running.pid)
+        (main,) = [pid for pid in children(init) if b"wait" in Path(f"/proc/{pid}/cmdline").read_bytes()]
         os.kill(main, signal.SIGKILL)
         outcome = running.wait(20)
-    assert outcome.exit == 137
-    outcome.ended("signaled")
+    outcome.ended("signaled", 137)
+    assert outcome.result["signal"] == signal.SIGKILL and outcome.result["error"] is None, str(outcome)
+    nothing_left()
+
+
+def test_init_killed_from_the_host(cloister, rootfs, nothing_left):
+    """All end with it, and how the command would have ended nobody can tell any more."""
+    with cloister.start(rootfs, "sh", "-c", "probe trap >/dev/null & probe leave; exec probe trap") as running:
+        running.expect(b"left\n")
+        running.expect(b"ready\n")
+        (init,) = children(running.pid)
+        below = descendants(init)
+        assert len(below) >= 3
+        os.kill(init, signal.SIGKILL)
+        outcome = running.wait(20)
+        assert not any(map(alive, below)), f"still alive: {[p for p in below if alive(p)]}"
+    outcome.ended("error", 125)
+    assert b"ended from outside" in outcome.err and outcome.err.count(b"\n") == 1, str(outcome)
+    assert "ended from outside" in outcome.result["error"] and outcome.result["exit_code"] is None, str(outcome)
     nothing_left()
 
 
