@@ -256,11 +256,17 @@ def test_mount_can_be_changed_by_who_made_it(outside, probe):
                            inside=['unshare', '-Urm', 'sh', '-c', script]))
 
 
-@pytest.mark.parametrize('probe', ['remount', 'umount'])
+def test_super_block_can_be_changed_by_root_of_the_host(outside):
+    """Of a file system that a namespace did not make, nobody else may."""
+    script = f'mount -t tmpfs -o ro none {outside} && exec "$0" "$@"'
+    wall.escaped(wall.bare('readonly', 'remount_super', outside, inside=['unshare', '-m', 'sh', '-c', script]))
+
+
+@pytest.mark.parametrize('probe', [p for p in REMOUNTS if p != 'remount_super'])
 def test_mount_can_be_changed_without_the_layers(image, outside, probe):
-    """Root inside with all its capabilities and no filter; a boundary of mount namespaces may still
-    lock what it got, but not what it could bind anew."""
-    outcome = wall.attack('readonly', 'rebind', '/vol', image=image('root'), profile='build',
+    """Root inside with all its capabilities and no filter: nothing else keeps a volume read-only, for
+    what is attached inside is not locked as what a new namespace inherits."""
+    outcome = wall.attack('readonly', probe, '/vol', image=image('root'), profile='build',
                           weak=True, without=['capabilities', 'seccomp', 'landlock', 'securebits'],
                           extra=['-v', f'{outside}:/vol:ro'])
     wall.escaped(outcome)
