@@ -22,13 +22,16 @@ STRIDE = 4  # one walk is so many tests, for the workers to share
 
 VOLUMES = ("-v", "{source}:/src", "-v", "{source}:/mine:rw", "-v", "{source}:/copied:copy", "--tmpfs", "/scratch:size=1m",
            "--shm-size", "1m", "-w", "/srv/work", "--name", "faulty", "-e", "A=b")
+GIVEN = ("--env-file", "{env}", "--seccomp", "{profile}", "-v", "{file}:/srv/work/given", "-u", "plain", "--die-with-parent")
 CASES = (
     Case("plain", "rootfs", errors=(EIO,)),
     Case("interrupted", "rootfs", errors=(EINTR,)),
     Case("host", "host", errors=(ENOMEM, EPERM)),
     Case("volumes", "rootfs", VOLUMES, errors=(EIO, ENOSPC)),
     Case("build", "rootfs", ("--profile", "build"), errors=(EPERM, EIO)),
-    Case("disk", "rootfs", ("-m", "64m", "--disk", "256m"), errors=(EIO, ENOSPC), identities=("root",)),
+    Case("given", "rootfs", GIVEN, errors=(EIO, ENOMEM)),
+    Case("terminal", "rootfs", ("-t",), errors=(ENOMEM,)),  # EIO is how a terminal says that it ended
+    Case("disk", "rootfs", ("-m", "64m", "--disk", "256m", "--cpus", "1.5"), errors=(EIO, ENOSPC), identities=("root",)),
     Case("policy", "rootfs", ("--policy", "{policy}"), errors=(ENOMEM, EIO)),
 )
 BY_NAME = {case.name: case for case in CASES}

@@ -86,11 +86,11 @@ class Faults:
         self.cloister, self.case, self.leaks = cloister, case, leaks
         self.sanitised, self.side = False, None
         self.image = str(image) if case.image == "rootfs" else case.image
-        self.policy = cloister.directory("policy") / "policy.yaml"
-        self.policy.write_text("env: {A: b}\nlimits: {tasks: 20}\n")
-        self.policy.chmod(0o644)
+        self.policy = self.write("policy.yaml", "env: {A: b}\nlimits: {tasks: 20}\n")
         self.cache = cloister.directory("cache")
-        self.opts = [opt.format(source=source, policy=self.policy) for opt in case.opts]
+        given = {"source": source, "policy": self.policy, "env": self.write("env", "A=b\n"), "file": self.write("file", "given\n"),
+                 "profile": self.write("profile.json", '{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": []}\n')}
+        self.opts = [opt.format(**given) for opt in case.opts]
         self.result = cloister.result_path()
         self.mark = cloister.directory("mark") / "mark"
         self.mark.write_bytes(bytes(MARK_SIZE))
@@ -100,6 +100,13 @@ class Faults:
         assert self.struck() is None
         assert untouched.lines() == [SAID] and untouched.err == b"", f"{untouched}"
         self.before = self.record()
+
+    def write(self, name, content):
+        """A file that is given to cloister, whoever it runs as."""
+        path = self.cloister.directory("given") / name
+        path.write_text(content)
+        path.chmod(0o644)
+        return path
 
     def run(self, fault):
         with self.mark.open("r+b") as mark:
@@ -208,7 +215,7 @@ class Faults:
             wrong.append(f"the message does not say {os.strerror(code)!r}")
         if any(words in line for words in UNCLEAR):
             wrong.append("the message is not clear")
-        if outcome.out not in (b"", f"{SAID}\n".encode()):
+        if outcome.lines() not in ([], [SAID]):
             wrong.append("strange output")
         return wrong
 
