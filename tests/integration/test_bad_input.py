@@ -5,6 +5,14 @@ import os
 
 import pytest
 
+
+@pytest.fixture(autouse=True)
+def each_leaves_nothing(leaks):
+    """What is refused was never begun, or is undone: without a prune."""
+    yield
+    leaks.check()
+
+
 BYTES = ["-m", "--memory", "--memory-swap", "--disk", "--shm-size", "--file-size", "--output-limit"]
 DURATIONS = ["--timeout", "--cpu-time", "--stop-grace"]
 COUNTS = ["--pids-limit", "--open-files"]
@@ -42,33 +50,27 @@ def table():
 
 
 @pytest.mark.parametrize("flag,value", list(table()))
-def test_a_wrong_value_is_one_line(as_root, rootfs, flag, value):
+def test_a_wrong_value_is_one_line(cloister, rootfs, flag, value):
     joined = [f"{flag}={value}"] if flag.startswith("--") else [flag, value]
-    as_root.run(rootfs, "true", opts=joined, result=False, timeout=20).refused()
-
-
-@pytest.mark.parametrize("flag,value", [(f, v) for f, v in table() if v in ("", "x", "-1", "/tmp:/x:rx", "type=tmpfs", "castle")])
-def test_and_for_the_ordinary_user(as_user, rootfs, flag, value):
-    joined = [f"{flag}={value}"] if flag.startswith("--") else [flag, value]
-    as_user.run(rootfs, "true", opts=joined, result=False, timeout=20).refused()
+    cloister.run(rootfs, "true", opts=joined, result=False, timeout=20).refused()
 
 
 @pytest.mark.parametrize("flag", ["-m", "--memory", "--cpus", "--timeout", "--disk", "--policy", "-v", "--mount", "--name", "-e", "-w", "-u", "--without", "--result"])
-def test_a_flag_without_its_value(as_root, flag):
-    as_root.call("run", flag).refused(flag.lstrip("-")[:4])
+def test_a_flag_without_its_value(cloister, flag):
+    cloister.call("run", flag).refused(flag.lstrip("-")[:4])
 
 
 @pytest.mark.parametrize("flag", ["--no-such-flag", "-Z", "--rm=yes", "--init=1", "-i=1", "--tty=maybe", "--", "-", "--mem", "--Memory", "---rm", "-zrm", "--no-such=x"])
-def test_unknown_flags(as_root, rootfs, flag):
+def test_unknown_flags(cloister, rootfs, flag):
     if flag == "--":
-        as_root.call("run", "--", rootfs).refused()
+        cloister.call("run", "--", rootfs).refused()
     else:
-        as_root.run(rootfs, "true", opts=[flag], result=False).refused()
+        cloister.run(rootfs, "true", opts=[flag], result=False).refused()
 
 
 @pytest.mark.parametrize("flags", [["--name", "a", "--name", "b/"], ["--memory", "1g", "--memory", "x"], ["--wall", "container", "--wall", "castle"]])
-def test_the_wrong_one_of_two(as_root, rootfs, flags):
-    as_root.run(rootfs, "true", opts=flags, result=False).refused()
+def test_the_wrong_one_of_two(cloister, rootfs, flags):
+    cloister.run(rootfs, "true", opts=flags, result=False).refused()
 
 
 FILES = ["--policy", "--seccomp", "--env-file"]
@@ -77,9 +79,9 @@ FILES = ["--policy", "--seccomp", "--env-file"]
 @pytest.mark.parametrize("flag", FILES)
 @pytest.mark.parametrize("value,why", [("/no/such", "open /no/such: No such file or directory"), ("/tmp", "/tmp: not a regular file"),
                                        ("/dev/null", "/dev/null: not a regular file"), ("/tmp/", "/tmp/: not a regular file"), ("", "must not be empty")])
-def test_files_that_cannot_be_read(as_root, rootfs, flag, value, why):
+def test_files_that_cannot_be_read(cloister, rootfs, flag, value, why):
     """Which option, which file, why; each once."""
-    outcome = as_root.run(rootfs, "true", opts=[flag, value], result=False).refused()
+    outcome = cloister.run(rootfs, "true", opts=[flag, value], result=False).refused()
     assert outcome.err == f"cloister: {flag}: {why}\n".encode()
 
 
@@ -94,8 +96,8 @@ def test_files_that_may_not_be_read(as_user, rootfs, world, flag):
 
 @pytest.mark.parametrize("image", ["", "rootfs:", "rootfs:/no/such", "rootfs:relative/no/such", "rootfs:/etc/passwd", "rootfs:/dev/null", "rootfs:\n", "rootfs",
                                    "host:", "host:x", "Host", ":", "rootfs:/proc/self/fd/0", "rootfs:" + "x" * 5000, "rootfs:/" + "x/" * 4000, "\x1b[2J"])
-def test_wrong_images(as_root, image):
-    outcome = as_root.run(image, "true", result=False).refused()
+def test_wrong_images(cloister, image):
+    outcome = cloister.run(image, "true", result=False).refused()
     assert b"\x1b" not in outcome.err
 
 
@@ -132,37 +134,37 @@ def test_odd_names_of_a_rootfs(cloister, world, probe, name):
         assert cloister.run(f"rootfs:{path}", "/bin/probe", "args", "x", opts=opts).ok().out == b"x\0"
 
 
-def test_two_volumes_on_one_destination(as_root, rootfs):
-    as_root.run(rootfs, "true", opts=["-v", "/usr:/x", "-v", "/var:/x"], result=False).refused("/x")
+def test_two_volumes_on_one_destination(cloister, rootfs):
+    cloister.run(rootfs, "true", opts=["-v", "/usr:/x", "-v", "/var:/x"], result=False).refused("/x")
 
 
-def test_too_many_volumes_are_refused_or_work(as_root, rootfs):
+def test_too_many_volumes_are_refused_or_work(cloister, rootfs):
     opts = [word for i in range(2000) for word in ("-v", f"/usr:/v{i}")]
-    outcome = as_root.run(rootfs, "true", opts=opts, result=False, timeout=60)
+    outcome = cloister.run(rootfs, "true", opts=opts, result=False, timeout=60)
     if outcome.exit:
         outcome.refused()
 
 
-def test_an_environment_that_is_too_large(as_root, rootfs):
+def test_an_environment_that_is_too_large(cloister, rootfs):
     opts = [word for i in range(15) for word in ("-e", f"V{i}=" + "x" * 100_000)]
-    outcome = as_root.run(rootfs, "true", opts=opts, result=False, timeout=30)
+    outcome = cloister.run(rootfs, "true", opts=opts, result=False, timeout=30)
     if outcome.exit:
         assert outcome.exit in (125, 126) and outcome.err.count(b"\n") == 1, str(outcome)
 
 
-def test_a_command_name_that_is_empty(as_root, rootfs):
-    outcome = as_root.run(rootfs, "", result=False)
+def test_a_command_name_that_is_empty(cloister, rootfs):
+    outcome = cloister.run(rootfs, "", result=False)
     assert outcome.exit in (125, 126, 127) and outcome.err.startswith(b"cloister: ") and outcome.err.count(b"\n") == 1, str(outcome)
 
 
-def test_the_message_holds_one_line_whatever_was_typed(as_root, rootfs):
+def test_the_message_holds_one_line_whatever_was_typed(cloister, rootfs):
     for value in ("a\nb", "\x1b]0;x\x07", "\r\r", "\x7f", "x" * 100_000):
-        outcome = as_root.run(rootfs, "true", opts=[f"--memory={value}"], result=False).refused()
+        outcome = cloister.run(rootfs, "true", opts=[f"--memory={value}"], result=False).refused()
         assert not set(outcome.err[:-1]) & {7, 10, 13, 27, 127}, outcome.err[:200]
         assert len(outcome.err) < 5000
 
 
-def test_no_arguments_at_all(as_root, world):
+def test_no_arguments_at_all(cloister, world):
     """argv[0] may be missing altogether."""
     pid = os.fork()
     if pid == 0:
@@ -171,7 +173,7 @@ def test_no_arguments_at_all(as_root, world):
             os.dup2(null, fd)
         libc = ctypes.CDLL(None)
         empty = (ctypes.c_char_p * 1)(None)
-        libc.execve(os.fsencode(as_root.binary), empty, empty)
+        libc.execve(os.fsencode(cloister.binary), empty, empty)
         os._exit(99)
     _, status = os.waitpid(pid, 0)
     assert os.waitstatus_to_exitcode(status) == 0  # as without a command
