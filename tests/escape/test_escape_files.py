@@ -10,8 +10,7 @@ import pytest
 
 import wall
 
-WALLS = [('root', 'strict'), ('user', 'strict'), ('root', 'build')]
-each_wall = pytest.mark.parametrize('who,profile', WALLS, ids=['-'.join(w) for w in WALLS])
+each_wall = wall.each_wall
 
 # For writing: what changes the host's kernel. Only opened, never written.
 WRITABLE = ['/proc/sys/kernel/core_pattern', '/proc/sys/kernel/modprobe', '/proc/sys/kernel/hotplug',
@@ -310,8 +309,7 @@ def test_link_of_the_image_opens_no_volume(own_tree, outside, who, name):
                                 weak=bool(without), without=without, extra=['-v', f'{outside}:/vol:ro']))
 
 
-@pytest.mark.parametrize('who,profile', [*WALLS, ('user', 'build')],
-                         ids=['root-strict', 'user-strict', 'root-build', 'user-build'])
+@each_wall
 def test_image_is_never_changed(own_tree, who, profile):
     """Copy-on-write or read-only: the tree on the host stays what it was, mount points included."""
     if who == 'user':
@@ -375,7 +373,7 @@ SECRETS = ['/etc/shadow', '/etc/gshadow', '/etc/sudoers', '/etc/ssh', '/etc/mach
            '/var/run', '/var/spool', '/var/cache', '/lost+found']
 
 
-@pytest.mark.parametrize('who,profile', WALLS, ids=['-'.join(w) for w in WALLS])
+@each_wall
 @pytest.mark.parametrize('path', SECRETS)
 def test_host_image_holds_nothing_private(programs, who, profile, path):
     outcome = wall.attack('open_path', 'read', path, image='host', who=who, profile=profile,
@@ -417,7 +415,7 @@ def test_file_closed_to_strangers_stays_closed_in_host(programs, who):
         os.unlink(path)
 
 
-@pytest.mark.parametrize('who,profile', WALLS, ids=['-'.join(w) for w in WALLS])
+@each_wall
 def test_host_services_socket_is_not_in_the_host_image(programs, who, profile):
     path = '/run/escape.sock'
     with socket.socket(socket.AF_UNIX) as listener:

@@ -6,8 +6,7 @@ import pytest
 
 import wall
 
-WALLS = [('root', 'strict'), ('user', 'strict'), ('root', 'build')]
-each_wall = pytest.mark.parametrize('who,profile', WALLS, ids=['-'.join(w) for w in WALLS])
+each_wall = wall.each_wall
 
 # Calls whose arguments get a telling answer without any privilege: shown with only the filter off.
 UNPRIVILEGED = ['io_uring_setup', 'io_uring_enter', 'io_uring_register', 'bpf', 'perf_event_open',

@@ -11,8 +11,7 @@ import pytest
 
 import wall
 
-WALLS = [('root', 'strict'), ('user', 'strict'), ('root', 'build')]
-each_wall = pytest.mark.parametrize('who,profile', WALLS, ids=['-'.join(w) for w in WALLS])
+each_wall = wall.each_wall
 
 
 @pytest.fixture

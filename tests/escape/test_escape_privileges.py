@@ -8,8 +8,7 @@ import pytest
 
 import wall
 
-WALLS = [('root', 'strict'), ('user', 'strict'), ('root', 'build')]
-each_wall = pytest.mark.parametrize('who,profile', WALLS, ids=['-'.join(w) for w in WALLS])
+each_wall = wall.each_wall
 # CHOWN DAC_OVERRIDE FOWNER FSETID SETGID SETUID: what the build profile names.
 BUILD_CAPABILITIES = f'{1 << 0 | 1 << 1 | 1 << 3 | 1 << 4 | 1 << 6 | 1 << 7:x}'
 
@@ -152,8 +151,7 @@ def _privileged(path):
     return bad
 
 
-@pytest.mark.parametrize('who,profile', [*WALLS, ('user', 'build')],
-                         ids=['root-strict', 'user-strict', 'root-build', 'user-build'])
+@each_wall
 @pytest.mark.parametrize('door', DOORS)
 def test_no_setuid_file_through_a_volume(image, volume, who, profile, door):
     outcome = wall.attack('volume_setuid', door, '/vol', image=image(who), who=who, profile=profile,

@@ -17,6 +17,8 @@ import tempfile
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
+
 from lib.account import ORDINARY_USER as USER, ordinary_user as user
 
 HERE = Path(__file__).resolve().parent
@@ -25,6 +27,9 @@ BUILT = PROJECT / 'build' / 'escape'
 CLOISTER = os.environ.get('CLOISTER', str(PROJECT / 'build' / 'bin' / 'cloister'))
 WEAK = os.environ.get('CLOISTER_WEAK', str(PROJECT / 'build' / 'bin' / 'cloister-weak'))
 BUSYBOX = '/bin/busybox'
+# Who starts the sandbox and with which profile. useradd gives the ordinary user the sub-uids that build needs.
+WALLS = [('root', 'strict'), ('user', 'strict'), ('root', 'build'), ('user', 'build')]
+each_wall = pytest.mark.parametrize('who,profile', WALLS, ids=['-'.join(w) for w in WALLS])
 VERDICT = re.compile(r'^(ESCAPED|HELD|ERROR): (.*)$', re.M)
 
 
