@@ -85,7 +85,7 @@ def test_a_workdir_through_a_link_is_the_one_inside(cloister, own_rootfs):
 
 @pytest.mark.parametrize("name", ["etc/passwd", "etc/group", "etc/hosts", "etc/hostname", "etc/resolv.conf", "dev/null", "tmp", "proc", "etc", "srv/open"])
 @pytest.mark.parametrize("kind", ["fifo", "null", "zero", "block", "socket", "directory", "large"])
-def test_something_else_where_a_file_is_expected(as_root, own_rootfs, name, kind, nothing_left):
+def test_something_else_where_a_file_is_expected(cloister, own_rootfs, name, kind, nothing_left):
     path = own_rootfs.path / name
     if path.is_dir():
         path.rename(path.with_name("before"))
@@ -105,27 +105,27 @@ def test_something_else_where_a_file_is_expected(as_root, own_rootfs, name, kind
         path.write_bytes(b"")
         os.truncate(path, 1 << 33)
     for opts in ([], ["-u", "1234:1235"], ["--profile", "build"], ["-w", "/srv/open"]):
-        outcome = fine_or_refused(as_root.run(own_rootfs, "/bin/busybox", "true", opts=opts, timeout=15))
+        outcome = fine_or_refused(cloister.run(own_rootfs, "/bin/busybox", "true", opts=opts, timeout=15))
         assert outcome.seconds < 10
 
 
 @pytest.mark.parametrize("content", [b"", b"\n" * 100, b"root:x:0:0\n", b"plain:x:-1:-1:::\n", b"plain:x:99999999999999999999:1:::\n", b"plain" * 100_000, b"\0" * 1000,
                                      b"plain:x:0:0:::\n", b"\xff\xfe:x:1:1:::\n", b"plain:x:1000:1000:" + b"x" * 200_000 + b":/:\n"], ids=range(10))
-def test_a_strange_passwd(as_root, own_rootfs, content):
+def test_a_strange_passwd(cloister, own_rootfs, content):
     (own_rootfs.path / "etc/passwd").write_bytes(content)
-    assert as_root.run(own_rootfs, "id", "-u").ok().word() == "1000"
-    outcome = as_root.run(own_rootfs, "id", "-u", opts=["-u", "plain"])
+    assert cloister.run(own_rootfs, "id", "-u").ok().word() == "1000"
+    outcome = cloister.run(own_rootfs, "id", "-u", opts=["-u", "plain"])
     if outcome.exit:
         outcome.refused("plain")
     else:
         assert outcome.word() == "1000", str(outcome)  # never 0, never another's
 
 
-def test_a_device_of_the_tree_is_no_device_inside(as_root, own_rootfs):
+def test_a_device_of_the_tree_is_no_device_inside(cloister, own_rootfs):
     os.mknod(own_rootfs.path / "srv/open/zero", stat.S_IFCHR | 0o666, os.makedev(1, 5))
     (own_rootfs.path / "srv/open/zero").chmod(0o666)
     for opts in ([], ["--profile", "build"], ["-w", "/srv/open"]):
-        outcome = as_root.run(own_rootfs, "sh", "-c", "head -c 1 /srv/open/zero | wc -c", opts=opts).ok()
+        outcome = cloister.run(own_rootfs, "sh", "-c", "head -c 1 /srv/open/zero | wc -c", opts=opts).ok()
         assert outcome.word() == "0", str(outcome)
 
 
@@ -171,8 +171,8 @@ def test_a_tree_that_changes_while_we_mount(cloister, own_rootfs, canary, place,
     assert snapshot(canary) == before
 
 
-def test_a_tree_that_disappears(as_root, own_rootfs, nothing_left):
-    with as_root.start(own_rootfs, "probe", "trap", "0") as running:
+def test_a_tree_that_disappears(cloister, own_rootfs, nothing_left):
+    with cloister.start(own_rootfs, "probe", "trap", "0") as running:
         running.expect(b"ready")
         shutil.rmtree(own_rootfs.path)
         running.signal(15)
@@ -180,13 +180,13 @@ def test_a_tree_that_disappears(as_root, own_rootfs, nothing_left):
     nothing_left()
 
 
-def test_a_very_deep_workdir(as_root, own_rootfs):
+def test_a_very_deep_workdir(cloister, own_rootfs):
     path = own_rootfs.path
     for _ in range(200):
         path = path / "d"
     path.mkdir(parents=True)
     inside = "/" + str(path.relative_to(own_rootfs.path))
-    assert as_root.run(own_rootfs, "pwd", opts=["-w", inside]).ok().word() == inside
+    assert cloister.run(own_rootfs, "pwd", opts=["-w", inside]).ok().word() == inside
 
 
 def exchange_until(ended, one, other):

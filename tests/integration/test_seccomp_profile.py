@@ -104,21 +104,21 @@ def test_arguments(cloister, rootfs):
     assert outcome.ok().word() == "fine"
 
 
-def test_rules_for_capabilities_that_are_not_there_do_not_apply(as_root, rootfs):
+def test_rules_for_capabilities_that_are_not_there_do_not_apply(cloister, rootfs):
     profile = allow_list()
     profile["syscalls"].append({"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ALLOW", "includes": {"caps": ["CAP_SYS_ADMIN"]}})
-    assert mkdir_errno(as_root, rootfs, profile) == EPERM
+    assert mkdir_errno(cloister, rootfs, profile) == EPERM
     profile["syscalls"][-1] = {"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ALLOW", "excludes": {"caps": ["CAP_SYS_ADMIN"]}}
-    assert mkdir_errno(as_root, rootfs, profile) == 0
+    assert mkdir_errno(cloister, rootfs, profile) == 0
 
 
-def test_docker_arch_map_and_unknown_calls(as_root, rootfs):
+def test_docker_arch_map_and_unknown_calls(cloister, rootfs):
     profile = allow_list()
     del profile["architectures"]
     profile["archMap"] = [{"architecture": "SCMP_ARCH_X86_64", "subArchitectures": ["SCMP_ARCH_X86", "SCMP_ARCH_X32"]},
                           {"architecture": "SCMP_ARCH_AARCH64", "subArchitectures": ["SCMP_ARCH_ARM"]}]
     profile["syscalls"].append({"names": ["a_call_of_a_later_kernel"], "action": "SCMP_ACT_ALLOW", "comment": "", "args": []})
-    assert mkdir_errno(as_root, rootfs, profile) == EPERM
+    assert mkdir_errno(cloister, rootfs, profile) == EPERM
 
 
 BAD = {
@@ -149,13 +149,13 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_a_bad_profile_is_refused(as_root, rootfs, name, nothing_left):
-    path = write(as_root, BAD[name])
-    as_root.run(rootfs, "true", opts=["--seccomp", path], timeout=20).refused(re.escape(path.name))
+def test_a_bad_profile_is_refused(cloister, rootfs, name, nothing_left):
+    path = write(cloister, BAD[name])
+    cloister.run(rootfs, "true", opts=["--seccomp", path], timeout=20).refused(re.escape(path.name))
 
 
-def test_a_profile_does_not_open_what_cloister_closes_for_foreign_abis(as_root, rootfs):
-    outcome = as_root.run(rootfs, "grep", "Seccomp:", "/proc/self/status", opts=["--seccomp", write(as_root, deny(["mkdir"]))])
+def test_a_profile_does_not_open_what_cloister_closes_for_foreign_abis(cloister, rootfs):
+    outcome = cloister.run(rootfs, "grep", "Seccomp:", "/proc/self/status", opts=["--seccomp", write(cloister, deny(["mkdir"]))])
     assert text(outcome.ok().out).split() == ["Seccomp:", "2"]
 
 

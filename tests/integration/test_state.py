@@ -12,15 +12,16 @@ from lib.world import command
 class Elsewhere(Cloister):
     """cloister with something else mounted on its state directory."""
 
-    def __init__(self, like, mounting):
+    def __init__(self, like, mounting, afterwards=None):
         super().__init__(like.world, like.binary, like.identity, without=like.without)
-        self.mounting = mounting
+        self.mounting, self.afterwards = mounting, afterwards
 
     def prefix(self):
         if not self.state().exists():
             self.state().mkdir(mode=0o700)
             os.chown(self.state(), self.uid, self.gid)
-        return ["unshare", "-m", "sh", "-c", f'{self.mounting} && exec "$@"', "mount", *super().prefix()]
+        then = f'"$@" && {self.afterwards}' if self.afterwards else 'exec "$@"'
+        return ["unshare", "-m", "sh", "-c", f"{self.mounting} && {then}", "mount", *super().prefix()]
 
 
 def on_state(like, options):
@@ -56,35 +57,42 @@ def test_the_other_commands_with_a_read_only_state_directory(cloister, tidy):
 
 
 @pytest.mark.parametrize("size", range(4, 132, 16))
-def test_every_size_of_room_works_or_is_refused(as_root, rootfs, size, nothing_left):
-    outcome = on_state(as_root, f"size={size}k").run(rootfs, "echo", "ran", result=False, timeout=20)
+def test_every_size_of_room_works_or_is_refused(cloister, rootfs, size, nothing_left):
+    outcome = on_state(cloister, f"size={size}k").run(rootfs, "echo", "ran", result=False, timeout=20)
     if outcome.exit:
         outcome.refused()
     else:
         assert outcome.out == b"ran\n"
 
 
-def test_a_missing_state_directory_is_made_closed(as_root, rootfs):
-    outcome = Elsewhere(as_root, "mount -t tmpfs none /run").run(rootfs, "echo", "ran", result=False)
-    assert outcome.ok().out == b"ran\n"
+def planted(like, commands, afterwards=None):
+    """COMMANDS of root in the directory, empty but for that, where the state directory would be made."""
+    parent = like.state().parent
+    return Elsewhere(like, f"mount -t tmpfs -o uid={like.uid},gid={like.gid},mode=0755 none {parent} && (cd {parent} && {commands})", afterwards)
 
 
-def test_a_link_instead_of_the_state_directory(as_root, rootfs, world):
-    target = world.directory("target", owner="user")
-    outcome = Elsewhere(as_root, f"mount -t tmpfs none /run && ln -s {target} /run/cloister").run(rootfs, "true", result=False)
-    outcome.refused("/run/cloister")
+def test_a_missing_state_directory_is_made_closed(cloister, rootfs):
+    shown = f"stat -c '%a %u %F' {cloister.state()}"
+    outcome = planted(cloister, "true", shown).run(rootfs, "echo", "ran", result=False).ok()
+    assert outcome.lines() == ["ran", f"700 {cloister.uid} directory"]
+
+
+def test_a_link_instead_of_the_state_directory(cloister, rootfs):
+    target = cloister.directory("target", mode=0o700)
+    planted(cloister, f"ln -s {target} cloister").run(rootfs, "true", result=False).refused(str(cloister.state()))
     assert os.listdir(target) == []
 
 
-@pytest.mark.parametrize("mode,owner", [("0777", "0:0"), ("0700", "user")])
-def test_a_state_directory_of_others_is_refused(as_root, rootfs, world, mode, owner):
-    owner = f"{world.user.pw_uid}:{world.user.pw_gid}" if owner == "user" else owner
-    mounting = f"mount -t tmpfs none /run && mkdir /run/cloister && chmod {mode} /run/cloister && chown {owner} /run/cloister"
-    Elsewhere(as_root, mounting).run(rootfs, "true", result=False).refused("/run/cloister")
+@pytest.mark.parametrize("mode,owner", [("0777", "own"), ("0700", "another")])
+def test_a_state_directory_of_others_is_refused(cloister, as_root, as_user, rootfs, mode, owner):
+    another = as_root if cloister is as_user else as_user
+    whose = cloister.uid if owner == "own" else another.uid
+    other = planted(cloister, f"mkdir cloister && chmod {mode} cloister && chown {whose} cloister")
+    other.run(rootfs, "true", result=False).refused(str(cloister.state()), "open to others" if owner == "own" else f"belongs to uid {whose}")
 
 
-def test_a_file_instead_of_the_state_directory(as_root, rootfs):
-    Elsewhere(as_root, "mount -t tmpfs none /run && touch /run/cloister").run(rootfs, "true", result=False).refused("/run/cloister")
+def test_a_file_instead_of_the_state_directory(cloister, rootfs):
+    planted(cloister, "touch cloister").run(rootfs, "true", result=False).refused(str(cloister.state()))
 
 
 @pytest.fixture
@@ -125,10 +133,10 @@ def test_a_strange_runtime_directory(as_user, rootfs, value):
         subprocess.run(["find", fallback, "-depth", "-type", "d", "-empty", "-delete"], timeout=20, check=False)
 
 
-def test_rubbish_in_the_state_directory_is_left_alone_or_swept(as_root, rootfs, nothing_left):
-    as_root.run(rootfs, "true").ok()
-    place = as_root.state()
-    outside = as_root.world.directory("outside")
+def test_rubbish_in_the_state_directory_is_left_alone_or_swept(cloister, rootfs, nothing_left):
+    cloister.run(rootfs, "true").ok()
+    place = cloister.state()
+    outside = cloister.world.directory("outside")
     (outside / "file").write_text("keep\n")
     (place / "strange").symlink_to(outside)
     (place / "plans").mkdir(exist_ok=True)
@@ -140,13 +148,13 @@ def test_rubbish_in_the_state_directory_is_left_alone_or_swept(as_root, rootfs, 
     with open(place / "table", "r+b") as table:
         table.write(os.urandom(64) + bytes([0, 1, 2, 3, 255, *os.urandom(4027)]) + os.urandom(50000))
     try:
-        assert as_root.call("ps", "-a", timeout=20).exit == 0
-        assert as_root.run(rootfs, "echo", "ran", timeout=20).ok().out == b"ran\n"
-        assert as_root.call("prune", timeout=20).exit == 0
-        assert as_root.call("ps", "-a", "-q", timeout=20).ok().out == b""
-        assert as_root.run(rootfs, "echo", "ran", timeout=20).ok().out == b"ran\n"
+        assert cloister.call("ps", "-a", timeout=20).exit == 0
+        assert cloister.run(rootfs, "echo", "ran", timeout=20).ok().out == b"ran\n"
+        assert cloister.call("prune", timeout=20).exit == 0
+        assert cloister.call("ps", "-a", "-q", timeout=20).ok().out == b""
+        assert cloister.run(rootfs, "echo", "ran", timeout=20).ok().out == b"ran\n"
         assert (outside / "file").read_text() == "keep\n"
-        assert as_root.call("inspect", "0123456789ab", timeout=20).refused("no running sandbox")
-        assert as_root.call("kill", "0123456789abcdef", timeout=20).refused("no running sandbox")
+        assert cloister.call("inspect", "0123456789ab", timeout=20).refused("no running sandbox")
+        assert cloister.call("kill", "0123456789abcdef", timeout=20).refused("no running sandbox")
     finally:
         command("find", place, "-mindepth", "1", "-delete")
