@@ -2,6 +2,8 @@
 
 import ctypes
 import os
+import pwd
+import re
 import shutil
 import stat
 import subprocess
@@ -171,6 +173,54 @@ def test_entry_point_that_is_cloister_itself(own_tree, who, profile, line):
                        as_user=None if who == 'root' else wall.USER)
     assert (os.stat(binary).st_mtime_ns, os.stat(binary).st_size, open(binary, 'rb').read()) == before
     assert outcome.code != 0, outcome
+
+
+@pytest.fixture
+def own_runtime(own_tree):
+    """own_runtime(program, who, *more): a copy of a runtime in WHO's home and WHO's tree, whose entry
+    starts the runtime again and which holds the attack in place of its loader (self_exe.c)."""
+    homes = []
+
+    def prepare(program, who, *more):
+        account = wall.user() if who == 'user' else pwd.getpwuid(0)
+        homes.append(Path(tempfile.mkdtemp(prefix='escape-', dir=account.pw_dir)))
+        for source in (program, *more):
+            shutil.copy(source, homes[-1])
+        loader = re.search(rb'/lib[\w./-]*/ld-[\w.-]+', Path('/usr/sbin/chroot').read_bytes())[0].decode()
+        place = own_tree / loader.lstrip('/')
+        place.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(wall.BUILT / 'self_exe', place)
+        (own_tree / 'entry').write_text('#!/proc/self/exe start\n')
+        (own_tree / 'entry').chmod(0o755)
+        for path in (own_tree, *own_tree.rglob('*'), homes[-1], *homes[-1].iterdir()):
+            os.chown(path, account.pw_uid, account.pw_gid, follow_symlinks=False)
+        return homes[-1] / Path(program).name
+
+    yield prepare
+    for home in homes:
+        shutil.rmtree(home)
+
+
+@each_wall
+def test_runtime_is_not_overwritten(own_tree, own_runtime, who, profile):
+    binary = own_runtime(wall.CLOISTER, who, Path(wall.CLOISTER).with_name('cloister-plan'))
+    before, seen = binary.read_bytes(), os.stat(binary)
+    argv = wall._as(who, [binary, 'run', *wall.options(who, (), profile), wall.image(own_tree), '--', '/entry'])
+    outcome = wall._finish(argv, *wall._spawn(argv, timeout=30))
+    assert binary.read_bytes() == before and os.stat(binary).st_ctime_ns == seen.st_ctime_ns, outcome
+    assert outcome.code != 0 and outcome.verdict in (None, 'HELD'), outcome
+
+
+@pytest.mark.parametrize('who', ['root', 'user'])
+def test_unprotected_runtime_is_overwritten(own_tree, own_runtime, who):
+    """chroot as a runtime: dynamically linked, its file its user's, who is root inside."""
+    binary = own_runtime('/usr/sbin/chroot', who)
+    before = binary.read_bytes()
+    script = f'mount -t proc proc {own_tree}/proc && exec {binary} {own_tree} /entry'
+    argv = wall._as(who, ['unshare', '-Urpfm', 'sh', '-c', script])
+    outcome = wall._finish(argv, *wall._spawn(argv, timeout=30))
+    wall.escaped(outcome)
+    assert binary.read_bytes() == before + b'written from inside', outcome
 
 
 @pytest.mark.parametrize('without', [(), ('landlock',)], ids=['every-layer', 'without-landlock'])
