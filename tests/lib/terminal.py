@@ -48,10 +48,12 @@ class Terminal:
         """cloister run with the terminal as its standard input, output and error."""
         self.result_path = cloister.result_path() if result else None
         words = cloister._run_words(image, command, opts, self.result_path)
-        # a shell of its own session takes the terminal as its controlling one
-        take = ["setsid", "-c", "-w"]
-        self.argv = [*take, *cloister.argv(*words)]
-        self.process = subprocess.Popen([os.fspath(a) for a in self.argv], env=cloister.environment({"TERM": "vt100"}),
+        return self.launch(cloister.argv(*words), cloister.environment({"TERM": "vt100"}), stderr)
+
+    def launch(self, argv, env, stderr=None):
+        """Any program in a session of its own, whose controlling terminal this is."""
+        self.argv = ["setsid", "-c", "-w", *argv]
+        self.process = subprocess.Popen([os.fspath(a) for a in self.argv], env=env,
                                         stdin=self.slave, stdout=self.slave, stderr=stderr or self.slave, cwd="/")
         self.began = time.monotonic()
         return self
