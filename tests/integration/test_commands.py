@@ -121,6 +121,54 @@ def test_unknown_names(cloister, command, name):
     cloister.call(command, name).refused()
 
 
+@pytest.mark.parametrize("words,said", [
+    (["inspect", "-x"], "unknown option -x"), (["inspect", "--", "-x"], 'no running sandbox "-x"'), (["inspect", "--", "--help"], 'no running sandbox "--help"'),
+    (["inspect", "--", "--"], 'no running sandbox "--"'), (["kill", "-x"], "-x"), (["kill", "--", "-x"], 'no running sandbox "-x"'),
+    (["kill", "--", "-9"], 'no running sandbox "-9"'), (["kill", "-9", "--", "-9"], 'no running sandbox "-9"'), (["kill", "-9"], "no sandbox named"),
+    (["kill", "-s", "--", "-x"], '"?--"?'), (["ps", "-x"], "unknown option -x"), (["ps", "--", "-x"], 'no arguments, got "-x"'), (["prune", "--", "-x"], 'no arguments, got "-x"'),
+    (["doctor", "--", "-x"], 'no arguments, got "-x"'), (["version", "--", "-x"], 'no arguments, got "-x"'), (["completion", "--", "-x"], 'bash, zsh or fish, got "-x"'),
+    (["run", "--name=-x", "host", "true"], 'name: "-x" must start with a letter or digit'), (["run", "--name", "-x", "host", "true"], 'name: "-x" must start'),
+    (["run", "--name=--help", "host", "true"], 'name: "--help" must start'), (["run", "--tenant=-x", "host", "true"], 'tenant: "-x" must start'),
+    (["run", "--", "-x"], 'image: "-x"')], ids=lambda value: " ".join(value) if isinstance(value, list) else "")
+def test_names_that_look_like_options(cloister, words, said, nothing_left):
+    """After -- they are names, and no sandbox has such a one."""
+    cloister.call(*words).refused(said)
+
+
+@pytest.mark.parametrize("words", [["inspect", "--"], ["kill", "-s", "USR1", "--"], ["kill", "-10", "--"]], ids=" ".join)
+def test_names_may_come_after_two_dashes(sandbox, words):
+    cloister, running, identifier = sandbox
+    outcome = cloister.call(*words, "target").ok()
+    if words[0] == "kill":
+        running.expect(b"got 10\n")
+    else:
+        assert json.loads(outcome.out)[0]["id"] == identifier
+
+
+SAYING = [["ps", "-q"], ["inspect", "target"], ["kill", "-s", "USR1", "target"], ["kill", "no-such"], ["prune"], ["doctor"], ["version"],
+          ["completion", "bash"], ["help"], ["no-such"]]
+
+
+@pytest.mark.parametrize("closed", [(0,), (1,), (2,), (0, 1), (1, 2), (0, 1, 2)], ids=lambda fds: "".join(map(str, fds)))
+@pytest.mark.parametrize("words", SAYING, ids=" ".join)
+def test_closed_standard_descriptors(sandbox, words, closed):
+    """As if they were /dev/null: the same status, the same on those that are open, and nothing in a file
+    of the state directory, which is what the next descriptors are."""
+    cloister, running, identifier = sandbox
+    usual = cloister.call(*words)
+    before = state_files(cloister)
+    outcome = cloister.call(*words, preexec_fn=lambda: [os.close(fd) for fd in closed])
+    assert outcome.exit == usual.exit, (str(outcome), str(usual))
+    assert outcome.out == (b"" if 1 in closed else usual.out), (str(outcome), str(usual))
+    assert outcome.err == (b"" if 2 in closed else usual.err), (str(outcome), str(usual))
+    assert state_files(cloister) == before
+    assert cloister.call("ps", "-q").ok().lines() == [identifier] and running.process.poll() is None
+
+
+def state_files(cloister):
+    return {path: path.read_bytes() for path in cloister.state().rglob("*") if path.is_file()}
+
+
 @pytest.mark.parametrize("words", [["inspect"], ["kill"], ["kill", "-s", "NOSUCH", "x"], ["kill", "-s", "0x9", "x"], ["kill", "-s", "65", "x"],
                                    ["kill", "-s", "-1", "x"], ["kill", "-s"], ["kill", "-s", "", "x"], ["ps", "extra"], ["ps", "--format", "xml"],
                                    ["ps", "--no-such"], ["prune", "extra"], ["doctor", "extra"], ["version", "extra"], ["version", "--format", ""],
