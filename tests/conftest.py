@@ -67,11 +67,21 @@ def cloister(request, as_root, as_user):
 @pytest.fixture(params=["own", "v1"], ids=["machine", "v1-only"])
 def limited(request, world, binary, as_root):
     """cloister as root in each view of the cgroups that this machine can give."""
-    if request.param == "own":
-        return as_root
+    return as_root if request.param == "own" else in_v1_view(world, binary)
+
+
+def in_v1_view(world, binary):
     if not os.path.ismount("/sys/fs/cgroup/unified"):
         pytest.skip("no v1 hybrid here: its v1 part can't be looked at alone")
     return Cloister(world, binary, "root", view="v1")
+
+
+@pytest.fixture(params=["machine", "v1-only", "user"])
+def everywhere(request, world, binary, as_root, as_user):
+    """cloister as root in each view of the cgroups, and as the ordinary user, who has none."""
+    if request.param == "v1-only":
+        return in_v1_view(world, binary)
+    return as_root if request.param == "machine" else as_user
 
 
 @pytest.fixture(scope="session")
