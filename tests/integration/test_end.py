@@ -15,7 +15,7 @@ from lib.runner import Running, alive, descendants, poll, stat_fields
 
 ROUNDS = 1000 if os.environ.get("CLOISTER_SOAK") else 100
 SEED = int(os.environ.get("CLOISTER_SEED", "20240607"))
-USUAL_MS, LATE_MS = 6, 200  # within a start and its end; when all is up
+LATE_MS = 60  # when all is up
 
 SHAPES = [
     (["true"], []),
@@ -28,6 +28,7 @@ SHAPES = [
     (["yes"], ["--output-limit", "20000"]),
     (["sh", "-c", "head -c 3000000 /dev/zero >/var/tmp/f; probe wait"], ["-m", "64m", "--disk", "1g"]),  # on disk for root
 ]
+ENDING = (SHAPES[0], SHAPES[3], SHAPES[5], SHAPES[7])  # by themselves, or by a limit
 
 
 def wait_until(moment):
@@ -37,20 +38,86 @@ def wait_until(moment):
 
 
 def children(pid):
-    return [below for below in descendants(pid) if int(stat_fields(below)[1]) == pid]
+    found = []
+    for below in descendants(pid):
+        try:
+            found += [below] if int(stat_fields(below)[1]) == pid else []
+        except OSError:
+            pass  # gone meanwhile
+    return found
 
 
-def usual_time(cloister, rootfs):
-    times = sorted(cloister.run(rootfs, "true", result=False).ok().seconds for _ in range(7))
-    return times[3]
+def start_one(cloister, rootfs, shape):
+    """A run of that shape that has become cloister: what stands before it (setpriv, a shell) is none of it."""
+    command, opts = shape
+    process = start(cloister, *cloister._run_words(rootfs, command, opts, None))
+    while process.poll() is None and Path(f"/proc/{process.pid}/comm").read_text() != "cloister\n":
+        pass
+    return process
 
 
-def start_one(cloister, rootfs, random_numbers):
-    command, opts = random_numbers.choice(SHAPES)
-    words = cloister._run_words(rootfs, command, opts, None)
-    process = subprocess.Popen([str(a) for a in cloister.argv(*words)], env=cloister.environment(), cwd="/",
-                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    return process, f"{command} {opts}"
+def start(cloister, *words):
+    return subprocess.Popen([str(a) for a in cloister.argv(*words)], env=cloister.environment(), cwd="/",
+                            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def usual_time(process):
+    """How long what process() starts takes to its end, as a rule."""
+    times = []
+    for _ in range(7):
+        begun = process()
+        began = time.monotonic()
+        begun.wait(20)
+        times.append(time.monotonic() - began)
+    return sorted(times)[3]
+
+
+class Moments:
+    """When to kill, by how long runs take on this machine."""
+
+    def __init__(self, cloister, rootfs, random_numbers):
+        self.random = random_numbers
+        self.lengths = [usual_time(lambda shape=shape: start_one(cloister, rootfs, shape)) for shape in ENDING]
+        self.usual = self.lengths[0]
+
+    def draw(self):
+        """A shape and a moment in it: at once, within a start, around an end, or anywhere."""
+        uniform, kind = self.random.uniform, self.random.randrange(4)
+        if kind == 0:
+            return self.random.choice(SHAPES), uniform(0, self.usual / 50)
+        if kind == 1:
+            return self.random.choice(SHAPES), uniform(0, self.usual)
+        if kind == 2:
+            number = self.random.randrange(len(ENDING))
+            return ENDING[number], uniform(self.lengths[number] - self.usual / 2, self.lengths[number] + self.usual / 10)
+        return self.random.choice(SHAPES), uniform(0, LATE_MS / 1000)
+
+
+PHASES = ("before the clone", "while init builds", "running", "teardown")
+
+
+def phase_of(pid):
+    """Where in its run the stopped cloister PID is, one of PHASES; None when it is not cloister yet."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    if not status.startswith("Name:\tcloister\n"):
+        return None
+    init = [child for child in children(pid) if alive(child)]
+    if init:
+        return PHASES[2] if children(init[0]) else PHASES[1]
+    # once init has started the command, the supervisor gives its privileges up
+    return PHASES[3] if "NoNewPrivs:\t1" in status else PHASES[0]
+
+
+def kill_and_tell(process):
+    """kill -9, while it is stopped for a look; the phase that it was in, or None when it had ended or not begun."""
+    if process.poll() is not None:
+        return None
+    os.kill(process.pid, signal.SIGSTOP)
+    seen = os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
+    phase = phase_of(process.pid) if seen.si_code == os.CLD_STOPPED else None
+    process.kill()
+    process.wait(20)
+    return phase
 
 
 def wait_until_dead(leaks, timeout=2):
@@ -79,71 +146,81 @@ def next_command(cloister, rootfs, turn):
 
 
 def killed_at_random(cloister, rootfs, leaks, rounds, seed):
-    """How many of ROUNDS sandboxes were still there to be killed; each is looked after by itself."""
+    """Kill ROUNDS sandboxes, each looked after by itself, and as many more as it takes to hit each phase
+    some times; {phase: how often}. Every fourth is killed without a stop before."""
     random_numbers = random.Random(seed)
-    killed = 0
-    for turn in range(rounds):
-        delay = random_numbers.uniform(0, (USUAL_MS if random_numbers.random() < 0.9 else LATE_MS) / 1000)
-        began = time.monotonic()
-        process, what = start_one(cloister, rootfs, random_numbers)
-        wait_until(began + delay)
-        process.kill()
-        killed += process.wait(20) == -signal.SIGKILL
+    moments = Moments(cloister, rootfs, random_numbers)
+    hits = dict.fromkeys(PHASES, 0)
+    wanted = max(1, rounds // 20)
+    turn = 0
+    while turn < rounds or (turn < 4 * rounds and min(hits.values()) < wanted):
+        shape, delay = moments.draw()
+        process = start_one(cloister, rootfs, shape)
+        wait_until(time.monotonic() + delay)
+        if turn % 4:
+            phase = kill_and_tell(process)
+            hits.update({phase: hits[phase] + 1} if phase else {})
+        else:
+            process.kill()
+            process.wait(20)
         try:
             wait_until_dead(leaks)
             next_command(cloister, rootfs, turn)
             leaks.check()
         except AssertionError as error:
             leaks.clear()
-            raise AssertionError(f"turn {turn} of seed {seed}, {what} killed after {delay * 1000:.3f} ms: {error}") from None
-    return killed
+            raise AssertionError(f"turn {turn} of seed {seed}, {shape} killed after {delay * 1000:.3f} ms: {error}") from None
+        turn += 1
+    assert min(hits.values()) >= wanted, f"some phase was hardly hit in {turn} turns: {hits}"
+    return hits
 
 
 @pytest.mark.soak
 @pytest.mark.serial
 def test_kill_9_at_random_moments(cloister, rootfs, leaks):
-    killed = killed_at_random(cloister, rootfs, leaks, ROUNDS, SEED)
-    assert killed > ROUNDS // 5, "nearly every run had ended before it was killed: nothing was tested"
+    assert sum(killed_at_random(cloister, rootfs, leaks, ROUNDS, SEED).values()) > ROUNDS // 3
 
 
 @pytest.mark.soak
 @pytest.mark.serial
 def test_kill_9_at_random_moments_in_the_v1_view(limited, rootfs, leaks):
-    assert killed_at_random(limited, rootfs, leaks, ROUNDS // 5, SEED + 1) > 0
+    assert sum(killed_at_random(limited, rootfs, leaks, ROUNDS // 5, SEED + 1).values()) > ROUNDS // 20
 
 
 @pytest.mark.soak
 @pytest.mark.serial
-@pytest.mark.parametrize("moment", range(0, 60, 1 if os.environ.get("CLOISTER_SOAK") else 4))
-def test_kill_9_of_a_command_that_sweeps(as_root, rootfs, leaks, moment):
+def test_kill_9_of_a_command_that_sweeps(cloister, rootfs, leaks):
     """Whoever sweeps may be killed too: half swept is swept by the next."""
-    with as_root.start(rootfs, "probe", "wait", result=False) as running:
-        running.expect(b"ready")
-        running.process.kill()
-        running.process.wait(10)
-    wait_until_dead(leaks)
-    began = time.monotonic()
-    process = subprocess.Popen([str(a) for a in as_root.argv("prune")], env=as_root.environment(), cwd="/",
-                               stdout=subprocess.DEVNULL)
-    wait_until(began + moment / 20000)
-    process.kill()
-    process.wait(10)
-    as_root.run(rootfs, "true", result=False).ok()
-    leaks.check()
+    usual = usual_time(lambda: start(cloister, "prune"))
+    rounds, killed = (60 if os.environ.get("CLOISTER_SOAK") else 15), 0
+    for moment in range(rounds):
+        with cloister.start(rootfs, "probe", "wait", result=False) as running:
+            running.expect(b"ready")
+            running.process.kill()
+            running.process.wait(10)
+        wait_until_dead(leaks)
+        process = start(cloister, "prune")
+        wait_until(time.monotonic() + usual * moment / rounds)
+        process.kill()
+        killed += process.wait(10) == -signal.SIGKILL
+        cloister.run(rootfs, "true", result=False).ok()
+        leaks.check()
+    assert killed >= rounds // 5, f"only {killed} of {rounds} were killed before they ended"
 
 
 @pytest.mark.soak
 @pytest.mark.serial
 def test_many_at_once_killed_at_random_moments(cloister, rootfs, leaks):
     random_numbers = random.Random(SEED + 2)
+    usual = usual_time(lambda: start_one(cloister, rootfs, SHAPES[0]))
     for _ in range(max(1, ROUNDS // 50)):
-        processes = [start_one(cloister, rootfs, random_numbers)[0] for _ in range(10)]
+        processes = [start_one(cloister, rootfs, random_numbers.choice(SHAPES)) for _ in range(10)]
         random_numbers.shuffle(processes)
         for process in processes:
-            wait_until(time.monotonic() + random_numbers.uniform(0, 0.02))
+            wait_until(time.monotonic() + random_numbers.uniform(0, 2 * usual))
             process.kill()
-        for process in processes:
-            process.wait(20)
+        killed = sum(process.wait(20) == -signal.SIGKILL for process in processes)
+        assert killed >= 3, f"only {killed} of 10 were killed before they ended"
         wait_until_dead(leaks)
         cloister.run(rootfs, "true", result=False).ok()
         leaks.check()
@@ -295,7 +372,7 @@ def test_die_with_parent_of_a_parent_that_lives(cloister, rootfs):
 def test_a_signal_while_it_starts_ends_it(cloister, rootfs, number, nothing_left):
     """Whenever it comes, cloister ends soon and leaves nothing."""
     random_numbers = random.Random(SEED + number)
-    usual = usual_time(cloister, rootfs)
+    usual = usual_time(lambda: start_one(cloister, rootfs, SHAPES[0]))
     for _ in range(15):
         with cloister.start(rootfs, "probe", "wait", result=False) as running:
             wait_until(time.monotonic() + random_numbers.uniform(0, 1.5 * usual))
@@ -319,7 +396,7 @@ def test_what_the_caller_ignores_is_ignored(cloister, rootfs, number, nothing_le
 
 
 def test_the_state_shows_no_sandbox_after_a_normal_end(cloister, rootfs, leaks, nothing_left):
-    for command, opts in (SHAPES[0], SHAPES[3], SHAPES[5], SHAPES[7]):
+    for command, opts in ENDING:
         cloister.run(rootfs, *command, opts=opts)
         assert not leaks.sandboxes_left() and not leaks.cgroups_left()
 
