@@ -38,19 +38,25 @@ def test_a_program_that_ends_in_time(cloister, rootfs):
     assert outcome.seconds < 10 and outcome.result["limits_hit"] == []
 
 
+def assert_lasted(outcome, seconds):
+    """The clock starts with the sandbox, before the program is executed: on a busy machine some time before."""
+    spent = outcome.result["time_ns"]
+    assert (spent["setup"] + spent["run"]) / 1e9 >= seconds, str(outcome)
+    assert spent["run"] / 1e9 < seconds + 0.1, str(outcome)
+
+
 @pytest.mark.measures
 @pytest.mark.parametrize("limit", [0.25, 1.0, 2.0])
 def test_timeouts_are_exact(cloister, rootfs, limit):
     outcome = cloister.run(rootfs, "sleep", "60", opts=["--timeout", f"{int(limit * 1000)}ms"])
     outcome.ended("timeout", 124)
-    # the clock may start with the sandbox, just before the program is executed
-    assert limit - 0.005 <= outcome.result["time_ns"]["run"] / 1e9 < limit + 0.1, str(outcome)
+    assert_lasted(outcome, limit)
 
 
 @pytest.mark.measures
 def test_the_grace_is_exact(cloister, rootfs):
     outcome = cloister.run(rootfs, "probe", "trap", opts=["--timeout", "300ms", "--stop-grace", "500ms"])
-    assert 0.795 <= outcome.result["time_ns"]["run"] / 1e9 < 0.9, str(outcome)
+    assert_lasted(outcome, 0.8)
 
 
 def test_a_stopped_program_times_out_too(cloister, rootfs):
