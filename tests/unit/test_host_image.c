@@ -27,7 +27,7 @@ static const char *generated(const char *path)
 
 static void fill_for_a_user(void)
 {
-    struct stat inside, outside;
+    struct stat inside = {0}, outside = {0};
 
     set_up();
     room.plan.uid = 1000;
