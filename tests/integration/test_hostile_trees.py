@@ -12,7 +12,7 @@ from lib.runner import text
 from lib.trees import snapshot
 
 # where something is mounted or made that a run can't be without: a link there is refused
-NEEDED = {"proc": "/proc", "dev": "/dev", "tmp": "/tmp", "var": "/var/tmp", "var/tmp": "/var/tmp", "mine": "/mine"}
+NEEDED = {"proc": "/proc", "dev": "/dev", "tmp": "/tmp", "mine": "/mine"}
 DESTINATIONS = ["proc", "dev", "dev/shm", "dev/null", "dev/pts", "sys", "tmp", "var/tmp", "var", "etc", "etc/passwd", "etc/group", "etc/hosts",
                 "etc/hostname", "etc/resolv.conf", "srv", "srv/work", "mine"]
 
