@@ -161,7 +161,11 @@ def test_closed_standard_descriptors(sandbox, words, closed):
     assert outcome.exit == usual.exit, (str(outcome), str(usual))
     assert outcome.out == (b"" if 1 in closed else usual.out), (str(outcome), str(usual))
     assert outcome.err == (b"" if 2 in closed else usual.err), (str(outcome), str(usual))
-    assert state_files(cloister) == before
+    after = state_files(cloister)
+    if words == ["doctor"]:  # which takes a seat and gives it back: its bytes remain
+        assert not [line for line in [*usual.out.splitlines(), *usual.err.splitlines()] for data in after.values() if line and line in data]
+    else:
+        assert after == before
     assert cloister.call("ps", "-q").ok().lines() == [identifier] and running.process.poll() is None
 
 
