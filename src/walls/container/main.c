@@ -21,11 +21,14 @@ struct birth {
 
 /* --- steps --------------------------------------------------------------------------- */
 
-/* From init's processor alone, on which it was born, to all of init's. */
+/* Main and init, which is pid 1 here, from the one processor to all that they had: main's
+ * first act, so that init can go on beside the command and needn't wait for it. */
 static int free_processors(const struct birth *birth, struct cl_error *err)
 {
     int r = birth->is_held ? cl_sys_sched_setaffinity(0, &birth->processors) : 0;
 
+    if (r == 0 && birth->is_held)
+        r = cl_sys_sched_setaffinity(1, &birth->processors);
     return r < 0 ? cl_fail(err, r, "use all processors again") : 0;
 }
 
@@ -289,12 +292,9 @@ int cl_main_start(struct cl_container *container, struct cl_error *err)
     hold_here(&birth);
     pid_t pid = cl_sys_clone_beside(become_command, stack + sizeof(stack),
                                     CLONE_VM | CLONE_VFORK | SIGCHLD, &birth);
-    int r = free_processors(&birth, err);
     if (pid < 0)
         return cl_fail(err, pid, "clone the main process");
     if (container->report->stage != CL_REPORT_STARTED)
         _exit(1); /* main has written why */
-    if (r < 0)
-        return r;
     return pid;
 }
