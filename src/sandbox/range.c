@@ -9,7 +9,7 @@
 
 #define OURS "cloister:"
 #define HOW "\"" OURS "FIRST:COUNT\" in /etc/subuid and /etc/subgid"
-enum { FILE_MAX = 1 << 20, LINE_SHOWN = 100 };
+enum { FILE_MAX = 1 << 20, SIZE_USUAL = 1024, LINE_SHOWN = 100 };
 
 static const char *const paths[2] = {"/etc/subuid", "/etc/subgid"};
 
@@ -160,8 +160,9 @@ static int read_file(const char *path, struct cl_buf *buf, struct cl_error *err)
 
 int cl_ids_range_read(struct cl_ids_range *ret, struct cl_error *err)
 {
-    CL_CLEANUP_BUF struct cl_buf uids = CL_BUF_INIT(FILE_MAX);
-    CL_CLEANUP_BUF struct cl_buf gids = CL_BUF_INIT(FILE_MAX);
+    char storage[2][SIZE_USUAL]; /* at each start: enough for most */
+    CL_CLEANUP_BUF struct cl_buf uids = CL_BUF_INIT_IN(FILE_MAX, storage[0]);
+    CL_CLEANUP_BUF struct cl_buf gids = CL_BUF_INIT_IN(FILE_MAX, storage[1]);
     int r = read_file(paths[0], &uids, err);
 
     if (r == 0)
