@@ -15,22 +15,29 @@
 /* What main is born with. It shares init's memory until it becomes the command. */
 struct birth {
     struct cl_container *container;
-    cpu_set_t processors; /* that it may run on */
-    int is_held;          /* on init's, by hold_here */
+    cpu_set_t all;    /* processors that both may run on */
+    cpu_set_t others; /* those without the one of main's birth; it too, when there are none */
+    int is_held;      /* on that one, by hold_here */
 };
 
-/* --- steps --------------------------------------------------------------------------- */
-
-/* Main and init, which is pid 1 here, from the one processor to all that they had: main's
- * first act, so that init can go on beside the command and needn't wait for it. */
-static int free_processors(const struct birth *birth, struct cl_error *err)
+static int use_processors(const struct birth *birth, pid_t pid, const cpu_set_t *set,
+                          struct cl_error *err)
 {
-    int r = birth->is_held ? cl_sys_sched_setaffinity(0, &birth->processors) : 0;
+    int r = birth->is_held ? cl_sys_sched_setaffinity(pid, set) : 0;
 
-    if (r == 0 && birth->is_held)
-        r = cl_sys_sched_setaffinity(1, &birth->processors);
     return r < 0 ? cl_fail(err, r, "use all processors again") : 0;
 }
+
+/* Main's first act. Init, pid 1 here, wakes when main has become the command: on another
+ * processor, or some schedulers would let it wait for the command there. */
+static int part_from_init(const struct birth *birth, struct cl_error *err)
+{
+    int r = use_processors(birth, 0, &birth->all, err);
+
+    return r < 0 ? r : use_processors(birth, 1, &birth->others, err);
+}
+
+/* --- steps --------------------------------------------------------------------------- */
 
 /* Its dispositions are init's, which are the defaults. */
 static int unblock_signals(CL_UNUSED void *context, struct cl_error *err)
@@ -248,7 +255,7 @@ static int become_command(void *context)
     const struct cl_plan *plan = container->plan;
     struct cl_report *report = container->report;
     const char *name = plan->command.items[0];
-    int r = free_processors(birth, &report->error);
+    int r = part_from_init(birth, &report->error);
 
     if (r == 0)
         r = cl_steps_run(main_steps, CL_ARRAY_SIZE(main_steps), container, &report->error);
@@ -274,8 +281,12 @@ static void hold_here(struct birth *birth)
     int here = sched_getcpu();
     cpu_set_t one;
 
-    if (here < 0 || here >= CPU_SETSIZE || cl_sys_sched_getaffinity(0, &birth->processors) < 0)
+    if (here < 0 || here >= CPU_SETSIZE || cl_sys_sched_getaffinity(0, &birth->all) < 0)
         return;
+    birth->others = birth->all;
+    CPU_CLR((size_t)here, &birth->others);
+    if (CPU_COUNT(&birth->others) == 0)
+        birth->others = birth->all;
     CPU_ZERO(&one);
     CPU_SET((size_t)here, &one);
     birth->is_held = cl_sys_sched_setaffinity(0, &one) == 0;
@@ -292,9 +303,10 @@ int cl_main_start(struct cl_container *container, struct cl_error *err)
     hold_here(&birth);
     pid_t pid = cl_sys_clone_beside(become_command, stack + sizeof(stack),
                                     CLONE_VM | CLONE_VFORK | SIGCHLD, &birth);
+    int r = use_processors(&birth, 0, &birth.all, err);
     if (pid < 0)
         return cl_fail(err, pid, "clone the main process");
     if (container->report->stage != CL_REPORT_STARTED)
         _exit(1); /* main has written why */
-    return pid;
+    return r < 0 ? r : pid;
 }
