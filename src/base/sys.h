@@ -313,6 +313,11 @@ static inline int cl_sys_unshare(unsigned long flags)
     return (int)CL_SYS1(SYS_unshare, flags);
 }
 
+static inline int cl_sys_setns(int fd, int type)
+{
+    return (int)CL_SYS2(SYS_setns, fd, type);
+}
+
 static inline pid_t cl_sys_wait4(pid_t pid, int *ret_status, int options, struct rusage *ret_usage)
 {
     return (pid_t)CL_SYS4(SYS_wait4, pid, ret_status, options, ret_usage);

@@ -47,9 +47,10 @@ struct cl_wall_start {
     const struct cl_plan *plan;
     struct cl_arguments arguments; /* the caller's; the first process overwrites its copy */
     const char *id;
-    uint32_t uid_base; /* root mode: first of 65,536 uids; 0: rootless */
-    int cgroup;        /* v2: the directory to be born in, else -1 */
-    int stdio[3];      /* the main process's ends; -1: /dev/null; all -1 with a tty */
+    uint32_t uid_base;      /* root mode: first of 65,536 uids; 0: rootless */
+    int has_idle_processor; /* what can be done beside the rest, shall be */
+    int cgroup;             /* v2: the directory to be born in, else -1 */
+    int stdio[3];           /* the main process's ends; -1: /dev/null; all -1 with a tty */
 };
 
 struct cl_wall_process {
@@ -57,6 +58,7 @@ struct cl_wall_process {
     int32_t pid;
     int channel;              /* SOCK_SEQPACKET to the first process */
     struct cl_report *report; /* shared page, owned here */
+    int userns;               /* of the first process; -1 when it is of no more use */
     int scratch;              /* the root of the scratch file system, once received */
     int terminal;             /* the pty's master, once received */
 };

@@ -103,6 +103,7 @@ static inline void room_set_up(struct room *room)
                       .scratch_tree = -1,
                       .pidfd = -1,
                       .pid_dir = -1,
+                      .userns = -1,
                       .scratch = -1,
                       .root = -1,
                       .proc = -1,

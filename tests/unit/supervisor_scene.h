@@ -117,13 +117,14 @@ static inline int make_file(void)
 
 static inline void set_up(void)
 {
-    scene = (struct scene){.wall = {.name = "test",
-                                    .signal = note_signal,
-                                    .receive = receive_nothing,
-                                    .shrink = shrink_not},
-                           .process = {.pidfd = -1, .channel = -1, .scratch = -1, .terminal = -1},
-                           .limits = CL_LIMITS_INIT,
-                           .parent = -1};
+    scene = (struct scene){
+        .wall = {.name = "test",
+                 .signal = note_signal,
+                 .receive = receive_nothing,
+                 .shrink = shrink_not},
+        .process = {.pidfd = -1, .channel = -1, .userns = -1, .scratch = -1, .terminal = -1},
+        .limits = CL_LIMITS_INIT,
+        .parent = -1};
     scene.entry = CL_ENTRY_INIT;
     scene.entry.dir = cl_sys_openat(AT_FDCWD, state_dir, O_PATH, 0);
     memcpy(scene.entry.id, "test", sizeof("test"));

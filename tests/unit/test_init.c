@@ -4,6 +4,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 
+#include "walls/container/container.h"
 #include "wall_scene.h"
 
 static char *program; /* argv[0] */
@@ -41,6 +42,61 @@ TEST(a_step_that_fails_is_named)
     wall_set_up("exit 0");
     for (size_t i = 0; i < CL_ARRAY_SIZE(rows); i++)
         check_children_fail(&rows[i]);
+}
+
+/* On a machine with a processor to spare the network namespace comes later. */
+TEST(a_network_that_does_not_come_is_told)
+{
+#ifndef CL_FAULTS
+    SKIP_TEST("needs a build with faults");
+#endif
+    static const struct wall_fault rows[] = {
+        {SYS_recvmsg, 3, ENOMEM, "network: receive from the supervisor: Cannot allocate memory"},
+        {SYS_setns, 0, EPERM, "network: enter the network namespace: Operation not permitted"},
+    };
+
+    wall_set_up("exit 0");
+    wall.start.has_idle_processor = 1;
+    for (size_t i = 0; i < CL_ARRAY_SIZE(rows); i++)
+        check_children_fail(&rows[i]);
+}
+
+TEST(a_network_message_without_a_namespace_is_refused)
+{
+    wall_set_up("exit 0");
+    wall.start.has_idle_processor = 1;
+    CHECK(wall_start(NULL) == 0);
+    cl_fd_close(&wall.process.userns); /* then no namespace is made */
+    CHECK(cl_wall_container.release(&wall.process, NULL, &wall.err) == 0);
+    const struct cl_message message = {.kind = CL_MESSAGE_NETWORK};
+    CHECK(cl_message_send(wall.process.channel, &message, NULL, 0) == 0);
+    wall_await_end();
+    check_error(&wall.report.error, EPROTO, "network: the network namespace didn't come");
+    cl_wall_container.done(&wall.process);
+}
+
+/* The same network, whenever it was made. */
+TEST(the_network_is_the_sandboxs_own_and_has_loopback)
+{
+    char script[512];
+    char outside[64] = "";
+
+    CHECK(readlink("/proc/self/ns/net", outside, sizeof(outside) - 1) > 0);
+    (void)snprintf(script, sizeof(script),
+                   "test \"$(readlink /proc/self/ns/net)\" != '%s' || exit 10\n"
+                   "test \"$(tail -n +3 /proc/net/dev | wc -l)\" = 1 || exit 11\n"
+                   "grep -q '^ *lo:' /proc/net/dev || exit 12\n"
+                   "grep -q 127.0.0.1 /proc/net/fib_trie || exit 13",
+                   outside);
+    for (int idle = 0; idle < 2; idle++) {
+        wall_set_up(script);
+        wall.start.has_idle_processor = idle;
+        wall_run(NULL);
+        CHECK(wall_exit_status() == 0 && has_layer(CL_LAYER_NETNS));
+        wall.plan.without |= CL_LAYER_BIT(CL_LAYER_NETNS);
+        wall_run(NULL);
+        CHECK(wall_exit_status() == 10 && !has_layer(CL_LAYER_NETNS));
+    }
 }
 
 /* prctl sets several things: which call fails decides which step speaks. The first is of
@@ -300,7 +356,7 @@ TEST(a_message_out_of_order_is_refused)
     CHECK(cl_wall_container.signal(&wall.process, SIGTERM, &wall.err) == 0);
     wall_await_end();
     CHECK(wall.report.stage == CL_REPORT_FAILED);
-    check_error(&wall.report.error, EPROTO, "limits: unexpected message 3 from the supervisor");
+    check_error(&wall.report.error, EPROTO, "limits: unexpected message 4 from the supervisor");
     cl_wall_container.done(&wall.process);
 }
 
@@ -328,6 +384,9 @@ int main(CL_UNUSED int argc, char *argv[])
 {
     static const struct check_test tests[] = {
         ROW(a_step_that_fails_is_named),
+        ROW(a_network_that_does_not_come_is_told),
+        ROW(a_network_message_without_a_namespace_is_refused),
+        ROW(the_network_is_the_sandboxs_own_and_has_loopback),
         ROW(every_promise_of_prctl_is_kept_or_told),
         ROW(an_init_that_can_not_reap_says_so),
         ROW(a_kernel_without_keys_has_none_to_leak),

@@ -271,8 +271,8 @@ TEST(messages_that_can_not_be_sent_are_told)
     int ends[2];
 
     wall_set_up("");
-    wall.process =
-        (struct cl_wall_process){.pidfd = -1, .channel = -1, .scratch = -1, .terminal = -1};
+    wall.process = (struct cl_wall_process){
+        .pidfd = -1, .channel = -1, .userns = -1, .scratch = -1, .terminal = -1};
     CHECK(cl_wall_container.signal(&wall.process, SIGTERM, &wall.err) == -EBADF);
     check_error(&wall.err, EBADF, "send signal 15 to the sandbox: Bad file descriptor");
     CHECK(cl_wall_container.release(&wall.process, NULL, &wall.err) == -EBADF);

@@ -372,6 +372,13 @@ static int try_fsopen(void)
     return r == -ENOSYS ? r : 0; /* EPERM is for those without a namespace of their own */
 }
 
+static int try_setns(void)
+{
+    int r = cl_sys_setns(-1, CLONE_NEWNET); /* a bad descriptor, when anybody looks */
+
+    return r == -EBADF ? 0 : r;
+}
+
 static int try_inet(void)
 {
     int r = cl_sys_socket(AF_INET, SOCK_DGRAM, 0);
@@ -397,6 +404,7 @@ void cl_probe_calls(struct cl_finding *finding)
         {"clone3", try_clone3, "RestrictNamespaces="},
         {"openat2", try_openat2, "RestrictSUIDSGID= (DynamicUser= sets it)"},
         {"fsopen", try_fsopen, "SystemCallFilter="},
+        {"setns", try_setns, "RestrictNamespaces="},
         {"socket", try_inet, "RestrictAddressFamilies="},
         {"sethostname", try_hostname, "ProtectHostname="},
     };

@@ -15,11 +15,11 @@
  *               becomes the command. (main.c)
  *
  * Order and what each stage may still do:
- *   clone3 -> [maker: maps, id-mapped trees, "go"; init: signals, loopback, bounding
+ *   clone3 -> [maker: maps, id-mapped trees, "go"; init: signals, priorities, bounding
  *   set] -> init: identity, death chain, mounts, pivot -> ["release", with the cgroups'
- *   descriptors] -> init joins the cgroups, closes every foreign descriptor, Landlock,
- *   no-new-privs -> clone main -> credentials, seccomp, exec; init: drops its
- *   capabilities, own seccomp filter.
+ *   descriptors] -> init joins the cgroups, closes every foreign descriptor, no-new-privs,
+ *   Landlock -> ["network", with the namespace, where clone3 didn't make it] -> clone main
+ *   -> credentials, seccomp, exec; init: drops its capabilities, own seccomp filter.
  *
  * No byte of the image or of a volume is interpreted on the way; their paths are
  * resolved with openat2 below the new root only. Between clone and exec the children
@@ -44,6 +44,7 @@ enum {
 enum cl_message_kind {
     CL_MESSAGE_GO = 1,  /* maps are written, trees are id-mapped */
     CL_MESSAGE_RELEASE, /* with the cgroups' join descriptors */
+    CL_MESSAGE_NETWORK, /* with the network namespace's descriptor */
     CL_MESSAGE_SIGNAL,  /* value: the signal for the main process */
     /* init to maker */
     CL_MESSAGE_SCRATCH,  /* with a descriptor on the scratch file system */
@@ -99,6 +100,7 @@ struct cl_container {
     int32_t pid;
     int pidfd;
     int pid_dir;                /* init's directory in the host's /proc */
+    int userns;                 /* init's user namespace */
     struct cl_error init_error; /* what init reported before it was ended; code 0: nothing */
 
     /* init's */
@@ -144,6 +146,13 @@ uint64_t cl_scratch_bytes(const struct cl_plan *plan);
 
 /* Init's out-of-memory score, when it is below the ordinary one (priority.c). The maker's step. */
 int cl_priority_level_oom(void *context, struct cl_error *err);
+
+/* A network namespace, of the user namespace USERNS and with loopback; a descriptor or
+ * -errno (netns.c). */
+int cl_netns_make(int userns, struct cl_error *err);
+/* Loopback of a network namespace that clone3 made; init's step. */
+int cl_netns_raise_own(void *context, struct cl_error *err);
+int cl_netns_enter(struct cl_container *container, int netns, struct cl_error *err);
 
 /* --- trees and mounts (mounts.c) ------------------------------------------ */
 

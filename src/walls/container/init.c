@@ -1,7 +1,6 @@
 /* Init: pid 1 of the sandbox. Builds the wall from inside as a list of named steps,
  * starts the main process, and then only reaps and forwards signals. It runs no
  * program of its own, so there is nothing of the image in it. */
-#include <linux/if.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -119,21 +118,6 @@ static int set_hostname(void *context, struct cl_error *err)
     return r < 0 ? cl_fail(err, r, "set the host name") : 0;
 }
 
-/* netdevice(7): a new network namespace's loopback is down. */
-static int raise_loopback(void *context, struct cl_error *err)
-{
-    struct cl_container *container = context;
-    struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP};
-
-    if (cl_plan_without(container->plan, CL_LAYER_NETNS))
-        return 0;
-    CL_CLEANUP_FD int fd = cl_sys_socket(AF_INET, SOCK_DGRAM, 0);
-    if (fd < 0)
-        return cl_fail(err, fd, "socket");
-    int r = cl_sys_ioctl(fd, SIOCSIFFLAGS, &request);
-    return r < 0 ? cl_fail(err, r, "set lo up") : 0;
-}
-
 static int ensure_workdir(void *context, struct cl_error *err)
 {
     struct cl_container *container = context;
@@ -189,6 +173,27 @@ static int join_limits(void *context, struct cl_error *err)
         return cl_fail(err, r, "make the cgroup namespace");
     cl_layer_up(container, CL_LAYER_CGROUPNS);
     return 0;
+}
+
+/* Made by the supervisor meanwhile (netns.c). */
+static int enter_network(void *context, struct cl_error *err)
+{
+    struct cl_container *container = context;
+
+    if (cl_plan_without(container->plan, CL_LAYER_NETNS))
+        return 0;
+    if (!container->start->has_idle_processor) { /* born in it */
+        cl_layer_up(container, CL_LAYER_NETNS);
+        return 0;
+    }
+    int r = wait_for(container, CL_MESSAGE_NETWORK, err);
+    if (r < 0)
+        return r;
+    if (container->join_count != 1)
+        return cl_refuse(err, EPROTO, "the network namespace didn't come");
+    r = cl_netns_enter(container, container->join_fds[0], err);
+    cl_fd_close(&container->join_fds[0]);
+    return r;
 }
 
 static int new_keyring(void *context, struct cl_error *err)
@@ -278,7 +283,7 @@ static const struct cl_step init_steps[] = {
     {"signals", reset_signals, NULL},
     {"priority", cl_priority_level, NULL},
     {"host name", set_hostname, NULL},
-    {"loopback", raise_loopback, NULL},
+    {"loopback", cl_netns_raise_own, NULL},
     {"capabilities", bound_capabilities, NULL},
     {"wait for the id maps", wait_for_maps, NULL},
     {"take the sandbox's identity", take_identity, NULL},
@@ -300,6 +305,7 @@ static const struct cl_step init_steps[] = {
     {"descriptors", close_foreign, NULL},
     {"privileges", bound_privileges, NULL},
     {"landlock", cl_landlock_restrict, NULL},
+    {"network", enter_network, NULL},
 };
 
 /* --- the life of pid 1 ------------------------------------------------------------------ */

@@ -8,7 +8,7 @@
 
 #include "base/alloc.h"
 #include "base/fd.h"
-#include "base/num.h"
+#include "base/processors.h"
 #include "base/sys.h"
 #include "walls/container/container.h"
 #include "walls/container/seccomp_tables.h"
@@ -125,13 +125,14 @@ static void unmap_report(void *context)
     container->report = NULL;
 }
 
+/* The network namespace may come later (netns.c); the cgroup namespace when init has joined. */
 static const struct {
     enum cl_layer layer;
     uint64_t flag;
 } namespaces[] = {
     {CL_LAYER_USERNS, CLONE_NEWUSER}, {CL_LAYER_PIDNS, CLONE_NEWPID},
-    {CL_LAYER_MOUNTNS, CLONE_NEWNS},  {CL_LAYER_NETNS, CLONE_NEWNET},
-    {CL_LAYER_IPCNS, CLONE_NEWIPC},   {CL_LAYER_UTSNS, CLONE_NEWUTS},
+    {CL_LAYER_MOUNTNS, CLONE_NEWNS},  {CL_LAYER_IPCNS, CLONE_NEWIPC},
+    {CL_LAYER_UTSNS, CLONE_NEWUTS},
 };
 
 /* Namespaces that the wall stands on: not even the test build leaves them out. */
@@ -211,6 +212,8 @@ static int clone_init(void *context, struct cl_error *err)
             container->report->layers |= CL_LAYER_BIT(namespaces[i].layer);
         }
     }
+    if (!cl_plan_without(container->plan, CL_LAYER_NETNS) && !container->start->has_idle_processor)
+        args.flags |= CLONE_NEWNET;
     if (container->start->cgroup >= 0) {
         args.flags |= CL_CLONE_INTO_CGROUP;
         args.cgroup = (uint64_t)container->start->cgroup;
@@ -244,7 +247,13 @@ static int open_init(void *context, struct cl_error *err)
 
     (void)snprintf(path, sizeof(path), "/proc/%d", (int)container->pid);
     container->pid_dir = cl_sys_openat(AT_FDCWD, path, O_PATH | O_DIRECTORY, 0);
-    return container->pid_dir < 0 ? cl_fail(err, container->pid_dir, "open %s", path) : 0;
+    if (container->pid_dir < 0)
+        return cl_fail(err, container->pid_dir, "open %s", path);
+    container->userns = cl_sys_openat(container->pid_dir, "ns/user", O_RDONLY, 0);
+    if (container->userns >= 0)
+        return 0;
+    cl_fd_close(&container->pid_dir);
+    return cl_fail(err, container->userns, "open init's user namespace");
 }
 
 static void close_init(void *context)
@@ -252,27 +261,12 @@ static void close_init(void *context)
     struct cl_container *container = context;
 
     cl_fd_close(&container->pid_dir);
+    cl_fd_close(&container->userns);
 }
 
 static int write_maps(void *context, struct cl_error *err)
 {
     return cl_idmap_write(context, err);
-}
-
-/* proc(5): loadavg's fourth field is "RUNNABLE/ALL". */
-static int has_idle_processor(int processors)
-{
-    char text[64] = "";
-    uint64_t runnable;
-    CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, "/proc/loadavg", O_RDONLY, 0);
-
-    if (fd < 0 || cl_sys_read(fd, text, sizeof(text) - 1) < 0)
-        return 0;
-    char *field = text;
-    for (int i = 0; i < 3; i++)
-        field += strcspn(field, " ") + (strchr(field, ' ') != NULL);
-    field[strcspn(field, "/")] = '\0';
-    return cl_parse_u64(field, &runnable) == 0 && runnable <= (uint64_t)processors;
 }
 
 /* Some schedulers put a new process behind its parent on the same processor while others
@@ -285,10 +279,11 @@ static int part_processors(void *context, CL_UNUSED struct cl_error *err)
     int here = sched_getcpu();
     cpu_set_t all;
 
-    if (__atomic_load_n(&container->report->stage, __ATOMIC_RELAXED) != CL_REPORT_NONE || here < 0)
+    if (!container->start->has_idle_processor || here < 0 ||
+        __atomic_load_n(&container->report->stage, __ATOMIC_RELAXED) != CL_REPORT_NONE)
         return 0;
     CPU_ZERO(&all);
-    if (cl_sys_sched_getaffinity(0, &all) < 0 || !has_idle_processor(CPU_COUNT(&all)))
+    if (!cl_processors_have_idle(1) || cl_sys_sched_getaffinity(0, &all) < 0)
         return 0;
     cpu_set_t others = all;
     CPU_CLR((size_t)here, &others);
@@ -298,22 +293,12 @@ static int part_processors(void *context, CL_UNUSED struct cl_error *err)
     return 0;
 }
 
-static int open_userns(const struct cl_container *container, struct cl_error *err)
-{
-    int userns = cl_sys_openat(container->pid_dir, "ns/user", O_RDONLY, 0);
-
-    return userns < 0 ? cl_fail(err, userns, "open init's user namespace") : userns;
-}
-
 static int map_image(void *context, struct cl_error *err)
 {
     struct cl_container *container = context;
 
-    if (container->image_tree < 0 && container->scratch_tree < 0)
-        return 0;
-    CL_CLEANUP_FD int userns = open_userns(container, err);
-    if (userns < 0)
-        return userns;
+    const int userns = container->userns;
+
     if (container->image_tree >= 0) {
         int r = cl_idmap_tree(container->image_tree, userns, container->plan->image_path, err);
         if (r < 0)
@@ -363,6 +348,7 @@ static void set_up(struct cl_container *container, const struct cl_wall_start *s
         .scratch_tree = -1,
         .pidfd = -1,
         .pid_dir = -1,
+        .userns = -1,
         .scratch = -1,
         .root = -1,
         .proc = -1,
@@ -393,7 +379,9 @@ static int container_start(const struct cl_wall_start *start, struct cl_wall_pro
     if (r < 0)
         return r;
     close_sources(&container); /* init has its own copies */
-    close_init(&container);
+    if (cl_plan_without(start->plan, CL_LAYER_NETNS) || !start->has_idle_processor)
+        cl_fd_close(&container.userns);
+    cl_fd_close(&container.pid_dir);
     free_vectors(&container);
     cl_seccomp_forget(&container);
     *ret = (struct cl_wall_process){
@@ -401,6 +389,7 @@ static int container_start(const struct cl_wall_start *start, struct cl_wall_pro
         .pid = container.pid,
         .channel = container.channel[0],
         .report = container.report,
+        .userns = CL_TAKE_FD(container.userns),
         .scratch = -1,
         .terminal = -1,
     };
@@ -408,6 +397,26 @@ static int container_start(const struct cl_wall_start *start, struct cl_wall_pro
 }
 
 /* --- the running wall ------------------------------------------------------------ */
+
+/* An init that failed meanwhile has said why in the report. */
+static int has_failed(int r)
+{
+    return r == -EPIPE || r == -ECONNRESET;
+}
+
+static int give_network(struct cl_wall_process *process, struct cl_error *err)
+{
+    const struct cl_message message = {.kind = CL_MESSAGE_NETWORK};
+    CL_CLEANUP_FD int userns = CL_TAKE_FD(process->userns);
+
+    if (userns < 0)
+        return 0;
+    CL_CLEANUP_FD int netns = cl_netns_make(userns, err);
+    if (netns < 0)
+        return netns;
+    int r = cl_message_send(process->channel, &message, &netns, 1);
+    return r < 0 && !has_failed(r) ? cl_fail(err, r, "send the network namespace") : 0;
+}
 
 static int container_release(struct cl_wall_process *process, const struct cl_limits *limits,
                              struct cl_error *err)
@@ -422,10 +431,9 @@ static int container_release(struct cl_wall_process *process, const struct cl_li
     }
     int r = cl_message_send(process->channel, &message, fds, count);
 
-    /* An init that failed meanwhile has said why in the report. */
-    if (r == -EPIPE || r == -ECONNRESET)
+    if (has_failed(r))
         return 0;
-    return r < 0 ? cl_fail(err, r, "release the sandbox") : 0;
+    return r < 0 ? cl_fail(err, r, "release the sandbox") : give_network(process, err);
 }
 
 static int container_signal(struct cl_wall_process *process, int signal, struct cl_error *err)
@@ -493,6 +501,7 @@ static void container_done(struct cl_wall_process *process)
     cl_fd_close(&process->channel);
     cl_fd_close(&process->scratch);
     cl_fd_close(&process->terminal);
+    cl_fd_close(&process->userns);
     if (process->report != NULL)
         (void)munmap(process->report, sizeof(*process->report));
     process->report = NULL;

@@ -1,0 +1,35 @@
+#include "base/processors.h"
+
+#include <string.h>
+
+#include "base/fd.h"
+#include "base/num.h"
+#include "base/sys.h"
+
+/* proc(5): loadavg's fourth field is "RUNNABLE/ALL". */
+static int count_runnable(uint64_t *ret)
+{
+    char text[64] = "";
+    CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, "/proc/loadavg", O_RDONLY, 0);
+    int r = fd < 0 ? fd : (int)cl_sys_read(fd, text, sizeof(text) - 1);
+
+    if (r < 0)
+        return r;
+    char *field = text;
+    for (int i = 0; i < 3; i++)
+        field += strcspn(field, " ") + (strchr(field, ' ') != NULL);
+    field[strcspn(field, "/")] = '\0';
+    return cl_parse_u64(field, ret);
+}
+
+int cl_processors_have_idle(unsigned int waiting)
+{
+    cpu_set_t ours;
+    uint64_t runnable;
+
+    CPU_ZERO(&ours);
+    if (cl_sys_sched_getaffinity(0, &ours) < 0)
+        return 0;
+    const uint64_t count = (uint64_t)CPU_COUNT(&ours);
+    return count > 1 && count_runnable(&runnable) == 0 && runnable < count + waiting;
+}
