@@ -41,11 +41,11 @@ static int choose_users(struct cl_container *container, struct cl_error *err)
     const struct cl_seccomp_program *floor =
         may_make_setuid(plan) ? &cl_seccomp_floor_build : &cl_seccomp_floor;
     size_t count = floor->count + plan->seccomp.size / sizeof(struct sock_filter);
-    struct sock_filter *joined = cl_calloc(count, sizeof(*joined));
 
+    CL_ASSERT(count <= BPF_MAXINSNS); /* the plan's reader sees to it */
+    struct sock_filter *joined = cl_calloc(count, sizeof(*joined));
     if (joined == NULL)
         return cl_fail_memory(err);
-    CL_ASSERT(count <= BPF_MAXINSNS); /* the plan's reader sees to it */
     join(joined, floor, &plan->seccomp);
     container->filter = (struct cl_container_filter){joined, count, joined};
     return 0;
