@@ -33,3 +33,18 @@ int cl_processors_have_idle(unsigned int waiting)
     const uint64_t count = (uint64_t)CPU_COUNT(&ours);
     return count > 1 && count_runnable(&runnable) == 0 && runnable < count + waiting;
 }
+
+int cl_processors_split(cpu_set_t *ret_all, cpu_set_t *ret_others)
+{
+    int here = sched_getcpu();
+
+    if (here < 0 || here >= CPU_SETSIZE)
+        return -ENOSYS;
+    CPU_ZERO(ret_all);
+    int r = cl_sys_sched_getaffinity(0, ret_all);
+    if (r < 0)
+        return r;
+    *ret_others = *ret_all;
+    CPU_CLR((size_t)here, ret_others);
+    return here;
+}

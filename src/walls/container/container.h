@@ -122,6 +122,8 @@ struct cl_container {
 
 /* --- the maker (maker.c, idmap.c, volumes.c) ------------------------------ */
 
+/* The directory of process PID in the host's /proc, as an O_PATH descriptor. */
+int cl_idmap_open_proc(pid_t pid, struct cl_error *err);
 /* Writes init's uid and gid map for the plan. */
 int cl_idmap_write(const struct cl_container *container, struct cl_error *err);
 /* Adds to ERR what a host's refusal (R) to make a user namespace means; returns R. */
@@ -265,6 +267,13 @@ CL_NORETURN void cl_init_run(struct cl_container *container);
 /* Clones and executes the main process; returns its pid (in the sandbox). On
  * -ENOEXEC-like failures the report says why. */
 int cl_main_start(struct cl_container *container, struct cl_error *err);
+
+/* True when clone3 leaves the network namespace to a helper (netns.c). */
+static inline int cl_netns_comes_later(const struct cl_container *container)
+{
+    return !cl_plan_without(container->plan, CL_LAYER_NETNS) &&
+           container->start->has_idle_processor;
+}
 
 static inline void cl_layer_up(struct cl_container *container, enum cl_layer layer)
 {

@@ -24,7 +24,7 @@ static int write_map(int proc, const char *file, const char *text, struct cl_err
     return r < 0 ? cl_fail(err, r, "write the %s of the sandbox", file) : 0;
 }
 
-static int open_proc_of(pid_t pid, struct cl_error *err)
+int cl_idmap_open_proc(pid_t pid, struct cl_error *err)
 {
     char path[32];
 
@@ -193,7 +193,7 @@ int cl_idmap_write(const struct cl_container *container, struct cl_error *err)
 
 static int map_and_open(pid_t pid, const char *uid_line, const char *gid_line, struct cl_error *err)
 {
-    CL_CLEANUP_FD int proc = open_proc_of(pid, err);
+    CL_CLEANUP_FD int proc = cl_idmap_open_proc(pid, err);
 
     if (proc < 0)
         return proc;

@@ -182,7 +182,7 @@ static int enter_network(void *context, struct cl_error *err)
 
     if (cl_plan_without(container->plan, CL_LAYER_NETNS))
         return 0;
-    if (!container->start->has_idle_processor) { /* born in it */
+    if (!cl_netns_comes_later(container)) { /* born in it */
         cl_layer_up(container, CL_LAYER_NETNS);
         return 0;
     }

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/processors.h"
 #include "base/sys.h"
 #include "limits/rlimits.h"
 #include "walls/container/container.h"
@@ -278,13 +279,11 @@ static int become_command(void *context)
  * where it can't be done, main is born wherever the kernel likes. */
 static void hold_here(struct birth *birth)
 {
-    int here = sched_getcpu();
+    int here = cl_processors_split(&birth->all, &birth->others);
     cpu_set_t one;
 
-    if (here < 0 || here >= CPU_SETSIZE || cl_sys_sched_getaffinity(0, &birth->all) < 0)
+    if (here < 0)
         return;
-    birth->others = birth->all;
-    CPU_CLR((size_t)here, &birth->others);
     if (CPU_COUNT(&birth->others) == 0)
         birth->others = birth->all;
     CPU_ZERO(&one);

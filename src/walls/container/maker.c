@@ -212,7 +212,7 @@ static int clone_init(void *context, struct cl_error *err)
             container->report->layers |= CL_LAYER_BIT(namespaces[i].layer);
         }
     }
-    if (!cl_plan_without(container->plan, CL_LAYER_NETNS) && !container->start->has_idle_processor)
+    if (!cl_plan_without(container->plan, CL_LAYER_NETNS) && !cl_netns_comes_later(container))
         args.flags |= CLONE_NEWNET;
     if (container->start->cgroup >= 0) {
         args.flags |= CL_CLONE_INTO_CGROUP;
@@ -243,12 +243,10 @@ static int clone_init(void *context, struct cl_error *err)
 static int open_init(void *context, struct cl_error *err)
 {
     struct cl_container *container = context;
-    char path[24];
 
-    (void)snprintf(path, sizeof(path), "/proc/%d", (int)container->pid);
-    container->pid_dir = cl_sys_openat(AT_FDCWD, path, O_PATH | O_DIRECTORY, 0);
+    container->pid_dir = cl_idmap_open_proc(container->pid, err);
     if (container->pid_dir < 0)
-        return cl_fail(err, container->pid_dir, "open %s", path);
+        return container->pid_dir;
     container->userns = cl_sys_openat(container->pid_dir, "ns/user", O_RDONLY, 0);
     if (container->userns >= 0)
         return 0;
@@ -276,17 +274,14 @@ static int write_maps(void *context, struct cl_error *err)
 static int part_processors(void *context, CL_UNUSED struct cl_error *err)
 {
     const struct cl_container *container = context;
-    int here = sched_getcpu();
     cpu_set_t all;
+    cpu_set_t others;
 
-    if (!container->start->has_idle_processor || here < 0 ||
+    if (!container->start->has_idle_processor ||
         __atomic_load_n(&container->report->stage, __ATOMIC_RELAXED) != CL_REPORT_NONE)
         return 0;
-    CPU_ZERO(&all);
-    if (!cl_processors_have_idle(1) || cl_sys_sched_getaffinity(0, &all) < 0)
+    if (!cl_processors_have_idle(1) || cl_processors_split(&all, &others) < 0)
         return 0;
-    cpu_set_t others = all;
-    CPU_CLR((size_t)here, &others);
     if (CPU_COUNT(&others) == 0 || cl_sys_sched_setaffinity(container->pid, &others) < 0)
         return 0;
     (void)cl_sys_sched_setaffinity(container->pid, &all); /* can't fail where the other didn't */
@@ -295,8 +290,7 @@ static int part_processors(void *context, CL_UNUSED struct cl_error *err)
 
 static int map_image(void *context, struct cl_error *err)
 {
-    struct cl_container *container = context;
-
+    const struct cl_container *container = context;
     const int userns = container->userns;
 
     if (container->image_tree >= 0) {
@@ -379,7 +373,7 @@ static int container_start(const struct cl_wall_start *start, struct cl_wall_pro
     if (r < 0)
         return r;
     close_sources(&container); /* init has its own copies */
-    if (cl_plan_without(start->plan, CL_LAYER_NETNS) || !start->has_idle_processor)
+    if (!cl_netns_comes_later(&container))
         cl_fd_close(&container.userns);
     cl_fd_close(&container.pid_dir);
     free_vectors(&container);

@@ -102,7 +102,7 @@ int cl_netns_raise_own(void *context, struct cl_error *err)
     const struct cl_container *container = context;
     const char *what;
 
-    if (cl_plan_without(container->plan, CL_LAYER_NETNS) || container->start->has_idle_processor)
+    if (cl_plan_without(container->plan, CL_LAYER_NETNS) || cl_netns_comes_later(container))
         return 0;
     int r = raise_loopback(&what);
     return r < 0 ? cl_fail(err, r, "%s", what) : 0;
