@@ -254,6 +254,19 @@ def test_a_sealed_program_finds_its_helper(as_user, rootfs, world):
     assert outcome.result["limits"]["open_files"] == 77
 
 
+def test_help_and_a_wrong_line_need_no_sealed_copy(as_user, world):
+    """A file that its user may only execute can't be copied: whoever tried would say so."""
+    program = world.directory("bin") / "cloister"
+    program.write_bytes(as_user.binary.read_bytes())
+    os.chown(program, world.user.pw_uid, world.user.pw_gid)
+    program.chmod(0o111)
+    cloister = Cloister(world, program, "user")
+    assert text(cloister.call("run", "--help").ok().out).startswith("Usage: cloister run ")
+    cloister.call("run", "--frobnicate", "host").refused("unknown option --frobnicate")
+    cloister.call("run").refused("no image")
+    cloister.call("run", "host", "true").refused("/proc/self/exe: Permission denied")
+
+
 def test_nothing_is_left_in_the_roots_of_the_hierarchies(world, as_root, rootfs):
     """A v1 hierarchy's root directory is closed even to its owner (0555): removing a cgroup there takes a capability."""
     roots = [path for path in Path("/sys/fs/cgroup").iterdir() if (path / "tasks").exists() or (path / "cgroup.procs").exists()]

@@ -130,14 +130,13 @@ int cl_run_command(const struct cl_command *self, int argc, char *const argv[],
     /* main's: the program's name stands before the command's */
     char *const *arguments = argv - 1;
     const uid_t caller = geteuid();
-    int r = cl_seal_self(arguments, err);
-
-    if (r < 0)
-        return r;
     int first = cl_command_parse(self, argc, argv, &request, err);
+
     if (first < 0)
         return first;
-    r = cl_run_request_finish(&request, argc - first, argv + first, err);
+    int r = cl_run_request_finish(&request, argc - first, argv + first, err);
+    if (r == 0)
+        r = cl_seal_self(arguments, err); /* help and a wrong line need no copy of us */
     if (r == 0)
         r = decide(&request, &plan, err);
     if (r < 0)
