@@ -7,6 +7,7 @@
 #include "base/clock.h"
 #include "base/num.h"
 #include "base/sys.h"
+#include "limits/core.h"
 #include "limits/limits.h"
 
 enum unit { UNIT_COUNT, UNIT_BYTES };
@@ -37,10 +38,6 @@ static const struct row rows[] = {
 };
 enum { RESOURCES = CL_ARRAY_SIZE(rows) };
 _Static_assert(RESOURCES == 16, "setrlimit's resources are 0 to 15");
-
-/* The kernel skips a core_pattern that is a pipe for exactly 1, not for 0, and writes
- * no file smaller than a page (fs/coredump.c). */
-enum { CORE_OFF = 1 };
 
 /* Limits that every sandbox has, unless --ulimit says otherwise. */
 static const struct {
@@ -137,7 +134,7 @@ int cl_rlimit_parse(const char *text, struct cl_plan_rlimit *ret, struct cl_erro
         return r;
     if (limit.soft > limit.hard)
         return cl_refuse(err, EINVAL, "%s: the soft limit is above the hard limit", row->name);
-    if (row->resource == RLIMIT_CORE && limit.hard > CORE_OFF)
+    if (row->resource == RLIMIT_CORE && limit.hard > CL_CORE_OFF)
         return cl_refuse(err, EINVAL, "core: core dumps are off in a sandbox");
     *ret = limit;
     return 0;
@@ -189,8 +186,11 @@ static int apply(int resource, const struct wish *wish, struct cl_error *err)
 
     if (r == 0)
         return 0;
-    if (r != -EPERM || cl_sys_prlimit(0, resource, NULL, &old) < 0)
+    if (r != -EPERM)
         return cl_fail(err, r, "setrlimit %s", cl_rlimit_name((uint32_t)resource));
+    r = cl_sys_prlimit(0, resource, NULL, &old);
+    if (r < 0)
+        return cl_fail(err, r, "getrlimit %s", cl_rlimit_name((uint32_t)resource));
     if (wish->at_most) {
         limit.max = old.max;
         limit.cur = cl_min_u64(limit.cur, old.max);
@@ -227,7 +227,7 @@ int cl_rlimits_apply(const struct cl_plan *plan, int without_cgroup, struct cl_e
         if (wish->what == NULL)
             wish_for(wish, always[i].name, always[i].value, 1);
     }
-    wish_for(&wishes[RLIMIT_CORE], "core", CORE_OFF, 1);
+    wish_for(&wishes[RLIMIT_CORE], "core", CL_CORE_OFF, 1);
     for (int resource = 0; resource < RESOURCES; resource++) {
         int r = wishes[resource].what != NULL ? apply(resource, &wishes[resource], err) : 0;
 

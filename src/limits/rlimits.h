@@ -1,6 +1,6 @@
 /* rlimits.h - what each process of a sandbox may use: setrlimit(2).
  *
- * They are the whole of `--open-files`, `--file-size` and `--ulimit`, keep core dumps
+ * They are the whole of `--open-files`, `--file-size` and `--ulimit`, keep core dumps (core.h)
  * off, and stand in for the cgroups where those were left out (--without limits).
  * Hard limits are never raised: the child has no CAP_SYS_RESOURCE.
  */

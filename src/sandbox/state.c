@@ -12,7 +12,7 @@
 #include "sandbox/table.h"
 
 enum {
-    STATUS_VERSION = 2,
+    STATUS_VERSION = 3,
     RECORD_MAX = (int)sizeof(struct cl_status) + CL_PLAN_MAX_SIZE,
     PLAN_INSIDE_MAX = CL_SEAT_SIZE - (int)sizeof(struct cl_status),
     RECORD_USUAL = 1500,

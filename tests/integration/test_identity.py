@@ -210,10 +210,10 @@ def test_the_supervisor_drops_its_capabilities(as_root, rootfs):
 def test_every_layer_is_listed(as_root, rootfs):
     layers = set(as_root.run(rootfs, "true").ok().result["layers"])
     assert layers >= {"userns", "pidns", "mountns", "netns", "ipcns", "utsns", "cgroupns", "readonly", "procmask", "devices", "nosuid",
-                      "capabilities", "no-new-privs", "securebits", "keyring", "seccomp", "limits", "disk-limit", "dumpable", "rlimits", "stdio"}
+                      "capabilities", "no-new-privs", "securebits", "keyring", "seccomp", "limits", "disk-limit", "dumpable", "rlimits", "core-limit", "stdio"}
 
 
-@pytest.mark.parametrize("layer", ["landlock", "disk-limit", "limits"])
+@pytest.mark.parametrize("layer", ["landlock", "disk-limit", "limits", "core-limit"])
 def test_a_layer_that_was_given_up_is_not_listed(as_root, rootfs, layer):
     assert layer not in as_root.run(rootfs, "true", opts=["--without", layer]).ok().result["layers"]
 

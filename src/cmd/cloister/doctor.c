@@ -31,6 +31,7 @@ static const struct row {
     {"container", "uid ranges", "", cl_probe_ids},
     {"container", "apparmor", "apparmor", cl_probe_apparmor},
     {"container", "selinux", "selinux", cl_probe_selinux},
+    {"container", "core dumps", "core-limit", cl_probe_core},
     {"container", "loop devices", "disk-limit", cl_probe_loop},
     {"container", "policy helper", "", cl_probe_helper},
     {"vm", "kvm", "", cl_probe_kvm},

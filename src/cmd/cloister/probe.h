@@ -40,6 +40,7 @@ void cl_probe_landlock(struct cl_finding *finding);
 void cl_probe_limits(struct cl_finding *finding);
 void cl_probe_state_dir(struct cl_finding *finding);
 void cl_probe_ids(struct cl_finding *finding);
+void cl_probe_core(struct cl_finding *finding);
 void cl_probe_apparmor(struct cl_finding *finding);
 void cl_probe_selinux(struct cl_finding *finding);
 void cl_probe_helper(struct cl_finding *finding);

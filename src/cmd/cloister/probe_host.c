@@ -9,6 +9,7 @@
 #include "base/selinux.h"
 #include "base/sys.h"
 #include "cmd/cloister/probe.h"
+#include "limits/core.h"
 #include "limits/limits.h"
 #include "plan/compile_parts.h"
 #include "policy/selinux.h"
@@ -316,6 +317,17 @@ static int has_profile(void)
         cl_sys_openat(AT_FDCWD, "/sys/kernel/security/apparmor/.access", O_RDWR, 0);
 
     return fd >= 0 && cl_sys_write(fd, query, sizeof(query) - 1) > 0;
+}
+
+/* This process's own core dumps are off afterwards, which is no loss. */
+void cl_probe_core(struct cl_finding *finding)
+{
+    struct cl_error err = {0};
+
+    if (cl_core_turn_off(&err) < 0)
+        found_error(finding, &err);
+    else
+        cl_found(finding, CL_PROBE_WORKS, "a crash inside reaches no program of the host");
 }
 
 void cl_probe_apparmor(struct cl_finding *finding)

@@ -113,14 +113,14 @@ int cl_run_add_without(void *context, CL_UNUSED const struct cl_option *option, 
 
     if (layer == CL_LAYER_COUNT)
         return cl_refuse(err, EINVAL,
-                         "unknown layer \"%.64s\"; landlock, apparmor, selinux, limits and "
-                         "disk-limit can be left out",
+                         "unknown layer \"%.64s\"; landlock, apparmor, selinux, limits, "
+                         "disk-limit and core-limit can be left out",
                          value);
 #ifndef CL_WEAK
     if (!cl_layer_acceptable(layer))
         return cl_refuse(err, EPERM,
-                         "%s can't be left out; only landlock, apparmor, selinux, limits and "
-                         "disk-limit can",
+                         "%s can't be left out; only landlock, apparmor, selinux, limits, "
+                         "disk-limit and core-limit can",
                          value);
 #endif
     request->flags.without |= CL_LAYER_BIT(layer);

@@ -23,7 +23,7 @@
 #ifdef CL_WEAK
 #define LAYERS NULL
 #else
-#define LAYERS "landlock apparmor selinux limits disk-limit"
+#define LAYERS "landlock apparmor selinux limits disk-limit core-limit"
 #endif
 
 const struct cl_option cl_run_options[] = {

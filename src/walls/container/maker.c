@@ -10,6 +10,7 @@
 #include "base/fd.h"
 #include "base/processors.h"
 #include "base/sys.h"
+#include "limits/core.h"
 #include "walls/container/container.h"
 #include "walls/container/seccomp_tables.h"
 
@@ -123,6 +124,21 @@ static void unmap_report(void *context)
     if (container->report != NULL)
         (void)munmap(container->report, sizeof(*container->report));
     container->report = NULL;
+}
+
+/* Here and not with the other limits, in main: who may raise the hard limit is root of the
+ * host. What main then sets is the same, or 0 where nothing can be made of it. */
+static int turn_core_dumps_off(void *context, struct cl_error *err)
+{
+    struct cl_container *container = context;
+
+    if (cl_plan_without(container->plan, CL_LAYER_RLIMITS))
+        return 0;
+    int r = cl_core_turn_off(err);
+    if (r < 0)
+        return cl_plan_without(container->plan, CL_LAYER_CORE_LIMIT) ? 0 : r;
+    cl_layer_up(container, CL_LAYER_CORE_LIMIT);
+    return 0;
 }
 
 /* The network namespace may come later (netns.c); the cgroup namespace when init has joined. */
@@ -320,6 +336,7 @@ static const struct cl_step start_steps[] = {
     {"make scratch on disk", make_disk_scratch, NULL},
     {"make the channel", make_channel, close_channel},
     {"make the report page", make_report, unmap_report},
+    {"turn core dumps off", turn_core_dumps_off, NULL},
     {"make the namespaces", clone_init, end_init},
     {"find init in /proc", open_init, close_init},
     {"write the id maps", write_maps, NULL},
