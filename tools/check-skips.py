@@ -9,6 +9,7 @@ tests/unit/expected-skips.txt says which and where; tests/lib/skips.py is the sa
 import json
 import os
 import re
+import resource
 import sys
 from pathlib import Path
 
@@ -21,7 +22,11 @@ def no_v1():
     return not any(kind == "cgroup" and "pids" in options.split(",") for kind, _, options in kinds)
 
 
-CONDITIONS = {"not-root": os.geteuid() != 0, "no-v1": no_v1()}
+def no_cores():
+    return 0 <= resource.getrlimit(resource.RLIMIT_CORE)[1] < 1 << 20
+
+
+CONDITIONS = {"not-root": os.geteuid() != 0, "no-v1": no_v1(), "no-cores": no_cores()}
 
 
 def read_expected(text):
