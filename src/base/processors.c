@@ -22,16 +22,19 @@ static int count_runnable(uint64_t *ret)
     return cl_parse_u64(field, ret);
 }
 
-int cl_processors_have_idle(unsigned int waiting)
+struct cl_processors cl_processors_look(void)
 {
+    const struct cl_processors busy = {.count = 1, .running = 1};
     cpu_set_t ours;
-    uint64_t runnable;
+    uint64_t running;
 
     CPU_ZERO(&ours);
     if (cl_sys_sched_getaffinity(0, &ours) < 0)
-        return 0;
+        return busy;
     const uint64_t count = (uint64_t)CPU_COUNT(&ours);
-    return count > 1 && count_runnable(&runnable) == 0 && runnable < count + waiting;
+    if (count < 2 || count_runnable(&running) < 0 || running == 0)
+        return busy;
+    return (struct cl_processors){.count = count, .running = running};
 }
 
 int cl_processors_split(cpu_set_t *ret_all, cpu_set_t *ret_others)

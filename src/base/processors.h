@@ -1,15 +1,34 @@
 /* processors.h - whether the machine has something left to do things beside each other.
  *
- * Advice for what is only a matter of time: the answer is old when it comes, and no where
- * nothing can be learnt. Costs 0.01 ms. Source: proc(5), sched_getaffinity(2). */
+ * Advice for what is only a matter of time: the answer is old when it comes, and a busy
+ * machine where nothing can be learnt. Source: proc(5), sched_getaffinity(2). */
 #ifndef CL_BASE_PROCESSORS_H
 #define CL_BASE_PROCESSORS_H
 
 #include <sched.h>
 
-/* Whether fewer tasks run than the processors that this process may use; WAITING tasks of
- * ours, which wait for one to be idle, don't count. */
-int cl_processors_have_idle(unsigned int waiting);
+#include "base/defs.h"
+
+struct cl_processors {
+    uint64_t count;   /* that this process may use */
+    uint64_t running; /* tasks on the whole machine, this one too, and those that wait for a
+                         processor */
+};
+
+/* Costs 0.01 ms. */
+struct cl_processors cl_processors_look(void);
+
+/* Whether fewer tasks run than there are processors. */
+static inline int cl_processors_have_idle(const struct cl_processors *look)
+{
+    return look->running < look->count;
+}
+
+/* Whether another task is unlikely to want any one processor. */
+static inline int cl_processors_are_quiet(const struct cl_processors *look)
+{
+    return look->running <= look->count / 2;
+}
 
 /* The processors that this process may use, and those of them on which it doesn't run now.
  * The number of the one on which it does, or -errno. */

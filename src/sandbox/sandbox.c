@@ -243,7 +243,7 @@ static int start_wall(void *context, struct cl_error *err)
         .arguments = find_arguments(sandbox->options),
         .id = sandbox->status.id,
         .uid_base = sandbox->status.uid_base,
-        .has_idle_processor = cl_processors_have_idle(0),
+        .processors = cl_processors_look(),
         .cgroup = cl_limits_cgroup_fd(&sandbox->limits),
         .stdio = {sandbox->theirs[0], sandbox->theirs[1], sandbox->theirs[2]},
     };

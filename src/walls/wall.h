@@ -13,6 +13,7 @@
 #define CL_WALLS_WALL_H
 
 #include "base/error.h"
+#include "base/processors.h"
 #include "limits/limits.h"
 #include "plan/plan.h"
 
@@ -47,10 +48,10 @@ struct cl_wall_start {
     const struct cl_plan *plan;
     struct cl_arguments arguments; /* the caller's; the first process overwrites its copy */
     const char *id;
-    uint32_t uid_base;      /* root mode: first of 65,536 uids; 0: rootless */
-    int has_idle_processor; /* what can be done beside the rest, shall be */
-    int cgroup;             /* v2: the directory to be born in, else -1 */
-    int stdio[3];           /* the main process's ends; -1: /dev/null; all -1 with a tty */
+    uint32_t uid_base;               /* root mode: first of 65,536 uids; 0: rootless */
+    struct cl_processors processors; /* where one idles, things are done beside each other */
+    int cgroup;                      /* v2: the directory to be born in, else -1 */
+    int stdio[3];                    /* the main process's ends; -1: /dev/null; all -1 with a tty */
 };
 
 struct cl_wall_process {

@@ -56,7 +56,7 @@ TEST(a_network_that_does_not_come_is_told)
     };
 
     wall_set_up("exit 0");
-    wall.start.has_idle_processor = 1;
+    wall.start.processors = WALL_IDLE;
     for (size_t i = 0; i < CL_ARRAY_SIZE(rows); i++)
         check_children_fail(&rows[i]);
 }
@@ -64,7 +64,7 @@ TEST(a_network_that_does_not_come_is_told)
 TEST(a_network_message_without_a_namespace_is_refused)
 {
     wall_set_up("exit 0");
-    wall.start.has_idle_processor = 1;
+    wall.start.processors = WALL_IDLE;
     CHECK(wall_start(NULL) == 0);
     cl_fd_close(&wall.process.userns); /* then no namespace is made */
     CHECK(cl_wall_container.release(&wall.process, NULL, &wall.err) == 0);
@@ -90,7 +90,7 @@ TEST(the_network_is_the_sandboxs_own_and_has_loopback)
                    outside);
     for (int idle = 0; idle < 2; idle++) {
         wall_set_up(script);
-        wall.start.has_idle_processor = idle;
+        wall.start.processors = idle ? WALL_IDLE : WALL_BUSY;
         wall_run(NULL);
         CHECK(wall_exit_status() == 0 && has_layer(CL_LAYER_NETNS));
         wall.plan.without |= CL_LAYER_BIT(CL_LAYER_NETNS);

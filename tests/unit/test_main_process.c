@@ -81,6 +81,13 @@ TEST(the_command_may_use_the_callers_processors)
         wall_run(fault_text("children", &faults[i]));
         CHECK(wall_exit_status() == 0);
     }
+    wall.start.processors = WALL_BUSY; /* where it isn't held, nothing has to free it */
+    static const struct wall_fault not_freed = {SYS_sched_setaffinity, 2, EPERM, ""};
+    wall_run(fault_text("children", &not_freed));
+    CHECK(wall_exit_status() == 0);
+    wall.start.processors = WALL_IDLE;
+    wall_run(fault_text("children", &not_freed));
+    CHECK(wall.report.stage == CL_REPORT_FAILED);
 #else
     (void)faults;
 #endif

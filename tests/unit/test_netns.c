@@ -133,9 +133,10 @@ static void be_born_in_one(void)
     set_up();
     CHECK(cl_sys_unshare(CLONE_NEWNET) == 0);
     CHECK(!loopback_is_up());
-    room.start.has_idle_processor = 1; /* it comes later, then */
+    room.start.processors =
+        (struct cl_processors){.count = 2, .running = 1}; /* it comes later, then */
     CHECK(cl_netns_raise_own(&room.container, &room.err) == 0 && !loopback_is_up());
-    room.start.has_idle_processor = 0;
+    room.start.processors = (struct cl_processors){.count = 2, .running = 2};
     room.plan.without = CL_LAYER_BIT(CL_LAYER_NETNS);
     CHECK(cl_netns_raise_own(&room.container, &room.err) == 0 && !loopback_is_up());
     room.plan.without = 0;

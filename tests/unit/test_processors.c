@@ -10,6 +10,13 @@ static void say(const char *loadavg)
     CHECK(room_write("/mnt/loadavg", loadavg) == 0);
 }
 
+static int has_idle(void)
+{
+    const struct cl_processors look = cl_processors_look();
+
+    return cl_processors_have_idle(&look);
+}
+
 static void count_tasks(void)
 {
     cpu_set_t all;
@@ -17,23 +24,23 @@ static void count_tasks(void)
     CHECK(room_write("/mnt/loadavg", "") == 0);
     CHECK(mount("/mnt/loadavg", "/proc/loadavg", NULL, MS_BIND, NULL) == 0);
     CHECK(cl_sys_sched_getaffinity(0, &all) >= 0);
-    const int count = CPU_COUNT(&all);
-    char text[64];
+    const uint64_t count = (uint64_t)CPU_COUNT(&all);
 
-    (void)snprintf(text, sizeof(text), "0.10 0.20 0.30 %d/100 4711\n", count);
-    say(text);
-    CHECK(!cl_processors_have_idle(0));
-    CHECK(cl_processors_have_idle(1) == (count > 1));
     say("99.10 99.20 99.30 1/100 4711\n");
-    CHECK(cl_processors_have_idle(0) == (count > 1));
+    struct cl_processors look = cl_processors_look();
+    CHECK(look.count == count && look.running == 1);
     say("0.10 0.20 0.30 9999/10000 4711\n");
-    CHECK(!cl_processors_have_idle(1));
+    look = cl_processors_look();
+    CHECK(look.running == (count > 1 ? 9999 : 1));
     say("nothing of the kind");
-    CHECK(!cl_processors_have_idle(9));
+    CHECK(!has_idle());
     say("");
-    CHECK(!cl_processors_have_idle(9));
+    CHECK(!has_idle());
+    say("0.10 0.20 0.30 0/100 4711\n"); /* we run */
+    CHECK(!has_idle());
 
     say("0.10 0.20 0.30 1/100 4711\n");
+    CHECK(has_idle() == (count > 1));
     cpu_set_t one;
     CPU_ZERO(&one);
     for (size_t i = 0; CPU_COUNT(&one) == 0; i++) {
@@ -41,7 +48,7 @@ static void count_tasks(void)
             CPU_SET(i, &one);
     }
     CHECK(cl_sys_sched_setaffinity(0, &one) == 0);
-    CHECK(!cl_processors_have_idle(9)); /* of one nothing is left */
+    CHECK(!has_idle()); /* of one nothing is left */
 }
 
 TEST(tasks_that_run_are_counted_against_processors)
@@ -49,7 +56,25 @@ TEST(tasks_that_run_are_counted_against_processors)
     room_run(count_tasks);
 }
 
-TEST(who_can_not_know_says_no)
+TEST(busy_idle_and_quiet_are_told_apart)
+{
+    static const struct {
+        struct cl_processors look;
+        int has_idle;
+        int is_quiet;
+    } rows[] = {
+        {{.count = 1, .running = 1}, 0, 0}, {{.count = 2, .running = 1}, 1, 1},
+        {{.count = 2, .running = 2}, 0, 0}, {{.count = 8, .running = 4}, 1, 1},
+        {{.count = 8, .running = 5}, 1, 0}, {{.count = 8, .running = 8}, 0, 0},
+    };
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(rows); i++) {
+        CHECK(cl_processors_have_idle(&rows[i].look) == rows[i].has_idle);
+        CHECK(cl_processors_are_quiet(&rows[i].look) == rows[i].is_quiet);
+    }
+}
+
+TEST(who_can_not_know_says_busy)
 {
 #ifndef CL_FAULTS
     SKIP_TEST("needs a build with faults");
@@ -60,7 +85,7 @@ TEST(who_can_not_know_says_no)
     for (size_t i = 0; i < CL_ARRAY_SIZE(numbers); i++) {
         (void)snprintf(text, sizeof(text), "lacks:%ld=%d", numbers[i], EACCES);
         cl_fault_set(text);
-        CHECK(!cl_processors_have_idle(9));
+        CHECK(!has_idle());
         cl_fault_set(NULL);
     }
 }
@@ -69,7 +94,8 @@ int main(void)
 {
     static const struct check_test tests[] = {
         ROW(tasks_that_run_are_counted_against_processors),
-        ROW(who_can_not_know_says_no),
+        ROW(busy_idle_and_quiet_are_told_apart),
+        ROW(who_can_not_know_says_busy),
     };
 
     return check_run(tests, CL_ARRAY_SIZE(tests));

@@ -23,6 +23,10 @@
 
 enum { WALL_ALARM_S = 30 };
 
+/* Two processors, with one task or two. */
+#define WALL_IDLE ((struct cl_processors){.count = 2, .running = 1})
+#define WALL_BUSY ((struct cl_processors){.count = 2, .running = 2})
+
 static struct {
     struct cl_plan plan;
     const char *words[4];

@@ -272,7 +272,7 @@ int cl_main_start(struct cl_container *container, struct cl_error *err);
 static inline int cl_netns_comes_later(const struct cl_container *container)
 {
     return !cl_plan_without(container->plan, CL_LAYER_NETNS) &&
-           container->start->has_idle_processor;
+           cl_processors_have_idle(&container->start->processors);
 }
 
 static inline void cl_layer_up(struct cl_container *container, enum cl_layer layer)

@@ -276,12 +276,15 @@ static int become_command(void *context)
 
 /* Init sleeps until main is the command, so that no other processor could do anything at
  * the same time; but to wake one that idles takes 0.05 ms and more. Only a matter of time:
- * where it can't be done, main is born wherever the kernel likes. */
+ * where it can't be done, main is born wherever the kernel likes. On a machine with other
+ * things to do that is better: they may come to this very processor while another idles. */
 static void hold_here(struct birth *birth)
 {
-    int here = cl_processors_split(&birth->all, &birth->others);
     cpu_set_t one;
 
+    if (!cl_processors_are_quiet(&birth->container->start->processors))
+        return;
+    int here = cl_processors_split(&birth->all, &birth->others);
     if (here < 0)
         return;
     if (CPU_COUNT(&birth->others) == 0)

@@ -293,10 +293,12 @@ static int part_processors(void *context, CL_UNUSED struct cl_error *err)
     cpu_set_t all;
     cpu_set_t others;
 
-    if (!container->start->has_idle_processor ||
+    if (!cl_processors_have_idle(&container->start->processors) ||
         __atomic_load_n(&container->report->stage, __ATOMIC_RELAXED) != CL_REPORT_NONE)
         return 0;
-    if (!cl_processors_have_idle(1) || cl_processors_split(&all, &others) < 0)
+    struct cl_processors now = cl_processors_look();
+    now.running--; /* init, which waits */
+    if (!cl_processors_have_idle(&now) || cl_processors_split(&all, &others) < 0)
         return 0;
     if (CPU_COUNT(&others) == 0 || cl_sys_sched_setaffinity(container->pid, &others) < 0)
         return 0;
