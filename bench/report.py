@@ -75,8 +75,10 @@ def targets(data):
         return dig(data, "loops", name, "per_second")
     return [
         *start_targets(data),
-        target_row("two loops, starts a second / bwrap", ratio(rate("cloister"), rate("bwrap")), ">=", 1.4,
+        target_row("two loops, default limits: starts a second / bwrap", ratio(rate("cloister"), rate("bwrap")), ">=", 1.4,
                    ratio(rate("floor, full"), rate("bwrap"))),
+        target_row("two loops, --without limits: the same", ratio(rate("cloister --without limits"), rate("bwrap")), ">=", 1.4,
+                   ratio(rate("floor, no cgroups"), rate("bwrap"))),
         target_row("start with sandboxes alive / alone", dig(data, "growth", "cloister", "ratio"), "<=", 1.25,
                    dig(data, "growth", "floor, full", "ratio")),
         target_row("peak memory, MiB", mib("cloister", "peak_kib"), "<=", 1.0, mib("floor, full", "peak_kib")),
