@@ -31,7 +31,7 @@ uninstall:
 bench:
 	@packaging/install-packages.sh build bench
 	@tools/build.sh core helpers
-	@. tools/lib.sh && as_root /usr/bin/python3 bench/run.py $(BENCH_ARGS)
+	@. tools/lib.sh && load_profile packaging/apparmor/cloister-sandbox && as_root /usr/bin/python3 bench/run.py $(BENCH_ARGS)
 
 lint:
 	@packaging/install-packages.sh build test lint

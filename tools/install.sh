@@ -20,16 +20,6 @@ fill_stage() {
     done
 }
 
-# The profile that lets cloister make user namespaces goes into /etc only for the system's own prefix (it names the program's
-# path), and only where the parser knows `userns`: an older one would refuse the file, and
-# with it a reload of all profiles. Packagers, who give DESTDIR, decide for their own system.
-place_profile() {
-    [ "$prefix" = /usr ] || return 0
-    install -D -m 644 -t "$stage/etc/apparmor.d" "$stage/usr/share/cloister/apparmor.d/cloister-sandbox"
-    [ -n "${DESTDIR:-}" ] || [ -e /etc/apparmor.d/abi/4.0 ] || return 0
-    install -D -m 644 -t "$stage/etc/apparmor.d" "$stage/usr/share/cloister/apparmor.d/cloister"
-}
-
 # What is the nearest directory that exists: may we write there?
 writable() {
     local path=$1
@@ -37,8 +27,32 @@ writable() {
     [ -w "$path" ]
 }
 
+# Whether this installation is the machine's: not a package, nor in a user's own directory.
+for_this_machine() {
+    [ -z "${DESTDIR:-}" ] && { [ "$(id -u)" -eq 0 ] || ! writable "$prefix"; }
+}
+
+apparmor_is_on() {
+    [ "$(cat /sys/module/apparmor/parameters/enabled 2> /dev/null)" = Y ]
+}
+
+# AppArmor's profiles go into /etc as well: the sandboxes' for the system's own prefix and
+# where this machine needs it; the one that lets cloister make user namespaces for the system's
+# own prefix (it names the program's path), and only where the parser knows `userns`: an older
+# one would refuse the file, and with it a reload of all profiles. Packagers, who give DESTDIR,
+# decide for their own system.
+place_profiles() {
+    local profiles=$stage$prefix/share/cloister/apparmor.d
+    if [ "$prefix" = /usr ] || { for_this_machine && apparmor_is_on; }; then
+        install -D -m 644 -t "$stage/etc/apparmor.d" "$profiles/cloister-sandbox"
+    fi
+    [ "$prefix" = /usr ] || return 0
+    [ -n "${DESTDIR:-}" ] || [ -e /etc/apparmor.d/abi/4.0 ] || return 0
+    install -D -m 644 -t "$stage/etc/apparmor.d" "$profiles/cloister"
+}
+
 privileged() {
-    if writable "$root$prefix" && { [ "$prefix" != /usr ] || writable "${root}etc"; }; then
+    if writable "$root$prefix" && { [ ! -e "$stage/etc" ] || writable "${root}etc"; }; then
         "$@"
     else
         as_root "$@"
@@ -47,7 +61,7 @@ privileged() {
 
 if ! [ -d build/core ] || ! [ -d build/helpers ]; then die "nothing is built: run make first"; fi
 fill_stage
-place_profile
+place_profiles
 mapfile -d '' files < <(cd "$stage" && find . -type f -print0)
 if [ "${1:-}" = --remove ]; then
     for file in "${files[@]}"; do privileged rm -f "$root${file#./}"; done
@@ -63,6 +77,12 @@ printf '%s\0' "${files[@]}" | tar -C "$stage" --null -T - --owner=0 --group=0 -c
     privileged tar -C "$root" --no-same-owner -xpf -
 say "installed:"
 printf '    %s\n' "${files[@]/#./${root%/}}"
+if for_this_machine; then
+    load_profile /etc/apparmor.d/cloister-sandbox
+elif [ -z "${DESTDIR:-}" ] && apparmor_is_on; then
+    say "AppArmor is on, and sandboxes need its profile; as root:"
+    echo "    apparmor_parser -r $prefix/share/cloister/apparmor.d/cloister-sandbox"
+fi
 if [ -z "${DESTDIR:-}" ] && [ -e /proc/sys/kernel/apparmor_restrict_unprivileged_userns ]; then
     say "this host can restrict user namespaces; ordinary users then need the AppArmor profile:"
     [ "$prefix" = /usr ] || echo "    cp $prefix/share/cloister/apparmor.d/cloister /etc/apparmor.d/cloister"

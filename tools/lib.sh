@@ -48,6 +48,15 @@ as_root() {
     fi
 }
 
+# AppArmor's profile for sandboxes, where AppArmor is on: Cloister starts none without it.
+# load_profile FILE; the kernel keeps it until the next boot.
+load_profile() {
+    [ "$(cat /sys/module/apparmor/parameters/enabled 2> /dev/null)" = Y ] || return 0
+    packaging/install-packages.sh apparmor
+    say "loading AppArmor's profile cloister-sandbox"
+    as_root apparmor_parser -r "$1"
+}
+
 # An earlier run as root leaves files in build/ that we could not replace: take them over.
 claim_build() {
     [ "$(id -u)" -ne 0 ] && [ -d build ] || return 0

@@ -63,6 +63,7 @@ unit_tests() {
 }
 
 within 600 packaging/install-packages.sh build test
+load_profile packaging/apparmor/cloister-sandbox
 within 900 tools/build.sh core helpers weak asan fuzz
 within 120 make -s -C tests/escape  # by us, so that build/ keeps one owner
 

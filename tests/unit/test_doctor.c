@@ -138,13 +138,22 @@ static void look_at_the_host(void)
     CHECK(room_write("/sys/module/apparmor/parameters/enabled", "Y\n") == 0);
     CHECK(mount("tmpfs", "/sys/kernel", "tmpfs", 0, "mode=0755") == 0);
     probe_as_it_is(cl_probe_apparmor);
-    CHECK(finding.state == CL_PROBE_ABSENT);
-    CHECK_HAS(finding.why, "apparmor_parser -r /etc/apparmor.d/cloister-sandbox");
+    check_found(CL_PROBE_ABSENT, "on, but its files are not to be seen here", "");
     CHECK(mkdir("/sys/kernel/security", 0755) == 0);
     CHECK(mkdir("/sys/kernel/security/apparmor", 0755) == 0);
     CHECK(room_write("/sys/kernel/security/apparmor/.access", "") == 0); /* what takes a query */
     probe_as_it_is(cl_probe_apparmor);
     check_found(CL_PROBE_WORKS, "the profile cloister-sandbox is loaded", "");
+#ifdef CL_FAULTS
+    char fault[32];
+    (void)snprintf(fault, sizeof(fault), "lacks:%d=%d", SYS_write, ENOENT);
+    cl_fault_set(fault);
+    probe_as_it_is(cl_probe_apparmor);
+    cl_fault_set(NULL);
+    CHECK(finding.state == CL_PROBE_MISSING);
+    CHECK_HAS(finding.cure, "apparmor_parser -r");
+    CHECK_HAS(finding.cure, "--without apparmor");
+#endif
 }
 
 TEST(labels_are_looked_for)

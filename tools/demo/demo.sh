@@ -12,6 +12,7 @@ say "packages and programs"
 packaging/install-packages.sh build
 tools/build.sh core helpers
 tools/check-binary.sh
+load_profile packaging/apparmor/cloister-sandbox
 
 # Sandboxes may be unable to walk to a checkout in a closed home directory: use a copy.
 work=$(mktemp -d /var/tmp/cloister-demo-XXXXXX)

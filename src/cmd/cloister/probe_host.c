@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/utsname.h>
 
+#include "base/apparmor.h"
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/selinux.h"
@@ -309,16 +310,6 @@ void cl_probe_limits(struct cl_finding *finding)
     }
 }
 
-/* As the wall asks it (label.c): by a file that answers to everybody. */
-static int has_profile(void)
-{
-    static const char query[] = "label\0cloister-sandbox\0\002";
-    CL_CLEANUP_FD int fd =
-        cl_sys_openat(AT_FDCWD, "/sys/kernel/security/apparmor/.access", O_RDWR, 0);
-
-    return fd >= 0 && cl_sys_write(fd, query, sizeof(query) - 1) > 0;
-}
-
 /* This process's own core dumps are off afterwards, which is no loss. */
 void cl_probe_core(struct cl_finding *finding)
 {
@@ -334,13 +325,21 @@ void cl_probe_apparmor(struct cl_finding *finding)
 {
     char value[16];
 
+    switch (cl_apparmor_look()) {
+    case CL_APPARMOR_READY:
+        cl_found(finding, CL_PROBE_WORKS, "the profile " CL_APPARMOR_PROFILE " is loaded");
+        return;
+    case CL_APPARMOR_UNLOADED:
+        cl_found(finding, CL_PROBE_MISSING, "the profile " CL_APPARMOR_PROFILE " isn't loaded");
+        cl_cure(finding, "%s", CL_APPARMOR_CURE);
+        return;
+    case CL_APPARMOR_NONE:
+    case CL_APPARMOR_UNKNOWN:
+        break;
+    }
     cl_probe_read("/sys/module/apparmor/parameters/enabled", value, sizeof(value));
-    if (strcmp(value, "Y") == 0 && has_profile())
-        cl_found(finding, CL_PROBE_WORKS, "the profile cloister-sandbox is loaded");
-    else if (strcmp(value, "Y") == 0)
-        cl_found(finding, CL_PROBE_ABSENT,
-                 "the profile cloister-sandbox isn't loaded; as root: apparmor_parser -r "
-                 "/etc/apparmor.d/cloister-sandbox");
+    if (strcmp(value, "Y") == 0) /* a container's view of its host, as a rule */
+        cl_found(finding, CL_PROBE_ABSENT, "on, but its files are not to be seen here");
     else
         cl_found(finding, CL_PROBE_ABSENT, "not on this host");
 }

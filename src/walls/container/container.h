@@ -230,8 +230,9 @@ int cl_scratch_dir(struct cl_container *container, const char *name, mode_t mode
 /* True when TARGET lies at or below DIR. */
 int cl_path_is_below(const char *target, const char *dir);
 
-/* False when the host's kernel has no AppArmor for sure. */
-int cl_label_has_apparmor(void);
+/* Decides whether the command enters AppArmor's profile for sandboxes; refuses a host that
+ * has AppArmor on without it. The maker's step (label.c). */
+int cl_label_decide(void *context, struct cl_error *err);
 /* The command to be executed next enters the host's profile for sandboxes. */
 int cl_label_take(struct cl_container *container, struct cl_error *err);
 

@@ -331,6 +331,7 @@ static int send_go(void *context, struct cl_error *err)
 }
 
 static const struct cl_step start_steps[] = {
+    {"look for AppArmor", cl_label_decide, NULL},
     {"look for SELinux", cl_selinux_decide, NULL},
     {"lay out the command", make_vectors, free_vectors},
     {"choose the system call filter", cl_seccomp_choose, cl_seccomp_forget},
@@ -354,7 +355,6 @@ static void set_up(struct cl_container *container, const struct cl_wall_start *s
         .start = start,
         .plan = start->plan,
         .rootless = start->uid_base == 0,
-        .has_apparmor = cl_label_has_apparmor(),
         .channel = {-1, -1},
         .image_tree = -1,
         .device_tree = -1,

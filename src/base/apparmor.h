@@ -1,0 +1,24 @@
+/* apparmor.h - whether this host has AppArmor, and the profile for sandboxes in it.
+ *
+ * Source: libapparmor's aa_query_label, security/apparmor/apparmorfs.c. */
+#ifndef CL_BASE_APPARMOR_H
+#define CL_BASE_APPARMOR_H
+
+#define CL_APPARMOR_PROFILE "cloister-sandbox"
+
+enum cl_apparmor {
+    CL_APPARMOR_NONE,     /* a kernel without it */
+    CL_APPARMOR_READY,    /* the profile is loaded */
+    CL_APPARMOR_UNLOADED, /* it is on, without the profile */
+    CL_APPARMOR_UNKNOWN,  /* it may be on, and its files are not to be seen here */
+};
+
+/* Costs 0.001 ms on a kernel without AppArmor. */
+enum cl_apparmor cl_apparmor_look(void);
+
+/* What is to be done about UNLOADED. */
+#define CL_APPARMOR_CURE                                                                           \
+    "load it as root (apparmor_parser -r PREFIX/share/cloister/apparmor.d/" CL_APPARMOR_PROFILE    \
+    "; make install does), or accept it: --without apparmor"
+
+#endif
