@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/accounts.h"
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/sys.h"
@@ -13,61 +14,24 @@ enum { FILE_MAX = 1 << 20, SIZE_USUAL = 1024, LINE_SHOWN = 100 };
 
 static const char *const paths[2] = {"/etc/subuid", "/etc/subgid"};
 
-/* A line of subuid(5), "NAME:FIRST:COUNT". */
-struct line {
-    const char *text;
-    size_t size;
-    uint64_t first;
-    uint64_t count;
-};
-
-static int take_number(const char *text, size_t size, uint64_t *ret)
-{
-    char digits[24];
-
-    if (size >= sizeof(digits))
-        return -EINVAL;
-    memcpy(digits, text, size);
-    digits[size] = '\0';
-    return cl_parse_u64(digits, ret);
-}
-
-/* The next line of *TEXT: 1, or 0 when there is none. One that isn't of the form has no
- * ids: COUNT is 0. */
-static int next_line(const char **text, struct line *ret)
-{
-    const char *end = *text + strcspn(*text, "\n");
-
-    if (**text == '\0')
-        return 0;
-    *ret = (struct line){.text = *text, .size = (size_t)(end - *text)};
-    const char *first = memchr(ret->text, ':', ret->size);
-    const char *count = first == NULL ? NULL : memchr(first + 1, ':', (size_t)(end - first - 1));
-    uint64_t number = 0;
-    if (count != NULL && take_number(first + 1, (size_t)(count - first - 1), &ret->first) == 0 &&
-        take_number(count + 1, (size_t)(end - count - 1), &number) == 0)
-        ret->count = number;
-    *text = end + (*end == '\n');
-    return 1;
-}
-
-static int is_ours(const struct line *line)
+static int is_ours(const struct cl_subids *line)
 {
     return strncmp(line->text, OURS, strlen(OURS)) == 0;
 }
 
-static int shown(const struct line *line)
+static int shown(const struct cl_subids *line)
 {
     return (int)cl_min_u64(line->size, LINE_SHOWN);
 }
 
 /* Our line of TEXT: 1, 0 when it has none, or -errno. */
-static int find_ours(const char *text, const char *path, struct line *ret, struct cl_error *err)
+static int find_ours(const char *text, const char *path, struct cl_subids *ret,
+                     struct cl_error *err)
 {
-    struct line line;
+    struct cl_subids line;
     int found = 0;
 
-    while (next_line(&text, &line)) {
+    while (cl_accounts_next_subids(&text, &line)) {
         if (!is_ours(&line))
             continue;
         if (found)
@@ -79,7 +43,7 @@ static int find_ours(const char *text, const char *path, struct line *ret, struc
 }
 
 /* The whole, aligned ranges in LINE, of which there must be one at least. */
-static int take_range(const struct line *line, const char *path, struct cl_ids_range *ret,
+static int take_range(const struct cl_subids *line, const char *path, struct cl_ids_range *ret,
                       struct cl_error *err)
 {
     const uint64_t size = CL_IDS_SIZE;
@@ -106,9 +70,9 @@ static int check_others(const char *text, const char *path, const struct cl_ids_
                         struct cl_error *err)
 {
     const uint64_t end = (uint64_t)range->first + (uint64_t)range->count * CL_IDS_SIZE;
-    struct line line;
+    struct cl_subids line;
 
-    while (next_line(&text, &line)) {
+    while (cl_accounts_next_subids(&text, &line)) {
         if (is_ours(&line) || line.count == 0 || line.first >= end ||
             (line.first < range->first && line.count <= range->first - line.first))
             continue;
@@ -124,7 +88,7 @@ static int check_others(const char *text, const char *path, const struct cl_ids_
 int cl_ids_range_parse(const char *const texts[2], struct cl_ids_range *ret, struct cl_error *err)
 {
     struct cl_ids_range range = CL_IDS_DEFAULT;
-    struct line ours[2];
+    struct cl_subids ours[2];
     int found[2];
     int r = 0;
 

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/utsname.h>
 
+#include "base/accounts.h"
 #include "base/apparmor.h"
 #include "base/fd.h"
 #include "base/num.h"
@@ -195,54 +196,21 @@ static void probe_root_ids(struct cl_finding *finding)
              range.first == CL_IDS_FIRST ? "" : ", as /etc/subuid says of cloister");
 }
 
-/* The login name of UID in the text of passwd(5), cut to SIZE; 0 when there is none. */
-static int find_login(const char *text, uid_t uid, char *ret, size_t size)
+/* A file that can't be read gives nothing; who runs build is told so. */
+static int has_subids(const char *path)
 {
-    char wanted[16];
+    struct cl_error ignored = {0};
+    struct cl_id_range range;
 
-    (void)snprintf(wanted, sizeof(wanted), ":%u:", (unsigned int)uid);
-    for (; *text != '\0'; text += strcspn(text, "\n"), text += *text == '\n') {
-        size_t name = strcspn(text, ":\n");
-        size_t password = text[name] == ':' ? strcspn(text + name + 1, ":\n") : 0;
-
-        if (text[name] != ':' || strncmp(text + name + 1 + password, wanted, strlen(wanted)) != 0)
-            continue;
-        (void)snprintf(ret, size, "%.*s", (int)cl_min_u64(name, size - 1), text);
-        return 1;
-    }
-    return 0;
-}
-
-/* A line of subuid(5) for the user, by name or number. */
-static int has_subids(const char *path, const char *login, uid_t uid)
-{
-    CL_CLEANUP_BUF struct cl_buf buf = CL_BUF_INIT(SUBID_FILE_MAX);
-    char number[16];
-
-    (void)snprintf(number, sizeof(number), "%u", (unsigned int)uid);
-    read_text(path, &buf);
-    for (const char *line = cl_buf_text(&buf); *line != '\0';) {
-        size_t name = strcspn(line, ":\n");
-
-        if (name > 0 && line[name] == ':' &&
-            ((name == strlen(login) && strncmp(line, login, name) == 0) ||
-             (name == strlen(number) && strncmp(line, number, name) == 0)))
-            return 1;
-        line += strcspn(line, "\n");
-        line += *line == '\n';
-    }
-    return 0;
+    return cl_accounts_find_subids(path, geteuid(), &range, &ignored) > 0;
 }
 
 static void probe_user_ids(struct cl_finding *finding)
 {
-    CL_CLEANUP_BUF struct cl_buf passwd = CL_BUF_INIT(SUBID_FILE_MAX);
-    const uid_t uid = geteuid();
-    char login[64] = "";
+    char login[CL_LOGIN_SIZE];
 
-    read_text("/etc/passwd", &passwd);
-    (void)find_login(cl_buf_text(&passwd), uid, login, sizeof(login)); /* a number may do */
-    if (!has_subids("/etc/subuid", login, uid) || !has_subids("/etc/subgid", login, uid)) {
+    if (!has_subids("/etc/subuid") || !has_subids("/etc/subgid")) {
+        cl_accounts_login(geteuid(), login);
         cl_found(finding, CL_PROBE_ABSENT,
                  "no range in /etc/subuid and /etc/subgid: --profile "
                  "build can't run, strict needs none");
@@ -272,20 +240,10 @@ void cl_probe_ids(struct cl_finding *finding)
 
 /* --- cgroups -------------------------------------------------------------- */
 
-/* The user's login name, or its number where it has none. */
-static void read_login(char *ret, size_t size)
-{
-    CL_CLEANUP_BUF struct cl_buf passwd = CL_BUF_INIT(SUBID_FILE_MAX);
-
-    read_text("/etc/passwd", &passwd);
-    if (!find_login(cl_buf_text(&passwd), geteuid(), ret, size))
-        (void)snprintf(ret, size, "%u", (unsigned int)geteuid());
-}
-
 void cl_probe_limits(struct cl_finding *finding)
 {
     struct cl_limits_probe probe = {0};
-    char login[64];
+    char login[CL_LOGIN_SIZE];
 
     cl_limits_probe(&probe);
     if (probe.why[0] == '\0') {
@@ -300,7 +258,9 @@ void cl_probe_limits(struct cl_finding *finding)
         cl_cure(finding, "run it in a delegated cgroup (systemd-run --user --scope -p "
                          "Delegate=yes), or accept it: run --without limits");
     } else {
-        read_login(login, sizeof(login));
+        cl_accounts_login(geteuid(), login);
+        if (login[0] == '\0')
+            (void)snprintf(login, sizeof(login), "%u", (unsigned int)geteuid());
         cl_cure(
             finding,
             "accept it: run --without limits; or as root, with the pid of this user's shell: "

@@ -12,6 +12,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "base/accounts.h"
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/sys.h"
@@ -60,64 +61,25 @@ static int write_range(int proc, uint32_t base, struct cl_error *err)
 
 /* --- sub-ids ---------------------------------------------------------------- */
 
-struct subids {
-    uint64_t first;
-    uint64_t count;
-};
-
-/* One line of subuid(5), "name-or-uid:first:count", if it is WHO's. */
-static int parse_subid_line(char *line, const char *name, const char *uid, struct subids *ret)
+static int find_subids(const char *path, struct cl_id_range *ret, struct cl_error *err)
 {
-    char *first = strchr(line, ':');
-    char *count = first == NULL ? NULL : strchr(first + 1, ':');
+    const uid_t uid = geteuid();
+    int r = cl_accounts_find_subids(path, uid, ret, err);
 
-    if (count == NULL)
-        return 0;
-    *first++ = '\0';
-    *count++ = '\0';
-    if (strcmp(line, name) != 0 && strcmp(line, uid) != 0)
-        return 0;
-    return cl_parse_u64(first, &ret->first) == 0 && cl_parse_u64(count, &ret->count) == 0;
-}
-
-static int find_subids(const char *path, struct subids *ret, struct cl_error *err)
-{
-    CL_CLEANUP_BUF struct cl_buf text = CL_BUF_INIT(1 << 20);
-    CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, path, O_RDONLY, 0);
-    char uid[16];
-    const char *name = getenv("USER"); // NOLINT(concurrency-mt-unsafe): single-threaded
-
-    /* The name is only a key into a file that newuidmap checks again by itself. */
-    if (name == NULL)
-        name = "";
-    (void)snprintf(uid, sizeof(uid), "%u", (unsigned int)geteuid());
-    if (fd < 0 && fd != -ENOENT)
-        return cl_fail(err, fd, "open %s", path);
-    if (fd >= 0) {
-        int r = cl_read_all(fd, path, &text, err);
-        if (r < 0)
-            return r;
-    }
-    if (text.data != NULL) {
-        char *rest = text.data;
-
-        for (char *line = strsep(&rest, "\n"); line != NULL; line = strsep(&rest, "\n")) {
-            if (parse_subid_line(line, name, uid, ret) && ret->count > 0)
-                return 0;
-        }
-    }
+    if (r != 0)
+        return r < 0 ? r : 0;
     return cl_refuse(err, ENOENT,
-                     "this needs several user ids and %s has none for uid %s; run as root: "
+                     "this needs several user ids and %s has none for uid %u; run as root: "
                      "usermod --add-subuids 100000-165535 --add-subgids 100000-165535 NAME, "
                      "or use --profile strict",
-                     path, uid);
+                     path, (unsigned int)uid);
 }
 
 enum { NOT_STARTED = 64 }; /* exit status: this and the errno; they answer 0 and 1 */
 
 /* newuidmap PID 0 OWN 1 1 FIRST COUNT */
-static int run_mapper(const char *program, pid_t pid, unsigned int own, const struct subids *ids,
-                      struct cl_error *err)
+static int run_mapper(const char *program, pid_t pid, unsigned int own,
+                      const struct cl_id_range *ids, struct cl_error *err)
 {
     char args[6][24];
     uint64_t count = cl_min_u64(ids->count, CL_UIDS_PER_SANDBOX - 1);
@@ -162,8 +124,8 @@ static int run_mapper(const char *program, pid_t pid, unsigned int own, const st
 
 static int write_subids(pid_t pid, struct cl_error *err)
 {
-    struct subids uids;
-    struct subids gids;
+    struct cl_id_range uids;
+    struct cl_id_range gids;
     int r = find_subids("/etc/subuid", &uids, err);
 
     if (r < 0)
