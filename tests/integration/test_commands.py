@@ -5,6 +5,7 @@ import os
 import re
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -271,6 +272,19 @@ def test_doctor_for_programs(cloister):
 
 def test_doctor_tells_the_user_about_cgroups(as_user):
     assert re.search(r"--without limits|delegat", text(as_user.call("doctor").out))
+
+
+@pytest.mark.parametrize("hidden", ["cpu"], ids=["v1-only"])
+def test_doctor_tells_what_runs_without_a_controller(as_root, rootfs, hidden):
+    """What needs no --cpus runs all the same, so that the wall works."""
+    path = Path("/sys/fs/cgroup") / hidden
+    if not (path / "cpu.cfs_quota_us").exists() or (path / "cpuacct.usage").exists():
+        pytest.skip("no v1 hierarchy of this controller alone")
+    hiding = ["unshare", "-m", "sh", "-c", f"mount -t tmpfs none {path} && exec \"$@\"", "hiding"]
+    done = subprocess.run([*hiding, *as_root.argv("doctor")], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and re.search(r"cgroups +works +.*; --cpus can't be had", done.stdout), done.stdout
+    assert re.search(r"^cgroups: for --cpus: .*/cgroup/cpu", done.stdout, re.MULTILINE), done.stdout
+    assert subprocess.run([*hiding, *as_root.argv("run", rootfs, "true")], timeout=60).returncode == 0
 
 
 def test_doctor_leaves_nothing(cloister, nothing_left):

@@ -174,7 +174,7 @@ static int add_cures(const struct cl_finding *findings, struct cl_buf *buf)
     int r = 0;
 
     for (size_t i = 0; r == 0 && i < CL_ARRAY_SIZE(rows); i++) {
-        if (findings[i].state == CL_PROBE_MISSING && findings[i].cure[0] != '\0')
+        if (findings[i].cure[0] != '\0')
             r = cl_buf_printf(buf, "\n%s: %s\n", rows[i].name, findings[i].cure);
     }
     if (r == 0)

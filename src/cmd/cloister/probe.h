@@ -17,8 +17,8 @@ enum cl_probe_state {
 
 struct cl_finding {
     enum cl_probe_state state;
-    char why[256];  /* a detail, or what is in the way */
-    char cure[256]; /* "": none known */
+    char why[512];  /* a detail, or what is in the way */
+    char cure[512]; /* "": none known */
 };
 
 void cl_found(struct cl_finding *finding, enum cl_probe_state state, const char *fmt, ...)

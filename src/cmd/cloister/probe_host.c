@@ -96,10 +96,10 @@ static void found_error(struct cl_finding *finding, struct cl_error *err)
     char *cure = strstr(err->msg, "; ");
 
     if (cure != NULL) {
-        cl_cure(finding, "%.255s", cure + strlen("; "));
+        cl_cure(finding, "%.511s", cure + strlen("; "));
         *cure = '\0';
     }
-    cl_found(finding, CL_PROBE_MISSING, "%.255s", err->msg);
+    cl_found(finding, CL_PROBE_MISSING, "%.511s", err->msg);
 }
 
 /* What a start takes there: a seat with a record, its bell, as root a range of uids. */
@@ -251,7 +251,13 @@ void cl_probe_limits(struct cl_finding *finding)
                  cl_cgroup_layout_name(probe.layout), probe.where);
         return;
     }
-    cl_found(finding, CL_PROBE_MISSING, "%.255s", probe.why);
+    if (probe.usable != 0) { /* what runs use that don't ask for more */
+        cl_found(finding, CL_PROBE_WORKS, "cgroup %s, in %.200s; --cpus can't be had",
+                 cl_cgroup_layout_name(probe.layout), probe.where);
+        cl_cure(finding, "for --cpus: %.480s", probe.why);
+        return;
+    }
+    cl_found(finding, CL_PROBE_MISSING, "%.511s", probe.why);
     if (geteuid() == 0 || probe.layout == CL_CGROUP_NONE) {
         cl_cure(finding, "or accept it: run --without limits");
     } else if (probe.layout == CL_CGROUP_V2) {
