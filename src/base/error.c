@@ -6,22 +6,15 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/utf8.h"
+
 /* Here are the functions that the macros of these names call. */
 #undef cl_fail
 #undef cl_refuse
 #undef cl_prefix
 #undef cl_hint
+#undef cl_error_check
 #undef cl_fail_memory
-
-/* Control bytes in a message would let a hostile name forge lines or drive the
- * terminal of whoever reads the error. */
-static void make_printable(char *text)
-{
-    for (unsigned char *p = (unsigned char *)text; *p != '\0'; p++) {
-        if (*p < 0x20 || *p == 0x7f)
-            *p = '?';
-    }
-}
 
 __attribute__((format(printf, 3, 0))) static int set_message(struct cl_error *err, int errnum,
                                                              const char *fmt, va_list args)
@@ -31,7 +24,8 @@ __attribute__((format(printf, 3, 0))) static int set_message(struct cl_error *er
     CL_ASSERT(errnum > 0);
     err->code = errnum;
     (void)vsnprintf(err->msg, sizeof(err->msg), fmt, args); /* a cut message is still a message */
-    make_printable(err->msg);
+    cl_utf8_make_printable(
+        err->msg); /* a hostile name could forge lines, or drive the reader's terminal */
     return -errnum;
 }
 
@@ -103,8 +97,19 @@ int cl_hint(struct cl_error *err, const char *fmt, ...)
     va_start(args, fmt);
     (void)vsnprintf(hint, sizeof(hint), fmt, args);
     va_end(args);
-    make_printable(hint);
+    cl_utf8_make_printable(hint);
     append(err, "; ", hint);
+    return -err->code;
+}
+
+int cl_error_check(struct cl_error *err)
+{
+    enum { ERRNO_MOST = 4095 }; /* what a system call can return */
+
+    if (err->code < 1 || err->code > ERRNO_MOST)
+        err->code = EIO;
+    err->msg[CL_ERROR_MSG_SIZE - 1] = '\0';
+    cl_utf8_make_printable(err->msg);
     return -err->code;
 }
 

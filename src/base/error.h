@@ -31,6 +31,10 @@ int cl_prefix(struct cl_error *err, const char *fmt, ...) CL_PRINTF(2, 3);
 /* Appends a hint, "; <fmt>", to the message that is there. Returns -err->code. */
 int cl_hint(struct cl_error *err, const char *fmt, ...) CL_PRINTF(2, 3);
 
+/* Makes a message out of bytes that another process may have written: ended, printable,
+ * with a code that is one. Returns -err->code. */
+int cl_error_check(struct cl_error *err);
+
 /* Out of memory, said without allocating. Returns -ENOMEM. */
 int cl_fail_memory(struct cl_error *err);
 
@@ -46,6 +50,7 @@ static inline int cl_failed(int r)
 #define cl_refuse(...) cl_failed((cl_refuse)(__VA_ARGS__))
 #define cl_prefix(...) cl_failed((cl_prefix)(__VA_ARGS__))
 #define cl_hint(...) cl_failed((cl_hint)(__VA_ARGS__))
+#define cl_error_check(err) cl_failed((cl_error_check)(err))
 #define cl_fail_memory(err) cl_failed((cl_fail_memory)(err))
 
 #endif

@@ -13,7 +13,8 @@ struct cl_guess {
 };
 
 /* Takes CANDIDATE as the guess for WORD when it is nearer than what GUESS holds.
- * Near is: at most two letters added, left out, changed or swapped. */
+ * Near is: at most two letters added, left out, changed or swapped, and no more than half of them.
+ */
 void cl_guess_try(struct cl_guess *guess, const char *word, const char *candidate);
 
 /* As above, and CANDIDATE is also near, but less so, when one of the two begins with the

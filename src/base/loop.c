@@ -29,20 +29,6 @@ int cl_loop_add(struct cl_loop *loop, struct cl_source *source, struct cl_error 
     return 0;
 }
 
-int cl_loop_change(struct cl_loop *loop, struct cl_source *source, uint32_t events,
-                   struct cl_error *err)
-{
-    struct epoll_event event = {.events = events, .data.ptr = source};
-
-    if (source->events == events)
-        return 0;
-    int r = cl_sys_epoll_ctl(loop->epfd, EPOLL_CTL_MOD, source->fd, &event);
-    if (r < 0)
-        return cl_fail(err, r, "epoll_ctl change descriptor %d", source->fd);
-    source->events = events;
-    return 0;
-}
-
 void cl_loop_remove(struct cl_loop *loop, struct cl_source *source)
 {
     if (!source->added)

@@ -27,10 +27,6 @@ int cl_loop_init(struct cl_loop *ret, struct cl_error *err);
 void cl_loop_done(struct cl_loop *loop);
 
 int cl_loop_add(struct cl_loop *loop, struct cl_source *source, struct cl_error *err);
-/* Changes what SOURCE waits for; 0 keeps it registered but silent (errors and
- * hang-ups still come, as epoll has it). */
-int cl_loop_change(struct cl_loop *loop, struct cl_source *source, uint32_t events,
-                   struct cl_error *err);
 void cl_loop_remove(struct cl_loop *loop, struct cl_source *source);
 
 /* Dispatches until cl_loop_stop or a callback's error. */

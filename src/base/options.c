@@ -7,7 +7,7 @@
 
 /* The rows are matched by hand rather than through getopt_long: getopt keeps global
  * state, prints by itself, accepts abbreviations, and musl's and glibc's differ in
- * when they permute. What it would do for us is the thirty lines below. */
+ * when they permute. What it would do for us is a page of code. */
 
 static int is_name(const char *name, const char *text, size_t size)
 {

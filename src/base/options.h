@@ -19,7 +19,7 @@ struct cl_option {
      * option: the parser puts "--name: " before it. */
     int (*set)(void *context, const struct cl_option *option, const char *value,
                struct cl_error *err);
-    int tag;             /* the setter's: which field or which reason */
+    int tag;             /* the setter's: which field */
     const char *choices; /* blank-separated words for completion; "@file" "@dir" too */
 };
 

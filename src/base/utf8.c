@@ -42,16 +42,19 @@ size_t cl_utf8_sequence(const unsigned char *text)
     return is_between(text[0], 0xf0, 0xf4) ? sequence_of_four(text) : 0;
 }
 
-int cl_utf8_valid(const char *text)
+void cl_utf8_make_printable(char *text)
 {
-    const unsigned char *p = (const unsigned char *)text;
+    unsigned char *p = (unsigned char *)text;
 
     while (*p != '\0') {
         size_t size = cl_utf8_sequence(p);
 
-        if (size == 0)
-            return 0;
+        if (size == 0 || (size == 1 && (*p < 0x20 || *p == 0x7f))) {
+            *p = '?';
+            size = 1;
+        } else if (size == 2 && p[0] == 0xc2 && p[1] < 0xa0) {
+            p[0] = p[1] = '?'; /* C1 control characters drive terminals too */
+        }
         p += size;
     }
-    return 1;
 }

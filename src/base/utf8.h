@@ -1,4 +1,4 @@
-/* utf8.h - is this UTF-8 (RFC 3629)? No conversion, no locale. */
+/* utf8.h - UTF-8 (RFC 3629): is this, and can it be shown? No conversion, no locale. */
 #ifndef CL_BASE_UTF8_H
 #define CL_BASE_UTF8_H
 
@@ -8,7 +8,8 @@
  * NUL-terminated; NUL itself is 0. */
 size_t cl_utf8_sequence(const unsigned char *text);
 
-/* True when all of TEXT is valid UTF-8. */
-int cl_utf8_valid(const char *text);
+/* Puts '?' for what could drive a terminal (C0 and C1 control characters, DEL, a newline
+ * too) and for bytes that are no UTF-8. */
+void cl_utf8_make_printable(char *text);
 
 #endif

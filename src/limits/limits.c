@@ -62,20 +62,6 @@ int cl_limits_create_for(struct cl_limits *ret, const struct cl_plan *plan, cons
     return 0;
 }
 
-int cl_limits_join_self(const struct cl_limits *limits, struct cl_error *err)
-{
-    for (size_t i = 0; i < limits->count; i++) {
-        ssize_t r;
-
-        if (limits->cgroups[i].tasks < 0)
-            continue;
-        r = cl_sys_write(limits->cgroups[i].tasks, "0", 1); /* 0: the writer itself */
-        if (r < 0)
-            return cl_fail(err, (int)r, "enter the sandbox's cgroup (hierarchy %zu)", i);
-    }
-    return 0;
-}
-
 int cl_limits_cgroup_fd(const struct cl_limits *limits)
 {
     return limits->dir;

@@ -2,11 +2,11 @@
  * cgroup v1, the v1 hybrid and v2.
  *
  * The course of it, which is the order of the functions below:
- *   supervisor  cl_limits_create before the clone: makes the cgroups cloister-<id>
- *               and sets the plan's limits, all before anything runs in them
- *   child       v1: cl_limits_join_self, single-threaded, before its own code and
- *               before a cgroup namespace is made (unshare after it, not in clone3:
- *               the namespace's root is the cgroup of its maker at that time)
+ *   supervisor  cl_limits_create: makes the cgroups cloister-<id> and sets the plan's
+ *               limits, all before anything runs in them; on v2 before the clone
+ *   init        v1: writes 0 to the descriptors `tasks`, single-threaded, before a cgroup
+ *               namespace is made (unshare after it, not in clone3: the namespace's
+ *               root is the cgroup of its maker at that time)
  *               v2: born in cl_limits_cgroup_fd by CLONE_INTO_CGROUP
  *   supervisor  cl_limits_cpu_ns while it runs, cl_limits_usage and cl_limits_check when
  *               all processes are dead, cl_limits_remove, or cl_limits_close where a
@@ -114,10 +114,6 @@ static inline int cl_limits_create(struct cl_limits *ret, const struct cl_plan *
 {
     return cl_limits_create_for(ret, plan, id, CL_USAGE_ALL, err);
 }
-
-/* The calling process, with one thread, enters the v1 cgroups; nothing on v2.
- * Async-signal-safe: it only writes to descriptors that create opened. */
-int cl_limits_join_self(const struct cl_limits *limits, struct cl_error *err);
 
 /* v2: what clone3's `cgroup` takes, borrowed; -1 on v1 and without limits. */
 int cl_limits_cgroup_fd(const struct cl_limits *limits);

@@ -1,7 +1,7 @@
-/* lines.h - the kernel's small text files, a line at a time.
+/* lines.h - the kernel's small text files, a line at a time: /proc/self/cgroup and the
+ * key-value files of cgroups.
  *
- * /proc/self/cgroup and the key-value files of cgroups are the only texts that the
- * core parses. They are read through a window on the stack, so that their size does
+ * They are read through a window on the stack, so that their size does
  * not matter; a line that does not fit in the window is an error and never cut.
  * Owner: whoever holds the struct; nothing is allocated, the descriptor is borrowed.
  */

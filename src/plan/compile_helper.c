@@ -317,13 +317,7 @@ static void clean_complaint(struct cl_buf *complaint)
     if (text == NULL)
         return;
     text[strcspn(text, "\n")] = '\0';
-    for (unsigned char *p = (unsigned char *)text; *p != '\0';) {
-        size_t size = cl_utf8_sequence(p);
-
-        if (size == 0 || *p < 0x20 || *p == 0x7f)
-            *p = '?';
-        p += size == 0 ? 1 : size;
-    }
+    cl_utf8_make_printable(text);
 }
 
 static int judge(const siginfo_t *info, const struct cl_helper_call *call, struct cl_buf *complaint,

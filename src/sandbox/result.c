@@ -23,11 +23,6 @@ static const struct {
     {CL_HIT_OUTPUT, "output"},
 };
 
-const char *cl_result_status_name(enum cl_result_status status)
-{
-    return status_names[status];
-}
-
 static void print_time(struct cl_json *json, const char *key, uint64_t wall_ns)
 {
     char text[CL_RFC3339_SIZE];

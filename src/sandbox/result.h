@@ -49,8 +49,6 @@ struct cl_result {
     uint64_t layers;
 };
 
-const char *cl_result_status_name(enum cl_result_status status);
-
 /* The record as one JSON object. */
 int cl_result_print(const struct cl_result *result, struct cl_buf *buf, struct cl_error *err);
 

@@ -395,7 +395,6 @@ static int judge(struct sandbox *sandbox, struct cl_error *err)
     struct cl_result *result = &sandbox->result;
     struct cl_report report = *sandbox->process.report; /* read once */
 
-    report.error.msg[CL_ERROR_MSG_SIZE - 1] = '\0';
     result->layers = report.layers;
     result->status = CL_STATUS_ERROR;
     judge_limits(sandbox);
@@ -413,8 +412,10 @@ static int judge(struct sandbox *sandbox, struct cl_error *err)
     judge_end(sandbox);
     if (result->status != CL_STATUS_ERROR)
         return judge_kept(sandbox, err);
-    if (report.stage == CL_REPORT_FAILED || report.stage == CL_REPORT_NO_EXEC)
+    if (report.stage == CL_REPORT_FAILED || report.stage == CL_REPORT_NO_EXEC) {
         *err = report.error;
+        (void)cl_error_check(err);
+    }
     if (report.stage == CL_REPORT_FAILED)
         (void)cl_filter_explain(sandbox->is_filtered, err);
     else if (report.stage != CL_REPORT_NO_EXEC)
@@ -532,6 +533,10 @@ static int open_result(const char *path, struct cl_error *err)
     int fd =
         kernels ? cl_sys_openat(AT_FDCWD, path, flags, 0644) : cl_sys_openat2(AT_FDCWD, path, &how);
 
+    /* Once it is open a stream may make us wait, as for any program: when it comes to that,
+     * the sandbox is gone. */
+    if (fd >= 0)
+        (void)cl_sys_fcntl(fd, F_SETFL, O_WRONLY); /* or a full pipe fails */
     if (fd == -ELOOP)
         return cl_refuse(err, ELOOP,
                          "the result file %.300s is, or lies behind, a symbolic link; name the "

@@ -5,7 +5,7 @@
  * (sandbox.c); an error at one step undoes those before it and says which failed on
  * what. Nothing that could outlive us exists before the record in the state directory
  * does: processes and mounts end with us by the kernel's promise, and what remains
- * (cgroups, the directory) is found by the record's lock and swept by the next command.
+ * (cgroups, a seat, a plan's file) is found by the record's lock and swept by the next command.
  *
  * A process that has run one sandbox is done: signals stay blocked.
  */
@@ -17,15 +17,15 @@
 
 struct cl_run_options {
     const char *result_path; /* where the record is written; NULL: nowhere */
-    int format_json;         /* reserved for the caller: nothing here prints */
     char *const *argv;       /* the program's own, which the sandbox must not see */
     int argc;
 };
 
 /* Runs PLAN, which cl_plan_decide has made, to its end. Returns the status to exit with
  * (0..255); when that isn't the command's own, ERR->msg holds the line that says why
- * (empty: nothing to say). -errno: it could not be started. The record is written in
- * every case. */
+ * (empty: nothing to say). -errno: it could not be started, or what it did to its end is
+ * not what was asked for (limits or output that were lost). The record is written in every
+ * case but that its file can't be opened. */
 int cl_sandbox_run(const struct cl_plan *plan, const struct cl_run_options *options,
                    struct cl_error *err);
 

@@ -1,5 +1,5 @@
 /* Records in their seats, and finding them. Each function that is on a run's start path
- * says how many system calls it makes; the whole of open, create, update and remove is 11. */
+ * says how many system calls it makes. */
 #include "sandbox/state.h"
 
 #include <stdio.h>
@@ -39,7 +39,7 @@ static int state_path(char *ret, size_t size, struct cl_error *err)
     return 0;
 }
 
-/* PATH is a directory of our own: -ENOENT without a message where it is missing. */
+/* PATH, a directory of our own, which is made where it is missing; -errno without a message. */
 static int open_or_make(int dirfd, const char *path, int flags)
 {
     const int how = O_DIRECTORY | O_NOFOLLOW | flags;

@@ -29,7 +29,7 @@
 
 enum { CL_ID_SIZE = 17 }; /* 16 hex digits and NUL */
 
-enum cl_phase { CL_PHASE_CREATING, CL_PHASE_RUNNING, CL_PHASE_ENDING, CL_PHASE_COUNT };
+enum cl_phase { CL_PHASE_CREATING, CL_PHASE_RUNNING, CL_PHASE_COUNT };
 
 /* The record's head: rewritten in place by its supervisor with one pwrite. */
 struct cl_status {

@@ -229,6 +229,12 @@ static void end_terminal_input(struct cl_relay *relay)
     (void)cl_sys_write(supervisor->pty, end, sizeof(end)); /* the time limit stays */
 }
 
+/* The caller's terminal's, which may be standard input's alone. */
+static void copy_size(int pty)
+{
+    cl_terminal_copy_size(isatty(STDOUT_FILENO) ? STDOUT_FILENO : STDIN_FILENO, pty);
+}
+
 /* The pty has come: its master carries both ways. */
 static int start_terminal(struct cl_supervisor *supervisor, struct cl_error *err)
 {
@@ -238,7 +244,7 @@ static int start_terminal(struct cl_supervisor *supervisor, struct cl_error *err
     int r = cl_sys_fcntl(master, F_SETFL, O_RDWR | O_NONBLOCK);
     if (r < 0)
         return cl_fail(err, r, "make the pty non-blocking");
-    cl_terminal_copy_size(isatty(STDOUT_FILENO) ? STDOUT_FILENO : STDIN_FILENO, master);
+    copy_size(master);
     if (wants_input(supervisor->plan)) {
         input = cl_sys_fcntl(master, F_DUPFD_CLOEXEC, 3);
         if (input < 0)
@@ -264,7 +270,7 @@ static int start_terminal(struct cl_supervisor *supervisor, struct cl_error *err
                                 CL_TAKE_FD(input), err);
 }
 
-static int on_channel(struct cl_source *source, CL_UNUSED uint32_t events, struct cl_error *err)
+static int on_channel(struct cl_source *source, uint32_t events, struct cl_error *err)
 {
     struct cl_supervisor *supervisor = source->context;
     int r = supervisor->wall->receive(supervisor->process, err);
@@ -281,8 +287,8 @@ static int on_channel(struct cl_source *source, CL_UNUSED uint32_t events, struc
 static void take_signal(struct cl_supervisor *supervisor, int signal)
 {
     if (signal == SIGWINCH) {
-        if (supervisor->relays[1].active && supervisor->plan->tty)
-            cl_terminal_copy_size(STDOUT_FILENO, supervisor->relays[1].in.fd);
+        if (supervisor->pty >= 0)
+            copy_size(supervisor->pty);
         return;
     }
     if (signal == SIGCHLD || signal == SIGPIPE)

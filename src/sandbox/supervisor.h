@@ -3,7 +3,7 @@
  * It owns the clock: the time limit (a timerfd on CLOCK_BOOTTIME: SIGTERM, grace,
  * kill), the CPU-time limit (the cgroup's accounting, looked at no later than the
  * limit can be reached), the output limit; it carries the standard streams, forwards
- * the caller's signals, answers the control socket, and watches the caller where
+ * the caller's signals, answers the bell (control.h), and watches the caller where
  * --die-with-parent asks for it. It ends when the wall's first process has.
  */
 #ifndef CL_SANDBOX_SUPERVISOR_H
@@ -52,8 +52,8 @@ struct cl_supervisor {
  * of the sandbox is made. */
 uint64_t cl_supervisor_signals(void);
 
-/* Runs until the sandbox has ended and its output is carried. SUPERVISOR's first six
- * members are the caller's to set; PARENT is a pidfd or -1, SIGNALS a signalfd. */
+/* Runs until the sandbox has ended and its output is carried. SUPERVISOR's members
+ * before `loop` are the caller's to set; PARENT is a pidfd or -1, SIGNALS a signalfd. */
 int cl_supervisor_run(struct cl_supervisor *supervisor, int signals, int parent,
                       struct cl_error *err);
 

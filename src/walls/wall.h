@@ -68,6 +68,7 @@ struct cl_wall {
     const char *name;
     /* Can this wall enforce PLAN? Refuses what it can't, naming it. */
     int (*check)(const struct cl_plan *plan, struct cl_error *err);
+    /* SIGCHLD has to be blocked: the first process inherits that and waits by it. */
     int (*start)(const struct cl_wall_start *start, struct cl_wall_process *ret,
                  struct cl_error *err);
     /* Lets the main process begin, within LIMITS (NULL: none). */

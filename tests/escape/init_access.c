@@ -172,6 +172,8 @@ static char state_of(pid_t pid)
     return state ? state[2] : 0;
 }
 
+enum { EFFECT_MS = 500 }; /* within which a signal shows */
+
 static void end_it(char **args)
 {
     char state;
@@ -180,10 +182,11 @@ static void end_it(char **args)
         impossible("there is no %d", target(args));
     if (kill(target(args), SIGKILL) < 0)
         held("kill: %s", strerror(errno));
-    usleep(100000);
-    state = state_of(target(args));
-    if (!state || state == 'Z' || state == 'X')
-        escaped("killed %d", target(args));
+    for (int ms = 0; ms < EFFECT_MS; ms++, usleep(1000)) {
+        state = state_of(target(args));
+        if (!state || state == 'Z' || state == 'X')
+            escaped("killed %d", target(args));
+    }
     held("%d outlives SIGKILL", target(args));
 }
 
@@ -193,10 +196,11 @@ static void stop_it(char **args)
         impossible("there is no %d", target(args));
     if (kill(target(args), SIGSTOP) < 0)
         held("kill(SIGSTOP): %s", strerror(errno));
-    usleep(100000);
-    if (state_of(target(args)) == 'T') {
-        kill(target(args), SIGCONT);
-        escaped("stopped %d", target(args));
+    for (int ms = 0; ms < EFFECT_MS; ms++, usleep(1000)) {
+        if (state_of(target(args)) == 'T') {
+            kill(target(args), SIGCONT);
+            escaped("stopped %d", target(args));
+        }
     }
     held("%d ignores SIGSTOP", target(args));
 }

@@ -1,8 +1,11 @@
 """Attacks on what is shared by being finite: disk, inodes, tasks, memory, output, CPU, time."""
 
+import fcntl
 import os
 import shutil
+import struct
 import subprocess
+import termios
 import time
 
 import pytest
@@ -93,6 +96,22 @@ def test_tmpfs_option_is_bounded(image, who, tmpfs):
 def test_own_size_is_taken_from_the_scratch(image, who, option):
     wall.held(wall.attack('exhaust', 'disk', 24, '/tmp', image=image(who), who=who,
                           extra=['--disk', '32m', *option]))
+
+
+@pytest.mark.parametrize('option', [['--tmpfs', '/vol:size=48m'], ['--shm-size', '48m']],
+                         ids=['tmpfs', 'shm'])
+def test_own_size_is_taken_from_the_scratch_on_disk(image, option):
+    """Root's, which is there when the scratch is large for the memory."""
+    both = ['-m', '64m', '--disk', '96m']
+    wall.escaped(wall.attack('exhaust', 'disk', 60, '/tmp', image=image('root'), extra=both))
+    wall.held(wall.attack('exhaust', 'disk', 60, '/tmp', image=image('root'), extra=[*both, *option]))
+
+
+def test_scratch_on_disk_of_nothing_is_refused(image):
+    outcome = wall.attack('exhaust', 'disk', 96, '/tmp', image=image('root'),
+                          extra=['-m', '64m', '--disk', '96m', '--shm-size', '60m',
+                                 '--tmpfs', '/vol:size=36760k'])
+    assert outcome.code == 125 and '256 KiB' in outcome.err, outcome
 
 
 @BOTH
@@ -256,7 +275,7 @@ def test_unread_output_does_not_fill_the_supervisor(image, who):
                           'output', 256])
     with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                           stderr=subprocess.DEVNULL, start_new_session=True) as process:
-        time.sleep(1)
+        _await_full(process.stdout)
         sizes = []
         for pid in _descendants(process.pid):
             try:
@@ -267,6 +286,16 @@ def test_unread_output_does_not_fill_the_supervisor(image, who):
         process.stdout.close()
         wall.end(process)
     assert sizes and max(sizes) < 16 << 10, sizes
+
+
+def _await_full(pipe):
+    """Until the pipe takes no more, so that the writer behind it has to wait."""
+    waiting, most = struct.pack('i', 0), fcntl.fcntl(pipe, 1032)  # F_GETPIPE_SZ
+    deadline = time.monotonic() + 20
+    while struct.unpack('i', waiting)[0] < most:
+        assert time.monotonic() < deadline, 'no output came'
+        time.sleep(0.01)
+        waiting = fcntl.ioctl(pipe, termios.FIONREAD, waiting)
 
 
 def _descendants(pid):

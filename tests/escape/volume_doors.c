@@ -51,7 +51,7 @@ static void lock(char **args)
     if (flock(fd, LOCK_EX | LOCK_NB) < 0)
         impossible("flock %s: %s", args[0], strerror(errno));
     dprintf(1, "locked\n");
-    sleep(3); /* the test looks from the host */
+    sleep(30); /* the test looks from the host, and ends us */
     held("locked what is ours");
 }
 
@@ -89,7 +89,7 @@ static void hold_lease(const char *path, unsigned long command)
     if (syscall(SYS_fcntl, (long)fd, command, (long)F_RDLCK) < 0)
         held("lease on %s: %s", path, strerror(errno));
     dprintf(1, "leased\n");
-    sleep(3);
+    sleep(30); /* the test ends us */
     escaped("held a lease on %s", path);
 }
 

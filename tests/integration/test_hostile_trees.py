@@ -146,7 +146,7 @@ def test_a_setuid_program_of_the_tree_gives_nothing(cloister, own_rootfs):
     path = own_rootfs.path / "bin/suid"
     path.write_bytes((own_rootfs.path / "bin/probe").read_bytes())
     path.chmod(0o6755)
-    outcome = cloister.run(own_rootfs, "sh", "-c", "/bin/suid wait & sleep 0.2; grep -h '^[UG]id' /proc/$!/status").ok()
+    outcome = cloister.run(own_rootfs, "sh", "-c", "/bin/suid wait & until [ \"$(cat /proc/$!/comm)\" = suid ]; do :; done; grep -h '^[UG]id' /proc/$!/status").ok()
     ids = {word for line in outcome.lines() if line[1:3] == "id" for word in line.split()[1:]}
     assert ids == {"1000"}, str(outcome)
 

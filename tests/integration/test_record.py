@@ -1,11 +1,15 @@
 """The result record: every key, each way to end."""
 
+import contextlib
 import json
+import os
+import subprocess
+from pathlib import Path
 
 import pytest
 
 from lib.record import USAGE, check_record, moment
-from lib.runner import read_result
+from lib.runner import poll, read_result
 
 ENDS = {
     "exited": (["sh", "-c", "echo out; exit 3"], []),
@@ -117,3 +121,25 @@ def test_result_on_standard_error(as_root, rootfs):
     """/dev/stderr is a link, and the kernel's own."""
     outcome = as_root.run(rootfs, "true", opts=["--result", "/dev/stderr"], result=False).ok()
     check_record(json.loads(outcome.err))
+
+
+def test_result_waits_for_a_reader(cloister, rootfs):
+    """A pipe that is full when the record comes, and is read afterwards."""
+    reader, writer = os.pipe()
+    os.fchown(writer, cloister.uid, cloister.gid)
+    os.set_blocking(writer, False)
+    with contextlib.suppress(BlockingIOError):
+        while True:
+            os.write(writer, b"x" * 4096)
+    os.set_blocking(writer, True)
+    argv = cloister.argv("run", *(word for layer in cloister.without for word in ("--without", layer)),
+                         "--result", f"/dev/fd/{writer}", rootfs, "echo", "done")
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, pass_fds=[writer]) as process:
+        os.close(writer)
+        assert process.stdout.readline() == b"done\n"
+        poll(lambda: "pipe_write" in Path(f"/proc/{process.pid}/wchan").read_text() or process.poll() is not None, 20,
+             "the record never came")
+        with open(reader, "rb") as pipe:
+            record = pipe.read().lstrip(b"x")
+        assert process.wait(20) == 0, process.stderr.read()
+    check_record(json.loads(record))

@@ -38,6 +38,18 @@ def test_window_size_and_its_change(cloister, rootfs, terminal):
     terminal.expect(b"got 15")
 
 
+def test_a_change_is_seen_where_only_the_input_is_a_terminal(cloister, rootfs, terminal):
+    """As in `cloister run -it ... | tee log`."""
+    words = cloister._run_words(rootfs, ("probe", "trap", "3"), ["-it"], None)
+    argv = ["sh", "-c", 'exec "$0" "$@" | cat', *cloister.argv(*words)]
+    terminal.launch(argv, cloister.environment({"TERM": "vt100"}))
+    terminal.expect(b"ready")
+    terminal.resize(31, 71)
+    terminal.expect(b"size 31 71")
+    terminal.type(b"\x03")
+    terminal.wait()
+
+
 def test_control_c_goes_to_the_program(cloister, rootfs, terminal):
     terminal.start(cloister, rootfs, "probe", "trap", "7", opts=["-it"])
     terminal.expect(b"ready")

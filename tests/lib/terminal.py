@@ -20,7 +20,7 @@ class Terminal:
         self.before = termios.tcgetattr(self.slave)
         self.seen = bytearray()
         self.news = threading.Condition()
-        self.process = None
+        self.process = self.result_path = None
         self.ended = False
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()

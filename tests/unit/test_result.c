@@ -130,7 +130,6 @@ TEST(every_status_has_its_word)
         struct cl_result result = result_of(i);
         char expected[64];
 
-        CHECK_TEXT(cl_result_status_name(i), words[i]);
         (void)snprintf(expected, sizeof(expected), "\"status\":\"%s\"", words[i]);
         CHECK(says(&result, expected));
     }

@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "plan/print.h"
 
-static const char *const phase_words[] = {"creating", "running", "ending"};
+static const char *const phase_words[] = {"creating", "running"};
 _Static_assert(CL_ARRAY_SIZE(phase_words) == CL_PHASE_COUNT, "a word for each");
 
 const char *cl_describe_status(const struct cl_visit *visit)

@@ -47,7 +47,7 @@ static int try_in_child(int (*fn)(void))
 
 /* --- user namespaces ------------------------------------------------------ */
 
-/* Maps the only id there is to OUTER; a child of our own, so /proc/self is right. */
+/* Maps the only ids there are to UID and GID; a child of our own, so /proc/self is right. */
 static int map_self(uid_t uid, gid_t gid)
 {
     char map[64];
@@ -239,7 +239,7 @@ void cl_probe_seccomp(struct cl_finding *finding)
 
 /* --- id-mapped mounts ----------------------------------------------------- */
 
-/* Lives until its standard input ends, as the namespace that is mapped to. */
+/* Lives until the pipe END ends, as the namespace that is mapped to. */
 static int hold_userns(int ready, int end)
 {
     char byte = 0;
@@ -265,7 +265,7 @@ static int map_child(pid_t child)
     return 0;
 }
 
-/* Id-maps a clone of the mount at PATH. */
+/* Id-maps a clone of the mount at AT. */
 static int map_mount(pid_t child, const char *at)
 {
     char path[64];

@@ -143,7 +143,6 @@ int cl_run_command(const struct cl_command *self, int argc, char *const argv[],
         return r;
     const struct cl_run_options options = {
         .result_path = request.result_path,
-        .format_json = request.format_json,
         .argv = arguments,
         .argc = argc + 1,
     };

@@ -54,7 +54,7 @@ static int copy_sealed(int exe, struct cl_error *err)
     return r < 0 ? cl_fail(err, r, "seal the program's copy") : CL_TAKE_FD(copy);
 }
 
-/* ARGV with PATH for its first string; to be freed by nobody: we exec or exit. */
+/* ARGV with PATH for its first string; allocated. */
 static char **name_arguments(char *const argv[], char *path)
 {
     size_t count = 0;

@@ -7,23 +7,6 @@
 
 enum { GAP = 3 };
 
-static void make_printable(char *text)
-{
-    unsigned char *p = (unsigned char *)text;
-
-    while (*p != '\0') {
-        size_t size = cl_utf8_sequence(p);
-
-        if (size == 0 || (size == 1 && (*p < 0x20 || *p == 0x7f))) {
-            *p = '?';
-            size = 1;
-        } else if (size == 2 && p[0] == 0xc2 && p[1] < 0xa0) {
-            p[0] = p[1] = '?'; /* C1 control characters drive terminals too */
-        }
-        p += size;
-    }
-}
-
 /* Characters, not bytes: continuation bytes don't count. */
 static size_t width_of(const char *text)
 {
@@ -61,7 +44,7 @@ int cl_table_add(struct cl_table *table, const char *const cells[])
 
         if (cell == NULL)
             return -ENOMEM;
-        make_printable(cell);
+        cl_utf8_make_printable(cell);
         table->cells[table->count + i] = cell;
     }
     table->count += table->columns;

@@ -32,7 +32,6 @@ struct cl_yaml_node {
 };
 
 #define CL_CLEANUP_YAML_NODE CL_CLEANUP(cl_yaml_node_done)
-#define CL_CLEANUP_YAML CL_CLEANUP(cl_yaml_done)
 
 /* What DOCUMENT borrows must outlive RET. */
 int cl_yaml_init(struct cl_yaml *ret, const struct cl_document *document, struct cl_error *err);

@@ -11,7 +11,7 @@
  *               It builds the mounts, gives up what it has layer by layer, clones
  *               the main process, then only reaps and forwards signals. (init.c,
  *               rootfs.c, mounts.c, devices.c, procfs.c, layers.c)
- *   main        takes the identity, the last layers (credentials, seccomp) and
+ *   main        takes the identity (build), the last layers (credentials, seccomp) and
  *               becomes the command. (main.c)
  *
  * Order and what each stage may still do:
@@ -133,7 +133,7 @@ int cl_idmap_make_userns(uint32_t inside_uid, uint32_t inside_gid, uint32_t outs
                          uint32_t outside_gid, struct cl_error *err);
 /* Id-maps the detached TREE by USERNS. */
 int cl_idmap_tree(int tree, int userns, const char *what, struct cl_error *err);
-/* Opens the image and the volumes as detached trees (root mode). */
+/* Opens the image and the volumes as detached trees: the maker's as root, else init's. */
 int cl_sources_open(struct cl_container *container, struct cl_error *err);
 /* The template of /dev as a detached tree, or -1 where init has to bind nodes. */
 int cl_devices_template(void);
@@ -265,8 +265,8 @@ int cl_seccomp_install(const void *instructions, size_t count, struct cl_error *
 
 /* Init's whole life after clone; never returns. */
 CL_NORETURN void cl_init_run(struct cl_container *container);
-/* Clones and executes the main process; returns its pid (in the sandbox). On
- * -ENOEXEC-like failures the report says why. */
+/* Clones and executes the main process; returns its pid (in the sandbox). Doesn't return
+ * when main fails or can't be executed: the report says why. */
 int cl_main_start(struct cl_container *container, struct cl_error *err);
 
 /* True when clone3 leaves the network namespace to a helper (netns.c). */

@@ -42,7 +42,7 @@ static int make_node(int dir, const struct device *device)
 {
     if (device->target != NULL)
         return cl_sys_symlinkat(device->target, dir, device->name);
-    /* mknod obeys the umask, which is the caller's: set the mode afterwards. */
+    /* mknod obeys the umask: set the mode afterwards. */
     int r =
         cl_sys_mknodat(dir, device->name, S_IFCHR | 0666, makedev(device->major, device->minor));
     if (r < 0)
@@ -85,6 +85,10 @@ static int make_template(int parent)
 
     (void)snprintf(name, sizeof(name), TEMPLATE_NAME ".%d", (int)getpid());
     int r = cl_sys_mkdirat(parent, name, 0755);
+    if (r == -EEXIST) { /* of a process with our number that was killed half way */
+        remove_template(parent, name);
+        r = cl_sys_mkdirat(parent, name, 0755);
+    }
     if (r < 0)
         return r;
     CL_CLEANUP_FD int dir = cl_sys_openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);

@@ -16,7 +16,7 @@
 #include "base/sys.h"
 #include "walls/container/container.h"
 
-enum { LOOP_TRIES = 64, FILE_IN_CHILD = 3 };
+enum { LOOP_TRIES = 64, FILE_IN_CHILD = 3, LEAST = 256 << 10 /* of an ext4 with nothing in it */ };
 
 static int make_file(uint64_t size, struct cl_error *err)
 {
@@ -134,9 +134,14 @@ static int make_loop(int file, char path[32], struct cl_error *err)
 int cl_disk_scratch_make(const struct cl_container *container, struct cl_error *err)
 {
     const struct cl_plan *plan = container->plan;
+    const uint64_t size = cl_scratch_bytes(plan);
     char path[32];
-    CL_CLEANUP_FD int file = make_file(plan->limits.disk_bytes, err);
 
+    if (size < LEAST)
+        return cl_refuse(err, EINVAL,
+                         "the sizes of --tmpfs and --shm-size leave too little of --disk for "
+                         "scratch on disk, which needs 256 KiB");
+    CL_CLEANUP_FD int file = make_file(size, err);
     if (file < 0)
         return file;
     int r = make_ext4(file, err);

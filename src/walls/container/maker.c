@@ -386,8 +386,7 @@ static int container_start(const struct cl_wall_start *start, struct cl_wall_pro
     if (r < 0 && container.init_error.code != 0) {
         /* Init failed first: ours is only the broken pipe or the closed door of that. */
         *err = container.init_error;
-        err->msg[CL_ERROR_MSG_SIZE - 1] = '\0';
-        return -err->code;
+        return cl_error_check(err);
     }
     if (r < 0)
         return r;
