@@ -69,15 +69,6 @@ int cl_reopen_regular(int found, const char *name, uint64_t max_bytes, struct cl
     return fd < 0 ? cl_fail(err, fd, "open %.200s", name) : fd;
 }
 
-int cl_open_regular(const char *path, uint64_t max_bytes, struct cl_error *err)
-{
-    CL_CLEANUP_FD int found = cl_sys_openat(AT_FDCWD, path, O_PATH, 0);
-
-    if (found < 0)
-        return cl_fail(err, found, "open %.200s", path);
-    return cl_reopen_regular(found, path, max_bytes, err);
-}
-
 int cl_read_all(int fd, const char *what, struct cl_buf *buf, struct cl_error *err)
 {
     char chunk[4096];

@@ -28,9 +28,6 @@ int cl_check_regular(int fd, const char *name, uint64_t max_bytes, struct cl_err
  * cl_check_regular: to open a FIFO blocks, and to open a device can have effects. */
 int cl_reopen_regular(int found, const char *name, uint64_t max_bytes, struct cl_error *err);
 
-/* The same for PATH, whose links are followed. For files that the caller names. */
-int cl_open_regular(const char *path, uint64_t max_bytes, struct cl_error *err);
-
 /* Reads FD to its end into BUF; -EFBIG when that exceeds BUF's cap. WHAT names the
  * source in the message. */
 int cl_read_all(int fd, const char *what, struct cl_buf *buf, struct cl_error *err);

@@ -3,6 +3,7 @@
 #include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/num.h"
@@ -165,4 +166,18 @@ int cl_follow(const char *path, uint32_t caller, const char *what, struct cl_err
                      "%s %.150s lies behind the symbolic link %.150s of uid %u, which leads to "
                      "what isn't theirs; name the path that is meant without that link",
                      what, path, walk.link, walk.stranger);
+}
+
+int cl_follow_regular(const char *path, uint64_t max_bytes, struct cl_error *err)
+{
+    CL_CLEANUP_FD int found = -1;
+
+    if (geteuid() == 0) {
+        found = cl_follow(path, cl_follow_caller(), "the file", err);
+        return found < 0 ? found : cl_reopen_regular(found, path, max_bytes, err);
+    }
+    found = cl_sys_openat(AT_FDCWD, path, O_PATH, 0);
+    if (found < 0)
+        return cl_fail(err, found, "open the file %.200s", path);
+    return cl_reopen_regular(found, path, max_bytes, err);
 }

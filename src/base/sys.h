@@ -485,6 +485,13 @@ static inline int cl_sys_signal_default(int signal)
     return (int)CL_SYS4(SYS_rt_sigaction, signal, action, NULL, sizeof(uint64_t));
 }
 
+static inline int cl_sys_signal_ignore(int signal)
+{
+    const uint64_t action[8] = {1}; /* SIG_IGN */
+
+    return (int)CL_SYS4(SYS_rt_sigaction, signal, action, NULL, sizeof(uint64_t));
+}
+
 /* Whether SIGNAL is ignored: 1, 0 or -errno. The first word is the handler. */
 static inline int cl_sys_signal_ignored(int signal)
 {

@@ -11,6 +11,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/follow.h"
 #include "base/sha256.h"
 #include "plan/compile_parts.h"
 #include "plan/format.h"
@@ -272,7 +273,7 @@ static int compile_path(enum cl_compile_kind kind, const char *path, struct cl_a
                         struct cl_plan *ret, struct cl_error *err)
 {
     struct cl_compile_context context = {.arena = arena};
-    CL_CLEANUP_FD int fd = cl_open_regular(path, CL_COMPILE_MAX_INPUT, err);
+    CL_CLEANUP_FD int fd = cl_follow_regular(path, CL_COMPILE_MAX_INPUT, err);
     struct cl_compile_input input = {.kind = kind, .fd = fd, .group_fd = -1, .name = path};
 
     if (fd < 0)

@@ -34,7 +34,7 @@ struct cl_compile_context {
 };
 
 /* What is compiled; all borrowed. Descriptors must be of regular files
- * (cl_open_regular, so that a FIFO in their place can't hold us up) and stay open. */
+ * (cl_follow_regular, so that a FIFO in their place can't hold us up) and stay open. */
 struct cl_compile_input {
     enum cl_compile_kind kind;
     int fd;           /* the file; for USER passwd's, -1 when the image has none */

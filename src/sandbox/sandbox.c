@@ -519,19 +519,34 @@ static int start(struct sandbox *sandbox, struct cl_error *err)
     return r;
 }
 
-/* The file may lie in a directory that sandboxes write to (a rw volume): a link that one
- * of them has made must not lead the next run's result elsewhere. */
+/* The names of the caller's own descriptors, which are links that only the kernel makes. */
+static int names_descriptor(const char *path)
+{
+    static const char *const places[] = {"/dev/fd/", "/proc/self/fd/"};
+
+    if (strcmp(path, "/dev/stdout") == 0 || strcmp(path, "/dev/stderr") == 0)
+        return 1;
+    for (size_t i = 0; i < CL_ARRAY_SIZE(places); i++) {
+        const size_t size = strlen(places[i]);
+
+        if (strncmp(path, places[i], size) == 0)
+            return path[size] != '\0' && path[size + strspn(path + size, "0123456789")] == '\0';
+    }
+    return 0;
+}
+
+/* The file may lie in a directory that sandboxes write to (a rw volume), or strangers: a
+ * link that one of them has made must not lead the next run's result elsewhere. */
 static int open_result(const char *path, struct cl_error *err)
 {
     const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOCTTY | O_NONBLOCK | O_CLOEXEC;
-    const int kernels = strncmp(path, "/dev/", 5) == 0 || strncmp(path, "/proc/", 6) == 0;
     const struct cl_open_how how = {
         .flags = (uint64_t)flags,
         .mode = 0644,
         .resolve = CL_RESOLVE_NO_SYMLINKS,
     };
-    int fd =
-        kernels ? cl_sys_openat(AT_FDCWD, path, flags, 0644) : cl_sys_openat2(AT_FDCWD, path, &how);
+    int fd = names_descriptor(path) ? cl_sys_openat(AT_FDCWD, path, flags, 0644)
+                                    : cl_sys_openat2(AT_FDCWD, path, &how);
 
     /* Once it is open a stream may make us wait, as for any program: when it comes to that,
      * the sandbox is gone. */

@@ -205,7 +205,22 @@ static void stop_it(char **args)
     held("%d ignores SIGSTOP", target(args));
 }
 
+/* Its limits: of the command's uid, init could be left without descriptors or processor time. */
+static void limit_it(char **args)
+{
+    struct rlimit none = {0, 0}, now;
+
+    if (syscall(SYS_prlimit64, (long)target(args), (long)RLIMIT_NOFILE, &none, NULL) < 0)
+        held("prlimit: %s", strerror(errno));
+    if (syscall(SYS_prlimit64, (long)target(args), (long)RLIMIT_NOFILE, NULL, &now) < 0)
+        impossible("prlimit: %s", strerror(errno));
+    if (now.rlim_cur == 0)
+        escaped("%d may open nothing more", target(args));
+    held("no limit was set");
+}
+
 ATTACK({"mem", mem}, {"exe_write", exe_write}, {"exe_read", exe_read}, {"exe_path", exe_path},
        {"root", root}, {"cwd", cwd}, {"fds", fds}, {"environ", environment}, {"maps", maps},
        {"attach", attach}, {"seize", seize}, {"vm_read", vm_read}, {"vm_write", vm_write},
-       {"steal_fd", steal_fd}, {"kill", end_it}, {"stop", stop_it})
+       {"steal_fd", steal_fd}, {"kill", end_it}, {"stop", stop_it},
+       {"limit", limit_it})

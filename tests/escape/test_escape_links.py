@@ -458,6 +458,23 @@ def test_source_behind_a_strangers_link_is_refused(theirs, image, outside, own_t
         link.unlink()
 
 
+@pytest.mark.parametrize('option,text', [('--env-file', 'SECRET=of-root\n'), ('--policy', 'env: {SECRET: of-root}\n'),
+                                         ('--seccomp', '{"defaultAction": "SCMP_ACT_ALLOW"}\n')])
+def test_file_behind_a_strangers_link_is_refused(theirs, image, outside, option, text):
+    """What only root may read must not come in because a stranger's link, in a checkout of theirs, says so."""
+    secret, link = outside / 'secret', theirs / 'link'
+    secret.write_text(text)
+    secret.chmod(0o600)
+    _bend(link, secret)
+    line = [*wall.options('root', extra=[option, link]), image('root'), '--', '/bin/sh', '-c', 'echo "got $SECRET"']
+    outcome = wall.run(line)
+    assert outcome.code == 125 and 'got' not in outcome.out, outcome
+    assert f'the symbolic link {link} of uid' in outcome.err, outcome
+    os.chown(link, 0, 0, follow_symlinks=False)
+    outcome = wall.run(line)
+    assert outcome.code == 0 and outcome.out == ('got \n' if option == '--seccomp' else 'got of-root\n'), outcome
+
+
 def test_source_of_sudos_user_is_theirs_to_link(theirs, image, outside):
     """Under sudo the user's own links are the caller's, and others' are not."""
     (theirs / 'link').symlink_to(outside)

@@ -38,6 +38,34 @@ def test_crash_starts_no_program_of_the_host(image, who, profile):
     wall.held(wall.attack('privileges', 'core_helper', image=image(who), who=who, profile=profile))
 
 
+@pytest.fixture
+def allow_all():
+    profile = wall.scratch() / 'profile.json'
+    profile.write_text('{"defaultAction": "SCMP_ACT_ALLOW", "syscalls": []}')
+    yield profile
+    shutil.rmtree(profile.parent)
+
+
+@each_wall
+@pytest.mark.parametrize('probe', ['core_dump', 'core_helper'])
+def test_crash_stays_inside_under_a_profile_of_the_users(image, allow_all, who, profile, probe):
+    """One that allows setrlimit: the floor under it keeps the limit."""
+    wall.held(wall.attack('privileges', probe, image=image(who), who=who, profile=profile,
+                          extra=['--seccomp', allow_all]))
+
+
+@each_wall
+def test_init_keeps_its_limits_under_a_profile_of_the_users(image, allow_all, who, profile):
+    wall.held(wall.attack('init_access', 'limit', image=image(who), who=who, profile=profile,
+                          extra=['--seccomp', allow_all]))
+
+
+@pytest.mark.parametrize('who', ['root', 'user'])
+def test_init_has_no_limits_of_its_own_without_the_filter(image, who):
+    wall.escaped(wall.attack('init_access', 'limit', image=image(who), who=who, weak=True,
+                             without=['seccomp']))
+
+
 @pytest.mark.parametrize('probe', ['capability_sets', 'bounding', 'root_inside', 'become_root',
                                    'groups', 'no_new_privs', 'seccomp_mode', 'securebits'])
 def test_process_is_not_bound_on_the_host(probe):

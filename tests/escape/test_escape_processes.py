@@ -17,7 +17,7 @@ import wall
 each_wall = wall.each_wall
 
 INIT = ['mem', 'exe_write', 'exe_read', 'exe_path', 'root', 'cwd', 'fds', 'environ', 'maps', 'attach',
-        'seize', 'vm_read', 'vm_write', 'steal_fd', 'kill', 'stop']
+        'seize', 'vm_read', 'vm_write', 'steal_fd', 'kill', 'stop', 'limit']
 # A pid namespace whose init is an ordinary program, of the shell given.
 NAMESPACE = ['unshare', '-Urpfm', '--mount-proc']
 COMMAND = ['-c', '"$0" "$@"; exit $?']

@@ -395,6 +395,50 @@ def test_what_the_caller_ignores_is_ignored(cloister, rootfs, number, nothing_le
     nothing_left()
 
 
+@pytest.mark.parametrize("opts", [[], ["--disk", "1g"], ["--seccomp"], ["--profile", "build"]], ids=["plain", "disk", "helper", "build"])
+def test_ignored_children_are_waited_for(cloister, rootfs, opts, nothing_left):
+    """Of a caller who ignores SIGCHLD the kernel would take them away, and give their numbers to others."""
+    if opts == ["--seccomp"]:
+        profile = cloister.directory() / "profile.json"
+        profile.write_text('{"defaultAction": "SCMP_ACT_ALLOW"}')
+        profile.chmod(0o644)
+        opts = [*opts, profile]
+    for _ in range(5):
+        cloister.run(rootfs, "true", opts=opts, preexec_fn=lambda: signal.signal(signal.SIGCHLD, signal.SIG_IGN)).ok()
+    nothing_left()
+
+
+@pytest.mark.parametrize("delay", range(0, 30, 3), ids="{}00us".format)
+def test_a_stop_during_the_start_holds_nobody(cloister, rootfs, delay, nothing_left):
+    """Ctrl-Z: cloister stops or goes on; it is not stuck in a clone that waits for a stopped child."""
+    with cloister.start(rootfs, "true", start_new_session=True) as running:
+        time.sleep(delay / 10000)  # somewhere in the start: any moment is as good
+        os.killpg(running.pid, signal.SIGTSTP)
+        poll(lambda: Path(f"/proc/{running.pid}/stat").read_text().rpartition(")")[2].split()[0] in "TZ", 20,
+             lambda: Path(f"/proc/{running.pid}/stat").read_text())
+        os.killpg(running.pid, signal.SIGCONT)
+        assert running.wait(20).exit == 0
+    nothing_left()
+
+
+def test_a_death_signal_of_the_callers_stays(cloister, rootfs, nothing_left):
+    """Asked for before cloister was executed, as service managers and test runners do."""
+    bind = "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 9); os.execv(sys.argv[1], sys.argv[1:])"
+    words = cloister._run_words(rootfs, ("probe", "wait"), [], None)
+    argv = cloister.argv(*words)
+    at = argv.index(str(cloister.binary))
+    start = f"import subprocess, sys; print(subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL).pid, flush=True); sys.stdin.read()"
+    with subprocess.Popen(["python3", "-c", start, *argv[:at], "python3", "-c", bind, *argv[at:]], env=cloister.environment(),
+                          stdin=subprocess.PIPE, stdout=subprocess.PIPE) as parent:
+        pid = int(parent.stdout.readline())
+        poll(lambda: any("probe" in Path(f"/proc/{one}/comm").read_text() for one in descendants(pid)), 20, "it never started")
+        parent.kill()
+        parent.wait()
+        poll(lambda: not alive(pid), 20, "cloister outlives its parent")
+    cloister.call("prune").ok()
+    nothing_left()
+
+
 def test_the_state_shows_no_sandbox_after_a_normal_end(cloister, rootfs, leaks, nothing_left):
     for command, opts in ENDING:
         cloister.run(rootfs, *command, opts=opts)

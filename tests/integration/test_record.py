@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import subprocess
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -115,6 +116,25 @@ def test_result_does_not_follow_links(cloister, rootfs):
     (directory / "link").symlink_to("real")
     cloister.run(rootfs, "true", opts=["--result", directory / "link"], result=False).refused("symbolic link", "real path")
     assert (directory / "real").read_text() == "as it was"
+
+
+@pytest.mark.parametrize("way", ["/dev/shm/{0}/link", "/dev/../dev/shm/{0}/link", "/proc/self/root/dev/shm/{0}/link"])
+def test_result_follows_no_link_below_the_kernels_directories(cloister, rootfs, way):
+    """/dev/shm is everybody's, whatever else /dev holds."""
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as place:
+        directory = Path(place)
+        (directory / "real").write_text("as it was")
+        (directory / "real").chmod(0o666)
+        (directory / "link").symlink_to("real")
+        os.chown(directory, cloister.uid, cloister.gid)
+        outcome = cloister.run(rootfs, "true", opts=["--result", way.format(directory.name)], result=False)
+        outcome.refused("symbolic link")
+        assert (directory / "real").read_text() == "as it was"
+
+
+@pytest.mark.parametrize("name", ["/dev/fd/2", "/proc/self/fd/2"])
+def test_result_on_a_descriptor(as_root, rootfs, name):
+    check_record(json.loads(as_root.run(rootfs, "true", opts=["--result", name], result=False).ok().err))
 
 
 def test_result_on_standard_error(as_root, rootfs):

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/fault.h"
 #include "base/fd.h"
+#include "base/follow.h"
 #include "base/json.h"
 #include "base/loop.h"
 #include "base/num.h"
@@ -547,7 +548,7 @@ TEST(only_regular_files_are_opened)
         struct cl_error err = {0};
 
         (void)snprintf(path, sizeof(path), "%s/%s", dir, files[i].path);
-        CL_CLEANUP_FD int fd = cl_open_regular(path, 10, &err);
+        CL_CLEANUP_FD int fd = cl_follow_regular(path, 10, &err);
         CHECK((fd >= 0) == (files[i].message == NULL));
         if (files[i].message != NULL)
             CHECK_HAS(err.msg, files[i].message);
@@ -556,7 +557,7 @@ TEST(only_regular_files_are_opened)
     }
     CHECK(close(at) == 0 && rmdir(dir) == 0);
     struct cl_error err = {0};
-    CHECK(cl_open_regular("/dev/zero", 10, &err) == -EINVAL);
+    CHECK(cl_follow_regular("/dev/zero", 10, &err) == -EINVAL);
     CHECK_TEXT(err.msg, "/dev/zero: not a regular file");
 }
 

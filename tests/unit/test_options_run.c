@@ -126,7 +126,7 @@ TEST(bad_flags_are_refused)
         {"--without|everything|host|x", "unknown layer"},
         {"--format|yaml|host|x", "--format: expected table or json"},
         {"--ulimit|nofile=2:1|host|x", "--ulimit: "},
-        {"--env-file|/nonexistent|host|x", "open /nonexistent"},
+        {"--env-file|/nonexistent|host|x", "open the file /nonexistent"},
         {"--env|=x|host|x", "--env: no name"},
         {"", "no image"},
     };

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/fd.h"
+#include "base/follow.h"
 #include "plan/decide.h"
 
 enum { FILE_MAX = 1 << 20 };
@@ -62,7 +63,7 @@ int cl_env_file_read(struct cl_plan *plan, const char *path, struct cl_arena *ar
                      struct cl_error *err)
 {
     CL_CLEANUP_BUF struct cl_buf buf = CL_BUF_INIT(FILE_MAX);
-    CL_CLEANUP_FD int fd = cl_open_regular(path, FILE_MAX, err);
+    CL_CLEANUP_FD int fd = cl_follow_regular(path, FILE_MAX, err);
 
     if (fd < 0)
         return fd;

@@ -1,11 +1,13 @@
 /* cloister: the command line. Each command is a file of its own, commands.c the list of
  * them; this file finds the one that is meant. Nothing below main prints an error. */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/fd.h"
 #include "base/guess.h"
+#include "base/sys.h"
 #include "cmd/cloister/command.h"
 
 static const struct cl_refused_command refused[] = {
@@ -113,11 +115,25 @@ static int dispatch(int argc, char *const argv[], struct cl_error *err)
     return command->run(command, argc, argv, err);
 }
 
+/* What a caller may have made of them: ignored children would be gone before anybody waits
+ * for them, and their numbers somebody else's; and who writes more than the caller's file
+ * size is told so, and not killed in the middle. */
+static int settle_signals(struct cl_error *err)
+{
+    int r = cl_sys_signal_default(SIGCHLD);
+
+    if (r == 0)
+        r = cl_sys_signal_ignore(SIGXFSZ);
+    return r < 0 ? cl_fail(err, r, "settle signals") : 0;
+}
+
 int main(int argc, char *argv[])
 {
     struct cl_error err = {0};
     int r = cl_fd_guard_standard(&err);
 
+    if (r == 0)
+        r = settle_signals(&err);
     if (r == 0)
         r = argc < 1 ? cl_help_all(&err) : dispatch(argc - 1, argv + 1, &err);
     if (r == CL_HELP_SHOWN)

@@ -93,11 +93,19 @@ static int run_mapper(const char *program, pid_t pid, unsigned int own,
                     cl_unconst("1"),     args[2], args[3],         NULL};
     char *envp[] = {NULL};
     struct cl_clone_args clone_args = {.flags = 0x4000 /* CLONE_VFORK */, .exit_signal = SIGCHLD};
+    const uint64_t all = ~0ULL;
+    uint64_t before;
+    int blocked = cl_sys_rt_sigprocmask(SIG_SETMASK, &all, &before); /* as netns.c says why */
+    if (blocked < 0)
+        return cl_fail(err, blocked, "block signals");
     pid_t child = cl_sys_clone3(&clone_args);
 
+    if (child != 0) /* can't fail where the other didn't */
+        (void)cl_sys_rt_sigprocmask(SIG_SETMASK, &before, NULL);
     if (child < 0)
         return cl_fail(err, child, "clone for %s", program);
     if (child == 0) {
+        (void)cl_sys_rt_sigprocmask(SIG_SETMASK, &before, NULL); /* as above */
         /* What it has to say is said by us, in one line. */
         int r = cl_sys_openat(AT_FDCWD, "/dev/null", O_RDWR, 0);
         if (r >= 0)

@@ -421,8 +421,13 @@ void cl_init_run(struct cl_container *container)
         {.fd = container->channel[1], .events = POLLIN},
     };
     for (;;) {
-        if (poll(polled, 2, -1) < 0)
-            continue; /* EINTR by a stop and continue */
+        r = poll(polled, 2, -1);
+        if (r < 0 && errno == EINTR) /* by a stop and continue */
+            continue;
+        if (r < 0) {
+            (void)cl_fail(&err, errno, "wait for the sandbox's processes");
+            fail(container, &err);
+        }
         if (polled[0].revents != 0)
             reap(container, signals, main);
         if (polled[1].revents != 0)

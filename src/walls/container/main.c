@@ -3,6 +3,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 
@@ -106,7 +107,13 @@ static int take_user(void *context, struct cl_error *err)
     if (r < 0)
         return cl_fail(err, r, "take group id %u", (unsigned int)plan->gid);
     r = cl_sys_setresuid((uid_t)plan->uid);
-    return r < 0 ? cl_fail(err, r, "take user id %u", (unsigned int)plan->uid) : 0;
+    if (r < 0)
+        return cl_fail(err, r, "take user id %u", (unsigned int)plan->uid);
+    /* Init's memory is main's until the exec, and a change of ids makes of it what
+     * fs.suid_dumpable says. */
+    r = cl_sys_prctl(PR_SET_DUMPABLE, (unsigned long)cl_plan_without(plan, CL_LAYER_DUMPABLE), 0, 0,
+                     0);
+    return r < 0 ? cl_fail(err, r, "become non-dumpable") : 0;
 }
 
 static int enter_workdir(void *context, struct cl_error *err)

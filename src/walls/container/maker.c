@@ -179,11 +179,34 @@ static int take_owner(const struct cl_container *container, struct cl_error *err
     return r < 0 ? cl_fail(err, r, "take the sandbox's uid %u", owner) : 0;
 }
 
-static int leave_owner(const struct cl_container *container, struct cl_error *err)
+/* Whoever started us may have asked for our death with theirs (systemd, a test's runner): a
+ * change of the effective uid clears that (prctl(2)), and their death meanwhile is missed. */
+struct bond {
+    int signal; /* 0: none */
+    pid_t parent;
+};
+
+static int note_bond(struct bond *ret, struct cl_error *err)
+{
+    *ret = (struct bond){.parent = getppid()};
+    int r = cl_sys_prctl(PR_GET_PDEATHSIG, (unsigned long)(uintptr_t)&ret->signal, 0, 0, 0);
+
+    return r < 0 ? cl_fail(err, r, "ask for the parent-death signal") : 0;
+}
+
+static int leave_owner(const struct cl_container *container, const struct bond *bond,
+                       struct cl_error *err)
 {
     int r = container->rootless ? 0 : cl_sys_seteuid(0);
 
-    return r < 0 ? cl_fail(err, r, "become root again") : 0;
+    if (r < 0)
+        return cl_fail(err, r, "become root again");
+    if (container->rootless || bond->signal == 0)
+        return 0;
+    r = cl_sys_prctl(PR_SET_PDEATHSIG, (unsigned long)bond->signal, 0, 0, 0);
+    if (r < 0)
+        return cl_fail(err, r, "set the parent-death signal again");
+    return getppid() == bond->parent ? 0 : cl_refuse(err, ESRCH, "the parent process has died");
 }
 
 /* Kills and reaps our child PID. Until it is reaped its number is nobody else's, so
@@ -192,8 +215,9 @@ static void end_child(pid_t pid, int pidfd)
 {
     int status;
 
-    /* The second fails only for a process that is dead already. */
-    if (cl_sys_pidfd_send_signal(pidfd, SIGKILL) < 0)
+    int r = cl_sys_pidfd_send_signal(pidfd, SIGKILL);
+
+    if (r < 0 && r != -ESRCH) /* that one is dead already */
         (void)cl_sys_kill(pid, SIGKILL);
     while (cl_sys_wait4(pid, &status, 0, NULL) == -EINTR)
         ;
@@ -234,17 +258,21 @@ static int clone_init(void *context, struct cl_error *err)
         args.flags |= CL_CLONE_INTO_CGROUP;
         args.cgroup = (uint64_t)container->start->cgroup;
     }
-    int r = take_owner(container, err);
+    struct bond bond;
+    int r = note_bond(&bond, err);
+    if (r < 0)
+        return r;
+    r = take_owner(container, err);
     if (r < 0) {
         struct cl_error unused;
 
-        (void)leave_owner(container, &unused);
+        (void)leave_owner(container, &bond, &unused);
         return r;
     }
     pid_t pid = cl_sys_clone3(&args);
     if (pid == 0)
         cl_init_run(container);
-    r = leave_owner(container, err);
+    r = leave_owner(container, &bond, err);
     if (pid < 0) {
         (void)cl_fail(err, pid, "clone into new namespaces");
         return cl_hint_userns(pid, err);

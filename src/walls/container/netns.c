@@ -75,11 +75,18 @@ int cl_netns_make(int userns, struct cl_error *err)
 {
     static _Alignas(16) char stack[16384];
     struct maker maker = {.userns = userns, .fd = -1};
+    /* It inherits them blocked: stopped by a terminal's Ctrl-Z it would hold us in the clone,
+     * where nothing but a kill reaches us. */
+    const uint64_t all = ~0ULL;
+    uint64_t before;
     int status = 0;
-    int r;
+    int r = cl_sys_rt_sigprocmask(SIG_SETMASK, &all, &before);
 
+    if (r < 0)
+        return cl_fail(err, r, "block signals");
     pid_t pid = cl_sys_clone_beside(run_maker, stack + sizeof(stack),
                                     CLONE_VM | CLONE_FILES | CLONE_VFORK | SIGCHLD, &maker);
+    (void)cl_sys_rt_sigprocmask(SIG_SETMASK, &before, NULL); /* can't fail where the other didn't */
     if (pid < 0)
         return cl_fail(err, pid, "clone the network maker");
     do
