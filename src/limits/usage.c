@@ -113,6 +113,26 @@ static void read_source(const struct cl_limits *limits, const struct source *sou
     usage->known |= CL_USAGE_BIT(source->field);
 }
 
+/* v1's two kinds of processor time are counted in ticks (4 ms as a rule), their sum in
+ * nanoseconds: the ticks say how it is divided, as they do in the kernel (cputime_adjust). */
+static void refine_v1_cpu(const struct cl_limits *limits, struct cl_usage *usage)
+{
+    const struct cl_cgroup *cgroup = find_cgroup(limits, CL_CONTROLLER_CPUACCT);
+    const unsigned int both = CL_USAGE_BIT(CL_USAGE_CPU_USER) | CL_USAGE_BIT(CL_USAGE_CPU_SYSTEM);
+    CL_CLEANUP_FD int fd = -1;
+    uint64_t total;
+
+    if (cgroup == NULL || (usage->known & both) != both)
+        return;
+    fd = cl_cgroup_open_file(cgroup->parent, limits->name, "cpuacct.usage", O_RDONLY);
+    if (fd < 0 || cl_lines_number(fd, &total) < 0)
+        return; /* the ticks are better than nothing */
+    const unsigned __int128 user = usage->cpu_user_ns;
+    const unsigned __int128 ticks = user + usage->cpu_system_ns;
+    usage->cpu_user_ns = ticks == 0 ? total : (uint64_t)(user * total / ticks);
+    usage->cpu_system_ns = total - usage->cpu_user_ns;
+}
+
 void cl_limits_usage(const struct cl_limits *limits, struct cl_usage *ret)
 {
     int v2 = limits->layout == CL_CGROUP_V2;
@@ -124,6 +144,8 @@ void cl_limits_usage(const struct cl_limits *limits, struct cl_usage *ret)
         if ((limits->wanted & CL_USAGE_BIT(sources[i].field)) != 0)
             read_source(limits, &sources[i], ret);
     }
+    if (!v2)
+        refine_v1_cpu(limits, ret);
 }
 
 int cl_limits_cpu_ns(const struct cl_limits *limits, uint64_t *ret)

@@ -57,8 +57,10 @@ static int check_root(struct cl_decision *d, CL_UNUSED struct cl_error *err)
 {
     struct cl_plan *plan = d->plan;
 
-    if (plan->root_mode == CL_ROOT_PROFILE)
-        plan->root_mode = plan->profile == CL_PROFILE_BUILD ? CL_ROOT_WRITABLE : CL_ROOT_READ_ONLY;
+    /* Strict's own stays: read-only but for the working directory, which is not what a
+     * read-only root by name is. */
+    if (plan->root_mode == CL_ROOT_PROFILE && plan->profile == CL_PROFILE_BUILD)
+        plan->root_mode = CL_ROOT_WRITABLE;
     return 0;
 }
 
@@ -75,6 +77,14 @@ static int refuse_image(const char *image, struct cl_error *err)
     }
     if (size > 5 && strcmp(image + size - 5, ".wasm") == 0)
         return cl_refuse(err, ENOSYS, "wasm modules are not built yet; use host or rootfs:DIR");
+    if (strcasecmp(image, "host") == 0 || strcmp(image, "hots") == 0 ||
+        strncmp(image, "host:", 5) == 0)
+        return cl_refuse(err, EINVAL, "\"%.200s\" is no image; did you mean host?", image);
+    if (strncmp(image, "rootfs", 6) == 0 || strncmp(image, "dir:", 4) == 0)
+        return cl_refuse(err, EINVAL, "\"%.200s\" is no image; did you mean rootfs:DIR?", image);
+    if (size > 4 &&
+        (strcmp(image + size - 4, ".tar") == 0 || strcmp(image + size - 4, ".tgz") == 0))
+        return cl_refuse(err, ENOSYS, "archives are not built yet; unpack it and use rootfs:DIR");
     if (image[0] == '/' || image[0] == '.')
         return cl_refuse(err, EINVAL, "\"%.200s\" is no image; for a directory write rootfs:%.200s",
                          image, image);

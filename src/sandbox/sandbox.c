@@ -13,6 +13,7 @@
 #include "limits/limits.h"
 #include "sandbox/filter.h"
 #include "sandbox/ids.h"
+#include "sandbox/result_file.h"
 #include "sandbox/state.h"
 #include "sandbox/supervisor.h"
 #include "sandbox/sweep.h"
@@ -408,6 +409,8 @@ static int judge(struct sandbox *sandbox, struct cl_error *err)
         result->run_ns = ended - report.started_boot_ns;
         result->started_wall_ns = result->created_wall_ns + result->setup_ns;
         result->ended_wall_ns = result->started_wall_ns + result->run_ns;
+    } else {
+        result->setup_ns = cl_clock_boot_ns() - sandbox->created_boot_ns;
     }
     judge_end(sandbox);
     if (result->status != CL_STATUS_ERROR)
@@ -426,7 +429,6 @@ static int judge(struct sandbox *sandbox, struct cl_error *err)
 
 static void write_result(struct sandbox *sandbox, int fd, struct cl_error *err)
 {
-    CL_CLEANUP_BUF struct cl_buf text = CL_BUF_INIT(1 << 20);
     struct cl_result *result = &sandbox->result;
 
     if (fd < 0)
@@ -435,12 +437,7 @@ static void write_result(struct sandbox *sandbox, int fd, struct cl_error *err)
         cl_clock_boot_ns() - sandbox->created_boot_ns - result->setup_ns - result->run_ns;
     if (result->ended_wall_ns == 0)
         result->ended_wall_ns = cl_clock_wall_ns();
-    int r = cl_result_print(result, &text, err);
-    if (r < 0)
-        return;
-    r = cl_write_all(fd, text.data, text.size);
-    if (r < 0)
-        (void)cl_fail(err, r, "write the result");
+    (void)cl_result_file_write(fd, result, err); /* ERR says it */
 }
 
 /* Runs the sandbox that stands; returns exec's errno or 0, or -errno. */
@@ -519,50 +516,6 @@ static int start(struct sandbox *sandbox, struct cl_error *err)
     return r;
 }
 
-/* The names of the caller's own descriptors, which are links that only the kernel makes. */
-static int names_descriptor(const char *path)
-{
-    static const char *const places[] = {"/dev/fd/", "/proc/self/fd/"};
-
-    if (strcmp(path, "/dev/stdout") == 0 || strcmp(path, "/dev/stderr") == 0)
-        return 1;
-    for (size_t i = 0; i < CL_ARRAY_SIZE(places); i++) {
-        const size_t size = strlen(places[i]);
-
-        if (strncmp(path, places[i], size) == 0)
-            return path[size] != '\0' && path[size + strspn(path + size, "0123456789")] == '\0';
-    }
-    return 0;
-}
-
-/* The file may lie in a directory that sandboxes write to (a rw volume), or strangers: a
- * link that one of them has made must not lead the next run's result elsewhere. */
-static int open_result(const char *path, struct cl_error *err)
-{
-    const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOCTTY | O_NONBLOCK | O_CLOEXEC;
-    const struct cl_open_how how = {
-        .flags = (uint64_t)flags,
-        .mode = 0644,
-        .resolve = CL_RESOLVE_NO_SYMLINKS,
-    };
-    int fd = names_descriptor(path) ? cl_sys_openat(AT_FDCWD, path, flags, 0644)
-                                    : cl_sys_openat2(AT_FDCWD, path, &how);
-
-    /* Once it is open a stream may make us wait, as for any program: when it comes to that,
-     * the sandbox is gone. */
-    if (fd >= 0)
-        (void)cl_sys_fcntl(fd, F_SETFL, O_WRONLY); /* or a full pipe fails */
-    if (fd == -ELOOP)
-        return cl_refuse(err, ELOOP,
-                         "the result file %.300s is, or lies behind, a symbolic link; name the "
-                         "real path",
-                         path);
-    if (fd >= 0)
-        return fd;
-    (void)cl_fail(err, fd, "open the result file %s", path);
-    return cl_filter_explain(0, err);
-}
-
 int cl_sandbox_run(const struct cl_plan *plan, const struct cl_run_options *options,
                    struct cl_error *err)
 {
@@ -575,16 +528,15 @@ int cl_sandbox_run(const struct cl_plan *plan, const struct cl_run_options *opti
 
     *err = (struct cl_error){0};
     if (options->result_path != NULL) { /* first: nothing runs whose result can't be kept */
-        if (strcmp(options->result_path, "-") == 0)
-            return cl_refuse(err, EINVAL,
-                             "--result takes a file; for a stream name /dev/stderr or /dev/stdout");
-        result_fd = open_result(options->result_path, err);
+        result_fd = cl_result_file_open(options->result_path, err);
         if (result_fd < 0)
             return result_fd;
     }
     (void)cl_sys_umask(022); /* the caller's is its own affair: modes here are what we say */
     set_up(&sandbox, plan, options);
     r = start(&sandbox, err);
+    if (r < 0)
+        sandbox.result.setup_ns = cl_clock_boot_ns() - sandbox.created_boot_ns;
     if (r == 0) {
         r = supervise(&sandbox, err);
         cl_steps_undo(steps, CL_ARRAY_SIZE(steps), &sandbox);

@@ -77,7 +77,7 @@ FILES = ["--policy", "--seccomp", "--env-file"]
 
 
 @pytest.mark.parametrize("flag", FILES)
-@pytest.mark.parametrize("value,why", [("/no/such", "open /no/such: No such file or directory"), ("/tmp", "/tmp: not a regular file"),
+@pytest.mark.parametrize("value,why", [("/no/such", "open the file /no/such: No such file or directory"), ("/tmp", "/tmp: not a regular file"),
                                        ("/dev/null", "/dev/null: not a regular file"), ("/tmp/", "/tmp/: not a regular file"), ("", "must not be empty")])
 def test_files_that_cannot_be_read(cloister, rootfs, flag, value, why):
     """Which option, which file, why; each once."""

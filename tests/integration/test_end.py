@@ -13,7 +13,7 @@ import pytest
 from lib.leaks import mounts
 from lib.runner import Running, alive, descendants, poll, stat_fields
 
-ROUNDS = 1000 if os.environ.get("CLOISTER_SOAK") else 100
+ROUNDS = 1000
 SEED = int(os.environ.get("CLOISTER_SEED", "20240607"))
 LATE_MS = 60  # when all is up
 

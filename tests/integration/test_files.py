@@ -255,6 +255,31 @@ def test_build_with_read_only(as_root, rootfs):
     assert outcome.ok().lines() == [f"errno {EROFS}", "errno 0"]
 
 
+@pytest.mark.parametrize("source", ["/proc", "/proc/self", "/sys", "/sys/fs/cgroup/memory", "/proc/sys/kernel/hostname"])
+def test_the_kernels_own_files_are_no_volume_to_write(cloister, rootfs, source):
+    """/proc/PID/oom_score_adj and clear_refs are the caller's to write, and with an rw volume were the sandbox's."""
+    if not os.path.exists(source):
+        source = "/sys/fs/cgroup"
+    cloister.run(rootfs, "true", opts=["-v", f"{source}:/x:rw"]).refused("volume|owner|root", source)
+
+
+@pytest.mark.parametrize("said", ["flag", "policy"])
+@pytest.mark.parametrize("image", ["host", "rootfs"])
+def test_strict_with_read_only_has_no_writable_workdir(cloister, rootfs, image, said):
+    """Without it the working directory is copy-on-write; asked for by name, nothing of the image is."""
+    if said == "flag":
+        opts = ["--read-only"]
+    else:
+        policy = cloister.directory() / "policy.yaml"
+        policy.write_text("root: read-only\n")
+        policy.chmod(0o644)
+        opts = ["--policy", policy]
+    tried = ("sh", "-c", "touch /etc/new 2>/dev/null && echo wrote; touch /tmp/new && echo scratch")
+    where = "host" if image == "host" else rootfs
+    assert cloister.run(where, *tried, opts=[*opts, "-w", "/etc"]).ok().lines() == ["scratch"]
+    assert cloister.run(where, *tried, opts=["-w", "/etc"]).ok().lines() == ["wrote", "scratch"]
+
+
 def test_read_only_and_writable_exclude_each_other(as_root, rootfs):
     as_root.run(rootfs, "true", opts=["--read-only", "--writable"]).refused("read-only", "writable")
 

@@ -227,9 +227,3 @@ def test_the_same_file_again_and_changed(cloister, rootfs, policy):
         assert cloister.run(rootfs, "sh", "-c", "echo $A", opts=["--policy", path]).ok().out == b"first\n"
     path.write_text("env: {A: other}\n")
     assert cloister.run(rootfs, "sh", "-c", "echo $A", opts=["--policy", path]).ok().out == b"other\n"
-
-
-def test_of_two_policies_the_last_one_counts(cloister, rootfs):
-    write = writer(cloister)
-    outcome = cloister.run(rootfs, "sh", "-c", "echo $A", opts=["--policy", write("env: {A: one}\n"), "--policy", write("env: {A: two}\n")])
-    assert outcome.ok().out == b"two\n"

@@ -41,6 +41,15 @@ def test_root_can_measure_everything(limited, rootfs):
     assert (usage["stdout_bytes"], usage["stderr_bytes"]) == (12, 4)
 
 
+@pytest.mark.parametrize("seconds", [0.015, 0.2])
+def test_processor_time_is_no_multiple_of_a_tick(limited, rootfs, seconds):
+    """cgroup v1 counts the two kinds of it in ticks, their sum exactly."""
+    measured = limited.run("host", "python3", "-c", "import time\nwhile time.process_time() < %s: pass" % seconds).ok().result
+    used = measured["usage"]["cpu_user_ns"] + measured["usage"]["cpu_system_ns"]
+    assert seconds * 1e9 <= used <= seconds * 1e9 + 0.2e9 and used % 1_000_000 != 0, measured["usage"]
+    assert used <= 2 * sum(measured["time_ns"].values()), measured
+
+
 def test_times_are_plausible(cloister, rootfs):
     outcome = cloister.run(rootfs, "sleep", "0.5").ok()
     spent = outcome.result["time_ns"]
@@ -106,6 +115,34 @@ def test_words_of_the_caller_are_escaped(cloister, world, probe, rootfs, name):
     assert check_record(cloister.run(f"rootfs:{path}", "/bin/probe", "args").ok().result)["image"] == f"rootfs:{path}"
     outcome = cloister.run(rootfs, f"no-such-{name}\n\t\x01")
     assert outcome.exit == 127 and name in outcome.result["error"], str(outcome)
+
+
+@pytest.mark.parametrize("opts,needle", [
+    (["-m", "0"], "memory"), (["--network", "bridge"], "network"), (["--env-file", "/nonexistent"], "nonexistent"),
+    (["--policy", "/nonexistent"], "nonexistent"), (["-u", "nobody-of-that-name"], "user"), (["--no-such-flag"], "no-such-flag"),
+    (["--name", "--rm"], "name"), (["-v", "/no/such:/x"], "no/such"), (["--swap", "1g", "--without", "limits"], "swap"),
+], ids=lambda value: value[0].strip("-") if isinstance(value, list) else "")
+def test_an_earlier_runs_record_is_not_taken_for_this_ones(cloister, rootfs, opts, needle):
+    path = cloister.directory() / "result.json"
+    cloister.call("run", *sum((["--without", layer] for layer in cloister.without), []), "--result", path, rootfs, "true").ok()
+    assert read_result(path)["status"] == "exited"
+    without = sum((["--without", layer] for layer in cloister.without if layer not in opts), [])
+    cloister.call("run", "--result", path, *without, *opts, rootfs, "true").refused(needle)
+    record = read_result(path)
+    assert record["status"] == "error" and needle in record["error"] and record["exit_code"] is None, record
+
+
+def test_a_start_that_fails_has_taken_its_time_for_setup(cloister, rootfs):
+    for command, opts in ((["nothing-of-that-name"], []), (["true"], ["-v", "/no/such:/x"])):
+        times = cloister.run(rootfs, *command, opts=opts).result["time_ns"]
+        assert times["setup"] > 0 and times["run"] == 0, times
+
+
+@pytest.mark.parametrize("option", ["--policy", "--seccomp", "--result", "--entrypoint"])
+def test_what_would_replace_another_is_refused(cloister, rootfs, option):
+    one, other = cloister.directory() / "one", cloister.directory() / "other"
+    cloister.call("run", option, one, option, other, rootfs, "true").refused(option, "given twice")
+    assert not other.exists()
 
 
 def test_result_does_not_follow_links(cloister, rootfs):

@@ -84,7 +84,7 @@ TEST(strict_has_its_defaults)
     CHECK(decide(&s) == 0);
     CHECK(s.plan.wall == CL_WALL_CONTAINER && s.plan.profile == CL_PROFILE_STRICT);
     CHECK(s.plan.uid == 1000 && s.plan.gid == 1000 && s.plan.capabilities == 0);
-    CHECK(s.plan.root_mode == CL_ROOT_READ_ONLY && s.plan.network == CL_NETWORK_NONE);
+    CHECK(s.plan.root_mode == CL_ROOT_PROFILE && s.plan.network == CL_NETWORK_NONE);
     CHECK(s.plan.limits.memory_bytes == 512 << 20 && s.plan.limits.swap_bytes == 0);
     CHECK(s.plan.limits.tasks == 256 && s.plan.limits.time_ns == 600000000000);
     CHECK(s.plan.limits.disk_bytes == 256 << 20 && s.plan.limits.open_files == 1024);

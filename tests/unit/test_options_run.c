@@ -146,6 +146,30 @@ TEST(bad_flags_are_refused)
     }
 }
 
+/* Of every word that another program has: by name, with its reason, and with a value too. */
+TEST(what_others_have_is_refused_with_its_reason)
+{
+    for (const struct cl_refused_option *row = cl_run_refused; row->name != NULL; row++) {
+        char line[128];
+        char wanted[512];
+        struct scene s;
+
+        (void)snprintf(wanted, sizeof(wanted), "--%s: %s", row->name, row->reason);
+        for (int has_value = 0; has_value < 2; has_value++) {
+            (void)snprintf(line, sizeof(line), "--%s%s|host|x", row->name, has_value ? "=y" : "");
+            CHECK(parse(&s, line) < 0);
+            CHECK_TEXT(s.err.msg, wanted);
+            scene_done(&s);
+        }
+        if (row->letter != '\0') {
+            (void)snprintf(line, sizeof(line), "-%c|host|x", row->letter);
+            CHECK(parse(&s, line) < 0);
+            CHECK_HAS(s.err.msg, row->reason);
+            scene_done(&s);
+        }
+    }
+}
+
 TEST(memory_swap_is_the_sum)
 {
     struct scene s;
@@ -481,17 +505,12 @@ TEST(rows_are_sound)
 int main(void)
 {
     static const struct check_test tests[] = {
-        ROW(flags_fill_the_plan),
-        ROW(options_end_at_the_image),
-        ROW(bad_flags_are_refused),
-        ROW(memory_swap_is_the_sum),
-        ROW(files_have_three_spellings),
-        ROW(layers_of_the_wall_stay),
-        ROW(env_takes_the_callers_value),
-        ROW(env_files_have_lines),
-        ROW(signals_have_names_and_numbers),
-        ROW(docker_words_have_an_answer),
-        ROW(rows_are_sound),
+        ROW(flags_fill_the_plan),         ROW(options_end_at_the_image),
+        ROW(bad_flags_are_refused),       ROW(what_others_have_is_refused_with_its_reason),
+        ROW(memory_swap_is_the_sum),      ROW(files_have_three_spellings),
+        ROW(layers_of_the_wall_stay),     ROW(env_takes_the_callers_value),
+        ROW(env_files_have_lines),        ROW(signals_have_names_and_numbers),
+        ROW(docker_words_have_an_answer), ROW(rows_are_sound),
     };
 
     return check_run(tests, CL_ARRAY_SIZE(tests));

@@ -31,7 +31,7 @@ neighbour=
 clean_up() {
     [ -z "$neighbour" ] || $runner "$cloister" kill "$neighbour" > /dev/null 2>&1 || true
     wait || true
-    $runner rm -rf "$work"
+    rm -rf "$work" 2> /dev/null || $runner rm -rf "$work" # root's result may be in it
 }
 trap clean_up EXIT
 
@@ -108,6 +108,7 @@ act "the honest job" exited 0 - -v "$work/src:/src:ro" host -- \
 if [ ${#without[@]} -gt 0 ]; then
     printf '\n'
     say "nobody gave $(id -un) a cgroup to keep limits in, so what follows runs through sudo"
+    as_root true || die "limits need root here, or a cgroup of one's own (cloister doctor says how); what needs none ran above"
     without=()
     runner=as_root
 fi

@@ -12,6 +12,7 @@
 #include "cmd/cloister/seal.h"
 #include "plan/compile.h"
 #include "plan/decide.h"
+#include "sandbox/result_file.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/sweep.h"
 
@@ -119,6 +120,21 @@ static void hint_at_closed(const char *hint, int status, struct cl_error *err)
         (void)cl_hint(err, "%s", hint);
 }
 
+/* From the words to PLAN. 0, CL_HELP_SHOWN, or -errno. ARGUMENTS are main's. */
+static int settle(const struct cl_command *self, int argc, char *const argv[],
+                  char *const *arguments, struct cl_run_request *request, struct cl_plan *plan,
+                  struct cl_error *err)
+{
+    int first = cl_command_parse(self, argc, argv, request, err);
+
+    if (first < 0)
+        return first;
+    int r = cl_run_request_finish(request, argc - first, argv + first, err);
+    if (r == 0)
+        r = cl_seal_self(arguments, err); /* help and a wrong line need no copy of us */
+    return r < 0 ? r : decide(request, plan, err);
+}
+
 int cl_run_command(const struct cl_command *self, int argc, char *const argv[],
                    struct cl_error *err)
 {
@@ -130,15 +146,10 @@ int cl_run_command(const struct cl_command *self, int argc, char *const argv[],
     /* main's: the program's name stands before the command's */
     char *const *arguments = argv - 1;
     const uid_t caller = geteuid();
-    int first = cl_command_parse(self, argc, argv, &request, err);
+    int r = settle(self, argc, argv, arguments, &request, &plan, err);
 
-    if (first < 0)
-        return first;
-    int r = cl_run_request_finish(&request, argc - first, argv + first, err);
-    if (r == 0)
-        r = cl_seal_self(arguments, err); /* help and a wrong line need no copy of us */
-    if (r == 0)
-        r = decide(&request, &plan, err);
+    if (r < 0 && r != CL_HELP_SHOWN && request.result_path != NULL)
+        cl_result_file_refuse(request.result_path, &request.flags, err);
     if (r < 0)
         return r;
     const struct cl_run_options options = {

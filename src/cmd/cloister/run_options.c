@@ -31,7 +31,10 @@ int cl_run_set_string(void *context, const struct cl_option *option, const char 
 {
     if (value[0] == '\0')
         return cl_refuse(err, EINVAL, "must not be empty");
-    *(const char **)(void *)((char *)context + option->tag) = value;
+    const char **place = (const char **)(void *)((char *)context + option->tag);
+    if (*place != NULL) /* the first would be lost, and with a policy what it forbids */
+        return cl_refuse(err, EINVAL, "it is given twice");
+    *place = value;
     return 0;
 }
 

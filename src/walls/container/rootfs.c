@@ -38,7 +38,7 @@ static int is_covered(const struct cl_plan *plan, const char *dir)
 
 int cl_rootfs_workdir_is_copied(const struct cl_plan *plan)
 {
-    if (cl_rootfs_is_writable(plan) || plan->profile != CL_PROFILE_STRICT)
+    if (plan->root_mode != CL_ROOT_PROFILE || plan->profile != CL_PROFILE_STRICT)
         return 0;
     return strcmp(plan->workdir, "/") != 0 && !is_covered(plan, plan->workdir);
 }

@@ -9,6 +9,7 @@
  * and sees what strangers see. A copy is an overlay: only reading gets through. Rootless, the
  * sandbox's user is the caller and no map is needed.
  */
+#include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -40,6 +41,23 @@ static int find_source(const struct cl_container *container, const char *path, c
     return fd < 0 ? cl_fail(err, fd, "open %s %s", what, path) : fd;
 }
 
+/* Files of the kernel's own, of which each write does something. */
+static int is_kernels(int fd)
+{
+    static const uint32_t types[] = {PROC_SUPER_MAGIC,    SYSFS_MAGIC,   CGROUP_SUPER_MAGIC,
+                                     CGROUP2_SUPER_MAGIC, DEBUGFS_MAGIC, TRACEFS_MAGIC,
+                                     SECURITYFS_MAGIC,    SELINUX_MAGIC, BPF_FS_MAGIC};
+    struct statfs fs;
+
+    if (cl_sys_fstatfs(fd, &fs) < 0)
+        return 0; /* what can't be asked can't be bound either */
+    for (size_t i = 0; i < CL_ARRAY_SIZE(types); i++) {
+        if ((uint32_t)fs.f_type == types[i])
+            return 1;
+    }
+    return 0;
+}
+
 static int open_source(const struct cl_container *container, const struct cl_plan_file *file,
                        struct cl_error *err)
 {
@@ -51,6 +69,11 @@ static int open_source(const struct cl_container *container, const struct cl_pla
     int r = cl_sys_fstat(fd, &st);
     if (r < 0)
         return cl_fail(err, r, "stat the volume %s", file->source);
+    if (file->mode == CL_FILE_RW && is_kernels(fd))
+        return cl_refuse(err, EPERM,
+                         "the volume %s is the kernel's, of this host: what is written there "
+                         "changes the host; ro shows it",
+                         file->source);
     if (!S_ISDIR(st.st_mode) && !S_ISREG(st.st_mode))
         return cl_refuse(err, EINVAL, "the volume %s is neither a directory nor a regular file",
                          file->source);

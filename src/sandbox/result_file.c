@@ -1,0 +1,87 @@
+#include "sandbox/result_file.h"
+
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/sys.h"
+#include "sandbox/filter.h"
+
+enum { RECORD_MAX = 1 << 20 };
+
+/* The names of the caller's own descriptors, which are links that only the kernel makes. */
+static int names_descriptor(const char *path)
+{
+    static const char *const places[] = {"/dev/fd/", "/proc/self/fd/"};
+
+    if (strcmp(path, "/dev/stdout") == 0 || strcmp(path, "/dev/stderr") == 0)
+        return 1;
+    for (size_t i = 0; i < CL_ARRAY_SIZE(places); i++) {
+        const size_t size = strlen(places[i]);
+
+        if (strncmp(path, places[i], size) == 0)
+            return path[size] != '\0' && path[size + strspn(path + size, "0123456789")] == '\0';
+    }
+    return 0;
+}
+
+/* The file may lie in a directory that sandboxes write to (a rw volume), or strangers: a
+ * link that one of them has made must not lead the next run's result elsewhere. */
+int cl_result_file_open(const char *path, struct cl_error *err)
+{
+    const int flags = O_WRONLY | O_CREAT | O_TRUNC | O_NOCTTY | O_NONBLOCK | O_CLOEXEC;
+    const struct cl_open_how how = {
+        .flags = (uint64_t)flags,
+        .mode = 0644,
+        .resolve = CL_RESOLVE_NO_SYMLINKS,
+    };
+    if (strcmp(path, "-") == 0)
+        return cl_refuse(err, EINVAL,
+                         "--result takes a file; for a stream name /dev/stderr or /dev/stdout");
+    int fd = names_descriptor(path) ? cl_sys_openat(AT_FDCWD, path, flags, 0644)
+                                    : cl_sys_openat2(AT_FDCWD, path, &how);
+
+    /* Once it is open a stream may make us wait, as for any program: when it comes to that,
+     * the sandbox is gone. */
+    if (fd >= 0)
+        (void)cl_sys_fcntl(fd, F_SETFL, O_WRONLY); /* or a full pipe fails */
+    if (fd == -ELOOP)
+        return cl_refuse(err, ELOOP,
+                         "the result file %.300s is, or lies behind, a symbolic link; name the "
+                         "real path",
+                         path);
+    if (fd >= 0)
+        return fd;
+    (void)cl_fail(err, fd, "open the result file %s", path);
+    return cl_filter_explain(0, err);
+}
+
+int cl_result_file_write(int fd, const struct cl_result *result, struct cl_error *err)
+{
+    CL_CLEANUP_BUF struct cl_buf text = CL_BUF_INIT(RECORD_MAX);
+    int r = cl_result_print(result, &text, err);
+
+    if (r < 0)
+        return r;
+    r = cl_write_all(fd, text.data, text.size);
+    return r < 0 ? cl_fail(err, r, "write the result") : 0;
+}
+
+void cl_result_file_refuse(const char *path, const struct cl_plan *plan, const struct cl_error *why)
+{
+    struct cl_error ignored = {0}; /* WHY is what is told */
+    CL_CLEANUP_FD int fd = cl_result_file_open(path, &ignored);
+    const uint64_t now = cl_clock_wall_ns();
+    const struct cl_result result = {
+        .plan = plan,
+        .status = CL_STATUS_ERROR,
+        .exit_code = -1,
+        .error = why->msg,
+        .created_wall_ns = now,
+        .ended_wall_ns = now,
+    };
+
+    if (fd >= 0)
+        (void)cl_result_file_write(fd, &result, &ignored);
+}
