@@ -18,7 +18,6 @@
 #include "base/sha256.h"
 #include "base/steps.h"
 #include "base/sys.h"
-#include "base/utf8.h"
 #include "check.h"
 
 TEST(buf_keeps_its_cap_and_its_nul)
@@ -170,60 +169,6 @@ TEST(cpus_and_modes)
     CHECK(cl_parse_octal("1777", &mode) == 0 && mode == 01777);
     CHECK(cl_parse_octal("8", &mode) == -EINVAL);
     CHECK(cl_parse_octal("77777777777777", &mode) == -ERANGE);
-}
-
-static void check_printable(const char *text, const char *wanted)
-{
-    char shown[64];
-
-    (void)snprintf(shown, sizeof(shown), "%s", text);
-    cl_utf8_make_printable(shown);
-    CHECK_TEXT(shown, wanted);
-}
-
-TEST(utf8_is_rfc_3629)
-{
-    check_printable("", "");
-    check_printable("a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80",
-                    "a\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80");
-    check_printable("\xc0\xaf", "??");           /* overlong */
-    check_printable("\xe0\x80\xaf", "???");      /* overlong */
-    check_printable("\xed\xa0\x80", "???");      /* surrogate */
-    check_printable("\xf4\x90\x80\x80", "????"); /* above U+10FFFF */
-    check_printable("x\xe2\x82", "x??");         /* cut */
-    check_printable("\x80", "?");
-}
-
-TEST(what_drives_a_terminal_is_not_shown)
-{
-    check_printable("a\x1b[31mb\n\r\x07\x7f", "a?[31mb????");
-    check_printable("\xc2\x9b"
-                    "31m\xc2\x80\xc2\x9f\xc2\xa0",
-                    "??31m????\xc2\xa0"); /* C1, and the first that is none */
-    check_printable("\x9b"
-                    "31m",
-                    "?31m");
-    struct cl_error err = {0};
-    (void)cl_refuse(&err, EINVAL, "%s",
-                    "\xc2\x9b"
-                    "31m\n");
-    CHECK_TEXT(err.msg, "??31m?");
-}
-
-/* Of a page that another process has written. */
-TEST(a_foreign_error_is_made_one)
-{
-    struct cl_error err = {.code = -5};
-
-    memset(err.msg, '\x1b', sizeof(err.msg));
-    CHECK(cl_error_check(&err) == -EIO && err.code == EIO);
-    CHECK(strlen(err.msg) == sizeof(err.msg) - 1 && err.msg[0] == '?');
-    err = (struct cl_error){.code = 0, .msg = "x"};
-    CHECK(cl_error_check(&err) == -EIO);
-    err.code = 4096;
-    CHECK(cl_error_check(&err) == -EIO);
-    err.code = EPERM;
-    CHECK(cl_error_check(&err) == -EPERM && strcmp(err.msg, "x") == 0);
 }
 
 TEST(json_is_always_valid)
@@ -600,9 +545,6 @@ int main(void)
         ROW(sizes_have_units),
         ROW(durations_have_units),
         ROW(cpus_and_modes),
-        ROW(utf8_is_rfc_3629),
-        ROW(what_drives_a_terminal_is_not_shown),
-        ROW(a_foreign_error_is_made_one),
         ROW(json_is_always_valid),
         ROW(json_reports_a_full_buffer),
         ROW(sha256_is_fips_180_4),

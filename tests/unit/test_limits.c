@@ -47,16 +47,6 @@ static const char *lacking(void)
     return probe.usable == 0 ? probe.why : NULL;
 }
 
-/* As init does with what the supervisor sends it. */
-static int join(const struct cl_limits *limits)
-{
-    for (size_t i = 0; i < limits->count; i++) {
-        if (limits->cgroups[i].tasks >= 0 && cl_sys_write(limits->cgroups[i].tasks, "0", 1) != 1)
-            return -1;
-    }
-    return 0;
-}
-
 /* Runs BODY in the limits, as the supervisor and its child do. */
 static pid_t start(const struct cl_limits *limits, void (*body)(void))
 {
@@ -69,8 +59,11 @@ static pid_t start(const struct cl_limits *limits, void (*body)(void))
     pid_t pid = cl_sys_clone3(&args);
 
     if (pid == 0) {
-        if (join(limits) < 0)
-            _exit(99);
+        for (size_t i = 0; i < limits->count; i++) {
+            const int tasks = limits->cgroups[i].tasks;
+            if (tasks >= 0 && cl_sys_write(tasks, "0", 1) != 1)
+                _exit(99);
+        }
         body();
         _exit(0);
     }
