@@ -222,5 +222,4 @@ static void limit_it(char **args)
 ATTACK({"mem", mem}, {"exe_write", exe_write}, {"exe_read", exe_read}, {"exe_path", exe_path},
        {"root", root}, {"cwd", cwd}, {"fds", fds}, {"environ", environment}, {"maps", maps},
        {"attach", attach}, {"seize", seize}, {"vm_read", vm_read}, {"vm_write", vm_write},
-       {"steal_fd", steal_fd}, {"kill", end_it}, {"stop", stop_it},
-       {"limit", limit_it})
+       {"steal_fd", steal_fd}, {"kill", end_it}, {"stop", stop_it}, {"limit", limit_it})

@@ -164,8 +164,8 @@ static int pattern_is_file(void)
 
 /*
  * A core_pattern that is a pipe starts a program of the host, as root and outside, with the core of
- * whoever crashes: for every soft limit but 1, for 0 too (core(5), fs/coredump.c). A hard limit that
- * was 0 for our caller can't become 1; a caller with a pipe is refused then (test_core.py).
+ * whoever crashes: for every soft limit but 1, for 0 too (core(5), fs/coredump.c). A hard limit
+ * that was 0 for our caller can't become 1; a caller with a pipe is refused then (test_core.py).
  */
 static void core_helper(char **args)
 {

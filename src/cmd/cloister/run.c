@@ -120,19 +120,23 @@ static void hint_at_closed(const char *hint, int status, struct cl_error *err)
         (void)cl_hint(err, "%s", hint);
 }
 
-/* From the words to PLAN. 0, CL_HELP_SHOWN, or -errno. ARGUMENTS are main's. */
+/* main's: the program's name stands before the command's. */
+static char *const *whole(char *const argv[])
+{
+    return argv - 1;
+}
+
+/* From the words to a request. 0, CL_HELP_SHOWN, or -errno. */
 static int settle(const struct cl_command *self, int argc, char *const argv[],
-                  char *const *arguments, struct cl_run_request *request, struct cl_plan *plan,
-                  struct cl_error *err)
+                  struct cl_run_request *request, struct cl_error *err)
 {
     int first = cl_command_parse(self, argc, argv, request, err);
 
     if (first < 0)
         return first;
     int r = cl_run_request_finish(request, argc - first, argv + first, err);
-    if (r == 0)
-        r = cl_seal_self(arguments, err); /* help and a wrong line need no copy of us */
-    return r < 0 ? r : decide(request, plan, err);
+    /* help and a wrong line need no copy of us */
+    return r < 0 ? r : cl_seal_self(whole(argv), err);
 }
 
 int cl_run_command(const struct cl_command *self, int argc, char *const argv[],
@@ -143,18 +147,18 @@ int cl_run_command(const struct cl_command *self, int argc, char *const argv[],
     struct cl_run_request request = CL_RUN_REQUEST_INIT(&arena);
     struct cl_plan plan = {0};
     char closed[CL_ERROR_MSG_SIZE];
-    /* main's: the program's name stands before the command's */
-    char *const *arguments = argv - 1;
     const uid_t caller = geteuid();
-    int r = settle(self, argc, argv, arguments, &request, &plan, err);
+    int r = settle(self, argc, argv, &request, err);
 
+    if (r == 0)
+        r = decide(&request, &plan, err);
     if (r < 0 && r != CL_HELP_SHOWN && request.result_path != NULL)
         cl_result_file_refuse(request.result_path, &request.flags, err);
     if (r < 0)
         return r;
     const struct cl_run_options options = {
         .result_path = request.result_path,
-        .argv = arguments,
+        .argv = whole(argv),
         .argc = argc + 1,
     };
     cl_closed_explain(&plan, closed, sizeof(closed)); /* afterwards it may not look */
