@@ -64,11 +64,18 @@ fill_stage
 place_profiles
 mapfile -d '' files < <(cd "$stage" && find . -type f -print0)
 if [ "${1:-}" = --remove ]; then
-    for file in "${files[@]}"; do privileged rm -f "$root${file#./}"; done
-    for dir in libexec/cloister share/cloister/apparmor.d share/cloister/selinux share/cloister; do
+    removed=0
+    for file in "${files[@]}"; do
+        [ -e "$root${file#./}" ] || continue
+        privileged rm -f "$root${file#./}"
+        removed=$((removed + 1))
+    done
+    # the directories that only we had: each that is empty now, the deepest first
+    mapfile -d '' dirs < <(cd "$stage$prefix" && find . -mindepth 1 -depth -type d -print0)
+    for dir in "${dirs[@]}"; do
         [ ! -d "$root$prefix/$dir" ] || privileged rmdir --ignore-fail-on-non-empty "$root$prefix/$dir"
     done
-    say "removed ${#files[@]} files below $root"
+    say "removed $removed files below $root${prefix#/}"
     exit 0
 fi
 privileged mkdir -p "$root"

@@ -248,6 +248,14 @@ def test_prune_removes_leftovers_of_the_killed(cloister, rootfs, nothing_left):
     nothing_left(prune=True)
 
 
+def test_ps_for_programs_knows_the_commands_process(cloister, rootfs):
+    with cloister.start(rootfs, "probe", "wait", opts=["--name", "numbered"], result=False) as running:
+        running.expect(b"ready")
+        listed = json.loads(cloister.call("ps", "--format", "json").ok().out)
+        pid = next(one["pid"] for one in listed if one["name"] == "numbered")
+        assert Path(f"/proc/{pid}/comm").read_text() == "probe\n"
+
+
 def test_doctor_for_people(cloister):
     outcome = cloister.call("doctor")
     assert outcome.exit in (0, 1), str(outcome)

@@ -53,6 +53,20 @@ TEST(refused_commands_are_none_of_ours)
     }
 }
 
+TEST(help_of_help_is_the_list)
+{
+    static char list[SAID_MOST];
+
+    CHECK(call("help", NULL) == 0);
+    memcpy(list, said.out, sizeof(list));
+    CHECK(call("help", "help") == 0);
+    CHECK_TEXT(said.out, list);
+    CHECK(call("help", "--") == 0);
+    CHECK_TEXT(said.out, list);
+    CHECK(call("help", "--help") == 0);
+    CHECK_TEXT(said.out, list);
+}
+
 TEST(help_lists_all_commands)
 {
     static const char *const ways[] = {"help", "--help", "-h"};
@@ -191,6 +205,7 @@ int main(void)
     static const struct check_test tests[] = {
         ROW(what_there_is_not_is_refused_in_one_line),
         ROW(refused_commands_are_none_of_ours),
+        ROW(help_of_help_is_the_list),
         ROW(help_lists_all_commands),
         ROW(every_command_has_its_help),
         ROW(help_stands_in_columns),

@@ -93,7 +93,11 @@ static int refuse_command(const char *name, struct cl_error *err)
 
 static int run_help(int argc, char *const argv[], struct cl_error *err)
 {
-    if (argc < 2)
+    if (argc >= 2 && strcmp(argv[1], "--") == 0) {
+        argc--;
+        argv++;
+    }
+    if (argc < 2 || strcmp(argv[1], "help") == 0 || strcmp(argv[1], "--help") == 0)
         return cl_help_all(err);
     const struct cl_command *command = find_command(argv[1]);
     if (command == NULL)

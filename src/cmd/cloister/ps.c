@@ -8,6 +8,7 @@
 #include "cmd/cloister/command.h"
 #include "cmd/cloister/describe.h"
 #include "cmd/cloister/table.h"
+#include "sandbox/control.h"
 #include "sandbox/sweep.h"
 
 enum { ARENA_MAX = 256 << 20, COMMAND_WIDTH = 40 };
@@ -106,6 +107,24 @@ static int add_words(struct context *context, const struct cl_visit *visit)
     return r;
 }
 
+/* With the main process's number, which a supervisor only notes when it is asked; what can't
+ * be asked (it ends, it begins) is shown as it is. */
+static void add_object(struct context *context, const struct cl_visit *visit)
+{
+    struct cl_visit now = *visit;
+    struct cl_error ignored = {0};
+    struct cl_status status;
+    struct cl_plan plan;
+
+    if (visit->alive && visit->status->main == 0 &&
+        cl_control_refresh(visit->entry, &ignored) == 0 &&
+        cl_entry_read(visit->entry, context->arena, &status, &plan, &ignored) == 0) {
+        now.status = &status;
+        now.plan = &plan;
+    }
+    cl_describe_brief(&context->json, &now);
+}
+
 static int visit_one(void *data, struct cl_visit *visit, struct cl_error *err)
 {
     struct context *context = data;
@@ -116,7 +135,7 @@ static int visit_one(void *data, struct cl_visit *visit, struct cl_error *err)
     if (context->quiet || context->names)
         r = add_words(context, visit);
     else if (context->format_json)
-        cl_describe_brief(&context->json, visit);
+        add_object(context, visit);
     else
         r = add_row(context, visit);
     return r < 0 ? cl_fail_memory(err) : 0;
