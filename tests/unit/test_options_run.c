@@ -146,6 +146,30 @@ TEST(bad_flags_are_refused)
     }
 }
 
+/* The words for --without are in policy/layers.def; completion and the two refusals name them. */
+TEST(what_can_be_left_out_is_named_wherever_it_is)
+{
+    const char *choices = NULL;
+    struct scene s;
+
+    for (size_t i = 0; i < cl_run_option_count; i++) {
+        if (strcmp(cl_run_options[i].name, "without") == 0)
+            choices = cl_run_options[i].choices;
+    }
+    CHECK(parse(&s, "--without|everything|host|x") < 0);
+    for (enum cl_layer layer = 0; layer < CL_LAYER_COUNT; layer++) {
+        const char *name = cl_layer_name(layer);
+        char word[32];
+
+        (void)snprintf(word, sizeof(word), " %s ", name);
+        CHECK(cl_layer_acceptable(layer) == (strstr(s.err.msg, name) != NULL));
+        char list[256];
+        (void)snprintf(list, sizeof(list), " %s ", choices == NULL ? "" : choices);
+        CHECK(choices == NULL || cl_layer_acceptable(layer) == (strstr(list, word) != NULL));
+    }
+    scene_done(&s);
+}
+
 /* Of every word that another program has: by name, with its reason, and with a value too. */
 TEST(what_others_have_is_refused_with_its_reason)
 {
@@ -505,12 +529,19 @@ TEST(rows_are_sound)
 int main(void)
 {
     static const struct check_test tests[] = {
-        ROW(flags_fill_the_plan),         ROW(options_end_at_the_image),
-        ROW(bad_flags_are_refused),       ROW(what_others_have_is_refused_with_its_reason),
-        ROW(memory_swap_is_the_sum),      ROW(files_have_three_spellings),
-        ROW(layers_of_the_wall_stay),     ROW(env_takes_the_callers_value),
-        ROW(env_files_have_lines),        ROW(signals_have_names_and_numbers),
-        ROW(docker_words_have_an_answer), ROW(rows_are_sound),
+        ROW(flags_fill_the_plan),
+        ROW(options_end_at_the_image),
+        ROW(bad_flags_are_refused),
+        ROW(what_others_have_is_refused_with_its_reason),
+        ROW(what_can_be_left_out_is_named_wherever_it_is),
+        ROW(memory_swap_is_the_sum),
+        ROW(files_have_three_spellings),
+        ROW(layers_of_the_wall_stay),
+        ROW(env_takes_the_callers_value),
+        ROW(env_files_have_lines),
+        ROW(signals_have_names_and_numbers),
+        ROW(docker_words_have_an_answer),
+        ROW(rows_are_sound),
     };
 
     return check_run(tests, CL_ARRAY_SIZE(tests));
