@@ -202,7 +202,9 @@ def test_kill_9_of_a_command_that_sweeps(cloister, rootfs, leaks):
         process = start(cloister, "prune")
         wait_until(time.monotonic() + usual * moment / rounds)
         process.kill()
-        killed += process.wait(10) == -signal.SIGKILL
+        came_in_time = process.wait(10) == -signal.SIGKILL
+        usual *= 1.1 if came_in_time else 0.8  # as fast as this machine is now
+        killed += came_in_time
         cloister.run(rootfs, "true", result=False).ok()
         leaks.check()
     assert killed >= rounds // 5, f"only {killed} of {rounds} were killed before they ended"
