@@ -1,5 +1,8 @@
 #include "sandbox/result_file.h"
 
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <string.h>
 
 #include "base/buf.h"
@@ -42,10 +45,6 @@ int cl_result_file_open(const char *path, struct cl_error *err)
     int fd = names_descriptor(path) ? cl_sys_openat(AT_FDCWD, path, flags, 0644)
                                     : cl_sys_openat2(AT_FDCWD, path, &how);
 
-    /* Once it is open a stream may make us wait, as for any program: when it comes to that,
-     * the sandbox is gone. */
-    if (fd >= 0)
-        (void)cl_sys_fcntl(fd, F_SETFL, O_WRONLY); /* or a full pipe fails */
     if (fd == -ELOOP)
         return cl_refuse(err, ELOOP,
                          "the result file %.300s is, or lies behind, a symbolic link; name the "
@@ -57,6 +56,29 @@ int cl_result_file_open(const char *path, struct cl_error *err)
     return cl_filter_explain(0, err);
 }
 
+/* A pipe that is full makes us wait, as any program: the sandbox is gone by then, and whoever
+ * has enough of it can end us, whose signals were taken over for the sandbox. */
+static int write_patiently(int fd, const char *data, size_t size)
+{
+    const uint64_t none = 0;
+    struct pollfd room = {.fd = fd, .events = POLLOUT};
+
+    while (size > 0) {
+        ssize_t written = cl_sys_write(fd, data, size);
+
+        if (written == -EAGAIN) {
+            (void)cl_sys_rt_sigprocmask(SIG_SETMASK, &none, NULL); /* can't fail */
+            (void)poll(&room, 1, -1); /* the next write tells why, if not for room */
+        } else if (written < 0 && written != -EINTR) {
+            return (int)written;
+        } else if (written > 0) {
+            data += written;
+            size -= (size_t)written;
+        }
+    }
+    return 0;
+}
+
 int cl_result_file_write(int fd, const struct cl_result *result, struct cl_error *err)
 {
     CL_CLEANUP_BUF struct cl_buf text = CL_BUF_INIT(RECORD_MAX);
@@ -64,7 +86,7 @@ int cl_result_file_write(int fd, const struct cl_result *result, struct cl_error
 
     if (r < 0)
         return r;
-    r = cl_write_all(fd, text.data, text.size);
+    r = write_patiently(fd, text.data, text.size);
     return r < 0 ? cl_fail(err, r, "write the result") : 0;
 }
 
