@@ -410,10 +410,11 @@ def test_ignored_children_are_waited_for(cloister, rootfs, opts, nothing_left):
     nothing_left()
 
 
-@pytest.mark.parametrize("delay", range(0, 30, 3), ids="{}00us".format)
+@pytest.mark.serial  # on a busy machine there is no such child
+@pytest.mark.parametrize("delay", range(4, 24), ids="{}00us".format)
 def test_a_stop_during_the_start_holds_nobody(cloister, rootfs, delay, nothing_left):
     """Ctrl-Z: cloister stops or goes on; it is not stuck in a clone that waits for a stopped child."""
-    with cloister.start(rootfs, "true", start_new_session=True) as running:
+    with cloister.start(rootfs, "true", process_group=0) as running:  # not orphaned, as a shell's job
         time.sleep(delay / 10000)  # somewhere in the start: any moment is as good
         os.killpg(running.pid, signal.SIGTSTP)
         poll(lambda: Path(f"/proc/{running.pid}/stat").read_text().rpartition(")")[2].split()[0] in "TZ", 20,
