@@ -32,10 +32,6 @@ for_this_machine() {
     [ -z "${DESTDIR:-}" ] && { [ "$(id -u)" -eq 0 ] || ! writable "$prefix"; }
 }
 
-apparmor_is_on() {
-    [ "$(cat /sys/module/apparmor/parameters/enabled 2> /dev/null)" = Y ]
-}
-
 # AppArmor's profiles go into /etc as well: the sandboxes' for the system's own prefix and
 # where this machine needs it; the one that lets cloister make user namespaces for the system's
 # own prefix (it names the program's path), and only where the parser knows `userns`: an older

@@ -48,10 +48,14 @@ as_root() {
     fi
 }
 
+apparmor_is_on() {
+    [ "$(cat /sys/module/apparmor/parameters/enabled 2> /dev/null)" = Y ]
+}
+
 # AppArmor's profile for sandboxes, where AppArmor is on: Cloister starts none without it.
 # load_profile FILE; the kernel keeps it until the next boot.
 load_profile() {
-    [ "$(cat /sys/module/apparmor/parameters/enabled 2> /dev/null)" = Y ] || return 0
+    apparmor_is_on || return 0
     packaging/install-packages.sh apparmor
     say "loading AppArmor's profile cloister-sandbox"
     as_root apparmor_parser -r "$1"

@@ -10,8 +10,7 @@
 
 enum { FILE_MAX = 4 << 20 };
 
-/* As of an empty file where there is none. */
-static int read_file(const char *path, struct cl_buf *buf, struct cl_error *err)
+int cl_accounts_read(const char *path, struct cl_buf *buf, struct cl_error *err)
 {
     CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
 
@@ -44,7 +43,7 @@ void cl_accounts_login(uid_t uid, char ret[CL_LOGIN_SIZE])
     struct cl_error ignored = {0}; /* $USER is as good then */
     const char *name = NULL;
 
-    (void)read_file("/etc/passwd", &passwd, &ignored);
+    (void)cl_accounts_read("/etc/passwd", &passwd, &ignored);
     size_t size = find_login(cl_buf_text(&passwd), uid, &name);
     if (size == 0) {
         name = getenv("USER"); // NOLINT(concurrency-mt-unsafe): single-threaded
@@ -94,18 +93,16 @@ static int is_of(const struct cl_subids *line, const char *name)
            memcmp(line->text, name, line->name_size) == 0;
 }
 
-int cl_accounts_find_subids(const char *path, uid_t uid, struct cl_id_range *ret,
+int cl_accounts_find_subids(const char *path, const char *login, uid_t uid, struct cl_id_range *ret,
                             struct cl_error *err)
 {
     CL_CLEANUP_BUF struct cl_buf buf = CL_BUF_INIT(FILE_MAX);
     struct cl_subids line;
-    char login[CL_LOGIN_SIZE];
     char number[16];
-    int r = read_file(path, &buf, err);
+    int r = cl_accounts_read(path, &buf, err);
 
     if (r < 0)
         return r;
-    cl_accounts_login(uid, login);
     (void)snprintf(number, sizeof(number), "%u", (unsigned int)uid);
     for (const char *text = cl_buf_text(&buf); cl_accounts_next_subids(&text, &line);) {
         if (line.count == 0 || (!is_of(&line, login) && !is_of(&line, number)))

@@ -8,9 +8,13 @@
 
 #include <sys/types.h>
 
+#include "base/buf.h"
 #include "base/error.h"
 
 enum { CL_LOGIN_SIZE = 64 };
+
+/* Reads PATH into BUF; nothing where there is no such file. */
+int cl_accounts_read(const char *path, struct cl_buf *buf, struct cl_error *err);
 
 /* The login name of UID: /etc/passwd's, or else what $USER says (a host may keep its users
  * elsewhere), or else "". */
@@ -33,9 +37,9 @@ struct cl_id_range {
     uint64_t count;
 };
 
-/* The first range that PATH (/etc/subuid or /etc/subgid; none: empty) gives to UID, by login
- * name or number. 1, 0 when it gives none, or -errno. */
-int cl_accounts_find_subids(const char *path, uid_t uid, struct cl_id_range *ret,
+/* The first range that PATH (/etc/subuid or /etc/subgid; none: empty) gives to UID, by its
+ * LOGIN or number. 1, 0 when it gives none, or -errno. */
+int cl_accounts_find_subids(const char *path, const char *login, uid_t uid, struct cl_id_range *ret,
                             struct cl_error *err);
 
 #endif

@@ -24,8 +24,8 @@ __attribute__((format(printf, 3, 0))) static int set_message(struct cl_error *er
     CL_ASSERT(errnum > 0);
     err->code = errnum;
     (void)vsnprintf(err->msg, sizeof(err->msg), fmt, args); /* a cut message is still a message */
-    cl_utf8_make_printable(
-        err->msg); /* a hostile name could forge lines, or drive the reader's terminal */
+    /* A hostile name could forge lines, or drive the reader's terminal. */
+    cl_utf8_make_printable(err->msg);
     return -errnum;
 }
 

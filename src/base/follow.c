@@ -168,16 +168,17 @@ int cl_follow(const char *path, uint32_t caller, const char *what, struct cl_err
                      what, path, walk.link, walk.stranger);
 }
 
+int cl_follow_named(const char *path, int as_root, const char *what, struct cl_error *err)
+{
+    if (as_root)
+        return cl_follow(path, cl_follow_caller(), what, err);
+    int fd = cl_sys_openat(AT_FDCWD, path, O_PATH, 0);
+    return fd < 0 ? cl_fail(err, fd, "open %s %s", what, path) : fd;
+}
+
 int cl_follow_regular(const char *path, uint64_t max_bytes, struct cl_error *err)
 {
-    CL_CLEANUP_FD int found = -1;
+    CL_CLEANUP_FD int found = cl_follow_named(path, geteuid() == 0, "the file", err);
 
-    if (geteuid() == 0) {
-        found = cl_follow(path, cl_follow_caller(), "the file", err);
-        return found < 0 ? found : cl_reopen_regular(found, path, max_bytes, err);
-    }
-    found = cl_sys_openat(AT_FDCWD, path, O_PATH, 0);
-    if (found < 0)
-        return cl_fail(err, found, "open the file %.200s", path);
-    return cl_reopen_regular(found, path, max_bytes, err);
+    return found < 0 ? found : cl_reopen_regular(found, path, max_bytes, err);
 }

@@ -25,8 +25,11 @@ uint32_t cl_follow_caller(void);
  * stranger's link leads to what isn't theirs; else open(2)'s errors. */
 int cl_follow(const char *path, uint32_t caller, const char *what, struct cl_error *err);
 
-/* The regular file PATH of at most MAX_BYTES, for reading: found by that rule as root, or
- * as anybody finds it. */
+/* The same for the caller of a process of root's (AS_ROOT); anybody else's PATH is opened as
+ * the kernel does it. */
+int cl_follow_named(const char *path, int as_root, const char *what, struct cl_error *err);
+
+/* The regular file PATH of at most MAX_BYTES, for reading, so found. */
 int cl_follow_regular(const char *path, uint64_t max_bytes, struct cl_error *err);
 
 #endif

@@ -197,16 +197,13 @@ static int apply(int resource, const struct wish *wish, struct cl_error *err)
         r = cl_sys_prlimit(0, resource, &limit, NULL);
         return r < 0 ? cl_fail(err, r, "setrlimit %s", cl_rlimit_name((uint32_t)resource)) : 0;
     }
-    if (wish->hard == CL_RLIM_INFINITY)
-        return cl_refuse(
-            err, EPERM,
-            "%s: %s=unlimited is above this process's hard limit, %llu, which can't be "
-            "raised; ask for less or start cloister with a higher one",
-            wish->what, cl_rlimit_name((uint32_t)resource), (unsigned long long)old.max);
+    char asked[24] = "unlimited";
+    if (wish->hard != CL_RLIM_INFINITY)
+        (void)snprintf(asked, sizeof(asked), "%llu", (unsigned long long)wish->hard);
     return cl_refuse(err, EPERM,
-                     "%s: %s=%llu is above this process's hard limit, %llu, which can't be raised; "
+                     "%s: %s=%s is above this process's hard limit, %llu, which can't be raised; "
                      "ask for less or start cloister with a higher one",
-                     wish->what, cl_rlimit_name((uint32_t)resource), (unsigned long long)wish->hard,
+                     wish->what, cl_rlimit_name((uint32_t)resource), asked,
                      (unsigned long long)old.max);
 }
 

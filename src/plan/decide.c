@@ -77,10 +77,10 @@ static int refuse_image(const char *image, struct cl_error *err)
     }
     if (size > 5 && strcmp(image + size - 5, ".wasm") == 0)
         return cl_refuse(err, ENOSYS, "wasm modules are not built yet; use host or rootfs:DIR");
-    if (strcasecmp(image, "host") == 0 || strcmp(image, "hots") == 0 ||
-        strncmp(image, "host:", 5) == 0)
+    if (strcasecmp(image, "host") == 0 || strncmp(image, "host:", 5) == 0)
         return cl_refuse(err, EINVAL, "\"%.200s\" is no image; did you mean host?", image);
-    if (strncmp(image, "rootfs", 6) == 0 || strncmp(image, "dir:", 4) == 0)
+    if (strcmp(image, "rootfs") == 0 || strncmp(image, "rootfs=", 7) == 0 ||
+        strncmp(image, "dir:", 4) == 0)
         return cl_refuse(err, EINVAL, "\"%.200s\" is no image; did you mean rootfs:DIR?", image);
     if (size > 4 &&
         (strcmp(image + size - 4, ".tar") == 0 || strcmp(image + size - 4, ".tgz") == 0))

@@ -113,24 +113,15 @@ int cl_ids_range_parse(const char *const texts[2], struct cl_ids_range *ret, str
     return r;
 }
 
-static int read_file(const char *path, struct cl_buf *buf, struct cl_error *err)
-{
-    CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
-
-    if (fd == -ENOENT)
-        return 0;
-    return fd < 0 ? cl_fail(err, fd, "open %s", path) : cl_read_all(fd, path, buf, err);
-}
-
 int cl_ids_range_read(struct cl_ids_range *ret, struct cl_error *err)
 {
     char storage[2][SIZE_USUAL]; /* at each start: enough for most */
     CL_CLEANUP_BUF struct cl_buf uids = CL_BUF_INIT_IN(FILE_MAX, storage[0]);
     CL_CLEANUP_BUF struct cl_buf gids = CL_BUF_INIT_IN(FILE_MAX, storage[1]);
-    int r = read_file(paths[0], &uids, err);
+    int r = cl_accounts_read(paths[0], &uids, err);
 
     if (r == 0)
-        r = read_file(paths[1], &gids, err);
+        r = cl_accounts_read(paths[1], &gids, err);
     const char *const texts[2] = {cl_buf_text(&uids), cl_buf_text(&gids)};
     return r < 0 ? r : cl_ids_range_parse(texts, ret, err);
 }

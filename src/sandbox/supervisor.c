@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/sys.h"
+#include "sandbox/children.h"
 #include "sandbox/control.h"
 
 enum {
@@ -313,29 +314,13 @@ static int on_signal(struct cl_source *source, CL_UNUSED uint32_t events,
     return 0;
 }
 
-/* The main process's pid as the host has it: the only child of init that init itself
- * made (proc(5), /proc/PID/task/TID/children). 0 where the kernel doesn't tell. */
-static int32_t find_main(int32_t init)
-{
-    char path[64];
-    char text[16] = "";
-    uint64_t pid;
-
-    (void)snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)init, (int)init);
-    CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, path, O_RDONLY, 0);
-    if (fd < 0 || cl_sys_read(fd, text, sizeof(text) - 1) <= 0)
-        return 0;
-    text[strcspn(text, " ")] = '\0';
-    return cl_parse_u64(text, &pid) == 0 && pid <= INT32_MAX ? (int32_t)pid : 0;
-}
-
 static int refresh(struct cl_supervisor *supervisor, struct cl_error *err)
 {
     struct cl_status *status = supervisor->status;
 
     status->layers = supervisor->process->report->layers;
     if (status->main == 0)
-        status->main = find_main(status->init);
+        status->main = cl_first_child(status->init);
     return cl_entry_update(supervisor->entry, status, err);
 }
 

@@ -256,6 +256,16 @@ def test_ps_for_programs_knows_the_commands_process(cloister, rootfs):
         assert Path(f"/proc/{pid}/comm").read_text() == "probe\n"
 
 
+def test_ps_for_programs_waits_for_no_stopped_cloister(cloister, rootfs):
+    with cloister.start(rootfs, "probe", "wait", opts=["--name", "stopped"], result=False) as running:
+        running.expect(b"ready")
+        running.signal(signal.SIGSTOP)
+        outcome = cloister.call("ps", "--format", "json").ok()
+        running.signal(signal.SIGCONT)
+        assert any(one["name"] == "stopped" and one["pid"] for one in json.loads(outcome.out))
+        assert outcome.seconds < 5  # a supervisor's answer is waited for 10 s
+
+
 def test_doctor_for_people(cloister):
     outcome = cloister.call("doctor")
     assert outcome.exit in (0, 1), str(outcome)

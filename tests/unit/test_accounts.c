@@ -83,7 +83,7 @@ static void check_subids(const char *text, int wanted, uint64_t first)
     struct cl_id_range range = {0};
 
     CHECK(room_write("/mnt/subuid", text) == 0);
-    CHECK(cl_accounts_find_subids("/mnt/subuid", 1000, &range, &err) == wanted);
+    CHECK(cl_accounts_find_subids("/mnt/subuid", "ada", 1000, &range, &err) == wanted);
     CHECK(range.first == first);
 }
 
@@ -92,15 +92,13 @@ static void look_up_subids(void)
     struct cl_error err = {0};
     struct cl_id_range range;
 
-    CHECK(room_write("/mnt/passwd", "ada:x:1000:100::/:/bin/sh\n") == 0);
-    CHECK(mount("/mnt/passwd", "/etc/passwd", NULL, MS_BIND, NULL) == 0);
     check_subids("ada:7:8\n1000:9:9\n", 1, 7);
     check_subids("bob:1:1\n1000:9:9\nada:7:8\n", 1, 9);
     check_subids("ad:1:1\nadam:2:2\nada:0:0\nada:x:1\nada:3:3", 1, 3);
     check_subids(":1:1\n100:1:1\n01000:1:1\n", 0, 0);
-    CHECK(cl_accounts_find_subids("/mnt/nothing", 1000, &range, &err) == 0);
+    CHECK(cl_accounts_find_subids("/mnt/nothing", "ada", 1000, &range, &err) == 0);
     CHECK(mkdir("/mnt/dir", 0755) == 0);
-    CHECK(cl_accounts_find_subids("/mnt/dir", 1000, &range, &err) == -EISDIR);
+    CHECK(cl_accounts_find_subids("/mnt/dir", "ada", 1000, &range, &err) == -EISDIR);
     CHECK_HAS(err.msg, "/mnt/dir");
 }
 

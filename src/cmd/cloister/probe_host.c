@@ -19,7 +19,7 @@
 #include "sandbox/ids.h"
 #include "sandbox/state.h"
 
-enum { LANDLOCK_LEAST = 2, SUBID_FILE_MAX = 1 << 20 };
+enum { LANDLOCK_LEAST = 2, TEXT_MAX = 1 << 20 };
 
 void cl_found(struct cl_finding *finding, enum cl_probe_state state, const char *fmt, ...)
 {
@@ -174,7 +174,7 @@ static int has_ids(char *map, const struct cl_ids_range *range, uint64_t last)
 
 static void probe_root_ids(struct cl_finding *finding)
 {
-    CL_CLEANUP_BUF struct cl_buf map = CL_BUF_INIT(SUBID_FILE_MAX);
+    CL_CLEANUP_BUF struct cl_buf map = CL_BUF_INIT(TEXT_MAX);
     struct cl_ids_range range;
     struct cl_error err = {0};
 
@@ -197,20 +197,20 @@ static void probe_root_ids(struct cl_finding *finding)
 }
 
 /* A file that can't be read gives nothing; who runs build is told so. */
-static int has_subids(const char *path)
+static int has_subids(const char *path, const char *login)
 {
     struct cl_error ignored = {0};
     struct cl_id_range range;
 
-    return cl_accounts_find_subids(path, geteuid(), &range, &ignored) > 0;
+    return cl_accounts_find_subids(path, login, geteuid(), &range, &ignored) > 0;
 }
 
 static void probe_user_ids(struct cl_finding *finding)
 {
     char login[CL_LOGIN_SIZE];
 
-    if (!has_subids("/etc/subuid") || !has_subids("/etc/subgid")) {
-        cl_accounts_login(geteuid(), login);
+    cl_accounts_login(geteuid(), login);
+    if (!has_subids("/etc/subuid", login) || !has_subids("/etc/subgid", login)) {
         cl_found(finding, CL_PROBE_ABSENT,
                  "no range in /etc/subuid and /etc/subgid: --profile "
                  "build can't run, strict needs none");

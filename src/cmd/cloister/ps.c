@@ -8,7 +8,7 @@
 #include "cmd/cloister/command.h"
 #include "cmd/cloister/describe.h"
 #include "cmd/cloister/table.h"
-#include "sandbox/control.h"
+#include "sandbox/children.h"
 #include "sandbox/sweep.h"
 
 enum { ARENA_MAX = 256 << 20, COMMAND_WIDTH = 40 };
@@ -107,21 +107,17 @@ static int add_words(struct context *context, const struct cl_visit *visit)
     return r;
 }
 
-/* With the main process's number, which a supervisor only notes when it is asked; what can't
- * be asked (it ends, it begins) is shown as it is. */
+/* With the command's number, which no start pays for writing down. Nobody is asked: who lists
+ * waits for no supervisor, which may be stopped. */
 static void add_object(struct context *context, const struct cl_visit *visit)
 {
+    struct cl_status status = *visit->status;
     struct cl_visit now = *visit;
-    struct cl_error ignored = {0};
-    struct cl_status status;
-    struct cl_plan plan;
 
-    if (visit->alive && visit->status->main == 0 &&
-        cl_control_refresh(visit->entry, &ignored) == 0 &&
-        cl_entry_read(visit->entry, context->arena, &status, &plan, &ignored) == 0) {
-        now.status = &status;
-        now.plan = &plan;
-    }
+    if (visit->alive && status.main == 0 && status.init > 0 &&
+        cl_first_child(status.supervisor) == status.init)
+        status.main = cl_first_child(status.init);
+    now.status = &status;
     cl_describe_brief(&context->json, &now);
 }
 

@@ -61,10 +61,11 @@ static int write_range(int proc, uint32_t base, struct cl_error *err)
 
 /* --- sub-ids ---------------------------------------------------------------- */
 
-static int find_subids(const char *path, struct cl_id_range *ret, struct cl_error *err)
+static int find_subids(const char *path, const char *login, struct cl_id_range *ret,
+                       struct cl_error *err)
 {
     const uid_t uid = geteuid();
-    int r = cl_accounts_find_subids(path, uid, ret, err);
+    int r = cl_accounts_find_subids(path, login, uid, ret, err);
 
     if (r != 0)
         return r < 0 ? r : 0;
@@ -134,11 +135,13 @@ static int write_subids(pid_t pid, struct cl_error *err)
 {
     struct cl_id_range uids;
     struct cl_id_range gids;
-    int r = find_subids("/etc/subuid", &uids, err);
+    char login[CL_LOGIN_SIZE];
 
+    cl_accounts_login(geteuid(), login);
+    int r = find_subids("/etc/subuid", login, &uids, err);
     if (r < 0)
         return r;
-    r = find_subids("/etc/subgid", &gids, err);
+    r = find_subids("/etc/subgid", login, &gids, err);
     if (r < 0)
         return r;
     r = run_mapper("/usr/bin/newgidmap", pid, (unsigned int)getegid(), &gids, err);

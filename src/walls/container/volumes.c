@@ -35,10 +35,7 @@ static uint64_t volume_attrs(const struct cl_plan *plan, const struct cl_plan_fi
 static int find_source(const struct cl_container *container, const char *path, const char *what,
                        struct cl_error *err)
 {
-    if (!container->rootless)
-        return cl_follow(path, cl_follow_caller(), what, err);
-    int fd = cl_sys_openat(AT_FDCWD, path, O_PATH, 0);
-    return fd < 0 ? cl_fail(err, fd, "open %s %s", what, path) : fd;
+    return cl_follow_named(path, !container->rootless, what, err);
 }
 
 /* Files of the kernel's own, of which each write does something. */
