@@ -39,10 +39,10 @@ struct cl_processors cl_processors_look(void)
 
 int cl_processors_split(cpu_set_t *ret_all, cpu_set_t *ret_others)
 {
-    int here = sched_getcpu();
+    int here = cl_sys_getcpu();
 
     if (here < 0 || here >= CPU_SETSIZE)
-        return -ENOSYS;
+        return here < 0 ? here : -ENOSYS;
     CPU_ZERO(ret_all);
     int r = cl_sys_sched_getaffinity(0, ret_all);
     if (r < 0)

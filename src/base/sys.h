@@ -381,6 +381,16 @@ static inline int cl_sys_setgroups(size_t count, const gid_t *groups)
     return (int)CL_SYS2(SYS_setgroups, count, groups);
 }
 
+/* The processor this thread runs on. Not by the vDSO, which takes longer to be found once
+ * than a call does. */
+static inline int cl_sys_getcpu(void)
+{
+    unsigned int cpu = 0;
+    int r = (int)CL_SYS3(SYS_getcpu, &cpu, NULL, NULL);
+
+    return r < 0 ? r : (int)cpu;
+}
+
 static inline int cl_sys_sched_getaffinity(pid_t pid, cpu_set_t *ret)
 {
     return (int)CL_SYS3(SYS_sched_getaffinity, pid, sizeof(*ret), ret);

@@ -254,8 +254,7 @@ static int start_wall(void *context, struct cl_error *err)
         return r;
     sandbox->started = 1;
     sandbox->status.init = sandbox->process.pid;
-    for (int fd = 0; fd < 3; fd++)
-        cl_fd_close(&sandbox->theirs[fd]); /* init has them */
+    cl_fd_close(&sandbox->theirs[0]); /* init has them; why the others stay: supervisor.h */
     return 0;
 }
 
@@ -455,6 +454,8 @@ static int supervise(struct sandbox *sandbox, struct cl_error *err)
     supervisor->status = &sandbox->status;
     for (int fd = 0; fd < 3; fd++)
         supervisor->stdio[fd] = CL_TAKE_FD(sandbox->ours[fd]);
+    for (int i = 0; i < 2; i++)
+        supervisor->outputs[i] = CL_TAKE_FD(sandbox->theirs[i + 1]);
     /* The record says "running" while the sandbox already starts. */
     r = cl_entry_update(&sandbox->entry, &sandbox->status, err);
     (void)cl_sweep_beside(&sandbox->state, &sandbox->entry,

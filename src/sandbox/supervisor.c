@@ -359,6 +359,12 @@ static int bound_rest(struct cl_supervisor *supervisor, struct cl_error *err)
     return set_timer(supervisor->timer.fd, REST_MS * CL_NS_PER_MS, err);
 }
 
+static void release_outputs(struct cl_supervisor *supervisor)
+{
+    for (size_t i = 0; i < CL_ARRAY_SIZE(supervisor->outputs); i++)
+        cl_fd_close(&supervisor->outputs[i]);
+}
+
 static int on_init(struct cl_source *source, CL_UNUSED uint32_t events, struct cl_error *err)
 {
     struct cl_supervisor *supervisor = source->context;
@@ -369,6 +375,7 @@ static int on_init(struct cl_source *source, CL_UNUSED uint32_t events, struct c
     supervisor->ended = 1;
     cl_loop_remove(&supervisor->loop, source);
     cl_loop_remove(&supervisor->loop, &supervisor->cpu_timer);
+    release_outputs(supervisor);
     cl_relay_done(&supervisor->relays[0]);
     int r = supervisor->wall->receive(process, err);
     if (r == 0)
@@ -474,5 +481,6 @@ void cl_supervisor_done(struct cl_supervisor *supervisor)
     cl_fd_close(&supervisor->control.fd);
     for (size_t i = 0; i < CL_ARRAY_SIZE(supervisor->stdio); i++)
         cl_fd_close(&supervisor->stdio[i]);
+    release_outputs(supervisor);
     cl_loop_done(&supervisor->loop);
 }

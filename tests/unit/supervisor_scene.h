@@ -106,8 +106,9 @@ static inline void start_init(void (*run)(void))
     scene.process.pid = pid;
     scene.process.pidfd = cl_sys_pidfd_open(pid);
     CHECK(pid > 0 && scene.process.pidfd >= 0);
-    for (int fd = 0; fd < 3; fd++)
-        cl_fd_close(&scene.theirs[fd]);
+    cl_fd_close(&scene.theirs[0]);
+    for (int i = 0; i < 2; i++)
+        scene.supervisor.outputs[i] = CL_TAKE_FD(scene.theirs[i + 1]);
 }
 
 static inline int make_file(void)
@@ -140,6 +141,8 @@ static inline void set_up(void)
     scene.out[0] = make_file();
     scene.out[1] = make_file();
     CHECK(scene.in >= 0 && scene.out[0] >= 0 && scene.out[1] >= 0);
+    for (int i = 0; i < 2; i++)
+        scene.supervisor.outputs[i] = -1;
     scene.supervisor.plan = &scene.plan;
     scene.supervisor.wall = &scene.wall;
     scene.supervisor.process = &scene.process;

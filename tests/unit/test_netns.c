@@ -25,6 +25,22 @@ static int loopback_is_up(void)
     return (request.ifr_flags & IFF_UP) != 0;
 }
 
+/* The channel to init, and init's end of it. */
+static void make_channel(int ret[2])
+{
+    CHECK(cl_sys_socketpair(SOCK_SEQPACKET, ret) == 0);
+}
+
+static int receive_netns(int channel)
+{
+    struct cl_message message = {0};
+    int fd = -1;
+
+    CHECK(cl_message_receive(channel, &message, &fd, 1, MSG_DONTWAIT) == 1);
+    CHECK(message.kind == CL_MESSAGE_NETWORK);
+    return fd;
+}
+
 /* A user namespace below ours, as init's is below the supervisor's: a descriptor. */
 static int make_userns(void)
 {
@@ -47,8 +63,10 @@ static void make_and_enter(void)
 
     set_up();
     CL_CLEANUP_FD int userns = make_userns();
-    CL_CLEANUP_FD int netns = cl_netns_make(userns, &room.err);
-    CHECK(netns >= 0);
+    int channel[2];
+    make_channel(channel);
+    CHECK(cl_netns_give(userns, channel[0], &room.err) == 0);
+    CL_CLEANUP_FD int netns = receive_netns(channel[1]);
     CHECK(own_namespace() == before);
     CHECK(cl_sys_wait4(-1, NULL, __WALL, NULL) == -ECHILD); /* no helper is left */
     CHECK(cl_sys_setns(userns, CLONE_NEWUSER) == 0);
@@ -85,18 +103,21 @@ static void fail_each(void)
         {"socket", EMFILE, "socket: Too many open files"},
         {"ioctl", EPERM, "set lo up: Operation not permitted"},
         {"openat", EMFILE, "open /proc/self/ns/net: Too many open files"},
+        {"sendmsg", ENOBUFS, "send the network namespace: No buffer space available"},
     };
-    static const long numbers[] = {SYS_clone,  SYS_setns, SYS_prctl, SYS_unshare,
-                                   SYS_socket, SYS_ioctl, SYS_openat};
+    static const long numbers[] = {SYS_clone,  SYS_setns, SYS_prctl,  SYS_unshare,
+                                   SYS_socket, SYS_ioctl, SYS_openat, SYS_sendmsg};
+    int channel[2];
     char text[48];
 
     set_up();
     CL_CLEANUP_FD int userns = make_userns();
+    make_channel(channel);
     const int before = count_fds();
     for (size_t i = 0; i < CL_ARRAY_SIZE(rows); i++) {
         (void)snprintf(text, sizeof(text), "lacks:%ld=%d", numbers[i], rows[i].errnum);
         cl_fault_set(text);
-        CHECK(cl_netns_make(userns, &room.err) == -rows[i].errnum);
+        CHECK(cl_netns_give(userns, channel[0], &room.err) == -rows[i].errnum);
         cl_fault_set(NULL);
         CHECK_TEXT(room.err.msg, rows[i].message);
         CHECK(count_fds() == before);
@@ -112,13 +133,33 @@ TEST(each_call_of_the_helper_is_failed_and_told)
     room_run(fail_each);
 }
 
+/* An init that is gone has said why: not this call's failure. */
+static void give_to_nobody(void)
+{
+    int channel[2];
+
+    set_up();
+    CL_CLEANUP_FD int userns = make_userns();
+    make_channel(channel);
+    cl_fd_close(&channel[1]);
+    const int before = count_fds();
+    CHECK(cl_netns_give(userns, channel[0], &room.err) == 0);
+    CHECK(count_fds() == before);
+    CHECK(cl_sys_wait4(-1, NULL, __WALL, NULL) == -ECHILD);
+}
+
+TEST(a_namespace_that_nobody_waits_for_is_let_go)
+{
+    room_run(give_to_nobody);
+}
+
 static void enter_nothing(void)
 {
     set_up();
     CL_CLEANUP_FD int null = cl_sys_openat(AT_FDCWD, "/dev/null", O_RDONLY, 0);
     CHECK(cl_netns_enter(&room.container, null, &room.err) == -EINVAL);
     CHECK_TEXT(room.err.msg, "enter the network namespace: Invalid argument");
-    CHECK(cl_netns_make(null, &room.err) == -EINVAL);
+    CHECK(cl_netns_give(null, null, &room.err) == -EINVAL);
     CHECK_TEXT(room.err.msg, "join the sandbox's user namespace: Invalid argument");
     CHECK(room.report.layers == 0);
 }
@@ -153,6 +194,7 @@ int main(void)
     static const struct check_test tests[] = {
         ROW(the_namespace_is_the_sandboxs_and_has_loopback),
         ROW(each_call_of_the_helper_is_failed_and_told),
+        ROW(a_namespace_that_nobody_waits_for_is_let_go),
         ROW(what_is_no_namespace_is_refused),
         ROW(init_raises_the_loopback_that_it_was_born_with),
     };

@@ -63,6 +63,8 @@ int cl_message_send(int channel, const struct cl_message *message, const int *fd
 /* Receives one message; closes descriptors beyond MAX. Returns their number, -EPIPE
  * when the other end is gone, or -errno. FLAGS are recvmsg's. */
 int cl_message_receive(int channel, struct cl_message *ret, int *ret_fds, size_t max, int flags);
+/* True of what cl_message_send returns when the other process is gone. */
+int cl_message_has_no_reader(int r);
 
 /* The command's system call filter (seccomp.c). */
 struct cl_container_filter {
@@ -120,8 +122,14 @@ struct cl_container {
     int terminal; /* the pty's slave, -1 without a tty */
 };
 
-/* --- the maker (maker.c, idmap.c, volumes.c) ------------------------------ */
+/* --- the maker (maker.c, clone.c, idmap.c, volumes.c) ---------------------- */
 
+/* Clones init into its namespaces; the maker's step and its undo, which also takes what init
+ * has reported. */
+int cl_init_clone(void *context, struct cl_error *err);
+void cl_init_end(void *context);
+/* Kills and reaps our child PID. */
+void cl_child_end(pid_t pid, int pidfd);
 /* The directory of process PID in the host's /proc, as an O_PATH descriptor. */
 int cl_idmap_open_proc(pid_t pid, struct cl_error *err);
 /* Writes init's uid and gid map for the plan. */
@@ -149,9 +157,9 @@ uint64_t cl_scratch_bytes(const struct cl_plan *plan);
 /* Init's out-of-memory score, when it is below the ordinary one (priority.c). The maker's step. */
 int cl_priority_level_oom(void *context, struct cl_error *err);
 
-/* A network namespace, of the user namespace USERNS and with loopback; a descriptor or
- * -errno (netns.c). */
-int cl_netns_make(int userns, struct cl_error *err);
+/* Makes a network namespace, of the user namespace USERNS and with loopback, and sends it
+ * down CHANNEL (netns.c). */
+int cl_netns_give(int userns, int channel, struct cl_error *err);
 /* Loopback of a network namespace that clone3 made; init's step. */
 int cl_netns_raise_own(void *context, struct cl_error *err);
 int cl_netns_enter(struct cl_container *container, int netns, struct cl_error *err);

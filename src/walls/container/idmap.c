@@ -96,7 +96,7 @@ static int run_mapper(const char *program, pid_t pid, unsigned int own,
     struct cl_clone_args clone_args = {.flags = 0x4000 /* CLONE_VFORK */, .exit_signal = SIGCHLD};
     const uint64_t all = ~0ULL;
     uint64_t before;
-    int blocked = cl_sys_rt_sigprocmask(SIG_SETMASK, &all, &before); /* as netns.c says why */
+    int blocked = cl_sys_rt_sigprocmask(SIG_SETMASK, &all, &before); /* as beside.c says why */
     if (blocked < 0)
         return cl_fail(err, blocked, "block signals");
     pid_t child = cl_sys_clone3(&clone_args);

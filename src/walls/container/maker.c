@@ -4,7 +4,6 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
-#include <sys/wait.h>
 
 #include "base/alloc.h"
 #include "base/fd.h"
@@ -141,149 +140,6 @@ static int turn_core_dumps_off(void *context, struct cl_error *err)
     return 0;
 }
 
-/* The network namespace may come later (netns.c); the cgroup namespace when init has joined. */
-static const struct {
-    enum cl_layer layer;
-    uint64_t flag;
-} namespaces[] = {
-    {CL_LAYER_USERNS, CLONE_NEWUSER}, {CL_LAYER_PIDNS, CLONE_NEWPID},
-    {CL_LAYER_MOUNTNS, CLONE_NEWNS},  {CL_LAYER_IPCNS, CLONE_NEWIPC},
-    {CL_LAYER_UTSNS, CLONE_NEWUTS},
-};
-
-/* Namespaces that the wall stands on: not even the test build leaves them out. */
-#define FOUNDATION                                                                                 \
-    (CL_LAYER_BIT(CL_LAYER_USERNS) | CL_LAYER_BIT(CL_LAYER_PIDNS) | CL_LAYER_BIT(CL_LAYER_MOUNTNS))
-
-/* The kernel counts what a user namespace's processes take of its pools (inotify
- * instances, queued signals, message queues, namespaces) against the uid that made it,
- * too: so that is made by the sandbox's own range, or one sandbox could use up what root
- * and all others have. By its last uid, as the first one's capabilities would go when
- * init becomes the sandbox's user. Source: user_namespaces(7), namespaces(7) on /proc/sys/user. */
-static int take_owner(const struct cl_container *container, struct cl_error *err)
-{
-    const struct cl_cap_header header = {.version = CL_CAP_VERSION_3};
-    struct cl_cap_data data[2];
-
-    if (container->rootless)
-        return 0;
-    const uid_t owner = container->start->uid_base + CL_UIDS_PER_SANDBOX - 1;
-    int r = cl_sys_seteuid(owner);
-    if (r == 0)
-        r = cl_sys_capget(&header, data);
-    /* As an ordinary uid, but with what a host may ask of who makes a namespace. */
-    for (size_t i = 0; r == 0 && i < CL_ARRAY_SIZE(data); i++)
-        data[i].effective = data[i].permitted;
-    if (r == 0)
-        r = cl_sys_capset(&header, data);
-    return r < 0 ? cl_fail(err, r, "take the sandbox's uid %u", owner) : 0;
-}
-
-/* Whoever started us may have asked for our death with theirs (systemd, a test's runner): a
- * change of the effective uid clears that (prctl(2)), and their death meanwhile is missed. */
-struct bond {
-    int signal; /* 0: none */
-    pid_t parent;
-};
-
-static int note_bond(struct bond *ret, struct cl_error *err)
-{
-    *ret = (struct bond){.parent = getppid()};
-    int r = cl_sys_prctl(PR_GET_PDEATHSIG, (unsigned long)(uintptr_t)&ret->signal, 0, 0, 0);
-
-    return r < 0 ? cl_fail(err, r, "ask for the parent-death signal") : 0;
-}
-
-static int leave_owner(const struct cl_container *container, const struct bond *bond,
-                       struct cl_error *err)
-{
-    int r = container->rootless ? 0 : cl_sys_seteuid(0);
-
-    if (r < 0)
-        return cl_fail(err, r, "become root again");
-    if (container->rootless || bond->signal == 0)
-        return 0;
-    r = cl_sys_prctl(PR_SET_PDEATHSIG, (unsigned long)bond->signal, 0, 0, 0);
-    if (r < 0)
-        return cl_fail(err, r, "set the parent-death signal again");
-    return getppid() == bond->parent ? 0 : cl_refuse(err, ESRCH, "the parent process has died");
-}
-
-/* Kills and reaps our child PID. Until it is reaped its number is nobody else's, so
- * that where PIDFD can't be used a plain kill is as good. */
-static void end_child(pid_t pid, int pidfd)
-{
-    int status;
-
-    int r = cl_sys_pidfd_send_signal(pidfd, SIGKILL);
-
-    if (r < 0 && r != -ESRCH) /* that one is dead already */
-        (void)cl_sys_kill(pid, SIGKILL);
-    while (cl_sys_wait4(pid, &status, 0, NULL) == -EINTR)
-        ;
-}
-
-static void end_init(void *context)
-{
-    struct cl_container *container = context;
-
-    if (container->pid <= 0)
-        return;
-    end_child(container->pid, container->pidfd);
-    if (container->report->stage == CL_REPORT_FAILED)
-        container->init_error = container->report->error;
-    cl_fd_close(&container->pidfd);
-    container->pid = 0;
-}
-
-static int clone_init(void *context, struct cl_error *err)
-{
-    struct cl_container *container = context;
-    struct cl_clone_args args = {
-        .flags = CLONE_PIDFD,
-        .pidfd = (uint64_t)(uintptr_t)&container->pidfd,
-        .exit_signal = SIGCHLD,
-    };
-
-    for (size_t i = 0; i < CL_ARRAY_SIZE(namespaces); i++) {
-        if (!cl_plan_without(container->plan, namespaces[i].layer) ||
-            (FOUNDATION & CL_LAYER_BIT(namespaces[i].layer)) != 0) {
-            args.flags |= namespaces[i].flag;
-            container->report->layers |= CL_LAYER_BIT(namespaces[i].layer);
-        }
-    }
-    if (!cl_plan_without(container->plan, CL_LAYER_NETNS) && !cl_netns_comes_later(container))
-        args.flags |= CLONE_NEWNET;
-    if (container->start->cgroup >= 0) {
-        args.flags |= CL_CLONE_INTO_CGROUP;
-        args.cgroup = (uint64_t)container->start->cgroup;
-    }
-    struct bond bond;
-    int r = note_bond(&bond, err);
-    if (r < 0)
-        return r;
-    r = take_owner(container, err);
-    if (r < 0) {
-        struct cl_error unused;
-
-        (void)leave_owner(container, &bond, &unused);
-        return r;
-    }
-    pid_t pid = cl_sys_clone3(&args);
-    if (pid == 0)
-        cl_init_run(container);
-    r = leave_owner(container, &bond, err);
-    if (pid < 0) {
-        (void)cl_fail(err, pid, "clone into new namespaces");
-        return cl_hint_userns(pid, err);
-    }
-    container->pid = pid;
-    cl_fd_close(&container->channel[1]);
-    if (r < 0)
-        end_init(container);
-    return r;
-}
-
 static int open_init(void *context, struct cl_error *err)
 {
     struct cl_container *container = context;
@@ -313,8 +169,8 @@ static int write_maps(void *context, struct cl_error *err)
 
 /* Some schedulers put a new process behind its parent on the same processor while others
  * are idle: schedulers of virtual machines that pack their tasks. An init that hasn't
- * begun by now waits for us, for 0.2 ms and more: it is moved, when somewhere else is
- * nothing to do. Only a matter of time, so that no failure is one. */
+ * begun by now waits for us, for 0.2 ms and more: it is moved, when somewhere else there was
+ * nothing to do just now. Only a matter of time, so that no failure is one. */
 static int part_processors(void *context, CL_UNUSED struct cl_error *err)
 {
     const struct cl_container *container = context;
@@ -324,11 +180,9 @@ static int part_processors(void *context, CL_UNUSED struct cl_error *err)
     if (!cl_processors_have_idle(&container->start->processors) ||
         __atomic_load_n(&container->report->stage, __ATOMIC_RELAXED) != CL_REPORT_NONE)
         return 0;
-    struct cl_processors now = cl_processors_look();
-    now.running--; /* init, which waits */
-    if (!cl_processors_have_idle(&now) || cl_processors_split(&all, &others) < 0)
+    if (cl_processors_split(&all, &others) < 0 || CPU_COUNT(&others) == 0)
         return 0;
-    if (CPU_COUNT(&others) == 0 || cl_sys_sched_setaffinity(container->pid, &others) < 0)
+    if (cl_sys_sched_setaffinity(container->pid, &others) < 0)
         return 0;
     (void)cl_sys_sched_setaffinity(container->pid, &all); /* can't fail where the other didn't */
     return 0;
@@ -368,7 +222,7 @@ static const struct cl_step start_steps[] = {
     {"make the channel", make_channel, close_channel},
     {"make the report page", make_report, unmap_report},
     {"turn core dumps off", turn_core_dumps_off, NULL},
-    {"make the namespaces", clone_init, end_init},
+    {"make the namespaces", cl_init_clone, cl_init_end},
     {"find init in /proc", open_init, close_init},
     {"write the id maps", write_maps, NULL},
     {"part from init's processor", part_processors, NULL},
@@ -438,24 +292,11 @@ static int container_start(const struct cl_wall_start *start, struct cl_wall_pro
 
 /* --- the running wall ------------------------------------------------------------ */
 
-/* An init that failed meanwhile has said why in the report. */
-static int has_failed(int r)
-{
-    return r == -EPIPE || r == -ECONNRESET;
-}
-
 static int give_network(struct cl_wall_process *process, struct cl_error *err)
 {
-    const struct cl_message message = {.kind = CL_MESSAGE_NETWORK};
     CL_CLEANUP_FD int userns = CL_TAKE_FD(process->userns);
 
-    if (userns < 0)
-        return 0;
-    CL_CLEANUP_FD int netns = cl_netns_make(userns, err);
-    if (netns < 0)
-        return netns;
-    int r = cl_message_send(process->channel, &message, &netns, 1);
-    return r < 0 && !has_failed(r) ? cl_fail(err, r, "send the network namespace") : 0;
+    return userns < 0 ? 0 : cl_netns_give(userns, process->channel, err);
 }
 
 static int container_release(struct cl_wall_process *process, const struct cl_limits *limits,
@@ -471,7 +312,7 @@ static int container_release(struct cl_wall_process *process, const struct cl_li
     }
     int r = cl_message_send(process->channel, &message, fds, count);
 
-    if (has_failed(r))
+    if (cl_message_has_no_reader(r)) /* an init that failed has said why in the report */
         return 0;
     return r < 0 ? cl_fail(err, r, "release the sandbox") : give_network(process, err);
 }
@@ -534,7 +375,7 @@ static int container_shrink(const struct cl_plan *plan, struct cl_error *err)
 static void container_done(struct cl_wall_process *process)
 {
     if (process->pid > 0) {
-        end_child(process->pid, process->pidfd);
+        cl_child_end(process->pid, process->pidfd);
         process->pid = 0;
     }
     cl_fd_close(&process->pidfd);

@@ -33,6 +33,11 @@ int cl_message_send(int channel, const struct cl_message *message, const int *fd
     return sent < 0 ? (int)sent : 0;
 }
 
+int cl_message_has_no_reader(int r)
+{
+    return r == -EPIPE || r == -ECONNRESET;
+}
+
 /* Moves the descriptors of HEADER into RET, closing those beyond MAX. */
 static int take_fds(struct msghdr *header, int *ret, size_t max)
 {

@@ -4,12 +4,11 @@
  * wait for it. So on a machine with a processor to spare it is made when init has all that
  * it needs to build its mounts: the supervisor, which has nothing better to do then, clones
  * a helper, the network maker, which joins the sandbox's user namespace, makes the network
- * namespace there, raises its loopback and leaves a descriptor. Init goes over as its last
- * step. On a busy machine the helper would only be more work: there clone3 makes the
- * namespace, and init raises the loopback.
+ * namespace there, raises its loopback and sends it to init, who waits for that by now and
+ * goes over as its last step. On a busy machine the helper would only be more work: there
+ * clone3 makes the namespace, and init raises the loopback.
  *
- * The helper runs in the supervisor's memory and descriptor table, on a stack of its own,
- * while the supervisor sleeps (CLONE_VFORK), and holds nothing of the image.
+ * The helper runs beside the supervisor (base/beside.h), and holds nothing of the image.
  *
  * The namespace belongs to the sandbox's user namespace, as it would after clone3.
  * Source: network_namespaces(7), setns(2), netdevice(7).
@@ -19,16 +18,17 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 
+#include "base/beside.h"
 #include "base/fd.h"
 #include "base/sys.h"
 #include "walls/container/container.h"
 
 struct maker {
     int userns;
+    int channel;        /* to init */
     int fd;             /* the namespace, -1 until it is made */
-    const char *failed; /* what, with the -errno RESULT; NULL: nothing */
+    const char *failed; /* what, with the -errno RESULT */
     int result;
 };
 
@@ -51,6 +51,7 @@ static int raise_loopback(const char **ret_what)
 
 static int run_maker(void *context)
 {
+    const struct cl_message message = {.kind = CL_MESSAGE_NETWORK};
     struct maker *maker = context;
     int r = cl_sys_setns(maker->userns, CLONE_NEWUSER);
 
@@ -68,39 +69,21 @@ static int run_maker(void *context)
     if (r < 0)
         return failed(maker, what, r);
     maker->fd = cl_sys_openat(AT_FDCWD, "/proc/self/ns/net", O_RDONLY, 0);
-    return maker->fd < 0 ? failed(maker, "open /proc/self/ns/net", maker->fd) : 0;
+    if (maker->fd < 0)
+        return failed(maker, "open /proc/self/ns/net", maker->fd);
+    r = cl_message_send(maker->channel, &message, &maker->fd, 1);
+    /* An init that is gone has said why. */
+    return r < 0 && !cl_message_has_no_reader(r) ? failed(maker, "send the network namespace", r)
+                                                 : 0;
 }
 
-int cl_netns_make(int userns, struct cl_error *err)
+int cl_netns_give(int userns, int channel, struct cl_error *err)
 {
-    static _Alignas(16) char stack[16384];
-    struct maker maker = {.userns = userns, .fd = -1};
-    /* It inherits them blocked: stopped by a terminal's Ctrl-Z it would hold us in the clone,
-     * where nothing but a kill reaches us. */
-    const uint64_t all = ~0ULL;
-    uint64_t before;
-    int status = 0;
-    int r = cl_sys_rt_sigprocmask(SIG_SETMASK, &all, &before);
+    struct maker maker = {.userns = userns, .channel = channel, .fd = -1};
+    int r = cl_beside_run("the network maker", 0, run_maker, &maker, err);
 
-    if (r < 0)
-        return cl_fail(err, r, "block signals");
-    pid_t pid = cl_sys_clone_beside(run_maker, stack + sizeof(stack),
-                                    CLONE_VM | CLONE_FILES | CLONE_VFORK | SIGCHLD, &maker);
-    (void)cl_sys_rt_sigprocmask(SIG_SETMASK, &before, NULL); /* can't fail where the other didn't */
-    if (pid < 0)
-        return cl_fail(err, pid, "clone the network maker");
-    do
-        r = cl_sys_wait4(pid, &status, 0, NULL);
-    while (r == -EINTR);
-    CL_CLEANUP_FD int fd = maker.fd;
-    if (r < 0)
-        return cl_fail(err, r, "wait for the network maker");
-    if (maker.failed != NULL)
-        return cl_fail(err, maker.result, "%s", maker.failed);
-    if (fd < 0)
-        return cl_refuse(err, EIO, "the network maker was ended from outside (wait status %d)",
-                         status);
-    return CL_TAKE_FD(fd);
+    cl_fd_close(&maker.fd);
+    return r > 0 ? cl_fail(err, maker.result, "%s", maker.failed) : r;
 }
 
 /* Init's step: the loopback of a namespace that it was born in. */
