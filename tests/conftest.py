@@ -8,7 +8,7 @@ import pytest
 from lib import trees
 from lib.leaks import Leaks
 from lib.runner import Cloister
-from lib.world import World, find_binary
+from lib.world import KEEPER, World, find_binary, mountinfo
 
 
 pytest_plugins = ("lib.skips",)
@@ -106,7 +106,17 @@ def own_rootfs(world, probe):
 
 
 @pytest.fixture(scope="session")
-def leaks(world, as_root, as_user):
+def bare(world, as_root):
+    """The bare mount namespace of root's sandboxes, which stays: see lib/world.py on the processor."""
+    with world.on_one_processor():
+        assert as_root.run(f"rootfs:{world.directory('no-image')}", "true").exit == 127
+    kept = KEEPER / "mnt"
+    assert f" {kept} " in mountinfo(), f"no bare mount namespace: {list(KEEPER.iterdir())}"
+    return kept
+
+
+@pytest.fixture(scope="session")
+def leaks(world, as_root, as_user, bare):
     return Leaks(world, [as_root, as_user])
 
 

@@ -72,6 +72,11 @@ if [ "${1:-}" = --remove ]; then
         [ ! -d "$root$prefix/$dir" ] || privileged rmdir --ignore-fail-on-non-empty "$root$prefix/$dir"
     done
     say "removed $removed files below $root${prefix#/}"
+    if for_this_machine && [ -d /run/cloister-bare ]; then # what root's runs keep mounted (bare.c)
+        as_root umount --quiet /run/cloister-bare/mnt || :
+        as_root umount --quiet /run/cloister-bare || :
+        as_root rm -rf --one-file-system /run/cloister-bare
+    fi
     exit 0
 fi
 privileged mkdir -p "$root"

@@ -254,6 +254,11 @@ static inline int cl_sys_statx(int dirfd, const char *path, int flags, unsigned 
     return (int)CL_SYS5(SYS_statx, dirfd, path, flags, mask, ret);
 }
 
+static inline int cl_sys_chroot(const char *path)
+{
+    return (int)CL_SYS1(SYS_chroot, path);
+}
+
 static inline int cl_sys_pivot_root(const char *new_root, const char *put_old)
 {
     return (int)CL_SYS2(SYS_pivot_root, new_root, put_old);

@@ -66,6 +66,9 @@ struct cl_statx {
 _Static_assert(sizeof(struct cl_statx) == 256, "the kernel writes 256 bytes");
 enum { CL_STATX_MNT_ID = 0x1000, CL_STATX_ATTR_MOUNT_ROOT = 0x2000 };
 
+/* ioctl of a pidfd, Linux 6.11 (linux/pidfd.h): a descriptor of its mount namespace */
+enum { CL_PIDFD_GET_MNT_NAMESPACE = 0xff03 };
+
 /* clone3(2), Linux 5.3; cgroup 5.7 */
 struct cl_clone_args {
     uint64_t flags;

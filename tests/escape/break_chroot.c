@@ -1,16 +1,16 @@
 /*
  * Attack: chroot below the working directory, then walk up past the root.
- * Layer: capabilities (SYS_CHROOT), seccomp, mountns (pivot_root leaves nothing above).
+ * Layer: capabilities (SYS_CHROOT), seccomp, mountns (nothing of the host lies above).
  * Source: chroot(2), NOTES.
  */
 #include "attack.h"
 
-static void walk_up(char **args)
+/* To the top of the mount namespace, which is then the working directory. */
+static void leave(void)
 {
-    struct stat top, now;
     char dir[] = "/tmp/chroot-XXXXXX";
 
-    if (stat("/", &top) < 0 || !mkdtemp(dir))
+    if (!mkdtemp(dir))
         impossible("mkdtemp: %s", strerror(errno));
     if (chdir("/") < 0 || chroot(dir) < 0) {
         int error = errno;
@@ -22,6 +22,15 @@ static void walk_up(char **args)
     for (int i = 0; i < 64; i++)
         if (chdir("..") < 0)
             impossible("chdir ..: %s", strerror(errno));
+}
+
+static void walk_up(char **args)
+{
+    struct stat top, now;
+
+    if (stat("/", &top) < 0)
+        impossible("stat /: %s", strerror(errno));
+    leave();
     if (stat(".", &now) < 0)
         impossible("stat .: %s", strerror(errno));
     if (now.st_dev != top.st_dev || now.st_ino != top.st_ino)
@@ -29,4 +38,17 @@ static void walk_up(char **args)
     held("chroot works but nothing is above");
 }
 
-ATTACK({"walk_up", walk_up})
+/* What lies above, where something does: the host's file ARGS[0], whose path begins with "/"? */
+static void read_above(char **args)
+{
+    struct stat found;
+
+    leave();
+    if (chroot(".") < 0)
+        judge_call("chroot", -1);
+    if (stat(args[0], &found) == 0)
+        escaped("%s is within reach", args[0]);
+    held("%s: %s", args[0], strerror(errno));
+}
+
+ATTACK({"walk_up", walk_up}, {"read_above", read_above})

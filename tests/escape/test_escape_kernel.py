@@ -219,6 +219,18 @@ def test_walk_out_of_a_mere_chroot(root_tree):
     wall.escaped(wall.chrooted(root_tree, 'break_chroot', 'walk_up'))
 
 
+@pytest.mark.parametrize('who', ['root', 'user'])
+def test_no_file_of_the_host_lies_above_the_root(image, who, outside):
+    """With everything off that forbids to go there: all that is left is what the mount namespace holds."""
+    off = ['capabilities', 'seccomp', 'securebits', 'landlock']
+    wall.held(wall.attack('break_chroot', 'read_above', outside / 'host-marker-4711', image=image(who), who=who, profile='build',
+                          weak=True, without=off))
+
+
+def test_a_file_of_the_host_lies_above_a_mere_chroot(root_tree, outside):
+    wall.escaped(wall.chrooted(root_tree, 'break_chroot', 'read_above', outside / 'host-marker-4711'))
+
+
 KEYS = ['session', 'user_session', 'user', 'by_number', 'proc_keys']
 
 

@@ -2,12 +2,14 @@
 
 import fcntl
 import os
+import re
 import shutil
 import struct
 import time
 from pathlib import Path
 
 from lib.runner import alive, poll, stat_fields
+from lib.world import mountinfo
 
 
 F_OFD_GETLK = 36
@@ -26,7 +28,8 @@ def taken_seats(state):
 
 def mounts():
     """The mounts of this mount namespace, without what changes by itself."""
-    return sorted(line.split(" ", 3)[3] for line in Path("/proc/self/mountinfo").read_text().splitlines())
+    rows = (line.split(" ", 3)[3] for line in mountinfo().splitlines())
+    return sorted(re.sub(r"^mnt:\[\d+\]", "mnt:", row) for row in rows)  # the bare one's, whichever
 
 
 def loop_devices():

@@ -9,6 +9,7 @@ The mounts of the namespace are shared, as they are on a host that systemd
 started: a sandbox that forgets to cut propagation shows up in our mountinfo.
 """
 
+import contextlib
 import ctypes
 import os
 import shutil
@@ -22,6 +23,7 @@ from lib.account import ordinary_user
 
 CLONE_NEWNS = 0x00020000
 ROOT_STATE = Path("/run/cloister")
+KEEPER = Path("/run/cloister-bare")  # src/walls/container/bare.c
 _libc = ctypes.CDLL(None, use_errno=True)
 
 
@@ -34,10 +36,14 @@ def command(*argv, **options):
     return done.stdout
 
 
+def mountinfo():
+    return Path("/proc/self/mountinfo").read_text()
+
+
 def own_cgroups():
     """The cgroup directories of this process: {hierarchy name: Path}."""
     mounts = {}
-    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+    for line in mountinfo().splitlines():
         before, after = line.split(" - ")
         kind, _, options = after.split(" ", 2)
         where = before.split(" ")[4]
@@ -87,12 +93,24 @@ class World:
         self.home = Path(self.user.pw_dir)
 
     def _enter_mounts(self):
-        if _libc.unshare(CLONE_NEWNS) != 0:
-            raise OSError(ctypes.get_errno(), "unshare(CLONE_NEWNS)")
+        with self.on_one_processor():
+            if _libc.unshare(CLONE_NEWNS) != 0:
+                raise OSError(ctypes.get_errno(), "unshare(CLONE_NEWNS)")
         command("mount", "--make-rprivate", "/")
         command("mount", "--make-rshared", "/")
-        ROOT_STATE.mkdir(mode=0o700, exist_ok=True)
-        command("mount", "-t", "tmpfs", "-o", "mode=0700", "state", ROOT_STATE)
+        for directory in (ROOT_STATE, KEEPER):
+            directory.mkdir(mode=0o700, exist_ok=True)
+            command("mount", "-t", "tmpfs", "-o", "mode=0700", "state", directory)
+
+    @contextlib.contextmanager
+    def on_one_processor(self):
+        """On the one where our mount namespace was made: the kernel knows it to be older than those made there since."""
+        processors = os.sched_getaffinity(0)
+        os.sched_setaffinity(0, {min(processors)})
+        try:
+            yield
+        finally:
+            os.sched_setaffinity(0, processors)
 
     def _enter_cgroups(self):
         self.came_from = own_cgroups()

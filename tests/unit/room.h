@@ -101,6 +101,7 @@ static inline void room_set_up(struct room *room)
                       .image_tree = -1,
                       .device_tree = -1,
                       .scratch_tree = -1,
+                      .bare = -1,
                       .pidfd = -1,
                       .pid_dir = -1,
                       .userns = -1,

@@ -1,4 +1,4 @@
-/* The birth of init: which namespaces, whose; and its end. */
+/* The birth of init: which namespaces, whose, out of which mount namespace; and its end. */
 #include <sched.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -131,6 +131,26 @@ static int clone_as_owner(struct cl_container *container, struct cl_clone_args *
     return r;
 }
 
+/* The same, out of the mount namespace that init's is to be copied from. */
+static int clone_from_origin(struct cl_container *container, struct cl_clone_args *args,
+                             struct cl_error *err)
+{
+    struct cl_bare_home home;
+    struct cl_error back = {0};
+    int r = cl_bare_enter(container->bare, &home, err);
+
+    if (r < 0)
+        return r;
+    r = clone_as_owner(container, args, err);
+    if (cl_bare_leave(&home, &back) < 0) {
+        *err = back;
+        r = -back.code;
+    }
+    if (r < 0)
+        cl_init_end(container);
+    return r;
+}
+
 int cl_init_clone(void *context, struct cl_error *err)
 {
     struct cl_container *container = context;
@@ -153,8 +173,5 @@ int cl_init_clone(void *context, struct cl_error *err)
         args.flags |= CL_CLONE_INTO_CGROUP;
         args.cgroup = (uint64_t)container->start->cgroup;
     }
-    int r = clone_as_owner(container, &args, err);
-    if (r < 0)
-        cl_init_end(container);
-    return r;
+    return clone_from_origin(container, &args, err);
 }

@@ -16,7 +16,7 @@
  *
  * Order and what each stage may still do:
  *   clone3 -> [maker: maps, id-mapped trees, "go"; init: signals, priorities, bounding
- *   set] -> init: identity, death chain, mounts, pivot -> ["release", with the cgroups'
+ *   set] -> init: identity, death chain, mounts, root -> ["release", with the cgroups'
  *   descriptors] -> init joins the cgroups, closes every foreign descriptor, no-new-privs,
  *   Landlock -> ["network", with the namespace, where clone3 didn't make it] -> clone main
  *   -> credentials, seccomp, exec; init: drops its capabilities, own seccomp filter.
@@ -97,6 +97,7 @@ struct cl_container {
     int device_tree;
     int scratch_tree; /* disk-backed scratch; -1: a tmpfs that init makes */
     int volume_trees[CL_MAX_FILES];
+    int bare; /* the mount namespace that init's is copied from; -1: the host's */
 
     /* The maker's */
     int32_t pid;
@@ -153,6 +154,22 @@ int cl_hostdir_open(void);
 /* What the scratch file system itself may hold: the limit less what is given to file
  * systems of their own (--tmpfs with a size, --shm-size). */
 uint64_t cl_scratch_bytes(const struct cl_plan *plan);
+
+/* --- the bare mount namespace (bare.c); root mode --- */
+
+/* Where a process was that has gone into the bare namespace; descriptors. */
+struct cl_bare_home {
+    int mntns; /* -1: it went nowhere */
+    int root;
+    int cwd;
+};
+#define CL_BARE_HOME_INIT ((struct cl_bare_home){-1, -1, -1})
+
+/* A descriptor of the bare mount namespace, made when there is none, or -errno. */
+int cl_bare_open(struct cl_error *err);
+/* Goes into the namespace BARE, and back. With -1 neither does anything. */
+int cl_bare_enter(int bare, struct cl_bare_home *ret, struct cl_error *err);
+int cl_bare_leave(struct cl_bare_home *home, struct cl_error *err);
 
 /* Init's out-of-memory score, when it is below the ordinary one (priority.c). The maker's step. */
 int cl_priority_level_oom(void *context, struct cl_error *err);

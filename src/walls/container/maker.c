@@ -63,6 +63,19 @@ static int open_sources(void *context, struct cl_error *err)
     return r;
 }
 
+/* What init's mount namespace is copied from: the host's where init still has to find
+ * something there, or where there is no bare one to be had. */
+static int choose_origin(void *context, CL_UNUSED struct cl_error *err)
+{
+    struct cl_container *container = context;
+    struct cl_error unused;
+
+    if (!container->rootless && container->plan->image_kind == CL_IMAGE_ROOTFS &&
+        container->device_tree >= 0)
+        container->bare = cl_bare_open(&unused);
+    return 0;
+}
+
 static int make_disk_scratch(void *context, struct cl_error *err)
 {
     struct cl_container *container = context;
@@ -84,6 +97,7 @@ static void close_sources(void *context)
     cl_fd_close(&container->image_tree);
     cl_fd_close(&container->device_tree);
     cl_fd_close(&container->scratch_tree);
+    cl_fd_close(&container->bare);
     for (size_t i = 0; i < container->plan->files.count; i++)
         cl_fd_close(&container->volume_trees[i]);
 }
@@ -219,6 +233,7 @@ static const struct cl_step start_steps[] = {
     {"choose the system call filter", cl_seccomp_choose, cl_seccomp_forget},
     {"open the image and volumes", open_sources, close_sources},
     {"make scratch on disk", make_disk_scratch, NULL},
+    {"choose a mount namespace", choose_origin, NULL},
     {"make the channel", make_channel, close_channel},
     {"make the report page", make_report, unmap_report},
     {"turn core dumps off", turn_core_dumps_off, NULL},
@@ -241,6 +256,7 @@ static void set_up(struct cl_container *container, const struct cl_wall_start *s
         .image_tree = -1,
         .device_tree = -1,
         .scratch_tree = -1,
+        .bare = -1,
         .pidfd = -1,
         .pid_dir = -1,
         .userns = -1,

@@ -211,6 +211,29 @@ static int is_top(int root, struct cl_error *err)
     return 0;
 }
 
+/* pivot_root(2), "pivot_root(".", ".")": the old root ends up on top of the new one and is
+ * taken away whole, with everything that hangs below it. */
+static int leave_host(struct cl_error *err)
+{
+    int r = cl_sys_pivot_root(".", ".");
+
+    if (r < 0)
+        return cl_fail(err, r, "pivot_root");
+    r = cl_sys_umount2(".", MNT_DETACH);
+    return r < 0 ? cl_fail(err, r, "detach the host's file systems") : 0;
+}
+
+/* Nothing of the host lies below: see bare.c. */
+static int cover_bare(const struct cl_container *container, struct cl_error *err)
+{
+    int r = cl_sys_move_mount(container->root, "", AT_FDCWD, "/", CL_MOVE_MOUNT_F_EMPTY_PATH);
+
+    if (r < 0)
+        return cl_fail(err, r, "put the new root over the bare one");
+    r = cl_sys_chroot(".");
+    return r < 0 ? cl_fail(err, r, "chroot") : 0;
+}
+
 int cl_rootfs_enter(void *context, struct cl_error *err)
 {
     struct cl_container *container = context;
@@ -218,14 +241,9 @@ int cl_rootfs_enter(void *context, struct cl_error *err)
 
     if (r < 0)
         return cl_fail(err, r, "change to the new root");
-    /* pivot_root(2), "pivot_root(".", ".")": the old root ends up on top of the new
-     * one and is taken away whole, with everything that hangs below it. */
-    r = cl_sys_pivot_root(".", ".");
+    r = container->bare >= 0 ? cover_bare(container, err) : leave_host(err);
     if (r < 0)
-        return cl_fail(err, r, "pivot_root");
-    r = cl_sys_umount2(".", MNT_DETACH);
-    if (r < 0)
-        return cl_fail(err, r, "detach the host's file systems");
+        return r;
     r = is_top(container->root, err);
     if (r < 0)
         return r;

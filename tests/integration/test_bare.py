@@ -1,0 +1,106 @@
+"""Root's sandboxes of an image start from a mount namespace in which nothing of the host is (bare.c)."""
+
+import errno
+import os
+import subprocess
+
+import pytest
+
+from lib.faults import syscall_numbers
+from lib.runner import Cloister
+from lib.world import KEEPER, command, find_binary, mountinfo
+
+
+def kept():
+    return [line for line in mountinfo().splitlines() if f" {KEEPER}/mnt " in line]
+
+
+@pytest.fixture
+def lost(world, bare, as_root, rootfs):
+    """It is gone, as after a boot; at the end it is there again."""
+    command("umount", bare)
+    yield
+    with world.on_one_processor():
+        as_root.run(rootfs, "true").ok()
+    assert len(kept()) == 1
+
+
+def test_it_is_made_once(as_root, rootfs, bare):
+    before = os.stat(bare).st_ino
+    for _ in range(3):
+        as_root.run(rootfs, "true").ok()
+    assert os.stat(bare).st_ino == before and len(kept()) == 1
+
+
+def test_first_starts_at_once_make_one(world, as_root, rootfs, lost):
+    with world.on_one_processor():
+        running = [as_root.start(rootfs, "echo", "whole") for _ in range(8)]
+    for run in running:
+        assert run.wait().ok().lines() == ["whole"]
+    assert len(kept()) == 1
+
+
+@pytest.mark.parametrize("mode", ["0755", "0700"])
+@pytest.mark.parametrize("place", ["directory", "link", "file"])
+def test_what_stands_in_its_place_is_not_trusted(as_root, rootfs, world, bare, place, mode):
+    """A start that can't have one does without: init's namespace is a copy of the host's."""
+    elsewhere = world.directory("elsewhere", mode=int(mode, 8))
+    if place == "directory":
+        command("mount", "--bind", "--make-private", elsewhere, KEEPER)
+    else:
+        command("mount", "-t", "tmpfs", "-o", f"mode={mode}", "state", KEEPER)
+        (KEEPER / "mnt").symlink_to(elsewhere / "mnt") if place == "link" else (KEEPER / "mnt").write_text("")
+    try:
+        assert as_root.run(rootfs, "echo", "whole").ok().lines() == ["whole"]
+        assert place == "directory" and mode == "0700" or not list(elsewhere.iterdir())
+    finally:
+        subprocess.run(["umount", KEEPER / "mnt"], capture_output=True, check=False)  # where one was made all the same
+        command("umount", KEEPER)
+    assert len(kept()) == 1
+
+
+def place_of(pid):
+    links = ["cwd", "root", "ns/mnt"]
+    return [os.readlink(f"/proc/{pid}/{link}") for link in links]
+
+
+def test_the_supervisor_is_where_it_was(as_root, rootfs, world, bare):
+    here = world.directory("here")
+    with as_root.start(rootfs, "sh", "-c", "echo ready; cat", opts=["-i"], cwd=here) as running:
+        running.expect(b"ready")
+        assert place_of(running.pid) == [str(here), "/", os.readlink("/proc/self/ns/mnt")]
+        running.close_stdin()
+        running.wait().ok()
+
+
+def test_a_start_in_a_chroot(as_root, rootfs, world, bare):
+    """Who has the host's tree at another place, and that for the root, finds everything there as before."""
+    jail = world.directory("jail")
+    script = 'mount --rbind / "$1" && cd "$1" && shift && exec chroot . "$@"'
+    argv = ["unshare", "-m", "sh", "-c", script, "sh", jail, as_root.binary, "run", f"rootfs:{rootfs.path}", "echo", "whole"]
+    with world.on_one_processor():
+        ran = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "whole\n", "")
+
+
+@pytest.fixture
+def faulty(world):
+    return Cloister(world, find_binary(world, "cloister-weak"), "root")
+
+
+@pytest.mark.parametrize("whose,call,needle", [
+    ("", "setns", "enter the bare mount namespace"),
+    ("", "chroot", "return from the bare mount namespace"),
+    ("children:", "chroot", "enter the root: chroot"),
+])
+def test_what_the_kernel_refuses_is_named(faulty, rootfs, bare, nothing_left, whose, call, needle):
+    fault = f"{whose}lacks:{syscall_numbers()[call]}={errno.EPERM}"
+    faulty.run(rootfs, "true", env={"CLOISTER_FAULT": fault}).refused(needle, "not permitted")
+
+
+@pytest.mark.parametrize("call", ["clone", "pivot_root", "flock", "mount"])
+def test_where_it_can_not_be_made_a_start_does_without(faulty, rootfs, lost, call):
+    """Each call once: what the helper makes is refused, the same for the sandbox isn't."""
+    fault = f"lacks:{syscall_numbers()[call]}#1={errno.EPERM}"
+    assert faulty.run(rootfs, "echo", "whole", env={"CLOISTER_FAULT": fault}).ok().lines() == ["whole"]
+    assert not kept()
