@@ -11,8 +11,21 @@
 #include <sys/msg.h>
 #include <sys/shm.h>
 
-#define KEY 0x0c1015 /* of the SysV objects */
 #define SECRET "neighbours-secret"
+
+/* The port tells a victim's other names from those of a victim that lives at the same time. */
+static key_t sysv_key(char **args)
+{
+    return 0x0c100000 + atoi(need_arg(args, 0));
+}
+
+static struct sockaddr_un abstract_name(char **args)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+    snprintf(address.sun_path + 1, sizeof address.sun_path - 1, "cloister-neighbour-%s", need_arg(args, 0));
+    return address;
+}
 
 /* args: the port, a path for the file, the seconds to live */
 static void victim(char **args)
@@ -21,10 +34,11 @@ static void victim(char **args)
     struct sockaddr_in address = {.sin_family = AF_INET,
                                   .sin_port = htons((uint16_t)atoi(need_arg(args, 0))),
                                   .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    struct sockaddr_un abstract = {.sun_family = AF_UNIX, .sun_path = "\0cloister-neighbour"};
+    struct sockaddr_un abstract = abstract_name(args);
     int tcp = socket(AF_INET, SOCK_STREAM, 0), local = socket(AF_UNIX, SOCK_STREAM, 0);
     int file = open(need_arg(args, 1), O_CREAT | O_RDWR, 0666);
-    int shm = shmget(KEY, 4096, IPC_CREAT | 0666), queue = msgget(KEY, IPC_CREAT | 0666);
+    int shm = shmget(sysv_key(args), 4096, IPC_CREAT | 0666);
+    int queue = msgget(sysv_key(args), IPC_CREAT | 0666);
     int posix = open("/dev/shm/cloister-neighbour", O_CREAT | O_RDWR, 0666);
 
     memcpy(secret, SECRET, sizeof SECRET);
@@ -55,6 +69,7 @@ static void file(char **args)
     held("%s: %s", args[0], strerror(errno));
 }
 
+/* args of this one and the next three: the victim's port */
 static void tcp(char **args)
 {
     struct sockaddr_in address = {.sin_family = AF_INET,
@@ -68,7 +83,7 @@ static void tcp(char **args)
 
 static void abstract(char **args)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "\0cloister-neighbour"};
+    struct sockaddr_un address = abstract_name(args);
 
     if (connect(socket(AF_UNIX, SOCK_STREAM, 0), (void *)&address, sizeof address) == 0)
         escaped("connected to the neighbour");
@@ -77,14 +92,14 @@ static void abstract(char **args)
 
 static void sysv_shm(char **args)
 {
-    if (shmget(KEY, 4096, 0) >= 0)
+    if (shmget(sysv_key(args), 4096, 0) >= 0)
         escaped("found the neighbour's shared memory");
     held("shmget: %s", strerror(errno));
 }
 
 static void sysv_queue(char **args)
 {
-    if (msgget(KEY, 0) >= 0)
+    if (msgget(sysv_key(args), 0) >= 0)
         escaped("found the neighbour's message queue");
     held("msgget: %s", strerror(errno));
 }

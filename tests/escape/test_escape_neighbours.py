@@ -64,6 +64,7 @@ class Victim:
     FILE = '/tmp/neighbour-secret'
 
     def __init__(self, argv):
+        self.port = argv[argv.index('victim') + 1]
         self.process = subprocess.Popen(list(map(str, argv)), stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                         start_new_session=True,
@@ -92,8 +93,8 @@ def _port():
 
 
 def _thefts(port, victim):
-    return [('file', [Victim.FILE]), ('tcp', [port]), ('abstract', []), ('sysv_shm', []),
-            ('sysv_queue', []), ('posix_shm', []), ('memory', [victim.pid, victim.secret]),
+    return [('file', [Victim.FILE]), ('tcp', [port]), ('abstract', [port]), ('sysv_shm', [port]),
+            ('sysv_queue', [port]), ('posix_shm', []), ('memory', [victim.pid, victim.secret]),
             ('environment', ['top-secret-value'])]
 
 
@@ -108,7 +109,7 @@ def _victim_in_sandbox(image, who, profile, port, weak=False, without=()):
 def _host_pid(victim, program='neighbour'):
     """The victim's process as the host sees it."""
     for _ in range(100):
-        out = subprocess.run(['pgrep', '-f', f'^/attack/{program} victim'], text=True,
+        out = subprocess.run(['pgrep', '-f', f'^/attack/{program} victim {victim.port} '], text=True,
                              stdout=subprocess.PIPE, check=False).stdout.split()
         if out:
             return out[-1]
@@ -147,7 +148,7 @@ def test_neighbour_is_within_reach_on_the_host(theft):
               'at=$(sed "s/.*secret=\\([^ ]*\\).*/\\1/" /tmp/ready); '
               'case $1 in memory) set -- $1 $pid $at ;; esac; '
               '"$0" "$@"; exit $?')
-    args = {'file': [Victim.FILE], 'tcp': [port], 'environment': ['top-secret-value']}.get(theft, [])
+    args = {'file': [Victim.FILE], 'environment': ['top-secret-value'], 'posix_shm': [], 'memory': []}.get(theft, [port])
     wall.escaped(wall.bare('neighbour', theft, *args, who='user',
                            inside=['unshare', '-Urpfnim', '--mount-proc', 'sh', '-c', script]))
 
@@ -184,10 +185,7 @@ def test_own_uid_range_for_each_sandbox(image):
         for _ in range(2):
             victim = _victim_in_sandbox(image, 'root', 'strict', _port())
             victims.append(victim)
-        pids = subprocess.run(['pgrep', '-f', '^/attack/neighbour victim'], text=True,
-                              stdout=subprocess.PIPE, check=True).stdout.split()
-        assert len(pids) == 2, pids
-        for pid in pids:
+        for pid in map(_host_pid, victims):
             uid = os.stat(f'/proc/{pid}').st_uid
             with open(f'/proc/{pid}/status', encoding='utf-8') as file:
                 uid = next(int(line.split()[1]) for line in file if line.startswith('Uid:'))
@@ -206,6 +204,5 @@ def test_neighbour_is_within_reach_without_the_layer(image, who, layer, probe):
     port = _port()
     off = [layer, 'landlock']
     with _victim_in_sandbox(image, who, 'strict', port, weak=True, without=off):
-        args = [port] if probe == 'tcp' else []
-        wall.escaped(wall.attack('neighbour', probe, *args, image=image(who), who=who, weak=True,
+        wall.escaped(wall.attack('neighbour', probe, port, image=image(who), who=who, weak=True,
                                  without=off))
