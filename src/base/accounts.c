@@ -112,3 +112,47 @@ int cl_accounts_find_subids(const char *path, const char *login, uid_t uid, stru
     }
     return 0;
 }
+
+/* The end of a line of TEXT that has an id of the COUNT from FIRST on; 0: none has. */
+static uint64_t end_of_overlap(const char *text, uint64_t first, uint64_t count)
+{
+    struct cl_subids line;
+
+    while (cl_accounts_next_subids(&text, &line)) {
+        if (line.count > 0 && line.first < first + count && line.first + line.count > first)
+            return line.first + line.count;
+    }
+    return 0;
+}
+
+uint64_t cl_accounts_free_subids(const char *const texts[2])
+{
+    enum { FIRST = 100000, COUNT = 65536, TRIES = 1000 }; /* files of usermod's are in order */
+    uint64_t first = FIRST;
+
+    for (int i = 0; i < TRIES; i++) {
+        uint64_t end = end_of_overlap(texts[0], first, COUNT);
+        if (end == 0)
+            end = end_of_overlap(texts[1], first, COUNT);
+        if (end == 0 || end > UINT32_MAX - COUNT)
+            break;
+        first = end;
+    }
+    return first;
+}
+
+void cl_accounts_cure_subids(const char *login, char ret[CL_SUBIDS_CURE_SIZE])
+{
+    CL_CLEANUP_BUF struct cl_buf uids = CL_BUF_INIT(FILE_MAX);
+    CL_CLEANUP_BUF struct cl_buf gids = CL_BUF_INIT(FILE_MAX);
+    struct cl_error ignored; /* what can't be read is taken for empty */
+
+    (void)cl_accounts_read("/etc/subuid", &uids, &ignored);
+    (void)cl_accounts_read("/etc/subgid", &gids, &ignored);
+    const char *const texts[2] = {cl_buf_text(&uids), cl_buf_text(&gids)};
+    const unsigned long long first = cl_accounts_free_subids(texts);
+    const unsigned long long last = first + 65535;
+    (void)snprintf(ret, CL_SUBIDS_CURE_SIZE,
+                   "usermod --add-subuids %llu-%llu --add-subgids %llu-%llu %s", first, last, first,
+                   last, login[0] == '\0' ? "USER" : login);
+}

@@ -42,4 +42,13 @@ struct cl_id_range {
 int cl_accounts_find_subids(const char *path, const char *login, uid_t uid, struct cl_id_range *ret,
                             struct cl_error *err);
 
+/* The first of 65,536 ids in a row that no line of TEXTS has, a subuid(5) and a subgid(5);
+ * from 100,000 on, where usermod(8) begins. */
+uint64_t cl_accounts_free_subids(const char *const texts[2]);
+
+enum { CL_SUBIDS_CURE_SIZE = 192 };
+
+/* What root can do to give LOGIN ids of this host that are nobody's: "usermod ...". */
+void cl_accounts_cure_subids(const char *login, char ret[CL_SUBIDS_CURE_SIZE]);
+
 #endif

@@ -107,12 +107,31 @@ TEST(sub_ids_are_found_by_name_or_number)
     room_run(look_up_subids);
 }
 
+static uint64_t free_in(const char *uids, const char *gids)
+{
+    const char *const texts[2] = {uids, gids};
+
+    return cl_accounts_free_subids(texts);
+}
+
+TEST(sub_ids_that_are_suggested_are_nobodys)
+{
+    CHECK(free_in("", "") == 100000);
+    CHECK(free_in("ada:1:2\nbad\nada:100000:0\n", "") == 100000);
+    CHECK(free_in("ada:100000:65536\n", "") == 165536);
+    CHECK(free_in("", "ada:165535:1\n") == 165536);
+    CHECK(free_in("", "ada:165536:1\n") == 100000);
+    CHECK(free_in("bob:165536:65536\nada:100000:65536\n", "ann:231072:5\n") == 231077);
+    CHECK(free_in("ada:0:4294967295\n", "") == 100000); /* nothing is free: root will see */
+}
+
 int main(void)
 {
     static const struct check_test tests[] = {
         ROW(a_login_is_the_hosts_files_or_else_the_environments),
         ROW(a_line_of_sub_ids_has_three_parts),
         ROW(sub_ids_are_found_by_name_or_number),
+        ROW(sub_ids_that_are_suggested_are_nobodys),
     };
 
     return check_run(tests, CL_ARRAY_SIZE(tests));

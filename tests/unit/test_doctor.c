@@ -268,8 +268,8 @@ static void look_at_a_users_ids(void)
 {
     static const char none[] = "no range in /etc/subuid and /etc/subgid: --profile build can't "
                                "run, strict needs none";
-    static const char cure[] = "as root: usermod --add-subuids 200000-265535 --add-subgids "
-                               "200000-265535 ";
+    static const char cure[] = "as root: usermod --add-subuids 100000-165535 --add-subgids "
+                               "100000-165535 ";
     char text[160];
 
     (void)unsetenv("USER"); // NOLINT(concurrency-mt-unsafe): single-threaded
@@ -282,13 +282,14 @@ static void look_at_a_users_ids(void)
     check_found(CL_PROBE_ABSENT, none, text);
     CHECK(room_write("/etc/passwd", "root:x:0:0\nbad\n:::\nann:x:10000:1\nbob:x:1000:1000:B\n") ==
           0);
-    CHECK(room_write("/etc/subgid", "bob:200000:65536\n") == 0); /* both files count */
+    CHECK(room_write("/etc/subgid", "bob:100000:65536\n") == 0); /* both files count */
     CHECK(room_write("/etc/subuid", "bobby:1:2\nann:1:2\nbo:1:2\n10000:1:2\nbob") == 0);
-    (void)snprintf(text, sizeof(text), "%sbob", cure);
     probe_as_it_is(cl_probe_ids);
-    check_found(CL_PROBE_ABSENT, none, text);
+    check_found(CL_PROBE_ABSENT, none,
+                "as root: usermod --add-subuids 165536-231071 --add-subgids 165536-231071 bob");
     CHECK(room_write("/etc/subuid", "ann:1:2\nbob:200000:65536\n") == 0);
     CHECK(unlink("/etc/subgid") == 0);
+    (void)snprintf(text, sizeof(text), "%sbob", cure);
     probe_as_it_is(cl_probe_ids);
     check_found(CL_PROBE_ABSENT, none, text);
     CHECK(room_write("/etc/subgid", "bob:200000:65536\n") == 0);

@@ -208,16 +208,15 @@ static int has_subids(const char *path, const char *login)
 static void probe_user_ids(struct cl_finding *finding)
 {
     char login[CL_LOGIN_SIZE];
+    char cure[CL_SUBIDS_CURE_SIZE];
 
     cl_accounts_login(geteuid(), login);
     if (!has_subids("/etc/subuid", login) || !has_subids("/etc/subgid", login)) {
         cl_found(finding, CL_PROBE_ABSENT,
                  "no range in /etc/subuid and /etc/subgid: --profile "
                  "build can't run, strict needs none");
-        cl_cure(finding,
-                "as root: usermod --add-subuids 200000-265535 --add-subgids 200000-265535 "
-                "%s",
-                login[0] == '\0' ? "USER" : login);
+        cl_accounts_cure_subids(login, cure);
+        cl_cure(finding, "as root: %s", cure);
         return;
     }
     if (cl_sys_faccessat(AT_FDCWD, "/usr/bin/newuidmap", X_OK) < 0) {

@@ -65,15 +65,16 @@ static int find_subids(const char *path, const char *login, struct cl_id_range *
                        struct cl_error *err)
 {
     const uid_t uid = geteuid();
+    char cure[CL_SUBIDS_CURE_SIZE];
     int r = cl_accounts_find_subids(path, login, uid, ret, err);
 
     if (r != 0)
         return r < 0 ? r : 0;
+    cl_accounts_cure_subids(login, cure);
     return cl_refuse(err, ENOENT,
-                     "this needs several user ids and %s has none for uid %u; run as root: "
-                     "usermod --add-subuids 100000-165535 --add-subgids 100000-165535 NAME, "
+                     "this needs several user ids and %s has none for uid %u; run as root: %s, "
                      "or use --profile strict",
-                     path, (unsigned int)uid);
+                     path, (unsigned int)uid, cure);
 }
 
 enum { NOT_STARTED = 64 }; /* exit status: this and the errno; they answer 0 and 1 */
