@@ -1,6 +1,7 @@
 #include "sandbox/result_file.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
@@ -8,25 +9,47 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/num.h"
 #include "base/sys.h"
 #include "sandbox/filter.h"
 
 enum { RECORD_MAX = 1 << 20 };
 
-/* The names of the caller's own descriptors, which are links that only the kernel makes. */
-static int names_descriptor(const char *path)
+/* The number of the caller's own descriptor that PATH names by one of the links which only
+ * the kernel makes, or -1. */
+static int named_descriptor(const char *path)
 {
     static const char *const places[] = {"/dev/fd/", "/proc/self/fd/"};
+    uint64_t number;
 
-    if (strcmp(path, "/dev/stdout") == 0 || strcmp(path, "/dev/stderr") == 0)
-        return 1;
+    if (strcmp(path, "/dev/stdout") == 0)
+        return STDOUT_FILENO;
+    if (strcmp(path, "/dev/stderr") == 0)
+        return STDERR_FILENO;
     for (size_t i = 0; i < CL_ARRAY_SIZE(places); i++) {
         const size_t size = strlen(places[i]);
 
-        if (strncmp(path, places[i], size) == 0)
-            return path[size] != '\0' && path[size + strspn(path + size, "0123456789")] == '\0';
+        if (strncmp(path, places[i], size) == 0 && cl_parse_u64(path + size, &number) == 0 &&
+            number <= INT_MAX)
+            return (int)number;
     }
-    return 0;
+    return -1;
+}
+
+/* A regular file is written on from where its descriptor is: opened anew it would be emptied,
+ * and a log would lose what stands in it. Anything else is opened anew, so that it is ours to
+ * make non-blocking. */
+static int open_descriptor(int number, const char *path, int flags)
+{
+    struct stat st;
+    int r = cl_sys_fstat(number, &st);
+
+    if (r < 0 || !S_ISREG(st.st_mode))
+        return cl_sys_openat(AT_FDCWD, path, flags, 0644);
+    r = cl_sys_fcntl(number, F_GETFL, 0);
+    if (r < 0 || (r & O_ACCMODE) == O_RDONLY)
+        return r < 0 ? r : -EBADF;
+    return cl_sys_fcntl(number, F_DUPFD_CLOEXEC, 3);
 }
 
 /* The file may lie in a directory that sandboxes write to (a rw volume), or strangers: a
@@ -42,8 +65,9 @@ int cl_result_file_open(const char *path, struct cl_error *err)
     if (strcmp(path, "-") == 0)
         return cl_refuse(err, EINVAL,
                          "--result takes a file; for a stream name /dev/stderr or /dev/stdout");
-    int fd = names_descriptor(path) ? cl_sys_openat(AT_FDCWD, path, flags, 0644)
-                                    : cl_sys_openat2(AT_FDCWD, path, &how);
+    const int number = named_descriptor(path);
+    int fd =
+        number >= 0 ? open_descriptor(number, path, flags) : cl_sys_openat2(AT_FDCWD, path, &how);
 
     if (fd == -ELOOP)
         return cl_refuse(err, ELOOP,

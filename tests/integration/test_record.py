@@ -180,6 +180,26 @@ def test_result_on_standard_error(as_root, rootfs):
     check_record(json.loads(outcome.err))
 
 
+@pytest.mark.parametrize("name", ["/dev/stderr", "/dev/fd/2"])
+def test_result_in_the_callers_log_is_appended(as_root, rootfs, world, name):
+    """Opened anew the log would be emptied, and what is written to it next would fall into the record."""
+    log = world.directory("log") / "log"
+    with open(log, "w", encoding="utf-8") as stream:
+        stream.write("before\n")
+        stream.flush()
+        as_root.run(rootfs, "sh", "-c", "echo said >&2", opts=["--result", name], result=False, stderr=stream).ok()
+        stream.write("after\n")
+    lines = log.read_text(encoding="utf-8").splitlines()
+    assert (lines[0], lines[1], lines[-1]) == ("before", "said", "after")
+    check_record(json.loads("".join(lines[2:-1])))
+
+
+def test_result_on_a_descriptor_for_reading_is_refused(as_root, rootfs, world):
+    with open("/etc/hostname", "rb") as readable:
+        outcome = as_root.call("run", "--result", f"/dev/fd/{readable.fileno()}", rootfs, "echo", "ran", pass_fds=[readable.fileno()])
+    outcome.refused("result file", "Bad file descriptor")
+
+
 POLLS = ("7", "271", "73")  # poll and ppoll, by number, and not the supervisor's epoll
 
 
