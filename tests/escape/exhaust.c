@@ -23,8 +23,9 @@ static unsigned long amount(char **args, int index)
 static void disk(char **args)
 {
     static char block[MIB];
-    unsigned long wanted = amount(args, 0), done = 0;
+    unsigned long wanted = amount(args, 0) * MIB, done = 0;
     char path[512];
+    ssize_t put = 0;
     int fd, error;
 
     snprintf(path, sizeof path, "%s/fill-%d", need_arg(args, 1), getpid());
@@ -32,15 +33,15 @@ static void disk(char **args)
     if (fd < 0)
         impossible("%s: %s", path, strerror(errno));
     memset(block, 'x', sizeof block);
-    while (done < wanted && write(fd, block, sizeof block) == (ssize_t)sizeof block)
-        done++;
+    while (done < wanted && (put = write(fd, block, sizeof block)) > 0)
+        done += (unsigned long)put; /* the last one may be short */
     error = errno;
     if (done >= wanted) {
         unlink(path);
-        escaped("wrote %lu MiB to %s", done, args[1]);
+        escaped("wrote %lu MiB to %s", done / MIB, args[1]);
     }
     if (error == ENOSPC || error == EDQUOT || error == EFBIG)
-        held("%s is full after %lu MiB: %s", args[1], done, strerror(error));
+        held("%s is full after %lu MiB: %s", args[1], done / MIB, strerror(error));
     impossible("write: %s", strerror(error));
 }
 

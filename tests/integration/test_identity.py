@@ -276,3 +276,39 @@ def test_nothing_is_left_in_the_roots_of_the_hierarchies(world, as_root, rootfs)
     done = subprocess.run(["sh", "-c", script, "roots", as_root.binary, "run", str(rootfs), "true"], timeout=60)
     assert done.returncode == 0
     assert {str(found) for root in roots for found in root.glob("cloister-*")} == before
+
+
+OWN_FILES = "127.0.0.1 localhost\n::1 localhost\n127.0.1.1 box\n", "box\n"
+
+
+@pytest.mark.parametrize("profile", ["strict", "build"])
+@pytest.mark.parametrize("brings", [True, False], ids=["covered", "missing"])
+def test_the_names_of_the_sandbox(cloister, own_rootfs, profile, brings):
+    """What an image says of hosts is another machine's; one that has no such file gets it where its root can grow."""
+    for name in ("hosts", "hostname"):
+        if brings:
+            (own_rootfs.path / "etc" / name).write_text("of the image\n")
+    opts = ["--profile", profile, "--hostname", "box"]
+    seen = cloister.run(own_rootfs, "sh", "-c", "cat /etc/hosts /etc/hostname 2>/dev/null; ping -c1 -w1 box 2>&1", opts=opts)
+    said = seen.out.decode()
+    expected = brings or profile == "build" and cloister.identity == "root"
+    assert said.startswith("".join(OWN_FILES)) == expected, str(seen)
+    assert ("bad address" in said) != expected, str(seen)
+    if brings:
+        assert (own_rootfs.path / "etc/hosts").read_text() == "of the image\n"
+
+
+def test_a_volume_covers_the_names(cloister, own_rootfs, world):
+    (own_rootfs.path / "etc/hosts").write_text("")
+    mine = world.directory("names", owner="user") / "hosts"
+    mine.write_text("10.1.2.3 mine\n")
+    assert cloister.run(own_rootfs, "cat", "/etc/hosts", opts=["-v", f"{mine}:/etc/hosts"]).ok().word() == "10.1.2.3 mine"
+    assert mine.read_text() == "10.1.2.3 mine\n"
+
+
+def test_a_volume_at_etc_is_not_written(cloister, own_rootfs, world):
+    mine = world.directory("etc", owner="user")
+    os.chown(mine, world.user.pw_uid, world.user.pw_gid)
+    (mine / "hosts").write_text("10.1.2.3 mine\n")
+    assert cloister.run(own_rootfs, "cat", "/etc/hosts", opts=["-v", f"{mine}:/etc:rw"]).ok().word() == "10.1.2.3 mine"
+    assert sorted(os.listdir(mine)) == ["hosts"] and (mine / "hosts").read_text() == "10.1.2.3 mine\n"

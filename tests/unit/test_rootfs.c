@@ -224,6 +224,7 @@ static void make_host(void)
     CHECK_HAS(text, "\nuser:x:1234:99:user:/tmp:/bin/sh\n");
     CHECK(room_read(room.container.root, "etc/group", text, sizeof(text)) == 0);
     CHECK_HAS(text, "\nuser:x:99:\n");
+    CHECK(cl_names_make(&room.container, &room.err) == 0);
     CHECK(room_read(room.container.root, "etc/hostname", text, sizeof(text)) == 0);
     CHECK_TEXT(text, "inside\n");
     CHECK(room_read(room.container.root, "etc/hosts", text, sizeof(text)) == 0);

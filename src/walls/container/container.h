@@ -211,6 +211,8 @@ int cl_target_open_own(struct cl_container *container, const char *path, struct 
 /* Attaches the directory NAME of scratch, with ATTRS, at the new root's TARGET. */
 int cl_bind_scratch(struct cl_container *container, const char *name, const char *target,
                     uint64_t attrs, struct cl_error *err);
+/* True of the errors of a directory in which the sandbox's user can make nothing. */
+int cl_is_closed(int r);
 /* An overlay of LOWER (taken) with a fresh upper in scratch; returns a detached mount.
  * OWNED: the top directory belongs to the sandbox's user. */
 int cl_overlay_make(struct cl_container *container, int lower, int owned, struct cl_error *err);
@@ -237,6 +239,7 @@ int cl_host_image_fill(struct cl_container *container, struct cl_error *err); /*
 int cl_procfs_make(void *context, struct cl_error *err);                      /* procfs.c */
 int cl_procfs_mask(void *context, struct cl_error *err);                      /* procfs.c */
 int cl_devices_make(void *context, struct cl_error *err);                     /* devices.c */
+int cl_names_make(void *context, struct cl_error *err);                       /* names.c */
 int cl_volumes_attach(void *context, struct cl_error *err);                   /* volumes.c */
 int cl_landlock_restrict(void *context, struct cl_error *err);                /* landlock.c */
 

@@ -71,20 +71,6 @@ static int make_users(struct cl_container *container, struct cl_error *err)
     return make_file(container->root, "etc/group", text, err);
 }
 
-static int make_names(struct cl_container *container, struct cl_error *err)
-{
-    const char *hostname = container->plan->hostname;
-    char text[256];
-
-    (void)snprintf(text, sizeof(text), "127.0.0.1 localhost\n::1 localhost\n127.0.1.1 %s\n",
-                   hostname);
-    int r = make_file(container->root, "etc/hosts", text, err);
-    if (r < 0)
-        return r;
-    (void)snprintf(text, sizeof(text), "%s\n", hostname);
-    return make_file(container->root, "etc/hostname", text, err);
-}
-
 int cl_host_image_fill(struct cl_container *container, struct cl_error *err)
 {
     int r;
@@ -102,6 +88,5 @@ int cl_host_image_fill(struct cl_container *container, struct cl_error *err)
         if (r < 0)
             return r;
     }
-    r = make_users(container, err);
-    return r < 0 ? r : make_names(container, err);
+    return make_users(container, err);
 }

@@ -295,6 +295,7 @@ static const struct cl_step init_steps[] = {
     {"/dev", cl_devices_make, NULL},
     {"mask /proc", cl_procfs_mask, NULL},
     {"working directory", cl_rootfs_workdir, NULL},
+    {"names", cl_names_make, NULL},
     {"volumes", cl_volumes_attach, NULL},
     {"working directory", ensure_workdir, NULL},
     {"terminal", make_terminal, NULL},

@@ -228,8 +228,7 @@ static int check_kind(int fd, const char *path, int is_dir, struct cl_error *err
     return 0;
 }
 
-/* Errors of a directory in which the sandbox's user can make nothing. */
-static int is_closed(int r)
+int cl_is_closed(int r)
 {
     return r == -EROFS || r == -EACCES || r == -EOVERFLOW || r == -EPERM;
 }
@@ -268,7 +267,7 @@ int cl_target_open(struct cl_container *container, const char *path, int is_dir,
     int making;
     int r = find_or_make(container, path, is_dir, &fd, &making);
 
-    if (making && is_closed(r)) {
+    if (making && cl_is_closed(r)) {
         r = open_up(container, path, err);
         if (r < 0)
             return cl_prefix(err, "make %s", path);

@@ -1,0 +1,91 @@
+/* What the sandbox calls itself: /etc/hosts and /etc/hostname. Without them a program finds
+ * neither `localhost` nor its own host: what an image brings, if anything, is an empty
+ * file or another machine's. A file of the image is covered; where there is none it is
+ * made, if the root can grow; what is no regular file or lies behind a link is left
+ * alone. Volumes come later, and cover ours.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "base/sys.h"
+#include "walls/container/container.h"
+
+enum { TEXT_SIZE = 256 };
+
+/* The file NAME in DIR, which is ours or just made, with TEXT. */
+static int make_file(int dir, const char *name, const char *text, struct cl_error *err)
+{
+    CL_CLEANUP_FD int fd = cl_sys_openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644);
+
+    if (fd < 0)
+        return cl_fail(err, fd, "make %s", name);
+    int r = cl_write_all(fd, text, strlen(text));
+    return r < 0 ? cl_fail(err, r, "write %s", name) : 0;
+}
+
+/* In the image's /etc. An image whose directory can't be written goes without. */
+static int add_to_etc(const struct cl_container *container, const char *name, const char *text,
+                      struct cl_error *err)
+{
+    CL_CLEANUP_FD int etc = cl_open_no_links(container->root, "/etc", O_PATH | O_DIRECTORY);
+
+    if (!container->root_grows || etc < 0)
+        return 0;
+    int r = make_file(etc, name, text, err);
+    if (!cl_is_closed(r))
+        return r;
+    *err = (struct cl_error){0};
+    return 0;
+}
+
+static int cover(const struct cl_container *container, int target, const char *name,
+                 const char *text, struct cl_error *err)
+{
+    const struct cl_plan *plan = container->plan;
+    uint64_t attrs = CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV | CL_MOUNT_ATTR_NOEXEC;
+    int r = make_file(container->scratch, name, text, err);
+
+    if (r < 0)
+        return r;
+    if (!cl_rootfs_is_writable(plan))
+        attrs |= CL_MOUNT_ATTR_RDONLY;
+    CL_CLEANUP_FD int tree =
+        cl_tree_clone(container->scratch, name, cl_mount_attrs(plan, attrs), err);
+    return tree < 0 ? tree : cl_tree_attach(tree, target, name, err);
+}
+
+static int put(const struct cl_container *container, const char *name, const char *text,
+               struct cl_error *err)
+{
+    char path[32];
+    struct stat st;
+
+    (void)snprintf(path, sizeof(path), "/etc/%s", name);
+    CL_CLEANUP_FD int target = cl_open_no_links(container->root, path, O_PATH);
+    if (target == -ENOENT)
+        return add_to_etc(container, name, text, err);
+    if (target == -ELOOP || target == -ENOTDIR || target == -EACCES)
+        return 0;
+    if (target < 0)
+        return cl_fail(err, target, "open %s of the image", path);
+    int r = cl_sys_fstat(target, &st);
+    if (r < 0)
+        return cl_fail(err, r, "stat %s of the image", path);
+    return S_ISREG(st.st_mode) ? cover(container, target, name, text, err) : 0;
+}
+
+int cl_names_make(void *context, struct cl_error *err)
+{
+    const struct cl_container *container = context;
+    const char *hostname = container->plan->hostname;
+    char text[TEXT_SIZE];
+
+    (void)snprintf(text, sizeof(text), "127.0.0.1 localhost\n::1 localhost\n127.0.1.1 %s\n",
+                   hostname);
+    int r = put(container, "hosts", text, err);
+    if (r < 0)
+        return r;
+    (void)snprintf(text, sizeof(text), "%s\n", hostname);
+    return put(container, "hostname", text, err);
+}
