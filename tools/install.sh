@@ -73,7 +73,7 @@ if [ "${1:-}" = --remove ]; then
     done
     say "removed $removed files below $root${prefix#/}"
     if for_this_machine && [ -d /run/cloister-bare ]; then # what root's runs keep mounted (bare.c)
-        as_root umount --quiet /run/cloister-bare/mnt || :
+        as_root umount --quiet /run/cloister-bare/mnt-* || :
         as_root umount --quiet /run/cloister-bare || :
         as_root rm -rf --one-file-system /run/cloister-bare
     fi

@@ -1,7 +1,7 @@
 /*
  * Attack: walk out through what the caller left open: a descriptor of a host directory or of the
  *   runtime, a working directory outside the root, the caller's environment.
- * Layer: stdio (no descriptor of the caller enters), mountns (pivot_root and chdir).
+ * Layer: stdio (no descriptor of the caller enters), mountns (nothing of the host in it; chdir).
  * Source: CVE-2024-21626 (leaked descriptor and working directory), CVE-2016-9962.
  */
 #include "attack.h"

@@ -1,6 +1,7 @@
 """Root's sandboxes of an image start from a mount namespace in which nothing of the host is (bare.c)."""
 
 import errno
+import fcntl
 import os
 import subprocess
 
@@ -12,7 +13,7 @@ from lib.world import KEEPER, command, find_binary, mountinfo
 
 
 def kept():
-    return [line for line in mountinfo().splitlines() if f" {KEEPER}/mnt " in line]
+    return [line for line in mountinfo().splitlines() if f" {KEEPER}/mnt-1 " in line]
 
 
 @pytest.fixture
@@ -49,12 +50,18 @@ def test_what_stands_in_its_place_is_not_trusted(as_root, rootfs, world, bare, p
         command("mount", "--bind", "--make-private", elsewhere, KEEPER)
     else:
         command("mount", "-t", "tmpfs", "-o", f"mode={mode}", "state", KEEPER)
-        (KEEPER / "mnt").symlink_to(elsewhere / "mnt") if place == "link" else (KEEPER / "mnt").write_text("")
+        command("mount", "--make-private", KEEPER)
+    if place == "link":
+        bare.symlink_to(elsewhere / bare.name)
+    elif place == "file":
+        bare.write_text("")
     try:
-        assert as_root.run(rootfs, "echo", "whole").ok().lines() == ["whole"]
-        assert place == "directory" and mode == "0700" or not list(elsewhere.iterdir())
+        with world.on_one_processor():
+            assert as_root.run(rootfs, "echo", "whole").ok().lines() == ["whole"]
+        assert len(kept()) == 1 + (mode == "0700" and place != "link")
+        assert place == "directory" or not list(elsewhere.iterdir())
     finally:
-        subprocess.run(["umount", KEEPER / "mnt"], capture_output=True, check=False)  # where one was made all the same
+        subprocess.run(["umount", bare], capture_output=True, check=False)  # where one was made
         command("umount", KEEPER)
     assert len(kept()) == 1
 
@@ -89,7 +96,6 @@ def faulty(world):
 
 
 @pytest.mark.parametrize("whose,call,needle", [
-    ("", "setns", "enter the bare mount namespace"),
     ("", "chroot", "return from the bare mount namespace"),
     ("children:", "chroot", "enter the root: chroot"),
 ])
@@ -98,9 +104,28 @@ def test_what_the_kernel_refuses_is_named(faulty, rootfs, bare, nothing_left, wh
     faulty.run(rootfs, "true", env={"CLOISTER_FAULT": fault}).refused(needle, "not permitted")
 
 
-@pytest.mark.parametrize("call", ["clone", "pivot_root", "flock", "mount"])
-def test_where_it_can_not_be_made_a_start_does_without(faulty, rootfs, lost, call):
+def test_who_can_not_go_into_it_does_without(as_root, rootfs, bare, nothing_left):
+    """setns(2) wants CAP_SYS_CHROOT, which a service's root may lack."""
+    argv = ["setpriv", "--bounding-set=-sys_chroot", "--inh-caps=-sys_chroot", *as_root.argv("run", rootfs, "echo", "whole")]
+    ran = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False)
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "whole\n", "")
+
+
+def test_nobody_waits_for_a_start_that_makes_one(as_root, rootfs, lost):
+    """It may be stopped in the middle of that."""
+    held = os.open(KEEPER, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert as_root.run(rootfs, "echo", "whole", timeout=10).ok().lines() == ["whole"]
+        assert not kept()
+    finally:
+        os.close(held)
+
+
+@pytest.mark.parametrize("call", ["clone", "pivot_root", "flock", "mount", "setns"])
+def test_where_it_can_not_be_made_a_start_does_without(faulty, rootfs, world, lost, call):
     """Each call once: what the helper makes is refused, the same for the sandbox isn't."""
     fault = f"lacks:{syscall_numbers()[call]}#1={errno.EPERM}"
-    assert faulty.run(rootfs, "echo", "whole", env={"CLOISTER_FAULT": fault}).ok().lines() == ["whole"]
-    assert not kept()
+    with world.on_one_processor():
+        assert faulty.run(rootfs, "echo", "whole", env={"CLOISTER_FAULT": fault}).ok().lines() == ["whole"]
+    assert len(kept()) == (call == "setns")  # that one is made, and can't be entered

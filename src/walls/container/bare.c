@@ -8,13 +8,15 @@
  *           namespace only where the mount namespace has one that hides nothing
  *
  * Init puts the new root over "/" and changes its root there: below lies nothing of the
- * host. So no file of the host is ever within the reach of a sandbox's mount namespace.
+ * host. So no mount of the host was ever in a sandbox's mount namespace.
  *
  * One is made by the first start that needs it, by a helper in new mount and pid
- * namespaces, and kept by a mount of it below /run, as ip-netns(8) keeps its namespaces: in
- * a tmpfs of our own, because what keeps a mount namespace can't lie on a shared mount.
- * It goes with a reboot or `make uninstall`. Where it can't be made, init's mount namespace
- * is a copy of the host's: no layer is lost, only time.
+ * namespaces, and kept by a mount of it below /run, as ip-netns(8) keeps its namespaces;
+ * where /run is shared, on a tmpfs of our own. It goes with a reboot or `make uninstall`.
+ * Where it can't be made or entered, init's mount namespace is a copy of the host's: no
+ * layer is lost, only time. So nobody is told why.
+ *
+ * Whoever changes what is in it counts KEPT up: hosts keep the old one until they reboot.
  *
  * Source: mount_namespaces(7), setns(2), pivot_root(2), namespaces(7); the visibility of
  * /proc: mount_too_revealing() of the kernel's fs/namespace.c.
@@ -32,115 +34,94 @@
 #include "walls/container/container.h"
 
 #define KEEPER "/run/cloister-bare"
-#define KEPT KEEPER "/mnt"
-#define FAILED                                                                                     \
-    "failed" /* in KEEPER: a link that names the mount namespace where keeping failed              \
-              */
+#define KEPT KEEPER "/mnt-1"
+/* In KEEPER: a link that names the mount namespace in which it could not be kept. */
+#define FAILED "failed"
+
+enum { ATTRS = CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV | CL_MOUNT_ATTR_NOEXEC };
+
+/* A tmpfs for a handful of names. */
+static int make_tmpfs(const char *mode)
+{
+    const char *const options[] = {"mode", mode, "size", "4096", "nr_inodes", "8", NULL, NULL};
+    struct cl_error unused;
+
+    return cl_fs_make("tmpfs", options, ATTRS, &unused);
+}
 
 /* --- the helper that makes one --------------------------------------------------------- */
 
-struct maker {
-    int root;  /* the tmpfs */
-    int mntns; /* -1 until it is made; the caller's descriptor table is the helper's */
-    struct cl_error err;
+struct helper {
+    int root;  /* the tmpfs; the descriptor table is the caller's too */
+    int mntns; /* the namespace */
+    int result;
 };
 
-static int part_from_host(CL_UNUSED void *context, struct cl_error *err)
+static int make_root(struct helper *helper)
 {
-    int r = cl_sys_mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
-
-    return r < 0 ? cl_fail(err, r, "make all mounts private") : 0;
+    helper->root = make_tmpfs("0555");
+    if (helper->root < 0)
+        return helper->root;
+    int r = cl_sys_mkdirat(helper->root, "proc", 0555);
+    if (r == 0)
+        r = cl_sys_mkdirat(helper->root, "sys", 0555);
+    return r < 0
+               ? r
+               : cl_sys_move_mount(helper->root, "", AT_FDCWD, KEEPER, CL_MOVE_MOUNT_F_EMPTY_PATH);
 }
 
-static int make_root(void *context, struct cl_error *err)
-{
-    static const char *const options[] = {"mode",      "0555", "size", "4096",
-                                          "nr_inodes", "8",    NULL,   NULL};
-    static const char *const directories[] = {"proc", "sys"};
-    struct maker *maker = context;
-
-    maker->root = cl_fs_make(
-        "tmpfs", options, CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV | CL_MOUNT_ATTR_NOEXEC, err);
-    if (maker->root < 0)
-        return maker->root;
-    for (size_t i = 0; i < CL_ARRAY_SIZE(directories); i++) {
-        int r = cl_sys_mkdirat(maker->root, directories[i], 0555);
-        if (r < 0)
-            return cl_fail(err, r, "make /%s", directories[i]);
-    }
-    int r = cl_sys_move_mount(maker->root, "", AT_FDCWD, KEEPER, CL_MOVE_MOUNT_F_EMPTY_PATH);
-    return r < 0 ? cl_fail(err, r, "attach it at %s", KEEPER) : 0;
-}
-
-static int make_proc(void *context, struct cl_error *err)
+static int make_proc(const struct helper *helper)
 {
     static const char *const no_options[] = {NULL, NULL};
-    const struct maker *maker = context;
-    CL_CLEANUP_FD int proc = cl_fs_make(
-        "proc", no_options, CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV | CL_MOUNT_ATTR_NOEXEC, err);
+    struct cl_error unused;
+    CL_CLEANUP_FD int proc = cl_fs_make("proc", no_options, ATTRS, &unused);
 
-    if (proc < 0)
-        return proc;
-    int r = cl_sys_move_mount(proc, "", maker->root, "proc", CL_MOVE_MOUNT_F_EMPTY_PATH);
-    return r < 0 ? cl_fail(err, r, "attach /proc") : 0;
+    return proc < 0 ? proc
+                    : cl_sys_move_mount(proc, "", helper->root, "proc", CL_MOVE_MOUNT_F_EMPTY_PATH);
 }
 
-/* While the host's /proc is still there. */
-static int open_namespace(void *context, struct cl_error *err)
+static int leave_host(const struct helper *helper)
 {
-    struct maker *maker = context;
-
-    maker->mntns = cl_sys_openat(AT_FDCWD, "/proc/self/ns/mnt", O_RDONLY, 0);
-    return maker->mntns < 0 ? cl_fail(err, maker->mntns, "open /proc/self/ns/mnt") : 0;
-}
-
-static int leave_host(void *context, struct cl_error *err)
-{
-    const struct maker *maker = context;
-    int r = cl_sys_fchdir(maker->root);
+    struct cl_mount_attr attr = {.attr_set = CL_MOUNT_ATTR_RDONLY};
+    int r = cl_sys_fchdir(helper->root);
 
     if (r == 0)
         r = cl_sys_pivot_root(".", ".");
     if (r == 0)
         r = cl_sys_umount2(".", MNT_DETACH);
-    return r < 0 ? cl_fail(err, r, "leave the host's file systems") : 0;
+    return r < 0 ? r : cl_sys_mount_setattr(helper->root, "", CL_AT_EMPTY_PATH, &attr);
 }
 
-static int seal(void *context, struct cl_error *err)
+static int run_helper(void *context)
 {
-    struct cl_mount_attr attr = {.attr_set = CL_MOUNT_ATTR_RDONLY};
-    const struct maker *maker = context;
-    int r = cl_sys_mount_setattr(maker->root, "", CL_AT_EMPTY_PATH, &attr);
+    struct helper *helper = context;
+    int r = cl_sys_mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
 
-    return r < 0 ? cl_fail(err, r, "make it read-only") : 0;
-}
-
-static const struct cl_step make_steps[] = {
-    {"propagation", part_from_host, NULL}, {"root", make_root, NULL},  {"/proc", make_proc, NULL},
-    {"namespace", open_namespace, NULL},   {"host", leave_host, NULL}, {"seal", seal, NULL},
-};
-
-static int run_maker(void *context)
-{
-    struct maker *maker = context;
-
-    return cl_steps_run(make_steps, CL_ARRAY_SIZE(make_steps), maker, &maker->err) < 0;
+    if (r == 0)
+        r = make_root(helper);
+    if (r == 0)
+        r = make_proc(helper);
+    if (r == 0) /* while the host's /proc is still there */
+        r = helper->mntns = cl_sys_openat(AT_FDCWD, "/proc/self/ns/mnt", O_RDONLY, 0);
+    if (r >= 0)
+        r = leave_host(helper);
+    helper->result = r;
+    return r < 0;
 }
 
 /* A descriptor of a new bare namespace. */
-static int make(struct cl_error *err)
+static int make(void)
 {
-    struct maker maker = {.root = -1, .mntns = -1};
+    struct helper helper = {.root = -1, .mntns = -1};
+    struct cl_error unused;
     int r = cl_beside_run("the maker of the bare mount namespace", CLONE_NEWNS | CLONE_NEWPID,
-                          run_maker, &maker, err);
-    CL_CLEANUP_FD int mntns = maker.mntns;
+                          run_helper, &helper, &unused);
+    CL_CLEANUP_FD int mntns = helper.mntns;
 
-    cl_fd_close(&maker.root);
-    if (r > 0) {
-        *err = maker.err;
-        return cl_error_check(err);
-    }
-    return r < 0 ? r : CL_TAKE_FD(mntns);
+    cl_fd_close(&helper.root);
+    if (r != 0)
+        return r > 0 ? helper.result : r;
+    return CL_TAKE_FD(mntns);
 }
 
 /* --- keeping it -------------------------------------------------------------------------- */
@@ -160,20 +141,15 @@ static int open_kept(void)
 }
 
 /* Puts a private tmpfs over KEEPER. */
-static int cover_keeper(struct cl_error *err)
+static int cover_keeper(void)
 {
-    static const char *const options[] = {"mode",      "0700", "size", "4096",
-                                          "nr_inodes", "8",    NULL,   NULL};
     struct cl_mount_attr attr = {.propagation = MS_PRIVATE};
-    CL_CLEANUP_FD int tree = cl_fs_make(
-        "tmpfs", options, CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV | CL_MOUNT_ATTR_NOEXEC, err);
+    CL_CLEANUP_FD int tree = make_tmpfs("0700");
 
     if (tree < 0)
         return tree;
     int r = cl_sys_move_mount(tree, "", AT_FDCWD, KEEPER, CL_MOVE_MOUNT_F_EMPTY_PATH);
-    if (r == 0)
-        r = cl_sys_mount_setattr(tree, "", CL_AT_EMPTY_PATH, &attr);
-    return r < 0 ? cl_fail(err, r, "mount a tmpfs at %s", KEEPER) : 0;
+    return r < 0 ? r : cl_sys_mount_setattr(tree, "", CL_AT_EMPTY_PATH, &attr);
 }
 
 static int bind_kept(int mntns)
@@ -188,23 +164,23 @@ static int bind_kept(int mntns)
     return cl_sys_mount(path, KEPT, NULL, MS_BIND, NULL);
 }
 
-/* EINVAL says that what is mounted there is shared with another namespace; or that ours
- * isn't the older of the two, which would let them keep each other. The kernel knows that by
- * their numbers, which aren't always in the order of age (Linux 6.18: each processor has some
- * in store): where ours is the machine's first they always are, else by chance. */
-static int keep(int mntns, struct cl_error *err)
+/* EINVAL: what is mounted at KEEPER has peers, which can't have a mount namespace on them; or
+ * the kernel takes our namespace for the younger of the two, which may not keep the older. It
+ * goes by their numbers, and gives those out by processor (Linux 6.18): only the machine's
+ * first namespace is sure to look like the older. */
+static int keep(int mntns)
 {
     int r = bind_kept(mntns);
 
-    if (r == -EINVAL) {
-        r = cover_keeper(err);
-        if (r < 0)
-            return r;
-        r = bind_kept(mntns);
-        if (r < 0)
-            (void)cl_sys_umount2(KEEPER, MNT_DETACH);
-    }
-    return r < 0 ? cl_fail(err, r, "keep the bare mount namespace at %s", KEPT) : 0;
+    if (r != -EINVAL)
+        return r;
+    r = cover_keeper();
+    if (r < 0)
+        return r;
+    r = bind_kept(mntns);
+    if (r < 0)
+        (void)cl_sys_umount2(KEEPER, MNT_DETACH);
+    return r;
 }
 
 /* --- where it can't be kept ---------------------------------------------------------------- */
@@ -242,51 +218,51 @@ static int has_failed_before(void)
     return strcmp(own, noted) == 0;
 }
 
-/* KEEPER itself, locked against other starts that make one. */
-static int lock_keeper(struct cl_error *err)
+/* --- the maker's ------------------------------------------------------------------------------ */
+
+/* KEEPER itself, locked against other starts that make one; who comes second doesn't wait for
+ * the first, which may be stopped. */
+static int lock_keeper(void)
 {
     struct stat st;
     int r = cl_sys_mkdirat(AT_FDCWD, KEEPER, 0700);
 
     if (r < 0 && r != -EEXIST)
-        return cl_fail(err, r, "make %s", KEEPER);
+        return r;
     CL_CLEANUP_FD int dir = cl_sys_openat(AT_FDCWD, KEEPER, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
     if (dir < 0)
-        return cl_fail(err, dir, "open %s", KEEPER);
+        return dir;
     r = cl_sys_fstat(dir, &st);
     if (r < 0)
-        return cl_fail(err, r, "stat %s", KEEPER);
+        return r;
     if (st.st_uid != 0 || (st.st_mode & 077) != 0)
-        return cl_refuse(err, EPERM, "%s is open to others", KEEPER);
-    r = cl_sys_flock(dir, LOCK_EX);
-    return r < 0 ? cl_fail(err, r, "lock %s", KEEPER) : CL_TAKE_FD(dir);
+        return -EPERM;
+    r = cl_sys_flock(dir, LOCK_EX | LOCK_NB);
+    return r < 0 ? r : CL_TAKE_FD(dir);
 }
 
-int cl_bare_open(struct cl_error *err)
+int cl_bare_open(void)
 {
     int kept = open_kept();
 
     if (kept != -ENOENT)
-        return kept < 0 ? cl_fail(err, kept, "open %s", KEPT) : kept;
+        return kept;
     if (has_failed_before())
-        return cl_refuse(err, EINVAL, "a bare mount namespace can't be kept here: see %s/%s",
-                         KEEPER, FAILED);
-    CL_CLEANUP_FD int lock = lock_keeper(err);
+        return -EINVAL;
+    CL_CLEANUP_FD int lock = lock_keeper();
     if (lock < 0)
         return lock;
     kept = open_kept(); /* another start's, meanwhile */
     if (kept >= 0)
         return kept;
-    CL_CLEANUP_FD int mntns = make(err);
+    CL_CLEANUP_FD int mntns = make();
     if (mntns < 0)
         return mntns;
-    int r = keep(mntns, err);
+    int r = keep(mntns);
     if (r == -EINVAL)
         note_failure(lock);
     return r < 0 ? r : CL_TAKE_FD(mntns);
 }
-
-/* --- going there and back ------------------------------------------------------------------ */
 
 /* By a pidfd (Linux 6.11) in a fifth of the time that the link in /proc takes. */
 static int open_own_namespace(void)
@@ -313,18 +289,15 @@ static void close_home(struct cl_bare_home *home)
     cl_fd_close(&home->cwd);
 }
 
-int cl_bare_enter(int bare, struct cl_bare_home *ret, struct cl_error *err)
+int cl_bare_enter(int bare, struct cl_bare_home *ret)
 {
-    *ret = CL_BARE_HOME_INIT;
-    if (bare < 0)
-        return 0;
     int r = open_home(ret);
+
     if (r >= 0)
         r = cl_sys_setns(bare, CLONE_NEWNS);
-    if (r >= 0)
-        return 0;
-    close_home(ret);
-    return cl_fail(err, r, "enter the bare mount namespace");
+    if (r < 0)
+        close_home(ret);
+    return r;
 }
 
 /* setns(2) makes the namespace's own root ours; who was started in a chroot goes back to it. */

@@ -1,7 +1,6 @@
 /* The birth of init: which namespaces, whose, out of which mount namespace; and its end. */
 #include <sched.h>
 #include <sys/prctl.h>
-#include <sys/wait.h>
 
 #include "base/fd.h"
 #include "base/sys.h"
@@ -135,13 +134,12 @@ static int clone_as_owner(struct cl_container *container, struct cl_clone_args *
 static int clone_from_origin(struct cl_container *container, struct cl_clone_args *args,
                              struct cl_error *err)
 {
-    struct cl_bare_home home;
+    struct cl_bare_home home = CL_BARE_HOME_INIT;
     struct cl_error back = {0};
-    int r = cl_bare_enter(container->bare, &home, err);
 
-    if (r < 0)
-        return r;
-    r = clone_as_owner(container, args, err);
+    if (container->bare >= 0 && cl_bare_enter(container->bare, &home) < 0)
+        cl_fd_close(&container->bare); /* then init's is a copy of the host's */
+    int r = clone_as_owner(container, args, err);
     if (cl_bare_leave(&home, &back) < 0) {
         *err = back;
         r = -back.code;

@@ -5,12 +5,13 @@
  *   the maker   the supervisor, with its caller's privilege. It opens what only that
  *               privilege can open (the image, volumes) as detached mount trees,
  *               clones the first process into all new namespaces, writes the id
- *               maps, and id-maps the trees. (maker.c, idmap.c)
+ *               maps, and id-maps the trees. (maker.c, clone.c, bare.c,
+ *               idmap.c, volumes.c, netns.c)
  *   init        pid 1 of the sandbox. Born with the maker's memory and descriptors,
  *               and all capabilities of the new user namespace and none outside it.
  *               It builds the mounts, gives up what it has layer by layer, clones
  *               the main process, then only reaps and forwards signals. (init.c,
- *               rootfs.c, mounts.c, devices.c, procfs.c, layers.c)
+ *               rootfs.c, mounts.c, devices.c, procfs.c, names.c, layers.c)
  *   main        takes the identity (build), the last layers (credentials, seccomp) and
  *               becomes the command. (main.c)
  *
@@ -155,6 +156,16 @@ int cl_hostdir_open(void);
  * systems of their own (--tmpfs with a size, --shm-size). */
 uint64_t cl_scratch_bytes(const struct cl_plan *plan);
 
+/* Init's out-of-memory score, when it is below the ordinary one (priority.c). The maker's step. */
+int cl_priority_level_oom(void *context, struct cl_error *err);
+
+/* Makes a network namespace, of the user namespace USERNS and with loopback, and sends it
+ * down CHANNEL (netns.c). */
+int cl_netns_give(int userns, int channel, struct cl_error *err);
+/* Loopback of a network namespace that clone3 made; init's step. */
+int cl_netns_raise_own(void *context, struct cl_error *err);
+int cl_netns_enter(struct cl_container *container, int netns, struct cl_error *err);
+
 /* --- the bare mount namespace (bare.c); root mode --- */
 
 /* Where a process was that has gone into the bare namespace; descriptors. */
@@ -166,20 +177,11 @@ struct cl_bare_home {
 #define CL_BARE_HOME_INIT ((struct cl_bare_home){-1, -1, -1})
 
 /* A descriptor of the bare mount namespace, made when there is none, or -errno. */
-int cl_bare_open(struct cl_error *err);
-/* Goes into the namespace BARE, and back. With -1 neither does anything. */
-int cl_bare_enter(int bare, struct cl_bare_home *ret, struct cl_error *err);
+int cl_bare_open(void);
+/* Goes into the namespace BARE: 0, or -errno and *RET as it was initialised. */
+int cl_bare_enter(int bare, struct cl_bare_home *ret);
+/* And back, if HOME says that the process went. */
 int cl_bare_leave(struct cl_bare_home *home, struct cl_error *err);
-
-/* Init's out-of-memory score, when it is below the ordinary one (priority.c). The maker's step. */
-int cl_priority_level_oom(void *context, struct cl_error *err);
-
-/* Makes a network namespace, of the user namespace USERNS and with loopback, and sends it
- * down CHANNEL (netns.c). */
-int cl_netns_give(int userns, int channel, struct cl_error *err);
-/* Loopback of a network namespace that clone3 made; init's step. */
-int cl_netns_raise_own(void *context, struct cl_error *err);
-int cl_netns_enter(struct cl_container *container, int netns, struct cl_error *err);
 
 /* --- trees and mounts (mounts.c) ------------------------------------------ */
 

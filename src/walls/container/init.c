@@ -175,7 +175,7 @@ static int join_limits(void *context, struct cl_error *err)
     return 0;
 }
 
-/* Made by the supervisor meanwhile (netns.c). */
+/* Made by the network maker meanwhile (netns.c). */
 static int enter_network(void *context, struct cl_error *err)
 {
     struct cl_container *container = context;

@@ -1,7 +1,5 @@
 /* The maker's side of the container wall: see container.h for the whole. */
 #include <sched.h>
-#include <stdio.h>
-#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 
@@ -68,11 +66,10 @@ static int open_sources(void *context, struct cl_error *err)
 static int choose_origin(void *context, CL_UNUSED struct cl_error *err)
 {
     struct cl_container *container = context;
-    struct cl_error unused;
 
     if (!container->rootless && container->plan->image_kind == CL_IMAGE_ROOTFS &&
         container->device_tree >= 0)
-        container->bare = cl_bare_open(&unused);
+        container->bare = cl_bare_open();
     return 0;
 }
 
@@ -90,7 +87,8 @@ static int make_disk_scratch(void *context, struct cl_error *err)
                : cl_prefix(err, "before Linux 6.6 copy-on-write needs scratch on disk");
 }
 
-static void close_sources(void *context)
+/* And what the two steps after that one opened. */
+static void close_trees(void *context)
 {
     struct cl_container *container = context;
 
@@ -231,7 +229,7 @@ static const struct cl_step start_steps[] = {
     {"look for SELinux", cl_selinux_decide, NULL},
     {"lay out the command", make_vectors, free_vectors},
     {"choose the system call filter", cl_seccomp_choose, cl_seccomp_forget},
-    {"open the image and volumes", open_sources, close_sources},
+    {"open the image and volumes", open_sources, close_trees},
     {"make scratch on disk", make_disk_scratch, NULL},
     {"choose a mount namespace", choose_origin, NULL},
     {"make the channel", make_channel, close_channel},
@@ -280,7 +278,7 @@ static int container_start(const struct cl_wall_start *start, struct cl_wall_pro
     set_up(&container, start);
     r = cl_steps_run(start_steps, CL_ARRAY_SIZE(start_steps), &container, err);
     if (r < 0)
-        close_sources(&container); /* of the step that failed half way, too */
+        close_trees(&container); /* of the step that failed half way, too */
     if (r < 0 && container.init_error.code != 0) {
         /* Init failed first: ours is only the broken pipe or the closed door of that. */
         *err = container.init_error;
@@ -288,7 +286,7 @@ static int container_start(const struct cl_wall_start *start, struct cl_wall_pro
     }
     if (r < 0)
         return r;
-    close_sources(&container); /* init has its own copies */
+    close_trees(&container); /* init has its own copies */
     if (!cl_netns_comes_later(&container))
         cl_fd_close(&container.userns);
     cl_fd_close(&container.pid_dir);

@@ -24,7 +24,7 @@
 #include "base/sys.h"
 #include "walls/container/container.h"
 
-struct maker {
+struct helper {
     int userns;
     int channel;        /* to init */
     int fd;             /* the namespace, -1 until it is made */
@@ -32,10 +32,10 @@ struct maker {
     int result;
 };
 
-static int failed(struct maker *maker, const char *what, int r)
+static int failed(struct helper *helper, const char *what, int r)
 {
-    maker->failed = what;
-    maker->result = r;
+    helper->failed = what;
+    helper->result = r;
     return 1;
 }
 
@@ -49,41 +49,41 @@ static int raise_loopback(const char **ret_what)
     return fd < 0 ? fd : cl_sys_ioctl(fd, SIOCSIFFLAGS, &request);
 }
 
-static int run_maker(void *context)
+static int run_helper(void *context)
 {
     const struct cl_message message = {.kind = CL_MESSAGE_NETWORK};
-    struct maker *maker = context;
-    int r = cl_sys_setns(maker->userns, CLONE_NEWUSER);
+    struct helper *helper = context;
+    int r = cl_sys_setns(helper->userns, CLONE_NEWUSER);
 
     if (r < 0)
-        return failed(maker, "join the sandbox's user namespace", r);
+        return failed(helper, "join the sandbox's user namespace", r);
     /* After that change of identity, which clears it. */
     r = cl_sys_prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     if (r < 0)
-        return failed(maker, "set the parent-death signal", r);
+        return failed(helper, "set the parent-death signal", r);
     r = cl_sys_unshare(CLONE_NEWNET);
     if (r < 0)
-        return failed(maker, "make the network namespace", r);
+        return failed(helper, "make the network namespace", r);
     const char *what;
     r = raise_loopback(&what);
     if (r < 0)
-        return failed(maker, what, r);
-    maker->fd = cl_sys_openat(AT_FDCWD, "/proc/self/ns/net", O_RDONLY, 0);
-    if (maker->fd < 0)
-        return failed(maker, "open /proc/self/ns/net", maker->fd);
-    r = cl_message_send(maker->channel, &message, &maker->fd, 1);
+        return failed(helper, what, r);
+    helper->fd = cl_sys_openat(AT_FDCWD, "/proc/self/ns/net", O_RDONLY, 0);
+    if (helper->fd < 0)
+        return failed(helper, "open /proc/self/ns/net", helper->fd);
+    r = cl_message_send(helper->channel, &message, &helper->fd, 1);
     /* An init that is gone has said why. */
-    return r < 0 && !cl_message_has_no_reader(r) ? failed(maker, "send the network namespace", r)
+    return r < 0 && !cl_message_has_no_reader(r) ? failed(helper, "send the network namespace", r)
                                                  : 0;
 }
 
 int cl_netns_give(int userns, int channel, struct cl_error *err)
 {
-    struct maker maker = {.userns = userns, .channel = channel, .fd = -1};
-    int r = cl_beside_run("the network maker", 0, run_maker, &maker, err);
+    struct helper helper = {.userns = userns, .channel = channel, .fd = -1};
+    int r = cl_beside_run("the network maker", 0, run_helper, &helper, err);
 
-    cl_fd_close(&maker.fd);
-    return r > 0 ? cl_fail(err, maker.result, "%s", maker.failed) : r;
+    cl_fd_close(&helper.fd);
+    return r > 0 ? cl_fail(err, helper.result, "%s", helper.failed) : r;
 }
 
 /* Init's step: the loopback of a namespace that it was born in. */
@@ -98,7 +98,7 @@ int cl_netns_raise_own(void *context, struct cl_error *err)
     return r < 0 ? cl_fail(err, r, "%s", what) : 0;
 }
 
-/* Into the namespace that the supervisor made meanwhile. */
+/* Into the namespace that the network maker made meanwhile. */
 int cl_netns_enter(struct cl_container *container, int netns, struct cl_error *err)
 {
     int r = cl_sys_setns(netns, CLONE_NEWNET);

@@ -120,7 +120,7 @@ int cl_scratch_make(void *context, struct cl_error *err)
         tree = make_tmpfs(container, err);
     if (tree < 0)
         return tree;
-    /* Attached in our copy of the host's tree, because clones and overlay layers must come
+    /* Attached in our own mount namespace, because clones and overlay layers must come
      * from mounts of our own namespace before Linux 6.15; at a directory that every host
      * has and that is needed no more. It goes with the old root, or lies under the new one. */
     r = cl_sys_move_mount(tree, "", AT_FDCWD, "/sys", CL_MOVE_MOUNT_F_EMPTY_PATH);
