@@ -73,8 +73,8 @@ if [ "${1:-}" = --remove ]; then
     done
     say "removed $removed files below $root${prefix#/}"
     if for_this_machine && [ -d /run/cloister-bare ]; then # what root's runs keep mounted (bare.c)
-        as_root umount --quiet /run/cloister-bare/mnt-* || :
-        as_root umount --quiet /run/cloister-bare || :
+        while as_root umount --quiet /run/cloister-bare/mnt-*; do :; done
+        while as_root umount --quiet /run/cloister-bare; do :; done
         as_root rm -rf --one-file-system /run/cloister-bare
     fi
     exit 0

@@ -29,7 +29,8 @@ struct cl_supervisor {
     int stdio[3];             /* our ends of the pipes, taken; -1: none */
     /* The other ends of the output's, taken; -1: none. Held until init has ended, so that
      * the command's exit, which closes the last of theirs, doesn't wake us twice: on a
-     * virtual machine to wake a processor costs the dying process 40 us. */
+     * virtual machine to wake a processor costs the dying process 40 us.
+     * (Whoever inside reads such a pipe, by /proc/self/fd, meets its end no earlier.) */
     int outputs[2];
 
     struct cl_loop loop;

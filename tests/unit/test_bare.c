@@ -329,6 +329,42 @@ TEST(who_was_in_a_chroot_returns_to_it)
     room_run(return_to_a_chroot);
 }
 
+/* What the helper leaves behind there would be the chroot's mount alone. */
+static void make_in_a_chroot(void)
+{
+    set_up();
+    CHECK(cl_sys_mount("/", "/mnt", NULL, MS_BIND | MS_REC, NULL) == 0);
+    CHECK(chdir("/mnt") == 0 && cl_sys_chroot(".") == 0);
+    CHECK(cl_bare_open() == -EXDEV);
+    CHECK(!is_mounted(KEEPER "/mnt-1", NSFS_MAGIC));
+}
+
+TEST(none_is_made_in_a_chroot)
+{
+    room_run(make_in_a_chroot);
+}
+
+/* A mount namespace that somebody else has put there. */
+static void enter_another(void)
+{
+    struct cl_bare_home home = CL_BARE_HOME_INIT;
+
+    set_up();
+    CHECK(mkdir(KEEPER, 0700) == 0 && chdir("/mnt") == 0);
+    CL_CLEANUP_FD int first = cl_sys_openat(AT_FDCWD, "/proc/self/ns/mnt", O_RDONLY, 0);
+    const ino_t here = inode_of(".");
+    CHECK(first >= 0 && cl_sys_unshare(CLONE_NEWNS) == 0);
+    const ino_t own = inode_of("/proc/self/ns/mnt");
+    CHECK(cl_bare_enter(first, &home) == -EXDEV);
+    CHECK(home.mntns < 0 && inode_of("/proc/self/ns/mnt") == own && inode_of(".") == here);
+    CHECK(cl_bare_leave(&home, &room.err) == 0);
+}
+
+TEST(what_is_not_bare_is_left_again)
+{
+    room_run(enter_another);
+}
+
 static void stay(void)
 {
     struct cl_bare_home home = CL_BARE_HOME_INIT;
@@ -392,6 +428,8 @@ int main(void)
         ROW(nothing_of_the_host_is_in_it),
         ROW(an_old_kernels_namespace_is_found_in_proc),
         ROW(who_was_in_a_chroot_returns_to_it),
+        ROW(none_is_made_in_a_chroot),
+        ROW(what_is_not_bare_is_left_again),
         ROW(who_can_not_go_stays),
         ROW(a_return_that_fails_is_tried_again),
     };

@@ -153,6 +153,32 @@ TEST(a_namespace_that_nobody_waits_for_is_let_go)
     room_run(give_to_nobody);
 }
 
+/* As where uid 0 has all descriptors on the way that it may, and the helper no privilege. */
+static void give_at_the_second_try(void)
+{
+    int channel[2];
+    char text[32];
+
+    set_up();
+    CL_CLEANUP_FD int userns = make_userns();
+    make_channel(channel);
+    (void)snprintf(text, sizeof(text), "lacks:%d#1=%d", SYS_sendmsg, ETOOMANYREFS);
+    cl_fault_set(text);
+    CHECK(cl_netns_give(userns, channel[0], &room.err) == 0);
+    CHECK(cl_fault_struck());
+    cl_fault_set(NULL);
+    CL_CLEANUP_FD int netns = receive_netns(channel[1]);
+    CHECK(netns >= 0);
+}
+
+TEST(what_the_helper_can_not_send_we_do)
+{
+#ifndef CL_FAULTS
+    SKIP_TEST("needs a build with faults");
+#endif
+    room_run(give_at_the_second_try);
+}
+
 static void enter_nothing(void)
 {
     set_up();
@@ -195,6 +221,7 @@ int main(void)
         ROW(the_namespace_is_the_sandboxs_and_has_loopback),
         ROW(each_call_of_the_helper_is_failed_and_told),
         ROW(a_namespace_that_nobody_waits_for_is_let_go),
+        ROW(what_the_helper_can_not_send_we_do),
         ROW(what_is_no_namespace_is_refused),
         ROW(init_raises_the_loopback_that_it_was_born_with),
     };

@@ -27,6 +27,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mount.h>
+#include <sys/statvfs.h>
 
 #include "base/beside.h"
 #include "base/fd.h"
@@ -56,6 +57,42 @@ struct helper {
     int mntns; /* the namespace */
     int result;
 };
+
+struct place {
+    uint64_t mount;
+    ino_t inode;
+};
+
+static int find_root(struct place *ret)
+{
+    struct cl_statx mount = {0};
+    struct stat st;
+    int r = cl_sys_statx(AT_FDCWD, "/", 0, CL_STATX_MNT_ID, &mount);
+
+    if (r == 0)
+        r = cl_sys_fstatat(AT_FDCWD, "/", &st, 0);
+    if (r == 0)
+        *ret = (struct place){mount.mount_id, st.st_ino};
+    return r;
+}
+
+/* That "/" is the namespace's root. In a chroot what follows would part us from the chroot's
+ * mount alone, and leave all of the host below the bare root: setns(2), into the namespace
+ * that we are in, shows where its root is. */
+static int check_root(const struct helper *helper)
+{
+    struct place ours = {0};
+    struct place its = {0};
+    int r = find_root(&ours);
+
+    if (r == 0)
+        r = cl_sys_setns(helper->mntns, CLONE_NEWNS);
+    if (r == 0)
+        r = find_root(&its);
+    if (r < 0)
+        return r;
+    return ours.mount == its.mount && ours.inode == its.inode ? 0 : -EXDEV;
+}
 
 static int make_root(struct helper *helper)
 {
@@ -95,15 +132,16 @@ static int leave_host(const struct helper *helper)
 static int run_helper(void *context)
 {
     struct helper *helper = context;
-    int r = cl_sys_mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
 
+    helper->mntns = cl_sys_openat(AT_FDCWD, "/proc/self/ns/mnt", O_RDONLY, 0);
+    int r = helper->mntns < 0 ? helper->mntns : check_root(helper);
+    if (r == 0)
+        r = cl_sys_mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL);
     if (r == 0)
         r = make_root(helper);
     if (r == 0)
         r = make_proc(helper);
-    if (r == 0) /* while the host's /proc is still there */
-        r = helper->mntns = cl_sys_openat(AT_FDCWD, "/proc/self/ns/mnt", O_RDONLY, 0);
-    if (r >= 0)
+    if (r == 0)
         r = leave_host(helper);
     helper->result = r;
     return r < 0;
@@ -140,26 +178,34 @@ static int open_kept(void)
     return fs.f_type == NSFS_MAGIC ? CL_TAKE_FD(fd) : -ENOENT;
 }
 
-/* Puts a private tmpfs over KEEPER. */
-static int cover_keeper(void)
+/* Puts a private tmpfs over KEEPER, *RET_LOCK on it as KEEPER itself is locked. */
+static int cover_keeper(int *ret_lock)
 {
     struct cl_mount_attr attr = {.propagation = MS_PRIVATE};
     CL_CLEANUP_FD int tree = make_tmpfs("0700");
 
     if (tree < 0)
         return tree;
-    int r = cl_sys_move_mount(tree, "", AT_FDCWD, KEEPER, CL_MOVE_MOUNT_F_EMPTY_PATH);
+    *ret_lock = cl_sys_openat(tree, ".", O_RDONLY | O_DIRECTORY, 0);
+    int r = *ret_lock < 0 ? *ret_lock : cl_sys_flock(*ret_lock, LOCK_EX | LOCK_NB);
+    if (r == 0)
+        r = cl_sys_move_mount(tree, "", AT_FDCWD, KEEPER, CL_MOVE_MOUNT_F_EMPTY_PATH);
     return r < 0 ? r : cl_sys_mount_setattr(tree, "", CL_AT_EMPTY_PATH, &attr);
+}
+
+/* The file that the namespace is mounted on. */
+static int make_kept(void)
+{
+    CL_CLEANUP_FD int file =
+        cl_sys_openat(AT_FDCWD, KEPT, O_RDONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0600);
+
+    return file < 0 ? file : 0;
 }
 
 static int bind_kept(int mntns)
 {
     char path[32];
-    CL_CLEANUP_FD int file =
-        cl_sys_openat(AT_FDCWD, KEPT, O_RDONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0600);
 
-    if (file < 0)
-        return file;
     (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", mntns);
     return cl_sys_mount(path, KEPT, NULL, MS_BIND, NULL);
 }
@@ -170,14 +216,17 @@ static int bind_kept(int mntns)
  * first namespace is sure to look like the older. */
 static int keep(int mntns)
 {
+    CL_CLEANUP_FD int lock = -1;
     int r = bind_kept(mntns);
 
     if (r != -EINVAL)
         return r;
-    r = cover_keeper();
+    r = cover_keeper(&lock);
     if (r < 0)
         return r;
-    r = bind_kept(mntns);
+    r = make_kept();
+    if (r == 0)
+        r = bind_kept(mntns);
     if (r < 0)
         (void)cl_sys_umount2(KEEPER, MNT_DETACH);
     return r;
@@ -255,10 +304,11 @@ int cl_bare_open(void)
     kept = open_kept(); /* another start's, meanwhile */
     if (kept >= 0)
         return kept;
+    int r = make_kept(); /* first, because it is cheap: /run may be read-only */
+    if (r < 0)
+        return r;
     CL_CLEANUP_FD int mntns = make();
-    if (mntns < 0)
-        return mntns;
-    int r = keep(mntns);
+    r = mntns < 0 ? mntns : keep(mntns);
     if (r == -EINVAL)
         note_failure(lock);
     return r < 0 ? r : CL_TAKE_FD(mntns);
@@ -289,18 +339,17 @@ static void close_home(struct cl_bare_home *home)
     cl_fd_close(&home->cwd);
 }
 
-int cl_bare_enter(int bare, struct cl_bare_home *ret)
+/* Whatever is kept at KEPT: that its root is one of ours. */
+static int is_bare(void)
 {
-    int r = open_home(ret);
+    struct statfs fs;
 
-    if (r >= 0)
-        r = cl_sys_setns(bare, CLONE_NEWNS);
-    if (r < 0)
-        close_home(ret);
-    return r;
+    return cl_sys_statfs("/", &fs) == 0 && fs.f_type == TMPFS_MAGIC && fs.f_blocks == 1 &&
+           (fs.f_flags & ST_RDONLY) != 0;
 }
 
-/* setns(2) makes the namespace's own root ours; who was started in a chroot goes back to it. */
+/* setns(2) makes the namespace's own root ours; who was started in a chroot goes back to it.
+ * A working directory that can't be gone to any more is missed by nobody. */
 static int go_home(const struct cl_bare_home *home)
 {
     int r = cl_sys_setns(home->mntns, CLONE_NEWNS);
@@ -309,7 +358,23 @@ static int go_home(const struct cl_bare_home *home)
         r = cl_sys_fchdir(home->root);
     if (r == 0)
         r = cl_sys_chroot(".");
-    return r < 0 ? r : cl_sys_fchdir(home->cwd);
+    if (r == 0)
+        (void)cl_sys_fchdir(home->cwd);
+    return r;
+}
+
+int cl_bare_enter(int bare, struct cl_bare_home *ret)
+{
+    int r = open_home(ret);
+
+    if (r >= 0)
+        r = cl_sys_setns(bare, CLONE_NEWNS);
+    if (r >= 0 && is_bare())
+        return 0;
+    if (r >= 0 && go_home(ret) < 0)
+        return -EXDEV; /* cl_bare_leave tries again */
+    close_home(ret);
+    return r < 0 ? r : -EXDEV;
 }
 
 int cl_bare_leave(struct cl_bare_home *home, struct cl_error *err)

@@ -178,7 +178,7 @@ struct cl_bare_home {
 
 /* A descriptor of the bare mount namespace, made when there is none, or -errno. */
 int cl_bare_open(void);
-/* Goes into the namespace BARE: 0, or -errno and *RET as it was initialised. */
+/* Goes into the namespace BARE: 0, or -errno. In any case cl_bare_leave has to follow. */
 int cl_bare_enter(int bare, struct cl_bare_home *ret);
 /* And back, if HOME says that the process went. */
 int cl_bare_leave(struct cl_bare_home *home, struct cl_error *err);

@@ -94,7 +94,7 @@ static int run_mapper(const char *program, pid_t pid, unsigned int own,
     char *argv[] = {cl_unconst(program), args[0], cl_unconst("0"), args[1], cl_unconst("1"),
                     cl_unconst("1"),     args[2], args[3],         NULL};
     char *envp[] = {NULL};
-    struct cl_clone_args clone_args = {.flags = 0x4000 /* CLONE_VFORK */, .exit_signal = SIGCHLD};
+    struct cl_clone_args clone_args = {.flags = CLONE_VFORK, .exit_signal = SIGCHLD};
     const uint64_t all = ~0ULL;
     uint64_t before;
     int blocked = cl_sys_rt_sigprocmask(SIG_SETMASK, &all, &before); /* as beside.c says why */
@@ -187,7 +187,7 @@ int cl_hint_userns(int r, struct cl_error *err)
                        "this host restricts user namespaces: see `cloister doctor` (the AppArmor "
                        "profile packaging/apparmor/cloister, or the sysctls "
                        "kernel.apparmor_restrict_unprivileged_userns and "
-                       "kernel.unprivileged_userns_clone)");
+                       "kernel.unprivileged_userns_clone); in a chroot the kernel makes none");
     if (r == -ENOSPC || r == -EUSERS)
         return cl_hint(err,
                        "a limit in /proc/sys/user (max_user_namespaces and its like) is reached");
@@ -197,7 +197,7 @@ int cl_hint_userns(int r, struct cl_error *err)
 int cl_idmap_make_userns(uint32_t inside_uid, uint32_t inside_gid, uint32_t outside_uid,
                          uint32_t outside_gid, struct cl_error *err)
 {
-    struct cl_clone_args args = {.flags = 0x10000000 /* CLONE_NEWUSER */, .exit_signal = SIGCHLD};
+    struct cl_clone_args args = {.flags = CLONE_NEWUSER, .exit_signal = SIGCHLD};
     char uid_line[64];
     char gid_line[64];
     int status;

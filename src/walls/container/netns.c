@@ -26,8 +26,9 @@
 
 struct helper {
     int userns;
-    int channel;        /* to init */
-    int fd;             /* the namespace, -1 until it is made */
+    int channel; /* to init */
+    int fd;      /* the namespace, -1 until it is made */
+    int is_sent;
     const char *failed; /* what, with the -errno RESULT */
     int result;
 };
@@ -49,9 +50,16 @@ static int raise_loopback(const char **ret_what)
     return fd < 0 ? fd : cl_sys_ioctl(fd, SIOCSIFFLAGS, &request);
 }
 
-static int run_helper(void *context)
+static int send_to_init(int channel, int netns)
 {
     const struct cl_message message = {.kind = CL_MESSAGE_NETWORK};
+    int r = cl_message_send(channel, &message, &netns, 1);
+
+    return cl_message_has_no_reader(r) ? 0 : r; /* an init that is gone has said why */
+}
+
+static int run_helper(void *context)
+{
     struct helper *helper = context;
     int r = cl_sys_setns(helper->userns, CLONE_NEWUSER);
 
@@ -71,19 +79,22 @@ static int run_helper(void *context)
     helper->fd = cl_sys_openat(AT_FDCWD, "/proc/self/ns/net", O_RDONLY, 0);
     if (helper->fd < 0)
         return failed(helper, "open /proc/self/ns/net", helper->fd);
-    r = cl_message_send(helper->channel, &message, &helper->fd, 1);
-    /* An init that is gone has said why. */
-    return r < 0 && !cl_message_has_no_reader(r) ? failed(helper, "send the network namespace", r)
-                                                 : 0;
+    helper->is_sent = send_to_init(helper->channel, helper->fd) == 0;
+    return 0;
 }
 
 int cl_netns_give(int userns, int channel, struct cl_error *err)
 {
     struct helper helper = {.userns = userns, .channel = channel, .fd = -1};
     int r = cl_beside_run("the network maker", 0, run_helper, &helper, err);
+    CL_CLEANUP_FD int netns = helper.fd;
 
-    cl_fd_close(&helper.fd);
-    return r > 0 ? cl_fail(err, helper.result, "%s", helper.failed) : r;
+    if (r != 0)
+        return r > 0 ? cl_fail(err, helper.result, "%s", helper.failed) : r;
+    /* The helper has no privilege on the host, and so how many descriptors uid 0 may have on
+     * the way (unix(7): RLIMIT_NOFILE) holds for it, though all may be somebody else's. */
+    r = helper.is_sent ? 0 : send_to_init(channel, netns);
+    return r < 0 ? cl_fail(err, r, "send the network namespace") : 0;
 }
 
 /* Init's step: the loopback of a namespace that it was born in. */
