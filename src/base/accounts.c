@@ -119,26 +119,30 @@ static uint64_t end_of_overlap(const char *text, uint64_t first, uint64_t count)
     struct cl_subids line;
 
     while (cl_accounts_next_subids(&text, &line)) {
-        if (line.count > 0 && line.first < first + count && line.first + line.count > first)
-            return line.first + line.count;
+        if (line.count == 0 || line.first >= first + count ||
+            (line.first < first && line.count <= first - line.first))
+            continue;
+        return line.count > UINT64_MAX - line.first ? UINT64_MAX : line.first + line.count;
     }
     return 0;
 }
 
 uint64_t cl_accounts_free_subids(const char *const texts[2])
 {
-    enum { FIRST = 100000, COUNT = 65536, TRIES = 1000 }; /* files of usermod's are in order */
+    /* From where usermod's begin to where root's sandboxes have theirs, unless told otherwise;
+     * files that usermod wrote are in order, and take one try for each line. */
+    enum { FIRST = 100000, END = 0x70000000, COUNT = 65536, TRIES = 1000 };
     uint64_t first = FIRST;
 
-    for (int i = 0; i < TRIES; i++) {
+    for (int i = 0; i < TRIES && first <= END - COUNT; i++) {
         uint64_t end = end_of_overlap(texts[0], first, COUNT);
         if (end == 0)
             end = end_of_overlap(texts[1], first, COUNT);
-        if (end == 0 || end > UINT32_MAX - COUNT)
-            break;
+        if (end == 0)
+            return first;
         first = end;
     }
-    return first;
+    return 0;
 }
 
 void cl_accounts_cure_subids(const char *login, char ret[CL_SUBIDS_CURE_SIZE])
@@ -152,7 +156,12 @@ void cl_accounts_cure_subids(const char *login, char ret[CL_SUBIDS_CURE_SIZE])
     const char *const texts[2] = {cl_buf_text(&uids), cl_buf_text(&gids)};
     const unsigned long long first = cl_accounts_free_subids(texts);
     const unsigned long long last = first + 65535;
-    (void)snprintf(ret, CL_SUBIDS_CURE_SIZE,
-                   "usermod --add-subuids %llu-%llu --add-subgids %llu-%llu %s", first, last, first,
-                   last, login[0] == '\0' ? "USER" : login);
+    const char *name = login[0] == '\0' ? "USER" : login;
+    if (first == 0)
+        (void)snprintf(ret, CL_SUBIDS_CURE_SIZE,
+                       "a line \"%s:FIRST:65536\" in /etc/subuid and in /etc/subgid", name);
+    else
+        (void)snprintf(ret, CL_SUBIDS_CURE_SIZE,
+                       "usermod --add-subuids %llu-%llu --add-subgids %llu-%llu %s", first, last,
+                       first, last, name);
 }

@@ -43,12 +43,14 @@ int cl_accounts_find_subids(const char *path, const char *login, uid_t uid, stru
                             struct cl_error *err);
 
 /* The first of 65,536 ids in a row that no line of TEXTS has, a subuid(5) and a subgid(5);
- * from 100,000 on, where usermod(8) begins. */
+ * from 100,000 on, where usermod(8) begins, and below those of root's sandboxes. 0: none
+ * was found. */
 uint64_t cl_accounts_free_subids(const char *const texts[2]);
 
 enum { CL_SUBIDS_CURE_SIZE = 192 };
 
-/* What root can do to give LOGIN ids of this host that are nobody's: "usermod ...". */
+/* What root can do to give LOGIN ids of this host that are nobody's: "usermod ...", as a
+ * rule. */
 void cl_accounts_cure_subids(const char *login, char ret[CL_SUBIDS_CURE_SIZE]);
 
 #endif

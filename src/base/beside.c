@@ -24,9 +24,7 @@ int cl_beside_run(const char *what, int namespaces, cl_beside_fn *fn, void *cont
     (void)cl_sys_rt_sigprocmask(SIG_SETMASK, &before, NULL); /* can't fail where the other didn't */
     if (pid < 0)
         return cl_fail(err, pid, "clone %s", what);
-    do
-        r = cl_sys_wait4(pid, &status, 0, NULL);
-    while (r == -EINTR);
+    r = cl_sys_wait_for(pid, &status);
     if (r < 0)
         return cl_fail(err, r, "wait for %s", what);
     if (!WIFEXITED(status))

@@ -5,7 +5,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Not by the vDSO: to find it once takes longer than the few calls of a run. */
+/* Not by the vDSO: to find it once takes longer than the few calls of a run. Not by sys.h
+ * either: a clock can't fail. */
 static uint64_t read_clock(clockid_t clock)
 {
     struct timespec now = {0};

@@ -328,6 +328,17 @@ static inline pid_t cl_sys_wait4(pid_t pid, int *ret_status, int options, struct
     return (pid_t)CL_SYS4(SYS_wait4, pid, ret_status, options, ret_usage);
 }
 
+/* Waits until the child PID has ended and reaps it, whatever interrupts that: 0 or -errno. */
+static inline int cl_sys_wait_for(pid_t pid, int *ret_status)
+{
+    pid_t r;
+
+    do
+        r = cl_sys_wait4(pid, ret_status, 0, NULL);
+    while (r == -EINTR);
+    return r < 0 ? r : 0;
+}
+
 static inline int cl_sys_waitid(int type, int id, siginfo_t *ret_info, int options)
 {
     return (int)CL_SYS5(SYS_waitid, type, id, ret_info, options, NULL);
@@ -386,8 +397,7 @@ static inline int cl_sys_setgroups(size_t count, const gid_t *groups)
     return (int)CL_SYS2(SYS_setgroups, count, groups);
 }
 
-/* The processor this thread runs on. Not by the vDSO, which takes longer to be found once
- * than a call does. */
+/* The processor this thread runs on. Not by the vDSO, as clock.c says why. */
 static inline int cl_sys_getcpu(void)
 {
     unsigned int cpu = 0;

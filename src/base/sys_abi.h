@@ -66,6 +66,10 @@ struct cl_statx {
 _Static_assert(sizeof(struct cl_statx) == 256, "the kernel writes 256 bytes");
 enum { CL_STATX_MNT_ID = 0x1000, CL_STATX_ATTR_MOUNT_ROOT = 0x2000 };
 
+/* What is asked of a kernel's Landlock at least: ABI 2 (Linux 5.19); without `refer`, no file
+ * could be moved between two directories */
+enum { CL_LANDLOCK_LEAST_ABI = 2 };
+
 /* ioctl of a pidfd, Linux 6.11 (linux/pidfd.h): a descriptor of its mount namespace */
 enum { CL_PIDFD_GET_MNT_NAMESPACE = 0xff03 };
 

@@ -27,15 +27,6 @@ int cl_cgroup_set_u64(const struct cl_cgroup *cgroup, const char *name, const ch
 /* Opens FILE of the cgroup NAME in PARENT. */
 int cl_cgroup_open_file(int parent, const char *name, const char *file, int flags);
 
-/* getdents64(2) */
-struct cl_dirent {
-    uint64_t ino;
-    int64_t offset;
-    uint16_t size;
-    uint8_t type;
-    char name[];
-};
-
 /* Removes the directory NAME in PARENT, waiting until DEADLINE_NS (boot clock) for its
  * processes to be gone. -ENOENT when there was none. */
 int cl_cgroup_rmdir(int parent, const char *name, uint64_t deadline_ns);

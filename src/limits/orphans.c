@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/dir.h"
 #include "base/fd.h"
 #include "base/sys.h"
 #include "limits/cgroup.h"
@@ -53,20 +54,15 @@ static void judge(struct orphans *orphans, int dir, const char *name)
 
 static void look_in(struct orphans *orphans, const char *path)
 {
-    _Alignas(struct cl_dirent) char buffer[2048];
     CL_CLEANUP_FD int dir = cl_sys_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY, 0);
-    ssize_t got;
+    struct cl_dir entries;
+    const char *name;
 
     if (dir < 0)
         return;
-    while ((got = cl_sys_getdents64(dir, buffer, sizeof(buffer))) > 0) {
-        for (ssize_t at = 0; at < got;) {
-            const struct cl_dirent *entry = (const void *)(buffer + at);
-
-            judge(orphans, dir, entry->name);
-            at += entry->size;
-        }
-    }
+    cl_dir_start(&entries, dir);
+    while (cl_dir_next(&entries, &name, NULL) > 0)
+        judge(orphans, dir, name);
 }
 
 static void look_in_v2(struct orphans *orphans, const struct cl_own_cgroups *own)

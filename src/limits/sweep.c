@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/dir.h"
 #include "base/fd.h"
 #include "base/sys.h"
 #include "limits/cgroup.h"
@@ -62,8 +63,6 @@ static int search_child(struct search *search, int dir, const char *name, int de
 {
     CL_CLEANUP_FD int child = -1;
 
-    if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
-        return 1;
     /* Other sandboxes have no cgroups inside. */
     if (strncmp(name, "cloister-", strlen("cloister-")) == 0)
         return 1;
@@ -78,21 +77,19 @@ static int search_child(struct search *search, int dir, const char *name, int de
 /* 0 found and removed, 1 not found, or -errno. */
 static int search_below(struct search *search, int dir, int depth)
 {
-    _Alignas(struct cl_dirent) char buffer[2048];
+    struct cl_dir entries;
+    const char *name;
+    unsigned char type;
     int r = remove_here(dir, search->name, search->manner);
 
+    cl_dir_start(&entries, dir);
     while (r == 1) {
-        ssize_t got = cl_sys_getdents64(dir, buffer, sizeof(buffer));
+        int more = cl_dir_next(&entries, &name, &type);
 
-        if (got <= 0)
-            return got < 0 ? (int)got : 1;
-        for (ssize_t at = 0; r == 1 && at < got;) {
-            const struct cl_dirent *entry = (const void *)(buffer + at);
-
-            if (entry->type == DT_DIR)
-                r = search_child(search, dir, entry->name, depth);
-            at += entry->size;
-        }
+        if (more <= 0)
+            return more < 0 ? more : 1;
+        if (type == DT_DIR)
+            r = search_child(search, dir, name, depth);
     }
     return r;
 }

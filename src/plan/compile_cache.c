@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/dir.h"
 #include "base/fd.h"
 #include "base/sys.h"
 #include "plan/compile_parts.h"
@@ -125,33 +126,21 @@ int cl_plan_cache_load(int cache, const char *key, struct cl_arena *arena, struc
     return r;
 }
 
-struct cl_dirent {
-    uint64_t inode;
-    int64_t offset;
-    uint16_t size;
-    uint8_t type;
-    char name[];
-};
-
 /* Looks at every entry: counts them, or removes them too. */
 static size_t walk_entries(int cache, int remove)
 {
-    _Alignas(8) char block[4096];
-    size_t count = 0;
-    ssize_t got;
     CL_CLEANUP_FD int fd = cl_sys_openat(cache, ".", O_RDONLY | O_DIRECTORY, 0);
+    struct cl_dir entries;
+    const char *name;
+    size_t count = 0;
 
-    while (fd >= 0 && (got = cl_sys_getdents64(fd, block, sizeof(block))) > 0) {
-        for (ssize_t at = 0; at < got;) {
-            const struct cl_dirent *entry = (const void *)(block + at);
-
-            at += entry->size;
-            if (entry->name[0] == '.')
-                continue;
-            count++;
-            if (remove)
-                (void)cl_sys_unlinkat(cache, entry->name, 0); /* somebody else may be at it */
-        }
+    cl_dir_start(&entries, fd);
+    while (fd >= 0 && cl_dir_next(&entries, &name, NULL) > 0) {
+        if (name[0] == '.')
+            continue;
+        count++;
+        if (remove)
+            (void)cl_sys_unlinkat(cache, name, 0); /* somebody else may be at it */
     }
     return count;
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/dir.h"
 #include "base/fd.h"
 #include "base/sys.h"
 #include "sandbox/table.h"
@@ -292,14 +293,6 @@ int cl_control_refresh(const struct cl_entry *entry, struct cl_error *err)
 
 /* --- sweeping ------------------------------------------------------------- */
 
-struct listed { /* getdents64(2) */
-    uint64_t ino;
-    int64_t offset;
-    uint16_t size;
-    uint8_t type;
-    char name[];
-};
-
 static void judge_name(int bells, const char *name, uint64_t now_ns)
 {
     const uint64_t least_ns = CLIENT_OLD_S * CL_NS_PER_S;
@@ -317,17 +310,12 @@ void cl_control_sweep(const struct cl_state *state)
     CL_CLEANUP_FD int bells =
         cl_sys_openat(state->dir, "bells", O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
     const uint64_t now_ns = cl_clock_wall_ns();
-    _Alignas(struct listed) char chunk[2048];
-    ssize_t got;
+    struct cl_dir entries;
+    const char *name;
 
     if (bells < 0)
         return;
-    while ((got = cl_sys_getdents64(bells, chunk, sizeof(chunk))) > 0) {
-        for (ssize_t at = 0; at < got;) {
-            const struct listed *entry = (const void *)(chunk + at);
-
-            at += entry->size;
-            judge_name(bells, entry->name, now_ns);
-        }
-    }
+    cl_dir_start(&entries, bells);
+    while (cl_dir_next(&entries, &name, NULL) > 0)
+        judge_name(bells, name, now_ns);
 }

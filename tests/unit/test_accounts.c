@@ -122,7 +122,10 @@ TEST(sub_ids_that_are_suggested_are_nobodys)
     CHECK(free_in("", "ada:165535:1\n") == 165536);
     CHECK(free_in("", "ada:165536:1\n") == 100000);
     CHECK(free_in("bob:165536:65536\nada:100000:65536\n", "ann:231072:5\n") == 231077);
-    CHECK(free_in("ada:0:4294967295\n", "") == 100000); /* nothing is free: root will see */
+    CHECK(free_in("ada:100000:1878882656\n", "") == 1878982656); /* the last ones */
+    CHECK(free_in("ada:100000:1878882657\n", "") == 0);
+    CHECK(free_in("ada:0:4294967295\n", "") == 0);
+    CHECK(free_in("ada:100000:18446744073709551615\n", "") == 0);
 }
 
 int main(void)

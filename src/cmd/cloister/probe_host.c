@@ -19,7 +19,7 @@
 #include "sandbox/ids.h"
 #include "sandbox/state.h"
 
-enum { LANDLOCK_LEAST = 2, TEXT_MAX = 1 << 20 };
+enum { TEXT_MAX = 1 << 20 };
 
 void cl_found(struct cl_finding *finding, enum cl_probe_state state, const char *fmt, ...)
 {
@@ -75,7 +75,7 @@ void cl_probe_landlock(struct cl_finding *finding)
 {
     int abi = cl_sys_landlock_create_ruleset(NULL, 0, CL_LANDLOCK_CREATE_RULESET_VERSION);
 
-    if (abi >= LANDLOCK_LEAST) {
+    if (abi >= CL_LANDLOCK_LEAST_ABI) {
         cl_found(finding, CL_PROBE_WORKS, "ABI %d", abi);
         return;
     }
@@ -83,7 +83,8 @@ void cl_probe_landlock(struct cl_finding *finding)
         cl_found(finding, CL_PROBE_MISSING, "%s",
                  abi == -EOPNOTSUPP ? "switched off at boot" : strerror(-abi));
     else
-        cl_found(finding, CL_PROBE_MISSING, "ABI %d, at least %d is needed", abi, LANDLOCK_LEAST);
+        cl_found(finding, CL_PROBE_MISSING, "ABI %d, at least %d is needed", abi,
+                 CL_LANDLOCK_LEAST_ABI);
     cl_cure(finding, "boot with lsm=landlock,... on the kernel's command line, or accept it: run "
                      "--without landlock");
 }

@@ -19,11 +19,8 @@ enum { CHILD_SECONDS = 5 };
 static int wait_for(pid_t child)
 {
     int status = 0;
-    pid_t r;
+    int r = cl_sys_wait_for(child, &status);
 
-    do
-        r = cl_sys_wait4(child, &status, 0, NULL);
-    while (r == -EINTR);
     if (r < 0)
         return r;
     if (WIFSIGNALED(status))

@@ -84,8 +84,7 @@ void cl_child_end(pid_t pid, int pidfd)
 
     if (r < 0 && r != -ESRCH) /* that one is dead already */
         (void)cl_sys_kill(pid, SIGKILL);
-    while (cl_sys_wait4(pid, &status, 0, NULL) == -EINTR)
-        ;
+    (void)cl_sys_wait_for(pid, &status); /* it is ours and will end */
 }
 
 void cl_init_end(void *context)

@@ -85,8 +85,7 @@ static int make_ext4(int file, struct cl_error *err)
         (void)cl_fail(err, r, "run mke2fs for scratch on disk");
         return cl_hint(err, "install e2fsprogs, or let --disk be smaller than --memory");
     }
-    while ((r = cl_sys_wait4(pid, &status, 0, NULL)) == -EINTR)
-        ;
+    r = cl_sys_wait_for(pid, &status);
     if (r < 0)
         return cl_fail(err, r, "wait for mke2fs");
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)

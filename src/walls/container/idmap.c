@@ -116,10 +116,7 @@ static int run_mapper(const char *program, pid_t pid, unsigned int own,
             r = cl_sys_execve(program, argv, envp);
         _exit(NOT_STARTED - r);
     }
-    pid_t waited;
-    do {
-        waited = cl_sys_wait4(child, &status, 0, NULL);
-    } while (waited == -EINTR);
+    int waited = cl_sys_wait_for(child, &status);
     if (waited < 0)
         return cl_fail(err, waited, "wait for %s", program);
     if (WIFEXITED(status) && WEXITSTATUS(status) > NOT_STARTED) {
@@ -227,8 +224,7 @@ int cl_idmap_make_userns(uint32_t inside_uid, uint32_t inside_gid, uint32_t outs
     (void)snprintf(gid_line, sizeof(gid_line), "%u %u 1", inside_gid, outside_gid);
     int userns = map_and_open(holder, uid_line, gid_line, err);
     cl_fd_close(&hold);
-    while (cl_sys_wait4(holder, &status, 0, NULL) == -EINTR)
-        ;
+    (void)cl_sys_wait_for(holder, &status); /* it is ours and will end */
     return userns;
 }
 

@@ -7,14 +7,11 @@
  * "/", writing only below mounts of our own that are there for that. Init enters the domain
  * before the main process is born: both are in one domain, as later sessions will be.
  *
- * Source: landlock(7). Minimum ABI 2 (Linux 5.19): without `refer`, no file could be
- * moved between two directories.
+ * Source: landlock(7). Minimum ABI: CL_LANDLOCK_LEAST_ABI.
  */
 #include "base/fd.h"
 #include "base/sys.h"
 #include "walls/container/container.h"
-
-enum { MIN_ABI = 2 };
 
 #define ACCESS_READ (CL_LANDLOCK_FS_EXECUTE | CL_LANDLOCK_FS_READ_FILE | CL_LANDLOCK_FS_READ_DIR)
 #define ACCESS_FILE_WRITE                                                                          \
@@ -134,7 +131,7 @@ static int add_rules(const struct ruleset *ruleset, const struct cl_container *c
 
 static int check_abi(int abi, struct cl_error *err)
 {
-    if (abi >= MIN_ABI)
+    if (abi >= CL_LANDLOCK_LEAST_ABI)
         return 0;
     if (abi < 0 && abi != -ENOSYS && abi != -EOPNOTSUPP)
         return cl_fail(err, abi, "ask for Landlock's version");
@@ -145,7 +142,7 @@ static int check_abi(int abi, struct cl_error *err)
     return cl_refuse(err, ENOTSUP,
                      "this kernel's Landlock is ABI %d and at least %d is needed (Linux 5.19); "
                      "--without landlock accepts that",
-                     abi, MIN_ABI);
+                     abi, CL_LANDLOCK_LEAST_ABI);
 }
 
 int cl_landlock_restrict(void *context, struct cl_error *err)

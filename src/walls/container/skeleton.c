@@ -3,10 +3,10 @@
  * have them: it is read-only, or belongs to somebody whom the sandbox's user namespace
  * doesn't know (an overlay can't copy up the directories of such an owner: EOVERFLOW).
  */
-#include <dirent.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "base/dir.h"
 #include "base/fd.h"
 #include "base/sys.h"
 #include "walls/container/container.h"
@@ -56,8 +56,6 @@ int cl_show(const struct cl_container *container, int source, int dir, const cha
 static int show_entry(const struct cl_container *container, int from, int dir, const char *name,
                       struct cl_error *err)
 {
-    if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
-        return 0;
     CL_CLEANUP_FD int source = cl_sys_openat(from, name, O_PATH | O_NOFOLLOW, 0);
     if (source == -ENOENT)
         return 0; /* the tree changes while we look */
@@ -68,30 +66,22 @@ static int show_entry(const struct cl_container *container, int from, int dir, c
 
 static int show_all(const struct cl_container *container, int from, int dir, struct cl_error *err)
 {
-    _Alignas(struct dirent) char entries[4096];
-    unsigned int count = 0;
+    struct cl_dir entries;
+    const char *name;
+    int more;
 
-    for (;;) {
-        ssize_t got = cl_sys_getdents64(from, entries, sizeof(entries));
-
-        if (got == 0)
-            return 0;
-        if (got < 0)
-            return cl_fail(err, (int)got, "list a directory of the image");
-        for (ssize_t at = 0; at < got;) {
-            const struct dirent *entry = (const void *)(entries + at);
-
-            at += entry->d_reclen;
-            if (++count > MAX_ENTRIES)
-                return cl_refuse(err, E2BIG,
-                                 "a mount point is missing in a directory of the image that has "
-                                 "more than %d entries; make it there",
-                                 MAX_ENTRIES);
-            int r = show_entry(container, from, dir, entry->d_name, err);
-            if (r < 0)
-                return r;
-        }
+    cl_dir_start(&entries, from);
+    for (int count = 0; (more = cl_dir_next(&entries, &name, NULL)) > 0; count++) {
+        if (count == MAX_ENTRIES)
+            return cl_refuse(err, E2BIG,
+                             "a mount point is missing in a directory of the image that has "
+                             "more than %d entries; make it there",
+                             MAX_ENTRIES);
+        int r = show_entry(container, from, dir, name, err);
+        if (r < 0)
+            return r;
     }
+    return more < 0 ? cl_fail(err, more, "list a directory of the image") : 0;
 }
 
 int cl_skeleton_make(struct cl_container *container, int original, struct cl_error *err)

@@ -1,0 +1,40 @@
+#include "base/dir.h"
+
+#include <string.h>
+
+#include "base/sys.h"
+
+struct entry { /* getdents64(2) */
+    uint64_t inode;
+    int64_t offset;
+    uint16_t size;
+    uint8_t type;
+    char name[];
+};
+
+void cl_dir_start(struct cl_dir *dir, int fd)
+{
+    dir->fd = fd;
+    dir->got = 0;
+    dir->at = 0;
+}
+
+int cl_dir_next(struct cl_dir *dir, const char **ret_name, unsigned char *ret_type)
+{
+    for (;;) {
+        if (dir->at >= dir->got) {
+            dir->at = 0;
+            dir->got = cl_sys_getdents64(dir->fd, dir->block, sizeof(dir->block));
+            if (dir->got <= 0)
+                return (int)dir->got;
+        }
+        const struct entry *entry = (const void *)(dir->block + dir->at);
+        dir->at += entry->size;
+        if (strcmp(entry->name, ".") == 0 || strcmp(entry->name, "..") == 0)
+            continue;
+        *ret_name = entry->name;
+        if (ret_type != NULL)
+            *ret_type = entry->type;
+        return 1;
+    }
+}
