@@ -3,7 +3,6 @@
 #include <linux/magic.h>
 #include <string.h>
 #include <sys/sysmacros.h>
-#include <sys/wait.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
@@ -13,6 +12,7 @@
 #include "limits/limits.h"
 #include "sandbox/filter.h"
 #include "sandbox/ids.h"
+#include "sandbox/outcome.h"
 #include "sandbox/result_file.h"
 #include "sandbox/state.h"
 #include "sandbox/supervisor.h"
@@ -300,19 +300,6 @@ static const struct cl_step steps[] = {
 
 /* --- the outcome ---------------------------------------------------------------------- */
 
-static void judge_main(struct cl_result *result, int status)
-{
-    if (WIFEXITED(status)) {
-        result->status = CL_STATUS_EXITED;
-        result->exit_code = WEXITSTATUS(status);
-        return;
-    }
-    result->status = CL_STATUS_SIGNALED;
-    result->signal = WTERMSIG(status);
-    if (result->signal == SIGXFSZ)
-        result->limits_hit |= CL_HIT_FILE_SIZE;
-}
-
 /* Scratch on disk keeps some last blocks for itself: a fraction is as good as nothing. */
 static int is_full(int scratch)
 {
@@ -323,56 +310,6 @@ static int is_full(int scratch)
         return 0;
     uint64_t kept = fs.f_type == TMPFS_MAGIC ? 0 : (uint64_t)fs.f_blocks / ON_DISK_SHARE;
     return (uint64_t)fs.f_bavail <= kept || fs.f_ffree == 0;
-}
-
-static void judge_limits(struct sandbox *sandbox)
-{
-    struct cl_result *result = &sandbox->result;
-    struct cl_usage *usage = &result->usage;
-
-    cl_limits_usage(&sandbox->limits, usage);
-    if (cl_usage_has(usage, CL_USAGE_TASKS_HIT) && usage->tasks_hit > 0)
-        result->limits_hit |= CL_HIT_TASKS;
-    if (cl_usage_has(usage, CL_USAGE_OOM_KILLS) && usage->oom_kills > 0)
-        result->limits_hit |= CL_HIT_MEMORY;
-    if (is_full(sandbox->process.scratch))
-        result->limits_hit |= CL_HIT_DISK;
-}
-
-/* What ended it, if we did; else what the kernel's limits say of a killed main. */
-static void judge_end(struct sandbox *sandbox)
-{
-    struct cl_result *result = &sandbox->result;
-    const struct cl_plan *plan = sandbox->plan;
-    int killed = result->status == CL_STATUS_SIGNALED && result->signal == SIGKILL;
-    int unreported = result->status == CL_STATUS_ERROR;
-
-    switch (sandbox->supervisor.end) {
-    case CL_END_TIME:
-        result->status = CL_STATUS_TIMEOUT;
-        result->limits_hit |= CL_HIT_TIME;
-        return;
-    case CL_END_CPU_TIME:
-        result->status = CL_STATUS_CPU_TIME;
-        result->limits_hit |= CL_HIT_CPU_TIME;
-        return;
-    case CL_END_OUTPUT:
-        result->status = CL_STATUS_OUTPUT_LIMIT;
-        result->limits_hit |= CL_HIT_OUTPUT;
-        return;
-    case CL_END_KILLED:
-        result->status = CL_STATUS_KILLED;
-        return;
-    case CL_END_NONE:
-        break;
-    }
-    if ((killed || unreported) && (result->limits_hit & CL_HIT_MEMORY) != 0) {
-        result->status = CL_STATUS_OOM;
-    } else if (cl_plan_has(plan, CL_FIELD_CPU_TIME) && result->status == CL_STATUS_SIGNALED &&
-               (result->signal == SIGXCPU || (killed && cl_plan_without(plan, CL_LAYER_LIMITS)))) {
-        result->status = CL_STATUS_CPU_TIME;
-        result->limits_hit |= CL_HIT_CPU_TIME;
-    }
 }
 
 /* A run whose limits didn't hold to its end is none that was asked for. */
@@ -389,41 +326,23 @@ static int judge_kept(struct sandbox *sandbox, struct cl_error *err)
     return r;
 }
 
-/* Fills the result from the report; returns exec's errno or 0. */
+/* What has become of it: exec's errno or 0; an error when its limits didn't hold. */
 static int judge(struct sandbox *sandbox, struct cl_error *err)
 {
-    struct cl_result *result = &sandbox->result;
-    struct cl_report report = *sandbox->process.report; /* read once */
+    struct cl_seen seen = {
+        .plan = sandbox->plan,
+        .report = *sandbox->process.report, /* read once */
+        .end = sandbox->supervisor.end,
+        .init_status = sandbox->supervisor.init_status,
+        .scratch_is_full = is_full(sandbox->process.scratch),
+        .is_filtered = sandbox->is_filtered,
+        .created_boot_ns = sandbox->created_boot_ns,
+        .now_boot_ns = cl_clock_boot_ns(),
+    };
 
-    result->layers = report.layers;
-    result->status = CL_STATUS_ERROR;
-    judge_limits(sandbox);
-    if (report.stage == CL_REPORT_ENDED)
-        judge_main(result, report.main_status);
-    if (report.stage == CL_REPORT_STARTED || report.stage == CL_REPORT_ENDED) {
-        uint64_t now = cl_clock_boot_ns();
-        uint64_t ended = report.stage == CL_REPORT_ENDED ? report.ended_boot_ns : now;
-
-        result->setup_ns = report.started_boot_ns - sandbox->created_boot_ns;
-        result->run_ns = ended - report.started_boot_ns;
-        result->started_wall_ns = result->created_wall_ns + result->setup_ns;
-        result->ended_wall_ns = result->started_wall_ns + result->run_ns;
-    } else {
-        result->setup_ns = cl_clock_boot_ns() - sandbox->created_boot_ns;
-    }
-    judge_end(sandbox);
-    if (result->status != CL_STATUS_ERROR)
-        return judge_kept(sandbox, err);
-    if (report.stage == CL_REPORT_FAILED || report.stage == CL_REPORT_NO_EXEC) {
-        *err = report.error;
-        (void)cl_error_check(err);
-    }
-    if (report.stage == CL_REPORT_FAILED)
-        (void)cl_filter_explain(sandbox->is_filtered, err);
-    else if (report.stage != CL_REPORT_NO_EXEC)
-        (void)cl_refuse(err, EIO, "the sandbox's init was ended from outside (wait status %d)",
-                        sandbox->supervisor.init_status);
-    return report.stage == CL_REPORT_NO_EXEC ? report.exec_errno : 0;
+    cl_limits_usage(&sandbox->limits, &seen.usage);
+    int r = cl_outcome_judge(&seen, &sandbox->result, err);
+    return sandbox->result.status == CL_STATUS_ERROR ? r : judge_kept(sandbox, err);
 }
 
 static void write_result(struct sandbox *sandbox, int fd, struct cl_error *err)

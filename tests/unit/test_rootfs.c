@@ -203,6 +203,29 @@ TEST(the_new_root_is_all_there_is)
     room_run(enter);
 }
 
+/* As over the bare root, which here is the room's. */
+static void enter_over(void)
+{
+    make_image(whole);
+    make_root();
+    room.container.bare = 0; /* a descriptor, whichever */
+    CHECK(cl_rootfs_enter(&room.container, &room.err) == 0);
+    CHECK(access("/file", F_OK) == 0 && access("/mnt", F_OK) < 0);
+    CHECK(access("/../mnt", F_OK) < 0 && access("../mnt", F_OK) < 0);
+    CHECK(mkdir("/tmp/below", 0755) < 0 && errno == EROFS);
+    CHECK(cl_sys_mount("tmpfs", "/tmp", "tmpfs", 0, NULL) == 0 && mkdir("/tmp/below", 0755) == 0);
+    /* The way out of a mere chroot ends at the new root, too. */
+    CHECK(chdir("/") == 0 && cl_sys_chroot("/tmp/below") == 0);
+    for (int i = 0; i < 8; i++)
+        CHECK(chdir("..") == 0);
+    CHECK(access("file", F_OK) == 0 && access("mnt", F_OK) < 0);
+}
+
+TEST(the_new_root_covers_the_bare_one)
+{
+    room_run(enter_over);
+}
+
 /* --- the image `host` ---------------------------------------------------------------------- */
 
 static void make_host(void)
@@ -269,6 +292,7 @@ int main(void)
         ROW(the_workdir_is_copy_on_write),
         ROW(an_image_is_a_directory),
         ROW(the_new_root_is_all_there_is),
+        ROW(the_new_root_covers_the_bare_one),
         ROW(the_image_host_shows_programs_and_names_of_its_own),
         ROW(a_root_user_has_one_name),
     };
