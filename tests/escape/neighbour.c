@@ -23,7 +23,8 @@ static struct sockaddr_un abstract_name(char **args)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
 
-    snprintf(address.sun_path + 1, sizeof address.sun_path - 1, "cloister-neighbour-%s", need_arg(args, 0));
+    snprintf(address.sun_path + 1, sizeof address.sun_path - 1, "cloister-neighbour-%s",
+             need_arg(args, 0));
     return address;
 }
 

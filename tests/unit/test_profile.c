@@ -106,6 +106,33 @@ static const char docker_like[] =
     "{\"names\":[\"bpf\"],\"action\":\"SCMP_ACT_KILL_PROCESS\"},"
     "{\"names\":[\"clone3\"],\"action\":\"SCMP_ACT_ERRNO\",\"errnoRet\":38}]}";
 
+/* As Podman's has it of setns and others, by a capability that nobody here has. */
+static const char podman_like[] =
+    "{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"defaultErrnoRet\":38,\"syscalls\":["
+    "{\"names\":[\"read\",\"setns\",\"mount\",\"bpf\",\"umask\"],\"action\":\"SCMP_ACT_ALLOW\"},"
+    "{\"names\":[\"mount\"],\"action\":\"SCMP_ACT_ERRNO\",\"errnoRet\":38},"
+    "{\"names\":[\"bpf\"],\"action\":\"SCMP_ACT_KILL_PROCESS\"},"
+    "{\"names\":[\"bpf\"],\"action\":\"SCMP_ACT_LOG\"},"
+    "{\"names\":[\"umask\"],\"action\":\"SCMP_ACT_ALLOW\","
+    " \"args\":[{\"index\":0,\"value\":1,\"op\":\"SCMP_CMP_EQ\"}]},"
+    "{\"names\":[\"setns\"],\"action\":\"SCMP_ACT_ERRNO\",\"errnoRet\":1,"
+    " \"excludes\":{\"caps\":[\"CAP_SYS_ADMIN\"]}}]}";
+
+TEST(of_two_answers_the_stricter_stands)
+{
+    CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(ARENA_CAP);
+    struct cl_plan plan = {0};
+    struct cl_error err;
+
+    CHECK(compile(podman_like, &arena, &plan, &err) == 0);
+    CHECK_TEXT(err.msg, "");
+    CHECK(ask(&plan, SYS_read, 0) == SECCOMP_RET_ALLOW);
+    CHECK(ask(&plan, SYS_setns, 0) == (SECCOMP_RET_ERRNO | 1));
+    CHECK(ask(&plan, SYS_mount, 0) == (SECCOMP_RET_ERRNO | 38)); /* the default's */
+    CHECK(ask(&plan, SYS_bpf, 0) == SECCOMP_RET_KILL_PROCESS);
+    CHECK(ask(&plan, SYS_umask, 0) == SECCOMP_RET_ALLOW);
+}
+
 TEST(a_docker_profile_answers_as_it_says)
 {
     enum { NEW_CALL = 500 };
@@ -227,7 +254,8 @@ static const struct {
          "{\"names\":[\"read\"],\"action\":\"SCMP_ACT_KILL\",\"includes\":{\"minKernel\":\"x\"}}"),
      "syscalls[0]: includes: minKernel: expected a version"},
     {ALLOWING("{\"names\":[\"read\"],\"action\":\"SCMP_ACT_KILL\"},"
-              "{\"names\":[\"read\"],\"action\":\"SCMP_ACT_ERRNO\"}"),
+              "{\"names\":[\"read\"],\"action\":\"SCMP_ACT_ERRNO\","
+              "\"args\":[{\"index\":0,\"value\":1,\"op\":\"SCMP_CMP_EQ\"}]}"),
      "syscalls[1]: names[0]: read: has another rule with another action"},
     {"{\"defaultAction\":\"SCMP_ACT_ALLOW\",\"architectures\":[\"SCMP_ARCH_X86_64\",\"SCMP_ARCH_"
      "X68\"]}",
@@ -314,6 +342,7 @@ int main(void)
 {
     static const struct check_test tests[] = {
         ROW(a_docker_profile_answers_as_it_says),
+        ROW(of_two_answers_the_stricter_stands),
         ROW(foreign_abis_are_killed),
         ROW(error_names_are_understood),
         ROW(wrong_profiles_are_told_where_and_why),

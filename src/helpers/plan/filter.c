@@ -1,5 +1,7 @@
 /* From rules to a program. What libseccomp takes in silence and we don't:
- *   - a call with an unconditional rule and a second rule of another action: which one
+ *   - a call with two unconditional rules of different actions, as Podman's profile has
+ *     them: the stricter one stands, libseccomp takes the first;
+ *   - a call with an unconditional rule and a conditional one of another action: which one
  *     would win is nobody's guess, so it is an error;
  *   - a rule that says what the default says: dropped, libseccomp refuses it;
  *   - conditions on one argument twice: libseccomp refuses them, container runtimes
@@ -33,16 +35,19 @@
 
 enum { MAX_RULES = 8192, MAX_CALL = 1024, X32_BIT = 0x40000000 };
 
-/* What the rules so far said of one call. */
+/* What the rules say of one call. */
 struct call_state {
-    int has_rule;
     int unconditional;
-    uint32_t action; /* of its rules, as long as they agree */
+    uint32_t action; /* the strictest of its unconditional rules */
+    int conditional;
+    uint32_t conditional_action; /* of its conditional rules, as long as they agree */
     int mixed;
 };
 
+/* Two passes over the rules: the first notes what they say, the second adds them. */
 struct compiler {
     scmp_filter_ctx filter;
+    int is_noting;
     uint32_t default_action;
     size_t rules;
     struct call_state calls[MAX_CALL];
@@ -186,25 +191,28 @@ struct answer {
     struct conditions conditions;
 };
 
-/* Keeps account of what is said of CALL, and refuses what contradicts. */
-static int note_rule(struct compiler *compiler, int call, const struct answer *answer,
-                     struct cl_error *err)
+/* As the kernel orders them: seccomp(2), "the highest precedence". */
+static int is_stricter(uint32_t a, uint32_t b)
 {
-    const int unconditional = answer->conditions.count == 0;
+    return (int32_t)(a & SECCOMP_RET_ACTION_FULL) < (int32_t)(b & SECCOMP_RET_ACTION_FULL);
+}
 
-    if (call < 0 || call >= MAX_CALL)
-        return 0; /* libseccomp's pseudo numbers: it judges them itself */
-    struct call_state *state = &compiler->calls[call];
-    if (state->has_rule && state->action != answer->action)
-        state->mixed = 1;
-    if ((state->unconditional || (unconditional && state->has_rule)) &&
-        (state->mixed || state->action != answer->action))
+/* Keeps account of what is said of a call, and refuses what contradicts. */
+static int note_rule(struct call_state *state, const struct answer *answer, struct cl_error *err)
+{
+    if (answer->conditions.count > 0) {
+        state->mixed |= state->conditional && state->conditional_action != answer->action;
+        state->conditional = 1;
+        state->conditional_action = answer->action;
+    } else if (!state->unconditional || is_stricter(answer->action, state->action)) {
+        state->unconditional = 1;
+        state->action = answer->action;
+    }
+    if (state->unconditional && state->conditional &&
+        (state->mixed || state->conditional_action != state->action))
         return cl_refuse(err, EINVAL,
                          "has another rule with another action, and one of the two has no "
                          "conditions");
-    state->has_rule = 1;
-    state->unconditional |= unconditional;
-    state->action = answer->action;
     return 0;
 }
 
@@ -234,13 +242,19 @@ static int add_call(struct compiler *compiler, const char *name, const struct an
                              name);
         return 0;
     }
-    int r = note_rule(compiler, call, answer, err);
-    if (r < 0)
-        return cl_prefix(err, "%.60s", name);
+    /* libseccomp's pseudo numbers it judges itself. */
+    struct call_state *state = call < 0 || call >= MAX_CALL ? NULL : &compiler->calls[call];
+    if (compiler->is_noting) {
+        int noted = state == NULL ? 0 : note_rule(state, answer, err);
+        return noted < 0 ? cl_prefix(err, "%.60s", name) : 0;
+    }
     if (answer->action == compiler->default_action)
         return 0;
+    if (state != NULL && conditions->count == 0 && answer->action != state->action)
+        return 0; /* a stricter one stands */
     if (!conditions->split)
         return add_one(compiler, call, answer, *conditions, err);
+    int r = 0;
     for (unsigned int i = 0; r == 0 && i < conditions->count; i++)
         r = add_one(compiler, call, answer, (struct conditions){&conditions->items[i], 1, 0}, err);
     return r;
@@ -374,6 +388,11 @@ static int compile(struct compiler *compiler, const struct cl_profile_doc *doc,
     if (r < 0)
         return cl_prefix(err, "defaultAction");
     r = start_filter(compiler, err);
+    if (r < 0)
+        return r;
+    compiler->is_noting = 1;
+    r = add_rules(compiler, doc, &input->host, arena, err);
+    compiler->is_noting = 0;
     return r < 0 ? r : add_rules(compiler, doc, &input->host, arena, err);
 }
 
