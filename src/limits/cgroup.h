@@ -47,6 +47,8 @@ int cl_v1_create(struct cl_limits *ret, const struct cl_plan *plan,
                  const struct cl_own_cgroups *own, struct cl_error *err);
 int cl_v2_create(struct cl_limits *ret, const struct cl_plan *plan,
                  const struct cl_own_cgroups *own, struct cl_error *err);
+/* Writes the limits of PLAN to the sandbox's cgroup, which is there. */
+int cl_v2_set(struct cl_limits *limits, const struct cl_plan *plan, struct cl_error *err);
 
 /* The path of the own cgroup in CONTROLLER's v1 hierarchy. */
 int cl_v1_path(char ret[CL_CGROUP_PATH_SIZE], enum cl_controller controller,

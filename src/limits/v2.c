@@ -385,7 +385,7 @@ static int set_swap(const struct cl_limits *limits, uint64_t bytes, struct cl_er
 }
 
 /* memory.oom.group stays 0: a program may survive the OOM kill of its child. */
-static int set_limits(struct cl_limits *limits, const struct cl_plan *plan, struct cl_error *err)
+int cl_v2_set(struct cl_limits *limits, const struct cl_plan *plan, struct cl_error *err)
 {
     char text[48]; /* 20 digits and 7 fit */
     int r = 0;
@@ -462,5 +462,5 @@ int cl_v2_create(struct cl_limits *ret, const struct cl_plan *plan,
     if (r < 0)
         return cl_fail(err, r, "open cpu.stat of the sandbox's cgroup");
     ret->cpu_usage = r;
-    return set_limits(ret, plan, err);
+    return cl_v2_set(ret, plan, err);
 }

@@ -181,12 +181,134 @@ TEST(a_limit_that_went_is_told)
     CHECK(rmdir(path) == 0);
 }
 
+static void check_file(const char *name, const char *expected)
+{
+    char path[64];
+    char text[64];
+
+    (void)snprintf(path, sizeof(path), "/mnt/cloister-x/%s", name);
+    CHECK(room_read(AT_FDCWD, path, text, sizeof(text)) == 0);
+    CHECK_TEXT(text, expected);
+}
+
+/* The files as cgroup-v2.rst names them: nothing in them but what was written. */
+static void make_cgroup(struct cl_limits *ret)
+{
+    static const char *const names[] = {"memory.max", "memory.swap.max", "memory.high",
+                                        "memory.low", "pids.max",        "cpu.max",
+                                        "memory.min", "cpu.weight",      "memory.oom.group"};
+    char path[64];
+
+    CHECK(mkdir("/mnt/cloister-x", 0755) == 0);
+    for (size_t i = 0; i < CL_ARRAY_SIZE(names); i++) {
+        (void)snprintf(path, sizeof(path), "/mnt/cloister-x/%s", names[i]);
+        CHECK(room_write(path, "") == 0);
+    }
+    *ret = CL_LIMITS_INIT;
+    (void)snprintf(ret->name, sizeof(ret->name), "cloister-x");
+    ret->count = 1;
+    ret->cgroups[0] = (struct cl_cgroup){.tasks = -1};
+    ret->cgroups[0].parent = cl_sys_openat(AT_FDCWD, "/mnt", O_PATH | O_DIRECTORY, 0);
+}
+
+static void set_each(void)
+{
+    CL_CLEANUP_LIMITS struct cl_limits limits;
+    struct cl_plan plan = {
+        .limits = {.memory_bytes = 32 << 20, .swap_bytes = 4096, .tasks = 8, .millicpus = 200}};
+    struct cl_error err = {0};
+
+    make_cgroup(&limits);
+    cl_plan_mark(&plan, CL_FIELD_MEMORY);
+    cl_plan_mark(&plan, CL_FIELD_SWAP);
+    cl_plan_mark(&plan, CL_FIELD_TASKS);
+    cl_plan_mark(&plan, CL_FIELD_CPUS);
+    CHECK(cl_v2_set(&limits, &plan, &err) == 0);
+    CHECK_TEXT(err.msg, "");
+    check_file("memory.max", "33554432");
+    check_file("memory.swap.max", "4096");
+    check_file("pids.max", "9"); /* and init */
+    check_file("cpu.max", "20000 100000");
+    check_file("memory.high", "");
+    check_file("memory.low", "");
+    check_file("memory.min", "");
+    check_file("memory.oom.group", "");
+    check_file("cpu.weight", "");
+}
+
+TEST(each_limit_goes_to_its_file)
+{
+    room_run(set_each);
+}
+
+static void set_none(void)
+{
+    CL_CLEANUP_LIMITS struct cl_limits limits;
+    const struct cl_plan plan = {.limits = {.memory_bytes = 1, .tasks = 1, .millicpus = 1}};
+    struct cl_error err = {0};
+
+    make_cgroup(&limits);
+    CHECK(cl_v2_set(&limits, &plan, &err) == 0);
+    check_file("memory.max", "");
+    check_file("memory.swap.max", "");
+    check_file("pids.max", "");
+    check_file("cpu.max", "");
+}
+
+TEST(a_limit_that_the_plan_lacks_is_not_set)
+{
+    room_run(set_none);
+}
+
+static void miss_each(void)
+{
+    static const struct {
+        enum cl_field field;
+        const char *file;
+        const char *message;
+    } rows[] = {
+        {CL_FIELD_MEMORY, "memory.max",
+         "set memory.max of the sandbox's cgroup: No such file or directory"},
+        {CL_FIELD_TASKS, "pids.max",
+         "set pids.max of the sandbox's cgroup: No such file or directory"},
+        {CL_FIELD_CPUS, "cpu.max",
+         "set cpu.max of the sandbox's cgroup: No such file or directory"},
+    };
+    char path[64];
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(rows); i++) {
+        CL_CLEANUP_LIMITS struct cl_limits limits;
+        struct cl_plan plan = {.limits = {.memory_bytes = 1, .tasks = 1, .millicpus = 10}};
+        struct cl_error err = {0};
+
+        make_cgroup(&limits);
+        (void)snprintf(path, sizeof(path), "/mnt/cloister-x/%s", rows[i].file);
+        CHECK(unlink(path) == 0);
+        cl_plan_mark(&plan, rows[i].field);
+        CHECK(cl_v2_set(&limits, &plan, &err) < 0);
+        CHECK_HAS(err.msg, rows[i].message);
+        CHECK(rename("/mnt/cloister-x", "/mnt/gone") == 0);
+        (void)snprintf(path, sizeof(path), "/mnt/gone-%zu", i);
+        CHECK(rename("/mnt/gone", path) == 0);
+    }
+}
+
+TEST(a_file_that_the_kernel_lacks_is_named)
+{
+    room_run(miss_each);
+}
+
 int main(void)
 {
     static const struct check_test tests[] = {
-        ROW(what_systemd_gives_is_used),        ROW(what_systemd_would_take_away_is_refused),
-        ROW(without_systemd_the_root_is_asked), ROW(a_tree_that_is_read_only_is_told),
+        ROW(what_systemd_gives_is_used),
+        ROW(what_systemd_would_take_away_is_refused),
+        ROW(without_systemd_the_root_is_asked),
+        ROW(a_tree_that_is_read_only_is_told),
         ROW(a_limit_that_went_is_told),
+        ROW(each_limit_goes_to_its_file),
+        ROW(a_limit_that_the_plan_lacks_is_not_set),
+        ROW(a_file_that_the_kernel_lacks_is_named),
     };
 
     return check_run(tests, CL_ARRAY_SIZE(tests));
