@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -202,6 +203,18 @@ static inline int cl_sys_pipe2(int ret_fds[2], int flags)
 static inline ssize_t cl_sys_sendfile(int out, int in, size_t size)
 {
     return (ssize_t)CL_SYS4(SYS_sendfile, out, in, NULL, size);
+}
+
+/* SIZE zeroed bytes that this process shares with those it clones: 0 and *RET, or -errno. */
+static inline int cl_sys_mmap_shared(size_t size, void **ret)
+{
+    long r = cl_syscall(SYS_mmap, 0, (long)size, PROT_READ | PROT_WRITE,
+                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    if (r < 0)
+        return (int)r;
+    *ret = (void *)r; // NOLINT(performance-no-int-to-ptr): the system call's own answer
+    return 0;
 }
 
 static inline int cl_sys_memfd_create(const char *name, unsigned int flags)

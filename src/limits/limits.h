@@ -75,6 +75,7 @@ enum cl_usage_field {
     CL_USAGE_IO_WRITE,
     CL_USAGE_OOM_KILLS,
     CL_USAGE_TASKS_HIT,
+    CL_USAGE_CPUS_HIT,
     CL_USAGE_COUNT
 };
 #define CL_USAGE_BIT(field) (1U << (field))
@@ -92,6 +93,7 @@ struct cl_usage {
     uint64_t io_write_bytes;
     uint64_t oom_kills; /* processes that the memory limit killed */
     uint64_t tasks_hit; /* forks that the tasks limit refused */
+    uint64_t cpus_hit;  /* periods in which the limit on cpus held it back */
 };
 
 /* Makes the cgroups of the sandbox ID (lower-case letters and digits) and sets the

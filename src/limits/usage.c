@@ -35,6 +35,7 @@ static const struct source v1_sources[] = {
     {CL_USAGE_OOM_KILLS, CL_CONTROLLER_MEMORY, FORM_KEY, 1, "memory.oom_control", "oom_kill"},
     {CL_USAGE_TASKS_PEAK, CL_CONTROLLER_PIDS, FORM_NUMBER, 1, "pids.peak", NULL},
     {CL_USAGE_TASKS_HIT, CL_CONTROLLER_PIDS, FORM_KEY, 1, "pids.events", "max"},
+    {CL_USAGE_CPUS_HIT, CL_CONTROLLER_CPU, FORM_KEY, 1, "cpu.stat", "nr_throttled"},
 };
 
 static const struct source v2_sources[] = {
@@ -44,6 +45,7 @@ static const struct source v2_sources[] = {
     {CL_USAGE_OOM_KILLS, CL_CONTROLLER_MEMORY, FORM_KEY, 1, "memory.events", "oom_kill"},
     {CL_USAGE_TASKS_PEAK, CL_CONTROLLER_PIDS, FORM_NUMBER, 1, "pids.peak", NULL},
     {CL_USAGE_TASKS_HIT, CL_CONTROLLER_PIDS, FORM_KEY, 1, "pids.events", "max"},
+    {CL_USAGE_CPUS_HIT, CL_CONTROLLER_CPU, FORM_KEY, 1, "cpu.stat", "nr_throttled"},
     {CL_USAGE_IO_READ, CL_CONTROLLER_MEMORY, FORM_SUM, 1, "io.stat", "rbytes"},
     {CL_USAGE_IO_WRITE, CL_CONTROLLER_MEMORY, FORM_SUM, 1, "io.stat", "wbytes"},
 };
@@ -59,6 +61,7 @@ static uint64_t *member(struct cl_usage *usage, enum cl_usage_field field)
         [CL_USAGE_IO_WRITE] = &usage->io_write_bytes,
         [CL_USAGE_OOM_KILLS] = &usage->oom_kills,
         [CL_USAGE_TASKS_HIT] = &usage->tasks_hit,
+        [CL_USAGE_CPUS_HIT] = &usage->cpus_hit,
     };
 
     return members[field];

@@ -43,6 +43,8 @@ static void judge_limits(const struct cl_seen *seen, struct cl_result *result)
         result->limits_hit |= CL_HIT_TASKS;
     if (cl_usage_has(usage, CL_USAGE_OOM_KILLS) && usage->oom_kills > 0)
         result->limits_hit |= CL_HIT_MEMORY;
+    if (cl_usage_has(usage, CL_USAGE_CPUS_HIT) && usage->cpus_hit > 0)
+        result->limits_hit |= CL_HIT_CPUS;
     if (seen->scratch_is_full)
         result->limits_hit |= CL_HIT_DISK;
 }

@@ -20,7 +20,7 @@ static const struct {
 } hits[] = {
     {CL_HIT_TASKS, "tasks"},         {CL_HIT_DISK, "disk"},         {CL_HIT_MEMORY, "memory"},
     {CL_HIT_FILE_SIZE, "file_size"}, {CL_HIT_CPU_TIME, "cpu_time"}, {CL_HIT_TIME, "time"},
-    {CL_HIT_OUTPUT, "output"},
+    {CL_HIT_OUTPUT, "output"},       {CL_HIT_CPUS, "cpus"},
 };
 
 static void print_time(struct cl_json *json, const char *key, uint64_t wall_ns)

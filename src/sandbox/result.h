@@ -26,6 +26,7 @@ enum cl_limit_hit {
     CL_HIT_CPU_TIME = 1 << 4,
     CL_HIT_TIME = 1 << 5,
     CL_HIT_OUTPUT = 1 << 6,
+    CL_HIT_CPUS = 1 << 7,
 };
 
 struct cl_result {

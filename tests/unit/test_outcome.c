@@ -278,6 +278,9 @@ TEST(limits_that_were_met_are_told_whatever_ended_it)
     seen.usage.known |= CL_USAGE_BIT(CL_USAGE_TASKS_HIT);
     seen.usage.tasks_hit = 5;
     CHECK(judge(&seen, &err, &r).limits_hit == (CL_HIT_DISK | CL_HIT_TASKS));
+    seen.usage.known |= CL_USAGE_BIT(CL_USAGE_CPUS_HIT);
+    seen.usage.cpus_hit = 1;
+    CHECK(judge(&seen, &err, &r).limits_hit == (CL_HIT_DISK | CL_HIT_TASKS | CL_HIT_CPUS));
     seen.usage.known = 0; /* what the host can't count is no hit */
     seen.usage.oom_kills = 1;
     CHECK(judge(&seen, &err, &r).limits_hit == CL_HIT_DISK);

@@ -119,11 +119,11 @@ static void close_channel(void *context)
 static int make_report(void *context, struct cl_error *err)
 {
     struct cl_container *container = context;
-    void *page = mmap(NULL, sizeof(struct cl_report), PROT_READ | PROT_WRITE,
-                      MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    void *page;
+    int r = cl_sys_mmap_shared(sizeof(struct cl_report), &page);
 
-    if (page == MAP_FAILED)
-        return cl_fail(err, errno, "map the report page");
+    if (r < 0)
+        return cl_fail(err, r, "map the report page");
     container->report = page;
     return 0;
 }
