@@ -19,7 +19,7 @@ enum {
 
 struct cl_command {
     const char *name;
-    const char *usage; /* what follows the name; "" for nothing */
+    const char *usage; /* what follows the name */
     const char *help;  /* one line */
     int (*run)(const struct cl_command *self, int argc, char *const argv[], struct cl_error *err);
     const struct cl_option *options;

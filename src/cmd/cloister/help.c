@@ -24,8 +24,8 @@ static int add_option(struct cl_buf *buf, const struct cl_option *option)
 int cl_help_command(const struct cl_command *command, struct cl_error *err)
 {
     CL_CLEANUP_BUF struct cl_buf buf = CL_BUF_INIT(HELP_MAX);
-    int r = cl_buf_printf(&buf, "Usage: cloister %s%s%s\n\n%s\n\nOptions:\n", command->name,
-                          command->usage[0] == '\0' ? "" : " ", command->usage, command->help);
+    int r = cl_buf_printf(&buf, "Usage: cloister %s %s\n\n%s\n\nOptions:\n", command->name,
+                          command->usage, command->help);
 
     for (size_t i = 0; r == 0 && i < command->option_count; i++) {
         if (command->options[i].help != NULL)

@@ -53,7 +53,7 @@ static int run(const struct cl_command *self, int argc, char *const argv[], stru
 
 const struct cl_command cl_command_prune = {
     .name = "prune",
-    .usage = "",
+    .usage = "[OPTIONS]",
     .help = "Remove what sandboxes left whose supervisor was killed",
     .run = run,
     .options = options,
