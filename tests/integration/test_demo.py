@@ -1,0 +1,89 @@
+"""make demo: an honest job and five attacks, each with its result; the program's place at the end."""
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+DEMO = Path(__file__).resolve().parents[2] / "tools/demo/demo.sh"
+# part: what the result line says of it
+PARTS = {
+    "1. An honest job": "status exited | exit 0 | limits hit: none |",
+    "2. A fork bomb": "status timeout | exit 124 | limits hit: tasks, time |",
+    "3. A memory hog": "status oom | exit 137 | limits hit: memory |",
+    "4. An endless loop": "status cpu_time | exit 137 | limits hit: cpu_time |",
+    "5. An output flood": "status output_limit | exit 137 | limits hit: output |",
+    "6. A spy": "status exited | exit 0 | limits hit: none |",
+}
+
+
+def demo(cloister, program):
+    """The demo of a program that is there, as somebody without a terminal."""
+    environment = cloister.environment({"CLOISTER": str(program)})
+    return subprocess.run([*cloister.prefix(), DEMO], env=environment, cwd="/", stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture(scope="module")
+def shown(as_root, leaks):
+    done = demo(as_root, as_root.binary)
+    leaks.check()
+    return done
+
+
+@pytest.fixture(scope="module")
+def parts(shown):
+    """{title: what was shown below it}"""
+    words = re.split(r"^(\d\. .*)$", shown.stdout, flags=re.MULTILINE)
+    return dict(zip(words[1::2], words[2::2], strict=True))
+
+
+def test_it_ends_well_and_without_a_complaint(shown):
+    assert (shown.returncode, shown.stderr) == (0, ""), shown
+
+
+def test_it_builds_nothing_for_a_program_that_is_there(shown):
+    assert shown.stdout.startswith("\n1. "), shown.stdout
+
+
+def test_it_has_six_parts(parts):
+    assert list(parts) == list(PARTS)
+
+
+@pytest.mark.parametrize("title", PARTS)
+def test_a_part_shows_its_result(parts, title):
+    (result,) = re.findall(r"^  (status .*)$", parts[title], re.MULTILINE)
+    assert result.startswith(PARTS[title]), parts[title]
+
+
+def test_the_honest_job_did_its_work(parts):
+    assert "  | 348513 primes below 5000000," in parts["1. An honest job"]
+
+
+def test_the_flood_is_counted_and_not_shown(parts):
+    assert "  | 1048576 bytes of output\n" in parts["5. An output flood"]
+
+
+def test_the_spy_found_nothing(parts):
+    assert "  | nothing found\n" in parts["6. A spy"]
+
+
+def test_the_programs_place_stands_at_the_end(shown, as_root):
+    assert shown.stdout.splitlines()[-4:] == [
+        f"==> all six ended as they should. The program is {as_root.binary}", "Try next:",
+        f"    {as_root.binary} run host -- python3 -c 'print(\"hello from inside\")'", f"    {as_root.binary} doctor"]
+
+
+def test_its_own_files_are_gone(shown):
+    (directory,) = set(re.findall(r"/var/tmp/cloister-demo-\w+", shown.stdout))
+    assert not Path(directory).exists()
+
+
+def test_a_wall_that_does_nothing_fails(as_root, world):
+    program = world.directory("no-wall") / "cloister"
+    program.write_text("#!/bin/sh\n[ $1 != inspect ] || echo '[{\"pid\": 1}]'\n")
+    program.chmod(0o755)
+    done = demo(as_root, program)
+    assert done.returncode == 1 and done.stdout.count("no result record; exit 0") == len(PARTS), done
+    assert re.fullmatch("error: did not end as it should: the honest job; .*; the spy; \n", done.stderr), done
