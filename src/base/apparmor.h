@@ -6,6 +6,10 @@
 
 #define CL_APPARMOR_PROFILE "cloister-sandbox"
 
+/* Where an installation has it, and the other, which lets cloister make user namespaces. */
+#define CL_APPARMOR_PROFILES "PREFIX/share/cloister/apparmor.d/"
+#define CL_APPARMOR_USERNS CL_APPARMOR_PROFILES "cloister"
+
 enum cl_apparmor {
     CL_APPARMOR_NONE,     /* a kernel without it */
     CL_APPARMOR_READY,    /* the profile is loaded */
@@ -18,7 +22,7 @@ enum cl_apparmor cl_apparmor_look(void);
 
 /* What is to be done about UNLOADED. */
 #define CL_APPARMOR_CURE                                                                           \
-    "load it as root (apparmor_parser -r PREFIX/share/cloister/apparmor.d/" CL_APPARMOR_PROFILE    \
+    "load it as root (apparmor_parser -r " CL_APPARMOR_PROFILES CL_APPARMOR_PROFILE                \
     "; make install does), or accept it: --without apparmor"
 
 #endif

@@ -8,6 +8,7 @@ an end that no message explains, a layer or a limit that is missing in silence.
 import errno
 import re
 import shutil
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -100,6 +101,7 @@ def test_nothing_is_allocated_after_the_clone(faults):
 
 BUILD = ("--profile", "build")   # the whole root copy-on-write: always an overlay
 NO_SUCH = "Function not implemented"
+PROFILE = "PREFIX/share/cloister/apparmor.d/cloister"  # as make install has it: test_install.py
 
 
 @dataclass(frozen=True)
@@ -118,7 +120,7 @@ class Host:
 
 
 HOSTS = (
-    Host("clone3", EPERM, ("user namespaces", "cloister doctor", "apparmor_restrict_unprivileged_userns")),
+    Host("clone3", EPERM, ("user namespaces", "cloister doctor", rf"profile {PROFILE},", "apparmor_restrict_unprivileged_userns")),
     Host("clone3", EPERM, ("user namespaces", "cloister doctor"), opts=("-v", "{source}:/src")),
     Host("clone3", ENOSPC, ("namespaces", "max_user_namespaces")),
     Host("clone3", errno.EINVAL, ("namespaces", "Invalid argument")),
@@ -229,6 +231,14 @@ def test_doctor_says_what_a_run_would_say(faulty):
         if host.layer in ("landlock", "limits"):
             outcome = faulty.call("doctor", env={"CLOISTER_FAULT": lacks(host.call, host.code)}, timeout=TIMEOUT)
             assert f"--without {host.layer}" in text(outcome.out), f"{host}\n{outcome}"
+
+
+def test_doctor_says_where_the_profile_for_user_namespaces_lies(faulty):
+    """On a host that restricts them by AppArmor."""
+    restricted = "mount -t tmpfs none /proc/sys/kernel && echo 1 >/proc/sys/kernel/apparmor_restrict_unprivileged_userns && exec \"$@\""
+    done = subprocess.run(["unshare", "-m", "sh", "-c", restricted, "restricted", *faulty.argv("doctor")], capture_output=True,
+                          text=True, timeout=TIMEOUT, env=faulty.environment({"CLOISTER_FAULT": lacks("unshare", EPERM)}))
+    assert done.returncode == 1 and f"\nuser namespaces: as root: apparmor_parser -r {PROFILE}, or sysctl" in done.stdout, done
 
 
 # --- the same error paths under the sanitizers ---------------------------------------

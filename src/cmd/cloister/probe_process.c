@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <sys/xattr.h>
 
+#include "base/apparmor.h"
 #include "base/fd.h"
 #include "base/sys.h"
 #include "cmd/cloister/probe.h"
@@ -85,8 +86,8 @@ static const struct {
 } settings[] = {
     {"/proc/sys/kernel/apparmor_restrict_unprivileged_userns",
      "kernel.apparmor_restrict_unprivileged_userns", "1",
-     "load the AppArmor profile that comes with cloister (packaging/apparmor), or as root: sysctl "
-     "kernel.apparmor_restrict_unprivileged_userns=0"},
+     "as root: apparmor_parser -r " CL_APPARMOR_USERNS
+     ", or sysctl kernel.apparmor_restrict_unprivileged_userns=0"},
     {"/proc/sys/kernel/unprivileged_userns_clone", "kernel.unprivileged_userns_clone", "0",
      "as root: sysctl kernel.unprivileged_userns_clone=1"},
     {"/proc/sys/user/max_user_namespaces", "user.max_user_namespaces", "0",

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 
 #include "base/accounts.h"
+#include "base/apparmor.h"
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/sys.h"
@@ -182,7 +183,7 @@ int cl_hint_userns(int r, struct cl_error *err)
     if (r == -EPERM || r == -EACCES)
         return cl_hint(err,
                        "this host restricts user namespaces: see `cloister doctor` (the AppArmor "
-                       "profile packaging/apparmor/cloister, or the sysctls "
+                       "profile " CL_APPARMOR_USERNS ", or the sysctls "
                        "kernel.apparmor_restrict_unprivileged_userns and "
                        "kernel.unprivileged_userns_clone); in a chroot the kernel makes none");
     if (r == -ENOSPC || r == -EUSERS)
