@@ -222,6 +222,19 @@ def test_disk(everywhere, rootfs, place, opts):
     assert applied(outcome.result, "disk") == 8 << 20
 
 
+@pytest.mark.parametrize("opts", [["--writable"], ["--profile", "build"]], ids=["writable", "build"])
+@pytest.mark.parametrize("image,place", [("rootfs", "/srv/open"), ("host", "/"), ("rootfs", "/tmp")], ids=["rootfs", "host", "scratch"])
+def test_disk_larger_than_memory(limited, rootfs, probe, image, place, opts):
+    """Root's scratch lies on a disk then, and with it what is written over the image."""
+    script = f"grep ' /tmp ' /proc/mounts; exec /tools/probe write {place}/f {256 << 20}"
+    outcome = limited.run(rootfs if image == "rootfs" else "host", "sh", "-c", script,
+                          opts=["-m", "32m", "--disk", "96m", "-v", f"{probe.parent}:/tools", *opts]).ok()
+    scratch, said = outcome.lines()
+    written, error = map(int, re.findall(r"\d+", said))
+    assert scratch.startswith("/dev/loop") and error == ENOSPC and 80 << 20 <= written <= 96 << 20, str(outcome)
+    assert outcome.result["limits_hit"] == ["disk"] and applied(outcome.result, "disk") == 96 << 20, str(outcome)
+
+
 # all of them
 
 LIMITS = {"memory": ("-m", "100m", 100 << 20), "swap": ("--swap", "32m", 32 << 20), "cpus": ("--cpus", "0.5", 0.5), "cpu_time": ("--cpu-time", "5s", 5_000_000_000),
