@@ -56,6 +56,10 @@ privileged() {
 }
 
 if ! [ -d build/core ] || ! [ -d build/helpers ]; then die "nothing is built: run make first"; fi
+if [ "$(head -n 1 build/core/.identity)" != "$PWD" ]; then
+    die "build/ came here with a copy: run make first"  # meson would write into the original
+fi
+claim_build
 fill_stage
 place_profiles
 mapfile -d '' files < <(cd "$stage" && find . -type f -print0)
@@ -73,9 +77,10 @@ if [ "${1:-}" = --remove ]; then
     done
     say "removed $removed files below $root${prefix#/}"
     if for_this_machine && [ -d /run/cloister-bare ]; then # what root's runs keep mounted (bare.c)
-        while as_root umount --quiet /run/cloister-bare/mnt-*; do :; done
-        while as_root umount --quiet /run/cloister-bare; do :; done
-        as_root rm -rf --one-file-system /run/cloister-bare
+        # shellcheck disable=SC2016 # root's shell looks there
+        as_root sh -c 'cd /run && for kept in cloister-bare/mnt-* cloister-bare; do
+            while umount --quiet "$kept"; do :; done
+        done; rm -rf --one-file-system cloister-bare'
     fi
     exit 0
 fi
