@@ -10,7 +10,7 @@ DEMO = Path(__file__).resolve().parents[2] / "tools/demo/demo.sh"
 # part: what the result line says of it
 PARTS = {
     "1. An honest job": "status exited | exit 0 | limits hit: none |",
-    "2. A fork bomb": "status timeout | exit 124 | limits hit: tasks, time |",
+    "2. A fork bomb": "status timeout | exit 124 | limits hit: tasks, time",
     "3. A memory hog": "status oom | exit 137 | limits hit: memory |",
     "4. An endless loop": "status cpu_time | exit 137 | limits hit: cpu_time |",
     "5. An output flood": "status output_limit | exit 137 | limits hit: output |",
