@@ -1,16 +1,23 @@
 /* test_jail.c - what cloister-plan can't do any more once it reads foreign bytes: each
  * attempt is made in a process of its own, in the jail and, to show that it can succeed,
- * outside. */
+ * outside. The layers below the filter of calls are looked at without it. */
+#include <errno.h>
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/statvfs.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/sys.h"
 #include "helpers/plan/jail.h"
+#include "plan/format.h"
 #include "check.h"
 
 static int open_file(void)
@@ -75,29 +82,40 @@ static const struct {
     {"change a limit", change_limit},
 };
 
-/* The wait status of a process that tries, in the jail or outside. */
-static int status_of(int (*attempt)(void), int jailed)
+/* The wait status of a process that ENTERs and tries; it exits with errno or 0. */
+static int status_of(int (*attempt)(void), int (*enter)(void))
 {
-    enum { NO_JAIL = 77 };
-    struct cl_jail jail = {.keep_fds = 3};
-    struct cl_error err = {0};
+    enum { NO_JAIL = 255 };
     int status = -1;
     pid_t pid = fork();
 
     if (pid == 0) {
-        if (jailed && cl_jail_enter(&jail, &err) < 0)
+        if (enter() < 0)
             _exit(NO_JAIL);
-        _exit(attempt() < 0);
+        _exit(attempt() < 0 ? errno : 0);
     }
     CHECK(waitpid(pid, &status, 0) == pid);
     return status;
 }
 
+static int stay_outside(void)
+{
+    return 0;
+}
+
+static int enter_jail(void)
+{
+    struct cl_jail jail = {.keep_fds = 3};
+    struct cl_error err = {0};
+
+    return cl_jail_enter(&jail, &err);
+}
+
 TEST(the_jail_ends_whoever_reaches_out)
 {
     for (size_t i = 0; i < CL_ARRAY_SIZE(attempts); i++) {
-        int outside = status_of(attempts[i].attempt, 0);
-        int inside = status_of(attempts[i].attempt, 1);
+        int outside = status_of(attempts[i].attempt, stay_outside);
+        int inside = status_of(attempts[i].attempt, enter_jail);
 
         CHECK(WIFEXITED(outside) && WEXITSTATUS(outside) == 0);
         CHECK(WIFSIGNALED(inside) && WTERMSIG(inside) == SIGSYS);
@@ -119,7 +137,7 @@ static int use_memory_and_pipes(void)
 
 TEST(the_jail_leaves_what_a_parser_needs)
 {
-    int status = status_of(use_memory_and_pipes, 1);
+    int status = status_of(use_memory_and_pipes, enter_jail);
 
     CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
 }
@@ -145,12 +163,296 @@ TEST(the_jail_closes_other_descriptors)
     cl_fd_close(&ends[0]);
 }
 
+/* --- the layers below the filter --------------------------------------------------------- */
+
+/* With what the test has open, for attempts by way of it. */
+static int enter_unfiltered(void)
+{
+    struct cl_jail jail = {.keep_fds = 64};
+    struct cl_error err = {0};
+    int r = cl_jail_enter_unfiltered(&jail, &err);
+
+    CHECK_TEXT(err.msg, "");
+    return r;
+}
+
+/* BODY's checks are those of a process of its own. */
+static void run_apart(void (*body)(void))
+{
+    int status = -1;
+
+    (void)fflush(stdout);
+    pid_t pid = fork();
+    if (pid == 0) {
+        body();
+        (void)fflush(stdout);
+        _exit(check_failures > 0);
+    }
+    CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+}
+
+static int host_lets_us_unshare(void)
+{
+    int status = -1;
+    pid_t pid = fork();
+
+    if (pid == 0)
+        _exit(cl_sys_unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0);
+    CHECK(waitpid(pid, &status, 0) == pid);
+    return status == 0;
+}
+
+/* proc(5): in the ids of who opened it, where nobody's are known. */
+static int open_status(void)
+{
+    return cl_sys_openat(AT_FDCWD, "/proc/self/status", O_RDONLY, 0);
+}
+
+static void read_status(int fd, char *ret, size_t size)
+{
+    ssize_t got = pread(fd, ret, size - 1, 0);
+
+    CHECK(got > 0);
+    ret[got < 0 ? 0 : got] = '\0';
+}
+
+static void lose_root(void)
+{
+    const gid_t group = 7;
+    char text[4096];
+    CL_CLEANUP_FD int fd = open_status();
+
+    CHECK(cl_sys_setgroups(1, &group) == 0);
+    read_status(fd, text, sizeof(text));
+    CHECK_HAS(text, "\nUid:\t0\t0\t0\t0\n");
+    CHECK_HAS(text, "\nGroups:\t7 \n");
+    CHECK(enter_unfiltered() == 0);
+    read_status(fd, text, sizeof(text));
+    CHECK_HAS(text, "\nUid:\t65534\t65534\t65534\t65534\n");
+    CHECK_HAS(text, "\nGid:\t65534\t65534\t65534\t65534\n");
+    CHECK_HAS(text, "\nGroups:\t \n");
+}
+
+TEST(root_becomes_nobody)
+{
+    if (geteuid() != 0)
+        SKIP_TEST("needs root, to lose it");
+    run_apart(lose_root);
+}
+
+/* A user namespace of one's own gives all of them. */
+static void lose_capabilities(void)
+{
+    char text[4096];
+    CL_CLEANUP_FD int fd = open_status();
+
+    CHECK(enter_unfiltered() == 0);
+    read_status(fd, text, sizeof(text));
+    CHECK_HAS(text, "\nCapInh:\t0000000000000000\nCapPrm:\t0000000000000000\n"
+                    "CapEff:\t0000000000000000\n");
+    CHECK_HAS(text, "\nNoNewPrivs:\t1\n");
+}
+
+TEST(no_capability_is_left)
+{
+    if (!host_lets_us_unshare())
+        SKIP_TEST("this host lets us make no user namespace");
+    run_apart(lose_capabilities);
+}
+
+static void leave_the_host(void)
+{
+    static const char *const names[] = {"user", "mnt", "net", "ipc", "uts"};
+    char before[CL_ARRAY_SIZE(names)][32] = {""};
+    struct statvfs root;
+    CL_CLEANUP_FD int dir = cl_sys_openat(AT_FDCWD, "/proc/self/ns", O_RDONLY | O_DIRECTORY, 0);
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(names); i++)
+        CHECK(cl_sys_readlinkat(dir, names[i], before[i], sizeof(before[i]) - 1) > 0);
+    CHECK(access("/etc", F_OK) == 0 && chdir("/") == 0);
+    CHECK(enter_unfiltered() == 0);
+    for (size_t i = 0; i < CL_ARRAY_SIZE(names); i++) {
+        char after[32] = "";
+
+        CHECK(cl_sys_readlinkat(dir, names[i], after, sizeof(after) - 1) > 0);
+        CHECK(strcmp(before[i], after) != 0);
+    }
+    CHECK(access("/etc", F_OK) < 0 && errno == ENOENT); /* Landlock hides no name */
+    CHECK(access("etc", F_OK) < 0 && errno == ENOENT);
+    CHECK(access("../etc", F_OK) < 0 && errno == ENOENT);
+    CHECK(statvfs("/", &root) == 0 && (root.f_flag & ST_RDONLY) != 0);
+}
+
+TEST(the_hosts_files_and_network_are_gone)
+{
+    if (!host_lets_us_unshare())
+        SKIP_TEST("this host lets us make no user namespace");
+    run_apart(leave_the_host);
+}
+
+static void meet_limits(void)
+{
+    static const struct {
+        int resource;
+        uint64_t most;
+    } rows[] = {
+#ifndef __SANITIZE_ADDRESS__
+        {RLIMIT_AS, 256 << 20},
+#endif
+        {RLIMIT_CPU, 5},        {RLIMIT_FSIZE, CL_PLAN_MAX_SIZE},
+        {RLIMIT_NOFILE, 8},     {RLIMIT_NPROC, 0},
+        {RLIMIT_CORE, 0},       {RLIMIT_MEMLOCK, 0},
+    };
+    struct cl_rlimit64 limit;
+
+    CHECK(enter_unfiltered() == 0);
+    for (size_t i = 0; i < CL_ARRAY_SIZE(rows); i++) {
+        CHECK(cl_sys_prlimit(0, rows[i].resource, NULL, &limit) == 0);
+        CHECK(limit.cur <= rows[i].most && limit.max <= rows[i].most);
+    }
+}
+
+TEST(resources_are_few)
+{
+    run_apart(meet_limits);
+}
+
+static void meet_the_seal(void)
+{
+    int signal = 0;
+
+    CHECK(prctl(PR_SET_DUMPABLE, 1, 0, 0, 0) == 0);
+    CHECK(enter_unfiltered() == 0);
+    CHECK(prctl(PR_GET_DUMPABLE, 0, 0, 0, 0) == 0);
+    CHECK(prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1);
+    CHECK(prctl(PR_GET_PDEATHSIG, &signal, 0, 0, 0) == 0 && signal == SIGKILL);
+}
+
+TEST(the_process_is_sealed)
+{
+    run_apart(meet_the_seal);
+}
+
+/* --- Landlock: what a descriptor of the host leads to ------------------------------------ */
+
+static int leaked = -1; /* and few, for the jail allows no more */
+static struct sockaddr_in tcp_address;
+static struct sockaddr_un local_address;
+static socklen_t local_size;
+
+static int listen_tcp(void)
+{
+    socklen_t size = sizeof(tcp_address);
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    tcp_address = (struct sockaddr_in){.sin_family = AF_INET};
+    tcp_address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    CHECK(bind(fd, (struct sockaddr *)&tcp_address, size) == 0 && listen(fd, 8) == 0);
+    CHECK(getsockname(fd, (struct sockaddr *)&tcp_address, &size) == 0);
+    return fd;
+}
+
+/* unix(7): what is bound without a name gets an abstract one. */
+static int listen_abstract(void)
+{
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    local_address.sun_family = AF_UNIX;
+    local_size = sizeof(local_address);
+    CHECK(bind(fd, (struct sockaddr *)&local_address, sizeof(sa_family_t)) == 0);
+    CHECK(listen(fd, 8) == 0);
+    CHECK(getsockname(fd, (struct sockaddr *)&local_address, &local_size) == 0);
+    return fd;
+}
+
+static int leak_directory(void)
+{
+    return cl_sys_openat(AT_FDCWD, "/etc", O_RDONLY | O_DIRECTORY, 0);
+}
+
+/* Sockets stay in the network namespace where they were made. */
+static int leak_tcp(void)
+{
+    return socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+}
+
+static int open_below(void)
+{
+    return openat(leaked, "passwd", O_RDONLY | O_CLOEXEC);
+}
+
+static int bind_tcp(void)
+{
+    const struct sockaddr_in any = {.sin_family = AF_INET};
+
+    return bind(leaked, (const struct sockaddr *)&any, sizeof(any));
+}
+
+static int connect_tcp(void)
+{
+    return connect(leaked, (const struct sockaddr *)&tcp_address, sizeof(tcp_address));
+}
+
+static int connect_abstract(void)
+{
+    return connect(leaked, (const struct sockaddr *)&local_address, local_size);
+}
+
+static const struct {
+    const char *what;
+    int (*leak)(void);
+    int (*attempt)(void);
+    int least_abi; /* landlock(7) */
+    int errnum;
+} reaches[] = {
+    {"open a file below a directory", leak_directory, open_below, 1, EACCES},
+    {"bind to a TCP port", leak_tcp, bind_tcp, 4, EACCES},
+    {"connect by TCP", leak_tcp, connect_tcp, 4, EACCES},
+    {"connect to an abstract socket", make_socket, connect_abstract, 6, EPERM},
+    {"signal the parent", make_socket, signal_parent, 6, EPERM}, /* root's jail can't anyway */
+};
+
+/* The wait status of an attempt on what was open before ENTER. */
+static int status_of_reach(size_t i, int (*enter)(void))
+{
+    leaked = reaches[i].leak();
+    CHECK(leaked >= 0);
+    int status = status_of(reaches[i].attempt, enter);
+    cl_fd_close(&leaked);
+    return status;
+}
+
+TEST(what_is_open_leads_no_further)
+{
+    int abi = cl_sys_landlock_create_ruleset(NULL, 0, CL_LANDLOCK_CREATE_RULESET_VERSION);
+
+    if (abi < 1)
+        SKIP_TEST("this kernel has no Landlock");
+    CL_CLEANUP_FD int tcp = listen_tcp();
+    CL_CLEANUP_FD int abstract = listen_abstract();
+    for (size_t i = 0; i < CL_ARRAY_SIZE(reaches) && reaches[i].least_abi <= abi; i++) {
+        int outside = status_of_reach(i, stay_outside);
+        int inside = status_of_reach(i, enter_unfiltered);
+
+        CHECK(WIFEXITED(outside) && WEXITSTATUS(outside) == 0);
+        CHECK(WIFEXITED(inside) && WEXITSTATUS(inside) == reaches[i].errnum);
+        if (!WIFEXITED(inside) || WEXITSTATUS(inside) != reaches[i].errnum)
+            printf("# it could %s: %d\n", reaches[i].what, inside);
+    }
+}
+
 int main(void)
 {
     static const struct check_test tests[] = {
         ROW(the_jail_ends_whoever_reaches_out),
         ROW(the_jail_leaves_what_a_parser_needs),
         ROW(the_jail_closes_other_descriptors),
+        ROW(root_becomes_nobody),
+        ROW(no_capability_is_left),
+        ROW(the_hosts_files_and_network_are_gone),
+        ROW(resources_are_few),
+        ROW(the_process_is_sealed),
+        ROW(what_is_open_leads_no_further),
     };
 
     return check_run(tests, CL_ARRAY_SIZE(tests));

@@ -270,10 +270,18 @@ static const struct cl_step steps[] = {
     {"resource limits", limit_resources, NULL},
     {"seal the process", seal_process, NULL},
     {"Landlock", enter_landlock, NULL},
-    {"seccomp", enter_filter, NULL},
 };
+
+static const struct cl_step last_step = {"seccomp", enter_filter, NULL};
+
+int cl_jail_enter_unfiltered(struct cl_jail *jail, struct cl_error *err)
+{
+    return cl_steps_run(steps, CL_ARRAY_SIZE(steps), jail, err);
+}
 
 int cl_jail_enter(struct cl_jail *jail, struct cl_error *err)
 {
-    return cl_steps_run(steps, CL_ARRAY_SIZE(steps), jail, err);
+    int r = cl_jail_enter_unfiltered(jail, err);
+
+    return r < 0 ? r : cl_steps_run(&last_step, 1, jail, err);
 }
