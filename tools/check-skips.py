@@ -6,6 +6,7 @@ usage: check-skips.py TESTLOG.json     (as `meson test` writes it)
 tests/unit/expected-skips.txt says which and where; tests/lib/skips.py is the same for pytest.
 """
 
+import ctypes
 import json
 import os
 import re
@@ -26,7 +27,13 @@ def no_cores():
     return 0 <= resource.getrlimit(resource.RLIMIT_CORE)[1] < 1 << 20
 
 
-CONDITIONS = {"not-root": os.geteuid() != 0, "no-v1": no_v1(), "no-cores": no_cores()}
+def no_scopes():
+    """landlock(7): they came with ABI 6, Linux 6.12."""
+    create_ruleset, version = 444, 1  # on every architecture
+    return ctypes.CDLL(None).syscall(create_ruleset, None, 0, version) < 6
+
+
+CONDITIONS = {"not-root": os.geteuid() != 0, "no-v1": no_v1(), "no-cores": no_cores(), "no-scopes": no_scopes()}
 
 
 def read_expected(text):

@@ -11,13 +11,13 @@
 #include "base/alloc.h"
 #include "base/sys.h"
 
-enum { MAX_LACKING = 16 };
+enum { MAX_ANSWERS = 16 };
 
 enum who { EVERYBODY, SELF, CHILDREN };
 
-struct lacking {
+struct answer {
     long nr;
-    int errnum;
+    int result;       /* -errno, or what a call that did its work would return */
     unsigned long at; /* 0: each time */
     unsigned long seen;
 };
@@ -32,8 +32,8 @@ static struct {
     pid_t self;
     unsigned long syscall_at, alloc_at; /* 0: never */
     unsigned long syscalls, allocs;
-    struct lacking lacking[MAX_LACKING];
-    size_t lacking_count;
+    struct answer answers[MAX_ANSWERS];
+    size_t answer_count;
     char *mark;
 } fault;
 
@@ -58,15 +58,26 @@ static int take(const char **text, const char *word)
     return 1;
 }
 
-static void set_lacking(const char *text)
+/* Of calls that work, or fail. */
+static int take_result(const char **text, int work)
+{
+    if (!work)
+        return take(text, "=") ? -(int)number(text) : -ENOSYS;
+    CL_ASSERT(take(text, "="));
+    int result = (int)number(text);
+    CL_ASSERT(result > 0); /* 0 is that the call is made */
+    return result;
+}
+
+static void set_answers(const char *text, int work)
 {
     do {
-        CL_ASSERT(fault.lacking_count < MAX_LACKING);
-        struct lacking *lacking = &fault.lacking[fault.lacking_count++];
+        CL_ASSERT(fault.answer_count < MAX_ANSWERS);
+        struct answer *answer = &fault.answers[fault.answer_count++];
 
-        lacking->nr = (long)number(&text);
-        lacking->at = take(&text, "#") ? number(&text) : 0;
-        lacking->errnum = take(&text, "=") ? (int)number(&text) : ENOSYS;
+        answer->nr = (long)number(&text);
+        answer->at = take(&text, "#") ? number(&text) : 0;
+        answer->result = take_result(&text, work);
     } while (take(&text, ","));
     CL_ASSERT(*text == '\0');
 }
@@ -87,7 +98,11 @@ void cl_fault_set(const char *text)
     else if (take(&text, "children:"))
         fault.who = CHILDREN;
     if (take(&text, "lacks:")) {
-        set_lacking(text);
+        set_answers(text, 0);
+        return;
+    }
+    if (take(&text, "answers:")) {
+        set_answers(text, 1);
         return;
     }
     if (take(&text, "alloc:")) {
@@ -128,30 +143,30 @@ static int is_meant(void)
     return fault.who == EVERYBODY || (getpid() == fault.self) == (fault.who == SELF);
 }
 
-static int strike(const char *what, long nr, unsigned long n, int errnum)
+static int strike(const char *what, long nr, unsigned long n, int result)
 {
     fault.struck = 1;
     if (fault.mark != NULL)
         (void)snprintf(fault.mark, CL_FAULT_MARK_SIZE, "%s %ld %lu\n", what, nr, n);
-    return errnum;
+    return result;
 }
 
 int cl_fault_syscall(long nr)
 {
     if (!is_meant())
         return 0;
-    for (size_t i = 0; i < fault.lacking_count; i++) {
-        struct lacking *lacking = &fault.lacking[i];
+    for (size_t i = 0; i < fault.answer_count; i++) {
+        struct answer *answer = &fault.answers[i];
 
-        if (lacking->nr != nr)
+        if (answer->nr != nr)
             continue;
-        lacking->seen++;
-        if (lacking->at == 0 || lacking->at == lacking->seen)
-            return strike("syscall", nr, lacking->seen, lacking->errnum);
+        answer->seen++;
+        if (answer->at == 0 || answer->at == answer->seen)
+            return strike("syscall", nr, answer->seen, answer->result);
     }
     if (++fault.syscalls != fault.syscall_at)
         return 0;
-    return strike("syscall", nr, fault.syscalls, fault.errnum);
+    return strike("syscall", nr, fault.syscalls, -fault.errnum);
 }
 
 int cl_fault_alloc(void)

@@ -1,4 +1,5 @@
-/* fault.h - which system call or allocation has to fail; in builds with -DCL_FAULTS only.
+/* fault.h - which system call or allocation has to fail, or is answered by the test; in
+ * builds with -DCL_FAULTS only.
  *
  * A process counts its calls through base/sys.h and base/alloc.h. A test says which one
  * fails, and walks the number upwards until nothing fails any more. Programs take the
@@ -8,6 +9,10 @@
  *   [WHO:]lacks:NR[#N][=ERRNO][,...]
  *                             each of these system calls is ENOSYS or ERRNO: always, or
  *                             (#N) its Nth call only
+ *   [WHO:]answers:NR[#N]=RESULT[,...]
+ *                             each of these system calls isn't made, and returns RESULT (1
+ *                             and more) as if it had been: for one that only tells
+ *                             something, which another kernel would tell otherwise
  * A forked process goes on counting from where its parent was. WHO takes one side alone,
  * and only its calls are counted: `self` the process that read the text, `children` the
  * processes that it made. Not for threads.

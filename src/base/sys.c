@@ -9,7 +9,7 @@
     do {                                                                                           \
         int fault = cl_fault_syscall(nr);                                                          \
         if (fault != 0)                                                                            \
-            return -fault;                                                                         \
+            return fault;                                                                          \
     } while (0)
 #endif
 

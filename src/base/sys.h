@@ -30,7 +30,7 @@
 #include "base/sys_abi.h"
 
 #ifdef CL_FAULTS
-/* 0, or the errno with which this call must fail now. */
+/* 0: the call is to be made. Else what it returns now instead: -errno, or a result. */
 int cl_fault_syscall(long nr);
 #else
 static inline int cl_fault_syscall(CL_UNUSED long nr)
@@ -46,7 +46,7 @@ static inline long cl_syscall(long nr, long a, long b, long c, long d, long e, l
     int fault = cl_fault_syscall(nr);
 
     if (fault != 0)
-        return -fault;
+        return fault;
     int saved = errno;
     long result = syscall(nr, a, b, c, d, e, f);
     if (result == -1) {

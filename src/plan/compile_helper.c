@@ -188,7 +188,7 @@ static int spawn(const struct cl_helper *helper, const struct cl_helper_call *ca
     char *const environment[] = {NULL};
     posix_spawn_file_actions_t actions;
     posix_spawnattr_t attributes;
-    int r = -cl_fault_syscall(SYS_clone);
+    int r = cl_fault_syscall(SYS_clone);
 
     if (r < 0)
         return r;

@@ -85,6 +85,12 @@ TEST(landlock_is_there_or_not)
     check_found(CL_PROBE_MISSING, "switched off at boot", cure);
     probe_with(cl_probe_landlock, "self:", SYS_landlock_create_ruleset, 0, ENOSYS);
     check_found(CL_PROBE_MISSING, "Function not implemented", cure);
+    char fault[64];
+    (void)snprintf(fault, sizeof(fault), "answers:%d=1", SYS_landlock_create_ruleset);
+    cl_fault_set(fault);
+    probe_as_it_is(cl_probe_landlock);
+    check_found(CL_PROBE_MISSING, "ABI 1, at least 2 is needed", cure);
+    cl_fault_set(NULL);
 }
 
 TEST(devices_are_there_or_not)

@@ -1,8 +1,10 @@
-/* test_landlock.c - the rules on files, put on a process that is confined by nothing else.
+/* test_landlock.c - the domain, put on a process that is confined by nothing else.
  * Its root is the test's: a directory of the room. */
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/fault.h"
@@ -51,6 +53,8 @@ static void make_root(void)
     }
     CHECK(room_write("/mnt/root/single", "x") == 0);
     attach("/mnt/root/single", 1);
+    CHECK(room_write("/mnt/root/ro/null", "") == 0);
+    CHECK(mount("/dev/null", "/mnt/root/ro/null", NULL, MS_BIND, NULL) == 0);
     CHECK(chroot("/mnt/root") == 0 && chdir("/") == 0);
 }
 
@@ -67,6 +71,24 @@ static int can_make(const char *dir)
     return room_write(path, "x") == 0;
 }
 
+/* What /dev/null says to a request that it doesn't know, or who asks first. */
+static int ask_device(void)
+{
+    CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, "/ro/null", O_RDONLY, 0);
+    struct winsize size;
+
+    return cl_sys_ioctl(fd, TIOCGWINSZ, &size);
+}
+
+/* What later kernels can refuse as well: landlock(7). */
+static void meet_later_rights(void)
+{
+    int abi = cl_sys_landlock_create_ruleset(NULL, 0, CL_LANDLOCK_CREATE_RULESET_VERSION);
+
+    CHECK(abi < 3 || (truncate("/ro/file", 0) < 0 && errno == EACCES));
+    CHECK(abi < 5 || ask_device() == -EACCES);
+}
+
 static void confine(void)
 {
     static const char *const writable[] = {"/tmp", "/dev/shm", "/srv", "/rw", "/fs"};
@@ -77,6 +99,7 @@ static void confine(void)
     for (size_t i = 0; i < CL_ARRAY_SIZE(closed); i++)
         CHECK(can_make(closed[i])); /* nothing else forbids it */
     CHECK(faccessat(leaked, "secret", R_OK, 0) == 0 && unlink("/ro/new") == 0);
+    CHECK(truncate("/ro/file", 1) == 0 && ask_device() == -ENOTTY);
     CHECK(mknod("/tmp/node", S_IFCHR, 0) == 0 && unlink("/tmp/node") == 0); /* of no number */
     CHECK(restrict_now() == 0);
     CHECK((room.report.layers & CL_LAYER_BIT(CL_LAYER_LANDLOCK)) != 0);
@@ -92,6 +115,7 @@ static void confine(void)
     CHECK(mknod("/tmp/node", S_IFCHR, 0) < 0 && errno == EACCES);
     CHECK(symlink("x", "/tmp/link") == 0 && mkfifo("/tmp/fifo", 0600) == 0);
     CHECK(room_read(leaked, "secret", text, sizeof(text)) == -EACCES); /* below no rule */
+    meet_later_rights();
 }
 
 TEST(files_are_reached_by_rule)
@@ -177,6 +201,83 @@ TEST(a_layer_that_is_left_out_restricts_nothing)
     room_run(leave_out);
 }
 
+/* --- scopes ----------------------------------------------------------------------------- */
+
+struct listener {
+    int fd;
+    struct sockaddr_un address;
+    socklen_t size;
+};
+
+/* unix(7): what is bound without a name gets an abstract one. */
+static struct listener listen_abstract(void)
+{
+    struct listener made = {.address = {.sun_family = AF_UNIX}, .size = sizeof(made.address)};
+    struct sockaddr *address = (struct sockaddr *)&made.address;
+
+    made.fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    CHECK(bind(made.fd, address, sizeof(sa_family_t)) == 0 && listen(made.fd, 8) == 0);
+    CHECK(getsockname(made.fd, address, &made.size) == 0);
+    return made;
+}
+
+static int reach(const struct listener *listener)
+{
+    CL_CLEANUP_FD int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    const struct sockaddr *address = (const struct sockaddr *)&listener->address;
+
+    return connect(fd, address, listener->size) < 0 ? -errno : 0;
+}
+
+static int end_a_child(void)
+{
+    int status = 0;
+    pid_t child = fork();
+
+    if (child == 0) {
+        (void)pause(); /* returns only after a signal */
+        _exit(1);
+    }
+    if (kill(child, SIGKILL) < 0)
+        return -errno;
+    return waitpid(child, &status, 0) == child && WIFSIGNALED(status) ? 0 : -ECHILD;
+}
+
+/* The process of the room stays outside, in the same pid and network namespace. */
+static void reach_out(const struct listener *outside)
+{
+    CHECK(kill(getppid(), 0) == 0 && reach(outside) == 0);
+    CHECK(restrict_now() == 0);
+    CHECK(kill(getppid(), 0) < 0 && errno == EPERM);
+    CHECK(reach(outside) == -EPERM);
+    struct listener inside = listen_abstract();
+    CHECK(reach(&inside) == 0 && end_a_child() == 0);
+    cl_fd_close(&inside.fd);
+}
+
+static void stay_in(void)
+{
+    int status = -1;
+
+    make_root();
+    struct listener outside = listen_abstract();
+    pid_t child = fork();
+    if (child == 0) {
+        reach_out(&outside);
+        (void)fflush(stdout);
+        _exit(check_failures > 0);
+    }
+    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    cl_fd_close(&outside.fd);
+}
+
+TEST(signals_and_abstract_sockets_end_at_the_domain)
+{
+    if (cl_sys_landlock_create_ruleset(NULL, 0, CL_LANDLOCK_CREATE_RULESET_VERSION) < 6)
+        SKIP_TEST("this kernel's Landlock has no scopes (ABI 6, Linux 6.12)");
+    room_run(stay_in);
+}
+
 #ifdef CL_FAULTS
 static void lack(void)
 {
@@ -204,6 +305,37 @@ static void lack(void)
 }
 #endif
 
+#ifdef CL_FAULTS
+/* Only what the kernel says of itself is changed: who went on would get a domain. */
+static void be_old(void)
+{
+    char fault[64];
+
+    make_root();
+    (void)snprintf(fault, sizeof(fault), "answers:%d#1=1", SYS_landlock_create_ruleset);
+    cl_fault_set(fault);
+    CHECK(restrict_now() == -ENOTSUP);
+    CHECK_TEXT(room.err.msg, "this kernel's Landlock is ABI 1 and at least 2 is needed "
+                             "(Linux 5.19); --without landlock accepts that");
+    CHECK((room.report.layers & CL_LAYER_BIT(CL_LAYER_LANDLOCK)) == 0 && can_make("/ro"));
+    (void)snprintf(fault, sizeof(fault), "answers:%d#1=2", SYS_landlock_create_ruleset);
+    cl_fault_set(fault);
+    CHECK(unlink("/ro/new") == 0);
+    CHECK(restrict_now() == 0);
+    CHECK(cl_fault_struck() && !can_make("/ro"));
+    cl_fault_set(NULL);
+}
+#endif
+
+TEST(a_kernel_that_is_too_old_is_told)
+{
+#ifdef CL_FAULTS
+    room_run(be_old);
+#else
+    SKIP_TEST("needs a build with faults");
+#endif
+}
+
 TEST(a_kernel_without_it_is_told)
 {
 #ifdef CL_FAULTS
@@ -221,6 +353,8 @@ int main(void)
         ROW(a_mount_is_found_by_the_link_it_went_by),
         ROW(a_writable_root_is_written),
         ROW(a_layer_that_is_left_out_restricts_nothing),
+        ROW(signals_and_abstract_sockets_end_at_the_domain),
+        ROW(a_kernel_that_is_too_old_is_told),
         ROW(a_kernel_without_it_is_told),
     };
 
