@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from lib.runner import Cloister, host_pid_of, text
+from lib.runner import USR1, Cloister, host_pid_of, text
 from lib.world import command
 
 FIRST_UID = 0x70000000
 NAMESPACES = ["cgroup", "ipc", "mnt", "net", "pid", "user", "uts"]
 NAMES = "for n in /proc/self/ns/*; do readlink $n; done"
+CAP_DAC_OVERRIDE, CAP_KILL = 1, 5
 BUILD_CAPABILITIES = {0, 1, 3, 4, 6, 7}  # CHOWN DAC_OVERRIDE FOWNER FSETID SETGID SETUID
 
 
@@ -199,12 +200,37 @@ def test_init_has_nothing_of_the_host(cloister, rootfs):
         assert word not in text(outcome.out), str(outcome)
 
 
-def test_the_supervisor_drops_its_capabilities(as_root, rootfs):
-    with as_root.start(rootfs, "probe", "wait") as running:
-        running.expect(b"ready")
-        assert status_field(running.pid, "Seccomp") == ["2"]
-        full = bits(status_field("self", "CapEff")[0])
-        assert bits(status_field(running.pid, "CapEff")[0]) < full
+@contextlib.contextmanager
+def at_work(cloister, rootfs):
+    """A sandbox whose supervisor and init have shrunk and come to their loops: a signal went through both."""
+    with cloister.start(rootfs, "probe", "trap") as running:
+        running.expect(b"ready\n")
+        running.signal(USR1)
+        running.expect(b"got 10\n")
+        yield running
+
+
+def assert_shrunk(pid, kept):
+    for name in ("CapPrm", "CapEff"):
+        assert bits(status_field(pid, name)[0]) == kept, (name, status_field(pid, name))
+    for name in ("CapInh", "CapAmb"):
+        assert bits(status_field(pid, name)[0]) == set(), (name, status_field(pid, name))
+    assert status_field(pid, "NoNewPrivs") == ["1"] and status_field(pid, "Seccomp") == ["2"]
+    ours, its = (int(status_field(who, "Seccomp_filters")[0]) for who in ("self", pid))
+    assert its == ours + 1  # a filter that the tests run in would make a 2 as well
+
+
+def test_the_supervisor_shrinks(cloister, rootfs):
+    with at_work(cloister, rootfs) as running:
+        assert_shrunk(running.pid, {CAP_DAC_OVERRIDE, CAP_KILL} if cloister.identity == "root" else set())
+
+
+def test_init_shrinks(cloister, rootfs):
+    with at_work(cloister, rootfs) as running:
+        init = int(status_field(host_pid_of(running, "probe"), "PPid")[0])
+        assert int(status_field(init, "PPid")[0]) == running.pid
+        assert_shrunk(init, {CAP_KILL})
+        assert bits(status_field(init, "CapBnd")[0]) == set()
 
 
 def test_every_layer_is_listed(as_root, rootfs):
