@@ -1,7 +1,10 @@
 """The time limit, the grace, signals on the way to the end."""
 
+import re
 import signal
 import subprocess
+import time
+from pathlib import Path
 
 import pytest
 
@@ -36,6 +39,14 @@ def test_timeout_kills_after_the_grace(cloister, rootfs, nothing_left):
 def test_a_program_that_ends_in_time(cloister, rootfs):
     outcome = cloister.run(rootfs, "true", opts=["--timeout", "20s"]).ok()
     assert outcome.seconds < 10 and outcome.result["limits_hit"] == []
+
+
+def test_the_limit_goes_on_while_the_machine_sleeps(cloister, rootfs):
+    with cloister.start(rootfs, "probe", "wait", opts=["--timeout", "1000s"]) as running:
+        running.expect(b"ready\n")
+        shown = [path.read_text() for path in Path(f"/proc/{running.pid}/fdinfo").iterdir()]
+    timers = re.findall(r"^clockid: (\d+)\n(?:.*\n)*?it_value: \((\d+),", "".join(shown), re.MULTILINE)  # proc_pid_fdinfo(5)
+    assert [int(clock) for clock, left in timers if 900 <= int(left) < 1000] == [time.CLOCK_BOOTTIME], shown
 
 
 def assert_lasted(outcome, seconds):
