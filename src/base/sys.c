@@ -1,5 +1,6 @@
 #include "base/sys.h"
 
+#include <sys/mman.h>
 #include <sys/timerfd.h>
 
 #ifndef CL_FAULTS
@@ -64,4 +65,25 @@ ssize_t cl_sys_recvmsg(int fd, struct msghdr *message, int flags)
 {
     RETURN_FAULT(SYS_recvmsg);
     return (ssize_t)result_of(recvmsg(fd, message, flags | MSG_CMSG_CLOEXEC));
+}
+
+int cl_sys_mmap_shared(size_t size, void **ret)
+{
+    RETURN_FAULT(SYS_mmap);
+    void *page = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+    if (page == MAP_FAILED)
+        return -errno;
+    *ret = page;
+    return 0;
+}
+
+int cl_sys_wait_for(pid_t pid, int *ret_status)
+{
+    pid_t r;
+
+    do
+        r = cl_sys_wait4(pid, ret_status, 0, NULL);
+    while (r == -EINTR);
+    return r < 0 ? r : 0;
 }

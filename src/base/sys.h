@@ -16,7 +16,6 @@
 #include <errno.h>
 #include <signal.h>
 #include <sys/epoll.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -206,16 +205,7 @@ static inline ssize_t cl_sys_sendfile(int out, int in, size_t size)
 }
 
 /* SIZE zeroed bytes that this process shares with those it clones: 0 and *RET, or -errno. */
-static inline int cl_sys_mmap_shared(size_t size, void **ret)
-{
-    long r = cl_syscall(SYS_mmap, 0, (long)size, PROT_READ | PROT_WRITE,
-                        MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-    if (r < 0)
-        return (int)r;
-    *ret = (void *)r; // NOLINT(performance-no-int-to-ptr): the system call's own answer
-    return 0;
-}
+int cl_sys_mmap_shared(size_t size, void **ret);
 
 static inline int cl_sys_memfd_create(const char *name, unsigned int flags)
 {
@@ -342,15 +332,7 @@ static inline pid_t cl_sys_wait4(pid_t pid, int *ret_status, int options, struct
 }
 
 /* Waits until the child PID has ended and reaps it, whatever interrupts that: 0 or -errno. */
-static inline int cl_sys_wait_for(pid_t pid, int *ret_status)
-{
-    pid_t r;
-
-    do
-        r = cl_sys_wait4(pid, ret_status, 0, NULL);
-    while (r == -EINTR);
-    return r < 0 ? r : 0;
-}
+int cl_sys_wait_for(pid_t pid, int *ret_status);
 
 static inline int cl_sys_waitid(int type, int id, siginfo_t *ret_info, int options)
 {

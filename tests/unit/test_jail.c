@@ -430,6 +430,7 @@ TEST(what_is_open_leads_no_further)
         SKIP_TEST("this kernel has no Landlock");
     CL_CLEANUP_FD int tcp = listen_tcp();
     CL_CLEANUP_FD int abstract = listen_abstract();
+    CHECK(tcp >= 0 && abstract >= 0);
     for (size_t i = 0; i < CL_ARRAY_SIZE(reaches) && reaches[i].least_abi <= abi; i++) {
         int outside = status_of_reach(i, stay_outside);
         int inside = status_of_reach(i, enter_unfiltered);

@@ -210,7 +210,7 @@ static const struct row *find(const char *name)
         if (strcmp(rows[i].name, name) == 0)
             return &rows[i];
     }
-    CHECK(!"a row of that name");
+    CHECK(0); /* no row of that name */
     return &rows[0];
 }
 

@@ -119,7 +119,7 @@ static void close_channel(void *context)
 static int make_report(void *context, struct cl_error *err)
 {
     struct cl_container *container = context;
-    void *page;
+    void *page = NULL;
     int r = cl_sys_mmap_shared(sizeof(struct cl_report), &page);
 
     if (r < 0)
