@@ -102,7 +102,8 @@ def test_cpus_bound_the_use(limited, rootfs, cpus):
     share = used / outcome.result["time_ns"]["run"]
     # the kernel charges by the tick (up to 10 ms on each CPU) in each period of 100 ms
     assert 0.6 * cpus <= share <= cpus + 0.1 * min(2, os.cpu_count()), (share, str(outcome))
-    assert outcome.result["limits_hit"] == ["cpus"], str(outcome)
+    # on a machine with other things to do nobody may have had to hold it back
+    assert outcome.result["limits_hit"] == ["cpus"] or share < 0.9 * cpus, str(outcome)
 
 
 def test_cpus_that_suffice_are_no_hit(limited, rootfs):
