@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lib.runner import USR1, Cloister, host_pid_of, text
+from lib.runner import USR1, Cloister, host_pid_of, read_result, text
 from lib.world import command
 
 FIRST_UID = 0x70000000
@@ -293,15 +293,26 @@ def test_help_and_a_wrong_line_need_no_sealed_copy(as_user, world):
     cloister.call("run", "host", "true").refused("/proc/self/exe: Permission denied")
 
 
+def cgroup_names():
+    """The names of all cgroups of the machine."""
+    return {name for _, names, _ in os.walk("/sys/fs/cgroup") for name in names}
+
+
 def test_nothing_is_left_in_the_roots_of_the_hierarchies(world, as_root, rootfs):
     """A v1 hierarchy's root directory is closed even to its owner (0555): removing a cgroup there takes a capability."""
     roots = [path for path in Path("/sys/fs/cgroup").iterdir() if (path / "tasks").exists() or (path / "cgroup.procs").exists()]
     assert roots
-    before = {str(found) for root in roots for found in root.glob("cloister-*")}
+    result = world.directory("result") / "result.json"
     script = "; ".join(f"echo $$ > {root}/cgroup.procs" for root in roots) + "; \"$@\"; code=$?; exit $code"
-    done = subprocess.run(["sh", "-c", script, "roots", as_root.binary, "run", str(rootfs), "true"], timeout=60)
-    assert done.returncode == 0
-    assert {str(found) for root in roots for found in root.glob("cloister-*")} == before
+    line = [as_root.binary, "run", "--result", result, rootfs, "sh", "-c", "echo ready; read line"]
+    with subprocess.Popen(["sh", "-c", script, "roots", *map(str, line)], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as running:
+        assert running.stdout.readline() == b"ready\n"
+        meanwhile = cgroup_names()
+        running.communicate(b"\n", timeout=60)
+    assert running.returncode == 0
+    own = f"cloister-{read_result(result)['id']}"  # others make cgroups there, too
+    assert own in meanwhile
+    assert own not in cgroup_names()
 
 
 OWN_FILES = "127.0.0.1 localhost\n::1 localhost\n127.0.1.1 box\n", "box\n"
