@@ -103,15 +103,6 @@ static void environment(char **args)
     held("%s is not set", args[0]);
 }
 
-static void auxiliary_files(char **args)
-{
-    struct stat st;
-
-    if (fstatat(AT_FDCWD, need_arg(args, 0), &st, 0) == 0)
-        escaped("%s is visible", args[0]);
-    held("%s: %s", args[0], strerror(errno));
-}
-
 ATTACK({"descriptors", descriptors}, {"numbers", numbers}, {"standard", standard},
        {"standard_swapped", standard_swapped}, {"working_directory", working_directory},
-       {"environment", environment}, {"file", auxiliary_files})
+       {"environment", environment})

@@ -148,7 +148,7 @@ def test_host_processes_are_visible_on_the_host(victim, probe, args):
 
 # Descriptors, working directory, environment -------------------------------------------------
 
-LEAKS = ['descriptors', 'numbers', 'standard', 'standard_swapped', 'working_directory']
+LEAKS = ['descriptors', 'numbers', 'standard', 'working_directory']
 
 
 @pytest.fixture
@@ -200,6 +200,40 @@ def test_descriptors_leak_without_the_layer(image, open_descriptors, outside, wh
     with open(outside / 'host-marker-4711', 'rb+') as file:
         wall.escaped(wall.attack('leaks', probe, image=image(who), who=who, weak=True,
                                  without=['stdio'], pass_fds=open_descriptors, stdin=file))
+
+
+@pytest.fixture(params=['file', 'pipe'])
+def others_output(request, outside):
+    """A standard output in which something waits that others wrote."""
+    if request.param == 'file':
+        with open(outside / 'host-marker-4711', 'rb+') as file:
+            os.chmod(file.fileno(), 0o666)
+            yield file
+    else:
+        reader, writer = os.pipe()
+        os.chmod(writer, 0o666)
+        os.write(writer, b'of others')
+        yield writer
+        os.close(reader)
+        os.close(writer)
+
+
+@each_wall
+def test_output_of_others_cannot_be_read(image, others_output, who, profile):
+    wall.held(wall.attack('leaks', 'standard_swapped', image=image(who), who=who, profile=profile,
+                          stdout=others_output))
+
+
+@pytest.mark.parametrize('who', ['root', 'user'])
+def test_output_of_others_is_read_on_the_host(others_output, who):
+    wall.escaped(wall.bare('leaks', 'standard_swapped', who=who, stdout=others_output))
+
+
+@pytest.mark.parametrize('who', ['root', 'user'])
+def test_output_of_others_is_read_without_the_layer(image, others_output, who):
+    """A pipe needs that alone; a file outside is Landlock's to refuse, too."""
+    wall.escaped(wall.attack('leaks', 'standard_swapped', image=image(who), who=who, weak=True,
+                             without=['stdio', 'landlock'], stdout=others_output))
 
 
 @each_wall

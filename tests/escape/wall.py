@@ -119,9 +119,9 @@ def end(process):
     process.wait()
 
 
-def _spawn(argv, *, timeout, env=None, stdin=subprocess.DEVNULL, **rest):
+def _spawn(argv, *, timeout, env=None, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, **rest):
     full_env = None if env is None else {**os.environ, **env}
-    with subprocess.Popen(argv, stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+    with subprocess.Popen(argv, stdin=stdin, stdout=stdout, stderr=subprocess.PIPE,
                           env=full_env, **{'start_new_session': True, **rest}) as process:
         try:
             out, err = process.communicate(timeout=timeout)
@@ -130,7 +130,7 @@ def _spawn(argv, *, timeout, env=None, stdin=subprocess.DEVNULL, **rest):
             out, err = process.communicate()
             raise AssertionError(f'still running after {timeout} s: {" ".join(map(str, argv))}\n'
                                  f'{err!r}') from None
-    return process.returncode, out, err
+    return process.returncode, out or b'', err
 
 
 def options(who='root', without=(), profile='strict', extra=()):
