@@ -71,14 +71,25 @@ static void linux_console(char **args)
     held("no console takes TIOCLINUX: %s", strerror(error));
 }
 
+/* Whoever leads a session, perhaps with this terminal, can't begin another: a child does. */
 static void steal(char **args)
 {
     const char *name = NULL;
-    int fd = any_terminal(&name);
+    int fd = any_terminal(&name), status;
+    pid_t pid;
 
     if (fd < 0)
         held("there is no terminal");
-    setsid();
+    pid = fork();
+    if (pid < 0)
+        impossible("fork: %s", strerror(errno));
+    if (pid > 0) {
+        if (waitpid(pid, &status, 0) != pid)
+            impossible("waitpid: %s", strerror(errno));
+        _exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+    }
+    if (setsid() < 0)
+        impossible("setsid: %s", strerror(errno));
     if (ioctl(fd, TIOCSCTTY, 1) == 0)
         escaped("took %s as controlling terminal", name);
     held("TIOCSCTTY on %s: %s", name, strerror(errno));

@@ -266,8 +266,9 @@ def test_closed_standard_descriptors_open_nothing_else(image, closed):
 INPUT = 'injected\n'
 
 
-def _under_terminal(argv):
-    """Runs argv with a terminal of its own; returns what it showed and what was typed into it."""
+def _under_terminal(argv, controlling=True):
+    """Runs argv with a terminal of its own; returns what it showed and what was typed into it. The
+    terminal is of argv's session, or not `controlling`, of nobody's yet."""
     master, slave = pty.openpty()
     os.chown(os.ttyname(slave), wall.user().pw_uid, -1)
 
@@ -279,7 +280,7 @@ def _under_terminal(argv):
     termios.tcsetattr(slave, termios.TCSANOW, settings)
     shown = b''
     with subprocess.Popen(argv, stdin=slave, stdout=slave, stderr=slave, start_new_session=True,
-                          preexec_fn=own_terminal, pass_fds=[slave]) as process:
+                          preexec_fn=own_terminal if controlling else None, pass_fds=[slave]) as process:
         end = time.monotonic() + 30
         while process.poll() is None and time.monotonic() < end:
             if select.select([master], [], [], 0.05)[0]:
@@ -298,11 +299,11 @@ def _under_terminal(argv):
     return wall.Outcome(argv, process.returncode, '', text, None, wall.VERDICT.findall(text)), typed
 
 
-def _terminal_run(image, who, profile, probe, extra=(), weak=False, without=()):
+def _terminal_run(image, who, profile, probe, extra=(), weak=False, without=(), controlling=True):
     argv = [wall.WEAK if weak else wall.CLOISTER, 'run',
             *wall.options(who, without, profile, extra), image(who), '--', '/attack/terminal', probe,
             INPUT]
-    return _under_terminal(wall._as(who, argv))
+    return _under_terminal(wall._as(who, argv), controlling)
 
 
 @each_wall
@@ -318,8 +319,27 @@ def test_terminal_of_the_caller_is_out_of_reach(image, who, profile, probe):
 def test_terminal_of_the_sandbox_is_not_the_callers(image, who, profile, probe):
     outcome, typed = _terminal_run(image, who, profile, probe, ['-t', '-i'])
     assert typed == b'', outcome
-    if probe != 'steal':  # its own terminal is a sandbox's to take
-        wall.held(outcome)
+    wall.held(outcome)
+
+
+@each_wall
+def test_terminal_of_nobody_is_not_taken(image, who, profile):
+    outcome, _ = _terminal_run(image, who, profile, 'steal', controlling=False)
+    wall.held(outcome)
+
+
+@pytest.mark.parametrize('who', ['root', 'user'])
+def test_terminal_of_nobody_is_taken_without_the_layer(image, who):
+    outcome, _ = _terminal_run(image, who, 'strict', 'steal', weak=True, without=['stdio'],
+                               controlling=False)
+    wall.escaped(outcome)
+
+
+@pytest.mark.parametrize('who,controlling', [('root', True), ('root', False), ('user', False)])
+def test_terminal_is_taken_on_the_host(who, controlling):
+    """From another session by root alone, by anybody where it is nobody's."""
+    outcome, _ = _under_terminal(wall._as(who, [wall.BUILT / 'terminal', 'steal']), controlling)
+    wall.escaped(outcome)
 
 
 @pytest.mark.parametrize('probe', ['inject', 'inject_high_bits'])
