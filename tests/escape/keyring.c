@@ -30,7 +30,7 @@ static void user_session(char **args)
     search(-5, args);
 }
 
-static void user(char **args)
+static void user_keyring(char **args)
 {
     search(-4, args);
 }
@@ -59,5 +59,5 @@ static void proc_keys(char **args)
     held("/proc/keys does not name it");
 }
 
-ATTACK({"session", session}, {"user_session", user_session}, {"user", user},
+ATTACK({"session", session}, {"user_session", user_session}, {"user_keyring", user_keyring},
        {"by_number", by_number}, {"proc_keys", proc_keys})

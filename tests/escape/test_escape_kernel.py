@@ -1,5 +1,7 @@
 """Attacks on the kernel through its system calls: seccomp, and what stands behind it."""
 
+import contextlib
+import os
 import shutil
 
 import pytest
@@ -231,46 +233,82 @@ def test_a_file_of_the_host_lies_above_a_mere_chroot(root_tree, outside):
     wall.escaped(wall.chrooted(root_tree, 'break_chroot', 'read_above', outside / 'host-marker-4711'))
 
 
-KEYS = ['session', 'user_session', 'user', 'by_number', 'proc_keys']
+KEYS = ['session', 'user_session', 'user_keyring', 'by_number', 'proc_keys']
+
+
+def _number_of(who, work):
+    """The number that work() gives in a process of that user's."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        with contextlib.suppress(BaseException):
+            if who == 'user':
+                os.initgroups(wall.USER, wall.user().pw_gid)
+                os.setgid(wall.user().pw_gid)
+                os.setuid(wall.user().pw_uid)
+            os.write(writer, str(work()).encode())
+        os._exit(0)
+    os.close(writer)
+    with open(reader, encoding='ascii') as file:
+        text = file.read()
+    os.waitpid(pid, 0)
+    assert text, f'{who} has no such number'
+    return int(text)
 
 
 @pytest.fixture
-def host_key():
-    """A key in a fresh session keyring, and in the caller's user keyring, for as long as the test."""
-    name = b'cloister-escape-key'
+def host_key(programs):
+    """host_key(who): the name and the number of that user's key, in a fresh session keyring and, a second
+    one of that name, in the user keyring, for as long as the test."""
     add_key, keyctl = 248, 250
-    ring = wall.syscall(keyctl, 1, None)
-    wall.syscall(keyctl, 8, -4, ring)  # the user keyring is reachable from the session's
-    key = wall.syscall(add_key, b'user', name, b'secret', 6, -3)
-    own = wall.syscall(add_key, b'user', name, b'secret', 6, -4)
-    wall.syscall(keyctl, 5, key, 0x3f3f3f3f)
-    wall.syscall(keyctl, 5, own, 0x3f3f3f3f)
-    yield name.decode(), key
-    wall.syscall(keyctl, 9, own, -4)
-    wall.syscall(keyctl, 9, key, -3)
+    name = f'cloister-escape-{os.getpid()}.'.encode()
+    made = []
+
+    def add(ring):
+        key = wall.syscall(add_key, b'user', name, b'secret', 6, ring)
+        wall.syscall(keyctl, 5, key, 0x3f3f3f3f)  # everybody may
+        return key
+
+    def make(who):
+        ring = wall.syscall(keyctl, 1, None)
+        _number_of(who, lambda: wall.syscall(keyctl, 8, -4, ring))  # possessed through the session's, too
+        made.append((who, _number_of(who, lambda: add(-4)), -4))
+        made.append((who, _number_of(who, lambda: add(-3)), -3))
+        return name.decode(), made[-1][1]
+
+    yield make
+    for who, key, ring in made:
+        _number_of(who, lambda: wall.syscall(keyctl, 9, key, ring))
 
 
-def _key_argument(door, host_key):
-    return host_key[1] if door == 'by_number' else host_key[0]
+def _find_key(run, door, host_key, who, **options):
+    name, number = host_key(who)
+    return run('keyring', door, number if door == 'by_number' else name, who=who, **options)
 
 
 @each_wall
 @pytest.mark.parametrize('door', KEYS)
 def test_host_key_is_out_of_reach(image, host_key, who, profile, door):
-    wall.held(wall.attack('keyring', door, _key_argument(door, host_key), image=image(who), who=who,
-                          profile=profile), dies=True)
+    wall.held(_find_key(wall.attack, door, host_key, who, image=image(who), profile=profile), dies=True)
 
 
-@pytest.mark.parametrize('door', [d for d in KEYS if d != 'user_session'])
-def test_host_key_is_within_reach_on_the_host(host_key, door):
-    wall.escaped(wall.bare('keyring', door, _key_argument(door, host_key)))
+@pytest.mark.parametrize('who', ['root', 'user'])
+@pytest.mark.parametrize('door', KEYS)
+def test_host_key_is_within_reach_on_the_host(host_key, who, door):
+    wall.escaped(_find_key(wall.bare, door, host_key, who))
 
 
-def test_host_key_is_within_reach_without_its_layers(image, host_key):
-    wall.escaped(wall.attack('keyring', 'session', host_key[0], image=image('root'), weak=True,
-                             without=['seccomp', 'keyring']))
+@pytest.mark.parametrize('who,door,off', [
+    ('root', 'session', ['keyring']), ('user', 'session', ['keyring']), ('root', 'by_number', []),
+    ('user', 'by_number', []), ('user', 'proc_keys', ['procmask', 'landlock'])])  # root's has another uid inside
+def test_host_key_is_within_reach_without_its_layers(image, host_key, who, door, off):
+    wall.escaped(_find_key(wall.attack, door, host_key, who, image=image(who), weak=True,
+                           without=['seccomp', *off]))
 
 
-def test_new_keyring_alone_hides_the_host_key(image, host_key):
-    wall.held(wall.attack('keyring', 'session', host_key[0], image=image('root'), weak=True,
-                          without=['seccomp']))
+@pytest.mark.parametrize('who', ['root', 'user'])
+@pytest.mark.parametrize('door', ['session', 'user_session', 'user_keyring'])
+def test_new_keyrings_alone_hide_the_host_key(image, host_key, who, door):
+    """A session keyring of its own, and those of a user in a user namespace, which no build leaves out."""
+    off = ['seccomp'] if door == 'session' else ['seccomp', 'keyring']
+    wall.held(_find_key(wall.attack, door, host_key, who, image=image(who), weak=True, without=off))
