@@ -145,6 +145,12 @@ def test_small_files_count(image, who):
 
 
 @BOTH
+def test_small_files_are_not_bounded_without_the_layers(image, who):
+    wall.escaped(wall.attack('exhaust', 'small_files', 96, image=image(who), who=who, weak=True,
+                             without=['disk-limit', 'limits'], extra=['--disk', '32m']))
+
+
+@BOTH
 @pytest.mark.parametrize('place', ['/tmp', '/dev/shm'])
 def test_inodes_are_bounded(image, who, place):
     outcome = wall.attack('exhaust', 'inodes', 400000, place, image=image(who), who=who,
@@ -154,9 +160,12 @@ def test_inodes_are_bounded(image, who, place):
     wall.held(outcome)
 
 
-def test_inodes_are_not_bounded_on_the_host():
+@pytest.mark.parametrize('probe,args', [('inodes', [400000, '/tmp']), ('small_files', [96])],
+                         ids=['inodes', 'small_files'])
+def test_files_are_not_bounded_on_the_host(probe, args):
+    """In a /tmp of their own, that they are gone at the end."""
     script = 'mount -t tmpfs -o nr_inodes=0 none /tmp && exec "$0" "$@"'
-    wall.escaped(wall.bare('exhaust', 'inodes', 400000, '/tmp', timeout=120,
+    wall.escaped(wall.bare('exhaust', probe, *args, timeout=120,
                            inside=['unshare', '-m', 'sh', '-c', script]))
 
 
@@ -237,6 +246,11 @@ def test_scratch_in_memory_is_bounded(image, place):
 @pytest.mark.parametrize('shape', [*SHAPES, 'unix_crowd', 'tcp_crowd'])
 def test_memory_is_not_bounded_on_the_host(shape):
     wall.escaped(wall.bare('exhaust', shape, 128))
+
+
+def test_error_queues_are_not_bounded_on_the_host():
+    wall.escaped(wall.bare('exhaust', 'error_queues', 16,
+                           inside=['unshare', '-n', 'sh', '-c', 'ip link set lo up && exec "$0" "$@"']))
 
 
 @pytest.mark.parametrize('shape', ['anonymous', 'memfd', 'sockets', 'unix_crowd', 'tcp_crowd'])
