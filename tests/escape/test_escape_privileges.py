@@ -151,15 +151,18 @@ def test_privileged_file_of_a_volume_gives_nothing(image, privileged_files, who,
 
 @pytest.mark.parametrize('name,probe', FILES, ids=[name for name, _ in FILES])
 def test_privileged_file_works_on_the_host(privileged_files, name, probe):
-    argv = ['runuser', '-u', wall.USER, '--', str(privileged_files / 'attack' / name), probe]
+    file = privileged_files / 'attack' / name
+    argv = wall._as('user', [file, probe])
     wall.escaped(wall._finish(argv, *wall._spawn(argv, timeout=30)))
+    wall.escaped(wall.bare('start', file, probe, who='user'))
 
 
 @pytest.mark.parametrize('name', ['suid', 'sgid', 'both'])
 def test_setuid_file_works_without_its_layers(privileged_files, name):
-    wall.escaped(wall.attack(name, 'setuid_file', image=wall.image(privileged_files), weak=True,
-                             without=['nosuid', 'no-new-privs', 'seccomp', 'landlock',
-                                      'capabilities', 'securebits']))
+    for line in ([name], ['start', f'/attack/{name}']):
+        wall.escaped(wall.attack(*line, 'setuid_file', image=wall.image(privileged_files), weak=True,
+                                 without=['nosuid', 'no-new-privs', 'seccomp', 'landlock',
+                                          'capabilities', 'securebits']))
 
 
 @pytest.mark.parametrize('off', ['nosuid', 'no-new-privs'])
@@ -196,7 +199,7 @@ def _privileged(path):
 @pytest.mark.parametrize('door', DOORS)
 def test_no_setuid_file_through_a_volume(image, volume, who, profile, door):
     outcome = wall.attack('volume_setuid', door, '/vol', image=image(who), who=who, profile=profile,
-                          extra=['-v', f'{volume}:/vol:rw'])
+                          extra=['-v', f'{volume}:/vol:rw', '-e', 'TMPDIR=/vol'])
     assert not _privileged(volume), f'{_privileged(volume)} on the host: {outcome}'
     wall.held(outcome, dies=True)
 
@@ -204,12 +207,13 @@ def test_no_setuid_file_through_a_volume(image, volume, who, profile, door):
 @pytest.mark.parametrize('door', DOORS)
 def test_setuid_file_can_be_made_on_the_host(volume, door):
     who = 'root' if door == 'capability' else 'user'
-    outcome = wall.bare('volume_setuid', door, volume, who=who)
-    if door == 'rename':
-        assert outcome.verdict in ('ESCAPED', 'HELD'), outcome  # held when /tmp is another disk
-    else:
-        wall.escaped(outcome)
-        assert _privileged(volume)
+    (volume / 'made').mkdir()
+    (volume / 'beside').mkdir()
+    for name in ('made', 'beside'):
+        os.chown(volume / name, wall.user().pw_uid, wall.user().pw_gid)
+    wall.escaped(wall.bare('volume_setuid', door, volume / 'made', who=who,
+                           env={'TMPDIR': str(volume / 'beside')}))
+    assert _privileged(volume / 'made')
 
 
 @pytest.mark.parametrize('who', ['root', 'user'])
@@ -225,9 +229,10 @@ def test_no_setuid_file_through_a_volume_with_a_profile(image, volume, who, tmp_
     assert not _privileged(volume), f'{_privileged(volume)} on the host: {outcome}'
 
 
-def test_setuid_file_can_be_made_without_its_layer(image, volume):
-    wall.escaped(wall.attack('volume_setuid', 'chmod', '/vol', image=image('user'), who='user',
-                             weak=True, without=['seccomp'], extra=['-v', f'{volume}:/vol:rw']))
+@pytest.mark.parametrize('door', [d for d in DOORS if d != 'capability'])  # which takes CAP_SETFCAP
+def test_setuid_file_can_be_made_without_its_layer(image, volume, door):
+    wall.escaped(wall.attack('volume_setuid', door, '/vol', image=image('user'), who='user', weak=True,
+                             without=['seccomp'], extra=['-v', f'{volume}:/vol:rw', '-e', 'TMPDIR=/vol']))
     assert _privileged(volume)
 
 

@@ -123,14 +123,17 @@ static void by_tmpfile(char **args)
                fd < 0 ? -1 : linkat(AT_FDCWD, link, AT_FDCWD, path, AT_SYMLINK_FOLLOW));
 }
 
-/* A set-uid file made where it is harmless, then moved into the volume. */
+/* A set-uid file made where it is harmless, in TMPDIR or /tmp, then moved into the volume. */
 static void by_rename(char **args)
 {
-    char from[] = "/tmp/planted-XXXXXX";
-    int fd = mkstemp(from);
+    const char *beside = getenv("TMPDIR");
+    char from[512];
+    int fd;
 
+    snprintf(from, sizeof from, "%s/planted-XXXXXX", beside ? beside : "/tmp");
+    fd = mkstemp(from);
     if (fd < 0)
-        impossible("mkstemp: %s", strerror(errno));
+        impossible("mkstemp %s: %s", from, strerror(errno));
     snprintf(path, sizeof path, "%s/planted-%d", need_arg(args, 0), getpid());
     syscall(SYS_fchmod, fd, (long)WANTED);
     if (rename(from, path) < 0)
