@@ -84,16 +84,22 @@ def test_kernel_file_can_be_read_by_root(path):
     _proof(wall.bare('open_path', 'read', path), path)
 
 
+TREES = ['/proc/sys', '/sys', '/proc/irq', '/proc/bus', '/proc/fs']
+
+
 @each_wall
-@pytest.mark.parametrize('path', ['/proc/sys', '/sys', '/proc/irq', '/proc/bus', '/proc/fs'])
+@pytest.mark.parametrize('path', TREES)
 def test_nothing_below_can_be_written(image, who, profile, path):
     wall.held(wall.attack('open_path', 'any_writable', path, image=image(who), who=who,
                           profile=profile))
 
 
-@pytest.mark.parametrize('path', ['/proc/sys', '/sys'])
+@pytest.mark.parametrize('path', TREES)
 def test_things_below_can_be_written_by_root(path):
-    wall.escaped(wall.bare('open_path', 'any_writable', path))
+    outcome = wall.bare('open_path', 'any_writable', path)
+    if 'none of 0 entries' in outcome.err:
+        pytest.skip(f'there is nothing below {path}')
+    wall.escaped(outcome)
 
 
 @pytest.mark.parametrize('path', ['/proc/sys/net/ipv4/ping_group_range',
