@@ -154,6 +154,12 @@ def test_lock_of_a_volume_is_the_sandboxs_own(image, busy_volume, who, mode):
         subprocess.run(['flock', '-n', volume / 'file', 'true'], check=True)
 
 
+def test_lock_is_held_on_the_host(busy_volume):
+    file = busy_volume('user') / 'file'
+    with _busy(wall._as('user', [wall.BUILT / 'volume_doors', 'lock', file]), 'locked'):
+        assert subprocess.run(['flock', '-n', file, 'true'], check=False).returncode == 1
+
+
 # What lies in a volume that may be written ------------------------------------------------------
 
 LEASES = ['lease', 'lease_high_bits']
@@ -251,6 +257,15 @@ def test_page_cache_is_asked_and_emptied_without_the_filter(image, cached, who):
     wall.escaped(wall.attack('page_cache', 'ask', inside, **options))
     wall.attack('page_cache', 'empty', inside, **options)
     assert not _is_cached(path)
+
+
+def test_directory_is_watched_on_the_host(busy_volume):
+    volume = busy_volume('user')
+    argv = wall._as('user', [wall.BUILT / 'volume_doors', 'watch', volume])
+    with _busy(argv, 'watching') as watcher:
+        (volume / 'file').read_bytes()
+        err = watcher.stderr.read()
+        wall.escaped(wall._finish(argv, watcher.wait(), b'', err))
 
 
 @pytest.mark.xfail(reason='OPEN: whoever shares an image sees by inotify which of its files others open',
