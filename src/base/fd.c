@@ -116,6 +116,17 @@ int cl_write_file(int dirfd, const char *path, const char *text)
     return cl_write_all(fd, text, strlen(text));
 }
 
+int cl_make_file(int dirfd, const char *path, const char *text, const char *what,
+                 struct cl_error *err)
+{
+    CL_CLEANUP_FD int fd = cl_sys_openat(dirfd, path, O_WRONLY | O_CREAT | O_EXCL, 0644);
+
+    if (fd < 0)
+        return cl_fail(err, fd, "make %s", what);
+    int r = cl_write_all(fd, text, strlen(text));
+    return r < 0 ? cl_fail(err, r, "write %s", what) : 0;
+}
+
 int cl_fd_guard_standard(struct cl_error *err)
 {
     for (int fd = 0; fd <= 2; fd++) {

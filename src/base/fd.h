@@ -37,6 +37,10 @@ int cl_write_all(int fd, const void *data, size_t size);
 
 /* Writes TEXT to the existing file PATH below DIRFD with a single write. */
 int cl_write_file(int dirfd, const char *path, const char *text);
+/* Makes the file PATH below DIRFD, mode 0644 less the umask, with TEXT; -EEXIST where there is
+ * anything, a link too. WHAT is for the message. */
+int cl_make_file(int dirfd, const char *path, const char *text, const char *what,
+                 struct cl_error *err);
 
 /* Makes sure that descriptors 0, 1 and 2 are open (on /dev/null where the caller
  * closed them), so that none of our own ever takes their place. */

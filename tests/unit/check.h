@@ -3,9 +3,13 @@
 #ifndef CL_TESTS_UNIT_CHECK_H
 #define CL_TESTS_UNIT_CHECK_H
 
+#include <dirent.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 struct check_test {
     const char *name;
@@ -54,6 +58,44 @@ static inline void check_has(const char *text, const char *needle, const char *f
         return;
     printf("# %s:%d: \"%s\" lacks \"%s\"\n", file, line, text, needle);
     check_failures++;
+}
+
+/* BODY's checks are those of a process of its own, which it may spoil. */
+static inline void check_apart(void (*body)(void))
+{
+    int status = -1;
+
+    (void)fflush(stdout);
+    pid_t pid = fork();
+    if (pid == 0) {
+        body();
+        (void)fflush(stdout);
+        _exit(check_failures > 0);
+    }
+    CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+}
+
+static inline int check_count_fds(void)
+{
+    int count = 0;
+
+    for (int fd = 0; fd < 256; fd++)
+        count += fcntl(fd, F_GETFD) >= 0;
+    return count;
+}
+
+/* What lies in the directory PATH, but "." and "..". */
+static inline int check_count_entries(const char *path)
+{
+    int count = 0;
+    DIR *dir = opendir(path);
+
+    CHECK(dir != NULL);
+    while (dir != NULL && readdir(dir) != NULL)
+        count++;
+    if (dir != NULL)
+        (void)closedir(dir);
+    return count - 2;
 }
 
 /* What nohup and a shell's `&` ignore. */

@@ -1,5 +1,4 @@
 /* test_bare.c - the bare mount namespace: made once, kept below /run, gone into and left. */
-#include <dirent.h>
 #include <linux/magic.h>
 #include <sched.h>
 #include <sys/file.h>
@@ -58,15 +57,6 @@ static ino_t inode_behind(int fd)
     return st.st_ino;
 }
 
-static int count_fds(void)
-{
-    int count = 0;
-
-    for (int fd = 0; fd < 64; fd++)
-        count += cl_sys_fcntl(fd, F_GETFD, 0) >= 0;
-    return count;
-}
-
 static int is_mounted(const char *path, long type)
 {
     struct statfs fs = {0};
@@ -75,33 +65,19 @@ static int is_mounted(const char *path, long type)
     return fd >= 0 && cl_sys_fstatfs(fd, &fs) == 0 && fs.f_type == type;
 }
 
-/* What lies in the directory PATH, as one line in no order that matters: counted. */
-static int count_entries(const char *path)
-{
-    int count = 0;
-    DIR *dir = opendir(path);
-
-    CHECK(dir != NULL);
-    while (dir != NULL && readdir(dir) != NULL)
-        count++;
-    if (dir != NULL)
-        (void)closedir(dir);
-    return count - 2; /* "." and ".." */
-}
-
 /* --- keeping it -------------------------------------------------------------------- */
 
 static void make_twice(void)
 {
     set_up();
-    const int before = count_fds();
+    const int before = check_count_fds();
     const ino_t own = inode_of("/proc/self/ns/mnt");
     CL_CLEANUP_FD int first = cl_bare_open();
     CL_CLEANUP_FD int second = cl_bare_open();
     CHECK(first >= 0 && second >= 0 && inode_behind(first) == inode_behind(second));
     CHECK(inode_behind(first) != own && inode_of("/proc/self/ns/mnt") == own);
     CHECK(is_mounted(KEEPER "/mnt-1", NSFS_MAGIC));
-    CHECK(count_fds() == before + 2);
+    CHECK(check_count_fds() == before + 2);
     CHECK(cl_sys_wait4(-1, NULL, __WALL, NULL) == -ECHILD);
 }
 
@@ -147,7 +123,7 @@ static void follow_not(void)
     CHECK(unlink(KEEPER) == 0 && mkdir(KEEPER, 0700) == 0);
     CHECK(symlink("../elsewhere/mnt-1", KEEPER "/mnt-1") == 0);
     CHECK(cl_bare_open() == -ELOOP);
-    CHECK(count_entries("/run/elsewhere") == 0);
+    CHECK(check_count_entries("/run/elsewhere") == 0);
 }
 
 TEST(links_lead_nowhere)
@@ -239,14 +215,14 @@ static void fail_each(void)
     char text[48];
 
     set_up();
-    const int before = count_fds();
+    const int before = check_count_fds();
     for (size_t i = 0; i < CL_ARRAY_SIZE(rows); i++) {
         (void)snprintf(text, sizeof(text), "lacks:%ld#%d=%d", rows[i].call, rows[i].at, EIO);
         cl_fault_set(text);
         CHECK(cl_bare_open() == -EIO);
         CHECK(cl_fault_struck());
         cl_fault_set(NULL);
-        CHECK(count_fds() == before);
+        CHECK(check_count_fds() == before);
         CHECK(cl_sys_wait4(-1, NULL, __WALL, NULL) == -ECHILD);
         CHECK(!is_mounted(KEEPER "/mnt-1", NSFS_MAGIC));
     }
@@ -270,17 +246,17 @@ static void go_and_return(void)
 
     set_up();
     CL_CLEANUP_FD int bare = cl_bare_open();
-    const int before = count_fds();
+    const int before = check_count_fds();
     const ino_t own = inode_of("/proc/self/ns/mnt");
     CHECK(chdir("/mnt") == 0);
     const ino_t here = inode_of(".");
     CHECK(cl_bare_enter(bare, &home) == 0);
-    CHECK(count_entries("/") == 2 && count_entries("/sys") == 0);
+    CHECK(check_count_entries("/") == 2 && check_count_entries("/sys") == 0);
     CHECK(access("/proc/version", R_OK) == 0 && access("/proc/self", F_OK) != 0);
     CHECK(mkdir("/new", 0755) < 0 && errno == EROFS);
     CHECK(cl_bare_leave(&home, &room.err) == 0);
     CHECK(inode_of("/proc/self/ns/mnt") == own && inode_of(".") == here);
-    CHECK(count_fds() == before);
+    CHECK(check_count_fds() == before);
 }
 
 TEST(nothing_of_the_host_is_in_it)
@@ -373,9 +349,9 @@ static void stay(void)
     const ino_t own = inode_of("/proc/self/ns/mnt");
     CHECK(cl_bare_leave(&home, &room.err) == 0);
     CL_CLEANUP_FD int null = cl_sys_openat(AT_FDCWD, "/dev/null", O_RDONLY, 0);
-    const int before = count_fds();
+    const int before = check_count_fds();
     CHECK(cl_bare_enter(null, &home) == -EINVAL);
-    CHECK(count_fds() == before && inode_of("/proc/self/ns/mnt") == own);
+    CHECK(check_count_fds() == before && inode_of("/proc/self/ns/mnt") == own);
 }
 
 TEST(who_can_not_go_stays)

@@ -356,19 +356,10 @@ TEST(only_regular_files_of_bounded_size_are_read)
     cl_fd_close(&ends[1]);
 }
 
-static int count_fds(void)
-{
-    int count = 0;
-
-    for (int fd = 0; fd < 256; fd++)
-        count += fcntl(fd, F_GETFD) >= 0;
-    return count;
-}
-
 TEST(no_descriptor_is_left_open)
 {
     CL_CLEANUP_SCENE struct scene scene;
-    int before = count_fds();
+    int before = check_count_fds();
 
     scene_init(&scene);
     answering_helper(&scene);
@@ -376,7 +367,7 @@ TEST(no_descriptor_is_left_open)
     CHECK(compile_text(&scene, scene.dir, CL_COMPILE_POLICY, "{}") == 0);
     fake_helper(&scene, "exit 1");
     CHECK(compile_text(&scene, scene.dir, CL_COMPILE_POLICY, "{}") < 0);
-    CHECK(count_fds() == before);
+    CHECK(check_count_fds() == before);
 }
 
 /* --- the real helper ----------------------------------------------------------- */

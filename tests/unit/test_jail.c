@@ -176,21 +176,6 @@ static int enter_unfiltered(void)
     return r;
 }
 
-/* BODY's checks are those of a process of its own. */
-static void run_apart(void (*body)(void))
-{
-    int status = -1;
-
-    (void)fflush(stdout);
-    pid_t pid = fork();
-    if (pid == 0) {
-        body();
-        (void)fflush(stdout);
-        _exit(check_failures > 0);
-    }
-    CHECK(waitpid(pid, &status, 0) == pid && status == 0);
-}
-
 static int host_lets_us_unshare(void)
 {
     int status = -1;
@@ -237,7 +222,7 @@ TEST(root_becomes_nobody)
 {
     if (geteuid() != 0)
         SKIP_TEST("needs root, to lose it");
-    run_apart(lose_root);
+    check_apart(lose_root);
 }
 
 /* A user namespace of one's own gives all of them. */
@@ -257,7 +242,7 @@ TEST(no_capability_is_left)
 {
     if (!host_lets_us_unshare())
         SKIP_TEST("this host lets us make no user namespace");
-    run_apart(lose_capabilities);
+    check_apart(lose_capabilities);
 }
 
 static void leave_the_host(void)
@@ -287,7 +272,7 @@ TEST(the_hosts_files_and_network_are_gone)
 {
     if (!host_lets_us_unshare())
         SKIP_TEST("this host lets us make no user namespace");
-    run_apart(leave_the_host);
+    check_apart(leave_the_host);
 }
 
 static void meet_limits(void)
@@ -314,7 +299,7 @@ static void meet_limits(void)
 
 TEST(resources_are_few)
 {
-    run_apart(meet_limits);
+    check_apart(meet_limits);
 }
 
 static void meet_the_seal(void)
@@ -330,7 +315,7 @@ static void meet_the_seal(void)
 
 TEST(the_process_is_sealed)
 {
-    run_apart(meet_the_seal);
+    check_apart(meet_the_seal);
 }
 
 /* --- Landlock: what a descriptor of the host leads to ------------------------------------ */

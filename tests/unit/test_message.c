@@ -29,15 +29,6 @@ static void close_channel(struct channel *channel)
     cl_fd_close(&channel->ends[1]);
 }
 
-static int count_fds(void)
-{
-    int count = 0;
-
-    for (int fd = 0; fd < 256; fd++)
-        count += fcntl(fd, F_GETFD) >= 0;
-    return count;
-}
-
 TEST(a_message_arrives_as_it_was_sent)
 {
     const struct cl_message sent = {.kind = CL_MESSAGE_SIGNAL, .value = -7};
@@ -108,15 +99,15 @@ TEST(descriptors_beyond_the_room_are_closed)
 
     for (int i = 0; i < CL_MESSAGE_MAX_FDS; i++)
         given[i] = channel.ends[0];
-    int before = count_fds();
+    int before = check_count_fds();
     CHECK(cl_message_send(channel.ends[0], &sent, given, CL_MESSAGE_MAX_FDS) == 0);
     CHECK(cl_message_receive(channel.ends[1], &got, received, 1, 0) == 1);
     CHECK(received[0] >= 0 && received[1] == -1);
-    CHECK(count_fds() == before + 1);
+    CHECK(check_count_fds() == before + 1);
     cl_fd_close(&received[0]);
     CHECK(cl_message_send(channel.ends[0], &sent, given, CL_MESSAGE_MAX_FDS) == 0);
     CHECK(cl_message_receive(channel.ends[1], &got, NULL, 0, 0) == 0);
-    CHECK(count_fds() == before);
+    CHECK(check_count_fds() == before);
     close_channel(&channel);
 }
 
@@ -143,11 +134,11 @@ TEST(more_descriptors_than_a_message_holds_are_lost_and_not_leaked)
     cmsg->cmsg_len = CMSG_LEN(MANY * sizeof(int));
     for (size_t i = 0; i < MANY; i++)
         memcpy(CMSG_DATA(cmsg) + i * sizeof(int), &channel.ends[0], sizeof(int));
-    int before = count_fds();
+    int before = check_count_fds();
     CHECK(sendmsg(channel.ends[0], &header, 0) == sizeof(body));
     int count = cl_message_receive(channel.ends[1], &body, received, CL_MESSAGE_MAX_FDS, 0);
     CHECK(count == CL_MESSAGE_MAX_FDS);
-    CHECK(count_fds() == before + count);
+    CHECK(check_count_fds() == before + count);
     for (int i = 0; i < count; i++)
         cl_fd_close(&received[i]);
     close_channel(&channel);

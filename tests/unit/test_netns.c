@@ -80,15 +80,6 @@ TEST(the_namespace_is_the_sandboxs_and_has_loopback)
     room_run(make_and_enter);
 }
 
-static int count_fds(void)
-{
-    int count = 0;
-
-    for (int fd = 0; fd < 64; fd++)
-        count += cl_sys_fcntl(fd, F_GETFD, 0) >= 0;
-    return count;
-}
-
 static void fail_each(void)
 {
     static const struct {
@@ -113,14 +104,14 @@ static void fail_each(void)
     set_up();
     CL_CLEANUP_FD int userns = make_userns();
     make_channel(channel);
-    const int before = count_fds();
+    const int before = check_count_fds();
     for (size_t i = 0; i < CL_ARRAY_SIZE(rows); i++) {
         (void)snprintf(text, sizeof(text), "lacks:%ld=%d", numbers[i], rows[i].errnum);
         cl_fault_set(text);
         CHECK(cl_netns_give(userns, channel[0], &room.err) == -rows[i].errnum);
         cl_fault_set(NULL);
         CHECK_TEXT(room.err.msg, rows[i].message);
-        CHECK(count_fds() == before);
+        CHECK(check_count_fds() == before);
         CHECK(cl_sys_wait4(-1, NULL, __WALL, NULL) == -ECHILD);
     }
 }
@@ -142,9 +133,9 @@ static void give_to_nobody(void)
     CL_CLEANUP_FD int userns = make_userns();
     make_channel(channel);
     cl_fd_close(&channel[1]);
-    const int before = count_fds();
+    const int before = check_count_fds();
     CHECK(cl_netns_give(userns, channel[0], &room.err) == 0);
-    CHECK(count_fds() == before);
+    CHECK(check_count_fds() == before);
     CHECK(cl_sys_wait4(-1, NULL, __WALL, NULL) == -ECHILD);
 }
 

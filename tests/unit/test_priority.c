@@ -13,21 +13,6 @@ static void level(void)
     CHECK(cl_priority_level(&room.container, &room.err) == 0);
 }
 
-/* Runs BODY in a process whose priorities may be spoilt. */
-static void run_apart(void (*body)(void))
-{
-    int status = -1;
-
-    (void)fflush(stdout);
-    pid_t pid = fork();
-    if (pid == 0) {
-        body();
-        (void)fflush(stdout);
-        _exit(check_failures > 0);
-    }
-    CHECK(waitpid(pid, &status, 0) == pid && status == 0);
-}
-
 static void raise_all(void)
 {
     const struct sched_param param = {.sched_priority = 1};
@@ -48,7 +33,7 @@ TEST(raised_priorities_are_levelled)
 {
     if (geteuid() != 0)
         SKIP_TEST("needs root, who may raise them");
-    run_apart(raise_all);
+    check_apart(raise_all);
 }
 
 static void lower_all(void)
@@ -66,7 +51,7 @@ static void lower_all(void)
 
 TEST(lowered_priorities_stay)
 {
-    run_apart(lower_all);
+    check_apart(lower_all);
 }
 
 /* The same file in a directory of ours: to go below 0 takes a privilege. */

@@ -26,12 +26,10 @@ static const char *const directories[] = {
 
 static int make_file(int root, const char *path, const char *content, struct cl_error *err)
 {
-    CL_CLEANUP_FD int fd = cl_sys_openat(root, path, O_WRONLY | O_CREAT | O_EXCL, 0644);
+    char what[80];
 
-    if (fd < 0)
-        return cl_fail(err, fd, "make /%s of the image", path);
-    int r = cl_write_all(fd, content, strlen(content));
-    return r < 0 ? cl_fail(err, r, "write /%s of the image", path) : 0;
+    (void)snprintf(what, sizeof(what), "/%s of the image", path);
+    return cl_make_file(root, path, content, what, err);
 }
 
 static int show_row(struct cl_container *container, const char *path, struct cl_error *err)

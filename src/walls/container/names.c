@@ -5,7 +5,6 @@
  * alone. Volumes come later, and cover ours.
  */
 #include <stdio.h>
-#include <string.h>
 
 #include "base/fd.h"
 #include "base/sys.h"
@@ -13,26 +12,16 @@
 
 enum { TEXT_SIZE = 256 };
 
-/* The file NAME in DIR, which is ours or just made, with TEXT. */
-static int make_file(int dir, const char *name, const char *text, struct cl_error *err)
-{
-    CL_CLEANUP_FD int fd = cl_sys_openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0644);
-
-    if (fd < 0)
-        return cl_fail(err, fd, "make %s", name);
-    int r = cl_write_all(fd, text, strlen(text));
-    return r < 0 ? cl_fail(err, r, "write %s", name) : 0;
-}
-
 /* In the image's /etc. An image whose directory can't be written goes without. */
 static int add_to_etc(const struct cl_container *container, const char *name, const char *text,
                       struct cl_error *err)
 {
-    CL_CLEANUP_FD int etc = cl_open_no_links(container->root, "/etc", O_PATH | O_DIRECTORY);
-
-    if (!container->root_grows || etc < 0)
+    if (!container->root_grows)
         return 0;
-    int r = make_file(etc, name, text, err);
+    CL_CLEANUP_FD int etc = cl_open_no_links(container->root, "/etc", O_PATH | O_DIRECTORY);
+    if (etc < 0)
+        return 0;
+    int r = cl_make_file(etc, name, text, name, err);
     if (!cl_is_closed(r))
         return r;
     *err = (struct cl_error){0};
@@ -44,7 +33,7 @@ static int cover(const struct cl_container *container, int target, const char *n
 {
     const struct cl_plan *plan = container->plan;
     uint64_t attrs = CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV | CL_MOUNT_ATTR_NOEXEC;
-    int r = make_file(container->scratch, name, text, err);
+    int r = cl_make_file(container->scratch, name, text, name, err);
 
     if (r < 0)
         return r;
