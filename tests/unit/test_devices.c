@@ -160,18 +160,9 @@ static void make_a_template(void)
 
 TEST(a_template_is_made_once)
 {
-    int status = -1;
-
     if (geteuid() != 0)
         SKIP_TEST("needs root, to make device nodes");
-    (void)fflush(stdout);
-    pid_t child = fork();
-    if (child == 0) {
-        make_a_template();
-        (void)fflush(stdout);
-        _exit(check_failures > 0);
-    }
-    CHECK(waitpid(child, &status, 0) == child && status == 0);
+    check_apart(make_a_template);
 }
 
 int main(void)

@@ -273,20 +273,11 @@ static int has_failed_before(void)
  * the first, which may be stopped. */
 static int lock_keeper(void)
 {
-    struct stat st;
-    int r = cl_sys_mkdirat(AT_FDCWD, KEEPER, 0700);
+    CL_CLEANUP_FD int dir = cl_rootdir_open(KEEPER, 0700, 077);
 
-    if (r < 0 && r != -EEXIST)
-        return r;
-    CL_CLEANUP_FD int dir = cl_sys_openat(AT_FDCWD, KEEPER, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
     if (dir < 0)
         return dir;
-    r = cl_sys_fstat(dir, &st);
-    if (r < 0)
-        return r;
-    if (st.st_uid != 0 || (st.st_mode & 077) != 0)
-        return -EPERM;
-    r = cl_sys_flock(dir, LOCK_EX | LOCK_NB);
+    int r = cl_sys_flock(dir, LOCK_EX | LOCK_NB);
     return r < 0 ? r : CL_TAKE_FD(dir);
 }
 

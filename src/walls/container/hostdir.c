@@ -8,19 +8,23 @@
 
 int cl_hostdir_open(void)
 {
+    return cl_rootdir_open(HOSTDIR, 0711, 022);
+}
+
+int cl_rootdir_open(const char *path, mode_t mode, mode_t forbidden)
+{
     struct stat st;
-    int r = cl_sys_mkdirat(AT_FDCWD, HOSTDIR, 0711);
+    int r = cl_sys_mkdirat(AT_FDCWD, path, mode);
 
     if (r < 0 && r != -EEXIST)
         return r;
-    CL_CLEANUP_FD int dir =
-        cl_sys_openat(AT_FDCWD, HOSTDIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+    CL_CLEANUP_FD int dir = cl_sys_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
     if (dir < 0)
         return dir;
     r = cl_sys_fstat(dir, &st);
     if (r < 0)
         return r;
-    if (st.st_uid != 0 || (st.st_mode & 022) != 0)
+    if (st.st_uid != 0 || (st.st_mode & forbidden) != 0)
         return -EPERM;
     return CL_TAKE_FD(dir);
 }
