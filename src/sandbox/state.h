@@ -72,6 +72,9 @@ int cl_state_open(struct cl_state *ret, struct cl_error *err);
  * in ERR, and returned. */
 int cl_state_hint(int r, struct cl_error *err);
 void cl_state_done(struct cl_state *state);
+/* Opens PATH below DIRFD, a directory of our own, which is made where it is missing: a
+ * descriptor or -errno without a message. FLAGS are open(2)'s. */
+int cl_state_open_dir(int dirfd, const char *path, int flags);
 
 /* A fresh random id. */
 int cl_id_make(char ret[CL_ID_SIZE], struct cl_error *err);
