@@ -52,7 +52,7 @@ def starts(rig, rows, rounds):
             for name in times if times[name]}
 
 
-def loops(rig, rows, seconds, turns=5):
+def loops(rig, rows, seconds, turns=7):
     """Two parallel loops each; TURNS short turns in rotation: name -> starts a second."""
     present = [row for row in rows if not row.absent]
     rates = {row.name: [] for row in present}

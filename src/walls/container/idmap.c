@@ -35,6 +35,13 @@ int cl_idmap_open_proc(pid_t pid, struct cl_error *err)
     return proc < 0 ? cl_fail(err, proc, "open %s", path) : proc;
 }
 
+int cl_namespace_open(int pidfd, unsigned int request, int proc, const char *path)
+{
+    int fd = pidfd < 0 ? pidfd : cl_sys_ioctl_number(pidfd, request, 0);
+
+    return fd >= 0 ? fd : cl_sys_openat(proc, path, O_RDONLY, 0);
+}
+
 /* A map of one id: nothing needs privilege, but setgroups must be off first. */
 static int write_single(int proc, const struct cl_plan *plan, struct cl_error *err)
 {

@@ -159,7 +159,8 @@ static int open_init(void *context, struct cl_error *err)
     container->pid_dir = cl_idmap_open_proc(container->pid, err);
     if (container->pid_dir < 0)
         return container->pid_dir;
-    container->userns = cl_sys_openat(container->pid_dir, "ns/user", O_RDONLY, 0);
+    container->userns = cl_namespace_open(container->pidfd, CL_PIDFD_GET_USER_NAMESPACE,
+                                          container->pid_dir, "ns/user");
     if (container->userns >= 0)
         return 0;
     cl_fd_close(&container->pid_dir);
