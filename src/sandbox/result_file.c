@@ -13,7 +13,8 @@
 #include "base/sys.h"
 #include "sandbox/filter.h"
 
-enum { RECORD_MAX = 1 << 20 };
+/* A pipe that polls writable takes PIPE_BUF bytes without blocking (pipe(7)). */
+enum { RECORD_MAX = 1 << 20, SMALL = 4096 };
 
 /* The number of the caller's own descriptor that PATH names by one of the links which only
  * the kernel makes, or -1. */
@@ -38,14 +39,20 @@ static int named_descriptor(const char *path)
 
 /* A regular file is written on from where its descriptor is: opened anew it would be emptied,
  * and a log would lose what stands in it. Anything else is opened anew, so that it is ours to
- * make non-blocking. */
+ * make non-blocking, where it can be: a socket can't, and the caller's user may not open a pipe
+ * that another user made, nor the terminal of another user's session. */
 static int open_descriptor(int number, const char *path, int flags)
 {
     struct stat st;
     int r = cl_sys_fstat(number, &st);
 
-    if (r < 0 || !S_ISREG(st.st_mode))
-        return cl_sys_openat(AT_FDCWD, path, flags, 0644);
+    if (r < 0)
+        return r;
+    if (!S_ISREG(st.st_mode) && !S_ISSOCK(st.st_mode)) {
+        r = cl_sys_openat(AT_FDCWD, path, flags, 0644);
+        if (r != -EACCES)
+            return r;
+    }
     r = cl_sys_fcntl(number, F_GETFL, 0);
     if (r < 0 || (r & O_ACCMODE) == O_RDONLY)
         return r < 0 ? r : -EBADF;
@@ -88,8 +95,11 @@ static int write_patiently(int fd, const char *data, size_t size)
     struct pollfd room = {.fd = fd, .events = POLLOUT};
 
     while (size > 0) {
-        ssize_t written = cl_sys_write(fd, data, size);
+        /* never more than fits: what could not be opened anew may block */
+        ssize_t written = -EAGAIN;
 
+        if (poll(&room, 1, 0) != 0)
+            written = cl_sys_write(fd, data, size < SMALL ? size : SMALL);
         if (written == -EAGAIN) {
             (void)cl_sys_rt_sigprocmask(SIG_SETMASK, &none, NULL); /* can't fail */
             (void)poll(&room, 1, -1); /* the next write tells why, if not for room */

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import socket
 import subprocess
 import tempfile
 from pathlib import Path
@@ -60,9 +61,9 @@ def test_times_are_plausible(cloister, rootfs):
 
 
 @pytest.mark.parametrize("limit", ["memory", "tasks", "time", "disk", "open_files"])
-def test_limits_are_numbers_as_applied(as_root, rootfs, limit):
+def test_limits_are_numbers_as_applied(cloister, rootfs, limit):
     opts = ["-m", "100m", "--pids-limit", "77", "--timeout", "33s", "--disk", "9m", "--open-files", "88"]
-    limits = as_root.run(rootfs, "true", opts=opts).ok().result["limits"]
+    limits = cloister.run(rootfs, "true", opts=opts).ok().result["limits"]
     expected = {"memory": 100 << 20, "tasks": 77, "time": 33_000_000_000, "disk": 9 << 20, "open_files": 88}[limit]
     values = [limits[k] for k in (limit, f"{limit}_bytes", f"{limit}_ns") if k in limits]
     assert values == [expected], limits
@@ -170,44 +171,54 @@ def test_result_follows_no_link_below_the_kernels_directories(cloister, rootfs, 
 
 
 @pytest.mark.parametrize("name", ["/dev/fd/2", "/proc/self/fd/2"])
-def test_result_on_a_descriptor(as_root, rootfs, name):
-    check_record(json.loads(as_root.run(rootfs, "true", opts=["--result", name], result=False).ok().err))
+def test_result_on_a_descriptor(cloister, rootfs, name):
+    check_record(json.loads(cloister.run(rootfs, "true", opts=["--result", name], result=False).ok().err))
 
 
-def test_result_on_standard_error(as_root, rootfs):
-    """/dev/stderr is a link, and the kernel's own."""
-    outcome = as_root.run(rootfs, "true", opts=["--result", "/dev/stderr"], result=False).ok()
+def test_result_on_standard_error(cloister, rootfs):
+    """/dev/stderr is a link, and the kernel's own. The pipe behind it is root's, as after sudo -u."""
+    outcome = cloister.run(rootfs, "true", opts=["--result", "/dev/stderr"], result=False).ok()
     check_record(json.loads(outcome.err))
 
 
+def test_result_on_a_socket(cloister, rootfs):
+    """As a service's standard error is one, of the journal's."""
+    ours, its = socket.socketpair()
+    with ours, its, ours.makefile() as came:
+        cloister.run(rootfs, "true", opts=["--result", "/dev/stderr"], result=False, stderr=its).ok()
+        its.close()
+        check_record(json.load(came))
+
+
 @pytest.mark.parametrize("name", ["/dev/stderr", "/dev/fd/2"])
-def test_result_in_the_callers_log_is_appended(as_root, rootfs, world, name):
+def test_result_in_the_callers_log_is_appended(cloister, rootfs, world, name):
     """Opened anew the log would be emptied, and what is written to it next would fall into the record."""
     log = world.directory("log") / "log"
     with open(log, "w", encoding="utf-8") as stream:
         stream.write("before\n")
         stream.flush()
-        as_root.run(rootfs, "sh", "-c", "echo said >&2", opts=["--result", name], result=False, stderr=stream).ok()
+        cloister.run(rootfs, "sh", "-c", "echo said >&2", opts=["--result", name], result=False, stderr=stream).ok()
         stream.write("after\n")
     lines = log.read_text(encoding="utf-8").splitlines()
     assert (lines[0], lines[1], lines[-1]) == ("before", "said", "after")
     check_record(json.loads("".join(lines[2:-1])))
 
 
-def test_result_on_a_descriptor_for_reading_is_refused(as_root, rootfs, world):
+def test_result_on_a_descriptor_for_reading_is_refused(cloister, rootfs, world):
     with open("/etc/hostname", "rb") as readable:
-        outcome = as_root.call("run", "--result", f"/dev/fd/{readable.fileno()}", rootfs, "echo", "ran", pass_fds=[readable.fileno()])
+        outcome = cloister.call("run", "--result", f"/dev/fd/{readable.fileno()}", rootfs, "echo", "ran", pass_fds=[readable.fileno()])
     outcome.refused("result file", "Bad file descriptor")
 
 
 POLLS = ("7", "271", "73")  # poll and ppoll, by number, and not the supervisor's epoll
 
 
-@pytest.fixture
-def waiting(cloister, rootfs):
+@pytest.fixture(params=["own", "anothers"])
+def waiting(request, cloister, as_root, as_user, rootfs):
     """A run whose record finds a full pipe, and that pipe's other end."""
     reader, writer = os.pipe()
-    os.fchown(writer, cloister.uid, cloister.gid)
+    owner = cloister if request.param == "own" else as_root if cloister is as_user else as_user
+    os.fchown(writer, owner.uid, owner.gid)
     os.set_blocking(writer, False)
     with contextlib.suppress(BlockingIOError):
         while True:
