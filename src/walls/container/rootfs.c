@@ -92,7 +92,10 @@ static int make_skeleton_root(struct cl_container *container, struct cl_error *e
     if (target < 0)
         return cl_fail(err, target, "open the image's scratch directory");
     r = cl_tree_attach(image, target, "the image's scratch directory", err);
-    return r < 0 ? r : cl_skeleton_make(container, image, err);
+    if (r < 0)
+        return r;
+    r = cl_skeleton_make(container, image, err);
+    return r < 0 ? cl_prefix(err, "%.200s", container->plan->image_path) : r;
 }
 
 static int make_root_tree(struct cl_container *container, struct cl_error *err)
