@@ -44,12 +44,12 @@ def test_ps_of_nothing(cloister):
     (["ps", "--json"], "--json: say --format json"), (["doctor", "--json"], "--format json"), (["version", "--json"], "--format json"),
     (["kill", "-65", "x"], "-65: expected a signal's name or 1 to 64"),
     (["help", "inspct"], "did you mean inspect?")])
-def test_unknown_words_are_answered(as_root, words, said):
-    as_root.call(*words).refused(said)
+def test_unknown_words_are_answered(cloister, words, said):
+    cloister.call(*words).refused(said)
 
 
-def test_prune_never_asks(as_root):
-    assert as_root.call("prune", "-f").ok().out and as_root.call("prune", "--force").ok().out
+def test_prune_never_asks(cloister):
+    assert cloister.call("prune", "-f").ok().out and cloister.call("prune", "--force").ok().out
 
 
 def test_ps_shows_what_runs(sandbox):
@@ -179,8 +179,8 @@ def state_files(cloister):
                                    ["ps", "--no-such"], ["prune", "extra"], ["doctor", "extra"], ["version", "extra"], ["version", "--format", ""],
                                    ["completion"], ["completion", "tcsh"], ["completion", "bash", "zsh"], [""], ["no-such-command"], ["--no-such"],
                                    ["RUN"], ["ru"], ["run"], ["run", "--"]])
-def test_wrong_words(as_root, words):
-    as_root.call(*words).refused()
+def test_wrong_words(cloister, words):
+    cloister.call(*words).refused()
 
 
 def test_a_bad_signal_name_does_not_kill(sandbox):
@@ -318,20 +318,20 @@ def test_version(cloister):
 
 
 @pytest.mark.parametrize("words", [["--help"], ["run", "--help"], ["-h"], ["ps", "--help"], ["kill", "--help"]])
-def test_help_goes_to_stdout(as_root, words):
-    outcome = as_root.call(*words).ok()
+def test_help_goes_to_stdout(cloister, words):
+    outcome = cloister.call(*words).ok()
     assert b"cloister" in outcome.out and outcome.err == b"" and outcome.out.count(b"\n") > 3
 
 
-def test_run_help_names_the_flags(as_root):
-    said = text(as_root.call("run", "--help").ok().out)
+def test_run_help_names_the_flags(cloister):
+    said = text(cloister.call("run", "--help").ok().out)
     for flag in ("--memory", "--timeout", "--policy", "--without", "--volume", "--die-with-parent", "--result", "--seccomp"):
         assert flag in said
 
 
-def test_no_command_at_all(as_root):
+def test_no_command_at_all(cloister):
     """Alone it is a question, not a mistake: the commands, on stdout."""
-    outcome = as_root.call().ok()
+    outcome = cloister.call().ok()
     assert b"doctor" in outcome.out and outcome.err == b""
 
 
@@ -339,9 +339,9 @@ SHELLS = {"bash": ["bash", "-n"], "zsh": ["zsh", "-n"], "fish": ["fish", "--no-e
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_completion_is_valid(as_root, shell, world):
+def test_completion_is_valid(cloister, shell, world):
     script = world.directory("completion") / shell
-    script.write_bytes(as_root.call("completion", shell).ok().out)
+    script.write_bytes(cloister.call("completion", shell).ok().out)
     for word in ("run", "doctor", "timeout", "policy", "strict"):
         assert word in script.read_text()
     done = subprocess.run([*SHELLS[shell], str(script)], capture_output=True, timeout=20)
@@ -357,9 +357,9 @@ def complete(script, *words):
     return {w.strip().rstrip("=") for w in done.stdout.split("\n") if w.strip()}
 
 
-def test_bash_completes(as_root, world):
+def test_bash_completes(cloister, world):
     script = world.directory("completion") / "bash"
-    script.write_bytes(as_root.call("completion", "bash").ok().out)
+    script.write_bytes(cloister.call("completion", "bash").ok().out)
     assert {"run", "ps", "inspect", "kill", "prune", "doctor", "version"} <= complete(script, "cloister", "''")
     assert complete(script, "cloister", "do") == {"doctor"}
     assert "--timeout" in complete(script, "cloister", "run", "--ti")
@@ -423,34 +423,34 @@ NEVER_COMMANDS = ["create", "start", "build", "commit", "push"]
 
 
 @pytest.mark.parametrize("flag", LATER_FLAGS, ids=" ".join)
-def test_flags_of_later(as_root, rootfs, flag):
-    as_root.run(rootfs, "true", opts=flag).refused(rf"\b{flag[0].split('=')[0].lstrip('-')}\b", "not built yet")
+def test_flags_of_later(cloister, rootfs, flag):
+    cloister.run(rootfs, "true", opts=flag).refused(rf"\b{flag[0].split('=')[0].lstrip('-')}\b", "not built yet")
 
 
-def test_the_short_flag_of_later(as_root, rootfs):
-    as_root.run(rootfs, "true", opts=["-d"]).refused("-d", "not built yet")
+def test_the_short_flag_of_later(cloister, rootfs):
+    cloister.run(rootfs, "true", opts=["-d"]).refused("-d", "not built yet")
 
 
 @pytest.mark.parametrize("command", LATER_COMMANDS)
 @pytest.mark.parametrize("more", [[], ["x"], ["--flag", "x"]], ids=["alone", "with-a-word", "with-a-flag"])
-def test_commands_of_later(as_root, command, more):
-    as_root.call(command, *more).refused(rf"\b{command}\b", "not built yet")
+def test_commands_of_later(cloister, command, more):
+    cloister.call(command, *more).refused(rf"\b{command}\b", "not built yet")
 
 
 @pytest.mark.parametrize("flag", NEVER_FLAGS, ids=" ".join)
-def test_flags_that_would_break_the_wall(as_root, rootfs, flag):
-    outcome = as_root.run(rootfs, "true", opts=flag).refused()
+def test_flags_that_would_break_the_wall(cloister, rootfs, flag):
+    outcome = cloister.run(rootfs, "true", opts=flag).refused()
     said = text(outcome.err)
     assert "not built yet" not in said and "unknown" not in said.lower() and "unrecognized" not in said.lower(), said
     assert len(said) > 40, f"no reason in {said!r}"
 
 
 @pytest.mark.parametrize("command", NEVER_COMMANDS)
-def test_commands_that_will_not_be(as_root, command):
-    said = text(as_root.call(command, "x").refused(rf"\b{command}\b").err)
+def test_commands_that_will_not_be(cloister, command):
+    said = text(cloister.call(command, "x").refused(rf"\b{command}\b").err)
     assert "not built yet" not in said and "unknown" not in said.lower(), said
 
 
 @pytest.mark.parametrize("image", ["debian", "debian:12", "registry.example/x/y:z", "oci:/tmp/x", "oci-archive:/tmp/x", "docker-archive:/tmp/x.tar", "a.wasm"])
-def test_images_of_later(as_root, image):
-    as_root.run(image, "true").refused("not built yet|host.*rootfs")
+def test_images_of_later(cloister, image):
+    cloister.run(image, "true").refused("not built yet|host.*rootfs")

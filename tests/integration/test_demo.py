@@ -1,12 +1,15 @@
 """make demo: an honest job and five attacks, each with its result; the program's place at the end."""
 
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
 
-DEMO = Path(__file__).resolve().parents[2] / "tools/demo/demo.sh"
+from lib.world import command
+
+TOOLS = Path(__file__).resolve().parents[2] / "tools"
 # part: what the result line says of it
 PARTS = {
     "1. An honest job": "status exited | exit 0 | limits hit: none |",
@@ -18,15 +21,23 @@ PARTS = {
 }
 
 
-def demo(cloister, program):
-    """The demo of a program that is there, as somebody without a terminal."""
-    environment = cloister.environment({"CLOISTER": str(program)})
-    return subprocess.run([*cloister.prefix(), DEMO], env=environment, cwd="/", stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True, timeout=120)
+@pytest.fixture(scope="module")
+def demo(world):
+    """A function: the demo of a program that is there, as somebody without a terminal, from where everybody finds it."""
+    checkout = world.directory("checkout")
+    shutil.copytree(TOOLS, checkout / "tools")
+    command("chmod", "-R", "go+rX", checkout)
+
+    def run(cloister, program, **more):
+        environment = cloister.environment({"CLOISTER": str(program), **more})
+        return subprocess.run([*cloister.prefix(), checkout / "tools/demo/demo.sh"], env=environment, cwd="/", stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, timeout=120)
+
+    return run
 
 
 @pytest.fixture(scope="module")
-def shown(as_root, leaks):
+def shown(as_root, demo, leaks):
     done = demo(as_root, as_root.binary)
     leaks.check()
     return done
@@ -51,9 +62,13 @@ def test_it_has_six_parts(parts):
     assert list(parts) == list(PARTS)
 
 
+def results(shown_part):
+    return re.findall(r"^  (status .*)$", shown_part, re.MULTILINE)
+
+
 @pytest.mark.parametrize("title", PARTS)
 def test_a_part_shows_its_result(parts, title):
-    (result,) = re.findall(r"^  (status .*)$", parts[title], re.MULTILINE)
+    (result,) = results(parts[title])
     assert result.startswith(PARTS[title]), parts[title]
 
 
@@ -75,15 +90,30 @@ def test_the_programs_place_stands_at_the_end(shown, as_root):
         f"    {as_root.binary} run host -- python3 -c 'print(\"hello from inside\")'", f"    {as_root.binary} doctor"]
 
 
-def test_its_own_files_are_gone(shown):
-    (directory,) = set(re.findall(r"/var/tmp/cloister-demo-\w+", shown.stdout))
+def assert_tidy(done):
+    (directory,) = set(re.findall(r"/var/tmp/cloister-demo-\w+", done.stdout))
     assert not Path(directory).exists()
 
 
-def test_a_wall_that_does_nothing_fails(as_root, world):
+def test_its_own_files_are_gone(shown):
+    assert_tidy(shown)
+
+
+def test_who_has_no_cgroup_and_no_sudo_sees_the_first_part(as_user, demo, world, nothing_left):
+    tools = world.directory("tools")
+    (tools / "sudo").symlink_to("/bin/false")
+    done = demo(as_user, as_user.binary, PATH=f"{tools}:{as_user.environment()['PATH']}")
+    first, *others = results(done.stdout)
+    assert first.startswith(PARTS["1. An honest job"]) and not others, done
+    assert "cloister run --without limits -v" in done.stdout and "primes below 5000000," in done.stdout, done
+    assert done.returncode == 1 and re.fullmatch("error: limits need root here, or a cgroup of one's own .*\n", done.stderr), done
+    assert_tidy(done)
+
+
+def test_a_wall_that_does_nothing_fails(cloister, demo, world):
     program = world.directory("no-wall") / "cloister"
     program.write_text("#!/bin/sh\n[ $1 != inspect ] || echo '[{\"pid\": 1}]'\n")
     program.chmod(0o755)
-    done = demo(as_root, program)
+    done = demo(cloister, program)
     assert done.returncode == 1 and done.stdout.count("no result record; exit 0") == len(PARTS), done
     assert re.fullmatch("error: did not end as it should: the honest job; .*; the spy; \n", done.stderr), done

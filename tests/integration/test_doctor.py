@@ -68,8 +68,9 @@ def test_a_state_directory_that_takes_nothing_does_not_work(as_root, as_user, ho
                 assert re.search("^state directory: .", done.stdout, re.M), done.stdout
 
 
-def test_root_of_a_namespace_is_told_so(as_root):
-    argv = ["unshare", "-Ur", *as_root.argv("doctor")]
-    said = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False, env=as_root.environment(None)).stdout
+def test_root_of_a_namespace_is_told_so(cloister):
+    """Whoever made it: root or an ordinary user outside."""
+    argv = [*cloister.prefix(), "unshare", "-Ur", cloister.binary, "doctor"]
+    said = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False, env=cloister.environment(None)).stdout
     assert re.search(r"uid ranges +missing +this user namespace lacks the uids", said), said
     assert "unshare -r" in said

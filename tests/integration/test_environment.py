@@ -67,13 +67,13 @@ def test_env_file_without_a_last_newline(cloister, rootfs):
 
 @pytest.mark.parametrize("content,line", [("A=1\n=x\n", 2), ("A=1\nB=1\n a b=2\n", 3), (b"A=\0x\n", 1), (b"A=1\n\0", 2)],
                          ids=["no-name", "space-in-name", "nul", "nul-line"])
-def test_a_bad_env_file_is_refused_with_its_line(as_root, rootfs, content, line):
-    as_root.run(rootfs, "true", opts=["--env-file", env_file(as_root, content)]).refused(rf"\b{line}\b")
+def test_a_bad_env_file_is_refused_with_its_line(cloister, rootfs, content, line):
+    cloister.run(rootfs, "true", opts=["--env-file", env_file(cloister, content)]).refused(rf"\b{line}\b")
 
 
 @pytest.mark.parametrize("value", ["", "=x", "=", "A B=1", "A\nB=1"])
-def test_a_bad_name_is_refused(as_root, rootfs, value):
-    as_root.run(rootfs, "true", opts=["-e", value]).refused()
+def test_a_bad_name_is_refused(cloister, rootfs, value):
+    cloister.run(rootfs, "true", opts=["-e", value]).refused()
 
 
 @pytest.mark.parametrize("workdir", ["/srv/work", "/tmp", "/", "/srv/../srv/./open/", "/var/tmp"])
@@ -88,8 +88,8 @@ def test_default_workdirs(cloister, rootfs):
 
 
 @pytest.mark.parametrize("workdir", ["", "relative", "./x", "/etc/image-file", "/srv\n/work/no"])
-def test_a_bad_workdir_is_refused(as_root, rootfs, workdir):
-    as_root.run(rootfs, "pwd", opts=["-w", workdir]).refused()
+def test_a_bad_workdir_is_refused(cloister, rootfs, workdir):
+    cloister.run(rootfs, "pwd", opts=["-w", workdir]).refused()
 
 
 def test_user_and_group(cloister, rootfs):
@@ -111,8 +111,8 @@ def test_strict_turns_root_into_1000_and_says_so(cloister, rootfs, root):
 
 @pytest.mark.parametrize("user", ["", ":", "-1", "1000:", ":1000", "1000:1000:1000", "4294967295", "4294967296",
                                   "99999999999999999999", "0x10", "1e3", " 1", "1 ", "no-such-user"])
-def test_a_bad_user_is_refused(as_root, rootfs, user):
-    as_root.run(rootfs, "true", opts=["-u", user]).refused()
+def test_a_bad_user_is_refused(cloister, rootfs, user):
+    cloister.run(rootfs, "true", opts=["-u", user]).refused()
 
 
 def test_hostname(cloister, rootfs):
@@ -122,19 +122,19 @@ def test_hostname(cloister, rootfs):
 
 
 @pytest.mark.parametrize("hostname", ["", "a b", "a/b", "a\nb", "x" * 65, "-x", "ü", "a..b", "."])
-def test_a_bad_hostname_is_refused(as_root, rootfs, hostname):
-    as_root.run(rootfs, "true", opts=["--hostname", hostname]).refused()
+def test_a_bad_hostname_is_refused(cloister, rootfs, hostname):
+    cloister.run(rootfs, "true", opts=["--hostname", hostname]).refused()
 
 
 @pytest.mark.parametrize("flag", ["--name", "--tenant"])
 @pytest.mark.parametrize("value", ["", ".", "..", "../x", "a/b", "-x", "a b", "a\nb", "\x1b[2J", "x" * 300, "ü", "a:b", "*"])
-def test_bad_names_are_refused(as_root, rootfs, flag, value):
-    as_root.run(rootfs, "true", opts=[f"{flag}={value}"]).refused()
+def test_bad_names_are_refused(cloister, rootfs, flag, value):
+    cloister.run(rootfs, "true", opts=[f"{flag}={value}"]).refused()
 
 
 @pytest.mark.parametrize("label", ["", "=v", "no-value", "a\n=v"])
-def test_bad_labels_are_refused(as_root, rootfs, label):
-    as_root.run(rootfs, "true", opts=["--label", label]).refused()
+def test_bad_labels_are_refused(cloister, rootfs, label):
+    cloister.run(rootfs, "true", opts=["--label", label]).refused()
 
 
 def test_umask_and_cwd_are_plain(cloister, rootfs):

@@ -119,7 +119,7 @@ def test_certificates_are_there_when_the_host_has_them(cloister):
     assert cloister.run("host", "sh", "-c", "wc -c </etc/ssl/certs/ca-certificates.crt").ok().word() == str(size)
 
 
-def test_a_closed_file_below_usr_stays_closed(as_root, world):
+def test_a_closed_file_below_usr_stays_closed(cloister, world):
     # only a mount of this process's own namespace: nobody else sees it
     closed = world.directory("closed", mode=0o700)
     (closed / "secret").write_text("of root only\n")
@@ -128,16 +128,16 @@ def test_a_closed_file_below_usr_stays_closed(as_root, world):
     command("mount", "--bind", closed, place)
     try:
         for profile in ("strict", "build"):
-            outcome = as_root.run("host", "sh", "-c", f"cat {place}/secret; ls {place}", opts=["--profile", profile])
+            outcome = cloister.run("host", "sh", "-c", f"cat {place}/secret; ls {place}", opts=["--profile", profile])
             assert b"of root only" not in outcome.out and b"secret\n" not in outcome.out, str(outcome)
     finally:
         command("umount", place)
 
 
-def test_usr_cannot_be_written(as_root):
+def test_usr_cannot_be_written(cloister):
     before = os.stat("/usr/bin").st_mtime_ns
     for profile in ("strict", "build"):
-        as_root.run("host", "sh", "-c", "touch /usr/bin/cloister-was-here /bin/cloister-was-here; true", opts=["--profile", profile]).ok()
+        cloister.run("host", "sh", "-c", "touch /usr/bin/cloister-was-here /bin/cloister-was-here; true", opts=["--profile", profile]).ok()
     assert os.stat("/usr/bin").st_mtime_ns == before and not os.path.exists("/usr/bin/cloister-was-here")
 
 
@@ -153,10 +153,10 @@ SELINUX = ("mount -t tmpfs none /sys/fs && mkdir /sys/fs/selinux && cd /sys/fs/s
 
 
 @pytest.mark.parametrize("enforcing,opts,status", [("1", [], 125), ("1", ["--without", "selinux"], 0), ("0", [], 0)])
-def test_a_host_that_enforces_selinux_is_not_passed_over(as_root, enforcing, opts, status):
+def test_a_host_that_enforces_selinux_is_not_passed_over(cloister, enforcing, opts, status):
     view = ["unshare", "-m", "sh", "-c", SELINUX % enforcing, "selinux"]
-    argv = [*view, as_root.binary, "run", "--without", "limits", *opts, "host", "true"]
-    done = subprocess.run(argv, capture_output=True, timeout=60)
+    argv = [*view, *cloister.argv("run", "--without", "limits", *opts, "host", "true")]
+    done = subprocess.run(argv, env=cloister.environment(), cwd="/", capture_output=True, timeout=60)
     assert done.returncode == status, done
     if status == 125:
         assert done.stderr.count(b"\n") == 1 and b"--without selinux" in done.stderr, done
@@ -165,11 +165,11 @@ def test_a_host_that_enforces_selinux_is_not_passed_over(as_root, enforcing, opt
 
 @pytest.mark.parametrize("user,ids", [("user", "1000 1000"), ("nobody", "65534 65534"), ("user:nogroup", "1000 65534"), ("7:user", "7 1000"),
                                       ("nobody:8", "65534 8"), ("user:user", "1000 1000")])
-def test_its_own_names_are_known(as_root, user, ids):
-    assert as_root.run("host", "sh", "-c", "echo $(id -u) $(id -g)", opts=["-u", user]).ok().lines() == [ids]
+def test_its_own_names_are_known(cloister, user, ids):
+    assert cloister.run("host", "sh", "-c", "echo $(id -u) $(id -g)", opts=["-u", user]).ok().lines() == [ids]
 
 
 @pytest.mark.parametrize("user,why", [("daemon", 'no user "daemon".*numbers'), ("cloister-test:user", 'no user "cloister-test"'), ("7:daemon", 'no group "daemon"'),
                                       ("user:nobody", 'no group "nobody"'), ("nobody:" + "x" * 57, "no group")])
-def test_the_hosts_names_are_not(as_root, user, why):
-    as_root.run("host", "true", opts=["-u", user], result=False).refused(why)
+def test_the_hosts_names_are_not(cloister, user, why):
+    cloister.run("host", "true", opts=["-u", user], result=False).refused(why)
