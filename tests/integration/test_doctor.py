@@ -74,3 +74,4 @@ def test_root_of_a_namespace_is_told_so(cloister):
     said = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False, env=cloister.environment(None)).stdout
     assert re.search(r"uid ranges +missing +this user namespace lacks the uids", said), said
     assert "unshare -r" in said
+    assert "modprobe loop" not in said, said  # a device that is there

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 
 import pytest
@@ -385,17 +386,23 @@ def test_copy_on_write_is_on_disk_before_linux_6_6(cloister, rootfs, opts, on_di
     assert done.stdout.startswith(b"/dev/loop") == (on_disk and cloister.identity == "root"), done
 
 
-@pytest.mark.parametrize("command,said", [(["ls", "/v"], "cloister: {0} lets only root in"), (["/v/script"], "execute /v/script: Permission denied; {0} lets only root in"),
-                                          (["sh", "-c", "exit 1"], "cloister: {0} lets only root in")])
-def test_a_volume_that_only_root_may_read_is_hinted_at(as_root, rootfs, world, command, said):
-    """As umask 077 makes them."""
+@pytest.mark.parametrize("command,said", [(["ls", "/v"], "cloister: {0} lets only {1} in, and the sandbox isn't {1}"),
+                                          (["/v/script"], "execute /v/script: Permission denied; {0} lets only {1} in"),
+                                          (["sh", "-c", "exit 1"], "cloister: {0} lets only {1} in")])
+def test_a_volume_that_only_the_caller_may_read_is_hinted_at(cloister, rootfs, world, command, said):
+    """As umask 077 makes them. An ordinary user's sandbox is that user, but for another of the range of `build`."""
     closed = world.directory("closed", mode=0o700)
     (closed / "script").write_text("#!/bin/sh\n")
-    outcome = as_root.run(rootfs, *command, opts=["-v", f"{closed}:/v"])
-    assert outcome.exit != 0 and said.format(closed) in text(outcome.err) and f"{closed}:/v:copy" in text(outcome.err), str(outcome)
-    assert text(as_root.run(rootfs, "sh", "-c", "true", opts=["-v", f"{closed}:/v"]).ok().err) == ""
-    assert text(as_root.run(rootfs, "sh", "-c", "exit 1", opts=["-v", f"{closed}:/v:copy"]).err) == ""
-    outcome = as_root.run(rootfs, "sh", "-c", "true", opts=["-v", f"{closed}:/v", "-w", "/v"]).refused("change to /v: Permission denied; .*:copy")
+    shutil.chown(closed, cloister.uid, cloister.gid)
+    who, other = ("root", []) if cloister.identity == "root" else ("you", ["--profile", "build", "-u", "1000"])
+    show = [*other, "-v", f"{closed}:/v"]
+    outcome = cloister.run(rootfs, *command, opts=show)
+    assert outcome.exit != 0 and said.format(closed, who) in text(outcome.err) and f"{closed}:/v:copy" in text(outcome.err), str(outcome)
+    assert text(cloister.run(rootfs, "sh", "-c", "true", opts=show).ok().err) == ""
+    assert text(cloister.run(rootfs, "sh", "-c", "exit 1", opts=[*other, "-v", f"{closed}:/v:copy"]).err) == ""
+    cloister.run(rootfs, "sh", "-c", "true", opts=[*show, "-w", "/v"]).refused("change to /v: Permission denied; .*:copy")
+    if cloister.identity == "user":
+        assert text(cloister.run(rootfs, "sh", "-c", "exit 1", opts=["-v", f"{closed}:/v"]).err) == ""
 
 
 def test_an_image_that_only_root_may_read_is_hinted_at(cloister, world):

@@ -6,14 +6,14 @@
 
 #include "base/sys.h"
 
-/* Root's own files are a stranger's to the sandbox (container/volumes.c). Of single files
- * nothing is said: what root keeps to itself one by one is meant so. */
+/* The caller's own files may be a stranger's to the sandbox (container/volumes.c). Of single
+ * files nothing is said: what is kept one by one is meant so. */
 static int is_closed(const char *path)
 {
     struct stat st;
 
-    return cl_sys_fstatat(AT_FDCWD, path, &st, 0) == 0 && st.st_uid == 0 && S_ISDIR(st.st_mode) &&
-           (st.st_mode & (S_IROTH | S_IXOTH)) != (S_IROTH | S_IXOTH);
+    return cl_sys_fstatat(AT_FDCWD, path, &st, 0) == 0 && st.st_uid == geteuid() &&
+           S_ISDIR(st.st_mode) && (st.st_mode & (S_IROTH | S_IXOTH)) != (S_IROTH | S_IXOTH);
 }
 
 static const struct cl_plan_file *find_closed_volume(const struct cl_plan *plan)
@@ -27,21 +27,28 @@ static const struct cl_plan_file *find_closed_volume(const struct cl_plan *plan)
     return NULL;
 }
 
+/* An ordinary user is who the sandbox runs as, unless it has a range and takes another of it. */
+static int is_caller(const struct cl_plan *plan)
+{
+    return geteuid() != 0 && (plan->profile != CL_PROFILE_BUILD || plan->uid == 0);
+}
+
 void cl_closed_explain(const struct cl_plan *plan, char *ret, size_t size)
 {
     ret[0] = '\0';
-    if (geteuid() != 0)
+    if (is_caller(plan))
         return;
     const struct cl_plan_file *file = find_closed_volume(plan);
-    if (plan->image_kind == CL_IMAGE_ROOTFS && plan->profile == CL_PROFILE_STRICT &&
-        is_closed(plan->image_path))
+    if (geteuid() == 0 && plan->image_kind == CL_IMAGE_ROOTFS &&
+        plan->profile == CL_PROFILE_STRICT && is_closed(plan->image_path))
         (void)snprintf(ret, size,
                        "%.120s lets only root in, and the sandbox isn't root: open it with chmod, "
                        "or take --profile build",
                        plan->image_path);
     else if (file != NULL)
         (void)snprintf(ret, size,
-                       "%.120s lets only root in, and the sandbox isn't root: "
+                       "%.120s lets only %s in, and the sandbox isn't %s: "
                        "%.120s:%.120s:copy shows all of it, or open it with chmod",
-                       file->source, file->source, file->target);
+                       file->source, geteuid() == 0 ? "root" : "you",
+                       geteuid() == 0 ? "root" : "you", file->source, file->target);
 }

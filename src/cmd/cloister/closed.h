@@ -1,4 +1,4 @@
-/* closed.h - directories that only root may read, shown to a sandbox that isn't root.
+/* closed.h - directories that only the caller may read, shown to a sandbox that is another.
  *
  * A look for the sake of a message, should the run fail: nothing depends on it.
  */
@@ -7,8 +7,7 @@
 
 #include "plan/plan.h"
 
-/* Puts a hint into RET when root started PLAN and its image or a volume is closed to it;
- * else "". */
+/* Puts a hint into RET when PLAN's image or a volume is closed to its user; else "". */
 void cl_closed_explain(const struct cl_plan *plan, char *ret, size_t size);
 
 #endif

@@ -349,12 +349,18 @@ void cl_probe_loop(struct cl_finding *finding)
         cl_found(finding, CL_PROBE_ABSENT, "for root alone; others have scratch in memory");
         return;
     }
-    if (cl_sys_faccessat(AT_FDCWD, "/dev/loop-control", W_OK) == 0) {
+    int r = cl_sys_faccessat(AT_FDCWD, "/dev/loop-control", W_OK);
+    if (r == 0) {
         cl_found(finding, CL_PROBE_WORKS, "scratch larger than the memory limit");
         return;
     }
     cl_found(finding, CL_PROBE_ABSENT, "scratch must stay below the memory limit");
-    cl_cure(finding, "modprobe loop");
+    if (r == -ENOENT)
+        cl_cure(finding, "modprobe loop");
+    else
+        cl_cure(finding,
+                "give /dev/loop-control to this root; root of a user namespace (unshare -r, "
+                "a container) can't have it: start cloister outside of it");
 }
 
 void cl_probe_kvm(struct cl_finding *finding)
