@@ -5,6 +5,7 @@ what is written, in a mount namespace of its own: the checkout stays as it is, a
 """
 
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -30,6 +31,9 @@ shift 2
 exec "$@"
 """
 PROFILES = {"cloister", "cloister-sandbox"}
+SANDBOX = "cloister-sandbox"
+ABIS = Path("/etc/apparmor.d/abi")  # what kernels' AppArmor can do: profiles are read for one of these, not for ours
+NEWEST = ABIS / "4.0"  # of parsers that know `userns`
 PAGES = {page.stem for page in (REPOSITORY / "docs/man").glob("*.scd")}
 SCRIPTS = {"bash": "share/bash-completion/completions/cloister", "zsh": "share/zsh/site-functions/_cloister",
            "fish": "share/fish/vendor_completions.d/cloister.fish"}
@@ -154,3 +158,72 @@ def test_a_relative_prefix_is_refused(world):
     done = subprocess.run([REPOSITORY / "tools/install.sh"], capture_output=True, timeout=60,
                           env={**os.environ, "DESTDIR": str(world.directory("destdir")), "PREFIX": "here"})
     assert done.returncode == 1 and "PREFIX has to be an absolute path" in text(done.stderr), done
+
+
+# --- AppArmor's own opinion of the profiles; its parser needs no kernel for that --------
+
+def parse(profile, *options):
+    """The parser's exit status, with what it prints and complains about; rules that the kernel would not enforce are errors."""
+    abi = re.search(r"^abi <abi/(.+)>", profile.read_text(), re.MULTILINE).group(1)
+    done = subprocess.run(["apparmor_parser", "--skip-kernel-load", "--skip-cache", "--Werror", "-M", ABIS / abi, *options, profile],
+                          capture_output=True, timeout=60)
+    return done.returncode, text(done.stdout), text(done.stderr)
+
+
+@pytest.fixture(params=sorted(PROFILES))
+def profile(request, world, prefix):
+    """A profile as it was installed, without what this parser is too old for."""
+    installed = prefix / "share/cloister/apparmor.d" / request.param
+    if request.param != "cloister" or NEWEST.exists():
+        return installed
+    without, count = re.subn(r"^  userns,$", "", installed.read_text().replace("abi/4.0", "abi/3.0"), flags=re.MULTILINE)
+    assert count == 1
+    older = world.directory("older") / request.param
+    older.write_text(without)
+    return older
+
+
+def test_the_parser_takes_the_profile(profile):
+    assert parse(profile) == (0, "", "")
+
+
+def test_the_parser_misses_the_end_of_each_line(world, profile):
+    """So it reads every one."""
+    lines = profile.read_text().splitlines()
+    broken = world.directory("broken") / profile.name
+    for at, line in enumerate(lines):
+        if line.strip() and not line.lstrip().startswith("#"):
+            broken.write_text("\n".join([*lines[:at], line[:-1], *lines[at + 1:], ""]))
+            status, _, said = parse(broken)
+            assert status == 1 and "error" in said, f"{line!r}: {said!r}"
+
+
+def test_the_profiles_have_the_names_that_others_use(profile):
+    """The files', which manuals have and the rules for signals; and what a sandbox asks the kernel for."""
+    assert parse(profile, "--names") == (0, f"{profile.name}\n", "")
+    assert f'#define CL_APPARMOR_PROFILE "{SANDBOX}"\n' in (REPOSITORY / "src/base/apparmor.h").read_text()
+
+
+def rules(prefix, kind):
+    """The profile's rules of that kind, without the word."""
+    profile = prefix / "share/cloister/apparmor.d" / SANDBOX
+    return set(re.findall(rf"^  {kind} (.*),$", profile.read_text(), re.MULTILINE))
+
+
+def test_sandboxes_hear_from_cloister_and_talk_to_each_other_alone(prefix):
+    assert rules(prefix, "signal") == {"(receive) peer=unconfined", "(receive) peer=cloister", f"(send, receive) peer={SANDBOX}"}
+    assert rules(prefix, "ptrace") == {f"(trace, read, tracedby, readby) peer={SANDBOX}"}
+
+
+def test_apparmor_allows_the_capabilities_of_the_build_profile(as_root, prefix):
+    look = "sed -n 's/^CapBnd:[[:space:]]*//p' /proc/self/status"
+    held = as_root.run("host", "sh", "-c", look, opts=["--profile", "build"]).ok().word()
+    assert {f"cap_{name}" for name in rules(prefix, "capability")} == set(
+        command("capsh", f"--decode={held}").strip().partition("=")[2].split(","))
+
+
+def test_an_older_parser_would_refuse_the_profile_for_cloister(prefix):
+    """And with it a reload of all: so tools/install.sh looks for the newer one's files before it puts it into /etc."""
+    if not NEWEST.exists():
+        done = subprocess.run(["apparmor_parser", "-Q", "-K", prefix / "share/cloister/apparmor.d/cloister"], capture_output=True, timeout=60)
+        assert done.returncode == 1 and "abi/4.0" in text(done.stderr), done
