@@ -5,11 +5,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/personality.h>
 #include <sys/stat.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/sha256.h"
 #include "base/sys.h"
 #include "plan/compile.h"
 #include "plan/compile_parts.h"
@@ -80,14 +83,22 @@ static const char *real_helper(void)
     return dir;
 }
 
+/* A file that holds TEXT. */
+static int text_file(const char *text)
+{
+    int fd = cl_sys_memfd_create("text", MFD_CLOEXEC);
+
+    CHECK(cl_write_all(fd, text, strlen(text)) == 0 && lseek(fd, 0, SEEK_SET) == 0);
+    return fd;
+}
+
 static int compile_text(struct scene *scene, const char *helper_dir, enum cl_compile_kind kind,
                         const char *text)
 {
-    CL_CLEANUP_FD int fd = cl_sys_memfd_create("text", MFD_CLOEXEC);
+    CL_CLEANUP_FD int fd = text_file(text);
     struct cl_compile_context context = {helper_dir, scene->cache, &scene->arena};
     struct cl_compile_input input = {kind, fd, -1, "a/p.yaml"};
 
-    CHECK(cl_write_all(fd, text, strlen(text)) == 0 && lseek(fd, 0, SEEK_SET) == 0);
     scene->err = (struct cl_error){0};
     return cl_plan_compile(&context, &input, &scene->plan, &scene->err);
 }
@@ -162,6 +173,127 @@ TEST(another_build_of_the_helper_makes_entries_stale)
     CHECK(utimensat(AT_FDCWD, path, times, 0) == 0);
     CHECK(compile_text(&scene, scene.dir, CL_COMPILE_POLICY, "{}") == 0);
     CHECK(calls(&scene) == 2);
+}
+
+/* A part of an entry's name, as compile.c adds it. */
+static void add_number(struct cl_sha256 *hash, uint64_t number)
+{
+    cl_sha256_add(hash, &number, sizeof(number));
+}
+
+/* An entry of another version of the plan, or of another file's kind, must not be met at all:
+ * two programs of two versions would throw out each other's. */
+TEST(the_version_and_the_kind_are_in_an_entrys_name)
+{
+    CL_CLEANUP_SCENE struct scene scene;
+    struct cl_helper helper;
+    struct cl_sha256 hash;
+    char path[160];
+    int size;
+
+    scene_init(&scene);
+    answering_helper(&scene);
+    CHECK(cl_helper_find(scene.dir, &helper, &scene.err) == 0);
+    CHECK(compile_text(&scene, scene.dir, CL_COMPILE_POLICY, "{}") == 0);
+    cl_sha256_init(&hash);
+    add_number(&hash, CL_PLAN_VERSION);
+    add_number(&hash, CL_COMPILE_POLICY);
+    add_number(&hash, helper.size);
+    add_number(&hash, (uint64_t)helper.mtime_s);
+    add_number(&hash, (uint64_t)helper.mtime_ns);
+    add_number(&hash, 2);
+    cl_sha256_add(&hash, "{}", 2);
+    size = snprintf(path, sizeof(path), "%s/", scene.cache);
+    cl_sha256_final_hex(&hash, path + size);
+    CHECK(access(path, R_OK) == 0);
+    CHECK(count_entries(&scene) == 1);
+}
+
+/* A helper that answers a seccomp profile and a user alike, and counts. */
+static void obliging_helper(struct scene *scene)
+{
+    static const char filter[8] = {6}; /* return 0 */
+    struct cl_plan seccomp = {.seccomp = {filter, sizeof(filter)}};
+    struct cl_plan user = {.uid = 7};
+    char other[64];
+    char lines[256];
+
+    cl_plan_mark(&user, CL_FIELD_UID);
+    offer_plan(scene, &user);
+    (void)snprintf(other, sizeof(other), "%s/user", scene->dir);
+    CHECK(rename(scene->plan_file, other) == 0);
+    cl_plan_mark(&seccomp, CL_FIELD_SECCOMP);
+    offer_plan(scene, &seccomp);
+    (void)snprintf(lines, sizeof(lines),
+                   "cd %s; echo x >>calls; [ $1 = user ] || exec cat plan; cat user", scene->dir);
+    fake_helper(scene, lines);
+}
+
+/* The other parts of these two are the same: the user is called as the kernel is, the image's
+ * groups say what the machine is, and its users are the profile. */
+TEST(files_of_two_kinds_never_share_an_entry)
+{
+    CL_CLEANUP_SCENE struct scene scene;
+    struct utsname host;
+
+    CHECK(uname(&host) == 0);
+    CL_CLEANUP_FD int passwd = text_file("{}");
+    CL_CLEANUP_FD int group = text_file(host.machine);
+    struct cl_compile_context context = {scene.dir, scene.cache, &scene.arena};
+    struct cl_compile_input user = {CL_COMPILE_USER, passwd, group, host.release};
+
+    scene_init(&scene);
+    obliging_helper(&scene);
+    CHECK(compile_text(&scene, scene.dir, CL_COMPILE_SECCOMP, "{}") == 0);
+    CHECK(scene.plan.seccomp.size == 8);
+    CHECK(cl_plan_compile(&context, &user, &scene.plan, &scene.err) == 0);
+    CHECK(scene.plan.uid == 7);
+    CHECK(count_entries(&scene) == 2);
+}
+
+static void find_user(struct scene *scene, const char *name, const char *groups)
+{
+    CL_CLEANUP_FD int passwd = text_file("app:x:7:8::/:\n");
+    CL_CLEANUP_FD int group = text_file(groups);
+    struct cl_compile_context context = {scene->dir, scene->cache, &scene->arena};
+    struct cl_compile_input input = {CL_COMPILE_USER, passwd, group, name};
+
+    CHECK(cl_plan_compile(&context, &input, &scene->plan, &scene->err) == 0);
+}
+
+TEST(another_name_or_other_groups_are_another_user)
+{
+    CL_CLEANUP_SCENE struct scene scene;
+
+    scene_init(&scene);
+    obliging_helper(&scene);
+    for (int again = 0; again < 2; again++) {
+        find_user(&scene, "app:web", "web:x:9:\n");
+        find_user(&scene, "app:sql", "web:x:9:\n");
+        find_user(&scene, "app:web", "web:x:8:\n");
+        CHECK(calls(&scene) == 3);
+    }
+}
+
+/* What a profile's conditions come to depends on both. */
+TEST(another_kernel_or_machine_makes_a_profile_stale)
+{
+    static const unsigned long others[] = {UNAME26, PER_LINUX32};
+    CL_CLEANUP_SCENE struct scene scene;
+    int own = personality(0xffffffff);
+
+    CHECK(own >= 0);
+    scene_init(&scene);
+    obliging_helper(&scene);
+    CHECK(compile_text(&scene, scene.dir, CL_COMPILE_SECCOMP, "{}") == 0);
+    for (size_t i = 0; i < CL_ARRAY_SIZE(others); i++) {
+        CHECK(personality((unsigned long)own | others[i]) >= 0);
+        CHECK(compile_text(&scene, scene.dir, CL_COMPILE_SECCOMP, "{}") == 0);
+        CHECK(personality((unsigned long)own) >= 0);
+        CHECK(calls(&scene) == (long)i + 2);
+    }
+    CHECK(compile_text(&scene, scene.dir, CL_COMPILE_SECCOMP, "{}") == 0);
+    CHECK(calls(&scene) == 3);
 }
 
 /* Whatever stands in an entry: it is read, or ignored and written anew. */
@@ -407,13 +539,12 @@ TEST(the_real_helper_compiles_a_profile)
 TEST(the_real_helper_finds_a_user)
 {
     CL_CLEANUP_SCENE struct scene scene;
-    CL_CLEANUP_FD int passwd = cl_sys_memfd_create("passwd", MFD_CLOEXEC);
+    CL_CLEANUP_FD int passwd = text_file("app:x:7:8::/:\n");
     const char *helper = real_helper();
     struct cl_compile_context context = {helper, scene.cache, &scene.arena};
     struct cl_compile_input input = {CL_COMPILE_USER, passwd, -1, "app"};
 
     scene_init(&scene);
-    CHECK(cl_write_all(passwd, "app:x:7:8::/:\n", 14) == 0 && lseek(passwd, 0, SEEK_SET) == 0);
     CHECK(cl_plan_compile(&context, &input, &scene.plan, &scene.err) == 0);
     CHECK(scene.plan.uid == 7 && scene.plan.gid == 8);
     input = (struct cl_compile_input){CL_COMPILE_USER, -1, -1, "app"};
@@ -426,6 +557,10 @@ int main(void)
     static const struct check_test tests[] = {
         ROW(a_hit_starts_no_helper),
         ROW(another_build_of_the_helper_makes_entries_stale),
+        ROW(the_version_and_the_kind_are_in_an_entrys_name),
+        ROW(files_of_two_kinds_never_share_an_entry),
+        ROW(another_name_or_other_groups_are_another_user),
+        ROW(another_kernel_or_machine_makes_a_profile_stale),
         ROW(a_damaged_entry_is_made_again),
         ROW(a_cache_that_others_may_write_is_not_used),
         ROW(no_cache_is_no_error),
