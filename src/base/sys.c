@@ -49,6 +49,12 @@ pid_t cl_sys_clone_beside(int (*fn)(void *context), void *stack_top, int flags, 
     return (pid_t)result_of(clone(fn, stack_top, flags, context));
 }
 
+int cl_sys_poll(struct pollfd *fds, size_t count, int timeout_ms)
+{
+    RETURN_FAULT(CL_SYS_POLL);
+    return (int)result_of(poll(fds, count, timeout_ms));
+}
+
 int cl_sys_timerfd_settime(int fd, int flags, const struct itimerspec *spec)
 {
     RETURN_FAULT(SYS_timerfd_settime);

@@ -14,6 +14,7 @@
 
 #include <sched.h>
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/resource.h>
@@ -547,6 +548,9 @@ static inline int cl_sys_epoll_wait(int epfd, struct epoll_event *events, int co
 {
     return (int)CL_SYS6(SYS_epoll_pwait, epfd, events, count, timeout_ms, NULL, 8);
 }
+
+/* poll goes through libc, which has it of ppoll where the kernel has no other. */
+int cl_sys_poll(struct pollfd *fds, size_t count, int timeout_ms);
 
 static inline int cl_sys_signalfd(const uint64_t *mask)
 {

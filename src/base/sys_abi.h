@@ -11,6 +11,13 @@
 #include <stdint.h>
 #include <sys/syscall.h>
 
+/* What poll(3) asks the kernel for: aarch64 has ppoll(2) alone. */
+#ifdef SYS_poll
+enum { CL_SYS_POLL = SYS_poll };
+#else
+enum { CL_SYS_POLL = SYS_ppoll };
+#endif
+
 /* openat2(2), Linux 5.6 */
 struct cl_open_how {
     uint64_t flags;

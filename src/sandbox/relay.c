@@ -1,6 +1,5 @@
 #include "sandbox/relay.h"
 
-#include <poll.h>
 #include <stdio.h>
 
 #include "base/fd.h"
@@ -45,11 +44,15 @@ static int choose_manner(int *fd, int flags, enum cl_relay_manner *ret)
     return 1;
 }
 
-static int is_ready(int fd, short events)
+/* 0, -EAGAIN when the descriptor isn't ready, or why nobody knows. */
+static int ask_ready(int fd, short events)
 {
     struct pollfd polled = {.fd = fd, .events = events};
+    int r = cl_sys_poll(&polled, 1, 0);
 
-    return poll(&polled, 1, 0) == 1;
+    if (r == 0)
+        return -EAGAIN;
+    return r < 0 ? r : 0;
 }
 
 static ssize_t read_now(const struct cl_relay *relay, void *data, size_t size)
@@ -58,9 +61,8 @@ static ssize_t read_now(const struct cl_relay *relay, void *data, size_t size)
 
     if (relay->in_manner == CL_RELAY_SOCKET)
         return cl_sys_recv(fd, data, size, MSG_DONTWAIT);
-    if (relay->in_manner == CL_RELAY_BORROWED && !is_ready(fd, POLLIN))
-        return -EAGAIN;
-    return cl_sys_read(fd, data, size);
+    int r = relay->in_manner == CL_RELAY_BORROWED ? ask_ready(fd, POLLIN) : 0;
+    return r < 0 ? r : cl_sys_read(fd, data, size);
 }
 
 static ssize_t write_now(const struct cl_relay *relay, const void *data, size_t size)
@@ -71,8 +73,9 @@ static ssize_t write_now(const struct cl_relay *relay, const void *data, size_t 
         return cl_sys_send(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (relay->out_manner == CL_RELAY_BORROWED) {
         /* Now, not when the loop said so: both our streams may share one pipe. */
-        if (!is_ready(fd, POLLOUT))
-            return -EAGAIN;
+        int r = ask_ready(fd, POLLOUT);
+        if (r < 0)
+            return r;
         size = cl_min_u64(size, SMALL);
     }
     return cl_sys_write(fd, data, size);

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <poll.h>
 #include <signal.h>
 #include <string.h>
 
@@ -102,7 +101,9 @@ static int write_patiently(int fd, const char *data, size_t size)
             written = cl_sys_write(fd, data, size < SMALL ? size : SMALL);
         if (written == -EAGAIN) {
             (void)cl_sys_rt_sigprocmask(SIG_SETMASK, &none, NULL); /* can't fail */
-            (void)poll(&room, 1, -1); /* the next write tells why, if not for room */
+            int r = cl_sys_poll(&room, 1, -1); /* the next write tells what woke us */
+            if (r < 0 && r != -EINTR)
+                return r;
         } else if (written < 0 && written != -EINTR) {
             return (int)written;
         } else if (written > 0) {

@@ -1,6 +1,5 @@
 #include "sandbox/sweep.h"
 
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -103,8 +102,8 @@ static int outwait(struct sweep *sweep, int seat)
         sweep->wait_until_ns = now_ns + CL_SWEEP_DYING_MS * CL_NS_PER_MS;
     uint64_t left_ns = sweep->wait_until_ns - cl_min_u64(now_ns, sweep->wait_until_ns);
     struct pollfd ended = {.fd = pidfd, .events = POLLIN};
-    /* Cut short by a signal: only a shorter wait. */
-    (void)poll(&ended, 1, (int)(left_ns / CL_NS_PER_MS));
+    /* Cut short, by a signal or a failure: only a shorter wait. */
+    (void)cl_sys_poll(&ended, 1, (int)(left_ns / CL_NS_PER_MS));
     return 1;
 }
 

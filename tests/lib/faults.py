@@ -27,6 +27,7 @@ SANITIZERS = {"ASAN_OPTIONS": "exitcode=99", "UBSAN_OPTIONS": "halt_on_error=1:e
 # What AddressSanitizer says of a process that has its stack elsewhere, or no memory left.
 NOISE = re.compile(r"^(==\d+==WARNING: ASan is ignoring requested __asan_handle_no_return.*|False positive error reports .*|"
                    r"For details see .*|ERROR: Failed to mmap)\n", re.MULTILINE)
+POLL = ("poll", "ppoll")  # as the architecture has it
 UNCLEAR = ("was ended from outside", "cloister: bug:", "Success", " : ")
 # musl's words where they aren't glibc's, and our own
 WORDS = {errno.EIO: ("I/O error",), errno.ENOMEM: ("out of memory",)}
@@ -183,7 +184,7 @@ class Faults:
         struck = self.struck()
         if struck is None or outcome.exit == 0:
             return self.judge_success(outcome)
-        if self.sanitised and self.side == "children" and struck == "wait4":
+        if self.sanitised and self.side == "children" and struck in ("wait4", *POLL):
             # init is under its filter by then, which ends it for AddressSanitizer's own
             # sigaltstack before a function that doesn't return
             return [] if outcome.exit == 125 else [f"exit status {outcome.exit}"]

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/fd.h"
 #include "base/sys.h"
 #include "sandbox/relay.h"
@@ -129,6 +130,21 @@ static inline int eat(int fd, size_t *position)
         *position += (size_t)got;
     }
     return got == 0;
+}
+
+/* The kernel doesn't say whether the caller's pipe is ready: interrupted, it is asked again;
+ * after another failure nobody could tell what would become of the stream, which ends. */
+static inline void spin_unanswered(struct scene *scene)
+{
+    char fault[64];
+
+    (void)snprintf(fault, sizeof(fault), "lacks:%d#1=%d,%d#1=%d", CL_SYS_POLL, EINTR, CL_SYS_POLL,
+                   ENOMEM); /* the first that answers keeps the call from the second */
+    cl_fault_set(fault);
+    spin(scene);
+    cl_fault_set(NULL);
+    CHECK(scene->relay.failed == -ENOMEM && scene->relay.total == 0);
+    CHECK(!scene->relay.active && scene->ends == 1);
 }
 
 static inline int make_file(const char *content)

@@ -232,6 +232,34 @@ TEST(a_tree_is_mapped)
     room_run(map_tree);
 }
 
+/* The child whose namespace it is ends at once, before or after its maps are written. */
+static void lose_the_holder(void)
+{
+    char fault[64];
+
+    (void)snprintf(fault, sizeof(fault), "children:lacks:%d=%d", CL_SYS_POLL, ENOMEM);
+    CHECK(mount("proc", "/proc", "proc", 0, NULL) == 0);
+    for (int i = 0; i < 20; i++) {
+        struct cl_error err = {0};
+
+        cl_fault_set(fault);
+        CL_CLEANUP_FD int userns = cl_idmap_make_userns(1234, 56, 0, 0, &err);
+        cl_fault_set(NULL);
+        CHECK(userns >= 0 || userns == -ENOMEM);
+        if (userns < 0)
+            CHECK_HAS(err.msg, "hold the user namespace for a volume's id map");
+        CHECK(waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD);
+    }
+}
+
+TEST(a_namespace_whose_holder_can_not_wait_is_made_or_told)
+{
+#ifndef CL_FAULTS
+    SKIP_TEST("needs a build with faults");
+#endif
+    room_run(lose_the_holder);
+}
+
 /* devpts can't, on any kernel so far; tmpfs on some. */
 static void fail_to_map_tree(void)
 {
@@ -290,6 +318,7 @@ int main(void)
         ROW(missing_sub_ids_are_told),
         ROW(refused_sub_ids_are_told),
         ROW(a_tree_is_mapped),
+        ROW(a_namespace_whose_holder_can_not_wait_is_made_or_told),
         ROW(what_can_not_be_mapped_is_named),
         ROW(refusals_of_the_host_have_hints),
     };

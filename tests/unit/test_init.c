@@ -29,6 +29,9 @@ TEST(a_step_that_fails_is_named)
          "take the sandbox's identity: take group id 1000: Operation not permitted"},
         {SYS_setresuid, 1, EPERM,
          "take the sandbox's identity: take user id 1000: Operation not permitted"},
+        {CL_SYS_POLL, 1, EIO,
+         "tie the sandbox to its supervisor: look whether the supervisor is alive: "
+         "Input/output error"},
         {SYS_recvmsg, 2, ENOMEM, "limits: receive from the supervisor: Cannot allocate memory"},
         {SYS_unshare, 0, ENOSPC, "limits: make the cgroup namespace: No space left on device"},
         {SYS_keyctl, 0, EDQUOT, "keyring: join a new session keyring: Disk quota exceeded"},
@@ -146,12 +149,30 @@ TEST(an_init_that_can_not_reap_says_so)
 #ifndef CL_FAULTS
     SKIP_TEST("needs a build with faults");
 #endif
-    const struct wall_fault fault = {SYS_wait4, 0, EPERM,
-                                     "wait for the sandbox's processes: Operation not permitted"};
+    static const struct wall_fault rows[] = {
+        {SYS_wait4, 0, EPERM, "wait for the sandbox's processes: Operation not permitted"},
+        {CL_SYS_POLL, 2, ENOMEM, "wait for the sandbox's processes: Cannot allocate memory"},
+    };
 
     wall_set_up("exit 0");
     do_without_the_filter();
-    check_children_fail(&fault);
+    for (size_t i = 0; i < CL_ARRAY_SIZE(rows); i++)
+        check_children_fail(&rows[i]);
+}
+
+/* As by a stop and a continue, wherever it waits. */
+TEST(an_init_that_is_interrupted_goes_on)
+{
+#ifndef CL_FAULTS
+    SKIP_TEST("needs a build with faults");
+#endif
+    struct wall_fault fault = {CL_SYS_POLL, 1, EINTR, ""};
+
+    wall_set_up("exit 4");
+    for (; fault.nth <= 2; fault.nth++) {
+        wall_run(fault_text("children", &fault));
+        CHECK(wall_exit_status() == 4);
+    }
 }
 
 TEST(a_kernel_without_keys_has_none_to_leak)
@@ -389,6 +410,7 @@ int main(CL_UNUSED int argc, char *argv[])
         ROW(the_network_is_the_sandboxs_own_and_has_loopback),
         ROW(every_promise_of_prctl_is_kept_or_told),
         ROW(an_init_that_can_not_reap_says_so),
+        ROW(an_init_that_is_interrupted_goes_on),
         ROW(a_kernel_without_keys_has_none_to_leak),
         ROW(layers_that_are_left_out_are_not_reported),
         ROW(the_sandbox_is_what_the_plan_says),

@@ -87,6 +87,24 @@ TEST(a_pipe_of_another_user_blocks_nobody)
     done(&scene);
 }
 
+TEST(output_ends_at_a_pipe_that_can_not_be_asked)
+{
+#ifndef CL_FAULTS
+    SKIP_TEST("needs a build with faults");
+#endif
+    struct scene scene;
+    size_t fed = 0;
+
+    set_up(&scene, 0);
+    CHECK(cl_sys_pipe2(scene.fds, 0) == 0);
+    int fsuid = estrange(scene.fds[1]);
+    CHECK(start_output(&scene, scene.fds[1]) == 0);
+    (void)setfsuid((uid_t)fsuid);
+    feed(scene.near, &fed, PAGE);
+    spin_unanswered(&scene);
+    done(&scene);
+}
+
 TEST(two_streams_share_a_pipe_of_another_user)
 {
     struct scene scene;
@@ -355,6 +373,7 @@ int main(void)
         ROW(output_goes_into_a_pipe),
         ROW(a_pipe_that_nobody_reads_blocks_nobody),
         ROW(a_pipe_of_another_user_blocks_nobody),
+        ROW(output_ends_at_a_pipe_that_can_not_be_asked),
         ROW(two_streams_share_a_pipe_of_another_user),
         ROW(output_goes_into_a_file),
         ROW(output_goes_into_a_socket),

@@ -60,6 +60,24 @@ TEST(input_comes_from_a_pipe_of_another_user)
     done(&scene);
 }
 
+TEST(input_ends_at_a_pipe_that_can_not_be_asked)
+{
+#ifndef CL_FAULTS
+    SKIP_TEST("needs a build with faults");
+#endif
+    struct scene scene;
+    size_t fed = 0;
+
+    set_up(&scene, 1);
+    CHECK(cl_sys_pipe2(scene.fds, 0) == 0);
+    int fsuid = estrange(scene.fds[0]);
+    CHECK(start_input(&scene, scene.fds[0]) == 0);
+    (void)setfsuid((uid_t)fsuid);
+    feed(scene.fds[1], &fed, PAGE);
+    spin_unanswered(&scene);
+    done(&scene);
+}
+
 TEST(input_comes_from_a_socket)
 {
     struct scene scene;
@@ -188,6 +206,7 @@ int main(void)
     static const struct check_test tests[] = {
         ROW(input_comes_from_a_pipe),
         ROW(input_comes_from_a_pipe_of_another_user),
+        ROW(input_ends_at_a_pipe_that_can_not_be_asked),
         ROW(input_comes_from_a_socket),
         ROW(input_comes_from_a_file),
         ROW(input_comes_from_devices),

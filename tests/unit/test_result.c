@@ -2,7 +2,10 @@
 #include <errno.h>
 #include <stdlib.h>
 
-#include "sandbox/result.h"
+#include "base/fault.h"
+#include "base/fd.h"
+#include "base/sys.h"
+#include "sandbox/result_file.h"
 #include "check.h"
 
 static struct cl_plan plan = {
@@ -234,6 +237,31 @@ TEST(a_buffer_that_is_too_small_is_an_error)
     }
 }
 
+/* A pipe that is full, and that nobody can wait for: interrupted it goes on, and else it tells
+ * instead of asking for ever. */
+TEST(a_record_that_can_not_wait_for_its_reader_says_so)
+{
+#ifndef CL_FAULTS
+    SKIP_TEST("needs a build with faults");
+#endif
+    struct cl_result result = result_of(CL_STATUS_EXITED);
+    struct cl_error err = {0};
+    char fault[64] = "";
+    int ends[2];
+
+    CHECK(cl_sys_pipe2(ends, O_NONBLOCK) == 0);
+    while (write(ends[1], fault, 1) == 1)
+        ;
+    (void)snprintf(fault, sizeof(fault), "lacks:%d#1=%d,%d#1=%d", CL_SYS_POLL, EINTR, CL_SYS_POLL,
+                   ENOMEM); /* the first that answers keeps the call from the second */
+    cl_fault_set(fault);
+    CHECK(cl_result_file_write(ends[1], &result, &err) == -ENOMEM);
+    cl_fault_set(NULL);
+    CHECK_TEXT(err.msg, "write the result: Cannot allocate memory");
+    cl_fd_close(&ends[0]);
+    cl_fd_close(&ends[1]);
+}
+
 int main(void)
 {
     static const struct check_test tests[] = {
@@ -247,6 +275,7 @@ int main(void)
         ROW(every_limit_that_was_hit_has_its_word),
         ROW(layers_are_named),
         ROW(a_buffer_that_is_too_small_is_an_error),
+        ROW(a_record_that_can_not_wait_for_its_reader_says_so),
     };
 
     return check_run(tests, CL_ARRAY_SIZE(tests));

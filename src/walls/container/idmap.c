@@ -7,7 +7,6 @@
  *
  * Source: user_namespaces(7), subuid(5), newuidmap(1).
  */
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -220,19 +219,24 @@ int cl_idmap_make_userns(uint32_t inside_uid, uint32_t inside_gid, uint32_t outs
     }
     if (holder == 0) {
         /* Only its namespace is of use. It ends when our end of the pipe is closed, by
-         * us or by our death at any moment: a death signal it could set too late. */
+         * us or by our death at any moment: a death signal it could set too late. Or when
+         * it can't wait for that: the namespace stays until it is reaped, but its files in
+         * /proc become those of the host's root. */
         struct pollfd closed = {.fd = end, .events = POLLIN};
 
         cl_fd_close(&hold);
-        while (poll(&closed, 1, -1) < 0)
-            ;
-        _exit(0);
+        do
+            r = cl_sys_poll(&closed, 1, -1);
+        while (r == -EINTR);
+        _exit(r < 0 ? -r : 0);
     }
     (void)snprintf(uid_line, sizeof(uid_line), "%u %u 1", inside_uid, outside_uid);
     (void)snprintf(gid_line, sizeof(gid_line), "%u %u 1", inside_gid, outside_gid);
     int userns = map_and_open(holder, uid_line, gid_line, err);
     cl_fd_close(&hold);
-    (void)cl_sys_wait_for(holder, &status); /* it is ours and will end */
+    r = cl_sys_wait_for(holder, &status); /* it is ours and will end */
+    if (userns < 0 && r == 0 && WIFEXITED(status) && WEXITSTATUS(status) != 0)
+        return cl_fail(err, WEXITSTATUS(status), "hold the user namespace for a volume's id map");
     return userns;
 }
 

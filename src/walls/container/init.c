@@ -1,7 +1,6 @@
 /* Init: pid 1 of the sandbox. Builds the wall from inside as a list of named steps,
  * starts the main process, and then only reaps and forwards signals. It runs no
  * program of its own, so there is nothing of the image in it. */
-#include <poll.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
@@ -102,7 +101,12 @@ static int tie_to_supervisor(void *context, struct cl_error *err)
 
     if (r < 0)
         return cl_fail(err, r, "set the parent-death signal");
-    if (poll(&channel, 1, 0) == 1 && (channel.revents & POLLHUP) != 0)
+    do
+        r = cl_sys_poll(&channel, 1, 0);
+    while (r == -EINTR);
+    if (r < 0)
+        return cl_fail(err, r, "look whether the supervisor is alive");
+    if ((channel.revents & POLLHUP) != 0)
         _exit(1);
     return 0;
 }
@@ -422,11 +426,11 @@ void cl_init_run(struct cl_container *container)
         {.fd = container->channel[1], .events = POLLIN},
     };
     for (;;) {
-        r = poll(polled, 2, -1);
-        if (r < 0 && errno == EINTR) /* by a stop and continue */
+        r = cl_sys_poll(polled, 2, -1);
+        if (r == -EINTR) /* by a stop and continue */
             continue;
         if (r < 0) {
-            (void)cl_fail(&err, errno, "wait for the sandbox's processes");
+            (void)cl_fail(&err, r, "wait for the sandbox's processes");
             fail(container, &err);
         }
         if (polled[0].revents != 0)
