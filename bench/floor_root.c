@@ -76,9 +76,12 @@ static void tree_attach(int fd, const char *path)
     (void)close(fd);
 }
 
+/* Private: where the host's mounts are shared, as systemd has them, so is a clone, and what is
+ * mounted on it would appear on the host too. */
 static void tree_set(int fd, uint64_t attr_set, int userns_fd)
 {
     struct floor_mount_attr attr = {.attr_set = attr_set,
+                                    .propagation = MS_PRIVATE,
                                     .userns_fd = userns_fd >= 0 ? (uint64_t)userns_fd : 0};
     if (userns_fd >= 0) {
         attr.attr_set |= MOUNT_ATTR_IDMAP;
