@@ -94,11 +94,12 @@ static int write_patiently(int fd, const char *data, size_t size)
     struct pollfd room = {.fd = fd, .events = POLLOUT};
 
     while (size > 0) {
-        /* never more than fits: what could not be opened anew may block */
-        ssize_t written = -EAGAIN;
+        ssize_t written = cl_sys_poll(&room, 1, 0);
 
-        if (poll(&room, 1, 0) != 0)
+        if (written > 0) /* never more than fits: what could not be opened anew may block */
             written = cl_sys_write(fd, data, size < SMALL ? size : SMALL);
+        else if (written == 0)
+            written = -EAGAIN;
         if (written == -EAGAIN) {
             (void)cl_sys_rt_sigprocmask(SIG_SETMASK, &none, NULL); /* can't fail */
             int r = cl_sys_poll(&room, 1, -1); /* the next write tells what woke us */
