@@ -144,6 +144,12 @@ static inline int cl_sys_fchmod(int fd, mode_t mode)
     return (int)CL_SYS2(SYS_fchmod, fd, mode);
 }
 
+/* Returns where a filter refuses it. */
+static inline int cl_sys_exit_group(int status)
+{
+    return (int)CL_SYS1(SYS_exit_group, status);
+}
+
 static inline mode_t cl_sys_umask(mode_t mask)
 {
     return (mode_t)CL_SYS1(SYS_umask, mask);

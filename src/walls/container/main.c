@@ -14,6 +14,8 @@
 #include "limits/rlimits.h"
 #include "walls/container/container.h"
 
+enum { PLACE_SIZE = 4096 }; /* of a program in PATH */
+
 /* What main is born with. It shares init's memory until it becomes the command. */
 struct birth {
     struct cl_container *container;
@@ -196,35 +198,30 @@ static const char *find_path(const struct cl_strlist *env)
     return "";
 }
 
-/* ENOENT also says that the file is there and what it needs to run isn't: *RET_IS_THERE
- * tells the two apart. */
-static int execute(const struct cl_container *container, const char *path, int *ret_is_there)
+/* The next place in *PATH where NAME may be, put into RET; 0 at its end. */
+static int next_place(const char **path, const char *name, char ret[PLACE_SIZE])
 {
-    int r = cl_sys_execve(path, container->argv, container->envp);
+    while (**path != '\0') {
+        size_t size = strcspn(*path, ":");
+        int written = snprintf(ret, PLACE_SIZE, "%.*s/%s", (int)size, *path, name);
 
-    if (r == -ENOENT) {
-        CL_CLEANUP_FD int file = cl_sys_openat(AT_FDCWD, path, O_PATH, 0);
-        if (file >= 0)
-            *ret_is_there = 1;
+        *path += size + ((*path)[size] == ':');
+        if (size > 0 && written >= 0 && written < PLACE_SIZE)
+            return 1; /* an empty entry would be the working directory */
     }
-    return r;
+    return 0;
 }
 
 /* execvp's rule: the first that can be executed; EACCES is remembered. */
-static int execute_in_path(const struct cl_container *container, const char *name,
-                           int *ret_is_there)
+static int execute_in_path(const struct cl_container *container, const char *name)
 {
-    char candidate[4096];
+    const char *path = find_path(&container->plan->env);
+    char place[PLACE_SIZE];
     int result = -ENOENT;
 
-    for (const char *dir = find_path(&container->plan->env); *dir != '\0';) {
-        size_t size = strcspn(dir, ":");
-        int written = snprintf(candidate, sizeof(candidate), "%.*s/%s", (int)size, dir, name);
+    while (next_place(&path, name, place)) {
+        int r = cl_sys_execve(place, container->argv, container->envp);
 
-        dir += size + (dir[size] == ':');
-        if (size == 0 || written < 0 || (size_t)written >= sizeof(candidate))
-            continue; /* an empty entry would be the working directory */
-        int r = execute(container, candidate, ret_is_there);
         if (r != -ENOENT && r != -ENOTDIR && r != -EACCES)
             return r;
         if (r == -EACCES)
@@ -233,27 +230,57 @@ static int execute_in_path(const struct cl_container *container, const char *nam
     return result;
 }
 
-static void explain_no_exec(struct cl_container *container, int errnum, int is_there)
+static int is_file(const char *path)
+{
+    CL_CLEANUP_FD int file = cl_sys_openat(AT_FDCWD, path, O_PATH, 0);
+
+    return file >= 0;
+}
+
+/* ENOENT also says that the file is there, and what it needs to run isn't. */
+static int is_there(const struct cl_container *container, const char *name)
+{
+    const char *path = find_path(&container->plan->env);
+    char place[PLACE_SIZE];
+
+    if (strchr(name, '/') != NULL)
+        return is_file(name);
+    while (next_place(&path, name, place)) {
+        if (is_file(place))
+            return 1;
+    }
+    return 0;
+}
+
+static void explain_no_exec(struct cl_container *container, int errnum)
 {
     struct cl_error *err = &container->report->error;
     const char *name = container->plan->command.items[0];
+    const int is_missing = errnum == -ENOENT && !is_there(container, name);
 
-    if (errnum == -ENOENT && is_there)
+    if (errnum == -ENOENT && !is_missing)
         (void)cl_refuse(err, errnum,
                         "execute %s: the file is there, but not the interpreter (#!) or loader "
                         "that it names",
                         name);
-    else if (errnum == -ENOENT && strchr(name, '/') == NULL)
+    else if (is_missing && strchr(name, '/') == NULL)
         (void)cl_refuse(err, errnum, "%s: command not found in the image's PATH", name);
     else
         (void)cl_selinux_hint(container, cl_fail(err, errnum, "execute %s", name), err);
     if (errnum == -ENOEXEC)
         (void)cl_hint(err, "it is no program for this machine, and a script begins with #!");
-    if (errnum == -ENOENT && !is_there && name[0] == '-')
+    if (is_missing && name[0] == '-')
         (void)cl_hint(err, "options of cloister stand before the image");
-    if (errnum == -ENOENT && !is_there && strchr(name, '/') != NULL &&
-        container->plan->image_kind == CL_IMAGE_HOST)
+    if (is_missing && strchr(name, '/') != NULL && container->plan->image_kind == CL_IMAGE_HOST)
         (void)cl_hint(err, "of the host's other files only what --volume names is inside");
+}
+
+/* The filter may be a user's that refuses this too, and libc would ask for ever; no filter sees
+ * the signal that the trap is. */
+CL_NORETURN static void leave(void)
+{
+    (void)cl_sys_exit_group(1);
+    __builtin_trap();
 }
 
 static int become_command(void *context)
@@ -269,16 +296,15 @@ static int become_command(void *context)
         r = cl_steps_run(main_steps, CL_ARRAY_SIZE(main_steps), container, &report->error);
     if (r < 0) {
         report->stage = CL_REPORT_FAILED;
-        _exit(1);
+        leave();
     }
     report->stage = CL_REPORT_STARTED; /* now: the command may have ended before init runs again */
-    int is_there = 0;
-    r = strchr(name, '/') != NULL ? execute(container, name, &is_there)
-                                  : execute_in_path(container, name, &is_there);
+    r = strchr(name, '/') != NULL ? cl_sys_execve(name, container->argv, container->envp)
+                                  : execute_in_path(container, name);
     report->exec_errno = -r;
-    explain_no_exec(container, r, is_there);
+    explain_no_exec(container, r);
     report->stage = CL_REPORT_NO_EXEC;
-    _exit(1);
+    leave();
 }
 
 /* Init sleeps until main is the command, so that no other processor could do anything at
