@@ -41,6 +41,42 @@ def test_first_starts_at_once_make_one(world, as_root, rootfs, lost):
     assert len(kept()) == 1
 
 
+@pytest.mark.parametrize("image", ["rootfs", "host"])
+@pytest.mark.parametrize("volume", ["/run", "/"])
+def test_a_volume_that_it_lies_in_leaves_it_out(as_root, request, bare, image, volume):
+    """Its copy could be mounted in no younger namespace, and so the whole volume could not."""
+    if image == "rootfs":
+        image = request.getfixturevalue("rootfs")
+    mark = bare.parent.parent / f"mark-{os.getpid()}"
+    show = f"cat /h{'' if volume == '/run' else '/run'}/{mark.name}; grep -c {bare.name} /proc/self/mountinfo"
+    mark.write_text("seen\n")
+    try:
+        outcome = as_root.run(image, "sh", "-c", show, opts=["-v", f"{volume}:/h"])
+    finally:
+        mark.unlink()
+    assert outcome.lines() == ["seen", "0"], str(outcome)
+
+
+def test_a_namespace_that_another_keeps_is_hinted_at(as_root, rootfs, world):
+    """As unshare --mount=FILE does."""
+    held = world.directory("held")
+    kept_there = held / "ns"
+    kept_there.touch()
+    command("mount", "--bind", "--make-private", held, held)
+    with world.on_one_processor():  # where the younger namespace has the higher number
+        holder = subprocess.Popen(["unshare", "--mount", "--propagation", "private", "sh", "-c", "echo; read -r end"],
+                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        try:
+            assert holder.stdout.readline() == b"\n"
+            command("mount", "--bind", f"/proc/{holder.pid}/ns/mnt", kept_there)
+            as_root.run(rootfs, "true", opts=["-v", f"{held}:/h"]).refused("volumes: attach a mount at /h: .*; a mount namespace is kept below it")
+            command("umount", kept_there)
+            as_root.run(rootfs, "true", opts=["-v", f"{held}:/h"]).ok()
+        finally:
+            holder.communicate(b"\n", timeout=10)
+            command("umount", "-R", held)
+
+
 @pytest.mark.parametrize("mode", ["0755", "0700"])
 @pytest.mark.parametrize("place", ["directory", "link", "file"])
 def test_what_stands_in_its_place_is_not_trusted(as_root, rootfs, world, bare, place, mode):

@@ -202,12 +202,20 @@ static int make_kept(void)
     return file < 0 ? file : 0;
 }
 
+/* Unbindable: a copy of /run or of the whole tree, as a volume is or as other programs make
+ * them, leaves it out. The kernel lets no younger mount namespace have it (ELOOP). */
 static int bind_kept(int mntns)
 {
     char path[32];
 
     (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", mntns);
-    return cl_sys_mount(path, KEPT, NULL, MS_BIND, NULL);
+    int r = cl_sys_mount(path, KEPT, NULL, MS_BIND, NULL);
+    if (r < 0)
+        return r;
+    r = cl_sys_mount(NULL, KEPT, NULL, MS_UNBINDABLE, NULL);
+    if (r < 0)
+        (void)cl_sys_umount2(KEPT, MNT_DETACH);
+    return r;
 }
 
 /* EINVAL: what is mounted at KEEPER has peers, which can't have a mount namespace on them; or

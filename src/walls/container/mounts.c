@@ -49,7 +49,13 @@ int cl_tree_attach(int tree, int target, const char *where, struct cl_error *err
     int r = cl_sys_move_mount(tree, "", target, "",
                               CL_MOVE_MOUNT_F_EMPTY_PATH | CL_MOVE_MOUNT_T_EMPTY_PATH);
 
-    return r < 0 ? cl_fail(err, r, "attach a mount at %s", where) : 0;
+    if (r == 0)
+        return 0;
+    (void)cl_fail(err, r, "attach a mount at %s", where);
+    if (r == -ELOOP)
+        (void)cl_hint(err, "a mount namespace is kept below it, as by unshare --mount=FILE: umount "
+                           "that, or show only what is beside it");
+    return r;
 }
 
 /* The mount that FD is open on the root of: 1, 0 when it is open on another place, or
