@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import re
 
 import pytest
 
@@ -180,6 +181,14 @@ def test_no_arguments_at_all(cloister, world):
         os._exit(99)
     _, status = os.waitpid(pid, 0)
     assert os.waitstatus_to_exitcode(status) == 0  # as without a command
+
+
+@pytest.mark.parametrize("name", ["/.", "/usr/..", "link"])
+def test_the_hosts_root_is_no_image_by_another_name(cloister, name, nothing_left):
+    if name == "link":
+        name = cloister.directory("links") / "root"
+        name.symlink_to("/")
+    cloister.run(f"rootfs:{name}", "true").refused(f"the image {re.escape(str(name))} is the host's own root directory; use host")
 
 
 @pytest.mark.parametrize("opts,image,needle", [(["--result", "-"], "host", "/dev/stderr"), ([], "rootfs:/", "use host"), ([], "rootfs://", "use host")])

@@ -108,6 +108,19 @@ static int map_owner(const struct cl_container *container, int tree,
     return cl_idmap_tree(tree, userns, file->source, err);
 }
 
+/* "/" by any other name, as /usr/.. or a link: with it would come all that is mounted on it. */
+static int refuse_host_root(const char *path, const struct stat *st, struct cl_error *err)
+{
+    struct stat root;
+    int r = cl_sys_fstatat(AT_FDCWD, "/", &root, 0);
+
+    if (r < 0)
+        return cl_fail(err, r, "stat the root directory");
+    if (root.st_dev != st->st_dev || root.st_ino != st->st_ino)
+        return 0;
+    return cl_refuse(err, EINVAL, "the image %s is the host's own root directory; use host", path);
+}
+
 static int open_image(const struct cl_container *container, struct cl_error *err)
 {
     const struct cl_plan *plan = container->plan;
@@ -121,6 +134,9 @@ static int open_image(const struct cl_container *container, struct cl_error *err
         return cl_fail(err, r, "stat the image %s", plan->image_path);
     if (!S_ISDIR(st.st_mode))
         return cl_refuse(err, ENOTDIR, "the image %s is not a directory", plan->image_path);
+    r = refuse_host_root(plan->image_path, &st, err);
+    if (r < 0)
+        return r;
     return cl_tree_clone_fd(
         fd, plan->image_path,
         cl_mount_attrs(plan, CL_MOUNT_ATTR_RDONLY | CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV),
