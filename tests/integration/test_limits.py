@@ -148,6 +148,18 @@ def test_tasks(limited, rootfs):
     assert made <= outcome.result["usage"]["tasks_peak"] <= 20
 
 
+@pytest.mark.parametrize("opts", [["--pids-limit", "4194303"], ["-m", "1024TiB"], ["-m", "1g", "--memory-swap", "1024TiB"], ["--cpus", "1000"],
+                                  ["--cpu-time", "366d"], ["--timeout", "366d", "--stop-grace", "366d"], ["--disk", "1TiB"],
+                                  ["--file-size", "1024TiB"], ["--output-limit", "1024TiB"]], ids=lambda opts: opts[-2])
+def test_the_most_of_each_is_taken(everywhere, rootfs, opts):
+    """By the kernel too, whose own bounds may lie near ours."""
+    outcome = everywhere.run(rootfs, "true", opts=opts)
+    if everywhere.identity == "user" and opts[-2] in ("--cpus", "--memory-swap"):
+        outcome.refused("it needs a cgroup")
+    else:
+        outcome.ended("exited", 0)
+
+
 def test_the_default_tasks_are_256(cloister, rootfs):
     outcome = cloister.run(rootfs, "probe", "forks", "400").ok()
     made, error = numbers(outcome)

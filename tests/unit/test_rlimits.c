@@ -162,7 +162,7 @@ TEST(rlimits_never_rise_above_the_hard_limit)
     struct applied applied;
 
     plan.limits.open_files = 501;
-    plan.limits.tasks = 4194304; /* stands in for a cgroup: a lower hard limit is kept */
+    plan.limits.tasks = 4194303; /* stands in for a cgroup: a lower hard limit is kept */
     cl_plan_mark(&plan, CL_FIELD_OPEN_FILES);
     applied = apply(&plan, 1);
     CHECK(applied.result == -EPERM);
