@@ -13,31 +13,21 @@
 enum unit { UNIT_COUNT, UNIT_BYTES };
 
 struct row {
-    const char *name;
     uint32_t resource;
     enum unit unit;
 };
 
+/* In the order of their names. */
 static const struct row rows[] = {
-    {"as", RLIMIT_AS, UNIT_BYTES},
-    {"core", RLIMIT_CORE, UNIT_BYTES},
-    {"cpu", RLIMIT_CPU, UNIT_COUNT},
-    {"data", RLIMIT_DATA, UNIT_BYTES},
-    {"fsize", RLIMIT_FSIZE, UNIT_BYTES},
-    {"locks", RLIMIT_LOCKS, UNIT_COUNT},
-    {"memlock", RLIMIT_MEMLOCK, UNIT_BYTES},
-    {"msgqueue", RLIMIT_MSGQUEUE, UNIT_BYTES},
-    {"nice", RLIMIT_NICE, UNIT_COUNT},
-    {"nofile", RLIMIT_NOFILE, UNIT_COUNT},
-    {"nproc", RLIMIT_NPROC, UNIT_COUNT},
-    {"rss", RLIMIT_RSS, UNIT_BYTES},
-    {"rtprio", RLIMIT_RTPRIO, UNIT_COUNT},
-    {"rttime", RLIMIT_RTTIME, UNIT_COUNT},
-    {"sigpending", RLIMIT_SIGPENDING, UNIT_COUNT},
-    {"stack", RLIMIT_STACK, UNIT_BYTES},
+    {RLIMIT_AS, UNIT_BYTES},      {RLIMIT_CORE, UNIT_BYTES},     {RLIMIT_CPU, UNIT_COUNT},
+    {RLIMIT_DATA, UNIT_BYTES},    {RLIMIT_FSIZE, UNIT_BYTES},    {RLIMIT_LOCKS, UNIT_COUNT},
+    {RLIMIT_MEMLOCK, UNIT_BYTES}, {RLIMIT_MSGQUEUE, UNIT_BYTES}, {RLIMIT_NICE, UNIT_COUNT},
+    {RLIMIT_NOFILE, UNIT_COUNT},  {RLIMIT_NPROC, UNIT_COUNT},    {RLIMIT_RSS, UNIT_BYTES},
+    {RLIMIT_RTPRIO, UNIT_COUNT},  {RLIMIT_RTTIME, UNIT_COUNT},   {RLIMIT_SIGPENDING, UNIT_COUNT},
+    {RLIMIT_STACK, UNIT_BYTES},
 };
-enum { RESOURCES = CL_ARRAY_SIZE(rows) };
-_Static_assert(RESOURCES == 16, "setrlimit's resources are 0 to 15");
+enum { RESOURCES = CL_PLAN_RLIMITS };
+_Static_assert(CL_ARRAY_SIZE(rows) == CL_PLAN_RLIMITS, "a row for each");
 
 /* Limits that every sandbox has, unless --ulimit says otherwise. */
 static const struct {
@@ -56,17 +46,15 @@ static const struct {
 
 const char *cl_rlimit_name(uint32_t resource)
 {
-    for (size_t i = 0; i < RESOURCES; i++) {
-        if (rows[i].resource == resource)
-            return rows[i].name;
-    }
-    return NULL;
+    return resource < RESOURCES ? cl_field_words(CL_FIELD_RLIMITS)[resource] : NULL;
 }
 
 static const struct row *find_row(const char *name, size_t size)
 {
     for (size_t i = 0; i < RESOURCES; i++) {
-        if (strlen(rows[i].name) == size && memcmp(rows[i].name, name, size) == 0)
+        const char *row_name = cl_rlimit_name(rows[i].resource);
+
+        if (strlen(row_name) == size && memcmp(row_name, name, size) == 0)
             return &rows[i];
     }
     return NULL;
@@ -78,8 +66,8 @@ static int refuse_name(const char *text, struct cl_error *err)
     size_t used = 0;
 
     for (size_t i = 0; i < RESOURCES; i++) {
-        int size =
-            snprintf(names + used, sizeof(names) - used, "%s%s", i > 0 ? ", " : "", rows[i].name);
+        int size = snprintf(names + used, sizeof(names) - used, "%s%s", i > 0 ? ", " : "",
+                            cl_rlimit_name(rows[i].resource));
         CL_ASSERT(size > 0 && (size_t)size < sizeof(names) - used);
         used += (size_t)size;
     }
@@ -104,8 +92,8 @@ static int parse_value(const struct row *row, const char *text, size_t size, uin
         r = row->unit == UNIT_BYTES ? cl_parse_size(value, ret) : cl_parse_u64(value, ret);
     }
     if (r < 0)
-        return cl_refuse(err, EINVAL, "%s: \"%.*s\": expected %s or \"unlimited\"", row->name,
-                         (int)cl_min_u64(size, 60), text,
+        return cl_refuse(err, EINVAL, "%s: \"%.*s\": expected %s or \"unlimited\"",
+                         cl_rlimit_name(row->resource), (int)cl_min_u64(size, 60), text,
                          row->unit == UNIT_BYTES ? "a size" : "a number");
     return 0;
 }
@@ -133,7 +121,8 @@ int cl_rlimit_parse(const char *text, struct cl_plan_rlimit *ret, struct cl_erro
     if (r < 0)
         return r;
     if (limit.soft > limit.hard)
-        return cl_refuse(err, EINVAL, "%s: the soft limit is above the hard limit", row->name);
+        return cl_refuse(err, EINVAL, "%s: the soft limit is above the hard limit",
+                         cl_rlimit_name(row->resource));
     if (row->resource == RLIMIT_CORE && limit.hard > CL_CORE_OFF)
         return cl_refuse(err, EINVAL, "core: core dumps are off in a sandbox");
     *ret = limit;

@@ -2,6 +2,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/num.h"
 #include "plan/plan.h"
@@ -12,6 +13,19 @@ static const char *const network_words[] = {"none", "outbound", NULL};
 static const char *const root_words[] = {"profile", "read-only", "writable", NULL};
 static const char *const image_kind_words[] = {"host", "rootfs", NULL};
 static const char *const scratch_words[] = {"memory", "disk", NULL};
+
+/* setrlimit(2)'s names in lower case without RLIMIT_, by their numbers. */
+static const char *const rlimit_words[] = {
+    [RLIMIT_CPU] = "cpu",           [RLIMIT_FSIZE] = "fsize",
+    [RLIMIT_DATA] = "data",         [RLIMIT_STACK] = "stack",
+    [RLIMIT_CORE] = "core",         [RLIMIT_RSS] = "rss",
+    [RLIMIT_NPROC] = "nproc",       [RLIMIT_NOFILE] = "nofile",
+    [RLIMIT_MEMLOCK] = "memlock",   [RLIMIT_AS] = "as",
+    [RLIMIT_LOCKS] = "locks",       [RLIMIT_SIGPENDING] = "sigpending",
+    [RLIMIT_MSGQUEUE] = "msgqueue", [RLIMIT_NICE] = "nice",
+    [RLIMIT_RTPRIO] = "rtprio",     [RLIMIT_RTTIME] = "rttime",
+};
+_Static_assert(CL_ARRAY_SIZE(rlimit_words) == CL_PLAN_RLIMITS, "a word for each");
 
 static const char *const layer_words[] = {
 #define CL_LAYER(name, text, acceptable, why) text,
@@ -59,6 +73,8 @@ const char *const *cl_field_words(enum cl_field field)
         return scratch_words;
     case CL_FIELD_WITHOUT:
         return layer_words;
+    case CL_FIELD_RLIMITS:
+        return rlimit_words;
     default:
         return NULL;
     }

@@ -297,7 +297,7 @@ static int take_rlimits(struct cursor *cursor, const struct cl_field_info *info,
         return -ENOMEM;
     for (uint32_t i = 0; i < count; i++) {
         if (take_u32(cursor, &items[i].resource) < 0 || take_u64(cursor, &items[i].soft) < 0 ||
-            take_u64(cursor, &items[i].hard) < 0 || items[i].resource >= 16 ||
+            take_u64(cursor, &items[i].hard) < 0 || items[i].resource >= CL_PLAN_RLIMITS ||
             items[i].soft > items[i].hard)
             return -EBADMSG;
     }

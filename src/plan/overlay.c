@@ -115,15 +115,18 @@ int cl_plan_add_rlimit(struct cl_plan *plan, const struct cl_plan_rlimit *limit,
                        struct cl_arena *arena, struct cl_error *err)
 {
     struct cl_rlimits *list = &plan->rlimits;
-    int r = check_count(CL_FIELD_RLIMITS, list->count + 1, err);
+    size_t at = 0;
 
+    while (at < list->count && list->items[at].resource != limit->resource)
+        at++;
+    int r = check_count(CL_FIELD_RLIMITS, at + 1, err);
     if (r < 0)
         return r;
     struct cl_plan_rlimit *items = room_for_one(arena, list->items, list->count, sizeof(*items));
     if (items == NULL)
         return cl_fail_memory(err);
-    items[list->count] = *limit;
-    *list = (struct cl_rlimits){items, list->count + 1};
+    items[at] = *limit;
+    *list = (struct cl_rlimits){items, at == list->count ? list->count + 1 : list->count};
     cl_plan_mark(plan, CL_FIELD_RLIMITS);
     return 0;
 }

@@ -76,6 +76,8 @@ struct cl_files {
     size_t count;
 };
 
+enum { CL_PLAN_RLIMITS = 16 }; /* setrlimit's resources are 0 to 15 */
+
 struct cl_plan_rlimit {
     uint32_t resource; /* RLIMIT_* */
     uint64_t soft;
@@ -203,7 +205,8 @@ int cl_plan_has_rw_volume(const struct cl_plan *plan);
 int cl_plan_set_text(struct cl_plan *plan, enum cl_field field, const char *text,
                      struct cl_arena *arena, struct cl_error *err);
 
-/* Appends TEXT to a string list field; FILE to files; LIMIT to ulimits. */
+/* Appends TEXT to a string list field; FILE to files; LIMIT to ulimits, or puts it in the place
+ * of the one of its resource. */
 int cl_plan_add_str(struct cl_plan *plan, enum cl_field field, const char *text,
                     struct cl_arena *arena, struct cl_error *err);
 int cl_plan_add_file(struct cl_plan *plan, const struct cl_plan_file *file, struct cl_arena *arena,

@@ -2,6 +2,9 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
+
+#include "base/sys_abi.h"
 
 static const char *const file_kind_words[] = {"bind", "tmpfs"};
 
@@ -47,6 +50,26 @@ static void print_mask(struct cl_json *json, const char *key, const char *const 
     cl_json_close(json, ']');
 }
 
+static void print_rlimit(struct cl_json *json, const char *key, uint64_t value)
+{
+    if (value == CL_RLIM_INFINITY)
+        cl_json_string(json, key, "unlimited");
+    else
+        cl_json_u64(json, key, value);
+}
+
+static void print_rlimits(struct cl_json *json, const char *key, const struct cl_rlimits *list)
+{
+    cl_json_object(json, key);
+    for (size_t i = 0; i < list->count; i++) {
+        cl_json_object(json, cl_field_words(CL_FIELD_RLIMITS)[list->items[i].resource]);
+        print_rlimit(json, "soft", list->items[i].soft);
+        print_rlimit(json, "hard", list->items[i].hard);
+        cl_json_close(json, '}');
+    }
+    cl_json_close(json, '}');
+}
+
 static void print_field(struct cl_json *json, const char *key, enum cl_field field,
                         const struct cl_plan *plan)
 {
@@ -85,7 +108,7 @@ static void print_field(struct cl_json *json, const char *key, enum cl_field fie
         print_files(json, key, member);
         break;
     case CL_TYPE_RLIMITS:
-        cl_json_u64(json, key, ((const struct cl_rlimits *)member)->count);
+        print_rlimits(json, key, member);
         break;
     }
 }
@@ -105,6 +128,19 @@ static const char *unit_suffix(enum cl_field_type type)
     return type == CL_TYPE_SIZE ? "_bytes" : type == CL_TYPE_DURATION ? "_ns" : "";
 }
 
+/* The --ulimit that stands in the place of FIELD, or NULL. */
+static const struct cl_plan_rlimit *stand_in(const struct cl_plan *plan, enum cl_field field)
+{
+    for (size_t i = 0; i < plan->rlimits.count; i++) {
+        const struct cl_plan_rlimit *limit = &plan->rlimits.items[i];
+
+        if ((field == CL_FIELD_OPEN_FILES && limit->resource == RLIMIT_NOFILE) ||
+            (field == CL_FIELD_FILE_SIZE && limit->resource == RLIMIT_FSIZE))
+            return limit;
+    }
+    return NULL;
+}
+
 void cl_plan_print_limits(const struct cl_plan *plan, struct cl_json *json)
 {
     static const char prefix[] = "limits.";
@@ -118,7 +154,10 @@ void cl_plan_print_limits(const struct cl_plan *plan, struct cl_json *json)
             continue;
         (void)snprintf(key, sizeof(key), "%s%s", info->path + sizeof(prefix) - 1,
                        unit_suffix(info->type));
-        if (cl_plan_has(plan, (enum cl_field)f))
+        const struct cl_plan_rlimit *limit = stand_in(plan, (enum cl_field)f);
+        if (limit != NULL && limit->soft != CL_RLIM_INFINITY)
+            cl_json_u64(json, key, limit->soft);
+        else if (limit == NULL && cl_plan_has(plan, (enum cl_field)f))
             print_field(json, key, (enum cl_field)f, plan);
         else
             cl_json_null(json, key);

@@ -9,8 +9,9 @@
  * open in JSON. Program bytes are given as their size. */
 void cl_plan_print(const struct cl_plan *plan, struct cl_json *json);
 
-/* Writes the member "limits": every limit, null where there is none; sizes as
- * NAME_bytes, times as NAME_ns, cpus as a decimal number. */
+/* Writes the member "limits": every limit as it is applied, null where there is none; sizes
+ * as NAME_bytes, times as NAME_ns, cpus as a decimal number, "ulimits" as an object of
+ * objects with soft and hard, a number or "unlimited". */
 void cl_plan_print_limits(const struct cl_plan *plan, struct cl_json *json);
 
 #endif
