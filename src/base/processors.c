@@ -37,6 +37,23 @@ struct cl_processors cl_processors_look(void)
     return (struct cl_processors){.count = count, .running = running};
 }
 
+/* A list of ranges, as "0-3,8": the last number is the highest. */
+uint64_t cl_processors_most(void)
+{
+    char text[256] = "";
+    CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, "/sys/devices/system/cpu/present", O_RDONLY, 0);
+    ssize_t got = fd < 0 ? 0 : cl_sys_read(fd, text, sizeof(text) - 1);
+    uint64_t last;
+
+    if (got <= 0)
+        return CPU_SETSIZE;
+    text[strcspn(text, "\n")] = '\0';
+    size_t at = strlen(text);
+    while (at > 0 && text[at - 1] >= '0' && text[at - 1] <= '9')
+        at--;
+    return cl_parse_u64(text + at, &last) < 0 || last >= CPU_SETSIZE ? CPU_SETSIZE : last + 1;
+}
+
 int cl_processors_split(cpu_set_t *ret_all, cpu_set_t *ret_others)
 {
     int here = cl_sys_getcpu();

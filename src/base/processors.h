@@ -1,7 +1,8 @@
 /* processors.h - whether the machine has something left to do things beside each other.
  *
  * Advice for what is only a matter of time: the answer is old when it comes, and a busy
- * machine where nothing can be learnt. Source: proc(5), sched_getaffinity(2). */
+ * machine where nothing can be learnt. Source: proc(5), sched_getaffinity(2), the kernel's
+ * admin-guide/cputopology. */
 #ifndef CL_BASE_PROCESSORS_H
 #define CL_BASE_PROCESSORS_H
 
@@ -29,6 +30,10 @@ static inline int cl_processors_are_quiet(const struct cl_processors *look)
 {
     return look->running <= look->count / 2;
 }
+
+/* How many processors the machine has, at the most: whoever may not use one of them now, whose
+ * affinity is narrow or which is offline, may later. CPU_SETSIZE where nobody can tell. */
+uint64_t cl_processors_most(void);
 
 /* The processors that this process may use, and those of them on which it doesn't run now.
  * The number of the one on which it does, or -errno. */

@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/num.h"
+#include "base/processors.h"
 #include "base/sys.h"
 #include "sandbox/children.h"
 #include "sandbox/control.h"
@@ -123,8 +124,7 @@ static int on_time(struct cl_source *source, CL_UNUSED uint32_t events, struct c
 
 static uint64_t count_millicpus(const struct cl_plan *plan)
 {
-    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-    uint64_t millicpus = cpus < 1 ? 1000 : (uint64_t)cpus * 1000;
+    uint64_t millicpus = cl_processors_most() * 1000;
 
     return cl_plan_has(plan, CL_FIELD_CPUS) ? cl_min_u64(millicpus, plan->limits.millicpus)
                                             : millicpus;

@@ -123,6 +123,16 @@ def test_cpu_time_ends_all_within_100_ms(limited, rootfs, processes):
     assert b"cpu" in outcome.err.lower()
 
 
+@pytest.mark.measures
+def test_cpu_time_knows_processors_that_its_caller_may_not_use(limited, rootfs, world):
+    """The command may widen what a pinned caller has handed down."""
+    with world.on_one_processor():
+        outcome = limited.run(rootfs, "taskset", "ffffffff", "probe", "spin", "0", "4", opts=["--cpu-time", "1s", "--timeout", "20s"])
+    outcome.ended("cpu_time", 137, hit="cpu_time")
+    used = outcome.result["usage"]["cpu_user_ns"] + outcome.result["usage"]["cpu_system_ns"]
+    assert 0.99e9 <= used <= 1.15e9, str(outcome)
+
+
 def test_cpu_time_ends_a_spinning_program(limited, rootfs):
     outcome = limited.run(rootfs, "probe", "spin", "0", opts=["--cpu-time", "300ms", "--timeout", "30s"])
     outcome.ended("cpu_time", 137, hit="cpu_time")

@@ -56,6 +56,33 @@ TEST(tasks_that_run_are_counted_against_processors)
     room_run(count_tasks);
 }
 
+static void count_most(void)
+{
+    static const struct {
+        const char *present;
+        uint64_t most;
+    } rows[] = {
+        {"0\n", 1},        {"0-1\n", 2},        {"0-3,8\n", 9},          {"0,2-11\n", 12},
+        {"", CPU_SETSIZE}, {"\n", CPU_SETSIZE}, {"none\n", CPU_SETSIZE}, {"0-99999\n", CPU_SETSIZE},
+    };
+    static const char path[] = "/sys/devices/system/cpu/present";
+
+    CHECK(mount("none", "/mnt", "tmpfs", 0, NULL) == 0);
+    for (size_t i = 0; i < CL_ARRAY_SIZE(rows); i++) {
+        CHECK(room_write("/mnt/present", rows[i].present) == 0);
+        CHECK(mount("/mnt/present", path, NULL, MS_BIND, NULL) == 0);
+        CHECK(cl_processors_most() == rows[i].most);
+        CHECK(umount(path) == 0);
+    }
+    CHECK(mount("none", "/sys", "tmpfs", 0, NULL) == 0);
+    CHECK(cl_processors_most() == CPU_SETSIZE);
+}
+
+TEST(all_processors_that_are_there_are_counted)
+{
+    room_run(count_most);
+}
+
 TEST(busy_idle_and_quiet_are_told_apart)
 {
     static const struct {
@@ -94,6 +121,7 @@ int main(void)
 {
     static const struct check_test tests[] = {
         ROW(tasks_that_run_are_counted_against_processors),
+        ROW(all_processors_that_are_there_are_counted),
         ROW(busy_idle_and_quiet_are_told_apart),
         ROW(who_can_not_know_says_busy),
     };
