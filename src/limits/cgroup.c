@@ -97,6 +97,21 @@ int cl_cgroup_set_u64(const struct cl_cgroup *cgroup, const char *name, const ch
     return cl_cgroup_set(cgroup, name, file, text);
 }
 
+void cl_cgroup_unthrottle(int parent, const char *name)
+{
+    static const struct {
+        const char *file;
+        const char *none;
+    } quotas[] = {{"cpu.cfs_quota_us", "-1"}, {"cpu.max", "max"}};
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(quotas); i++) {
+        CL_CLEANUP_FD int fd = cl_cgroup_open_file(parent, name, quotas[i].file, O_WRONLY);
+
+        if (fd >= 0) /* of a dying cgroup; what fails costs time */
+            (void)cl_write_all(fd, quotas[i].none, strlen(quotas[i].none));
+    }
+}
+
 int cl_cgroup_no_swap_file(struct cl_error *err)
 {
     struct sysinfo info;

@@ -24,6 +24,9 @@ int cl_cgroup_set(const struct cl_cgroup *cgroup, const char *name, const char *
                   const char *text);
 int cl_cgroup_set_u64(const struct cl_cgroup *cgroup, const char *name, const char *file,
                       uint64_t value);
+/* Takes the limit on cpus, where there is one, off the cgroup NAME in PARENT: its processes
+ * have been killed, and would else wait for their share to end with. */
+void cl_cgroup_unthrottle(int parent, const char *name);
 /* Opens FILE of the cgroup NAME in PARENT. */
 int cl_cgroup_open_file(int parent, const char *name, const char *file, int flags);
 

@@ -67,6 +67,12 @@ int cl_limits_cgroup_fd(const struct cl_limits *limits)
     return limits->dir;
 }
 
+void cl_limits_let_end(const struct cl_limits *limits)
+{
+    for (size_t i = 0; i < limits->count; i++)
+        cl_cgroup_unthrottle(limits->cgroups[i].parent, limits->name);
+}
+
 void cl_limits_close(struct cl_limits *limits)
 {
     for (size_t i = 0; i < limits->count; i++) {

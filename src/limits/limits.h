@@ -8,9 +8,9 @@
  *               namespace is made (unshare after it, not in clone3: the namespace's
  *               root is the cgroup of its maker at that time)
  *               v2: born in cl_limits_cgroup_fd by CLONE_INTO_CGROUP
- *   supervisor  cl_limits_cpu_ns while it runs, cl_limits_usage and cl_limits_check when
- *               all processes are dead, cl_limits_remove, or cl_limits_close where a
- *               sweep is to find them
+ *   supervisor  cl_limits_cpu_ns while it runs, cl_limits_let_end after a kill; when all
+ *               processes are dead cl_limits_usage and cl_limits_check, cl_limits_remove,
+ *               or cl_limits_close where a sweep is to find them
  *   next command  cl_limits_sweep for a sandbox whose supervisor died; now and then
  *               cl_limits_sweep_orphans
  *
@@ -135,6 +135,11 @@ void cl_limits_usage(const struct cl_limits *limits, struct cl_usage *ret);
  * controller away, and the sandbox's limits go with it. -ENODEV, with a message that
  * names the cure, when one went, even if it came back. */
 int cl_limits_check(const struct cl_limits *limits, struct cl_error *err);
+
+/* The sandbox has been killed: takes the limit on cpus away, or its processes, of which each has
+ * something to do at its end, would wait for their share (250 of them with a tenth of a
+ * processor: 15 s). */
+void cl_limits_let_end(const struct cl_limits *limits);
 
 /* Removes the cgroups, whose processes must have been killed, and closes all. Waits
  * up to CL_LIMITS_REMOVE_MS for the last of them to be gone. 0 when nothing is left,

@@ -50,9 +50,10 @@ static int remove_here(int parent, const char *name, enum cl_sweep_manner manner
         return 1;
     if (r != -EBUSY)
         return r;
-    /* v2 only, and only for a sandbox whose supervisor is dead: nothing may live in it. */
+    /* Its supervisor is dead: nothing may live in it. */
+    cl_cgroup_unthrottle(parent, name);
     (void)snprintf(file, sizeof(file), "%s/cgroup.kill", name); /* name is bounded */
-    (void)cl_write_file(parent, file, "1");
+    (void)cl_write_file(parent, file, "1");                     /* v2 only */
     r = cl_cgroup_rmdir(parent, name, cl_clock_boot_ns() + wait_ms * CL_NS_PER_MS);
     return r == -ENOENT ? 0 : r;
 }
@@ -158,6 +159,19 @@ static int remove_from_own(struct sweep *sweep, enum cl_controller controller, s
     return r < 0 ? r : remove_at(sweep, err);
 }
 
+/* First, for it is what the processes that keep all the others would wait for. */
+static void unthrottle_own(struct sweep *sweep)
+{
+    struct cl_error ignored = {0};
+
+    if (sweep->own.v1[CL_CONTROLLER_CPU].path == NULL ||
+        cl_v1_path(sweep->path, CL_CONTROLLER_CPU, &sweep->own, &ignored) < 0)
+        return;
+    CL_CLEANUP_FD int dir = cl_sys_openat(AT_FDCWD, sweep->path, O_PATH | O_DIRECTORY, 0);
+    if (dir >= 0)
+        cl_cgroup_unthrottle(dir, sweep->name);
+}
+
 static int search_controller(struct sweep *sweep, enum cl_controller controller,
                              struct cl_error *err)
 {
@@ -173,6 +187,7 @@ static int sweep_v1(struct sweep *sweep, struct cl_error *err)
         CL_CONTROLLER_BIT(CL_CONTROLLER_MEMORY) | CL_CONTROLLER_BIT(CL_CONTROLLER_PIDS);
     unsigned int missing = 0; /* the first controller of each hierarchy that lacks the name */
 
+    unthrottle_own(sweep);
     for (enum cl_controller i = 0; i < CL_CONTROLLER_COUNT; i++) {
         if (!cl_own_is_first(&sweep->own, i))
             continue;

@@ -90,6 +90,7 @@ static void kill_sandbox(struct cl_supervisor *supervisor, enum cl_end end)
     if (cl_sys_pidfd_send_signal(supervisor->process->pidfd, SIGKILL) < 0 &&
         supervisor->process->pid > 0)
         (void)cl_sys_kill(supervisor->process->pid, SIGKILL); /* ours until we reap it */
+    cl_limits_let_end(supervisor->limits);
 }
 
 /* To the main process. One that can't be reached any more is ending. */

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lib.runner import Cloister, host_pid_of, text
+from lib.runner import Cloister, descendants, host_pid_of, poll, text
 from lib.world import own_cgroups
 
 EAGAIN, EMFILE, EFBIG, ENOSPC = 11, 24, 27, 28
@@ -107,6 +107,34 @@ def test_cpus_bound_the_use(limited, rootfs, cpus):
     assert 0.6 * cpus <= share <= cpus + 0.1 * min(2, os.cpu_count()), (share, str(outcome))
     # on a machine with other things to do nobody may have had to hold it back
     assert outcome.result["limits_hit"] == ["cpus"] or share < 0.9 * cpus, str(outcome)
+
+
+THROTTLED = ["--cpus", "0.1", "--pids-limit", "256"]
+
+
+@pytest.mark.measures
+def test_the_end_does_not_wait_for_its_share_of_cpus(limited, rootfs, nothing_left):
+    """250 processes that have to end on a tenth of a processor took 10 s."""
+    outcome = limited.run(rootfs, "probe", "spin", "0", "250", opts=[*THROTTLED, "--timeout", "2s", "--stop-grace", "0"])
+    outcome.ended("timeout", 124, hit="cpus")
+    assert 2 <= outcome.seconds < 5, str(outcome)
+
+
+@pytest.mark.measures
+@pytest.mark.parametrize("command", ["ps", "prune"])
+def test_the_next_command_lets_a_throttled_sandbox_end(limited, rootfs, leaks, command):
+    """Its supervisor was killed; whoever sweeps takes the limit away. (Made narrow when all are there, which else takes long.)"""
+    with limited.start(rootfs, "probe", "spin", "0", "250", opts=["--cpus", "2"], result=False) as running:
+        poll(lambda: len(descendants(running.pid)) > 250, 30, "the processes did not come")
+        quotas = [(d / file, text) for d in map(Path, leaks.cgroups_left()) for file, text in [("cpu.cfs_quota_us", "2000"), ("cpu.max", "2000 100000")]
+                  if (d / file).exists()]
+        assert len(quotas) == 1, quotas
+        quotas[0][0].write_text(quotas[0][1])
+        running.process.kill()
+        running.process.wait(10)
+    poll(lambda: limited.call(command).ok() and not leaks.strange_processes(), 5, "a throttled sandbox did not end")
+    limited.call("prune").ok()
+    leaks.check()
 
 
 def test_cpus_that_suffice_are_no_hit(limited, rootfs):
