@@ -101,6 +101,15 @@ static void send_signal(struct cl_supervisor *supervisor, int signal)
     (void)supervisor->wall->signal(supervisor->process, signal, &unused);
 }
 
+/* The sandbox has ended, and nobody reads the rest of its output. What is lost is no success,
+ * whatever the command said: END is how it ended. */
+static void give_up_rest(struct cl_supervisor *supervisor, enum cl_end end)
+{
+    if (supervisor->end == CL_END_NONE)
+        supervisor->end = end;
+    cl_loop_stop(&supervisor->loop);
+}
+
 static int on_time(struct cl_source *source, CL_UNUSED uint32_t events, struct cl_error *err)
 {
     struct cl_supervisor *supervisor = source->context;
@@ -108,8 +117,8 @@ static int on_time(struct cl_source *source, CL_UNUSED uint32_t events, struct c
 
     if (cl_sys_read(source->fd, &expirations, sizeof(expirations)) < 0)
         return 0;
-    if (supervisor->ended) { /* and nobody reads the rest of its output */
-        cl_loop_stop(&supervisor->loop);
+    if (supervisor->ended) {
+        give_up_rest(supervisor, CL_END_TIME);
         return 0;
     }
     if (supervisor->in_grace || supervisor->plan->limits.grace_ns == 0) {
@@ -302,7 +311,7 @@ static void take_signal(struct cl_supervisor *supervisor, int signal)
     else
         send_signal(supervisor, signal);
     if (supervisor->ended)
-        cl_loop_stop(&supervisor->loop); /* nobody reads the rest of the output */
+        give_up_rest(supervisor, CL_END_KILLED);
 }
 
 static int on_signal(struct cl_source *source, CL_UNUSED uint32_t events,

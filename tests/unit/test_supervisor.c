@@ -232,7 +232,7 @@ TEST(unread_output_lasts_no_longer_than_the_time_limit)
     start_init(write_much_and_end);
     CHECK(waitid(P_PID, (id_t)scene.process.pid, &info, WEXITED | WNOWAIT) == 0);
     CHECK(run() == 0);
-    CHECK(scene.supervisor.end == CL_END_NONE && scene.sent_count == 0);
+    CHECK(scene.supervisor.end == CL_END_TIME && scene.sent_count == 0);
     CHECK(scene.supervisor.relays[1].active && scene.supervisor.relays[1].total == 4096);
     CHECK(scene.took_ns >= 40ULL * MS);
     CHECK(done() == 0);
@@ -266,7 +266,7 @@ TEST(a_signal_after_the_end_gives_unread_output_up)
     scene.wall.receive = receive_and_interrupt;
     start_init(write_much_and_end);
     CHECK(run() == 0); /* there is no time limit */
-    CHECK(scene.supervisor.end == CL_END_NONE && scene.supervisor.relays[1].active);
+    CHECK(scene.supervisor.end == CL_END_KILLED && scene.supervisor.relays[1].active);
     CHECK(done() == 0);
 }
 
