@@ -248,7 +248,7 @@ static int set_number(struct cl_plan *plan, enum cl_field field, const char *tex
         return cl_refuse(err, EINVAL, "expected %s, got \"%.100s\"", type_expected[info->type],
                          text);
     r = cl_field_check_bounds(field, value, err);
-    if (r < 0 && info->type == CL_TYPE_SIZE && value < info->min &&
+    if (r < 0 && info->type == CL_TYPE_SIZE && value > 0 && value < info->min &&
         text[strspn(text, "0123456789")] == '\0')
         return cl_hint(err, "a number alone is bytes: %.20sm is %.20s MiB", text, text);
     if (r < 0)

@@ -146,6 +146,28 @@ TEST(bad_flags_are_refused)
     }
 }
 
+/* What 512 could have meant is told; nobody means 0 MiB. */
+TEST(a_size_of_nothing_has_no_other_meaning)
+{
+    static const struct {
+        const char *line;
+        const char *message;
+    } rows[] = {
+        {"-m|0|host|x", "--memory: too small; the least is 1MiB"},
+        {"--disk|000|host|x", "--disk: too small; the least is 64KiB"},
+        {"-m|9|host|x",
+         "--memory: too small; the least is 1MiB; a number alone is bytes: 9m is 9 MiB"},
+    };
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(rows); i++) {
+        struct scene s;
+
+        CHECK(parse(&s, rows[i].line) == -ERANGE);
+        CHECK_TEXT(s.err.msg, rows[i].message);
+        scene_done(&s);
+    }
+}
+
 /* The words for --without are in policy/layers.def; completion and the two refusals name them. */
 TEST(what_can_be_left_out_is_named_wherever_it_is)
 {
@@ -532,6 +554,7 @@ int main(void)
         ROW(flags_fill_the_plan),
         ROW(options_end_at_the_image),
         ROW(bad_flags_are_refused),
+        ROW(a_size_of_nothing_has_no_other_meaning),
         ROW(what_others_have_is_refused_with_its_reason),
         ROW(what_can_be_left_out_is_named_wherever_it_is),
         ROW(memory_swap_is_the_sum),
