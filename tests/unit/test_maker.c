@@ -24,10 +24,10 @@ TEST(what_the_wall_can_not_do_is_refused_first)
     wall.plan.uid = wall.plan.gid = 65535;
     CHECK(cl_wall_container.check(&wall.plan, &wall.err) == 0);
     wall.plan.gid = 65536;
-    check_refused(EINVAL, "user and group ids end at 65535 inside a sandbox");
+    check_refused(EINVAL, "user: 65536 is no id of a sandbox, where they end at 65535");
     wall.plan.gid = 0;
-    wall.plan.uid = 65536;
-    check_refused(EINVAL, "user and group ids end at 65535 inside a sandbox");
+    wall.plan.uid = 70000;
+    check_refused(EINVAL, "user: 70000 is no id of a sandbox, where they end at 65535");
     wall.plan.uid = 0;
     wall.plan.network = CL_NETWORK_OUTBOUND;
     check_refused(ENOTSUP, "network outbound is not built yet");

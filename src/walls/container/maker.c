@@ -1,10 +1,12 @@
 /* The maker's side of the container wall: see container.h for the whole. */
+#include <inttypes.h>
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 
 #include "base/alloc.h"
 #include "base/fd.h"
+#include "base/num.h"
 #include "base/processors.h"
 #include "base/sys.h"
 #include "limits/core.h"
@@ -403,14 +405,26 @@ static void container_done(struct cl_wall_process *process)
     process->report = NULL;
 }
 
+static int check_ids(const struct cl_plan *plan, struct cl_error *err)
+{
+    const uint64_t most = CL_UIDS_PER_SANDBOX - 1;
+    const uint64_t id = cl_max_u64(plan->uid, plan->gid);
+
+    if (id <= most)
+        return 0;
+    return cl_refuse(err, EINVAL,
+                     "user: %" PRIu64 " is no id of a sandbox, where they end at %" PRIu64, id,
+                     most);
+}
+
 /* What this wall can't do, said before anything is made. */
 static int container_check(const struct cl_plan *plan, struct cl_error *err)
 {
     if (plan->network != CL_NETWORK_NONE)
         return cl_refuse(err, ENOTSUP, "network outbound is not built yet");
-    if (plan->uid >= CL_UIDS_PER_SANDBOX || plan->gid >= CL_UIDS_PER_SANDBOX)
-        return cl_refuse(err, EINVAL, "user and group ids end at %d inside a sandbox",
-                         CL_UIDS_PER_SANDBOX - 1);
+    int r = check_ids(plan, err);
+    if (r < 0)
+        return r;
     if (plan->files.count > CL_MAX_FILES)
         return cl_refuse(err, E2BIG, "more than %d volumes", CL_MAX_FILES);
     if (cl_scratch_bytes(plan) == 0)
