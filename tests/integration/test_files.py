@@ -76,6 +76,16 @@ def test_a_rw_volume_of_root_is_not_written(cloister, rootfs, world):
     assert not list(mine.iterdir())
 
 
+def test_a_rw_volume_of_roots_group_is_told_apart(as_root, rootfs, source, world):
+    """The owner is an ordinary user: only the group is in the way, and chgrp the cure."""
+    os.chown(source, world.user.pw_uid, 0)
+    outcome = as_root.run(rootfs, "true", opts=["-v", f"{source}:/data:rw"])
+    outcome.refused(rf"{re.escape(str(source))} has root's group, .*chgrp.*{re.escape(str(source))}:/data:copy")
+    assert "belongs to root" not in text(outcome.err)
+    os.chown(source, 0, world.user.pw_gid)
+    as_root.run(rootfs, "true", opts=["-v", f"{source}:/data:rw"]).refused("belongs to root, .*chown")
+
+
 def test_a_copy_volume_takes_writes_and_the_host_sees_none(cloister, rootfs, source):
     before = snapshot(source)
     outcome = cloister.run(rootfs, "sh", "-c",

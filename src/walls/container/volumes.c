@@ -81,6 +81,20 @@ static int open_source(const struct cl_container *container, const struct cl_pla
     return cl_tree_clone_fd(fd, file->source, volume_attrs(container->plan, file), err);
 }
 
+static int refuse_roots(const struct cl_plan_file *file, const struct stat *st,
+                        struct cl_error *err)
+{
+    if (st->st_uid == 0)
+        return cl_refuse(err, EPERM,
+                         "%s belongs to root, and a sandbox never writes as root; use %s:%s:copy, "
+                         "or give it to an ordinary user and group (chown)",
+                         file->source, file->source, file->target);
+    return cl_refuse(err, EPERM,
+                     "%s has root's group, and a sandbox never writes as that; give it another "
+                     "group (chgrp), or use %s:%s:copy",
+                     file->source, file->source, file->target);
+}
+
 /* Id-maps a volume's TREE so that the sandbox's user stands for its owner. */
 static int map_owner(const struct cl_container *container, int tree,
                      const struct cl_plan_file *file, struct cl_error *err)
@@ -92,11 +106,7 @@ static int map_owner(const struct cl_container *container, int tree,
     if (r < 0)
         return cl_fail(err, r, "stat the volume %s", file->source);
     if (file->mode == CL_FILE_RW && (st.st_uid == 0 || st.st_gid == 0))
-        return cl_refuse(err, EPERM,
-                         "%s belongs to root, and a sandbox never writes as root; use %s:%s:copy, "
-                         "or give the directory to an ordinary user and group",
-                         file->source, file->source, file->target);
-
+        return refuse_roots(file, &st, err);
     if (file->mode == CL_FILE_RO && st.st_uid == 0)
         return 0; /* all owners are strangers */
     uint32_t base = container->start->uid_base;
