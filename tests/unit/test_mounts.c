@@ -133,6 +133,10 @@ static void find_targets(void)
     CHECK(open_target("/dir", 0) == -EISDIR);
     CHECK_HAS(room.err.msg, "/dir in the image is a directory");
     CHECK(open_target("/file/below", 1) == -ENOTDIR);
+    CHECK(symlink("loop", "/mnt/root/loop") == 0);
+    CHECK(open_target("/loop", 1) == -ELOOP);
+    CHECK_HAS(room.err.msg,
+              "/loop in the image is, or lies behind, a symbolic link that leads in a circle");
 }
 
 TEST(mount_points_are_found_or_made)
@@ -145,6 +149,8 @@ static void stay_below(void)
 {
     make_root();
     CHECK(open_target("/escape/made", 1) == -ELOOP);
+    CHECK_HAS(room.err.msg, "/escape/made in the image is, or lies behind, a symbolic link that "
+                            "leads nowhere in the image");
     CHECK(open_target("/dotdot/made", 1) == -ELOOP);
     CHECK(kind_of("/mnt/outside/made") == -ENOENT && kind_of("/mnt/root/mnt") == -ENOENT);
     CHECK(open_target("/../../mnt/outside/made", 1) >= 0);

@@ -266,6 +266,19 @@ static int open_up(struct cl_container *container, const char *path, struct cl_e
     return cl_skeleton_attach(container, fd, err);
 }
 
+static int refuse_link(const char *path, int making, struct cl_error *err)
+{
+    if (making) /* it wasn't found, and is there when it is to be made */
+        return cl_refuse(err, ELOOP,
+                         "%s in the image is, or lies behind, a symbolic link that leads nowhere "
+                         "in the image; remove the link, or make what it leads to",
+                         path);
+    return cl_refuse(err, ELOOP,
+                     "%s in the image is, or lies behind, a symbolic link that leads in a circle, "
+                     "or through one of /proc's own; remove the link",
+                     path);
+}
+
 int cl_target_open(struct cl_container *container, const char *path, int is_dir,
                    struct cl_error *err)
 {
@@ -279,6 +292,8 @@ int cl_target_open(struct cl_container *container, const char *path, int is_dir,
             return cl_prefix(err, "make %s", path);
         r = find_or_make(container, path, is_dir, &fd, &making);
     }
+    if (r == -ELOOP)
+        return refuse_link(path, making, err);
     if (r < 0)
         return cl_fail(err, r, "find or make %s in the image", path);
     r = check_kind(fd, path, is_dir, err);
