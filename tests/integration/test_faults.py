@@ -135,7 +135,7 @@ HOSTS = (
     Host("move_mount", errno.ENOSYS, ("attach", NO_SUCH)),
     Host("fsopen", errno.ENOSYS, ("file system type", NO_SUCH)),
     Host("fsconfig", errno.ENOSYS, ("of (tmpfs|proc)", NO_SUCH)),
-    Host("fsmount", errno.ENOSYS, ("mount a", NO_SUCH)),
+    Host("fsmount", errno.ENOSYS, ("mount the file system", NO_SUCH)),
     Host("openat2", errno.ENOSYS, (NO_SUCH,)),
     Host("close_range", errno.ENOSYS, ("descriptors", NO_SUCH)),
     Host("statx", errno.ENOSYS, (NO_SUCH,)),

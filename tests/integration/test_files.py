@@ -86,6 +86,22 @@ def test_a_rw_volume_of_roots_group_is_told_apart(as_root, rootfs, source, world
     as_root.run(rootfs, "true", opts=["-v", f"{source}:/data:rw"]).refused("belongs to root, .*chown")
 
 
+@pytest.mark.parametrize("flags", [["--writable"], ["-v", "{tree}:/v:copy"], ["-w", "/srv"]], ids=" ".join)
+def test_copy_on_write_over_a_tree_with_a_mount_below(cloister, own_rootfs, flags):
+    """Root's is refused where that mount can't be id-mapped, an ordinary user's always; both name the tree and the cure."""
+    place = own_rootfs.path / "srv/work"
+    opts = [flag.format(tree=own_rootfs.path) for flag in flags]
+    words = cloister._run_words(own_rootfs, ["/bin/busybox", "true"], opts, None)
+    hide = f'mount --make-rprivate / && mount -t proc proc {place} && exec "$@"'
+    done = subprocess.run(["unshare", "-m", "sh", "-c", hide, "sh", *cloister.argv(*words)], env=cloister.environment(), cwd="/",
+                          capture_output=True, text=True, timeout=60)
+    what = "/srv" if flags[0] == "-w" else str(own_rootfs.path)
+    why = {"root": f"id-map the mount of {own_rootfs.path}: ",
+           "user": f"copy-on-write over {what}: make the file system overlay: "}[cloister.identity]
+    assert done.returncode == 125 and why in done.stderr and done.stderr.count("\n") == 1, done
+    assert "mounted below it" in done.stderr and "name a directory that has none below" in done.stderr, done
+
+
 def test_a_copy_volume_takes_writes_and_the_host_sees_none(cloister, rootfs, source):
     before = snapshot(source)
     outcome = cloister.run(rootfs, "sh", "-c",

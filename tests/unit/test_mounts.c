@@ -234,7 +234,7 @@ static void make_overlay(void)
     make_root();
     CHECK(chmod("/mnt/root", 01750) == 0);
     int lower = cl_tree_clone(AT_FDCWD, "/mnt/root", CL_MOUNT_ATTR_RDONLY, &room.err);
-    int overlay = cl_overlay_make(&room.container, lower, 0, &room.err);
+    int overlay = cl_overlay_make(&room.container, lower, "/mnt/root", 0, &room.err);
     CHECK(overlay >= 0);
     CHECK(fstat(overlay, &st) == 0 && (st.st_mode & 07777) == 01750);
     CHECK(mkdir("/mnt/top", 0755) == 0);
@@ -248,7 +248,7 @@ static void make_overlay(void)
     /* each has directories of its own, and the top is the user's where it should be */
     CHECK(chmod("/mnt/root", 0555) == 0);
     lower = cl_tree_clone(AT_FDCWD, "/mnt/root", CL_MOUNT_ATTR_RDONLY, &room.err);
-    overlay = cl_overlay_make(&room.container, lower, 1, &room.err);
+    overlay = cl_overlay_make(&room.container, lower, "/mnt/root", 1, &room.err);
     CHECK(overlay >= 0 && room.container.scratch_dirs == 2);
     CHECK(fstat(overlay, &st) == 0 && (st.st_mode & 07777) == 0755 && st.st_uid == 0);
     CHECK(faccessat(overlay, "new", F_OK, 0) < 0);

@@ -222,8 +222,9 @@ int cl_bind_scratch(struct cl_container *container, const char *name, const char
 /* True of the errors of a directory in which the sandbox's user can make nothing. */
 int cl_is_closed(int r);
 /* An overlay of LOWER (taken) with a fresh upper in scratch; returns a detached mount.
- * OWNED: the top directory belongs to the sandbox's user. */
-int cl_overlay_make(struct cl_container *container, int lower, int owned, struct cl_error *err);
+ * WHAT is for the message. OWNED: the top directory belongs to the sandbox's user. */
+int cl_overlay_make(struct cl_container *container, int lower, const char *what, int owned,
+                    struct cl_error *err);
 
 /* Shows in the directory DIR, as NAME, what SOURCE (O_PATH, not followed) is: a link is
  * copied, anything else bound read-only (skeleton.c). */

@@ -129,9 +129,9 @@ static int make_fs(const char *type, const char *context, const char *const *opt
         return r;
     r = cl_sys_fsconfig(fs, CL_FSCONFIG_CMD_CREATE, NULL, NULL, 0);
     if (r < 0)
-        return cl_fail(err, r, "make a %s", type);
+        return cl_fail(err, r, "make the file system %s", type);
     int mount = cl_sys_fsmount(fs, CL_FSMOUNT_CLOEXEC, (unsigned int)attrs);
-    return mount < 0 ? cl_fail(err, mount, "mount a %s", type) : mount;
+    return mount < 0 ? cl_fail(err, mount, "mount the file system %s", type) : mount;
 }
 
 int cl_fs_make(const char *type, const char *const *options, uint64_t attrs, struct cl_error *err)
@@ -363,7 +363,33 @@ static int make_overlay_dirs(struct cl_container *container, char names[3][16], 
     return r < 0 ? cl_fail(err, r, "set the mode of an overlay's upper directory") : 0;
 }
 
-int cl_overlay_make(struct cl_container *container, int lower, int owned, struct cl_error *err)
+/* True when LOWER can't be had without what is mounted below it: mounts that came from a
+ * more privileged namespace stay together (mount_namespaces(7)), and an overlay takes its
+ * lower directory without them. */
+static int has_locked_mounts(int lower)
+{
+    CL_CLEANUP_FD int alone =
+        cl_sys_open_tree(lower, "", CL_OPEN_TREE_CLONE | CL_OPEN_TREE_CLOEXEC | CL_AT_EMPTY_PATH);
+
+    return alone == -EINVAL;
+}
+
+/* Why there is no overlay of LOWER, which people know as WHAT; ERR says how it failed. */
+static int explain_overlay(int lower, const char *what, struct cl_error *err)
+{
+    (void)cl_prefix(err, "copy-on-write over %.200s", what);
+    if (err->code == ENODEV) /* after the kernel itself has asked for the module */
+        return cl_hint(err, "this kernel has no overlay: modprobe overlay (CONFIG_OVERLAY_FS); "
+                            "--read-only and -w /tmp need none where the image has all mount "
+                            "points, nor do volumes that aren't :copy");
+    if (err->code == EINVAL && has_locked_mounts(lower))
+        return cl_hint(err, "a file system is mounted below it, which an ordinary user's "
+                            "copy-on-write can't leave out; name a directory that has none below");
+    return -err->code;
+}
+
+int cl_overlay_make(struct cl_container *container, int lower, const char *what, int owned,
+                    struct cl_error *err)
 {
     CL_CLEANUP_FD int taken = lower;
     CL_CLEANUP_FD int at = -1;
@@ -388,9 +414,5 @@ int cl_overlay_make(struct cl_container *container, int lower, int owned, struct
     r = cl_fs_make("overlay", options,
                    cl_mount_attrs(container->plan, CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV),
                    err);
-    if (r == -ENODEV) /* after the kernel itself has asked for the module */
-        return cl_hint(err, "this kernel has no overlay: modprobe overlay (CONFIG_OVERLAY_FS); "
-                            "--read-only and -w /tmp need none where the image has all mount "
-                            "points, nor do volumes that aren't :copy");
-    return r;
+    return r < 0 ? explain_overlay(taken, what, err) : r;
 }

@@ -109,7 +109,8 @@ static int make_root_tree(struct cl_container *container, struct cl_error *err)
         return make_skeleton_root(container, err);
     }
     if (cl_rootfs_is_writable(plan) || lacks_mount_points(container))
-        return cl_overlay_make(container, CL_TAKE_FD(container->image_tree), 0, err);
+        return cl_overlay_make(container, CL_TAKE_FD(container->image_tree), plan->image_path, 0,
+                               err);
     container->root_grows = 0;
     return CL_TAKE_FD(container->image_tree);
 }
@@ -157,7 +158,7 @@ static int copy_workdir(struct cl_container *container, struct cl_error *err)
                             err);
     if (tree < 0)
         return tree;
-    CL_CLEANUP_FD int overlay = cl_overlay_make(container, CL_TAKE_FD(tree), 1, err);
+    CL_CLEANUP_FD int overlay = cl_overlay_make(container, CL_TAKE_FD(tree), workdir, 1, err);
     if (overlay < 0)
         return overlay;
     return cl_tree_attach_writable(container, overlay, target, workdir, err);

@@ -225,7 +225,8 @@ static int attach_volume(struct cl_container *container, size_t index, struct cl
     if (file->kind == CL_FILE_TMPFS)
         tree = make_tmpfs(container, index, err);
     else if (file->mode == CL_FILE_COPY)
-        tree = cl_overlay_make(container, CL_TAKE_FD(container->volume_trees[index]), 1, err);
+        tree = cl_overlay_make(container, CL_TAKE_FD(container->volume_trees[index]), file->source,
+                               1, err);
     else
         tree = CL_TAKE_FD(container->volume_trees[index]);
     if (tree < 0)
