@@ -3,48 +3,8 @@
 #include <stdlib.h>
 
 #include "base/signals.h"
-#include "cmd/cloister/command.h"
 #include "cmd/cloister/env_file.h"
-#include "cmd/cloister/run_options.h"
-#include "check.h"
-
-enum { ARENA_MAX = 4 << 20, WORDS = 32 };
-
-struct scene {
-    struct cl_arena arena;
-    struct cl_run_request request;
-    struct cl_error err;
-};
-
-/* Parses LINE, whose words are separated by "|"; needs scene_done. */
-static int parse(struct scene *scene, const char *line)
-{
-    char text[1024];
-    char *argv[WORDS + 1] = {NULL};
-    int argc = 0;
-
-    *scene = (struct scene){.arena = CL_ARENA_INIT(ARENA_MAX)};
-    scene->request = CL_RUN_REQUEST_INIT(&scene->arena);
-    (void)snprintf(text, sizeof(text), "run|%s", line);
-    for (char *word = text; word != NULL && argc < WORDS;) {
-        char *bar = strchr(word, '|');
-
-        if (bar != NULL)
-            *bar++ = '\0';
-        argv[argc++] = cl_arena_strdup(&scene->arena, word);
-        word = bar;
-    }
-    int first = cl_options_parse(cl_command_table(&cl_command_run), argc, argv, &scene->request,
-                                 &scene->err);
-    if (first < 0)
-        return first;
-    return cl_run_request_finish(&scene->request, argc - first, argv + first, &scene->err);
-}
-
-static void scene_done(struct scene *scene)
-{
-    cl_arena_done(&scene->arena);
-}
+#include "options_scene.h"
 
 TEST(flags_fill_the_plan)
 {
@@ -223,103 +183,6 @@ TEST(memory_swap_is_the_sum)
     CHECK(parse(&s, "--memory-swap|3m|-m|1m|host|x") == 0);
     CHECK(s.request.flags.limits.swap_bytes == 2 << 20);
     scene_done(&s);
-}
-
-/* What one -v, --mount or --tmpfs gives; needle NULL: it works. */
-struct file_row {
-    const char *line;
-    const char *needle;
-    enum cl_file_kind kind;
-    enum cl_file_mode mode;
-    const char *source;
-    const char *target;
-    uint64_t size_bytes;
-    uint32_t permissions;
-};
-
-static void expect_file(const struct file_row *row)
-{
-    struct scene s;
-    char line[512];
-
-    (void)snprintf(line, sizeof(line), "%s|host|true", row->line);
-    int r = parse(&s, line);
-    if (row->needle != NULL) {
-        CHECK(r < 0);
-        CHECK_HAS(s.err.msg, row->needle);
-    } else {
-        CHECK(r == 0 && s.request.flags.files.count == 1);
-        const struct cl_plan_file *file = &s.request.flags.files.items[0];
-        CHECK(r == 0 && file->kind == row->kind && file->mode == row->mode);
-        CHECK(r == 0 && file->size_bytes == row->size_bytes);
-        CHECK(r == 0 && file->permissions == row->permissions);
-        CHECK_TEXT(file->source, row->source);
-        CHECK_TEXT(file->target, row->target);
-    }
-    if (check_failures > 0)
-        printf("# in %s: %s\n", row->line, s.err.msg);
-    scene_done(&s);
-}
-
-TEST(files_have_three_spellings)
-{
-    static const struct file_row rows[] = {
-        {"-v|/a:/b", NULL, CL_FILE_BIND, CL_FILE_RO, "/a", "/b", 0, 0},
-        {"-v|./a:/b:rw", NULL, CL_FILE_BIND, CL_FILE_RW, "./a", "/b", 0, 0},
-        {"-v|.:/b:copy", NULL, CL_FILE_BIND, CL_FILE_COPY, ".", "/b", 0, 0},
-        {"-v|a/b:/b:ro", NULL, CL_FILE_BIND, CL_FILE_RO, "a/b", "/b", 0, 0},
-        {"--mount|type=bind,src=/a,dst=/b", NULL, CL_FILE_BIND, CL_FILE_RO, "/a", "/b", 0, 0},
-        {"--mount|type=bind,source=/a:x,target=/b,mode=rw", NULL, CL_FILE_BIND, CL_FILE_RW, "/a:x",
-         "/b", 0, 0},
-        {"--mount|type=bind,\"source=/a,\"\"b\",destination=/b,readonly", NULL, CL_FILE_BIND,
-         CL_FILE_RO, "/a,\"b", "/b", 0, 0},
-        {"--mount|type=bind,source=/a,target=/b,readonly=false", NULL, CL_FILE_BIND, CL_FILE_RW,
-         "/a", "/b", 0, 0},
-        {"--mount|type=tmpfs,target=/b,tmpfs-size=64m,tmpfs-mode=0700", NULL, CL_FILE_TMPFS,
-         CL_FILE_RW, "", "/b", 64 << 20, 0700},
-        {"--tmpfs|/b", NULL, CL_FILE_TMPFS, CL_FILE_RW, "", "/b", 0, 0},
-        {"--tmpfs|/b:size=1m,mode=1777,nosuid", NULL, CL_FILE_TMPFS, CL_FILE_RW, "", "/b", 1 << 20,
-         01777},
-        {"-v|data:/b", "write ./data", 0, 0, NULL, NULL, 0, 0},
-        {"-v|/a", "expected SRC:DST", 0, 0, NULL, NULL, 0, 0},
-        {"-v|:/b", "host path is empty", 0, 0, NULL, NULL, 0, 0},
-        {"-v|/a:", "in the sandbox is empty", 0, 0, NULL, NULL, 0, 0},
-        {"-v|/a:b", "expected an absolute path", 0, 0, NULL, NULL, 0, 0},
-        {"-v|/a:/b:", "expected the mode", 0, 0, NULL, NULL, 0, 0},
-        {"-v|/a:/b:ro,z", "expected the mode", 0, 0, NULL, NULL, 0, 0},
-        {"-v|/a:/b:ro:x", "too many colons", 0, 0, NULL, NULL, 0, 0},
-        {"--mount|source=/a,target=/b", "no type", 0, 0, NULL, NULL, 0, 0},
-        {"--mount|type=volume,target=/b", "no named volumes", 0, 0, NULL, NULL, 0, 0},
-        {"--mount|type=bind,target=/b", "needs a source", 0, 0, NULL, NULL, 0, 0},
-        {"--mount|type=bind,source=/a", "no target", 0, 0, NULL, NULL, 0, 0},
-        {"--mount|type=bind,source=/a,target=/b,ro,mode=rw", "two modes", 0, 0, NULL, NULL, 0, 0},
-        {"--mount|type=bind,source=/a,target=/b,size=1m", "a tmpfs's", 0, 0, NULL, NULL, 0, 0},
-        {"--mount|type=tmpfs,source=/a,target=/b", "has no source", 0, 0, NULL, NULL, 0, 0},
-        {"--mount|type=bind,\"source=/a", "not closed", 0, 0, NULL, NULL, 0, 0},
-        {"--mount|type=bind,\"source=/a\"x", "expected a comma", 0, 0, NULL, NULL, 0, 0},
-        {"--mount|type=bind,bind-propagation=shared", "unknown key", 0, 0, NULL, NULL, 0, 0},
-        {"--mount|", "no type", 0, 0, NULL, NULL, 0, 0},
-        {"--mount|type=bind,source=/a,target=/b,target=/c", "target: said twice", 0, 0, NULL, NULL,
-         0, 0},
-        {"--mount|type=bind,src=/a,source=/c,target=/b", "source: said twice", 0, 0, NULL, NULL, 0,
-         0},
-        {"--mount|type=bind,type=bind,src=/a,dst=/b", "type: said twice", 0, 0, NULL, NULL, 0, 0},
-        {"--mount|type=bind,src=/a,dst=/b,ro,readonly", "readonly: said twice", 0, 0, NULL, NULL, 0,
-         0},
-        {"--tmpfs|/b:size=1m,size=2m", "size: said twice", 0, 0, NULL, NULL, 0, 0},
-        {"--tmpfs|/b:mode=700,mode=700", "mode: said twice", 0, 0, NULL, NULL, 0, 0},
-        {"--tmpfs|/b:rw,nosuid,rw", "rw: said twice", 0, 0, NULL, NULL, 0, 0},
-        {"--tmpfs|/proc/b", "/proc belongs to the sandbox", 0, 0, NULL, NULL, 0, 0},
-        {"-v|/a:/b/../c", "\"..\" in the path", 0, 0, NULL, NULL, 0, 0},
-        {"--tmpfs|b", "expected an absolute path", 0, 0, NULL, NULL, 0, 0},
-        {"--tmpfs|/b:size=0", "not between", 0, 0, NULL, NULL, 0, 0},
-        {"--tmpfs|/b:mode=4777", "permissions", 0, 0, NULL, NULL, 0, 0},
-        {"--tmpfs|/b:exec", "unknown key", 0, 0, NULL, NULL, 0, 0},
-        {"--tmpfs|/b:size", "needs a value", 0, 0, NULL, NULL, 0, 0},
-    };
-
-    for (size_t i = 0; i < CL_ARRAY_SIZE(rows); i++)
-        expect_file(&rows[i]);
 }
 
 TEST(layers_of_the_wall_stay)
@@ -558,7 +421,6 @@ int main(void)
         ROW(what_others_have_is_refused_with_its_reason),
         ROW(what_can_be_left_out_is_named_wherever_it_is),
         ROW(memory_swap_is_the_sum),
-        ROW(files_have_three_spellings),
         ROW(layers_of_the_wall_stay),
         ROW(env_takes_the_callers_value),
         ROW(env_files_have_lines),

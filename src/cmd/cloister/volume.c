@@ -65,7 +65,94 @@ static int check_is_path(const char *source, struct cl_error *err)
                      source, source);
 }
 
+/* --- words of Docker's ---------------------------------------------------- */
+
+enum { IN_MOUNT = 1, IN_TMPFS = 2, IN_VOLUME = 4, BARE = 8 /* needs no value */ };
+
+#define LABELS                                                                                     \
+    "labels of SELinux stay as they are and are the caller's to set: chcon -R -t "                 \
+    "container_file_t SRC"
+#define PROPAGATION                                                                                \
+    "what is mounted on the host later doesn't come in, and nothing goes out; only rprivate holds"
+#define NAMED "there are no named volumes"
+
+/* What would break the wall, or can't be held: with the reason. */
+static const struct {
+    const char *name;
+    unsigned int where;
+    const char *why;
+} refused[] = {
+    {"z", IN_VOLUME, LABELS},
+    {"Z", IN_VOLUME, LABELS},
+    {"shared", IN_VOLUME, PROPAGATION},
+    {"rshared", IN_VOLUME, PROPAGATION},
+    {"slave", IN_VOLUME, PROPAGATION},
+    {"rslave", IN_VOLUME, PROPAGATION},
+    {"nocopy", IN_VOLUME, NAMED},
+    {"volume-driver", IN_MOUNT, NAMED},
+    {"volume-label", IN_MOUNT, NAMED},
+    {"volume-nocopy", IN_MOUNT, NAMED},
+    {"volume-opt", IN_MOUNT, NAMED},
+    {"volume-subpath", IN_MOUNT, NAMED},
+    {"bind-nonrecursive", IN_MOUNT, "what is mounted below the source always comes along"},
+    {"noexec", IN_TMPFS, "what is written there can be executed, always; leave it out"},
+    {"ro", IN_TMPFS, "a tmpfs is always writable"},
+    {"suid", IN_TMPFS, "set-id bits mean nothing on any mount"},
+    {"dev", IN_TMPFS, "devices mean nothing on any mount"},
+    {"uid", IN_TMPFS, "whose it is can't be chosen; see mode, which is 1777 when not given"},
+    {"gid", IN_TMPFS, "whose it is can't be chosen; see mode, which is 1777 when not given"},
+    {"nr_inodes", IN_TMPFS, "the number of files follows from the size"},
+};
+
+/* 0, or why the word NAME of SIZE bytes is refused there. */
+static int check_word(unsigned int where, const char *name, size_t size, struct cl_error *err)
+{
+    for (size_t i = 0; i < CL_ARRAY_SIZE(refused); i++) {
+        if ((refused[i].where & where) != 0 && strlen(refused[i].name) == size &&
+            memcmp(refused[i].name, name, size) == 0)
+            return cl_refuse(err, ENOTSUP, "%s: %s", refused[i].name, refused[i].why);
+    }
+    return 0;
+}
+
+static int is_one_of(const char *word, const char *const *words)
+{
+    for (; *words != NULL; words++) {
+        if (strcmp(word, *words) == 0)
+            return 1;
+    }
+    return 0;
+}
+
+static const char *const private_words[] = {"private", "rprivate", NULL};
+/* Of hosts that aren't Linux: there is one view here, which is always consistent. */
+static const char *const consistency_words[] = {"default", "consistent", "cached", "delegated",
+                                                NULL};
+
 /* --- --volume ------------------------------------------------------------- */
+
+static int set_word(struct entry *entry, const char *word, struct cl_error *err)
+{
+    int r = check_word(IN_VOLUME, word, strlen(word), err);
+
+    if (r < 0 || is_one_of(word, private_words) || is_one_of(word, consistency_words))
+        return r;
+    return set_mode(entry, word, err);
+}
+
+/* What stands behind SRC:DST, separated by commas. */
+static int set_words(struct entry *entry, const char *text, struct cl_error *err)
+{
+    for (;;) {
+        const size_t size = strcspn(text, ",");
+        const char *word = cl_arena_strndup(entry->arena, text, size);
+        int r = word == NULL ? cl_fail_memory(err) : set_word(entry, word, err);
+
+        if (r < 0 || text[size] == '\0')
+            return r;
+        text += size + 1;
+    }
+}
 
 int cl_volume_add(struct cl_plan *plan, const char *text, struct cl_arena *arena,
                   struct cl_error *err)
@@ -89,7 +176,7 @@ int cl_volume_add(struct cl_plan *plan, const char *text, struct cl_arena *arena
         r = set_target(&entry, target, mode == NULL ? strlen(target) : (size_t)(mode - target),
                        err);
     if (r == 0 && mode != NULL)
-        r = set_mode(&entry, mode + 1, err);
+        r = set_words(&entry, mode + 1, err);
     return r < 0 ? r : cl_plan_add_file(plan, &entry.file, arena, err);
 }
 
@@ -157,7 +244,33 @@ static int set_read_only(struct entry *entry, const char *value, struct cl_error
     return cl_refuse(err, EINVAL, "readonly: expected true or false, got \"%.100s\"", value);
 }
 
-/* nosuid, nodev and rw are so in any case. */
+static int set_consistency(CL_UNUSED struct entry *entry, const char *value, struct cl_error *err)
+{
+    if (is_one_of(value, consistency_words))
+        return 0;
+    return cl_refuse(err, EINVAL,
+                     "consistency: expected default, consistent, cached or delegated, got "
+                     "\"%.100s\"",
+                     value);
+}
+
+static int set_propagation(CL_UNUSED struct entry *entry, const char *value, struct cl_error *err)
+{
+    if (is_one_of(value, private_words))
+        return 0;
+    return cl_refuse(err, ENOTSUP, "bind-propagation: " PROPAGATION);
+}
+
+static int set_recursive(CL_UNUSED struct entry *entry, const char *value, struct cl_error *err)
+{
+    if (strcmp(value, "enabled") == 0)
+        return 0;
+    return cl_refuse(err, ENOTSUP,
+                     "bind-recursive: what is mounted below the source comes along, as writable "
+                     "as the source; only enabled holds");
+}
+
+/* nosuid, nodev, exec and rw are so in any case. */
 static int set_nothing(CL_UNUSED struct entry *entry, const char *value, struct cl_error *err)
 {
     return value[0] == '\0' ? 0 : cl_refuse(err, EINVAL, "takes no value");
@@ -171,14 +284,26 @@ static int set_either_mode(struct entry *entry, const char *value, struct cl_err
     return set_mode(entry, value, err);
 }
 
-enum { IN_MOUNT = 1, IN_TMPFS = 2, BARE = 4 };
-
 /* What a key speaks of, by whatever name; each may be said once. */
-enum subject { TYPE, SOURCE, TARGET, READ_ONLY, MODE, SIZE, RW, NOSUID, NODEV };
+enum subject {
+    TYPE,
+    SOURCE,
+    TARGET,
+    READ_ONLY,
+    MODE,
+    SIZE,
+    CONSISTENCY,
+    PROPAGATED,
+    RECURSIVE,
+    RW,
+    NOSUID,
+    NODEV,
+    EXEC
+};
 
 static const struct key {
     const char *name;
-    unsigned int where; /* BARE: needs no value */
+    unsigned int where;
     enum subject subject;
     int (*set)(struct entry *entry, const char *value, struct cl_error *err);
 } keys[] = {
@@ -194,9 +319,13 @@ static const struct key {
     {"tmpfs-mode", IN_MOUNT, MODE, set_permissions},
     {"size", IN_MOUNT | IN_TMPFS, SIZE, set_size},
     {"tmpfs-size", IN_MOUNT, SIZE, set_size},
+    {"consistency", IN_MOUNT, CONSISTENCY, set_consistency},
+    {"bind-propagation", IN_MOUNT, PROPAGATED, set_propagation},
+    {"bind-recursive", IN_MOUNT, RECURSIVE, set_recursive},
     {"rw", IN_TMPFS | BARE, RW, set_nothing},
     {"nosuid", IN_TMPFS | BARE, NOSUID, set_nothing},
     {"nodev", IN_TMPFS | BARE, NODEV, set_nothing},
+    {"exec", IN_TMPFS | BARE, EXEC, set_nothing},
 };
 
 static int apply_key(struct entry *entry, const struct key *key, const char *equals,
@@ -222,7 +351,9 @@ static int apply_part(struct entry *entry, unsigned int where, const char *part,
             memcmp(keys[i].name, part, size) == 0)
             return apply_key(entry, &keys[i], part[size] == '=' ? part + size : NULL, err);
     }
-    return cl_refuse(err, EINVAL, "unknown key \"%.*s\"", (int)cl_min_u64(size, 100), part);
+    int r = check_word(where, part, size, err);
+    return r < 0 ? r
+                 : cl_refuse(err, EINVAL, "unknown key \"%.*s\"", (int)cl_min_u64(size, 100), part);
 }
 
 static int apply_list(struct entry *entry, unsigned int where, const char *text,

@@ -8,7 +8,8 @@
 
 #include "plan/plan.h"
 
-/* SRC:DST[:ro|rw|copy]; neither path holds a colon. */
+/* SRC:DST[:ro|rw|copy]; neither path holds a colon. Docker's other words behind them are
+ * taken where they hold in any case, and else refused with the reason; below as well. */
 int cl_volume_add(struct cl_plan *plan, const char *text, struct cl_arena *arena,
                   struct cl_error *err);
 
