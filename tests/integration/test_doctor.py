@@ -68,6 +68,24 @@ def test_a_state_directory_that_takes_nothing_does_not_work(as_root, as_user, ho
                 assert re.search("^state directory: .", done.stdout, re.M), done.stdout
 
 
+@pytest.mark.parametrize("how", ["read-only", "full", "somebody else's"])
+def test_what_doctor_says_of_scratch_on_disk_is_what_a_run_says(as_root, how):
+    """Asked for by a --disk of more than half of --memory."""
+    hide = {"read-only": "mount -t tmpfs -o ro none /var/lib", "full": "mount -t tmpfs -o size=8k,mode=0755 none /var/lib",
+            "somebody else's": "mount -t tmpfs -o mode=0755 none /var/lib && mkdir /var/lib/cloister && chown nobody /var/lib/cloister"}[how]
+    reason = {"read-only": "Read-only file system", "full": "No space left on device", "somebody else's": "Operation not permitted"}[how]
+    said = {}
+    for words in (["run", "-m", "64m", "--disk", "48m", "host", "true"], ["doctor"]):
+        argv = ["unshare", "-m", "sh", "-c", f'mount --make-rprivate / && {hide} && exec "$@"', "sh", *as_root.argv(*words)]
+        said[words[0]] = subprocess.run(argv, capture_output=True, text=True, timeout=60, check=False, cwd="/", env=as_root.environment(None))
+    run = said["run"]
+    assert run.returncode == 125 and run.stderr.endswith("; a --disk of at most half of --memory needs no disk\n"), run
+    assert ("exit status 1, as it does where /var/lib/cloister is full" if how == "full" else reason) in run.stderr, run
+    row = rf"loop devices +absent +scratch must stay within half of the memory limit: /var/lib/cloister: {reason}"
+    assert re.search(row, said["doctor"].stdout), said["doctor"].stdout
+    assert re.search("^loop devices: .*/var/lib/cloister", said["doctor"].stdout, re.M), said["doctor"].stdout
+
+
 def test_root_of_a_namespace_is_told_so(cloister):
     """Whoever made it: root or an ordinary user outside."""
     argv = [*cloister.prefix(), "unshare", "-Ur", cloister.binary, "doctor"]

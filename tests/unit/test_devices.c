@@ -5,6 +5,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "base/hostdir.h"
 #include "room.h"
 
 static struct room room;

@@ -17,21 +17,30 @@ static void replace_mke2fs(const char *script)
 
 static void fail_early(void)
 {
-    struct cl_plan plan = {.limits = {.disk_bytes = 16 * MIB}};
+    struct cl_plan plan = {.limits = {.disk_bytes = 16 * MIB}, .scratch = CL_SCRATCH_DISK};
     const struct cl_container container = {.plan = &plan};
     struct cl_error err = {0};
 
     CHECK(mount("tmpfs", "/var/lib", "tmpfs", 0, "mode=0755") == 0);
     CHECK(mkdir("/var/lib/cloister", 0777) == 0 && chmod("/var/lib/cloister", 0777) == 0);
     CHECK(cl_disk_scratch_make(&container, &err) == -EPERM); /* open to everybody */
-    CHECK_HAS(err.msg, "/var/lib/cloister");
+    CHECK_TEXT(err.msg, "make a file in /var/lib/cloister: Operation not "
+                        "permitted; a --disk of at most half of --memory needs no disk");
     CHECK(rmdir("/var/lib/cloister") == 0);
     replace_mke2fs("#!/bin/sh\nexit 3\n");
     CHECK(cl_disk_scratch_make(&container, &err) == -EIO);
-    CHECK_HAS(err.msg, "mke2fs could not make scratch on disk");
+    CHECK_TEXT(err.msg, "mke2fs ended with exit status 3, as it does where "
+                        "/var/lib/cloister is full; make room there (df); a --disk of at most half "
+                        "of --memory needs no disk");
+    replace_mke2fs("#!/bin/sh\nkill -9 $$\n");
+    CHECK(cl_disk_scratch_make(&container, &err) == -EIO);
+    CHECK_HAS(err.msg, "mke2fs was ended by signal 9");
     replace_mke2fs("#!/nowhere\n");
     CHECK(cl_disk_scratch_make(&container, &err) == -ENOENT);
-    CHECK_HAS(err.msg, "install e2fsprogs");
+    CHECK_HAS(err.msg, "install e2fsprogs; a --disk of at most half of --memory needs no disk");
+    plan.scratch = CL_SCRATCH_MEMORY; /* an overlay wants it on disk: no size is small enough */
+    CHECK(cl_disk_scratch_make(&container, &err) == -ENOENT);
+    CHECK(strstr(err.msg, "at most half") == NULL);
     CHECK(rmdir("/var/lib/cloister") == 0); /* the file never had a name */
 }
 

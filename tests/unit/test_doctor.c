@@ -318,6 +318,58 @@ TEST(a_users_ranges_are_found_by_name_or_number)
     room_run(look_at_a_users_ids);
 }
 
+static void check_no_disk(const char *more, const char *cure)
+{
+    char why[512];
+
+    probe_as_it_is(cl_probe_loop);
+    (void)snprintf(why, sizeof(why), "scratch must stay within half of the memory limit%s", more);
+    check_found(CL_PROBE_ABSENT, why, cure);
+}
+
+static void look_for_a_place_on_disk(void)
+{
+    static const char *const cure = "let /var/lib/cloister be a directory that root can write to, "
+                                    "on a file system with files without names, as ext4, xfs and "
+                                    "btrfs";
+    static const char *const size[] = {"size=2m", "size=64k"};
+
+    CHECK(mount("tmpfs", "/dev", "tmpfs", 0, "mode=0755") == 0);
+    check_no_disk("", "modprobe loop");
+    CHECK(room_write("/dev/loop-control", "") == 0);
+    CHECK(mount("tmpfs", "/var/lib", "tmpfs", 0, "mode=0755,size=2m") == 0);
+    if (access("/usr/sbin/mke2fs", X_OK) == 0) {
+        probe_as_it_is(cl_probe_loop);
+        check_found(CL_PROBE_WORKS, "scratch larger than half of the memory limit", "");
+        CHECK(access("/var/lib/cloister", F_OK) < 0); /* it isn't for doctor to make */
+        CHECK(room_write("/mnt/empty", "") == 0);
+        CHECK(mount("/mnt/empty", "/usr/sbin/mke2fs", NULL, MS_BIND, NULL) == 0);
+    }
+    check_no_disk(": no mke2fs", "install e2fsprogs");
+    for (size_t i = 0; i < CL_ARRAY_SIZE(size); i++) {
+        CHECK(mount("tmpfs", "/var/lib", "tmpfs", 0, size[i]) == 0);
+        CHECK(mkdir("/var/lib/cloister", 0711) == 0);
+        if (i == 0)
+            check_no_disk(": no mke2fs", "install e2fsprogs");
+        else
+            check_no_disk(": /var/lib/cloister: No space left on device",
+                          "make room in /var/lib/cloister (df, df -i)");
+    }
+    CHECK(chmod("/var/lib/cloister", 0777) == 0);
+    check_no_disk(": /var/lib/cloister: Operation not permitted",
+                  "chown root /var/lib/cloister && chmod 711 /var/lib/cloister");
+    CHECK(chmod("/var/lib/cloister", 0711) == 0);
+    CHECK(mount(NULL, "/var/lib", NULL, MS_REMOUNT | MS_RDONLY, NULL) == 0);
+    check_no_disk(": /var/lib/cloister: Read-only file system", cure);
+    CHECK(mount("tmpfs", "/var/lib", "tmpfs", MS_RDONLY, NULL) == 0);
+    check_no_disk(": /var/lib/cloister: Read-only file system", cure);
+}
+
+TEST(scratch_on_disk_needs_more_than_a_device)
+{
+    room_run(look_for_a_place_on_disk);
+}
+
 /* --- by trying in a child ------------------------------------------------------------ */
 
 static void try_where_it_fails(void)
@@ -469,6 +521,7 @@ int main(void)
         ROW(the_state_directory_is_tried),
         ROW(ranges_that_overlap_ours_are_found),
         ROW(a_users_ranges_are_found_by_name_or_number),
+        ROW(scratch_on_disk_needs_more_than_a_device),
         ROW(what_fails_is_told_with_its_cure),
         ROW(trying_leaves_nothing),
         ROW(doctor_says_it_all),

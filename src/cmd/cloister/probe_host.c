@@ -7,6 +7,7 @@
 #include "base/accounts.h"
 #include "base/apparmor.h"
 #include "base/fd.h"
+#include "base/hostdir.h"
 #include "base/num.h"
 #include "base/selinux.h"
 #include "base/sys.h"
@@ -343,6 +344,39 @@ void cl_probe_helper(struct cl_finding *finding)
              err.msg);
 }
 
+/* Whether a file for scratch has a place, with ROOM_LEAST bytes left. */
+static int try_hostdir(void)
+{
+    enum { ROOM_LEAST = 1 << 20 };
+    struct statfs fs;
+
+    /* The first run makes it; doctor leaves nothing. */
+    int missing = cl_sys_faccessat(AT_FDCWD, CL_HOSTDIR, F_OK) == -ENOENT;
+    CL_CLEANUP_FD int file =
+        missing ? cl_sys_openat(AT_FDCWD, CL_HOSTDIR_PARENT, O_RDWR | O_TMPFILE, 0600)
+                : cl_hostdir_make_file();
+    if (file < 0)
+        return file;
+    int r = cl_sys_fstatfs(file, &fs);
+    if (r < 0)
+        return r;
+    return (uint64_t)fs.f_bfree * (uint64_t)fs.f_bsize < ROOM_LEAST ? -ENOSPC : 0;
+}
+
+/* Why there is no place for scratch on disk, by try_hostdir's -errno. */
+static void explain_hostdir(struct cl_finding *finding, int r)
+{
+    cl_found(finding, CL_PROBE_ABSENT,
+             "scratch must stay within half of the memory limit: " CL_HOSTDIR ": %s", strerror(-r));
+    if (r == -ENOSPC || r == -EDQUOT)
+        cl_cure(finding, "make room in " CL_HOSTDIR " (df, df -i)");
+    else if (r == -EPERM)
+        cl_cure(finding, "chown root " CL_HOSTDIR " && chmod 711 " CL_HOSTDIR);
+    else
+        cl_cure(finding, "let " CL_HOSTDIR " be a directory that root can write to, on a file "
+                         "system with files without names, as ext4, xfs and btrfs");
+}
+
 void cl_probe_loop(struct cl_finding *finding)
 {
     if (geteuid() != 0) {
@@ -350,17 +384,29 @@ void cl_probe_loop(struct cl_finding *finding)
         return;
     }
     int r = cl_sys_faccessat(AT_FDCWD, "/dev/loop-control", W_OK);
-    if (r == 0) {
-        cl_found(finding, CL_PROBE_WORKS, "scratch larger than the memory limit");
+    if (r < 0) {
+        cl_found(finding, CL_PROBE_ABSENT, "scratch must stay within half of the memory limit");
+        if (r == -ENOENT)
+            cl_cure(finding, "modprobe loop");
+        else
+            cl_cure(finding, "give /dev/loop-control to this root; root of a user namespace "
+                             "(unshare -r, a container) can't have it: start cloister outside "
+                             "of it");
         return;
     }
-    cl_found(finding, CL_PROBE_ABSENT, "scratch must stay below the memory limit");
-    if (r == -ENOENT)
-        cl_cure(finding, "modprobe loop");
-    else
-        cl_cure(finding,
-                "give /dev/loop-control to this root; root of a user namespace (unshare -r, "
-                "a container) can't have it: start cloister outside of it");
+    r = try_hostdir();
+    if (r < 0) {
+        explain_hostdir(finding, r);
+        return;
+    }
+    if (cl_sys_faccessat(AT_FDCWD, "/usr/sbin/mke2fs", X_OK) < 0 &&
+        cl_sys_faccessat(AT_FDCWD, "/sbin/mke2fs", X_OK) < 0) {
+        cl_found(finding, CL_PROBE_ABSENT,
+                 "scratch must stay within half of the memory limit: no mke2fs");
+        cl_cure(finding, "install e2fsprogs");
+        return;
+    }
+    cl_found(finding, CL_PROBE_WORKS, "scratch larger than half of the memory limit");
 }
 
 void cl_probe_kvm(struct cl_finding *finding)

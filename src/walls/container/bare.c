@@ -31,6 +31,7 @@
 
 #include "base/beside.h"
 #include "base/fd.h"
+#include "base/hostdir.h"
 #include "base/sys.h"
 #include "walls/container/container.h"
 

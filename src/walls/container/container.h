@@ -152,12 +152,6 @@ int cl_sources_open(struct cl_container *container, struct cl_error *err);
 int cl_devices_template(void);
 /* Scratch on disk as a detached mount (root mode; disk.c). */
 int cl_disk_scratch_make(const struct cl_container *container, struct cl_error *err);
-/* The host's directory of ours that outlives runs, made where it is missing; root mode.
- * A descriptor or -errno (hostdir.c). */
-int cl_hostdir_open(void);
-/* Any directory PATH of root's, made with MODE where it is missing; -EPERM when it is somebody
- * else's or has a bit of FORBIDDEN. */
-int cl_rootdir_open(const char *path, mode_t mode, mode_t forbidden);
 /* What the scratch file system itself may hold: the limit less what is given to file
  * systems of their own (--tmpfs with a size, --shm-size). */
 uint64_t cl_scratch_bytes(const struct cl_plan *plan);

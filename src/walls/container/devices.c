@@ -11,6 +11,7 @@
 #include <sys/sysmacros.h>
 
 #include "base/fd.h"
+#include "base/hostdir.h"
 #include "base/sys.h"
 #include "walls/container/container.h"
 
@@ -35,7 +36,6 @@ enum { DEVICE_ATTRS = CL_MOUNT_ATTR_RDONLY | CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATT
 
 /* --- the template --------------------------------------------------------------- */
 
-#define TEMPLATE_PARENT "/var/lib/cloister"
 #define TEMPLATE_NAME "dev-1"
 
 static int make_node(int dir, const struct device *device)
@@ -106,7 +106,7 @@ int cl_devices_template(void)
     struct cl_error unused;
     struct statfs fs;
 
-    template = cl_sys_openat(AT_FDCWD, TEMPLATE_PARENT "/" TEMPLATE_NAME, O_PATH | O_NOFOLLOW, 0);
+    template = cl_sys_openat(AT_FDCWD, CL_HOSTDIR "/" TEMPLATE_NAME, O_PATH | O_NOFOLLOW, 0);
     if (template == -ENOENT) {
         CL_CLEANUP_FD int parent = cl_hostdir_open();
 

@@ -13,6 +13,7 @@
 #include <sys/wait.h>
 
 #include "base/fd.h"
+#include "base/hostdir.h"
 #include "base/sys.h"
 #include "walls/container/container.h"
 
@@ -20,16 +21,13 @@ enum { LOOP_TRIES = 64, FILE_IN_CHILD = 3, LEAST = 256 << 10 /* of an ext4 with 
 
 static int make_file(uint64_t size, struct cl_error *err)
 {
-    CL_CLEANUP_FD int dir = cl_hostdir_open();
+    CL_CLEANUP_FD int file = cl_hostdir_make_file();
 
-    if (dir < 0)
-        return cl_fail(err, dir, "open /var/lib/cloister for scratch on disk");
-    CL_CLEANUP_FD int file = cl_sys_openat(dir, ".", O_RDWR | O_TMPFILE, 0600);
     if (file < 0)
-        return cl_fail(err, file, "make a file in /var/lib/cloister for scratch on disk");
+        return cl_fail(err, file, "make a file in " CL_HOSTDIR);
     int r = cl_sys_ftruncate(file, (off_t)size);
     if (r < 0)
-        return cl_fail(err, r, "size the file for scratch on disk");
+        return cl_fail(err, r, "size the file");
     return CL_TAKE_FD(file);
 }
 
@@ -82,15 +80,19 @@ static int make_ext4(int file, struct cl_error *err)
     int r = spawn_mke2fs(file, &pid);
 
     if (r < 0) {
-        (void)cl_fail(err, r, "run mke2fs for scratch on disk");
-        return cl_hint(err, "install e2fsprogs, or let --disk be smaller than --memory");
+        (void)cl_fail(err, r, "run mke2fs");
+        return cl_hint(err, "install e2fsprogs");
     }
     r = cl_sys_wait_for(pid, &status);
     if (r < 0)
         return cl_fail(err, r, "wait for mke2fs");
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-        return cl_refuse(err, EIO, "mke2fs could not make scratch on disk (wait status %d)",
-                         status);
+    if (WIFSIGNALED(status))
+        return cl_refuse(err, EIO, "mke2fs was ended by signal %d", WTERMSIG(status));
+    if (WEXITSTATUS(status) != 0)
+        return cl_refuse(err, EIO,
+                         "mke2fs ended with exit status %d, as it does where " CL_HOSTDIR
+                         " is full; make room there (df)",
+                         WEXITSTATUS(status));
     return 0;
 }
 
@@ -122,25 +124,18 @@ static int make_loop(int file, char path[32], struct cl_error *err)
 
     if (control < 0) {
         (void)cl_fail(err, control, "open /dev/loop-control");
-        return cl_hint(err, "scratch on disk needs loop devices; or let --disk be smaller than "
-                            "--memory");
+        return cl_hint(err, "scratch on disk needs loop devices");
     }
     for (int i = 0; r == -EBUSY && i < LOOP_TRIES; i++)
         r = try_loop(control, file, path, err);
     return r == -EBUSY ? cl_fail(err, r, "find a free loop device") : r;
 }
 
-int cl_disk_scratch_make(const struct cl_container *container, struct cl_error *err)
+static int make_scratch(const struct cl_container *container, uint64_t size, struct cl_error *err)
 {
-    const struct cl_plan *plan = container->plan;
-    const uint64_t size = cl_scratch_bytes(plan);
     char path[32];
-
-    if (size < LEAST)
-        return cl_refuse(err, EINVAL,
-                         "the sizes of --tmpfs and --shm-size leave too little of --disk for "
-                         "scratch on disk, which needs 256 KiB");
     CL_CLEANUP_FD int file = make_file(size, err);
+
     if (file < 0)
         return file;
     int r = make_ext4(file, err);
@@ -150,6 +145,22 @@ int cl_disk_scratch_make(const struct cl_container *container, struct cl_error *
     if (loop < 0)
         return loop;
     const char *options[] = {"source", path, "nodiscard", NULL, "nobarrier", NULL, NULL, NULL};
-    return cl_fs_make_own(container, "ext4", options,
-                          cl_mount_attrs(plan, CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV), err);
+    return cl_fs_make_own(
+        container, "ext4", options,
+        cl_mount_attrs(container->plan, CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV), err);
+}
+
+int cl_disk_scratch_make(const struct cl_container *container, struct cl_error *err)
+{
+    const struct cl_plan *plan = container->plan;
+    const uint64_t size = cl_scratch_bytes(plan);
+
+    if (size < LEAST)
+        return cl_refuse(err, EINVAL,
+                         "the sizes of --tmpfs and --shm-size leave too little of --disk for "
+                         "scratch on disk, which needs 256 KiB");
+    int r = make_scratch(container, size, err);
+    if (r < 0 && plan->scratch == CL_SCRATCH_DISK) /* and not for an overlay's sake */
+        return cl_hint(err, "a --disk of at most half of --memory needs no disk");
+    return r;
 }

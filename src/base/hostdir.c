@@ -1,14 +1,18 @@
-/* The host's directory for what outlives a run and belongs to root alone: the template
- * of /dev, and the place where scratch files on disk have their blocks. */
+#include "base/hostdir.h"
+
 #include "base/fd.h"
 #include "base/sys.h"
-#include "walls/container/container.h"
-
-#define HOSTDIR "/var/lib/cloister"
 
 int cl_hostdir_open(void)
 {
-    return cl_rootdir_open(HOSTDIR, 0711, 022);
+    return cl_rootdir_open(CL_HOSTDIR, 0711, 022);
+}
+
+int cl_hostdir_make_file(void)
+{
+    CL_CLEANUP_FD int dir = cl_hostdir_open();
+
+    return dir < 0 ? dir : cl_sys_openat(dir, ".", O_RDWR | O_TMPFILE, 0600);
 }
 
 int cl_rootdir_open(const char *path, mode_t mode, mode_t forbidden)
