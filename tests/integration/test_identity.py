@@ -62,6 +62,22 @@ def test_strict_as_root_is_a_uid_of_its_own_range(as_root, rootfs):
     assert uids[0] >= FIRST_UID and uids[0] % 65536 == 1000 and gids[0] >= FIRST_UID
 
 
+@pytest.mark.parametrize("profile", ["strict", "build"])
+def test_only_an_ordinary_users_strict_sandbox_keeps_the_callers_groups(cloister, rootfs, world, subordinate, profile):
+    """With maps of one id each the kernel lets nobody drop groups: threat-model.md tells it."""
+    group, volume = 987654, world.directory("of-a-group")
+    (volume / "file").write_text("of the group\n")
+    os.chown(volume / "file", 0, group)
+    (volume / "file").chmod(0o640)
+    words = cloister._run_words(rootfs, ["sh", "-c", "id -G; cat /v/file"], ["--profile", profile, "-v", f"{volume}:/v"], None)
+    before = ["setpriv", f"--reuid={cloister.uid}", f"--regid={cloister.gid}", f"--groups={group}", "--"]
+    done = subprocess.run([*before, str(cloister.binary), *words], env=cloister.environment(), cwd="/", capture_output=True, text=True, timeout=60)
+    if (cloister.identity, profile) == ("user", "strict"):
+        assert done.stdout == "1000 65534\nof the group\n", done
+    else:
+        assert done.stdout == ("1000\n" if profile == "strict" else "0\n") and "Permission denied" in done.stderr, done
+
+
 @pytest.mark.parametrize("opts", [[], ["--profile", "build", "-u", "0"]], ids=["strict", "build"])
 def test_a_line_of_cloister_gives_roots_sandboxes_their_uids(as_root, rootfs, world, opts):
     line = "somebody:1879048192:65536\ncloister:655360000:65537\n"  # the default is somebody's here

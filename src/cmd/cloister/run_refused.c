@@ -41,7 +41,9 @@ const struct cl_refused_option cl_run_refused[] = {
     {"cap-drop", 0, "all but the profile's are dropped already; strict has none"},
     {"security-opt", 0, "every layer is on already; see --seccomp and --without"},
     {"sysctl", 0, "settings of the kernel can't be changed for a sandbox"},
-    {"group-add", 0, "there are no further groups; --user UID:GID says the one"},
+    {"group-add", 0,
+     "groups can't be added: --user UID:GID says the one (beside it an ordinary user's strict "
+     "sandbox keeps the caller's)"},
     {"pid", 0, NAMESPACE},
     {"ipc", 0, NAMESPACE},
     {"uts", 0, NAMESPACE},
