@@ -86,6 +86,28 @@ def test_a_rw_volume_of_roots_group_is_told_apart(as_root, rootfs, source, world
     as_root.run(rootfs, "true", opts=["-v", f"{source}:/data:rw"]).refused("belongs to root, .*chown")
 
 
+def test_what_is_put_below_a_rw_volume_is_made_on_the_host(cloister, rootfs, source):
+    """And stays there, as the volume's owner's; below others it is made in the sandbox alone."""
+    volume = source / "below"
+    for mode in ("ro", "copy", "rw"):
+        opts = ["-v", f"{volume}:/v:{mode}", "-v", f"{source}/file:/v/a/file", "--tmpfs", "/v/b", "-w", "/v/c/d"]
+        assert cloister.run(rootfs, "sh", "-c", "pwd; cat /v/a/file; echo x >/v/b/new", opts=opts).ok().lines() == ["/v/c/d", "file of the host"]
+        left = sorted(str(path.relative_to(volume)) for path in volume.rglob("*"))
+        assert left == (["a", "a/file", "b", "c", "c/d"] if mode == "rw" else []), mode
+    assert {path.stat().st_uid for path in volume.rglob("*")} == {volume.stat().st_uid}
+    assert (volume / "a/file").read_text() == ""
+
+
+@pytest.mark.parametrize("opts", [[], ["--writable"], ["--profile", "build"]], ids=" ".join)
+def test_what_the_image_has_in_tmp_is_hidden(cloister, owned_rootfs, opts):
+    for place in ("tmp/x", "var/tmp/x"):
+        (owned_rootfs.path / place).mkdir()
+        (owned_rootfs.path / place / "file").write_text("image\n")
+    for words in ([], ["-w", "/tmp/x"]):
+        outcome = cloister.run(owned_rootfs, "find", "/tmp", "/var/tmp", "-name", "file", opts=[*opts, *words])
+        assert outcome.ok().out == b"", str(outcome)
+
+
 @pytest.mark.parametrize("flags", [["--writable"], ["-v", "{tree}:/v:copy"], ["-w", "/srv"]], ids=" ".join)
 def test_copy_on_write_over_a_tree_with_a_mount_below(cloister, own_rootfs, flags):
     """Root's is refused where that mount can't be id-mapped, an ordinary user's always; both name the tree and the cure."""
