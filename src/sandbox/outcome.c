@@ -2,9 +2,13 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
+#include "base/clock.h"
 #include "sandbox/filter.h"
+
+enum { CLOCKS_MS = 10 }; /* by which the kernel's two reckonings of CPU time may differ */
 
 static void judge_times(const struct cl_seen *seen, struct cl_result *result)
 {
@@ -21,8 +25,19 @@ static void judge_times(const struct cl_seen *seen, struct cl_result *result)
     result->ended_wall_ns = result->started_wall_ns + result->run_ns;
 }
 
-static void judge_main(struct cl_result *result, int status)
+static int has_file_size(const struct cl_plan *plan)
 {
+    int has = cl_plan_has(plan, CL_FIELD_FILE_SIZE);
+
+    for (size_t i = 0; i < plan->rlimits.count; i++)
+        has |= plan->rlimits.items[i].resource == RLIMIT_FSIZE;
+    return has;
+}
+
+static void judge_main(const struct cl_seen *seen, struct cl_result *result)
+{
+    const int status = seen->report.main_status;
+
     if (WIFEXITED(status)) {
         result->status = CL_STATUS_EXITED;
         result->exit_code = WEXITSTATUS(status);
@@ -30,7 +45,7 @@ static void judge_main(struct cl_result *result, int status)
     }
     result->status = CL_STATUS_SIGNALED;
     result->signal = WTERMSIG(status);
-    if (result->signal == SIGXFSZ)
+    if (result->signal == SIGXFSZ && has_file_size(seen->plan)) /* not one of its own */
         result->limits_hit |= CL_HIT_FILE_SIZE;
 }
 
@@ -49,10 +64,21 @@ static void judge_limits(const struct cl_seen *seen, struct cl_result *result)
         result->limits_hit |= CL_HIT_DISK;
 }
 
+/* Whether a signal, which the program can send to itself, is that of the kernel's limit of CPU
+ * time: each process has it where no cgroup counts for all. */
+static int is_spent(const struct cl_seen *seen, int signal)
+{
+    const struct cl_plan *plan = seen->plan;
+
+    if (!cl_plan_has(plan, CL_FIELD_CPU_TIME) ||
+        seen->report.main_cpu_ns + CLOCKS_MS * CL_NS_PER_MS < plan->limits.cpu_time_ns)
+        return 0;
+    return signal == SIGXCPU || (signal == SIGKILL && cl_plan_without(plan, CL_LAYER_LIMITS));
+}
+
 /* What ended it, if we did; else what the kernel's limits say of a killed main. */
 static void judge_end(const struct cl_seen *seen, struct cl_result *result)
 {
-    const struct cl_plan *plan = seen->plan;
     int killed = result->status == CL_STATUS_SIGNALED && result->signal == SIGKILL;
     int unreported = result->status == CL_STATUS_ERROR;
 
@@ -77,8 +103,7 @@ static void judge_end(const struct cl_seen *seen, struct cl_result *result)
     }
     if ((killed || unreported) && (result->limits_hit & CL_HIT_MEMORY) != 0) {
         result->status = CL_STATUS_OOM;
-    } else if (cl_plan_has(plan, CL_FIELD_CPU_TIME) && result->status == CL_STATUS_SIGNALED &&
-               (result->signal == SIGXCPU || (killed && cl_plan_without(plan, CL_LAYER_LIMITS)))) {
+    } else if (result->status == CL_STATUS_SIGNALED && is_spent(seen, result->signal)) {
         result->status = CL_STATUS_CPU_TIME;
         result->limits_hit |= CL_HIT_CPU_TIME;
     }
@@ -109,7 +134,7 @@ int cl_outcome_judge(const struct cl_seen *seen, struct cl_result *result, struc
     result->status = CL_STATUS_ERROR;
     judge_limits(seen, result);
     if (seen->report.stage == CL_REPORT_ENDED)
-        judge_main(result, seen->report.main_status);
+        judge_main(seen, result);
     judge_times(seen, result);
     judge_end(seen, result);
     return result->status == CL_STATUS_ERROR ? judge_error(seen, err) : 0;

@@ -34,7 +34,8 @@ struct cl_report {
     int32_t main_status;
     uint64_t started_boot_ns;
     uint64_t ended_boot_ns;
-    uint64_t layers; /* CL_LAYER_BITs that were put up */
+    uint64_t main_cpu_ns; /* CPU time of the main process and of its children that it waited for */
+    uint64_t layers;      /* CL_LAYER_BITs that were put up */
     struct cl_error error;
 };
 

@@ -167,6 +167,14 @@ def test_cpu_time_ends_a_spinning_program(limited, rootfs):
     assert outcome.seconds < 20
 
 
+@pytest.mark.parametrize("number", [9, 24, 25])
+def test_a_signal_of_its_own_is_no_limit(everywhere, rootfs, number):
+    """SIGKILL, SIGXCPU and SIGXFSZ come from the kernel's limits too, and a program can send them to itself."""
+    outcome = everywhere.run(rootfs, "sh", "-c", f"kill -{number} $$", opts=["--cpu-time", "60s"])
+    outcome.ended("signaled", 128 + number)
+    assert (outcome.result["signal"], outcome.result["limits_hit"]) == (number, []), str(outcome)
+
+
 def test_cpu_time_does_not_count_sleep(limited, rootfs):
     limited.run(rootfs, "sleep", "1", opts=["--cpu-time", "500ms"]).ok().ended("exited", 0)
 

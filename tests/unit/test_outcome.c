@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <signal.h>
 
+#include "base/clock.h"
 #include "base/sys.h"
 #include "sandbox/outcome.h"
 #include "check.h"
@@ -17,7 +18,9 @@ struct row {
         enum cl_end end;
         int oom_kills;
         int without_limits;
-        int has_cpu_time;
+        int has_cpu_time; /* of 1 s */
+        int has_file_size;
+        uint64_t main_cpu_ms;
     } seen;
     enum cl_result_status status;
     int exit_code;
@@ -40,11 +43,17 @@ static const struct row rows[] = {
      SIGSEGV,
      NONE},
     {"file too large",
-     {.stage = CL_REPORT_ENDED, .main_status = SIGXFSZ},
+     {.stage = CL_REPORT_ENDED, .main_status = SIGXFSZ, .has_file_size = 1},
      CL_STATUS_SIGNALED,
      -1,
      SIGXFSZ,
      CL_HIT_FILE_SIZE},
+    {"SIGXFSZ of its own",
+     {.stage = CL_REPORT_ENDED, .main_status = SIGXFSZ},
+     CL_STATUS_SIGNALED,
+     -1,
+     SIGXFSZ,
+     NONE},
     /* what we ended it for comes before what the kernel says */
     {"time",
      {.stage = CL_REPORT_STARTED, .end = CL_END_TIME},
@@ -116,25 +125,45 @@ static const struct row rows[] = {
      NONE},
     /* the kernel's limit of CPU time, which is one of each process */
     {"SIGXCPU",
-     {.stage = CL_REPORT_ENDED, .main_status = SIGXCPU, .has_cpu_time = 1},
+     {.stage = CL_REPORT_ENDED, .main_status = SIGXCPU, .has_cpu_time = 1, .main_cpu_ms = 1000},
      CL_STATUS_CPU_TIME,
      -1,
      SIGXCPU,
      CL_HIT_CPU_TIME},
+    {"SIGXCPU long before",
+     {.stage = CL_REPORT_ENDED, .main_status = SIGXCPU, .has_cpu_time = 1, .main_cpu_ms = 980},
+     CL_STATUS_SIGNALED,
+     -1,
+     SIGXCPU,
+     NONE},
     {"SIGXCPU of its own",
-     {.stage = CL_REPORT_ENDED, .main_status = SIGXCPU},
+     {.stage = CL_REPORT_ENDED, .main_status = SIGXCPU, .main_cpu_ms = 5000},
      CL_STATUS_SIGNALED,
      -1,
      SIGXCPU,
      NONE},
     {"killed for CPU time",
-     {.stage = CL_REPORT_ENDED, .main_status = SIGKILL, .has_cpu_time = 1, .without_limits = 1},
+     {.stage = CL_REPORT_ENDED,
+      .main_status = SIGKILL,
+      .has_cpu_time = 1,
+      .without_limits = 1,
+      .main_cpu_ms = 995},
      CL_STATUS_CPU_TIME,
      -1,
      SIGKILL,
      CL_HIT_CPU_TIME},
+    {"killed by itself, long before",
+     {.stage = CL_REPORT_ENDED,
+      .main_status = SIGKILL,
+      .has_cpu_time = 1,
+      .without_limits = 1,
+      .main_cpu_ms = 1},
+     CL_STATUS_SIGNALED,
+     -1,
+     SIGKILL,
+     NONE},
     {"killed, with cgroups",
-     {.stage = CL_REPORT_ENDED, .main_status = SIGKILL, .has_cpu_time = 1},
+     {.stage = CL_REPORT_ENDED, .main_status = SIGKILL, .has_cpu_time = 1, .main_cpu_ms = 1000},
      CL_STATUS_SIGNALED,
      -1,
      SIGKILL,
@@ -157,6 +186,7 @@ static struct cl_seen seen_in(const struct row *row)
                    .layers = 0x55,
                    .started_boot_ns = 1300,
                    .ended_boot_ns = 1700,
+                   .main_cpu_ns = row->seen.main_cpu_ms * CL_NS_PER_MS,
                    .error = {.code = EACCES, .msg = "told by init"}},
         .end = row->seen.end,
         .init_status = 9,
@@ -167,6 +197,9 @@ static struct cl_seen seen_in(const struct row *row)
     plan = (struct cl_plan){0};
     if (row->seen.has_cpu_time)
         cl_plan_mark(&plan, CL_FIELD_CPU_TIME);
+    plan.limits.cpu_time_ns = CL_NS_PER_S;
+    if (row->seen.has_file_size)
+        cl_plan_mark(&plan, CL_FIELD_FILE_SIZE);
     if (row->seen.without_limits)
         plan.without = CL_LAYER_BIT(CL_LAYER_LIMITS);
     seen.usage.known = CL_USAGE_BIT(CL_USAGE_OOM_KILLS);

@@ -345,9 +345,17 @@ static int shrink(struct cl_container *container, struct cl_error *err)
     return r;
 }
 
-CL_NORETURN static void end(struct cl_container *container, int status)
+static uint64_t cpu_ns(const struct rusage *usage)
+{
+    const uint64_t us = (uint64_t)(usage->ru_utime.tv_usec + usage->ru_stime.tv_usec);
+
+    return (uint64_t)(usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) * CL_NS_PER_S + us * 1000;
+}
+
+CL_NORETURN static void end(struct cl_container *container, int status, const struct rusage *usage)
 {
     container->report->main_status = status;
+    container->report->main_cpu_ns = cpu_ns(usage);
     container->report->ended_boot_ns = cl_clock_boot_ns();
     container->report->stage = CL_REPORT_ENDED;
     _exit(0); /* and with pid 1 everything in the pid namespace ends */
@@ -356,11 +364,12 @@ CL_NORETURN static void end(struct cl_container *container, int status)
 static void reap(struct cl_container *container, int signals, pid_t main)
 {
     struct signalfd_siginfo info;
+    struct rusage usage;
     int status;
 
     (void)cl_sys_read(signals, &info, sizeof(info)); /* only empties it */
     for (;;) {
-        pid_t pid = cl_sys_wait4(-1, &status, WNOHANG, NULL);
+        pid_t pid = cl_sys_wait4(-1, &status, WNOHANG, &usage);
 
         if (pid == -EINTR)
             continue;
@@ -373,7 +382,7 @@ static void reap(struct cl_container *container, int signals, pid_t main)
         if (pid <= 0)
             return;
         if (pid == main)
-            end(container, status);
+            end(container, status, &usage);
     }
 }
 
