@@ -83,6 +83,8 @@ static int walk_writable(const char *path, int depth)
         snprintf(child, sizeof child, "%s/%s", path, entry->d_name);
         if (entry->d_name[0] == '.' || entry->d_type == DT_LNK)
             continue;
+        if (!strcmp(path, "/proc") && atoi(entry->d_name) > 0)
+            continue; /* a process's own files are its own to write */
         looked++;
         if (entry->d_type == DT_DIR) {
             looked += walk_writable(child, depth - 1);

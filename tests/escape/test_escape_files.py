@@ -21,6 +21,7 @@ WRITABLE = ['/proc/sys/kernel/core_pattern', '/proc/sys/kernel/modprobe', '/proc
             '/proc/sys/vm/overcommit_memory', '/proc/sys/net/ipv4/ip_forward',
             '/proc/sys/net/ipv4/ping_group_range', '/proc/sys/net/core/somaxconn',
             '/proc/sys/user/max_user_namespaces', '/proc/sysrq-trigger', '/proc/mtrr',
+            '/proc/pressure/cpu', '/proc/pressure/io', '/proc/pressure/memory',
             '/proc/irq/default_smp_affinity', '/proc/1/oom_score_adj', '/proc/1/clear_refs',
             '/proc/1/uid_map', '/proc/1/comm', '/proc/1/sched',
             '/proc/1/setgroups', '/proc/1/timens_offsets', '/sys/kernel/uevent_helper',
@@ -36,6 +37,8 @@ READABLE = ['/proc/kcore', '/proc/keys', '/dev/loop0', '/proc/timer_list', '/pro
             '/proc/sched_debug', '/proc/latency_stats', '/proc/kmsg', '/proc/kpagecount',
             '/proc/kpageflags', '/proc/kpagecgroup', '/proc/slabinfo',
             '/proc/vmallocinfo', '/proc/pagetypeinfo', '/proc/acpi', '/proc/scsi', '/proc/asound',
+            '/proc/locks', '/proc/diskstats', '/proc/partitions', '/proc/buddyinfo', '/proc/crypto',
+            '/proc/pressure', '/proc/bus', '/proc/fs', '/proc/irq',
             '/sys/firmware', '/sys/kernel', '/sys/devices/virtual/powercap', '/sys/class/net',
             '/sys/class/dmi/id/product_uuid', '/sys/block', '/sys/module', '/sys/fs/cgroup/memory',
             '/sys/devices/system/cpu/vulnerabilities', '/sys/hypervisor', '/dev/kmsg']
@@ -84,7 +87,7 @@ def test_kernel_file_can_be_read_by_root(path):
     _proof(wall.bare('open_path', 'read', path), path)
 
 
-TREES = ['/proc/sys', '/sys', '/proc/irq', '/proc/bus', '/proc/fs']
+TREES = ['/proc/sys', '/sys', '/proc/irq', '/proc/bus', '/proc/fs', '/proc']
 
 
 @each_wall
