@@ -46,20 +46,27 @@ def _sandboxed(image, who, program, *args, extra=(), weak=False, without=()):
 
 # Pools ---------------------------------------------------------------------------------------
 
-POOLS = ['inotify', 'watches', 'timers', 'queues']
+POOLS = ['inotify', 'watches', 'timers', 'queues', 'flight', 'pipes', 'locked']
+FLIGHT = 'descriptors in flight are counted for the caller, against its own limit of open files'
+PIPES = 'pages of pipes are counted for the caller'
+LOCKED = 'locked memory is counted for the caller'
+
+
+def _pools(*more, **holes):
+    """(who, pool) of all pools; an ordinary user's sandbox empties `holes` for its caller's uid."""
+    return [_open_hole(who, pool, reason=holes[pool]) if who == 'user' and pool in holes else (who, pool)
+            for pool in [*POOLS, *more] for who in ('root', 'user')]
 
 
 @pytest.mark.serial
-@BOTH
-@pytest.mark.parametrize('pool', POOLS)
+@pytest.mark.parametrize('who,pool', _pools(flight=FLIGHT, pipes=PIPES, locked=LOCKED))
 def test_pool_of_the_caller_is_not_emptied(image, who, pool):
     with _busy(_sandboxed(image(who), who, 'shared_pool', 'take', pool, 20), 'taken'):
         wall.held(wall.bare('shared_pool', 'left', pool, who=who))
 
 
 @pytest.mark.serial
-@BOTH
-@pytest.mark.parametrize('pool', [*POOLS, 'ptys'])
+@pytest.mark.parametrize('who,pool', _pools('ptys', flight=FLIGHT, pipes=PIPES))
 def test_pool_of_the_neighbour_is_not_emptied(image, who, pool):
     with _busy(_sandboxed(image(who), who, 'shared_pool', 'take', pool, 20), 'taken'):
         outcome = wall.attack('shared_pool', 'left', pool, image=image(who), who=who)
