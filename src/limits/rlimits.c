@@ -38,6 +38,8 @@ static const struct {
     /* Queued signals and timers are a pool of the user (some 100,000 as a rule), whom a
      * rootless sandbox shares with its caller. */
     {RLIMIT_SIGPENDING, "sigpending", 4096},
+    /* The same of locked memory (8 MiB as a rule); keys in memory need some kilobytes. */
+    {RLIMIT_MEMLOCK, "memlock", 1 << 20},
     /* A caller who may raise its priority (audio groups do) doesn't mean its sandboxes: a
      * real-time task passes by --cpus and stands before all others of the host. */
     {RLIMIT_NICE, "nice", 0},

@@ -49,7 +49,6 @@ def _sandboxed(image, who, program, *args, extra=(), weak=False, without=()):
 POOLS = ['inotify', 'watches', 'timers', 'queues', 'flight', 'pipes', 'locked']
 FLIGHT = 'descriptors in flight are counted for the caller, against its own limit of open files'
 PIPES = 'pages of pipes are counted for the caller'
-LOCKED = 'locked memory is counted for the caller'
 
 
 def _pools(*more, **holes):
@@ -59,7 +58,7 @@ def _pools(*more, **holes):
 
 
 @pytest.mark.serial
-@pytest.mark.parametrize('who,pool', _pools(flight=FLIGHT, pipes=PIPES, locked=LOCKED))
+@pytest.mark.parametrize('who,pool', _pools(flight=FLIGHT, pipes=PIPES))
 def test_pool_of_the_caller_is_not_emptied(image, who, pool):
     with _busy(_sandboxed(image(who), who, 'shared_pool', 'take', pool, 20), 'taken'):
         wall.held(wall.bare('shared_pool', 'left', pool, who=who))
