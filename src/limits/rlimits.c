@@ -51,12 +51,15 @@ const char *cl_rlimit_name(uint32_t resource)
     return resource < RESOURCES ? cl_field_words(CL_FIELD_RLIMITS)[resource] : NULL;
 }
 
+static const char *name_of(const struct row *row)
+{
+    return cl_field_words(CL_FIELD_RLIMITS)[row->resource];
+}
+
 static const struct row *find_row(const char *name, size_t size)
 {
     for (size_t i = 0; i < RESOURCES; i++) {
-        const char *row_name = cl_rlimit_name(rows[i].resource);
-
-        if (strlen(row_name) == size && memcmp(row_name, name, size) == 0)
+        if (strlen(name_of(&rows[i])) == size && memcmp(name_of(&rows[i]), name, size) == 0)
             return &rows[i];
     }
     return NULL;
@@ -69,7 +72,7 @@ static int refuse_name(const char *text, struct cl_error *err)
 
     for (size_t i = 0; i < RESOURCES; i++) {
         int size = snprintf(names + used, sizeof(names) - used, "%s%s", i > 0 ? ", " : "",
-                            cl_rlimit_name(rows[i].resource));
+                            name_of(&rows[i]));
         CL_ASSERT(size > 0 && (size_t)size < sizeof(names) - used);
         used += (size_t)size;
     }
@@ -94,8 +97,8 @@ static int parse_value(const struct row *row, const char *text, size_t size, uin
         r = row->unit == UNIT_BYTES ? cl_parse_size(value, ret) : cl_parse_u64(value, ret);
     }
     if (r < 0)
-        return cl_refuse(err, EINVAL, "%s: \"%.*s\": expected %s or \"unlimited\"",
-                         cl_rlimit_name(row->resource), (int)cl_min_u64(size, 60), text,
+        return cl_refuse(err, EINVAL, "%s: \"%.*s\": expected %s or \"unlimited\"", name_of(row),
+                         (int)cl_min_u64(size, 60), text,
                          row->unit == UNIT_BYTES ? "a size" : "a number");
     return 0;
 }
@@ -123,8 +126,7 @@ int cl_rlimit_parse(const char *text, struct cl_plan_rlimit *ret, struct cl_erro
     if (r < 0)
         return r;
     if (limit.soft > limit.hard)
-        return cl_refuse(err, EINVAL, "%s: the soft limit is above the hard limit",
-                         cl_rlimit_name(row->resource));
+        return cl_refuse(err, EINVAL, "%s: the soft limit is above the hard limit", name_of(row));
     if (row->resource == RLIMIT_CORE && limit.hard > CL_CORE_OFF)
         return cl_refuse(err, EINVAL, "core: core dumps are off in a sandbox");
     *ret = limit;
