@@ -40,8 +40,8 @@ def mountinfo():
     return Path("/proc/self/mountinfo").read_text()
 
 
-def own_cgroups():
-    """The cgroup directories of this process: {hierarchy name: Path}."""
+def own_cgroups(pid="self"):
+    """The cgroup directories of a process, else of this one: {hierarchy name: Path}."""
     mounts = {}
     for line in mountinfo().splitlines():
         before, after = line.split(" - ")
@@ -53,12 +53,17 @@ def own_cgroups():
             for word in options.split(","):
                 mounts[word] = where
     found = {}
-    for line in Path("/proc/self/cgroup").read_text().splitlines():
+    for line in Path(f"/proc/{pid}/cgroup").read_text().splitlines():
         _, names, path = line.split(":", 2)
         where = mounts.get(names.split(",")[0])
         if where is not None:
             found[names] = Path(where) / path.lstrip("/")
     return found
+
+
+def sandbox_cgroups(pid):
+    """The cgroups that a sandbox has for itself; pid is of one of its processes."""
+    return [path for path in own_cgroups(pid).values() if path.name.startswith("cloister-")]
 
 
 def _seed_cpuset(directory):
