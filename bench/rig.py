@@ -202,7 +202,7 @@ class Rig:
             ("/dev from a template", ["--dev", f"template:{self.template}"]),
             ("/dev/pts", ["--devpts"]),
             ("/dev/shm, /tmp and /var/tmp", ["--shm", "--tmpfs", "2"]),
-            ("17 masks in /proc", ["--masks", "17"]),
+            ("14 masks in /proc", ["--masks", "14"]),
             ("capabilities, keyring", ["--caps", "41", "--keyring"]),
             ("Landlock, 6 rules", ["--landlock", "6"]),
             ("seccomp, 344 instructions", ["--seccomp", "344"]),

@@ -73,16 +73,22 @@ void cl_limits_let_end(const struct cl_limits *limits)
         cl_cgroup_unthrottle(limits->cgroups[i].parent, limits->name);
 }
 
-void cl_limits_close(struct cl_limits *limits)
+/* What is open of the cgroups themselves. */
+static void close_files(struct cl_limits *limits)
 {
-    for (size_t i = 0; i < limits->count; i++) {
-        cl_fd_close(&limits->cgroups[i].parent);
+    for (size_t i = 0; i < limits->count; i++)
         cl_fd_close(&limits->cgroups[i].tasks);
-    }
     cl_fd_close(&limits->dir);
     cl_fd_close(&limits->cpu_usage);
     for (size_t i = 0; i < CL_ARRAY_SIZE(limits->set); i++)
         cl_fd_close(&limits->set[i]);
+}
+
+void cl_limits_close(struct cl_limits *limits)
+{
+    close_files(limits);
+    for (size_t i = 0; i < limits->count; i++)
+        cl_fd_close(&limits->cgroups[i].parent);
     limits->count = 0;
     limits->layout = CL_CGROUP_NONE;
 }
@@ -92,6 +98,10 @@ int cl_limits_remove(struct cl_limits *limits)
     uint64_t deadline_ns = cl_clock_boot_ns() + CL_LIMITS_REMOVE_MS * CL_NS_PER_MS;
     int first = 0;
 
+    /* First: of a directory that is removed while a file of it is open the kernel keeps the
+     * names and inodes in its caches, until memory runs short. A million starts were 1.5 GB,
+     * and each start took 4 % longer. */
+    close_files(limits);
     for (size_t i = limits->count; i-- > 0;) {
         struct cl_cgroup *cgroup = &limits->cgroups[i];
         int r;

@@ -37,12 +37,11 @@ READABLE = ['/proc/kcore', '/proc/keys', '/dev/loop0', '/proc/timer_list', '/pro
             '/proc/sched_debug', '/proc/latency_stats', '/proc/kmsg', '/proc/kpagecount',
             '/proc/kpageflags', '/proc/kpagecgroup', '/proc/slabinfo',
             '/proc/vmallocinfo', '/proc/pagetypeinfo', '/proc/acpi', '/proc/scsi', '/proc/asound',
-            '/proc/locks', '/proc/diskstats', '/proc/partitions', '/proc/buddyinfo', '/proc/crypto',
-            '/proc/pressure', '/proc/bus', '/proc/fs', '/proc/irq',
+            '/proc/locks', '/proc/diskstats', '/proc/pressure', '/proc/bus', '/proc/fs', '/proc/irq',
             '/sys/firmware', '/sys/kernel', '/sys/devices/virtual/powercap', '/sys/class/net',
             '/sys/class/dmi/id/product_uuid', '/sys/block', '/sys/module', '/sys/fs/cgroup/memory',
             '/sys/devices/system/cpu/vulnerabilities', '/sys/hypervisor', '/dev/kmsg']
-# Not in the list, because procfs tells it to everybody and it opens no door: modules, swaps, dma,
+# Not in the list, because procfs tells it to everybody and it opens no door: modules, swaps, dma, partitions, buddyinfo, crypto,
 # interrupts, iomem and ioports and kallsyms (their addresses are zero without privilege), config.gz,
 # the boot id, sysvipc (of our own namespace).
 

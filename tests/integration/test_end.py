@@ -278,6 +278,26 @@ def test_what_lost_its_record_goes_with_prune(as_root, rootfs, leaks):
     leaks.check()
 
 
+def cached_nodes():
+    """Nodes of cgroups and of the like that the kernel has in memory."""
+    for line in Path("/proc/slabinfo").read_text().splitlines():
+        if line.startswith("kernfs_node_cache "):
+            return int(line.split()[1])
+    pytest.skip("this kernel doesn't count kernfs nodes apart")
+
+
+@pytest.mark.measures
+def test_nothing_stays_in_the_kernels_caches(limited, rootfs):
+    """Of a cgroup that is removed while a file of it is open names and inodes would, until memory runs short: four a start."""
+    starts = 300
+    limited.run(rootfs, "true").ok()
+    before = cached_nodes()
+    for _ in range(starts):
+        limited.run(rootfs, "true", opts=["--cpu-time", "60s", "--cpus", "1"]).ok()
+    grown = []
+    poll(lambda: grown.append(cached_nodes() - before) or grown[-1] < starts // 2, 10, lambda: f"{grown[-1]} nodes of {starts} starts are still there")
+
+
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
 def test_a_supervisor_that_dies_takes_everything_along(cloister, rootfs, number, nothing_left):
     script = "for i in 1 2 3 4 5; do (probe trap >/dev/null &); done; probe leave; exec probe trap"
