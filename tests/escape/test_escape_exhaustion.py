@@ -373,7 +373,7 @@ def test_time_is_not_bounded_on_the_host():
 
 # The end --------------------------------------------------------------------------------------
 
-TRIGGERS = 500  # 12 ms each to close
+TRIGGERS = 900  # 12 ms each to close, 3 on a busy machine
 LISTED = ['/proc/locks', '/proc/diskstats', '/proc/bus/pci/devices']
 NOT_MASKED = ['/proc/net/tcp', '/proc/vmstat', '/proc/filesystems']
 CROWD = 40
@@ -415,7 +415,8 @@ def test_triggers_do_not_hold_the_end(image, who):
 
 def test_triggers_hold_the_end_without_the_mask(image):
     _needs_triggers()
-    assert _time_to_end(image, 'root', weak=True, without=['procmask']) > 3
+    masked = _time_to_end(image, 'root')
+    assert _time_to_end(image, 'root', weak=True, without=['procmask']) > masked + 1
 
 
 @pytest.mark.serial
