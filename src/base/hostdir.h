@@ -8,6 +8,12 @@
 #define CL_HOSTDIR_PARENT "/var/lib"
 #define CL_HOSTDIR CL_HOSTDIR_PARENT "/cloister"
 
+/* Where a host may have what makes the file system of scratch on disk. */
+#define CL_MKE2FS_PLACES                                                                           \
+    {                                                                                              \
+        "/usr/sbin/mke2fs", "/sbin/mke2fs"                                                         \
+    }
+
 /* CL_HOSTDIR, made where it is missing; root mode. A descriptor or -errno. */
 int cl_hostdir_open(void);
 

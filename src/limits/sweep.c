@@ -52,8 +52,9 @@ static int remove_here(int parent, const char *name, enum cl_sweep_manner manner
         return r;
     /* Its supervisor is dead: nothing may live in it. */
     cl_cgroup_unthrottle(parent, name);
-    (void)snprintf(file, sizeof(file), "%s/cgroup.kill", name); /* name is bounded */
-    (void)cl_write_file(parent, file, "1");                     /* v2 only */
+    /* v2 only; the name is bounded */
+    (void)snprintf(file, sizeof(file), "%s/cgroup.kill", name);
+    (void)cl_write_file(parent, file, "1");
     r = cl_cgroup_rmdir(parent, name, cl_clock_boot_ns() + wait_ms * CL_NS_PER_MS);
     return r == -ENOENT ? 0 : r;
 }

@@ -111,14 +111,21 @@ int cl_plan_add_file(struct cl_plan *plan, const struct cl_plan_file *file, stru
     return 0;
 }
 
+const struct cl_plan_rlimit *cl_plan_find_rlimit(const struct cl_plan *plan, uint32_t resource)
+{
+    for (size_t i = 0; i < plan->rlimits.count; i++) {
+        if (plan->rlimits.items[i].resource == resource)
+            return &plan->rlimits.items[i];
+    }
+    return NULL;
+}
+
 int cl_plan_add_rlimit(struct cl_plan *plan, const struct cl_plan_rlimit *limit,
                        struct cl_arena *arena, struct cl_error *err)
 {
     struct cl_rlimits *list = &plan->rlimits;
-    size_t at = 0;
-
-    while (at < list->count && list->items[at].resource != limit->resource)
-        at++;
+    const struct cl_plan_rlimit *old = cl_plan_find_rlimit(plan, limit->resource);
+    const size_t at = old == NULL ? list->count : (size_t)(old - list->items);
     int r = check_count(CL_FIELD_RLIMITS, at + 1, err);
     if (r < 0)
         return r;
@@ -126,7 +133,7 @@ int cl_plan_add_rlimit(struct cl_plan *plan, const struct cl_plan_rlimit *limit,
     if (items == NULL)
         return cl_fail_memory(err);
     items[at] = *limit;
-    *list = (struct cl_rlimits){items, at == list->count ? list->count + 1 : list->count};
+    *list = (struct cl_rlimits){items, list->count + (old == NULL)};
     cl_plan_mark(plan, CL_FIELD_RLIMITS);
     return 0;
 }

@@ -197,6 +197,9 @@ static inline int cl_plan_without(const struct cl_plan *plan, enum cl_layer laye
 }
 
 /* True when a directory of the host can be written from the sandbox. */
+/* The --ulimit of RESOURCE, or NULL. */
+const struct cl_plan_rlimit *cl_plan_find_rlimit(const struct cl_plan *plan, uint32_t resource);
+
 int cl_plan_has_rw_volume(const struct cl_plan *plan);
 
 /* Sets a scalar FIELD (bool to str) from TEXT, checking form and bounds. TEXT is

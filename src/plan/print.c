@@ -131,14 +131,9 @@ static const char *unit_suffix(enum cl_field_type type)
 /* The --ulimit that stands in the place of FIELD, or NULL. */
 static const struct cl_plan_rlimit *stand_in(const struct cl_plan *plan, enum cl_field field)
 {
-    for (size_t i = 0; i < plan->rlimits.count; i++) {
-        const struct cl_plan_rlimit *limit = &plan->rlimits.items[i];
-
-        if ((field == CL_FIELD_OPEN_FILES && limit->resource == RLIMIT_NOFILE) ||
-            (field == CL_FIELD_FILE_SIZE && limit->resource == RLIMIT_FSIZE))
-            return limit;
-    }
-    return NULL;
+    if (field == CL_FIELD_OPEN_FILES)
+        return cl_plan_find_rlimit(plan, RLIMIT_NOFILE);
+    return field == CL_FIELD_FILE_SIZE ? cl_plan_find_rlimit(plan, RLIMIT_FSIZE) : NULL;
 }
 
 void cl_plan_print_limits(const struct cl_plan *plan, struct cl_json *json)

@@ -27,11 +27,7 @@ static void judge_times(const struct cl_seen *seen, struct cl_result *result)
 
 static int has_file_size(const struct cl_plan *plan)
 {
-    int has = cl_plan_has(plan, CL_FIELD_FILE_SIZE);
-
-    for (size_t i = 0; i < plan->rlimits.count; i++)
-        has |= plan->rlimits.items[i].resource == RLIMIT_FSIZE;
-    return has;
+    return cl_plan_has(plan, CL_FIELD_FILE_SIZE) || cl_plan_find_rlimit(plan, RLIMIT_FSIZE) != NULL;
 }
 
 static void judge_main(const struct cl_seen *seen, struct cl_result *result)

@@ -1,12 +1,12 @@
 #include "sandbox/relay.h"
 
+#include <limits.h>
 #include <stdio.h>
 
 #include "base/fd.h"
 #include "base/sys.h"
 
-/* A pipe that polls writable takes PIPE_BUF bytes without blocking (pipe(7)). */
-enum { SMALL = 4096, TURNS = 16 };
+enum { TURNS = 16 };
 
 /* A descriptor of our own on what the caller's is open on, so that O_NONBLOCK is ours
  * alone. Fails where the caller's user may not open it again: a pipe that another user
@@ -76,7 +76,7 @@ static ssize_t write_now(const struct cl_relay *relay, const void *data, size_t 
         int r = ask_ready(fd, POLLOUT);
         if (r < 0)
             return r;
-        size = cl_min_u64(size, SMALL);
+        size = cl_min_u64(size, PIPE_BUF); /* which a pipe that polls writable takes (pipe(7)) */
     }
     return cl_sys_write(fd, data, size);
 }

@@ -12,8 +12,7 @@
 #include "base/sys.h"
 #include "sandbox/filter.h"
 
-/* A pipe that polls writable takes PIPE_BUF bytes without blocking (pipe(7)). */
-enum { RECORD_MAX = 1 << 20, SMALL = 4096 };
+enum { RECORD_MAX = 1 << 20 };
 
 /* The number of the caller's own descriptor that PATH names by one of the links which only
  * the kernel makes, or -1. */
@@ -96,8 +95,10 @@ static int write_patiently(int fd, const char *data, size_t size)
     while (size > 0) {
         ssize_t written = cl_sys_poll(&room, 1, 0);
 
-        if (written > 0) /* never more than fits: what could not be opened anew may block */
-            written = cl_sys_write(fd, data, size < SMALL ? size : SMALL);
+        /* Never more than a pipe that polls writable takes: what could not be opened anew may
+         * block (pipe(7)). */
+        if (written > 0)
+            written = cl_sys_write(fd, data, cl_min_u64(size, PIPE_BUF));
         else if (written == 0)
             written = -EAGAIN;
         if (written == -EAGAIN) {

@@ -41,8 +41,8 @@ READABLE = ['/proc/kcore', '/proc/keys', '/dev/loop0', '/proc/timer_list', '/pro
             '/sys/firmware', '/sys/kernel', '/sys/devices/virtual/powercap', '/sys/class/net',
             '/sys/class/dmi/id/product_uuid', '/sys/block', '/sys/module', '/sys/fs/cgroup/memory',
             '/sys/devices/system/cpu/vulnerabilities', '/sys/hypervisor', '/dev/kmsg']
-# Not in the list, because procfs tells it to everybody and it opens no door: modules, swaps, dma, partitions, buddyinfo, crypto,
-# interrupts, iomem and ioports and kallsyms (their addresses are zero without privilege), config.gz,
+# Not in the list, because procfs tells it to everybody and it opens no door: modules, swaps, dma,
+# partitions, buddyinfo, crypto, interrupts, iomem and ioports and kallsyms (their addresses are zero without privilege), config.gz,
 # the boot id, sysvipc (of our own namespace).
 
 

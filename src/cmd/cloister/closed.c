@@ -38,6 +38,7 @@ void cl_closed_explain(const struct cl_plan *plan, char *ret, size_t size)
     ret[0] = '\0';
     if (is_caller(plan))
         return;
+    const char *who = geteuid() == 0 ? "root" : "you";
     const struct cl_plan_file *file = find_closed_volume(plan);
     if (geteuid() == 0 && plan->image_kind == CL_IMAGE_ROOTFS &&
         plan->profile == CL_PROFILE_STRICT && is_closed(plan->image_path))
@@ -49,6 +50,5 @@ void cl_closed_explain(const struct cl_plan *plan, char *ret, size_t size)
         (void)snprintf(ret, size,
                        "%.120s lets only %s in, and the sandbox isn't %s: "
                        "%.120s:%.120s:copy shows all of it, or open it with chmod",
-                       file->source, geteuid() == 0 ? "root" : "you",
-                       geteuid() == 0 ? "root" : "you", file->source, file->target);
+                       file->source, who, who, file->source, file->target);
 }

@@ -363,6 +363,17 @@ static int try_hostdir(void)
     return (uint64_t)fs.f_bfree * (uint64_t)fs.f_bsize < ROOM_LEAST ? -ENOSPC : 0;
 }
 
+static int has_mke2fs(void)
+{
+    static const char *const places[] = CL_MKE2FS_PLACES;
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(places); i++) {
+        if (cl_sys_faccessat(AT_FDCWD, places[i], X_OK) == 0)
+            return 1;
+    }
+    return 0;
+}
+
 /* Why there is no place for scratch on disk, by try_hostdir's -errno. */
 static void explain_hostdir(struct cl_finding *finding, int r)
 {
@@ -399,8 +410,7 @@ void cl_probe_loop(struct cl_finding *finding)
         explain_hostdir(finding, r);
         return;
     }
-    if (cl_sys_faccessat(AT_FDCWD, "/usr/sbin/mke2fs", X_OK) < 0 &&
-        cl_sys_faccessat(AT_FDCWD, "/sbin/mke2fs", X_OK) < 0) {
+    if (!has_mke2fs()) {
         cl_found(finding, CL_PROBE_ABSENT,
                  "scratch must stay within half of the memory limit: no mke2fs");
         cl_cure(finding, "install e2fsprogs");

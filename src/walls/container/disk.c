@@ -54,7 +54,7 @@ static int spawn_mke2fs(int file, pid_t *ret)
         NULL,
     };
     static const char *const envp[] = {"MKE2FS_SYNC=0", NULL};
-    static const char *const places[] = {"/usr/sbin/mke2fs", "/sbin/mke2fs"};
+    static const char *const places[] = CL_MKE2FS_PLACES;
     posix_spawn_file_actions_t actions;
     int r = -posix_spawn_file_actions_init(&actions);
 
