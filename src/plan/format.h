@@ -1,13 +1,5 @@
-/* format.h - the plan's flat form: a versioned header and a row of records.
- *
- *   header  8 bytes magic, u32 version, u32 record count, u64 total size
- *   record  u16 field id, u16 zero, u32 payload size, payload, zeros up to 8 bytes
- *
- * Little-endian. Numbers are u64; strings end in NUL and hold no other; a string
- * list is u32 count and its strings; files and rlimits as in format.c. Each field
- * stands at most once, ids rise, values lie in the bounds of their row: a plan that
- * reads is a plan that was written by this version. Trust: bytes come from helpers,
- * caches and state directories and may be hostile; the reader checks every size.
+/* format.h - the plan's flat form (base/flat.h): what helpers write, caches and the state
+ * directory keep, and workers read. Its fields are those of fields.def.
  */
 #ifndef CL_PLAN_FORMAT_H
 #define CL_PLAN_FORMAT_H

@@ -13,8 +13,7 @@
 #ifndef CL_PLAN_PLAN_H
 #define CL_PLAN_PLAN_H
 
-#include "base/arena.h"
-#include "base/error.h"
+#include "base/flat.h"
 
 enum cl_wall_kind {
     CL_WALL_CONTAINER,
@@ -47,16 +46,6 @@ enum cl_layer {
 /* Of struct sock_filter: BPF_MAXINSNS less what lies under a user's profile. */
 enum { CL_MAX_FILTER_INSNS = 4096 - 256 };
 #define CL_MAX_FILTER_BYTES (CL_MAX_FILTER_INSNS * 8UL)
-
-struct cl_strlist {
-    const char *const *items;
-    size_t count;
-};
-
-struct cl_bytes {
-    const void *data;
-    size_t size;
-};
 
 enum cl_file_kind { CL_FILE_BIND, CL_FILE_TMPFS, CL_FILE_KIND_COUNT };
 enum cl_file_mode { CL_FILE_RO, CL_FILE_RW, CL_FILE_COPY, CL_FILE_MODE_COUNT };
