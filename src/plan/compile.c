@@ -12,8 +12,9 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/follow.h"
+#include "base/helper.h"
 #include "base/sha256.h"
-#include "plan/compile_parts.h"
+#include "plan/compile_cache.h"
 #include "plan/format.h"
 
 enum { MAX_PATH = 4095 };
@@ -205,10 +206,10 @@ static int ask_helper(const struct job *job, struct cl_bytes *ret, struct cl_err
 {
     CL_CLEANUP_BUF struct cl_buf output = CL_BUF_INIT(CL_PLAN_MAX_SIZE);
     struct cl_helper_call call = {
-        .verb = verbs[job->input->kind],
-        .name = job->input->name,
-        .input = &job->source.file,
-        .group = job->input->kind == CL_COMPILE_USER ? &job->source.group : NULL,
+        .args = {verbs[job->input->kind], job->input->name},
+        .subject = job->input->name,
+        .inputs = {&job->source.file,
+                   job->input->kind == CL_COMPILE_USER ? &job->source.group : NULL},
         .timeout_ns = 10 * CL_NS_PER_S,
     };
     int r = cl_helper_run(&job->helper, &call, &output, err);
@@ -234,7 +235,7 @@ static int compile(const struct cl_compile_context *context, const struct cl_com
     int r = read_source(input, &job.source, err);
 
     if (r == 0)
-        r = cl_helper_find(context->helper_dir, &job.helper, err);
+        r = cl_helper_find(context->helper_dir, "cloister-plan", &job.helper, err);
     if (r == 0)
         r = make_key(&job, err);
     if (r < 0)

@@ -9,7 +9,7 @@
 #include "base/dir.h"
 #include "base/fd.h"
 #include "base/sys.h"
-#include "plan/compile_parts.h"
+#include "plan/compile_cache.h"
 #include "plan/format.h"
 
 enum { MAX_ENTRIES = 512, PATH_SIZE = 4096, NAME_SIZE = 64 };

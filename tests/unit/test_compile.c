@@ -14,8 +14,9 @@
 #include "base/fd.h"
 #include "base/sha256.h"
 #include "base/sys.h"
+#include "base/helper.h"
 #include "plan/compile.h"
-#include "plan/compile_parts.h"
+#include "plan/compile_cache.h"
 #include "plan/format.h"
 #include "check.h"
 
@@ -193,7 +194,7 @@ TEST(the_version_and_the_kind_are_in_an_entrys_name)
 
     scene_init(&scene);
     answering_helper(&scene);
-    CHECK(cl_helper_find(scene.dir, &helper, &scene.err) == 0);
+    CHECK(cl_helper_find(scene.dir, "cloister-plan", &helper, &scene.err) == 0);
     CHECK(compile_text(&scene, scene.dir, CL_COMPILE_POLICY, "{}") == 0);
     cl_sha256_init(&hash);
     add_number(&hash, CL_PLAN_VERSION);
@@ -384,7 +385,7 @@ static const struct {
     {"printf 'p:1:1: bad\\033[31m\\377 key\\nsecond line\\n' >&2; exit 1", EINVAL,
      "p:1:1: bad?[31m? key"},
     {"head -c 100000 /dev/zero | tr '\\0' x >&2; exit 1", EINVAL, "xxxxxxxxxx"},
-    {"exec cat /dev/zero", EFBIG, "the plan it makes is larger"},
+    {"exec cat /dev/zero", EFBIG, "what is made of it is larger"},
     {"cat; exit 1", EIO, "ended with status 1"},
     {"[ -z \"$HOME$USER$LANG\" ] && [ ! -e /proc/self/fd/3 ] || echo leak >&2; exit 1", EIO,
      "ended with status 1"},
@@ -431,13 +432,15 @@ TEST(a_helper_that_hangs_is_killed_in_time)
     CL_CLEANUP_BUF struct cl_buf input = CL_BUF_INIT(16);
     CL_CLEANUP_BUF struct cl_buf output = CL_BUF_INIT(16);
     struct cl_helper helper;
-    struct cl_helper_call call = {
-        .verb = "policy", .name = "p", .input = &input, .timeout_ns = 200 * CL_NS_PER_MS};
+    struct cl_helper_call call = {.args = {"policy", "p"},
+                                  .subject = "p",
+                                  .inputs = {&input},
+                                  .timeout_ns = 200 * CL_NS_PER_MS};
     uint64_t start = cl_clock_boot_ns();
 
     scene_init(&scene);
     fake_helper(&scene, "exec sleep 60");
-    CHECK(cl_helper_find(scene.dir, &helper, &scene.err) == 0);
+    CHECK(cl_helper_find(scene.dir, "cloister-plan", &helper, &scene.err) == 0);
     CHECK(cl_helper_run(&helper, &call, &output, &scene.err) == -EINVAL);
     CHECK_TEXT(scene.err.msg, "p: takes too long to parse");
     CHECK(cl_clock_boot_ns() - start < 5 * CL_NS_PER_S);

@@ -14,7 +14,7 @@
 #include "cmd/cloister/probe.h"
 #include "limits/core.h"
 #include "limits/limits.h"
-#include "plan/compile_parts.h"
+#include "base/helper.h"
 #include "policy/selinux.h"
 #include "sandbox/control.h"
 #include "sandbox/ids.h"
@@ -336,7 +336,7 @@ void cl_probe_helper(struct cl_finding *finding)
     struct cl_helper helper;
     struct cl_error err = {0};
 
-    if (cl_helper_find(NULL, &helper, &err) == 0) {
+    if (cl_helper_find(NULL, "cloister-plan", &helper, &err) == 0) {
         cl_found(finding, CL_PROBE_WORKS, "%.255s", helper.path);
         return;
     }
