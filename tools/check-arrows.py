@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 """Holds what no compiler does: which directory may include which, sizes, banned calls.
 
-    base <- plan <- {limits, net, image} <- walls <- sandbox <- {rpc, cmd}
+    base <- {plan, oci} <- {limits, net, image} <- walls <- sandbox <- {rpc, cmd}
 
 A directory includes its own headers and those of the directories before it; the
-helpers take base and plan only; those who use a wall know walls/*.h, never a wall's
+helpers take base, plan and oci only; those who use a wall know walls/*.h, never a wall's
 own directory. Prints each breach as FILE:LINE: TEXT; exit status 1 if there is one.
 """
 import pathlib
@@ -12,8 +12,8 @@ import re
 import sys
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
-RANKS = [{"base"}, {"plan"}, {"limits", "net", "image"}, {"walls"}, {"sandbox"}, {"rpc", "cmd"}]
-HELPERS_MAY = {"base", "plan"}
+RANKS = [{"base"}, {"plan", "oci"}, {"limits", "net", "image"}, {"walls"}, {"sandbox"}, {"rpc", "cmd"}]
+HELPERS_MAY = {"base", "plan", "oci"}
 MAX_LINES = 600
 
 BANNED = {  # call: the reason, which names the cure
@@ -47,9 +47,9 @@ def may_include(path, target):
     """Why src/PATH may not include src/TARGET, or None."""
     own, other = path.parts[0], target.parts[0]
     if own == "helpers":
-        if other in HELPERS_MAY or target.parts[:2] == path.parts[:2]:
+        if other in HELPERS_MAY or target.parts[:2] in (path.parts[:2], ("helpers", "common")):
             return None
-        return f"helpers use base and plan only, not {other}"
+        return f"helpers use base, plan and oci only, not {other}"
     if other == "helpers":
         return "the core knows nothing of the helpers' sources"
     if own == other:

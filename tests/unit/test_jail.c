@@ -16,7 +16,7 @@
 
 #include "base/fd.h"
 #include "base/sys.h"
-#include "helpers/plan/jail.h"
+#include "helpers/common/jail.h"
 #include "plan/format.h"
 #include "check.h"
 

@@ -23,7 +23,7 @@
 #include <string.h>
 
 #include "base/sys.h"
-#include "helpers/plan/report.h"
+#include "helpers/common/report.h"
 
 #if defined(__x86_64__)
 #define NATIVE_AUDIT_ARCH AUDIT_ARCH_X86_64

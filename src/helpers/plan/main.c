@@ -17,7 +17,7 @@
 #include "base/fd.h"
 #include "base/sys.h"
 #include "helpers/plan/filter.h"
-#include "helpers/plan/jail.h"
+#include "helpers/common/jail.h"
 #include "helpers/plan/policy.h"
 #include "helpers/plan/user.h"
 #include "plan/format.h"

@@ -16,7 +16,7 @@
 
 #include "base/guess.h"
 #include "helpers/plan/policy_guess.h"
-#include "helpers/plan/report.h"
+#include "helpers/common/report.h"
 #include "helpers/plan/yaml_reader.h"
 #include "plan/decide.h"
 

@@ -7,7 +7,7 @@
 #ifndef CL_HELPERS_PLAN_POLICY_H
 #define CL_HELPERS_PLAN_POLICY_H
 
-#include "helpers/plan/report.h"
+#include "helpers/common/report.h"
 #include "plan/plan.h"
 
 /* What RET holds lives in ARENA. */

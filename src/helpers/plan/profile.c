@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "helpers/plan/arch.h"
-#include "helpers/plan/report.h"
+#include "helpers/common/report.h"
 
 enum { MAX_ERRNO = 4095, MAX_ARG_INDEX = 5 };
 

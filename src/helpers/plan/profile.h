@@ -5,8 +5,8 @@
 
 #include <jansson.h>
 
-#include "helpers/plan/json_decode.h"
-#include "helpers/plan/report.h"
+#include "helpers/common/json_decode.h"
+#include "helpers/common/report.h"
 
 /* includes, excludes: when a rule counts. */
 struct cl_profile_filter {

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/utf8.h"
-#include "helpers/plan/report.h"
+#include "helpers/common/report.h"
 
 static void drop_event(yaml_event_t *event)
 {

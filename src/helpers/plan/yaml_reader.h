@@ -10,7 +10,7 @@
 #include <yaml.h>
 
 #include "base/error.h"
-#include "helpers/plan/report.h"
+#include "helpers/common/report.h"
 
 enum { CL_YAML_MAX_DEPTH = 8 };
 

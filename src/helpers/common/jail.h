@@ -3,8 +3,8 @@
  * After cl_jail_enter the process has descriptors 0 to KEEP_FDS - 1 and memory, and
  * can read, write, seek, allocate and end; nothing else. It can't be undone.
  */
-#ifndef CL_HELPERS_PLAN_JAIL_H
-#define CL_HELPERS_PLAN_JAIL_H
+#ifndef CL_HELPERS_COMMON_JAIL_H
+#define CL_HELPERS_COMMON_JAIL_H
 
 #include "base/error.h"
 

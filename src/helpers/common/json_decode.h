@@ -5,8 +5,8 @@
  * the value by its path: `syscalls[3].args[0].index: expected integer, got string
  * "1"`. Texts are borrowed from the JSON value, structs and lists live in the arena.
  */
-#ifndef CL_HELPERS_PLAN_JSON_DECODE_H
-#define CL_HELPERS_PLAN_JSON_DECODE_H
+#ifndef CL_HELPERS_COMMON_JSON_DECODE_H
+#define CL_HELPERS_COMMON_JSON_DECODE_H
 
 #include <jansson.h>
 

@@ -1,4 +1,4 @@
-#include "helpers/plan/report.h"
+#include "helpers/common/report.h"
 
 #include <string.h>
 

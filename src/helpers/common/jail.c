@@ -18,7 +18,7 @@
  * theirs, and each failure of the others, is an error. The call filter alone already
  * leaves no way to name a file, a socket or a process.
  */
-#include "helpers/plan/jail.h"
+#include "helpers/common/jail.h"
 
 #include <errno.h>
 #include <linux/sched.h>

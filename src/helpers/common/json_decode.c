@@ -1,4 +1,4 @@
-#include "helpers/plan/json_decode.h"
+#include "helpers/common/json_decode.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -1,6 +1,6 @@
 /* report.h - what the messages of all three parsers share. */
-#ifndef CL_HELPERS_PLAN_REPORT_H
-#define CL_HELPERS_PLAN_REPORT_H
+#ifndef CL_HELPERS_COMMON_REPORT_H
+#define CL_HELPERS_COMMON_REPORT_H
 
 #include "base/defs.h"
 
