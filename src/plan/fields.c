@@ -11,7 +11,7 @@ static const char *const wall_words[] = {"container", "wasm", "vm", "kernel", "a
 static const char *const profile_words[] = {"strict", "build", NULL};
 static const char *const network_words[] = {"none", "outbound", NULL};
 static const char *const root_words[] = {"profile", "read-only", "writable", NULL};
-static const char *const image_kind_words[] = {"host", "rootfs", NULL};
+static const char *const image_kind_words[] = {"host", "rootfs", "store", NULL};
 static const char *const scratch_words[] = {"memory", "disk", NULL};
 
 /* setrlimit(2)'s names in lower case without RLIMIT_, by their numbers. */

@@ -27,7 +27,9 @@ enum cl_profile { CL_PROFILE_STRICT, CL_PROFILE_BUILD, CL_PROFILE_COUNT };
 enum cl_network { CL_NETWORK_NONE, CL_NETWORK_OUTBOUND, CL_NETWORK_COUNT };
 /* The root file system: as the profile says, read-only, or all of it copy-on-write. */
 enum cl_root_mode { CL_ROOT_PROFILE, CL_ROOT_READ_ONLY, CL_ROOT_WRITABLE, CL_ROOT_COUNT };
-enum cl_image_kind { CL_IMAGE_HOST, CL_IMAGE_ROOTFS, CL_IMAGE_COUNT };
+/* Where the root file system comes from. STORE: image_layers, directories below image_path, which
+ * is the store's `layers` (src/image); what an image's launch record sets. */
+enum cl_image_kind { CL_IMAGE_HOST, CL_IMAGE_ROOTFS, CL_IMAGE_STORE, CL_IMAGE_COUNT };
 /* What holds all that is written: a tmpfs, or a file system in a file of the host. */
 enum cl_scratch { CL_SCRATCH_MEMORY, CL_SCRATCH_DISK, CL_SCRATCH_COUNT };
 
@@ -112,6 +114,10 @@ struct cl_plan {
     uint64_t scratch; /* as decided */
     const char *image;
     const char *image_path;
+    const char *image_digest;       /* STORE: of the manifest, "sha256:..." */
+    struct cl_strlist image_layers; /* STORE: names below image_path, lowest first */
+    struct cl_strlist entrypoint;   /* goes before the command */
+    uint64_t stop_signal;           /* unset: SIGTERM */
     const char *name;
     const char *tenant;
     const char *user; /* as written: "1000", "1000:1000" or a name */
