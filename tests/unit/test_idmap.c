@@ -212,7 +212,7 @@ static void map_tree(void)
     struct stat st;
 
     CHECK(mount("proc", "/proc", "proc", 0, NULL) == 0);
-    int userns = cl_idmap_make_userns(1234, 56, 0, 0, &err);
+    int userns = cl_userns_make(1234, 56, 0, 0, &err);
     CHECK(userns >= 0);
     CHECK(waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD); /* nobody is left of it */
     int tree = cl_fs_make("tmpfs", none, 0, &err);
@@ -222,7 +222,7 @@ static void map_tree(void)
     CHECK(cl_idmap_tree(tree, userns, "it", &err) < 0);
     CHECK_HAS(err.msg, "id-map the mount of it");
     CHECK_HAS(err.msg, "id-mapped already");
-    CHECK(cl_idmap_make_userns(0, 0, 4711, 0, &err) < 0); /* nobody of ours */
+    CHECK(cl_userns_make(0, 0, 4711, 0, &err) < 0); /* nobody of ours */
     CHECK_HAS(err.msg, "uid_map");
     CHECK(waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD);
 }
@@ -243,7 +243,7 @@ static void lose_the_holder(void)
         struct cl_error err = {0};
 
         cl_fault_set(fault);
-        CL_CLEANUP_FD int userns = cl_idmap_make_userns(1234, 56, 0, 0, &err);
+        CL_CLEANUP_FD int userns = cl_userns_make(1234, 56, 0, 0, &err);
         cl_fault_set(NULL);
         CHECK(userns >= 0 || userns == -ENOMEM);
         if (userns < 0)
@@ -268,7 +268,7 @@ static void fail_to_map_tree(void)
     char fault[64];
 
     CHECK(mount("proc", "/proc", "proc", 0, NULL) == 0);
-    CL_CLEANUP_FD int userns = cl_idmap_make_userns(1234, 56, 0, 0, &err);
+    CL_CLEANUP_FD int userns = cl_userns_make(1234, 56, 0, 0, &err);
     CL_CLEANUP_FD int devpts = cl_fs_make("devpts", none, 0, &err);
     CHECK(userns >= 0 && devpts >= 0);
     CHECK(cl_idmap_tree(devpts, userns, "it", &err) == -EINVAL);
@@ -299,13 +299,13 @@ TEST(refusals_of_the_host_have_hints)
 {
     struct cl_error err = {.code = EPERM, .msg = "no"};
 
-    CHECK(cl_hint_userns(-EPERM, &err) == -EPERM);
+    CHECK(cl_userns_hint(-EPERM, &err) == -EPERM);
     CHECK_HAS(err.msg, "no; this host restricts user namespaces");
     err = (struct cl_error){.code = ENOSPC, .msg = "no"};
-    CHECK(cl_hint_userns(-ENOSPC, &err) == -ENOSPC);
+    CHECK(cl_userns_hint(-ENOSPC, &err) == -ENOSPC);
     CHECK_HAS(err.msg, "max_user_namespaces");
     err = (struct cl_error){.code = ENOMEM, .msg = "no"};
-    CHECK(cl_hint_userns(-ENOMEM, &err) == -ENOMEM);
+    CHECK(cl_userns_hint(-ENOMEM, &err) == -ENOMEM);
     CHECK_TEXT(err.msg, "no");
 }
 

@@ -44,7 +44,7 @@ static int receive_netns(int channel)
 /* A user namespace below ours, as init's is below the supervisor's: a descriptor. */
 static int make_userns(void)
 {
-    int fd = cl_idmap_make_userns(0, 0, 0, 0, &room.err);
+    int fd = cl_userns_make(0, 0, 0, 0, &room.err);
 
     CHECK(fd >= 0);
     return fd;

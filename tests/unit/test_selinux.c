@@ -151,7 +151,7 @@ TEST(uid_ranges_have_pairs_of_their_own)
 
     CHECK(seen != NULL);
     for (uint32_t i = 1; seen != NULL && i < RANGES; i++) {
-        cl_selinux_categories(i * CL_UIDS_PER_SANDBOX, "", pair);
+        cl_selinux_categories(i * CL_UIDS_PER_RANGE, "", pair);
         CHECK(pair[0] < pair[1] && pair[1] < 1024);
         seen[i] = pair[0] * 1024 + pair[1];
     }

@@ -32,7 +32,7 @@ static int take_owner(const struct cl_container *container, struct cl_error *err
 
     if (container->rootless)
         return 0;
-    const uid_t owner = container->start->uid_base + CL_UIDS_PER_SANDBOX - 1;
+    const uid_t owner = container->start->uid_base + CL_UIDS_PER_RANGE - 1;
     int r = cl_sys_seteuid(owner);
     if (r == 0)
         r = cl_sys_capget(&header, data);
@@ -122,7 +122,7 @@ static int clone_as_owner(struct cl_container *container, struct cl_clone_args *
     r = leave_owner(container, &bond, err);
     if (pid < 0) {
         (void)cl_fail(err, pid, "clone into new namespaces");
-        return cl_hint_userns(pid, err);
+        return cl_userns_hint(pid, err);
     }
     container->pid = pid;
     cl_fd_close(&container->channel[1]);

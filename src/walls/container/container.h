@@ -30,10 +30,10 @@
 #define CL_WALLS_CONTAINER_CONTAINER_H
 
 #include "base/steps.h"
+#include "base/userns.h"
 #include "walls/wall.h"
 
 enum {
-    CL_UIDS_PER_SANDBOX = 65536,
     CL_MAX_FILES = 256,
     CL_MAX_SKELETONS = 32,
     CL_WORDS_USUAL = 64,
@@ -132,20 +132,8 @@ int cl_init_clone(void *context, struct cl_error *err);
 void cl_init_end(void *context);
 /* Kills and reaps our child PID. */
 void cl_child_end(pid_t pid, int pidfd);
-/* The directory of process PID in the host's /proc, as an O_PATH descriptor. */
-int cl_idmap_open_proc(pid_t pid, struct cl_error *err);
-/* A descriptor of a process's namespace: by its pidfd (REQUEST: CL_PIDFD_GET_*; Linux 6.11) in
- * a third of the time that the link PATH below its directory PROC takes, and else by that. */
-int cl_namespace_open(int pidfd, unsigned int request, int proc, const char *path);
 /* Writes init's uid and gid map for the plan. */
 int cl_idmap_write(const struct cl_container *container, struct cl_error *err);
-/* Adds to ERR what a host's refusal (R) to make a user namespace means; returns R. */
-int cl_hint_userns(int r, struct cl_error *err);
-/* A user namespace that maps INSIDE ids to one OUTSIDE id each, as a descriptor. */
-int cl_idmap_make_userns(uint32_t inside_uid, uint32_t inside_gid, uint32_t outside_uid,
-                         uint32_t outside_gid, struct cl_error *err);
-/* Id-maps the detached TREE by USERNS. */
-int cl_idmap_tree(int tree, int userns, const char *what, struct cl_error *err);
 /* Opens the image and the volumes as detached trees: the maker's as root, else init's. */
 int cl_sources_open(struct cl_container *container, struct cl_error *err);
 /* The template of /dev as a detached tree, or -1 where init has to bind nodes. */

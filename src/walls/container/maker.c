@@ -158,7 +158,7 @@ static int open_init(void *context, struct cl_error *err)
 {
     struct cl_container *container = context;
 
-    container->pid_dir = cl_idmap_open_proc(container->pid, err);
+    container->pid_dir = cl_userns_open_proc(container->pid, err);
     if (container->pid_dir < 0)
         return container->pid_dir;
     container->userns = cl_namespace_open(container->pidfd, CL_PIDFD_GET_USER_NAMESPACE,
@@ -407,7 +407,7 @@ static void container_done(struct cl_wall_process *process)
 
 static int check_ids(const struct cl_plan *plan, struct cl_error *err)
 {
-    const uint64_t most = CL_UIDS_PER_SANDBOX - 1;
+    const uint64_t most = CL_UIDS_PER_RANGE - 1;
     const uint64_t id = cl_max_u64(plan->uid, plan->gid);
 
     if (id <= most)

@@ -41,7 +41,7 @@ void cl_selinux_categories(uint32_t uid_base, const char *id, uint32_t ret[2])
 {
     /* Neighbouring ranges far apart; as it has no divisor of PAIRS, no two the same. */
     const uint32_t stride = 100003;
-    uint32_t number = uid_base != 0 ? uid_base / CL_UIDS_PER_SANDBOX : hash(id);
+    uint32_t number = uid_base != 0 ? uid_base / CL_UIDS_PER_RANGE : hash(id);
     uint32_t pair = (uint32_t)((uint64_t)number * stride % PAIRS);
     uint32_t high = 1;
 

@@ -111,8 +111,8 @@ static int map_owner(const struct cl_container *container, int tree,
         return 0; /* all owners are strangers */
     uint32_t base = container->start->uid_base;
     uint32_t group = file->mode == CL_FILE_RO && st.st_gid == 0 ? NOBODYS_GROUP : st.st_gid;
-    CL_CLEANUP_FD int userns = cl_idmap_make_userns(st.st_uid, group, base + (uint32_t)plan->uid,
-                                                    base + (uint32_t)plan->gid, err);
+    CL_CLEANUP_FD int userns = cl_userns_make(st.st_uid, group, base + (uint32_t)plan->uid,
+                                              base + (uint32_t)plan->gid, err);
     if (userns < 0)
         return userns;
     return cl_idmap_tree(tree, userns, file->source, err);
