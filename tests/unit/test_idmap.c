@@ -69,7 +69,7 @@ static void map_one(void)
     check_map(room.container.pid, "uid_map", uids);
     check_map(room.container.pid, "gid_map", gids);
     CHECK(cl_idmap_write(&room.container, &room.err) < 0); /* once and for all */
-    CHECK_HAS(room.err.msg, "of the sandbox");
+    CHECK_HAS(room.err.msg, "of a user namespace");
     CHECK(kill(room.container.pid, SIGKILL) == 0 && waitpid(room.container.pid, NULL, 0) > 0);
     CHECK(cl_idmap_write(&room.container, &room.err) == -ESRCH); /* nobody else's, ever */
 }
