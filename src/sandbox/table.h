@@ -42,11 +42,6 @@ struct cl_table {
 };
 _Static_assert(sizeof(struct cl_table) == 4096, "the table is a file format");
 
-static inline ssize_t cl_sys_pwrite(int fd, const void *data, size_t size, off_t offset)
-{
-    return (ssize_t)CL_SYS4(SYS_pwrite64, fd, data, size, offset);
-}
-
 static inline off_t cl_seat_offset(int seat)
 {
     return (off_t)sizeof(struct cl_table) + (off_t)seat * CL_SEAT_SIZE;

@@ -1,4 +1,4 @@
-/* The jail of the helper.
+/* The jail of the helpers.
  *
  * What stands here parses bytes that somebody else wrote, with libraries written in
  * C. The jail assumes that such a library is taken over by its input, and leaves the
@@ -18,8 +18,6 @@
  * theirs, and each failure of the others, is an error. The call filter alone already
  * leaves no way to name a file, a socket or a process.
  */
-#include "helpers/common/jail.h"
-
 #include <errno.h>
 #include <linux/sched.h>
 #include <seccomp.h>
@@ -27,8 +25,9 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 
+#include "base/fd.h"
 #include "base/steps.h"
-#include "base/sys.h"
+#include "helpers/common/jail_parts.h"
 #include "plan/format.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -49,9 +48,11 @@ static int close_descriptors(void *context, struct cl_error *err)
 
 /* In a user namespace that maps no such id (EINVAL) root is somebody unprivileged
  * already; setgroups may be closed there too (EPERM). */
-static int drop_user(CL_UNUSED void *context, struct cl_error *err)
+static int drop_user(void *context, struct cl_error *err)
 {
-    if (geteuid() != 0)
+    const struct cl_jail *jail = context;
+
+    if (geteuid() != 0 || jail->root == CL_JAIL_TREE)
         return 0;
     int r = cl_sys_setgroups(0, NULL);
     if (r < 0 && r != -EPERM)
@@ -89,26 +90,43 @@ static int make_empty_tree(void)
 }
 
 /* pivot_root(2) wants a mount point other than "/": /proc is on every host. */
-static int enter_empty_root(void)
+int cl_jail_change_root(int tree)
 {
-    int tree = make_empty_tree();
-    int r = tree;
+    int r = cl_sys_move_mount(tree, "", AT_FDCWD, "/proc", CL_MOVE_MOUNT_F_EMPTY_PATH);
 
-    if (r >= 0)
-        r = cl_sys_move_mount(tree, "", AT_FDCWD, "/proc", CL_MOVE_MOUNT_F_EMPTY_PATH);
     if (r >= 0)
         r = cl_sys_fchdir(tree);
     if (r >= 0)
         r = cl_sys_pivot_root(".", ".");
     if (r >= 0)
         r = cl_sys_umount2(".", 2 /* MNT_DETACH */);
-    if (tree >= 0)
-        (void)close(tree); /* a handle too; the root keeps the tree */
+    if (r >= 0)
+        r = cl_sys_chdir("/");
     return r;
 }
 
-static int enter_namespaces(CL_UNUSED void *context, struct cl_error *err)
+static int enter_empty_root(void)
 {
+    CL_CLEANUP_FD int tree = make_empty_tree();
+
+    return tree < 0 ? tree : cl_jail_change_root(tree);
+}
+
+static int enter_own_tree(struct cl_jail *jail, struct cl_error *err)
+{
+    int r = cl_jail_tree_unshare(jail, err);
+
+    if (r == 0)
+        r = cl_jail_tree_take_identity(err);
+    return r < 0 ? r : cl_jail_tree_enter(jail, err);
+}
+
+static int enter_namespaces(void *context, struct cl_error *err)
+{
+    struct cl_jail *jail = context;
+
+    if (jail->root == CL_JAIL_TREE)
+        return enter_own_tree(jail, err);
     int r =
         cl_sys_unshare(CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS);
 
@@ -120,28 +138,33 @@ static int enter_namespaces(CL_UNUSED void *context, struct cl_error *err)
     return 0;
 }
 
+/* A TREE is as large as the image; its bounds are the unpacker's. */
 static const struct {
     int resource;
     uint64_t value;
+    uint64_t tree_value;
 } limits[] = {
-    {RLIMIT_AS, SANITIZED ? CL_RLIM_INFINITY : 256 << 20}, /* the sanitizer maps terabytes */
-    {RLIMIT_CPU, 5},
-    {RLIMIT_FSIZE, CL_PLAN_MAX_SIZE},
-    {RLIMIT_NOFILE, 8},
-    {RLIMIT_NPROC, 0},
-    {RLIMIT_CORE, 0},
-    {RLIMIT_MEMLOCK, 0},
+    {RLIMIT_AS, SANITIZED ? CL_RLIM_INFINITY : 256 << 20, /* the sanitizer maps terabytes */
+     SANITIZED ? CL_RLIM_INFINITY : 256 << 20},
+    {RLIMIT_CPU, 5, CL_RLIM_INFINITY},
+    {RLIMIT_FSIZE, CL_PLAN_MAX_SIZE, CL_RLIM_INFINITY},
+    {RLIMIT_NOFILE, 8, 64},
+    {RLIMIT_NPROC, 0, 0},
+    {RLIMIT_CORE, 0, 0},
+    {RLIMIT_MEMLOCK, 0, 0},
 };
 
-static int limit_resources(CL_UNUSED void *context, struct cl_error *err)
+static int limit_resources(void *context, struct cl_error *err)
 {
+    const struct cl_jail *jail = context;
+
     for (size_t i = 0; i < CL_ARRAY_SIZE(limits); i++) {
         struct cl_rlimit64 old;
         int r = cl_sys_prlimit(0, limits[i].resource, NULL, &old);
 
         /* A caller's lower limit stays: raising it needs privilege. */
-        struct cl_rlimit64 value = {cl_min_u64(limits[i].value, old.max),
-                                    cl_min_u64(limits[i].value, old.max)};
+        uint64_t wanted = jail->root == CL_JAIL_TREE ? limits[i].tree_value : limits[i].value;
+        struct cl_rlimit64 value = {cl_min_u64(wanted, old.max), cl_min_u64(wanted, old.max)};
         if (r == 0)
             r = cl_sys_prlimit(0, limits[i].resource, &value, NULL);
         if (r < 0)
@@ -150,11 +173,14 @@ static int limit_resources(CL_UNUSED void *context, struct cl_error *err)
     return 0;
 }
 
-static int drop_capabilities(CL_UNUSED void *context, struct cl_error *err)
+static int drop_capabilities(void *context, struct cl_error *err)
 {
-    struct cl_cap_header header = {.version = CL_CAP_VERSION_3};
-    struct cl_cap_data none[2] = {{0}};
-    int r = cl_sys_capset(&header, none);
+    const struct cl_jail *jail = context;
+    const uint64_t mask = jail->root == CL_JAIL_TREE ? cl_jail_tree_capabilities() : 0;
+    const struct cl_cap_header header = {.version = CL_CAP_VERSION_3};
+    const struct cl_cap_data data[2] = {{.effective = (uint32_t)mask, .permitted = (uint32_t)mask},
+                                        {0}};
+    int r = cl_sys_capset(&header, data);
 
     return r < 0 ? cl_fail(err, r, "capset") : 0;
 }
@@ -192,8 +218,9 @@ static struct cl_landlock_ruleset_attr handle_everything(int abi)
     return attr;
 }
 
-static int enter_landlock(CL_UNUSED void *context, struct cl_error *err)
+static int enter_landlock(void *context, struct cl_error *err)
 {
+    const struct cl_jail *jail = context;
     int abi = cl_sys_landlock_create_ruleset(NULL, 0, CL_LANDLOCK_CREATE_RULESET_VERSION);
 
     if (abi == -ENOSYS || abi == -EOPNOTSUPP)
@@ -201,11 +228,16 @@ static int enter_landlock(CL_UNUSED void *context, struct cl_error *err)
     if (abi < 0)
         return cl_fail(err, abi, "ask for Landlock");
     struct cl_landlock_ruleset_attr attr = handle_everything(abi);
-    int ruleset = cl_sys_landlock_create_ruleset(&attr, sizeof(attr), 0);
+    CL_CLEANUP_FD int ruleset = cl_sys_landlock_create_ruleset(&attr, sizeof(attr), 0);
     if (ruleset < 0)
         return cl_fail(err, ruleset, "landlock_create_ruleset");
+    if (jail->root == CL_JAIL_TREE) {
+        int r = cl_jail_tree_allow(ruleset, attr.handled_access_fs, err);
+
+        if (r < 0)
+            return r;
+    }
     int r = cl_sys_landlock_restrict_self(ruleset);
-    (void)close(ruleset); /* in force already */
     return r < 0 ? cl_fail(err, r, "landlock_restrict_self") : 0;
 }
 
@@ -234,9 +266,12 @@ static int allow_calls(scmp_filter_ctx filter, const int *calls, size_t count)
     return 0;
 }
 
-static int add_rules(scmp_filter_ctx filter)
+static int add_rules(const struct cl_jail *jail, scmp_filter_ctx filter)
 {
     int r = allow_calls(filter, allowed_calls, CL_ARRAY_SIZE(allowed_calls));
+
+    if (r == 0)
+        r = allow_calls(filter, jail->calls, jail->call_count);
 
     if (r == 0 && SANITIZED)
         r = allow_calls(filter, sanitizer_calls, CL_ARRAY_SIZE(sanitizer_calls));
@@ -247,7 +282,7 @@ static int add_rules(scmp_filter_ctx filter)
     return r;
 }
 
-static int enter_filter(CL_UNUSED void *context, struct cl_error *err)
+static int enter_filter(void *context, struct cl_error *err)
 {
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
 
@@ -255,7 +290,7 @@ static int enter_filter(CL_UNUSED void *context, struct cl_error *err)
         return cl_fail_memory(err);
     int r = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
     if (r == 0)
-        r = add_rules(filter);
+        r = add_rules(context, filter);
     if (r == 0)
         r = seccomp_load(filter);
     seccomp_release(filter);

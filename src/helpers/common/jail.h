@@ -1,15 +1,32 @@
-/* jail.h - what the helper takes from itself before it reads the first foreign byte.
+/* jail.h - what a helper takes from itself before it reads the first foreign byte.
  *
- * After cl_jail_enter the process has descriptors 0 to KEEP_FDS - 1 and memory, and
- * can read, write, seek, allocate and end; nothing else. It can't be undone.
+ * After cl_jail_enter the process has descriptors 0 to KEEP_FDS - 1 and memory, and can read,
+ * write, seek, allocate and end; and what `calls` adds. It can't be undone.
+ *
+ * One that makes files (TREE) gets a directory tree as its root, in a user namespace whose ids
+ * are not its own affair: it sends one byte over `channel` when the namespace is there, and
+ * waits for one byte back, sent when the maps are written. With that may come a descriptor:
+ * the detached mount that becomes the root (root's, id-mapped). Without one it is the
+ * directory that the helper was started in. It is root inside, with the capabilities that
+ * unpacking takes. The channel is closed afterwards.
  */
 #ifndef CL_HELPERS_COMMON_JAIL_H
 #define CL_HELPERS_COMMON_JAIL_H
 
 #include "base/error.h"
 
+enum cl_jail_root {
+    CL_JAIL_EMPTY, /* nothing, read-only */
+    CL_JAIL_TREE,
+};
+
 struct cl_jail {
     unsigned int keep_fds; /* descriptors from this one on are closed */
+    enum cl_jail_root root;
+    int channel;      /* TREE */
+    const int *calls; /* libseccomp's numbers */
+    size_t call_count;
+    int tree; /* kept by the jail: the mount on its way to be the root */
 };
 
 int cl_jail_enter(struct cl_jail *jail, struct cl_error *err);

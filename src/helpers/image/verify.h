@@ -1,0 +1,27 @@
+/* verify.h - bytes on their way from one jailed process to the next, hashed as they pass.
+ *
+ * It parses nothing, and hands on through a pipe what it has hashed: nobody can change that
+ * afterwards, which could not be said of a file or of shared memory.
+ */
+#ifndef CL_HELPERS_IMAGE_VERIFY_H
+#define CL_HELPERS_IMAGE_VERIFY_H
+
+#include "base/error.h"
+#include "oci/stream_report.h"
+
+struct cl_verify {
+    int source;
+    int ticks;          /* SOURCE is a file that grows: how many bytes of it are there, as
+                           oci/fetch.h says; -1: SOURCE is read to its end */
+    int sink;           /* -1: nobody wants them */
+    int report;         /* a struct cl_stream_report is kept there; -1: none */
+    uint64_t max_bytes; /* more than that is an error */
+};
+
+/* -EFBIG when there is more, -EPIPE when nobody reads SINK any more. */
+int cl_verify_run(const struct cl_verify *how, struct cl_stream_report *ret, struct cl_error *err);
+
+/* What has to happen before the jail: the library finds its implementation. */
+int cl_verify_prepare(struct cl_error *err);
+
+#endif
