@@ -4,9 +4,7 @@
 #ifndef CL_OCI_STREAM_REPORT_H
 #define CL_OCI_STREAM_REPORT_H
 
-#include <stdint.h>
-
-enum { CL_DIGEST_TEXT_SIZE = 72 };
+#include "oci/digest.h"
 
 struct cl_stream_report {
     uint64_t bytes;                   /* that were hashed and handed on */

@@ -1,0 +1,341 @@
+#include "image/layers.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/dir.h"
+#include "base/fd.h"
+#include "base/num.h"
+#include "base/sys.h"
+
+enum { MAX_DIGITS = 18, RECORD_CAP = 64 << 10, PATH_SIZE = 160, MANY_TRIES = 1000 };
+
+static const char link_prefix[] = "../layers/";
+
+/* --- names ------------------------------------------------------------------ */
+
+static int is_number(const char *name)
+{
+    const size_t size = strspn(name, "0123456789");
+
+    return size > 0 && size <= MAX_DIGITS && name[size] == '\0';
+}
+
+static void path_of(const char *directory, const char *name, const char *file, char ret[PATH_SIZE])
+{
+    int size =
+        snprintf(ret, PATH_SIZE, "%s/%s%s%s", directory, name, file[0] == '\0' ? "" : "/", file);
+
+    CL_ASSERT(size > 0 && size < PATH_SIZE);
+}
+
+/* --- finding ---------------------------------------------------------------- */
+
+/* True of a layer that was made in an earlier boot and had not been synced. */
+static int is_lost(const struct cl_store *store, const char *name)
+{
+    char path[PATH_SIZE];
+    char made[CL_BOOT_ID_SIZE] = "";
+    char now[CL_BOOT_ID_SIZE];
+    struct cl_error ignored;
+
+    path_of("layers", name, "unsynced", path);
+    CL_CLEANUP_FD int fd = cl_sys_openat(store->dir, path, O_RDONLY | O_NOFOLLOW, 0);
+    if (fd < 0)
+        return fd != -ENOENT;
+    if (cl_sys_read(fd, made, sizeof(made) - 1) < 0 || cl_store_boot_id(now, &ignored) < 0)
+        return 1;
+    return strcmp(made, now) != 0;
+}
+
+int cl_layer_find(const struct cl_store *store, const struct cl_digest *chain,
+                  char ret_name[CL_LAYER_NAME_SIZE], struct cl_error *err)
+{
+    char link[CL_STORE_NAME_SIZE];
+    char target[PATH_SIZE];
+    char path[PATH_SIZE];
+
+    cl_store_name("chains", chain, link);
+    ssize_t size = cl_sys_readlinkat(store->dir, link, target, sizeof(target) - 1);
+    if (size == -ENOENT)
+        return -ENOENT;
+    if (size < 0)
+        return cl_fail(err, (int)size, "read %s/%s", store->path, link);
+    target[size] = '\0';
+    const char *name = target + sizeof(link_prefix) - 1;
+    if (strncmp(target, link_prefix, sizeof(link_prefix) - 1) != 0 || !is_number(name))
+        return -ENOENT; /* not ours: as good as none, and replaced */
+    path_of("layers", name, "record", path);
+    if (cl_sys_faccessat(store->dir, path, F_OK) < 0 || is_lost(store, name))
+        return -ENOENT;
+    memcpy(ret_name, name, strlen(name) + 1); /* of MAX_DIGITS at most */
+    return 0;
+}
+
+int cl_layer_read(const struct cl_store *store, const char *name, struct cl_arena *arena,
+                  struct cl_layer_record *ret, struct cl_error *err)
+{
+    CL_CLEANUP_BUF struct cl_buf buf = CL_BUF_INIT(RECORD_CAP);
+    char path[PATH_SIZE];
+
+    path_of("layers", name, "record", path);
+    CL_CLEANUP_FD int fd = cl_sys_openat(store->dir, path, O_RDONLY | O_NOFOLLOW, 0);
+    if (fd < 0)
+        return cl_fail(err, fd, "open %s/%s", store->path, path);
+    int r = cl_read_all(fd, path, &buf, err);
+    if (r < 0)
+        return r;
+    const struct cl_bytes bytes = {cl_arena_strndup(arena, cl_buf_text(&buf), buf.size), buf.size};
+    if (bytes.data == NULL)
+        return cl_fail_memory(err);
+    struct cl_layer_record record = {0};
+    r = cl_flat_read(&cl_layer_shape, &bytes, arena, &record, err);
+    if (r < 0)
+        return cl_prefix(err, "%s/%s", store->path, path);
+    *ret = record;
+    return 0;
+}
+
+/* --- making ----------------------------------------------------------------- */
+
+void cl_layer_work_done(struct cl_layer_work *work)
+{
+    cl_fd_close(&work->tree);
+    cl_fd_close(&work->lock);
+}
+
+static int highest_number(const struct cl_store *store, const char *directory, uint64_t *highest)
+{
+    CL_CLEANUP_FD int fd = cl_sys_openat(store->dir, directory, O_RDONLY | O_DIRECTORY, 0);
+    struct cl_dir entries;
+    const char *name;
+    uint64_t number;
+    int r;
+
+    if (fd < 0)
+        return fd;
+    cl_dir_start(&entries, fd);
+    while ((r = cl_dir_next(&entries, &name, NULL)) > 0) {
+        if (is_number(name) && cl_parse_u64(name, &number) == 0)
+            *highest = cl_max_u64(*highest, number);
+    }
+    return r;
+}
+
+/* A directory of a number that no layer has, under work/. */
+static int make_directory(const struct cl_store *store, char name[CL_LAYER_NAME_SIZE],
+                          struct cl_error *err)
+{
+    static const char *const places[] = {"layers", "work", "trash"};
+    char path[PATH_SIZE];
+    uint64_t number = 0;
+    int r = 0;
+
+    for (size_t i = 0; r >= 0 && i < CL_ARRAY_SIZE(places); i++)
+        r = highest_number(store, places[i], &number);
+    if (r < 0)
+        return cl_fail(err, r, "look through %s", store->path);
+    for (int i = 0; i < MANY_TRIES; i++) {
+        (void)snprintf(name, CL_LAYER_NAME_SIZE, "%llu", (unsigned long long)++number);
+        path_of("work", name, "", path);
+        r = cl_sys_mkdirat(store->dir, path, 0700);
+        if (r != -EEXIST)
+            break;
+    }
+    if (r == 0)
+        return 0;
+    (void)cl_fail(err, r, "make %s/work/%s", store->path, name);
+    return cl_store_hint(store, r, err);
+}
+
+/* What is inside; `chain` says whose lock guards it. */
+static int furnish(const struct cl_store *store, struct cl_layer_work *work, struct cl_error *err)
+{
+    char path[PATH_SIZE];
+
+    path_of("work", work->name, "chain", path);
+    int r = cl_store_put(store, path, work->chain.hex, strlen(work->chain.hex), err);
+    if (r < 0)
+        return r;
+    path_of("work", work->name, "tree", path);
+    r = cl_sys_mkdirat(store->dir, path, 0755);
+    if (r == 0)
+        r = work->tree = cl_sys_openat(store->dir, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+    if (r >= 0)
+        r = cl_sys_fchmod(work->tree, 0755); /* whatever the umask is */
+    return r < 0 ? cl_fail(err, r, "make %s/%s", store->path, path) : 0;
+}
+
+int cl_layer_begin(const struct cl_store *store, const struct cl_digest *chain, int wait,
+                   struct cl_layer_work *ret, struct cl_error *err)
+{
+    CL_CLEANUP(cl_layer_work_done) struct cl_layer_work work = CL_LAYER_WORK_INIT;
+    char name[CL_LAYER_NAME_SIZE];
+
+    work.chain = *chain;
+    work.lock =
+        cl_store_lock(store, CL_STORE_CHAIN, chain, CL_LOCK_EXCLUSIVE | (wait ? CL_LOCK_WAIT : 0));
+    if (work.lock == -EAGAIN)
+        return -EAGAIN;
+    if (work.lock < 0)
+        return cl_fail(err, work.lock, "lock a layer in %s", store->path);
+    int r = cl_layer_find(store, chain, name, err);
+    if (r != -ENOENT)
+        return r < 0 ? r : -EEXIST;
+    CL_CLEANUP_FD int collect =
+        cl_store_lock(store, CL_STORE_COLLECT, NULL, CL_LOCK_SHARED | CL_LOCK_WAIT);
+    if (collect < 0)
+        return cl_fail(err, collect, "lock %s", store->path);
+    r = make_directory(store, work.name, err);
+    if (r == 0)
+        r = furnish(store, &work, err);
+    if (r < 0)
+        return r;
+    *ret = work;
+    work = CL_LAYER_WORK_INIT;
+    return 0;
+}
+
+static int write_record(const struct cl_store *store, const struct cl_layer_work *work,
+                        const struct cl_layer_record *record, struct cl_error *err)
+{
+    CL_CLEANUP_BUF struct cl_buf buf = CL_BUF_INIT(RECORD_CAP);
+    char boot[CL_BOOT_ID_SIZE];
+    char path[PATH_SIZE];
+    int r = cl_flat_write(&cl_layer_shape, record, &buf, err);
+
+    if (r == 0)
+        r = cl_store_boot_id(boot, err);
+    if (r < 0)
+        return r;
+    path_of("work", work->name, "unsynced", path);
+    r = cl_store_put(store, path, boot, strlen(boot), err);
+    if (r < 0)
+        return r;
+    path_of("work", work->name, "record", path);
+    return cl_store_put(store, path, buf.data, buf.size, err);
+}
+
+/* A link can't be made in the place of another: it is made beside it and renamed. */
+static int link_chain(const struct cl_store *store, const struct cl_layer_work *work,
+                      struct cl_error *err)
+{
+    char target[PATH_SIZE];
+    char made[PATH_SIZE];
+    char link[CL_STORE_NAME_SIZE];
+
+    path_of("../layers", work->name, "", target);
+    path_of("layers", work->name, "link", made);
+    cl_store_name("chains", &work->chain, link);
+    int r = cl_sys_symlinkat(target, store->dir, made);
+    if (r == 0)
+        r = cl_sys_renameat(store->dir, made, store->dir, link);
+    return r < 0 ? cl_fail(err, r, "link %s/%s", store->path, link) : 0;
+}
+
+int cl_layer_commit(const struct cl_store *store, struct cl_layer_work *work,
+                    const struct cl_layer_record *record, struct cl_error *err)
+{
+    char from[PATH_SIZE];
+    char to[PATH_SIZE];
+    int r = write_record(store, work, record, err);
+
+    if (r < 0)
+        return r;
+    path_of("work", work->name, "", from);
+    path_of("layers", work->name, "", to);
+    r = cl_sys_renameat(store->dir, from, store->dir, to);
+    if (r < 0)
+        return cl_fail(err, r, "make %s/%s a layer", store->path, from);
+    r = link_chain(store, work, err);
+    if (r == 0)
+        cl_layer_work_done(work);
+    return r;
+}
+
+int cl_layer_mark_synced(const struct cl_store *store, const char *name, struct cl_error *err)
+{
+    char path[PATH_SIZE];
+
+    path_of("layers", name, "unsynced", path);
+    return cl_store_remove(store, path, err);
+}
+
+/* --- away ------------------------------------------------------------------- */
+
+static int move_to_trash(const struct cl_store *store, const char *directory, const char *name,
+                         struct cl_error *err)
+{
+    char from[PATH_SIZE];
+    char to[PATH_SIZE];
+
+    path_of(directory, name, "", from);
+    path_of("trash", name, "", to);
+    int r = cl_sys_renameat(store->dir, from, store->dir, to);
+    return r < 0 && r != -ENOENT ? cl_fail(err, r, "remove %s/%s", store->path, from) : 0;
+}
+
+int cl_layer_discard(const struct cl_store *store, const char *name, struct cl_error *err)
+{
+    return move_to_trash(store, "layers", name, err);
+}
+
+/* The chain that is written in work/NAME. */
+static int read_chain(const struct cl_store *store, const char *name, struct cl_digest *ret)
+{
+    char text[CL_DIGEST_TEXT_SIZE] = "sha256:";
+    char path[PATH_SIZE];
+    struct cl_error ignored;
+
+    path_of("work", name, "chain", path);
+    CL_CLEANUP_FD int fd = cl_sys_openat(store->dir, path, O_RDONLY | O_NOFOLLOW, 0);
+    if (fd < 0)
+        return fd;
+    ssize_t got = cl_sys_read(fd, text + 7, sizeof(text) - 8);
+    return got < 0 ? (int)got : cl_digest_parse(text, ret, &ignored);
+}
+
+/* Nobody is at work/NAME: then its chain's lock is free. One that doesn't say its chain was
+ * left between two calls, or is a moment old: COLLECT keeps who begins away. */
+static int is_left(const struct cl_store *store, const char *name)
+{
+    struct cl_digest chain;
+
+    if (read_chain(store, name, &chain) < 0)
+        return 1;
+    CL_CLEANUP_FD int lock = cl_store_lock(store, CL_STORE_CHAIN, &chain, CL_LOCK_EXCLUSIVE);
+    return lock >= 0;
+}
+
+/* A file on its way to its name (cl_store_put) is there for less than a moment. */
+static int is_old_file(int dir, const char *name)
+{
+    enum { MINUTE = 60 };
+    struct stat st;
+
+    if (is_number(name) || cl_sys_fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return 0;
+    return S_ISREG(st.st_mode) &&
+           (int64_t)(cl_clock_wall_ns() / CL_NS_PER_S) - (int64_t)st.st_mtim.tv_sec > MINUTE;
+}
+
+int cl_layers_sweep(const struct cl_store *store, struct cl_error *err)
+{
+    CL_CLEANUP_FD int fd = cl_sys_openat(store->dir, "work", O_RDONLY | O_DIRECTORY, 0);
+    struct cl_dir entries;
+    const char *name;
+    int r = fd;
+
+    if (fd < 0)
+        return cl_fail(err, fd, "open %s/work", store->path);
+    cl_dir_start(&entries, fd);
+    while (r >= 0 && (r = cl_dir_next(&entries, &name, NULL)) > 0) {
+        if (is_number(name) && is_left(store, name))
+            r = move_to_trash(store, "work", name, err);
+        else if (is_old_file(fd, name))
+            (void)cl_sys_unlinkat(fd, name, 0); /* the next sweep tries again */
+    }
+    return r;
+}

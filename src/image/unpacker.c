@@ -1,0 +1,305 @@
+#include "image/unpacker.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "base/fd.h"
+#include "base/num.h"
+#include "base/sys.h"
+#include "base/utf8.h"
+#include "image/jailed.h"
+#include "oci/stream_report.h"
+
+enum { PIPE_SIZE = 1 << 20, COMPLAINT_SIZE = 512, NUMBER_SIZE = 24, CHANNEL_FD = 4 };
+
+/* What tar adds to content at most: headers, padding, pax headers, an end. */
+#define MOST (1ULL << 50)
+enum { MORE_PER_ENTRY = 16 << 10, MORE = 64 << 20 };
+
+void cl_unpacker_done(struct cl_unpacker *unpacker)
+{
+    for (size_t i = 0; i < CL_STAGE_COUNT; i++) {
+        cl_child_done(&unpacker->children[i]);
+        cl_fd_close(&unpacker->complaints[i]);
+        cl_fd_close(&unpacker->reports[i]);
+    }
+}
+
+/* --- starting ---------------------------------------------------------------- */
+
+/* The pipes between the stages, while they are laid. */
+struct joints {
+    int ends[CL_STAGE_COUNT][2]; /* [s]: from what is before stage s to it */
+};
+
+static void joints_done(struct joints *joints)
+{
+    for (size_t i = 0; i < CL_STAGE_COUNT; i++) {
+        cl_fd_close(&joints->ends[i][0]);
+        cl_fd_close(&joints->ends[i][1]);
+    }
+}
+
+static int lay_pipe(int ret[2], struct cl_error *err)
+{
+    int r = cl_sys_pipe2(ret, 0);
+
+    if (r < 0)
+        return cl_fail(err, r, "make a pipe");
+    (void)cl_sys_fcntl(ret[0], F_SETPIPE_SZ, PIPE_SIZE); /* a smaller one is only slower */
+    return 0;
+}
+
+static int memory_file(size_t size, struct cl_error *err)
+{
+    enum { CLOEXEC = 1, ALLOW_SEALING = 2 };
+    CL_CLEANUP_FD int fd = cl_sys_memfd_create("report", CLOEXEC | ALLOW_SEALING);
+    int r = fd;
+
+    if (r >= 0)
+        r = cl_sys_ftruncate(fd, (off_t)size);
+    if (r >= 0) /* whoever is taken over can't fill the memory with it */
+        r = cl_sys_fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL);
+    return r < 0 ? cl_fail(err, r, "make a file of memory") : CL_TAKE_FD(fd);
+}
+
+static int furnish(struct cl_unpacker *unpacker, struct joints *joints, struct cl_error *err)
+{
+    const size_t size =
+        cl_max_u64(sizeof(struct cl_stream_report), sizeof(struct cl_unpack_report));
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < CL_STAGE_COUNT; i++) {
+        unpacker->complaints[i] = memory_file(COMPLAINT_SIZE, err);
+        unpacker->reports[i] = unpacker->complaints[i] < 0 ? -1 : memory_file(size, err);
+        if (unpacker->reports[i] < 0)
+            return -err->code;
+        if (i > 0)
+            r = lay_pipe(joints->ends[i], err);
+    }
+    return r;
+}
+
+static int start_stage(const struct cl_unpacker_how *how, const struct cl_child_start *start,
+                       struct cl_child *ret, struct cl_error *err)
+{
+    char *const environment[] = {NULL};
+    struct cl_child_start whole = *start;
+
+    whole.path = how->program;
+    whole.envp = environment;
+    whole.cwd = -1;
+    return cl_child_start(&whole, ret, err);
+}
+
+static int start_verify(const struct cl_unpacker_how *how, struct cl_unpacker *unpacker,
+                        struct joints *joints, enum cl_unpacker_stage stage, struct cl_error *err)
+{
+    const int is_blob = stage == CL_STAGE_VERIFY_BLOB;
+    const uint64_t most = cl_min_u64(MOST, how->max_bytes) + MORE +
+                          cl_min_u64(MOST / MORE_PER_ENTRY, how->max_entries) * MORE_PER_ENTRY;
+    /* A plain layer goes from the first to the last: one digest is both. */
+    const enum cl_unpacker_stage next =
+        is_blob && how->compression != CL_COMPRESSION_NONE ? CL_STAGE_INFLATE : CL_STAGE_UNPACK;
+    const int fds[] = {
+        is_blob ? how->source : joints->ends[CL_STAGE_VERIFY_PLAIN][0],
+        joints->ends[next][1],
+        unpacker->complaints[stage],
+        unpacker->reports[stage],
+        is_blob ? how->ticks : -1,
+    };
+    char offset[NUMBER_SIZE];
+    char size[NUMBER_SIZE];
+    char *argv[] = {cl_unconst("cloister-image"), cl_unconst(is_blob ? "verify" : "verify-stream"),
+                    size, is_blob ? offset : NULL, NULL};
+    const struct cl_child_start start = {.argv = argv, .fds = fds, .fd_count = CL_ARRAY_SIZE(fds)};
+
+    (void)snprintf(offset, sizeof(offset), "%llu", (unsigned long long)how->offset_bytes);
+    (void)snprintf(size, sizeof(size), "%llu",
+                   (unsigned long long)(is_blob ? how->size_bytes : most));
+    return start_stage(how, &start, &unpacker->children[stage], err);
+}
+
+static int start_inflate(const struct cl_unpacker_how *how, struct cl_unpacker *unpacker,
+                         struct joints *joints, struct cl_error *err)
+{
+    const char *format = how->compression == CL_COMPRESSION_GZIP ? "gzip" : "zstd";
+    char *argv[] = {cl_unconst("cloister-image"), cl_unconst("inflate"), cl_unconst(format), NULL};
+    const int fds[] = {joints->ends[CL_STAGE_INFLATE][0], joints->ends[CL_STAGE_VERIFY_PLAIN][1],
+                       unpacker->complaints[CL_STAGE_INFLATE]};
+    const struct cl_child_start start = {.argv = argv, .fds = fds, .fd_count = CL_ARRAY_SIZE(fds)};
+
+    return start_stage(how, &start, &unpacker->children[CL_STAGE_INFLATE], err);
+}
+
+static int start_unpack(const struct cl_unpacker_how *how, struct cl_unpacker *unpacker,
+                        struct joints *joints, struct cl_error *err)
+{
+    char bytes[NUMBER_SIZE];
+    char entries[NUMBER_SIZE];
+    char *argv[] = {cl_unconst("cloister-image"), cl_unconst("unpack"), bytes, entries, NULL};
+    const int fds[CHANNEL_FD] = {joints->ends[CL_STAGE_UNPACK][0], -1,
+                                 unpacker->complaints[CL_STAGE_UNPACK],
+                                 unpacker->reports[CL_STAGE_UNPACK]};
+    const struct cl_jailed jailed = {
+        .program = how->program,
+        .argv = argv,
+        .fds = fds,
+        .fd_count = CL_ARRAY_SIZE(fds),
+        .directory = how->tree,
+        .uid_base = how->uid_base,
+    };
+
+    (void)snprintf(bytes, sizeof(bytes), "%llu", (unsigned long long)how->max_bytes);
+    (void)snprintf(entries, sizeof(entries), "%llu", (unsigned long long)how->max_entries);
+    return cl_jailed_start(&jailed, &unpacker->children[CL_STAGE_UNPACK], err);
+}
+
+/* Last to first, so that each finds its reader; the ends of the pipes are closed on the way. */
+static int start_all(const struct cl_unpacker_how *how, struct cl_unpacker *unpacker,
+                     struct joints *joints, struct cl_error *err)
+{
+    int r = start_unpack(how, unpacker, joints, err);
+
+    if (r == 0 && how->compression != CL_COMPRESSION_NONE) {
+        r = start_verify(how, unpacker, joints, CL_STAGE_VERIFY_PLAIN, err);
+        if (r == 0)
+            r = start_inflate(how, unpacker, joints, err);
+    }
+    return r < 0 ? r : start_verify(how, unpacker, joints, CL_STAGE_VERIFY_BLOB, err);
+}
+
+int cl_unpacker_start(const struct cl_unpacker_how *how, struct cl_unpacker *ret,
+                      struct cl_error *err)
+{
+    CL_CLEANUP(cl_unpacker_done) struct cl_unpacker unpacker = CL_UNPACKER_INIT;
+    CL_CLEANUP(joints_done) struct joints joints = {{{-1, -1}, {-1, -1}, {-1, -1}, {-1, -1}}};
+    CL_CLEANUP_FD int ticks = how->ticks;
+    int r = furnish(&unpacker, &joints, err);
+
+    (void)ticks; /* taken: closed here, also where nothing starts */
+    if (r == 0)
+        r = start_all(how, &unpacker, &joints, err);
+    if (r < 0)
+        return r;
+    *ret = unpacker;
+    unpacker = CL_UNPACKER_INIT;
+    return 0;
+}
+
+/* --- watching ------------------------------------------------------------------ */
+
+int cl_unpacker_reap(struct cl_unpacker *unpacker, enum cl_unpacker_stage stage,
+                     struct cl_error *err)
+{
+    siginfo_t info = {0};
+    int r = cl_child_wait(&unpacker->children[stage], &info, err);
+
+    if (r == 0)
+        unpacker->failed[stage] = info.si_code != CLD_EXITED || info.si_status != 0;
+    return r;
+}
+
+int cl_unpacker_has_ended(const struct cl_unpacker *unpacker)
+{
+    for (size_t i = 0; i < CL_STAGE_COUNT; i++) {
+        if (unpacker->children[i].pid > 0)
+            return 0;
+    }
+    return 1;
+}
+
+/* What cannot be read is zero: it is for people to look at. */
+static struct cl_stream_report stream_report(const struct cl_unpacker *unpacker,
+                                             enum cl_unpacker_stage stage)
+{
+    struct cl_stream_report report = {0};
+
+    (void)cl_sys_pread(unpacker->reports[stage], &report, sizeof(report), 0);
+    report.digest[CL_DIGEST_TEXT_SIZE - 1] = '\0';
+    return report;
+}
+
+static struct cl_unpack_report tree_report(const struct cl_unpacker *unpacker)
+{
+    struct cl_unpack_report report = {0};
+
+    (void)cl_sys_pread(unpacker->reports[CL_STAGE_UNPACK], &report, sizeof(report), 0);
+    return report;
+}
+
+void cl_unpacker_progress(const struct cl_unpacker *unpacker, uint64_t *ret_blob,
+                          uint64_t *ret_content)
+{
+    *ret_blob = stream_report(unpacker, CL_STAGE_VERIFY_BLOB).bytes;
+    *ret_content = tree_report(unpacker).bytes;
+}
+
+/* --- judging ------------------------------------------------------------------- */
+
+/* The one line that STAGE wrote; "" when it wrote none. */
+static void read_complaint(const struct cl_unpacker *unpacker, enum cl_unpacker_stage stage,
+                           char ret[COMPLAINT_SIZE])
+{
+    ssize_t got = cl_sys_pread(unpacker->complaints[stage], ret, COMPLAINT_SIZE - 1, 0);
+
+    ret[got < 0 ? 0 : got] = '\0';
+    ret[strcspn(ret, "\n")] = '\0';
+    cl_utf8_make_printable(ret);
+}
+
+/* In the order in which the bytes go: who is cut off by a failure after it is ended by SIGPIPE
+ * and says nothing, who gets too little because of one before it comes later here. */
+static int find_complaint(const struct cl_unpacker *unpacker, struct cl_error *err)
+{
+    static const char *const what[CL_STAGE_COUNT] = {"the check of the bytes", "the decompression",
+                                                     "the check of the plain bytes",
+                                                     "the unpacking"};
+    char text[COMPLAINT_SIZE];
+
+    for (unsigned int i = 0; i < CL_STAGE_COUNT; i++) {
+        if (!unpacker->failed[i])
+            continue;
+        read_complaint(unpacker, (enum cl_unpacker_stage)i, text);
+        if (text[0] != '\0')
+            return cl_refuse(err, EINVAL, "%s", text);
+    }
+    for (unsigned int i = CL_STAGE_COUNT; i-- > 0;) {
+        if (unpacker->failed[i])
+            return cl_refuse(err, EIO, "%s was ended from outside", what[i]);
+    }
+    return 0;
+}
+
+static int take_digest(const struct cl_stream_report *report, struct cl_digest *ret,
+                       struct cl_error *err)
+{
+    if (report->ended != 1)
+        return cl_refuse(err, EIO, "the check of the bytes came to no end");
+    return cl_digest_parse(report->digest, ret, err);
+}
+
+int cl_unpacker_judge(const struct cl_unpacker *unpacker, struct cl_unpacked *ret,
+                      struct cl_error *err)
+{
+    const int is_plain = unpacker->children[CL_STAGE_VERIFY_PLAIN].pidfd < 0 &&
+                         stream_report(unpacker, CL_STAGE_VERIFY_PLAIN).ended == 0;
+    struct cl_unpacked unpacked = {.tree = tree_report(unpacker)};
+    int r = find_complaint(unpacker, err);
+
+    if (r < 0)
+        return r;
+    const struct cl_stream_report blob = stream_report(unpacker, CL_STAGE_VERIFY_BLOB);
+    const struct cl_stream_report plain =
+        stream_report(unpacker, is_plain ? CL_STAGE_VERIFY_BLOB : CL_STAGE_VERIFY_PLAIN);
+    r = take_digest(&blob, &unpacked.blob, err);
+    if (r == 0)
+        r = take_digest(&plain, &unpacked.plain, err);
+    if (r < 0)
+        return r;
+    unpacked.blob_bytes = blob.bytes;
+    *ret = unpacked;
+    return 0;
+}
