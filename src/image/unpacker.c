@@ -112,8 +112,9 @@ static int start_verify(const struct cl_unpacker_how *how, struct cl_unpacker *u
     };
     char offset[NUMBER_SIZE];
     char size[NUMBER_SIZE];
-    char *argv[] = {cl_unconst("cloister-image"), cl_unconst(is_blob ? "verify" : "verify-stream"),
-                    size, is_blob ? offset : NULL, NULL};
+    char *argv[] = {
+        cl_unconst("cloister-image"), cl_unconst(is_blob ? "verify" : "verify-stream"),  size,
+        is_blob ? offset : NULL,      cl_unconst(how->ticks >= 0 ? "growing" : "whole"), NULL};
     const struct cl_child_start start = {.argv = argv, .fds = fds, .fd_count = CL_ARRAY_SIZE(fds)};
 
     (void)snprintf(offset, sizeof(offset), "%llu", (unsigned long long)how->offset_bytes);

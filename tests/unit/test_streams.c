@@ -98,7 +98,7 @@ TEST(verify_follows_a_file_that_grows)
 
     CHECK(cl_sys_pipe2(ends, 0) == 0);
     const struct cl_verify how = {
-        .source = source, .ticks = ends[0], .sink = -1, .report = -1, .max_bytes = 100};
+        .source = source, .is_file = 1, .ticks = ends[0], .sink = -1, .report = -1, .max_bytes = 3};
     pid_t writer = fork();
     if (writer == 0) {
         (void)!write(ends[1], &tick, sizeof(tick));
@@ -126,10 +126,30 @@ TEST(verify_finds_a_file_that_is_shorter_than_its_ticks)
     CHECK(write(ends[1], &tick, sizeof(tick)) == sizeof(tick));
     cl_fd_close(&ends[1]);
     const struct cl_verify how = {
-        .source = source, .ticks = ends[0], .sink = -1, .report = -1, .max_bytes = 100};
+        .source = source, .is_file = 1, .ticks = ends[0], .sink = -1, .report = -1, .max_bytes = 9};
     CHECK(cl_verify_run(&how, &ret, &err) == -EIO);
-    CHECK_TEXT(err.msg, "the download is shorter than was said");
+    CHECK_TEXT(err.msg, "there are fewer bytes than was said");
     cl_fd_close(&ends[0]);
+}
+
+/* A part of an archive; and one that the archive hasn't whole. */
+TEST(verify_of_a_part_of_a_file)
+{
+    CL_CLEANUP_FD int source = memory_file("xxabcyy", 7);
+    struct cl_stream_report ret = {0};
+    struct cl_error err = {0};
+    struct cl_verify how = {.source = source,
+                            .is_file = 1,
+                            .ticks = -1,
+                            .sink = -1,
+                            .report = -1,
+                            .offset_bytes = 2,
+                            .max_bytes = 3};
+
+    CHECK(cl_verify_run(&how, &ret, &err) == 0);
+    CHECK_TEXT(ret.digest, abc_digest);
+    how.max_bytes = 6;
+    CHECK(cl_verify_run(&how, &ret, &err) == -EIO);
 }
 
 TEST(verify_ends_when_nobody_reads)
@@ -229,6 +249,7 @@ int main(void)
         ROW(verify_stops_at_its_bound),
         ROW(verify_follows_a_file_that_grows),
         ROW(verify_finds_a_file_that_is_shorter_than_its_ticks),
+        ROW(verify_of_a_part_of_a_file),
         ROW(verify_ends_when_nobody_reads),
         ROW(gzip_members_follow_one_another),
         ROW(gzip_that_is_cut_or_wrong_is_refused),

@@ -138,20 +138,24 @@ static int enter_namespaces(void *context, struct cl_error *err)
     return 0;
 }
 
-/* A TREE is as large as the image; its bounds are the unpacker's. */
+#define NONE CL_RLIM_INFINITY
+#define MEMORY (SANITIZED ? NONE : 256 << 20) /* the sanitizer maps terabytes */
+
+/* A layer is as large as its image, and the time that it takes is its bytes': these have
+ * bounds of their own. */
 static const struct {
     int resource;
     uint64_t value;
-    uint64_t tree_value;
+    uint64_t of_streams;
+    uint64_t of_trees;
 } limits[] = {
-    {RLIMIT_AS, SANITIZED ? CL_RLIM_INFINITY : 256 << 20, /* the sanitizer maps terabytes */
-     SANITIZED ? CL_RLIM_INFINITY : 256 << 20},
-    {RLIMIT_CPU, 5, CL_RLIM_INFINITY},
-    {RLIMIT_FSIZE, CL_PLAN_MAX_SIZE, CL_RLIM_INFINITY},
-    {RLIMIT_NOFILE, 8, 64},
-    {RLIMIT_NPROC, 0, 0},
-    {RLIMIT_CORE, 0, 0},
-    {RLIMIT_MEMLOCK, 0, 0},
+    {RLIMIT_AS, MEMORY, MEMORY, MEMORY},
+    {RLIMIT_CPU, 5, NONE, NONE},
+    {RLIMIT_FSIZE, CL_PLAN_MAX_SIZE, CL_PLAN_MAX_SIZE, NONE},
+    {RLIMIT_NOFILE, 8, 8, 64},
+    {RLIMIT_NPROC, 0, 0, 0},
+    {RLIMIT_CORE, 0, 0, 0},
+    {RLIMIT_MEMLOCK, 0, 0, 0},
 };
 
 static int limit_resources(void *context, struct cl_error *err)
@@ -163,7 +167,9 @@ static int limit_resources(void *context, struct cl_error *err)
         int r = cl_sys_prlimit(0, limits[i].resource, NULL, &old);
 
         /* A caller's lower limit stays: raising it needs privilege. */
-        uint64_t wanted = jail->root == CL_JAIL_TREE ? limits[i].tree_value : limits[i].value;
+        uint64_t wanted = jail->root == CL_JAIL_TREE ? limits[i].of_trees
+                          : jail->streams            ? limits[i].of_streams
+                                                     : limits[i].value;
         struct cl_rlimit64 value = {cl_min_u64(wanted, old.max), cl_min_u64(wanted, old.max)};
         if (r == 0)
             r = cl_sys_prlimit(0, limits[i].resource, &value, NULL);

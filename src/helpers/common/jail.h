@@ -23,6 +23,7 @@ enum cl_jail_root {
 struct cl_jail {
     unsigned int keep_fds; /* descriptors from this one on are closed */
     enum cl_jail_root root;
+    int streams;      /* its work is as long as its input: no limit of CPU time */
     int channel;      /* TREE */
     const int *calls; /* libseccomp's numbers */
     size_t call_count;

@@ -58,30 +58,31 @@ static int wait_for_more(struct verifier *verifier, struct cl_error *err)
     if (got == 0)
         return 0;
     const uint64_t last = ticks[(size_t)got / sizeof(*ticks) - 1];
-    verifier->there = cl_max_u64(verifier->there, last);
+    verifier->there = cl_min_u64(cl_max_u64(verifier->there, last), verifier->how->max_bytes);
     return 1;
 }
 
 /* The next bytes: their number, 0 at the end. */
 static ssize_t next_of_file(struct verifier *verifier, struct cl_error *err)
 {
+    const struct cl_verify *how = verifier->how;
     const uint64_t at = verifier->report.bytes;
     ssize_t got;
 
     while (verifier->there <= at) {
-        int r = wait_for_more(verifier, err);
+        int r = at == how->max_bytes || how->ticks < 0 ? 0 : wait_for_more(verifier, err);
 
         if (r <= 0)
             return r;
     }
     do {
-        got = cl_sys_pread(verifier->how->source, verifier->block,
+        got = cl_sys_pread(how->source, verifier->block,
                            (size_t)cl_min_u64(sizeof(verifier->block), verifier->there - at),
-                           (off_t)at);
+                           (off_t)(how->offset_bytes + at));
     } while (got == -EINTR);
     if (got == 0)
-        return cl_refuse(err, EIO, "the download is shorter than was said");
-    return got < 0 ? cl_fail(err, (int)got, "read the download") : got;
+        return cl_refuse(err, EIO, "there are fewer bytes than was said");
+    return got < 0 ? cl_fail(err, (int)got, "read the bytes") : got;
 }
 
 static ssize_t next_of_stream(struct verifier *verifier, struct cl_error *err)
@@ -132,7 +133,7 @@ static int run(struct verifier *verifier, struct cl_error *err)
         return cl_refuse(err, EIO, "SHA-256 failed");
     while (r == 0) {
         ssize_t got =
-            verifier->how->ticks >= 0 ? next_of_file(verifier, err) : next_of_stream(verifier, err);
+            verifier->how->is_file ? next_of_file(verifier, err) : next_of_stream(verifier, err);
 
         if (got <= 0)
             return got < 0 ? (int)got : finish(verifier, err);
@@ -146,6 +147,7 @@ int cl_verify_run(const struct cl_verify *how, struct cl_stream_report *ret, str
     static struct verifier verifier; /* large; a process verifies one stream */
 
     verifier = (struct verifier){.how = how, .hash = EVP_MD_CTX_new()};
+    verifier.there = how->is_file && how->ticks < 0 ? how->max_bytes : 0;
     if (verifier.hash == NULL)
         return cl_fail_memory(err);
     int r = run(&verifier, err);

@@ -11,11 +11,14 @@
 
 struct cl_verify {
     int source;
-    int ticks;          /* SOURCE is a file that grows: how many bytes of it are there, as
-                           oci/fetch.h says; -1: SOURCE is read to its end */
+    int is_file; /* SOURCE is a file, of which `max_bytes` from `offset_bytes` on are
+                    read; else it is read to its end */
+    int ticks;   /* of a file that grows: how many of the bytes are there, as
+                    oci/fetch.h says; -1: all */
+    uint64_t offset_bytes;
     int sink;           /* -1: nobody wants them */
     int report;         /* a struct cl_stream_report is kept there; -1: none */
-    uint64_t max_bytes; /* more than that is an error */
+    uint64_t max_bytes; /* of a stream: more than that is an error */
 };
 
 /* -EFBIG when there is more, -EPIPE when nobody reads SINK any more. */
