@@ -1,0 +1,76 @@
+#include "image/compose.h"
+
+#include <errno.h>
+#include <string.h>
+
+#define CONFIG_HAS(config, field) (((config)->set & CL_RECORD_BIT(field)) != 0)
+
+static int set_text(struct cl_plan *plan, enum cl_field field, const char *text,
+                    struct cl_arena *arena, struct cl_error *err)
+{
+    int r = cl_plan_set_text(plan, field, text, arena, err);
+
+    return r < 0 ? cl_prefix(err, "%s", cl_field_info(field)->path) : 0;
+}
+
+/* An empty list is none: Docker's builder writes both. */
+static void set_texts(struct cl_plan *plan, enum cl_field field, const struct cl_strlist *list)
+{
+    if (list->count == 0)
+        return;
+    struct cl_strlist *member =
+        (struct cl_strlist *)(void *)((char *)plan + cl_field_info(field)->offset);
+    *member = *list;
+    cl_plan_mark(plan, field);
+}
+
+static int add_texts(struct cl_plan *plan, enum cl_field field, const struct cl_strlist *list,
+                     struct cl_arena *arena, struct cl_error *err)
+{
+    for (size_t i = 0; i < list->count; i++) {
+        int r = cl_plan_add_str(plan, field, list->items[i], arena, err);
+
+        if (r < 0)
+            return cl_prefix(err, "%s", cl_field_info(field)->path);
+    }
+    return 0;
+}
+
+static int set_config(const struct cl_config_record *config, struct cl_arena *arena,
+                      struct cl_plan *plan, struct cl_error *err)
+{
+    int r = add_texts(plan, CL_FIELD_ENV, &config->env, arena, err);
+
+    set_texts(plan, CL_FIELD_ENTRYPOINT, &config->entrypoint);
+    set_texts(plan, CL_FIELD_COMMAND, &config->command);
+    if (r == 0 && CONFIG_HAS(config, CL_CONFIG_WORKDIR) && config->workdir[0] != '\0')
+        r = set_text(plan, CL_FIELD_WORKDIR, config->workdir, arena, err);
+    if (r == 0 && CONFIG_HAS(config, CL_CONFIG_USER) && config->user[0] != '\0')
+        r = set_text(plan, CL_FIELD_USER, config->user, arena, err);
+    if (r == 0 && CONFIG_HAS(config, CL_CONFIG_STOP_SIGNAL) && config->stop_signal != 0) {
+        plan->stop_signal = config->stop_signal;
+        cl_plan_mark(plan, CL_FIELD_STOP_SIGNAL);
+    }
+    return r;
+}
+
+int cl_launch_compose(const struct cl_store *store, const char *digest,
+                      const struct cl_strlist *layers, const struct cl_config_record *config,
+                      struct cl_arena *arena, struct cl_plan *ret, struct cl_error *err)
+{
+    struct cl_plan plan = {.image_kind = CL_IMAGE_STORE, .image_layers = *layers};
+    const char *path = cl_arena_printf(arena, "%s/layers", store->path);
+
+    if (path == NULL)
+        return cl_fail_memory(err);
+    cl_plan_mark(&plan, CL_FIELD_IMAGE_KIND);
+    cl_plan_mark(&plan, CL_FIELD_IMAGE_LAYERS);
+    int r = set_text(&plan, CL_FIELD_IMAGE_PATH, path, arena, err);
+    if (r == 0)
+        r = set_text(&plan, CL_FIELD_IMAGE_DIGEST, digest, arena, err);
+    if (r == 0)
+        r = set_config(config, arena, &plan, err);
+    if (r == 0)
+        *ret = plan;
+    return r;
+}

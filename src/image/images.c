@@ -1,0 +1,266 @@
+#include "image/images.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/dir.h"
+#include "base/fd.h"
+#include "base/num.h"
+#include "base/sys.h"
+#include "plan/format.h"
+
+enum { MAX_IMAGES = 65536 };
+
+/* --- reading a record -------------------------------------------------------- */
+
+static int read_file(const struct cl_store *store, const char *name, struct cl_arena *arena,
+                     struct cl_bytes *ret, struct cl_error *err)
+{
+    CL_CLEANUP_BUF struct cl_buf buf = CL_BUF_INIT(CL_MAX_RECORD_BYTES);
+    CL_CLEANUP_FD int fd = cl_sys_openat(store->dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+
+    if (fd == -ENOENT)
+        return -ENOENT;
+    if (fd < 0)
+        return cl_fail(err, fd, "open %s/%s", store->path, name);
+    int r = cl_read_all(fd, name, &buf, err);
+    if (r < 0)
+        return r;
+    const char *copy = cl_arena_strndup(arena, cl_buf_text(&buf), buf.size);
+    if (copy == NULL)
+        return cl_fail_memory(err);
+    *ret = (struct cl_bytes){copy, buf.size};
+    return 0;
+}
+
+int cl_image_is_there(const struct cl_store *store, const struct cl_digest *digest)
+{
+    char launch[CL_STORE_NAME_SIZE];
+    char image[CL_STORE_NAME_SIZE];
+
+    cl_store_name("launch", digest, launch);
+    cl_store_name("images", digest, image);
+    return cl_sys_faccessat(store->dir, launch, F_OK) == 0 &&
+           cl_sys_faccessat(store->dir, image, F_OK) == 0;
+}
+
+int cl_image_read(const struct cl_store *store, const struct cl_digest *digest,
+                  struct cl_arena *arena, struct cl_image_record *ret, struct cl_error *err)
+{
+    char name[CL_STORE_NAME_SIZE];
+    struct cl_bytes bytes = {0};
+    struct cl_image_record record = {0};
+
+    cl_store_name("images", digest, name);
+    int r = read_file(store, name, arena, &bytes, err);
+    if (r == -ENOENT)
+        return cl_refuse(err, ENOENT, "no image sha256:%s in %s", digest->hex, store->path);
+    if (r == 0)
+        r = cl_flat_read(&cl_image_shape, &bytes, arena, &record, err);
+    if (r < 0)
+        return r;
+    *ret = record;
+    return 0;
+}
+
+int cl_image_used(const struct cl_store *store, const struct cl_digest *digest, uint64_t *ret_s,
+                  struct cl_error *err)
+{
+    char name[CL_STORE_NAME_SIZE];
+    struct stat st;
+
+    cl_store_name("launch", digest, name);
+    int r = cl_sys_fstatat(store->dir, name, &st, AT_SYMLINK_NOFOLLOW);
+    if (r < 0)
+        return cl_fail(err, r, "look at %s/%s", store->path, name);
+    *ret_s = (uint64_t)st.st_mtim.tv_sec;
+    return 0;
+}
+
+/* --- writing ----------------------------------------------------------------- */
+
+int cl_image_write(const struct cl_store *store, const struct cl_plan *launch,
+                   const struct cl_image_record *record, struct cl_error *err)
+{
+    CL_CLEANUP_BUF struct cl_buf plan = CL_BUF_INIT(CL_PLAN_MAX_SIZE);
+    CL_CLEANUP_BUF struct cl_buf image = CL_BUF_INIT(CL_MAX_RECORD_BYTES);
+    char name[CL_STORE_NAME_SIZE];
+    struct cl_digest digest;
+    int r = cl_digest_parse(record->digest, &digest, err);
+
+    if (r == 0)
+        r = cl_plan_write(launch, &plan, err);
+    if (r == 0)
+        r = cl_flat_write(&cl_image_shape, record, &image, err);
+    if (r < 0)
+        return r;
+    cl_store_name("images", &digest, name);
+    r = cl_store_put(store, name, image.data, image.size, err);
+    if (r < 0)
+        return r;
+    cl_store_name("launch", &digest, name);
+    return cl_store_put(store, name, plan.data, plan.size, err);
+}
+
+int cl_image_remove(const struct cl_store *store, const struct cl_digest *digest,
+                    struct cl_error *err)
+{
+    struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    char name[CL_STORE_NAME_SIZE];
+
+    cl_store_name("launch", digest, name);
+    CL_CLEANUP_FD int fd = cl_sys_openat(store->dir, name, O_RDWR | O_NOFOLLOW, 0);
+    if (fd < 0 && fd != -ENOENT)
+        return cl_fail(err, fd, "open %s/%s", store->path, name);
+    if (fd >= 0 && cl_sys_fcntl_lock(fd, F_OFD_SETLK, &all) < 0)
+        return -EBUSY;
+    int r = cl_store_remove(store, name, err);
+    if (r < 0)
+        return r;
+    cl_store_name("images", digest, name);
+    return cl_store_remove(store, name, err);
+}
+
+/* --- listing ----------------------------------------------------------------- */
+
+/* The entries of DIRECTORY that are digests. */
+static int list_digests(const struct cl_store *store, const char *directory, struct cl_arena *arena,
+                        struct cl_digests *ret, struct cl_error *err)
+{
+    CL_CLEANUP_FD int fd = cl_sys_openat(store->dir, directory, O_RDONLY | O_DIRECTORY, 0);
+    CL_CLEANUP_BUF struct cl_buf found = CL_BUF_INIT(MAX_IMAGES * sizeof(struct cl_digest));
+    char text[CL_DIGEST_TEXT_SIZE];
+    struct cl_error ignored;
+    struct cl_digest digest;
+    struct cl_dir entries;
+    const char *name;
+    int r = fd;
+
+    if (fd < 0)
+        return cl_fail(err, fd, "open %s/%s", store->path, directory);
+    cl_dir_start(&entries, fd);
+    while (r >= 0 && (r = cl_dir_next(&entries, &name, NULL)) > 0) {
+        (void)snprintf(text, sizeof(text), "sha256:%s", name);
+        if (strlen(name) + 8 == sizeof(text) && cl_digest_parse(text, &digest, &ignored) == 0)
+            r = cl_buf_add(&found, &digest, sizeof(digest));
+    }
+    if (r < 0)
+        return cl_fail(err, r, "list %s/%s", store->path, directory);
+    const size_t count = found.size / sizeof(digest);
+    struct cl_digest *items = cl_arena_array(arena, count, sizeof(*items));
+    if (items == NULL)
+        return cl_fail_memory(err);
+    if (count > 0)
+        memcpy(items, found.data, found.size);
+    *ret = (struct cl_digests){items, count};
+    return 0;
+}
+
+int cl_images_list(const struct cl_store *store, struct cl_arena *arena, struct cl_digests *ret,
+                   struct cl_error *err)
+{
+    return list_digests(store, "launch", arena, ret, err);
+}
+
+/* --- names ------------------------------------------------------------------- */
+
+void cl_name_key(const char *text, struct cl_digest *ret)
+{
+    cl_digest_of(text, strlen(text), ret);
+}
+
+/* A link can't be made in the place of another file: it is made beside it and renamed. Who
+ * finds the image gone by then is told so. */
+int cl_name_set(const struct cl_store *store, const char *text, const struct cl_digest *digest,
+                struct cl_error *err)
+{
+    char launch[CL_STORE_NAME_SIZE];
+    char name[CL_STORE_NAME_SIZE];
+    char made[CL_STORE_NAME_SIZE];
+    struct cl_digest key;
+    uint64_t random = 0;
+
+    cl_name_key(text, &key);
+    cl_store_name("names", &key, name);
+    int r = cl_store_put(store, name, text, strlen(text), err);
+    if (r < 0)
+        return r;
+    if (cl_sys_getrandom(&random, sizeof(random)) < 0)
+        return cl_fail(err, EIO, "getrandom");
+    (void)snprintf(made, sizeof(made), "work/new-%016llx", (unsigned long long)random);
+    cl_store_name("launch", digest, launch);
+    cl_store_name("refs", &key, name);
+    r = cl_sys_linkat(store->dir, launch, store->dir, made, 0);
+    if (r == 0)
+        r = cl_sys_renameat(store->dir, made, store->dir, name);
+    /* rename(2) of two links to one file does nothing and leaves both */
+    (void)cl_sys_unlinkat(store->dir, made, 0);
+    if (r < 0)
+        return cl_fail(err, r, "name an image in %s", store->path);
+    return 0;
+}
+
+int cl_name_drop(const struct cl_store *store, const char *text, struct cl_error *err)
+{
+    char name[CL_STORE_NAME_SIZE];
+    struct cl_digest key;
+
+    cl_name_key(text, &key);
+    cl_store_name("refs", &key, name);
+    int r = cl_sys_unlinkat(store->dir, name, 0);
+    if (r == -ENOENT)
+        return -ENOENT;
+    if (r < 0)
+        return cl_fail(err, r, "remove %s/%s", store->path, name);
+    cl_store_name("names", &key, name);
+    return cl_store_remove(store, name, err);
+}
+
+/* Whose launch record the reference KEY is: its plan says it. -ENOENT: none's, any more. */
+static int read_reference(const struct cl_store *store, const struct cl_digest *key,
+                          struct cl_arena *arena, struct cl_image_name *ret, struct cl_error *err)
+{
+    char name[CL_STORE_NAME_SIZE];
+    struct cl_bytes bytes = {0};
+    struct cl_plan plan = {0};
+
+    cl_store_name("refs", key, name);
+    int r = read_file(store, name, arena, &bytes, err);
+    if (r == 0)
+        r = cl_plan_read(bytes.data, bytes.size, arena, &plan, err) < 0 ? -ENOENT : 0;
+    if (r == 0 && !cl_plan_has(&plan, CL_FIELD_IMAGE_DIGEST))
+        r = -ENOENT;
+    if (r < 0)
+        return r;
+    r = cl_digest_parse(plan.image_digest, &ret->digest, err);
+    if (r < 0)
+        return r;
+    cl_store_name("names", key, name);
+    r = read_file(store, name, arena, &bytes, err);
+    ret->text = bytes.data;
+    return r;
+}
+
+int cl_names_list(const struct cl_store *store, struct cl_arena *arena, struct cl_image_names *ret,
+                  struct cl_error *err)
+{
+    struct cl_digests keys;
+    int r = list_digests(store, "refs", arena, &keys, err);
+
+    if (r < 0)
+        return r;
+    struct cl_image_name *items = cl_arena_array(arena, keys.count, sizeof(*items));
+    size_t count = 0;
+    if (items == NULL)
+        return cl_fail_memory(err);
+    for (size_t i = 0; i < keys.count; i++) {
+        r = read_reference(store, &keys.items[i], arena, &items[count], err);
+        if (r < 0 && r != -ENOENT)
+            return r;
+        count += r == 0;
+    }
+    *ret = (struct cl_image_names){items, count};
+    return 0;
+}

@@ -1,0 +1,31 @@
+#include "image/parse.h"
+
+#include "base/clock.h"
+
+enum { SECONDS = 10 };
+
+int cl_parser_init(struct cl_arena *arena, struct cl_parser *ret, struct cl_error *err)
+{
+    ret->arena = arena;
+    return cl_helper_find(NULL, "cloister-image", &ret->helper, err);
+}
+
+int cl_parse(const struct cl_parser *parser, const char *const args[CL_HELPER_MAX_ARGS],
+             const struct cl_buf *document, const struct cl_flat_shape *shape, void *ret,
+             struct cl_error *err)
+{
+    CL_CLEANUP_BUF struct cl_buf output = CL_BUF_INIT(shape->max_size);
+    struct cl_helper_call call = {
+        .subject = args[1], .inputs = {document}, .timeout_ns = SECONDS * CL_NS_PER_S};
+
+    for (size_t i = 0; i < CL_HELPER_MAX_ARGS; i++)
+        call.args[i] = args[i];
+    int r = cl_helper_run(&parser->helper, &call, &output, err);
+    if (r < 0)
+        return r;
+    const char *copy = cl_arena_strndup(parser->arena, cl_buf_text(&output), output.size);
+    if (copy == NULL)
+        return cl_fail_memory(err);
+    const struct cl_bytes bytes = {copy, output.size};
+    return cl_flat_read(shape, &bytes, parser->arena, ret, err);
+}

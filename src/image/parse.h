@@ -1,0 +1,23 @@
+/* parse.h - documents of images as records, by cloister-image in its jail: the core's side. */
+#ifndef CL_IMAGE_PARSE_H
+#define CL_IMAGE_PARSE_H
+
+#include "base/buf.h"
+#include "base/helper.h"
+#include "oci/records.h"
+
+struct cl_parser {
+    struct cl_helper helper;
+    struct cl_arena *arena; /* takes records and their bytes */
+};
+
+/* Finds the program. */
+int cl_parser_init(struct cl_arena *arena, struct cl_parser *ret, struct cl_error *err);
+
+/* DOCUMENT as the record of SHAPE, by the verb and arguments ARGS, the first of which after the
+ * verb is what messages call the document. */
+int cl_parse(const struct cl_parser *parser, const char *const args[CL_HELPER_MAX_ARGS],
+             const struct cl_buf *document, const struct cl_flat_shape *shape, void *ret,
+             struct cl_error *err);
+
+#endif

@@ -1,0 +1,458 @@
+#include "image/pull.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/loop.h"
+#include "base/num.h"
+#include "base/sys.h"
+#include "image/compose.h"
+#include "image/images.h"
+#include "image/lease.h"
+#include "image/parse.h"
+#include "image/task.h"
+
+enum {
+    ARENA_MAX = 64 << 20,
+    MAX_CONFIG = 4 << 20,
+    MAX_INDEX_DEPTH = 4, /* an index that names an index that ... */
+    PARALLEL = 4,
+    SHOW_EVERY_MS = 100,
+};
+
+struct pull {
+    const struct cl_store *store;
+    const struct cl_pull_how *how;
+    struct cl_arena arena;
+    struct cl_parser parser;
+    char type[CL_MEDIA_TYPE_SIZE]; /* of the manifest */
+    struct cl_digest digest;       /* of the manifest */
+    struct cl_manifest_record manifest;
+    struct cl_config_record config;
+    struct cl_digest config_digest;
+    struct cl_lease lease;
+    struct cl_task *tasks;
+    struct cl_pull_layer *views;
+    size_t count;
+};
+
+static void pull_done(struct pull *pull)
+{
+    for (size_t i = 0; i < pull->count; i++)
+        cl_task_stop(&pull->tasks[i]);
+    cl_lease_done(&pull->lease);
+    cl_arena_done(&pull->arena);
+}
+
+/* --- the manifest ---------------------------------------------------------------- */
+
+static int save_blob(struct pull *pull, const struct cl_digest *digest, const struct cl_buf *bytes,
+                     struct cl_error *err)
+{
+    char name[CL_STORE_NAME_SIZE];
+
+    cl_store_name("blobs/sha256", digest, name);
+    return cl_store_put(pull->store, name, cl_buf_text(bytes), bytes->size, err);
+}
+
+/* The manifest that REFERENCE names (NULL: the origin's), which must have that digest. */
+static int get_manifest(struct pull *pull, const char *reference, struct cl_buf *ret,
+                        struct cl_error *err)
+{
+    struct cl_origin *origin = pull->how->origin;
+    const char *wanted = reference != NULL ? reference : pull->how->digest;
+    char text[CL_DIGEST_TEXT_SIZE];
+    int r = origin->manifest(origin, reference, ret, pull->type, err);
+
+    if (r < 0)
+        return r;
+    cl_digest_of(cl_buf_text(ret), ret->size, &pull->digest);
+    if (wanted != NULL && strcmp(cl_digest_format(&pull->digest, text), wanted) != 0)
+        return cl_refuse(err, EBADMSG,
+                         "the manifest that came is %.19s..., and %.19s... was asked "
+                         "for",
+                         text, wanted);
+    return 0;
+}
+
+static int parse_manifest(struct pull *pull, const struct cl_buf *bytes, struct cl_error *err)
+{
+    char subject[CL_DIGEST_TEXT_SIZE];
+    const char *args[CL_HELPER_MAX_ARGS] = {"manifest", cl_digest_format(&pull->digest, subject),
+                                            pull->how->platform,
+                                            pull->type[0] == '\0' ? "-" : pull->type};
+
+    pull->manifest = (struct cl_manifest_record){0};
+    return cl_parse(&pull->parser, args, bytes, &cl_manifest_shape, &pull->manifest, err);
+}
+
+/* Down from an index to an image. */
+static int find_manifest(struct pull *pull, struct cl_error *err)
+{
+    const char *reference = NULL;
+
+    for (int depth = 0; depth < MAX_INDEX_DEPTH; depth++) {
+        CL_CLEANUP_BUF struct cl_buf bytes = CL_BUF_INIT(CL_MAX_MANIFEST_BYTES);
+        int r = get_manifest(pull, reference, &bytes, err);
+
+        if (r == 0)
+            r = parse_manifest(pull, &bytes, err);
+        if (r == 0)
+            r = save_blob(pull, &pull->digest, &bytes, err);
+        if (r < 0)
+            return r;
+        if (pull->manifest.kind == CL_MANIFEST_IMAGE)
+            return 0;
+        reference = pull->manifest.target;
+    }
+    return cl_refuse(err, ELOOP, "its index names an index that names an index ...: %d deep",
+                     MAX_INDEX_DEPTH);
+}
+
+/* --- the config ------------------------------------------------------------------ */
+
+static int check_config(struct pull *pull, const struct cl_buf *bytes, struct cl_error *err)
+{
+    struct cl_digest named;
+    int r = cl_digest_parse(pull->manifest.target, &named, err);
+
+    if (r < 0)
+        return r;
+    cl_digest_of(cl_buf_text(bytes), bytes->size, &pull->config_digest);
+    if (!cl_digest_equal(&named, &pull->config_digest) ||
+        bytes->size != pull->manifest.target_size_bytes)
+        return cl_refuse(err, EBADMSG,
+                         "the config that came is not the one that the manifest names");
+    return 0;
+}
+
+static int get_config(struct pull *pull, struct cl_error *err)
+{
+    CL_CLEANUP_BUF struct cl_buf bytes = CL_BUF_INIT(MAX_CONFIG);
+    const char *args[CL_HELPER_MAX_ARGS] = {"config", "the image's config"};
+    int r = pull->how->origin->config(pull->how->origin, &pull->manifest, &bytes, err);
+
+    if (r == 0)
+        r = check_config(pull, &bytes, err);
+    if (r == 0)
+        r = cl_parse(&pull->parser, args, &bytes, &cl_config_shape, &pull->config, err);
+    if (r == 0)
+        r = save_blob(pull, &pull->config_digest, &bytes, err);
+    if (r < 0)
+        return r;
+    if (pull->config.diff_ids.count != pull->manifest.layers.count)
+        return cl_refuse(err, EBADMSG, "the manifest has %zu layers, and the config knows %zu",
+                         pull->manifest.layers.count, pull->config.diff_ids.count);
+    return 0;
+}
+
+/* --- layers ---------------------------------------------------------------------- */
+
+static int prepare_task(struct pull *pull, size_t i, struct cl_error *err)
+{
+    struct cl_task *task = &pull->tasks[i];
+
+    *task = CL_TASK_INIT;
+    task->store = pull->store;
+    task->how = pull->how;
+    task->program = pull->parser.helper.path;
+    task->layer = &pull->manifest.layers.items[i];
+    pull->count = i + 1;
+    int r = cl_digest_parse(pull->config.diff_ids.items[i], &task->diff_id, err);
+    if (r == 0 && task->layer->digest[0] != '\0')
+        r = cl_digest_parse(task->layer->digest, &task->blob, err);
+    if (r < 0)
+        return cl_prefix(err, "layer %zu", i + 1);
+    cl_chain_id(i == 0 ? NULL : &pull->tasks[i - 1].chain, &task->diff_id, &task->chain);
+    return 0;
+}
+
+static int prepare_tasks(struct pull *pull, struct cl_error *err)
+{
+    const size_t count = pull->manifest.layers.count;
+
+    pull->tasks = cl_arena_array(&pull->arena, count, sizeof(*pull->tasks));
+    pull->views = cl_arena_array(&pull->arena, count, sizeof(*pull->views));
+    struct cl_digest *chains = cl_arena_array(&pull->arena, count, sizeof(*chains));
+    if (pull->tasks == NULL || pull->views == NULL || chains == NULL)
+        return cl_fail_memory(err);
+    for (size_t i = 0; i < count; i++) {
+        int r = prepare_task(pull, i, err);
+
+        if (r < 0)
+            return r;
+        chains[i] = pull->tasks[i].chain;
+    }
+    return cl_lease_take(pull->store, chains, count, &pull->lease, err);
+}
+
+/* What is there needs no lock: the lease keeps it. */
+static int look_for_layers(struct pull *pull, struct cl_error *err)
+{
+    for (size_t i = 0; i < pull->count; i++) {
+        struct cl_task *task = &pull->tasks[i];
+        int r = cl_layer_find(pull->store, &task->chain, task->name, err);
+
+        if (r == 0)
+            task->state = CL_PULL_PRESENT;
+        else if (r != -ENOENT)
+            return r;
+    }
+    return 0;
+}
+
+static void show(struct pull *pull)
+{
+    const struct cl_pull_view view = {pull->views, pull->count};
+
+    if (pull->how->show == NULL)
+        return;
+    for (size_t i = 0; i < pull->count; i++) {
+        struct cl_task *task = &pull->tasks[i];
+        struct cl_pull_layer *layer = &pull->views[i];
+
+        layer->digest = task->layer->digest;
+        layer->state = task->state;
+        layer->size_bytes = task->layer->size_bytes;
+        if (task->state == CL_PULL_RUNNING)
+            cl_unpacker_progress(&task->unpacker, &layer->came_bytes, &layer->unpacked_bytes);
+    }
+    pull->how->show(pull->how->context, &view);
+}
+
+static size_t count_in(const struct pull *pull, enum cl_pull_state state)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < pull->count; i++)
+        count += pull->tasks[i].state == state;
+    return count;
+}
+
+static int begin_some(struct pull *pull, struct cl_error *err)
+{
+    size_t running = count_in(pull, CL_PULL_RUNNING);
+
+    for (size_t i = 0; i < pull->count && running < PARALLEL; i++) {
+        if (pull->tasks[i].state != CL_PULL_QUEUED)
+            continue;
+        int r = cl_task_begin(&pull->tasks[i], 0, err);
+        if (r < 0)
+            return r;
+        running += pull->tasks[i].state == CL_PULL_RUNNING;
+    }
+    return 0;
+}
+
+/* All own work is done: now for one that another pull is at. */
+static int begin_waiting(struct pull *pull, struct cl_error *err)
+{
+    for (size_t i = 0; i < pull->count; i++) {
+        if (pull->tasks[i].state == CL_PULL_WAITING)
+            return cl_task_begin(&pull->tasks[i], 1, err);
+    }
+    return 0;
+}
+
+/* --- events ---------------------------------------------------------------------- */
+
+static int take_news(struct pull *pull, struct cl_error *err)
+{
+    struct cl_download_report report = {0};
+    int r = pull->how->origin->listen(pull->how->origin, &report, err);
+
+    if (r <= 0 || !report.ended)
+        return r;
+    for (size_t i = 0; i < pull->count; i++) {
+        struct cl_task *task = &pull->tasks[i];
+
+        if (task->id == report.id) {
+            task->id = 0;
+            task->failed = report.error;
+        }
+    }
+    return 0;
+}
+
+/* Whatever can happen: news of downloads first, then the end of each process. */
+enum { MAX_POLLS = 1 + PARALLEL * CL_STAGE_COUNT };
+
+struct wait {
+    struct pollfd polls[MAX_POLLS];
+    struct cl_task *tasks[MAX_POLLS];
+    enum cl_unpacker_stage stages[MAX_POLLS];
+    nfds_t count;
+};
+
+static void collect_waits(struct pull *pull, struct wait *wait)
+{
+    wait->polls[0] = (struct pollfd){.fd = pull->how->origin->news, .events = POLLIN};
+    wait->count = 1;
+    for (size_t i = 0; i < pull->count; i++) {
+        struct cl_task *task = &pull->tasks[i];
+
+        for (unsigned int s = 0; task->state == CL_PULL_RUNNING && s < CL_STAGE_COUNT; s++) {
+            if (task->unpacker.children[s].pid <= 0)
+                continue;
+            CL_ASSERT(wait->count < MAX_POLLS);
+            wait->polls[wait->count] =
+                (struct pollfd){.fd = task->unpacker.children[s].pidfd, .events = POLLIN};
+            wait->tasks[wait->count] = task;
+            wait->stages[wait->count++] = (enum cl_unpacker_stage)s;
+        }
+    }
+}
+
+static int take_events(struct pull *pull, struct wait *wait, struct cl_error *err)
+{
+    int r = wait->polls[0].revents != 0 ? take_news(pull, err) : 0;
+
+    for (nfds_t i = 1; r >= 0 && i < wait->count; i++) {
+        if (wait->polls[i].revents != 0)
+            r = cl_unpacker_reap(&wait->tasks[i]->unpacker, wait->stages[i], err);
+    }
+    for (size_t i = 0; r >= 0 && i < pull->count; i++) {
+        struct cl_task *task = &pull->tasks[i];
+
+        if (task->state == CL_PULL_RUNNING && cl_task_has_ended(task))
+            r = cl_task_finish(task, err);
+    }
+    return r;
+}
+
+static int wait_for_event(struct pull *pull, struct cl_error *err)
+{
+    struct wait wait;
+
+    collect_waits(pull, &wait);
+    int r = cl_sys_poll(wait.polls, wait.count, pull->how->show == NULL ? -1 : SHOW_EVERY_MS);
+    if (r < 0 && r != -EINTR)
+        return cl_fail(err, r, "wait for a layer");
+    return r <= 0 ? 0 : take_events(pull, &wait, err);
+}
+
+static int make_layers(struct pull *pull, struct cl_error *err)
+{
+    int r = look_for_layers(pull, err);
+
+    while (r >= 0) {
+        r = begin_some(pull, err);
+        if (r >= 0 && count_in(pull, CL_PULL_RUNNING) == 0)
+            r = begin_waiting(pull, err);
+        show(pull);
+        if (r >= 0 && count_in(pull, CL_PULL_RUNNING) > 0)
+            r = wait_for_event(pull, err);
+        if (count_in(pull, CL_PULL_DONE) + count_in(pull, CL_PULL_PRESENT) == pull->count)
+            break;
+    }
+    show(pull);
+    return r < 0 ? r : 0;
+}
+
+/* --- the image ------------------------------------------------------------------- */
+
+/* Names of its layers, lowest first. */
+static int layer_names(struct pull *pull, struct cl_strlist *ret, struct cl_error *err)
+{
+    const char **names = cl_arena_array(&pull->arena, pull->count, sizeof(*names));
+
+    if (names == NULL)
+        return cl_fail_memory(err);
+    for (size_t i = 0; i < pull->count; i++)
+        names[i] = pull->tasks[i].name;
+    *ret = (struct cl_strlist){names, pull->count};
+    return 0;
+}
+
+/* Once for all layers, also those that another pull has just made: what the image names is
+ * then on the disk. */
+static int settle_layers(struct pull *pull, struct cl_error *err)
+{
+    int r = cl_store_sync(pull->store, err);
+
+    for (size_t i = 0; r == 0 && i < pull->count; i++)
+        r = cl_layer_mark_synced(pull->store, pull->tasks[i].name, err);
+    return r;
+}
+
+static void find_user(struct pull *pull, struct cl_plan *launch)
+{
+    struct cl_plan found = {0};
+    struct cl_error ignored = {0};
+
+    if (pull->how->find_user == NULL || !cl_plan_has(launch, CL_FIELD_USER) ||
+        pull->how->find_user(pull->how->context, launch, &found, &ignored) < 0)
+        return;
+    launch->uid = found.uid;
+    cl_plan_mark(launch, CL_FIELD_UID);
+    if (!cl_plan_has(&found, CL_FIELD_GID))
+        return;
+    launch->gid = found.gid;
+    cl_plan_mark(launch, CL_FIELD_GID);
+}
+
+static int write_image(struct pull *pull, struct cl_error *err)
+{
+    struct cl_plan launch = {0};
+    struct cl_strlist layers;
+    char digest[CL_DIGEST_TEXT_SIZE];
+    char config[CL_DIGEST_TEXT_SIZE];
+    struct cl_image_record record = {
+        .set = CL_RECORD_BIT(CL_STORED_IMAGE_FIELD_COUNT) - 1,
+        .digest = cl_digest_format(&pull->digest, digest),
+        .config = cl_digest_format(&pull->config_digest, config),
+        .media_type = pull->manifest.media_type == NULL ? "" : pull->manifest.media_type,
+        .created = pull->config.created == NULL ? "" : pull->config.created,
+        .platform = pull->how->platform,
+        .pulled_s = cl_clock_wall_ns() / CL_NS_PER_S,
+    };
+    int r = layer_names(pull, &layers, err);
+
+    record.layers = layers;
+    if (r == 0)
+        r = cl_launch_compose(pull->store, digest, &layers, &pull->config, &pull->arena, &launch,
+                              err);
+    if (r < 0)
+        return r;
+    find_user(pull, &launch);
+    return cl_image_write(pull->store, &launch, &record, err);
+}
+
+static int make_image(struct pull *pull, struct cl_error *err)
+{
+    int r = get_config(pull, err);
+
+    if (r == 0)
+        r = prepare_tasks(pull, err);
+    if (r == 0)
+        r = make_layers(pull, err);
+    if (r == 0)
+        r = settle_layers(pull, err);
+    return r < 0 ? r : write_image(pull, err);
+}
+
+int cl_pull(const struct cl_store *store, const struct cl_pull_how *how, struct cl_pulled *ret,
+            struct cl_error *err)
+{
+    CL_CLEANUP(pull_done)
+    struct pull pull = {
+        .store = store, .how = how, .arena = CL_ARENA_INIT(ARENA_MAX), .lease = CL_LEASE_INIT};
+    int r = cl_parser_init(&pull.arena, &pull.parser, err);
+
+    if (r == 0)
+        r = find_manifest(&pull, err);
+    if (r < 0)
+        return r;
+    const int was_there = cl_image_is_there(store, &pull.digest);
+    if (!was_there)
+        r = make_image(&pull, err);
+    if (r == 0 && how->name != NULL)
+        r = cl_name_set(store, how->name, &pull.digest, err);
+    if (r < 0)
+        return r;
+    *ret = (struct cl_pulled){.digest = pull.digest, .was_there = was_there};
+    return 0;
+}
