@@ -157,6 +157,18 @@ static int lay_inputs(struct plumbing *plumbing, const struct cl_helper_call *ca
     return 0;
 }
 
+/* A descriptor of its own, which moves no offset of the caller's. */
+static int lay_file(struct plumbing *plumbing, int file, struct cl_error *err)
+{
+    char path[64];
+
+    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
+    plumbing->fds[STDIN_FILENO] = cl_sys_openat(AT_FDCWD, path, O_RDONLY, 0);
+    return plumbing->fds[STDIN_FILENO] < 0
+               ? cl_fail(err, plumbing->fds[STDIN_FILENO], "open a file for a helper")
+               : 0;
+}
+
 static int start(const struct cl_helper *helper, const struct cl_helper_call *call,
                  struct call *ret, struct cl_error *err)
 {
@@ -175,6 +187,8 @@ static int start(const struct cl_helper *helper, const struct cl_helper_call *ca
     for (size_t i = 0; i < CL_HELPER_MAX_ARGS && call->args[i] != NULL; i++)
         argv[i + 1] = cl_unconst(call->args[i]);
     int r = lay_inputs(&plumbing, call, err);
+    if (r == 0 && call->file > STDERR_FILENO)
+        r = lay_file(&plumbing, call->file, err);
     if (r == 0)
         r = lay_pipe(&plumbing, STDOUT_FILENO, &ret->answer, err);
     if (r == 0)

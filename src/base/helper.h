@@ -29,6 +29,7 @@ struct cl_helper_call {
     const char *subject;                  /* what messages begin with: "job.yaml" */
     /* On descriptors 0, 3, 4, ...; the rest NULL. */
     const struct cl_buf *inputs[CL_HELPER_MAX_INPUTS];
+    int file; /* in place of the first input: a regular file, when it is above 2 */
     uint64_t timeout_ns;
 };
 

@@ -98,6 +98,15 @@ int cl_layer_read(const struct cl_store *store, const char *name, struct cl_aren
     return 0;
 }
 
+uint64_t cl_layer_bytes(const struct cl_store *store, const char *name)
+{
+    CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(RECORD_CAP);
+    struct cl_layer_record record = {0};
+    struct cl_error ignored;
+
+    return cl_layer_read(store, name, &arena, &record, &ignored) < 0 ? 0 : record.disk_bytes;
+}
+
 /* --- making ----------------------------------------------------------------- */
 
 void cl_layer_work_done(struct cl_layer_work *work)

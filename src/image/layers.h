@@ -45,6 +45,9 @@ int cl_layer_mark_synced(const struct cl_store *store, const char *name, struct 
 int cl_layer_read(const struct cl_store *store, const char *name, struct cl_arena *arena,
                   struct cl_layer_record *ret, struct cl_error *err);
 
+/* What it takes on the disk; 0 where its record can't be read. */
+uint64_t cl_layer_bytes(const struct cl_store *store, const char *name);
+
 /* Takes the layer NAME out of the store, into its trash. */
 int cl_layer_discard(const struct cl_store *store, const char *name, struct cl_error *err);
 

@@ -27,6 +27,7 @@ struct cl_blob_source {
  * bytes of it are the blob's. */
 struct cl_blob_wanted {
     const struct cl_manifest_layer *layer;
+    size_t index; /* of the layer, from the lowest */
     int download;
     uint64_t have_bytes;
 };

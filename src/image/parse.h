@@ -20,4 +20,8 @@ int cl_parse(const struct cl_parser *parser, const char *const args[CL_HELPER_MA
              const struct cl_buf *document, const struct cl_flat_shape *shape, void *ret,
              struct cl_error *err);
 
+/* The same of the regular file FILE, however large: the helper gets it and reads what it needs. */
+int cl_parse_file(const struct cl_parser *parser, const char *const args[CL_HELPER_MAX_ARGS],
+                  int file, const struct cl_flat_shape *shape, void *ret, struct cl_error *err);
+
 #endif

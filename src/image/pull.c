@@ -6,7 +6,6 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
-#include "base/loop.h"
 #include "base/num.h"
 #include "base/sys.h"
 #include "image/compose.h"
@@ -83,7 +82,7 @@ static int parse_manifest(struct pull *pull, const struct cl_buf *bytes, struct 
     char subject[CL_DIGEST_TEXT_SIZE];
     const char *args[CL_HELPER_MAX_ARGS] = {"manifest", cl_digest_format(&pull->digest, subject),
                                             pull->how->platform,
-                                            pull->type[0] == '\0' ? "-" : pull->type};
+                                            pull->type[0] == '\0' ? NULL : pull->type};
 
     pull->manifest = (struct cl_manifest_record){0};
     return cl_parse(&pull->parser, args, bytes, &cl_manifest_shape, &pull->manifest, err);
@@ -160,6 +159,7 @@ static int prepare_task(struct pull *pull, size_t i, struct cl_error *err)
     task->how = pull->how;
     task->program = pull->parser.helper.path;
     task->layer = &pull->manifest.layers.items[i];
+    task->index = i;
     pull->count = i + 1;
     int r = cl_digest_parse(pull->config.diff_ids.items[i], &task->diff_id, err);
     if (r == 0 && task->layer->digest[0] != '\0')
@@ -421,7 +421,7 @@ static int write_image(struct pull *pull, struct cl_error *err)
     return cl_image_write(pull->store, &launch, &record, err);
 }
 
-static int make_image(struct pull *pull, struct cl_error *err)
+static int make_layers_whole(struct pull *pull, struct cl_error *err)
 {
     int r = get_config(pull, err);
 
@@ -429,9 +429,23 @@ static int make_image(struct pull *pull, struct cl_error *err)
         r = prepare_tasks(pull, err);
     if (r == 0)
         r = make_layers(pull, err);
-    if (r == 0)
-        r = settle_layers(pull, err);
-    return r < 0 ? r : write_image(pull, err);
+    return r < 0 ? r : settle_layers(pull, err);
+}
+
+/* Records and name: no collection comes between them. */
+static int settle_image(struct pull *pull, int was_there, struct cl_error *err)
+{
+    CL_CLEANUP_FD int collect =
+        cl_store_lock(pull->store, CL_STORE_COLLECT, NULL, CL_LOCK_SHARED | CL_LOCK_WAIT);
+
+    if (collect < 0)
+        return cl_fail(err, collect, "lock %s", pull->store->path);
+    if (was_there && !cl_image_is_there(pull->store, &pull->digest))
+        return cl_refuse(err, EAGAIN, "the image was removed while it was being named; pull again");
+    int r = was_there ? 0 : write_image(pull, err);
+    if (r == 0 && pull->how->name != NULL)
+        r = cl_name_set(pull->store, pull->how->name, &pull->digest, err);
+    return r;
 }
 
 int cl_pull(const struct cl_store *store, const struct cl_pull_how *how, struct cl_pulled *ret,
@@ -448,11 +462,10 @@ int cl_pull(const struct cl_store *store, const struct cl_pull_how *how, struct 
         return r;
     const int was_there = cl_image_is_there(store, &pull.digest);
     if (!was_there)
-        r = make_image(&pull, err);
-    if (r == 0 && how->name != NULL)
-        r = cl_name_set(store, how->name, &pull.digest, err);
-    if (r < 0)
-        return r;
-    *ret = (struct cl_pulled){.digest = pull.digest, .was_there = was_there};
-    return 0;
+        r = make_layers_whole(&pull, err);
+    if (r == 0)
+        r = settle_image(&pull, was_there, err);
+    if (r == 0)
+        *ret = (struct cl_pulled){.digest = pull.digest, .was_there = was_there};
+    return r;
 }

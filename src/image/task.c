@@ -71,7 +71,7 @@ static void drop_download(struct cl_task *task)
 static int start_source(struct cl_task *task, struct cl_blob_source *ret, struct cl_error *err)
 {
     struct cl_origin *origin = task->how->origin;
-    struct cl_blob_wanted wanted = {.layer = task->layer, .download = -1};
+    struct cl_blob_wanted wanted = {.layer = task->layer, .index = task->index, .download = -1};
 
     if (origin->downloads) {
         int r = open_download(task, &wanted.have_bytes, err);

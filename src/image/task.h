@@ -11,6 +11,7 @@ struct cl_task {
     const struct cl_pull_how *how;
     const char *program; /* cloister-image */
     const struct cl_manifest_layer *layer;
+    size_t index;
     struct cl_digest blob; /* of what travels; no digits: it has no digest */
     struct cl_digest diff_id;
     struct cl_digest chain;

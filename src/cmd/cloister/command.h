@@ -75,6 +75,7 @@ int cl_help_command(const struct cl_command *command, struct cl_error *err);
 int cl_help_all(struct cl_error *err);
 
 extern const struct cl_command cl_command_run;
+extern const struct cl_command cl_command_pull;
 extern const struct cl_command cl_command_ps;
 extern const struct cl_command cl_command_inspect;
 extern const struct cl_command cl_command_kill;

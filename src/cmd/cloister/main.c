@@ -21,7 +21,6 @@ static const struct cl_refused_command refused[] = {
     {"cp", "not built yet; see run --volume"},
     {"pause", "not built yet"},
     {"unpause", "not built yet"},
-    {"pull", "not built yet; images are host and rootfs:DIR"},
     {"images", "not built yet; images are host and rootfs:DIR"},
     {"rmi", "not built yet; images are host and rootfs:DIR"},
     {"import", "not built yet; images are host and rootfs:DIR"},

@@ -1,0 +1,372 @@
+#include "image/local.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/follow.h"
+#include "base/json.h"
+#include "base/sys.h"
+
+enum { MAX_CONFIG = 4 << 20, MAX_MANY = 4 << 20, PATH_SIZE = 96 };
+#define MAX_FILE (1ULL << 50)
+
+static struct cl_local_origin *of(struct cl_origin *origin)
+{
+    return (struct cl_local_origin *)(void *)((char *)origin -
+                                              offsetof(struct cl_local_origin, origin));
+}
+
+/* A file of the layout: where its bytes are. */
+struct place {
+    int fd;
+    uint64_t offset_bytes;
+    uint64_t size_bytes;
+};
+
+/* --- finding ------------------------------------------------------------------- */
+
+static int find_member(const struct cl_local_origin *local, const char *name, struct place *ret,
+                       struct cl_error *err)
+{
+    for (size_t i = 0; i < local->archive.members.count; i++) {
+        const struct cl_archive_member *member = &local->archive.members.items[i];
+
+        if (strcmp(member->name, name) != 0)
+            continue;
+        *ret = (struct place){local->root, member->offset_bytes, member->size_bytes};
+        return 0;
+    }
+    return cl_refuse(err, ENOENT, "%.200s has no %.200s", local->path, name);
+}
+
+/* Kept open until the end: a layer is read by processes that come later. */
+static int find_file(struct cl_local_origin *local, const char *name, struct place *ret,
+                     struct cl_error *err)
+{
+    struct stat st;
+    CL_CLEANUP_FD int found = cl_open_no_links(local->root, name, O_PATH);
+
+    if (found < 0)
+        return cl_fail(err, found, "open %.200s in %.200s", name, local->path);
+    if (local->opened_count == CL_ARRAY_SIZE(local->opened))
+        return cl_refuse(err, EMFILE, "%.200s: too many files", local->path);
+    CL_CLEANUP_FD int fd = cl_reopen_regular(found, name, MAX_FILE, err);
+    if (fd < 0)
+        return fd;
+    int r = cl_sys_fstat(fd, &st);
+    if (r < 0)
+        return cl_fail(err, r, "look at %.200s in %.200s", name, local->path);
+    *ret = (struct place){fd, 0, (uint64_t)st.st_size};
+    local->opened[local->opened_count++] = CL_TAKE_FD(fd);
+    return 0;
+}
+
+static int find(struct cl_local_origin *local, const char *name, struct place *ret,
+                struct cl_error *err)
+{
+    return local->kind == CL_LOCAL_DIRECTORY ? find_file(local, name, ret, err)
+                                             : find_member(local, name, ret, err);
+}
+
+/* The place of the blob that DIGEST, foreign text, names. */
+static int find_blob(struct cl_local_origin *local, const char *digest, struct place *ret,
+                     struct cl_error *err)
+{
+    char name[PATH_SIZE];
+    struct cl_digest parsed;
+    int r = cl_digest_parse(digest, &parsed, err);
+
+    if (r < 0)
+        return r;
+    (void)snprintf(name, sizeof(name), "blobs/sha256/%s", parsed.hex);
+    return find(local, name, ret, err);
+}
+
+static int read_place(const struct cl_local_origin *local, const struct place *place,
+                      struct cl_buf *ret, struct cl_error *err)
+{
+    if (place->size_bytes > ret->cap)
+        return cl_refuse(err, EFBIG, "a document in %.200s is larger than %zu bytes", local->path,
+                         ret->cap);
+    int r = cl_buf_grow(ret, (size_t)place->size_bytes);
+    if (r < 0)
+        return cl_fail_memory(err);
+    for (size_t at = 0; at < ret->size;) {
+        ssize_t got = cl_sys_pread(place->fd, ret->data + at, ret->size - at,
+                                   (off_t)(place->offset_bytes + at));
+
+        if (got == -EINTR)
+            continue;
+        if (got <= 0)
+            return cl_fail(err, got < 0 ? (int)got : -EIO, "read %.200s", local->path);
+        at += (size_t)got;
+    }
+    return 0;
+}
+
+static int read_named(struct cl_local_origin *local, const char *name, struct cl_buf *ret,
+                      struct cl_error *err)
+{
+    struct place place;
+    int r = find(local, name, &place, err);
+
+    return r < 0 ? r : read_place(local, &place, ret, err);
+}
+
+/* --- OCI layouts ------------------------------------------------------------------ */
+
+/* What index.json says: the digest of the manifest, or index, of the image that is meant. */
+static int choose(struct cl_local_origin *local, struct cl_manifest_record *ret,
+                  struct cl_error *err)
+{
+    CL_CLEANUP_BUF struct cl_buf index = CL_BUF_INIT(CL_MAX_MANIFEST_BYTES);
+    const char *args[CL_HELPER_MAX_ARGS] = {"oci-index", local->path, local->platform, local->tag};
+    int r = read_named(local, "index.json", &index, err);
+
+    return r < 0 ? r : cl_parse(&local->parser, args, &index, &cl_manifest_shape, ret, err);
+}
+
+static int layout_manifest(struct cl_origin *origin, const char *reference, struct cl_buf *ret,
+                           char ret_type[CL_MEDIA_TYPE_SIZE], struct cl_error *err)
+{
+    struct cl_local_origin *local = of(origin);
+    struct cl_manifest_record chosen = {0};
+    struct place place;
+    int r = 0;
+
+    ret_type[0] = '\0';
+    if (reference == NULL) {
+        r = choose(local, &chosen, err);
+        reference = chosen.target;
+        if (r == 0 && chosen.target_type != NULL)
+            (void)snprintf(ret_type, CL_MEDIA_TYPE_SIZE, "%s", chosen.target_type);
+    }
+    if (r == 0)
+        r = find_blob(local, reference, &place, err);
+    return r < 0 ? r : read_place(local, &place, ret, err);
+}
+
+static int layout_config(struct cl_origin *origin, const struct cl_manifest_record *manifest,
+                         struct cl_buf *ret, struct cl_error *err)
+{
+    struct place place;
+    int r = find_blob(of(origin), manifest->target, &place, err);
+
+    return r < 0 ? r : read_place(of(origin), &place, ret, err);
+}
+
+static int open_at(const struct cl_local_origin *local, const struct place *place,
+                   const struct cl_blob_wanted *wanted, struct cl_blob_source *ret,
+                   struct cl_error *err)
+{
+    if (place->size_bytes != wanted->layer->size_bytes)
+        return cl_refuse(err, EBADMSG, "it has %llu bytes in %.200s, and the manifest says %llu",
+                         (unsigned long long)place->size_bytes, local->path,
+                         (unsigned long long)wanted->layer->size_bytes);
+    *ret =
+        (struct cl_blob_source){.fd = place->fd, .ticks = -1, .offset_bytes = place->offset_bytes};
+    return 0;
+}
+
+static int layout_open(struct cl_origin *origin, const struct cl_blob_wanted *wanted,
+                       struct cl_blob_source *ret, struct cl_error *err)
+{
+    struct place place;
+    int r = find_blob(of(origin), wanted->layer->digest, &place, err);
+
+    return r < 0 ? r : open_at(of(origin), &place, wanted, ret, err);
+}
+
+/* --- docker save ------------------------------------------------------------------ */
+
+static int saved_config(struct cl_origin *origin,
+                        CL_UNUSED const struct cl_manifest_record *ignored, struct cl_buf *ret,
+                        struct cl_error *err)
+{
+    return read_named(of(origin), of(origin)->saved.config, ret, err);
+}
+
+static void write_descriptor(struct cl_json *json, const char *key, const char *type,
+                             const char *digest, uint64_t size)
+{
+    cl_json_object(json, key);
+    cl_json_string(json, "mediaType", type);
+    cl_json_string(json, "digest", digest);
+    cl_json_u64(json, "size", size);
+    cl_json_close(json, '}');
+}
+
+static int write_layers(struct cl_local_origin *local, const struct cl_config_record *config,
+                        struct cl_json *json, struct cl_error *err)
+{
+    if (config->diff_ids.count != local->saved.layers.count)
+        return cl_refuse(err, EBADMSG, "its manifest.json has %zu layers, and its config knows %zu",
+                         local->saved.layers.count, config->diff_ids.count);
+    cl_json_array(json, "layers");
+    for (size_t i = 0; i < local->saved.layers.count; i++) {
+        struct place place;
+        int r = find(local, local->saved.layers.items[i], &place, err);
+
+        if (r < 0)
+            return r;
+        write_descriptor(json, NULL, "application/vnd.oci.image.layer.v1.tar",
+                         config->diff_ids.items[i], place.size_bytes);
+    }
+    cl_json_close(json, ']');
+    return 0;
+}
+
+/* `docker save` keeps no manifest: this is the one that a registry would have of the image with
+ * its layers as they are, plain. Their digests are then their diffIDs. */
+static int saved_manifest(struct cl_origin *origin, CL_UNUSED const char *reference,
+                          struct cl_buf *ret, char ret_type[CL_MEDIA_TYPE_SIZE],
+                          struct cl_error *err)
+{
+    CL_CLEANUP_BUF struct cl_buf bytes = CL_BUF_INIT(MAX_CONFIG);
+    struct cl_local_origin *local = of(origin);
+    const char *args[CL_HELPER_MAX_ARGS] = {"config", local->saved.config};
+    struct cl_config_record config = {0};
+    struct cl_digest digest;
+    char text[CL_DIGEST_TEXT_SIZE];
+    struct cl_json json;
+    int r = saved_config(origin, NULL, &bytes, err);
+
+    if (r == 0)
+        r = cl_parse(&local->parser, args, &bytes, &cl_config_shape, &config, err);
+    if (r < 0)
+        return r;
+    cl_digest_of(cl_buf_text(&bytes), bytes.size, &digest);
+    cl_json_begin(&json, ret, 0);
+    cl_json_object(&json, NULL);
+    cl_json_u64(&json, "schemaVersion", 2);
+    cl_json_string(&json, "mediaType", "application/vnd.oci.image.manifest.v1+json");
+    write_descriptor(&json, "config", "application/vnd.oci.image.config.v1+json",
+                     cl_digest_format(&digest, text), bytes.size);
+    r = write_layers(local, &config, &json, err);
+    cl_json_close(&json, '}');
+    ret_type[0] = '\0';
+    if (r < 0)
+        return r;
+    r = cl_json_end(&json);
+    return r < 0 ? cl_fail(err, r, "write the manifest of %.200s", local->path) : 0;
+}
+
+static int saved_open(struct cl_origin *origin, const struct cl_blob_wanted *wanted,
+                      struct cl_blob_source *ret, struct cl_error *err)
+{
+    struct cl_local_origin *local = of(origin);
+    struct place place;
+
+    if (wanted->index >= local->saved.layers.count)
+        return cl_refuse(err, ENOENT, "%.200s has no such layer", local->path);
+    int r = find(local, local->saved.layers.items[wanted->index], &place, err);
+    return r < 0 ? r : open_at(local, &place, wanted, ret, err);
+}
+
+/* --- opening ---------------------------------------------------------------------- */
+
+static int no_news(CL_UNUSED struct cl_origin *origin, CL_UNUSED struct cl_download_report *ret,
+                   CL_UNUSED struct cl_error *err)
+{
+    return 0;
+}
+
+static void done(struct cl_origin *origin)
+{
+    cl_local_done(of(origin));
+}
+
+void cl_local_done(struct cl_local_origin *local)
+{
+    for (size_t i = 0; i < local->opened_count; i++)
+        cl_fd_close(&local->opened[i]);
+    local->opened_count = 0;
+    cl_fd_close(&local->root);
+}
+
+/* "PATH[:TAG]": a tag has no slash. */
+static int split(const char *text, struct cl_arena *arena, struct cl_local_origin *ret,
+                 struct cl_error *err)
+{
+    const char *colon = strrchr(text, ':');
+    const int has_tag = colon != NULL && strchr(colon, '/') == NULL;
+    const size_t size = has_tag ? (size_t)(colon - text) : strlen(text);
+
+    if (size == 0)
+        return cl_refuse(err, EINVAL, "no path is named");
+    if (has_tag && colon[1] == '\0')
+        return cl_refuse(err, EINVAL, "the tag after the colon is missing");
+    ret->path = cl_arena_strndup(arena, text, size);
+    ret->tag = has_tag ? colon + 1 : NULL;
+    return ret->path == NULL ? cl_fail_memory(err) : 0;
+}
+
+static int open_root(struct cl_local_origin *local, struct cl_error *err)
+{
+    if (local->kind != CL_LOCAL_DIRECTORY)
+        return cl_follow_regular(local->path, MAX_FILE, err);
+    CL_CLEANUP_FD int found = cl_follow_named(local->path, geteuid() == 0, "the layout", err);
+    if (found < 0)
+        return found;
+    int fd = cl_sys_openat(found, ".", O_RDONLY | O_DIRECTORY, 0);
+    return fd < 0 ? cl_fail(err, fd, "open the layout %.200s", local->path) : fd;
+}
+
+/* A FILE that a helper reads: it is given as it is, not as bytes. */
+static int list_members(struct cl_local_origin *local, struct cl_error *err)
+{
+    const char *args[CL_HELPER_MAX_ARGS] = {"archive", local->path};
+
+    return cl_parse_file(&local->parser, args, local->root, &cl_archive_shape, &local->archive,
+                         err);
+}
+
+static int read_saved(struct cl_local_origin *local, struct cl_error *err)
+{
+    CL_CLEANUP_BUF struct cl_buf manifest = CL_BUF_INIT(MAX_MANY);
+    const char *args[CL_HELPER_MAX_ARGS] = {"saved", local->path, local->tag};
+    int r = read_named(local, "manifest.json", &manifest, err);
+
+    return r < 0 ? r
+                 : cl_parse(&local->parser, args, &manifest, &cl_saved_shape, &local->saved, err);
+}
+
+int cl_local_open(enum cl_local_kind kind, const char *text, const char *platform,
+                  struct cl_arena *arena, struct cl_local_origin *ret, struct cl_error *err)
+{
+    CL_CLEANUP(cl_local_done)
+    struct cl_local_origin local = {
+        .origin = {.manifest = layout_manifest,
+                   .config = layout_config,
+                   .open = layout_open,
+                   .news = -1,
+                   .listen = no_news,
+                   .done = done},
+        .kind = kind,
+        .platform = platform,
+        .root = -1,
+    };
+    int r = split(text, arena, &local, err);
+
+    if (r == 0)
+        r = cl_parser_init(arena, &local.parser, err);
+    if (r == 0)
+        r = local.root = open_root(&local, err);
+    if (r >= 0 && kind != CL_LOCAL_DIRECTORY)
+        r = list_members(&local, err);
+    if (r >= 0 && kind == CL_LOCAL_DOCKER_ARCHIVE) {
+        local.origin.manifest = saved_manifest;
+        local.origin.config = saved_config;
+        local.origin.open = saved_open;
+        r = read_saved(&local, err);
+    }
+    if (r < 0)
+        return r;
+    *ret = local;
+    local.root = -1;
+    local.opened_count = 0;
+    return 0;
+}

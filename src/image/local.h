@@ -1,0 +1,34 @@
+/* local.h - images that are on this host already, as origins: an OCI image layout (oci:DIR), one
+ * in a tar archive (oci-archive:FILE), and what `docker save` writes (docker-archive:FILE).
+ *
+ * Nothing is copied out of them: a blob is a file of the directory, or a part of the archive,
+ * and goes to verify and unpack from there.
+ */
+#ifndef CL_IMAGE_LOCAL_H
+#define CL_IMAGE_LOCAL_H
+
+#include "image/origin.h"
+#include "image/parse.h"
+
+enum cl_local_kind { CL_LOCAL_DIRECTORY, CL_LOCAL_OCI_ARCHIVE, CL_LOCAL_DOCKER_ARCHIVE };
+
+struct cl_local_origin {
+    struct cl_origin origin;
+    enum cl_local_kind kind;
+    const char *path; /* as the user wrote it */
+    const char *tag;  /* NULL: the only one */
+    const char *platform;
+    struct cl_parser parser;
+    int root;                         /* the directory, or the archive's file */
+    struct cl_archive_record archive; /* its members */
+    struct cl_saved_record saved;     /* docker-archive's image */
+    int opened[128];                  /* blobs' files of a directory, until the end */
+    size_t opened_count;
+};
+
+/* Opens what TEXT ("DIR[:TAG]", "FILE[:TAG]") names for KIND. Memory is ARENA's. */
+int cl_local_open(enum cl_local_kind kind, const char *text, const char *platform,
+                  struct cl_arena *arena, struct cl_local_origin *ret, struct cl_error *err);
+void cl_local_done(struct cl_local_origin *local);
+
+#endif

@@ -1,0 +1,77 @@
+/* What was taken out of the store: emptied by cloister-image, in a jail whose root it is. */
+#include <errno.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "base/dir.h"
+#include "base/fd.h"
+#include "base/helper.h"
+#include "base/sys.h"
+#include "image/collect.h"
+#include "image/jailed.h"
+#include "image/layers.h"
+
+/* All that is below DIRECTORY. */
+static int empty(const struct cl_helper *helper, int directory, uint32_t uid_base,
+                 struct cl_error *err)
+{
+    CL_CLEANUP_CHILD struct cl_child child = CL_CHILD_INIT;
+    char *argv[] = {cl_unconst(helper->name), cl_unconst("remove"), NULL};
+    const int fds[] = {-1, -1, STDERR_FILENO};
+    const struct cl_jailed how = {
+        .program = helper->path,
+        .argv = argv,
+        .fds = fds,
+        .fd_count = CL_ARRAY_SIZE(fds),
+        .directory = directory,
+        .uid_base = uid_base,
+    };
+    siginfo_t info = {0};
+    int r = cl_jailed_start(&how, &child, err);
+
+    if (r == 0)
+        r = cl_child_wait(&child, &info, err);
+    if (r < 0)
+        return r;
+    return info.si_code == CLD_EXITED && info.si_status == 0
+               ? 0
+               : cl_refuse(err, EIO, "what was removed from the store can't be deleted");
+}
+
+/* Its tree is strangers'; what lies beside that is ours. */
+static int remove_one(const struct cl_helper *helper, int trash, const char *name,
+                      uint32_t uid_base, struct cl_error *err)
+{
+    static const char *const own[] = {"chain", "record", "unsynced", "link"};
+    CL_CLEANUP_FD int dir = cl_sys_openat(trash, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+    CL_CLEANUP_FD int tree =
+        dir < 0 ? dir : cl_sys_openat(dir, "tree", O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+    int r = tree >= 0 ? empty(helper, tree, uid_base, err) : 0;
+
+    if (r < 0 || dir < 0)
+        return dir == -ENOENT ? 0 : r;
+    r = tree >= 0 ? cl_sys_unlinkat(dir, "tree", AT_REMOVEDIR) : 0;
+    for (size_t i = 0; (r == 0 || r == -ENOENT) && i < CL_ARRAY_SIZE(own); i++)
+        r = cl_sys_unlinkat(dir, own[i], 0);
+    r = cl_sys_unlinkat(trash, name, AT_REMOVEDIR);
+    return r < 0 && r != -ENOENT ? cl_fail(err, r, "remove the layer %s", name) : 0;
+}
+
+int cl_empty_trash(const struct cl_store *store, uint32_t uid_base, struct cl_error *err)
+{
+    CL_CLEANUP_FD int trash = cl_sys_openat(store->dir, "trash", O_RDONLY | O_DIRECTORY, 0);
+    struct cl_helper helper = {0};
+    struct cl_dir entries;
+    const char *name;
+    int r = trash;
+
+    if (trash < 0)
+        return cl_fail(err, trash, "open %s/trash", store->path);
+    cl_dir_start(&entries, trash);
+    while (r >= 0 && (r = cl_dir_next(&entries, &name, NULL)) > 0) {
+        r = helper.name == NULL ? cl_helper_find(NULL, "cloister-image", &helper, err) : 0;
+        if (r == 0)
+            r = remove_one(&helper, trash, name, uid_base, err);
+    }
+    return r;
+}
