@@ -104,6 +104,30 @@ static int fail_at(int r, const struct cl_flat_shape *shape, const char *where,
                         : cl_refuse(err, E2BIG, "the %s is too large at %s", shape->name, where);
 }
 
+/* As the reader asks it of what was written. */
+static int in_bounds(const void *record, const struct cl_flat_field *field)
+{
+    const char *member = (const char *)record + field->offset;
+    uint64_t amount = 0;
+
+    switch (field->type) {
+    case CL_FLAT_NUMBER:
+        amount = *(const uint64_t *)(const void *)member;
+        break;
+    case CL_FLAT_TEXT:
+        amount = strlen(*(const char *const *)(const void *)member);
+        break;
+    case CL_FLAT_BYTES:
+        amount = ((const struct cl_bytes *)(const void *)member)->size;
+        break;
+    case CL_FLAT_TEXTS:
+    case CL_FLAT_LIST:
+        amount = ((const struct list *)(const void *)member)->count;
+        break;
+    }
+    return amount >= field->min && amount <= field->max;
+}
+
 int cl_flat_write(const struct cl_flat_shape *shape, const void *record, struct cl_buf *buf,
                   struct cl_error *err)
 {
@@ -118,6 +142,9 @@ int cl_flat_write(const struct cl_flat_shape *shape, const void *record, struct 
     for (size_t i = 0; i < shape->count; i++) {
         if ((set & (1ULL << i)) == 0)
             continue;
+        if (!in_bounds(record, &shape->fields[i]))
+            return cl_refuse(err, ERANGE, "%s of the %s is out of bounds", shape->fields[i].name,
+                             shape->name);
         r = put_field(buf, record, &shape->fields[i]);
         if (r < 0)
             return fail_at(r, shape, shape->fields[i].name, err);

@@ -73,7 +73,8 @@ struct cl_flat_shape {
     const struct cl_flat_field *fields;
 };
 
-/* Appends RECORD's flat form to BUF. */
+/* Appends RECORD's flat form to BUF. -ERANGE for a value out of its row's bounds, which nobody
+ * could read; BUF is of no use after a failure. */
 int cl_flat_write(const struct cl_flat_shape *shape, const void *record, struct cl_buf *buf,
                   struct cl_error *err);
 
