@@ -4,8 +4,10 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/guess.h"
+#include "helpers/common/json_load.h"
 
 enum { PATH_SIZE = 160 };
 
@@ -18,6 +20,7 @@ struct place {
 
 struct decoder {
     struct cl_arena *arena;
+    int secret;
     struct cl_error *err;
 };
 
@@ -68,12 +71,40 @@ static const char *type_name(const json_t *value)
 static int refuse_type(const struct decoder *decoder, const struct place *place, const char *wanted,
                        const json_t *value)
 {
-    if (json_is_string(value))
+    if (json_is_string(value) && !decoder->secret)
         (void)cl_refuse(decoder->err, EINVAL, "expected %s, got string \"%.80s\"", wanted,
                         json_string_value(value));
     else
         (void)cl_refuse(decoder->err, EINVAL, "expected %s, got %s", wanted, type_name(value));
     return at_place(decoder, place);
+}
+
+static int refuse_count(const struct decoder *decoder, const struct place *place, uint64_t max,
+                        const char *what)
+{
+    (void)cl_refuse(decoder->err, E2BIG, "more than %" PRIu64 " %s", max, what);
+    return at_place(decoder, place);
+}
+
+static int copy_text(const struct decoder *decoder, const json_t *value, const char **ret)
+{
+    const char *copy =
+        cl_arena_strndup(decoder->arena, json_string_value(value), json_string_length(value));
+
+    if (copy == NULL)
+        return cl_fail_memory(decoder->err);
+    *ret = copy;
+    return 0;
+}
+
+static int decode_text(const struct decoder *decoder, const struct place *place, json_t *value,
+                       uint64_t max, const char **ret)
+{
+    if (!json_is_string(value))
+        return refuse_type(decoder, place, "string", value);
+    if (json_string_length(value) > max)
+        return refuse_count(decoder, place, max, "bytes");
+    return copy_text(decoder, value, ret);
 }
 
 static int decode_number(const struct decoder *decoder, const struct place *place, json_t *value,
@@ -92,23 +123,58 @@ static int decode_number(const struct decoder *decoder, const struct place *plac
 }
 
 static int decode_texts(const struct decoder *decoder, const struct place *place, json_t *value,
-                        struct cl_strlist *ret)
+                        uint64_t max, struct cl_strlist *ret)
 {
     if (!json_is_array(value))
         return refuse_type(decoder, place, "array of strings", value);
     size_t count = json_array_size(value);
+    if (count > max)
+        return refuse_count(decoder, place, max, "entries");
     const char **items = cl_arena_array(decoder->arena, count, sizeof(*items));
     if (items == NULL)
         return cl_fail_memory(decoder->err);
     for (size_t i = 0; i < count; i++) {
-        json_t *item = json_array_get(value, i);
         struct place here = {place, NULL, i};
+        int r = decode_text(decoder, &here, json_array_get(value, i), UINT64_MAX, &items[i]);
 
-        if (!json_is_string(item))
-            return refuse_type(decoder, &here, "string", item);
-        items[i] = json_string_value(item);
+        if (r < 0)
+            return r;
     }
     *ret = (struct cl_strlist){items, count};
+    return 0;
+}
+
+static int decode_pairs(const struct decoder *decoder, const struct place *place, json_t *value,
+                        uint64_t max, struct cl_decode_list *ret)
+{
+    const char *key;
+    json_t *member;
+    size_t count = 0;
+
+    if (!json_is_object(value))
+        return refuse_type(decoder, place, "object", value);
+    if (json_object_size(value) > max)
+        return refuse_count(decoder, place, max, "entries");
+    struct cl_decode_pair *pairs =
+        cl_arena_array(decoder->arena, json_object_size(value), sizeof(*pairs));
+    if (pairs == NULL)
+        return cl_fail_memory(decoder->err);
+    json_object_foreach(value, key, member)
+    {
+        struct place here = {place, key, 0};
+        struct cl_decode_pair *pair = &pairs[count++];
+        int r = 0;
+
+        pair->value = "";
+        pair->key = cl_arena_strdup(decoder->arena, key);
+        if (pair->key == NULL)
+            return cl_fail_memory(decoder->err);
+        if (!json_is_null(member))
+            r = decode_text(decoder, &here, member, UINT64_MAX, &pair->value);
+        if (r < 0)
+            return r;
+    }
+    *ret = (struct cl_decode_list){pairs, count};
     return 0;
 }
 
@@ -129,12 +195,16 @@ static int decode_pointer(const struct decoder *decoder, const struct place *pla
 }
 
 static int decode_list(const struct decoder *decoder, const struct place *place,
-                       const struct cl_decode_shape *shape, json_t *value,
+                       const struct cl_decode_field *field, json_t *value,
                        struct cl_decode_list *ret)
 {
+    const struct cl_decode_shape *shape = field->shape;
+
     if (!json_is_array(value))
         return refuse_type(decoder, place, "array", value);
     size_t count = json_array_size(value);
+    if (count > field->max)
+        return refuse_count(decoder, place, field->max, "entries");
     char *items = cl_arena_array(decoder->arena, count, shape->size);
     if (items == NULL)
         return cl_fail_memory(decoder->err);
@@ -150,6 +220,39 @@ static int decode_list(const struct decoder *decoder, const struct place *place,
     return 0;
 }
 
+static int decode_map(const struct decoder *decoder, const struct place *place,
+                      const struct cl_decode_field *field, json_t *value,
+                      struct cl_decode_list *ret)
+{
+    const struct cl_decode_shape *shape = field->shape;
+    const char *name;
+    json_t *member;
+    size_t count = 0;
+
+    if (!json_is_object(value))
+        return refuse_type(decoder, place, "object", value);
+    if (json_object_size(value) > field->max)
+        return refuse_count(decoder, place, field->max, "entries");
+    char *items = cl_arena_array(decoder->arena, json_object_size(value), shape->size);
+    if (items == NULL)
+        return cl_fail_memory(decoder->err);
+    json_object_foreach(value, name, member)
+    {
+        struct place here = {place, name, 0};
+        char *item = items + count++ * shape->size;
+        const char *key = cl_arena_strdup(decoder->arena, name);
+        int r = key == NULL ? cl_fail_memory(decoder->err) : 0;
+
+        if (r == 0 && !json_is_null(member))
+            r = decode_object(decoder, &here, shape, member, item);
+        if (r < 0)
+            return r;
+        memcpy(item, &key, sizeof(key));
+    }
+    *ret = (struct cl_decode_list){items, count};
+    return 0;
+}
+
 static int decode_field(const struct decoder *decoder, const struct place *place,
                         const struct cl_decode_field *field, json_t *value, void *object)
 {
@@ -159,18 +262,22 @@ static int decode_field(const struct decoder *decoder, const struct place *place
         return 0;
     switch (field->type) {
     case CL_DECODE_TEXT:
-        if (!json_is_string(value))
-            return refuse_type(decoder, place, "string", value);
-        *(const char **)member = json_string_value(value);
-        return 0;
+        return decode_text(decoder, place, value, field->max, member);
     case CL_DECODE_NUMBER:
         return decode_number(decoder, place, value, field->max, member);
     case CL_DECODE_TEXTS:
-        return decode_texts(decoder, place, value, member);
+        return decode_texts(decoder, place, value, field->max, member);
     case CL_DECODE_OBJECT:
         return decode_pointer(decoder, place, field->shape, value, member);
     case CL_DECODE_LIST:
-        return decode_list(decoder, place, field->shape, value, member);
+        return decode_list(decoder, place, field, value, member);
+    case CL_DECODE_MAP:
+        return decode_map(decoder, place, field, value, member);
+    case CL_DECODE_PAIRS:
+        return decode_pairs(decoder, place, value, field->max, member);
+    case CL_DECODE_PRESENT:
+        *(int *)member = 1;
+        return 0;
     case CL_DECODE_IGNORED:
         return 0;
     }
@@ -188,13 +295,22 @@ static const struct cl_decode_field *find_field(const struct cl_decode_shape *sh
     return NULL;
 }
 
-static int refuse_name(const struct decoder *decoder, const struct place *place,
-                       const struct cl_decode_shape *shape)
+/* A name that no field has. */
+static int pass_over(const struct decoder *decoder, const struct place *place,
+                     const struct cl_decode_shape *shape)
 {
     struct cl_guess guess = {0};
 
-    for (size_t i = 0; i < shape->count; i++)
+    for (size_t i = 0; i < shape->count; i++) {
+        if (strcasecmp(place->key, shape->fields[i].name) == 0) {
+            (void)cl_refuse(decoder->err, EINVAL, "unknown key; write it as %s",
+                            shape->fields[i].name);
+            return at_place(decoder, place);
+        }
         cl_guess_try(&guess, place->key, shape->fields[i].name);
+    }
+    if ((shape->flags & CL_DECODE_OPEN) != 0)
+        return 0;
     if (guess.best != NULL)
         (void)cl_refuse(decoder->err, EINVAL, "unknown key (did you mean %s?)", guess.best);
     else
@@ -214,7 +330,7 @@ static int decode_object(const struct decoder *decoder, const struct place *plac
     {
         const struct cl_decode_field *field = find_field(shape, name);
         struct place here = {place, name, 0};
-        int r = field == NULL ? refuse_name(decoder, &here, shape)
+        int r = field == NULL ? pass_over(decoder, &here, shape)
                               : decode_field(decoder, &here, field, member, ret);
 
         if (r < 0)
@@ -223,10 +339,29 @@ static int decode_object(const struct decoder *decoder, const struct place *plac
     return 0;
 }
 
-int cl_decode(const struct cl_decode_shape *shape, json_t *value, struct cl_arena *arena, void *ret,
-              struct cl_error *err)
+int cl_decode(const struct cl_decode_shape *shape, const struct cl_document *document,
+              struct cl_arena *arena, void *ret, struct cl_error *err)
 {
-    struct decoder decoder = {arena, err};
+    const struct decoder decoder = {arena, (shape->flags & CL_DECODE_SECRET) != 0, err};
+    CL_CLEANUP_JSON json_t *json = NULL;
+    int r = cl_json_load(document, decoder.secret, &json, err);
 
-    return decode_object(&decoder, NULL, shape, value, ret);
+    if (r < 0)
+        return r;
+    r = decode_object(&decoder, NULL, shape, json, ret);
+    return r < 0 ? cl_prefix(err, "%s", cl_report_name(document->name)) : 0;
+}
+
+int cl_decode_array(const struct cl_decode_shape *shape, const struct cl_document *document,
+                    struct cl_arena *arena, struct cl_decode_list *ret, struct cl_error *err)
+{
+    const struct decoder decoder = {arena, (shape->flags & CL_DECODE_SECRET) != 0, err};
+    const struct cl_decode_field all = {.max = UINT64_MAX, .shape = shape};
+    CL_CLEANUP_JSON json_t *json = NULL;
+    int r = cl_json_load(document, decoder.secret, &json, err);
+
+    if (r < 0)
+        return r;
+    r = decode_list(&decoder, NULL, &all, json, ret);
+    return r < 0 ? cl_prefix(err, "%s", cl_report_name(document->name)) : 0;
 }

@@ -1,26 +1,33 @@
 /* json_decode.h - JSON objects into structs, by a table of their fields.
  *
- * A shape names every member that an object may have; any other is an error, as is a
- * value of another type (nothing is converted). null counts as absent. Errors name
- * the value by its path: `syscalls[3].args[0].index: expected integer, got string
- * "1"`. Texts are borrowed from the JSON value, structs and lists live in the arena.
+ * A shape names the members that an object may have. Any other is an error, or passed over
+ * where the shape is OPEN (the OCI's documents may have properties that nobody knows), unless
+ * it is one of ours but for the case of its letters: some readers take that for the same, and
+ * a document must mean the same to all of its readers. A value of another type is an error:
+ * nothing is converted. null counts as absent. Errors name the value by its path:
+ * `syscalls[3].args[0].index: expected integer, got string "1"`. All that was decoded lives in
+ * the arena.
  */
 #ifndef CL_HELPERS_COMMON_JSON_DECODE_H
 #define CL_HELPERS_COMMON_JSON_DECODE_H
 
-#include <jansson.h>
-
 #include "base/arena.h"
 #include "base/error.h"
-#include "plan/plan.h"
+#include "base/flat.h"
+#include "helpers/common/report.h"
 
-/* The member that a field fills, by type. */
+/* The member that a field fills, by type. What can be absent is zeros then: a list that is
+ * there has items that aren't NULL, even if it is empty. */
 enum cl_decode_type {
-    CL_DECODE_TEXT,    /* const char *, NULL when absent */
-    CL_DECODE_NUMBER,  /* struct cl_decode_number */
-    CL_DECODE_TEXTS,   /* struct cl_strlist */
-    CL_DECODE_OBJECT,  /* pointer to the shape's struct, NULL when absent */
-    CL_DECODE_LIST,    /* struct cl_decode_list of the shape's structs */
+    CL_DECODE_TEXT,    /* const char *; max: of its length */
+    CL_DECODE_NUMBER,  /* struct cl_decode_number; max: of its value */
+    CL_DECODE_TEXTS,   /* struct cl_strlist; max: of its count */
+    CL_DECODE_OBJECT,  /* pointer to the shape's struct */
+    CL_DECODE_LIST,    /* struct cl_decode_list of the shape's structs; max: of its count */
+    CL_DECODE_MAP,     /* an object with keys of the writer's choice, the same as a list; the
+                        * shape's struct begins with the key, a const char * */
+    CL_DECODE_PAIRS,   /* such an object of texts: struct cl_decode_list of cl_decode_pair */
+    CL_DECODE_PRESENT, /* int: is it there, whatever it is? */
     CL_DECODE_IGNORED, /* any value; no member */
 };
 
@@ -34,24 +41,57 @@ struct cl_decode_list {
     size_t count;
 };
 
+struct cl_decode_pair {
+    const char *key;
+    const char *value; /* "" for null */
+};
+
 struct cl_decode_shape;
 
 struct cl_decode_field {
     const char *name;
     enum cl_decode_type type;
     size_t offset;
-    uint64_t max;                        /* NUMBER: the largest value */
-    const struct cl_decode_shape *shape; /* OBJECT, LIST */
+    uint64_t max;
+    const struct cl_decode_shape *shape; /* OBJECT, LIST, MAP */
+};
+
+enum {
+    CL_DECODE_OPEN = 1,   /* members that no field names are passed over */
+    CL_DECODE_SECRET = 2, /* of a whole document: its values never stand in messages */
 };
 
 struct cl_decode_shape {
     const struct cl_decode_field *fields;
     size_t count;
     size_t size; /* of the struct */
+    unsigned int flags;
 };
 
-/* Fills RET, a zeroed struct of SHAPE, from VALUE. */
-int cl_decode(const struct cl_decode_shape *shape, json_t *value, struct cl_arena *arena, void *ret,
-              struct cl_error *err);
+/* Rows of a table of fields. THIS is, while it is written, the struct's tag. */
+#define CL_DECODE_ROW(key, type, member, max)                                                      \
+    {                                                                                              \
+        key, CL_DECODE_##type, offsetof(struct THIS, member), max, NULL                            \
+    }
+#define CL_DECODE_ROW_OF(key, type, member, max, shape)                                            \
+    {                                                                                              \
+        key, CL_DECODE_##type, offsetof(struct THIS, member), max, shape                           \
+    }
+#define CL_DECODE_ROW_IGNORED(key)                                                                 \
+    {                                                                                              \
+        key, CL_DECODE_IGNORED, 0, 0, NULL                                                         \
+    }
+#define CL_DECODE_SHAPE(fields, flags)                                                             \
+    {                                                                                              \
+        fields, CL_ARRAY_SIZE(fields), sizeof(struct THIS), flags                                  \
+    }
+
+/* Fills RET, a zeroed struct of SHAPE, from DOCUMENT, whose name begins each error. */
+int cl_decode(const struct cl_decode_shape *shape, const struct cl_document *document,
+              struct cl_arena *arena, void *ret, struct cl_error *err);
+
+/* The same of a document that is an array of SHAPE's objects. */
+int cl_decode_array(const struct cl_decode_shape *shape, const struct cl_document *document,
+                    struct cl_arena *arena, struct cl_decode_list *ret, struct cl_error *err);
 
 #endif

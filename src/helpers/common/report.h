@@ -1,4 +1,4 @@
-/* report.h - what the messages of all three parsers share. */
+/* report.h - what parsers are given, and what their messages share. */
 #ifndef CL_HELPERS_COMMON_REPORT_H
 #define CL_HELPERS_COMMON_REPORT_H
 

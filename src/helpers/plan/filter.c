@@ -399,7 +399,7 @@ static int compile(struct compiler *compiler, const struct cl_profile_doc *doc,
 int cl_filter_compile(const struct cl_filter_input *input, struct cl_arena *arena,
                       struct cl_plan *ret, struct cl_error *err)
 {
-    CL_CLEANUP_PROFILE struct cl_profile_doc doc = {0};
+    struct cl_profile_doc doc = {0};
     CL_CLEANUP_FREE struct compiler *compiler = calloc(1, sizeof(*compiler));
     struct cl_bytes program = {0};
     int r = compiler == NULL ? cl_fail_memory(err)

@@ -3,6 +3,7 @@
 #define CL_HELPERS_PLAN_FILTER_H
 
 #include "helpers/plan/profile.h"
+#include "plan/plan.h"
 
 struct cl_filter_input {
     struct cl_document document; /* its name stands in the plan too */

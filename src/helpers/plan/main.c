@@ -10,29 +10,19 @@
  * checked by whoever started us.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/utsname.h>
 
 #include "base/fd.h"
 #include "base/sys.h"
-#include "helpers/plan/filter.h"
 #include "helpers/common/jail.h"
+#include "helpers/common/process.h"
+#include "helpers/plan/filter.h"
 #include "helpers/plan/policy.h"
 #include "helpers/plan/user.h"
 #include "plan/format.h"
 
 enum { MAX_INPUT = 1 << 20, ARENA_CAP = 64 << 20, GROUP_FD = 3, MAX_NAME_SIZE = 4095 };
-
-#if defined(__SANITIZE_ADDRESS__)
-/* The leak check at exit wants processes and ptrace, which the jail forbids; the
- * fuzz targets and unit tests look for leaks in the same parsers. */
-const char *__asan_default_options(void);
-__attribute__((visibility("default"))) const char *__asan_default_options(void)
-{
-    return "detect_leaks=0";
-}
-#endif
 
 struct job {
     const char *name;
@@ -40,7 +30,6 @@ struct job {
     int scratch_fd;
     struct cl_arena arena;
     struct cl_buf input;
-    struct cl_plan plan;
 };
 
 static int read_input(int fd, const char *name, struct cl_buf *buf, struct cl_error *err)
@@ -53,31 +42,38 @@ static struct cl_document document_of(const struct job *job)
     return (struct cl_document){job->name, cl_buf_text(&job->input), job->input.size};
 }
 
-static int make_policy(struct job *job, struct cl_error *err)
+static int make_policy(struct job *job, struct cl_buf *output, struct cl_error *err)
 {
     const struct cl_document document = document_of(job);
+    struct cl_plan plan = {0};
+    int r = cl_policy_parse(&document, &job->arena, &plan, err);
 
-    return cl_policy_parse(&document, &job->arena, &job->plan, err);
+    return r < 0 ? r : cl_plan_write(&plan, output, err);
 }
 
-static int make_seccomp(struct job *job, struct cl_error *err)
+static int make_seccomp(struct job *job, struct cl_buf *output, struct cl_error *err)
 {
     const struct cl_filter_input input = {document_of(job), job->host, job->scratch_fd};
+    struct cl_plan plan = {0};
+    int r = cl_filter_compile(&input, &job->arena, &plan, err);
 
-    return cl_filter_compile(&input, &job->arena, &job->plan, err);
+    return r < 0 ? r : cl_plan_write(&plan, output, err);
 }
 
-static int make_user(struct job *job, struct cl_error *err)
+static int make_user(struct job *job, struct cl_buf *output, struct cl_error *err)
 {
     CL_CLEANUP_BUF struct cl_buf group = CL_BUF_INIT(MAX_INPUT);
+    struct cl_plan plan = {0};
     int r = read_input(GROUP_FD, "/etc/group", &group, err);
 
-    return r < 0 ? r : cl_user_resolve(job->name, &job->input, &group, &job->plan, err);
+    if (r == 0)
+        r = cl_user_resolve(job->name, &job->input, &group, &plan, err);
+    return r < 0 ? r : cl_plan_write(&plan, output, err);
 }
 
 static const struct kind {
     const char *name;
-    int (*make)(struct job *job, struct cl_error *err);
+    int (*make)(struct job *job, struct cl_buf *output, struct cl_error *err);
     int has_group;
 } kinds[] = {
     {"policy", make_policy, 0},
@@ -99,22 +95,16 @@ static const struct kind *find_kind(int argc, char *const argv[], struct cl_erro
     return NULL;
 }
 
-/* What has to happen before the jail: the kernel's version, jansson's hash seed
- * (which it would take from a file), and a file of memory for libseccomp. */
+/* What the jail would forbid: the kernel's version, and a file of memory for libseccomp. */
 static int prepare(struct job *job, int first_free, struct cl_error *err)
 {
     struct utsname system;
-    size_t seed = 0;
+    int r = cl_process_begin((unsigned int)first_free, err);
 
-    /* Whatever the caller left open must not come between. */
-    int r = cl_sys_close_range((unsigned int)first_free, ~0U, 0);
     if (r < 0)
-        return cl_fail(err, r, "close_range");
+        return r;
     if (uname(&system) < 0 || cl_profile_parse_kernel(system.release, &job->host) < 0)
         return cl_refuse(err, EINVAL, "can't tell the kernel's version");
-    if (cl_sys_getrandom(&seed, sizeof(seed)) < 0)
-        return cl_fail(err, EIO, "getrandom");
-    json_object_seed(seed | 1); /* 0 would mean: choose one */
     job->scratch_fd = cl_sys_memfd_create("program", 1 /* MFD_CLOEXEC */);
     return job->scratch_fd < 0 ? cl_fail(err, job->scratch_fd, "memfd_create") : 0;
 }
@@ -125,13 +115,11 @@ static int work(struct job *job, const struct kind *kind, struct cl_error *err)
     int r = read_input(STDIN_FILENO, job->name, &job->input, err);
 
     if (r == 0)
-        r = kind->make(job, err);
-    if (r == 0)
-        r = cl_plan_write(&job->plan, &output, err);
+        r = kind->make(job, &output, err);
     if (r < 0)
         return r;
     r = cl_write_all(STDOUT_FILENO, output.data, output.size);
-    return r < 0 ? cl_fail(err, r, "write the plan") : 0;
+    return r < 0 ? cl_fail(err, r, "write the answer") : 0;
 }
 
 static int run(int argc, char *const argv[], struct cl_error *err)
@@ -160,16 +148,9 @@ static int run(int argc, char *const argv[], struct cl_error *err)
     return r;
 }
 
-/* Ends by _exit: what libraries and instrumentation do at exit would need the files
- * that the jail took. */
 int main(int argc, char *argv[])
 {
     struct cl_error err = {0};
-    char line[CL_ERROR_MSG_SIZE + 1];
 
-    if (run(argc, argv, &err) >= 0)
-        _exit(0);
-    int size = snprintf(line, sizeof(line), "%s\n", err.msg);
-    (void)cl_write_all(STDERR_FILENO, line, (size_t)size); /* nobody to tell if that fails */
-    _exit(1);
+    cl_process_end(run(argc, argv, &err), &err);
 }

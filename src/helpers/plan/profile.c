@@ -10,101 +10,67 @@ enum { MAX_ERRNO = 4095, MAX_ARG_INDEX = 5 };
 
 /* --- the shapes --------------------------------------------------------- */
 
-#define FIELD(key, type, member)                                                                   \
-    {                                                                                              \
-        key, CL_DECODE_##type, offsetof(struct THIS, member), UINT64_MAX, NULL                     \
-    }
-#define FIELD_MAX(key, member, max)                                                                \
-    {                                                                                              \
-        key, CL_DECODE_NUMBER, offsetof(struct THIS, member), max, NULL                            \
-    }
-#define FIELD_OF(key, type, member, shape)                                                         \
-    {                                                                                              \
-        key, CL_DECODE_##type, offsetof(struct THIS, member), 0, shape                             \
-    }
-#define IGNORED(key)                                                                               \
-    {                                                                                              \
-        key, CL_DECODE_IGNORED, 0, 0, NULL                                                         \
-    }
-#define SHAPE(fields)                                                                              \
-    {                                                                                              \
-        fields, CL_ARRAY_SIZE(fields), sizeof(struct THIS)                                         \
-    }
-
 #define THIS cl_profile_filter
 static const struct cl_decode_field filter_fields[] = {
-    FIELD("arches", TEXTS, arches),
-    FIELD("caps", TEXTS, caps),
-    FIELD("minKernel", TEXT, min_kernel),
+    CL_DECODE_ROW("arches", TEXTS, arches, UINT64_MAX),
+    CL_DECODE_ROW("caps", TEXTS, caps, UINT64_MAX),
+    CL_DECODE_ROW("minKernel", TEXT, min_kernel, UINT64_MAX),
 };
-static const struct cl_decode_shape filter_shape = SHAPE(filter_fields);
+static const struct cl_decode_shape filter_shape = CL_DECODE_SHAPE(filter_fields, 0);
 #undef THIS
 
 #define THIS cl_profile_arg
 static const struct cl_decode_field arg_fields[] = {
-    FIELD_MAX("index", index, MAX_ARG_INDEX),
-    FIELD("value", NUMBER, value),
-    FIELD("valueTwo", NUMBER, value_two),
-    FIELD("op", TEXT, op),
+    CL_DECODE_ROW("index", NUMBER, index, MAX_ARG_INDEX),
+    CL_DECODE_ROW("value", NUMBER, value, UINT64_MAX),
+    CL_DECODE_ROW("valueTwo", NUMBER, value_two, UINT64_MAX),
+    CL_DECODE_ROW("op", TEXT, op, UINT64_MAX),
 };
-static const struct cl_decode_shape arg_shape = SHAPE(arg_fields);
+static const struct cl_decode_shape arg_shape = CL_DECODE_SHAPE(arg_fields, 0);
 #undef THIS
 
 #define THIS cl_profile_rule
 static const struct cl_decode_field rule_fields[] = {
-    FIELD("name", TEXT, name),
-    FIELD("names", TEXTS, names),
-    FIELD("action", TEXT, action),
-    FIELD_MAX("errnoRet", errno_ret, MAX_ERRNO),
-    FIELD("errno", TEXT, errno_name),
-    FIELD_OF("args", LIST, args, &arg_shape),
-    FIELD_OF("includes", OBJECT, includes, &filter_shape),
-    FIELD_OF("excludes", OBJECT, excludes, &filter_shape),
-    IGNORED("comment"),
+    CL_DECODE_ROW("name", TEXT, name, UINT64_MAX),
+    CL_DECODE_ROW("names", TEXTS, names, UINT64_MAX),
+    CL_DECODE_ROW("action", TEXT, action, UINT64_MAX),
+    CL_DECODE_ROW("errnoRet", NUMBER, errno_ret, MAX_ERRNO),
+    CL_DECODE_ROW("errno", TEXT, errno_name, UINT64_MAX),
+    CL_DECODE_ROW_OF("args", LIST, args, UINT64_MAX, &arg_shape),
+    CL_DECODE_ROW_OF("includes", OBJECT, includes, UINT64_MAX, &filter_shape),
+    CL_DECODE_ROW_OF("excludes", OBJECT, excludes, UINT64_MAX, &filter_shape),
+    CL_DECODE_ROW_IGNORED("comment"),
 };
-static const struct cl_decode_shape rule_shape = SHAPE(rule_fields);
+static const struct cl_decode_shape rule_shape = CL_DECODE_SHAPE(rule_fields, 0);
 #undef THIS
 
 #define THIS cl_profile_arch_row
 static const struct cl_decode_field arch_row_fields[] = {
-    FIELD("architecture", TEXT, architecture),
-    FIELD("subArchitectures", TEXTS, sub_architectures),
+    CL_DECODE_ROW("architecture", TEXT, architecture, UINT64_MAX),
+    CL_DECODE_ROW("subArchitectures", TEXTS, sub_architectures, UINT64_MAX),
 };
-static const struct cl_decode_shape arch_row_shape = SHAPE(arch_row_fields);
+static const struct cl_decode_shape arch_row_shape = CL_DECODE_SHAPE(arch_row_fields, 0);
 #undef THIS
 
 /* Architectures are checked only: the native one is compiled, foreign ones are killed.
  * Flags tune how a filter is loaded, which is ours to decide. */
 #define THIS cl_profile_doc
 static const struct cl_decode_field doc_fields[] = {
-    FIELD("defaultAction", TEXT, default_action),
-    FIELD_MAX("defaultErrnoRet", default_errno_ret, MAX_ERRNO),
-    FIELD("defaultErrno", TEXT, default_errno_name),
-    FIELD("listenerPath", TEXT, listener_path),
-    FIELD_OF("syscalls", LIST, rules, &rule_shape),
-    FIELD("architectures", TEXTS, architectures),
-    FIELD_OF("archMap", LIST, arch_map, &arch_row_shape),
-    IGNORED("comment"),
-    IGNORED("flags"),
-    IGNORED("listenerMetadata"),
+    CL_DECODE_ROW("defaultAction", TEXT, default_action, UINT64_MAX),
+    CL_DECODE_ROW("defaultErrnoRet", NUMBER, default_errno_ret, MAX_ERRNO),
+    CL_DECODE_ROW("defaultErrno", TEXT, default_errno_name, UINT64_MAX),
+    CL_DECODE_ROW("listenerPath", TEXT, listener_path, UINT64_MAX),
+    CL_DECODE_ROW_OF("syscalls", LIST, rules, UINT64_MAX, &rule_shape),
+    CL_DECODE_ROW("architectures", TEXTS, architectures, UINT64_MAX),
+    CL_DECODE_ROW_OF("archMap", LIST, arch_map, UINT64_MAX, &arch_row_shape),
+    CL_DECODE_ROW_IGNORED("comment"),
+    CL_DECODE_ROW_IGNORED("flags"),
+    CL_DECODE_ROW_IGNORED("listenerMetadata"),
 };
-static const struct cl_decode_shape doc_shape = SHAPE(doc_fields);
+static const struct cl_decode_shape doc_shape = CL_DECODE_SHAPE(doc_fields, 0);
 #undef THIS
 
 /* --- decoding ----------------------------------------------------------- */
-
-static json_t *load(const struct cl_document *document, struct cl_error *err)
-{
-    json_error_t problem;
-    json_t *json = json_loadb(document->text, document->size, JSON_REJECT_DUPLICATES, &problem);
-
-    if (json == NULL) {
-        (void)cl_refuse(err, EINVAL, "%s", problem.text);
-        (void)cl_prefix(err, "%s:%d:%d", cl_report_name(document->name), problem.line,
-                        problem.column);
-    }
-    return json;
-}
 
 static int check_args(const struct cl_decode_list *args, struct cl_error *err)
 {
@@ -176,24 +142,15 @@ static int check_doc(const struct cl_profile_doc *doc, struct cl_error *err)
 int cl_profile_decode(const struct cl_document *document, struct cl_arena *arena,
                       struct cl_profile_doc *ret, struct cl_error *err)
 {
-    CL_CLEANUP_PROFILE struct cl_profile_doc doc = {.json = load(document, err)};
+    struct cl_profile_doc doc = {0};
+    int r = cl_decode(&doc_shape, document, arena, &doc, err);
 
-    if (doc.json == NULL)
-        return -err->code;
-    int r = cl_decode(&doc_shape, doc.json, arena, &doc, err);
-    if (r == 0)
-        r = check_doc(&doc, err);
     if (r < 0)
+        return r;
+    if (check_doc(&doc, err) < 0)
         return cl_prefix(err, "%s", cl_report_name(document->name));
     *ret = doc;
-    doc.json = NULL;
     return 0;
-}
-
-void cl_profile_done(struct cl_profile_doc *doc)
-{
-    json_decref(doc->json);
-    doc->json = NULL;
 }
 
 /* --- conditions --------------------------------------------------------- */

@@ -3,8 +3,6 @@
 #ifndef CL_HELPERS_PLAN_PROFILE_H
 #define CL_HELPERS_PLAN_PROFILE_H
 
-#include <jansson.h>
-
 #include "helpers/common/json_decode.h"
 #include "helpers/common/report.h"
 
@@ -47,7 +45,6 @@ struct cl_profile_doc {
     struct cl_strlist architectures;
     struct cl_decode_list arch_map; /* struct cl_profile_arch_row */
     struct cl_decode_list rules;    /* struct cl_profile_rule */
-    json_t *json;                   /* owns the texts */
 };
 
 /* What conditions are compared with. */
@@ -59,10 +56,9 @@ struct cl_profile_host {
 /* Whole numbers from "6.1.0-9-amd64"; -EINVAL for anything else. */
 int cl_profile_parse_kernel(const char *text, struct cl_profile_host *ret);
 
+/* What RET holds lives in ARENA. */
 int cl_profile_decode(const struct cl_document *document, struct cl_arena *arena,
                       struct cl_profile_doc *ret, struct cl_error *err);
-void cl_profile_done(struct cl_profile_doc *doc);
-#define CL_CLEANUP_PROFILE CL_CLEANUP(cl_profile_done)
 
 /* 1 when RULE counts on HOST for a program without capabilities, 0 when not. WHERE
  * names the rule in messages. */

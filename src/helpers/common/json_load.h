@@ -1,0 +1,29 @@
+/* json_load.h - a JSON document (RFC 8259) as jansson's values, within bounds.
+ *
+ * A key that stands twice, a NUL character and bytes that are no UTF-8 are errors, and so is a
+ * document that nests deeper or holds more values than any that we read has reason to: those
+ * are counted before the first value is made. Errors begin with NAME:LINE:COLUMN where there
+ * is a place.
+ */
+#ifndef CL_HELPERS_COMMON_JSON_LOAD_H
+#define CL_HELPERS_COMMON_JSON_LOAD_H
+
+#include <jansson.h>
+
+#include "base/error.h"
+#include "helpers/common/report.h"
+
+enum {
+    CL_JSON_MAX_DEPTH = 64,
+    CL_JSON_MAX_VALUES = 1 << 18, /* jansson makes at most some 100 MiB of them */
+};
+
+/* The caller drops RET with json_decref (CL_CLEANUP_JSON). SECRET: no byte of the document
+ * comes into the message. */
+int cl_json_load(const struct cl_document *document, int secret, json_t **ret,
+                 struct cl_error *err);
+
+void cl_json_drop(json_t **json);
+#define CL_CLEANUP_JSON CL_CLEANUP(cl_json_drop)
+
+#endif
