@@ -4,7 +4,7 @@
 
 #include "base/error.h"
 
-/* "TERM", "SIGTERM", "term" or "15"; 1 to 64. -EINVAL. */
+/* "TERM", "SIGTERM", "term", "RTMIN+3" or "15"; 1 to 64. -EINVAL. */
 int cl_signal_parse(const char *text, int *ret, struct cl_error *err);
 
 /* "SIGTERM"; NULL where the number has no name. */

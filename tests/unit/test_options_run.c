@@ -249,13 +249,21 @@ TEST(env_files_have_lines)
 
 TEST(signals_have_names_and_numbers)
 {
-    static const char *const bad[] = {"", "0", "65", "FOO", "SIG", "-9", "9x", "SIGSIGTERM"};
+    static const char *const bad[] = {"",         "0",        "65",         "FOO",     "SIG",
+                                      "-9",       "9x",       "SIGSIGTERM", "RTMIN-1", "RTMAX+1",
+                                      "RTMIN+31", "RTMAX-31", "RTMIN+",     "RTMIN+x"};
     struct cl_error err = {0};
     int number = 0;
 
     CHECK(cl_signal_parse("TERM", &number, &err) == 0 && number == 15);
     CHECK(cl_signal_parse("sigkill", &number, &err) == 0 && number == 9);
     CHECK(cl_signal_parse("34", &number, &err) == 0 && number == 34);
+    CHECK(cl_signal_parse("SIGRTMIN+3", &number, &err) == 0 && number == 37);
+    CHECK(cl_signal_parse("rtmin", &number, &err) == 0 && number == 34);
+    CHECK(cl_signal_parse("RTMAX-14", &number, &err) == 0 && number == 50);
+    CHECK(cl_signal_parse("RTMIN+30", &number, &err) == 0 && number == 64);
+    CHECK(cl_signal_parse("SIGPOLL", &number, &err) == 0 && number == 29);
+    CHECK_TEXT(cl_signal_name(29), "SIGIO");
     CHECK_TEXT(cl_signal_name(11), "SIGSEGV");
     CHECK_TEXT(cl_signal_name(1), "SIGHUP");
     CHECK(cl_signal_name(34) == NULL && cl_signal_name(0) == NULL && cl_signal_name(-1) == NULL);
