@@ -86,7 +86,8 @@ enum cl_config_field {
     CL_CONFIG_FIELD_COUNT,
 };
 
-/* A field that the config lacks, or has as null, is not set. */
+/* A field that the config lacks, or has as null or "", is not set. A label whose name holds "="
+ * is left out: it could not be told from its value. */
 struct cl_config_record {
     uint64_t set;
     const char *architecture;
@@ -112,6 +113,7 @@ struct cl_archive_member {
     uint64_t size_bytes;
 };
 
+/* Sorted by name (strcmp), each name once. A link is there as the file that it names. */
 struct cl_archive_members {
     const struct cl_archive_member *items;
     size_t count;
@@ -124,7 +126,8 @@ struct cl_archive_record {
     struct cl_archive_members members;
 };
 
-/* One image of a `docker save`'s manifest.json, with the names of members. */
+/* One image of a `docker save`'s manifest.json, with the names of members: relative, without
+ * "." and "..". */
 enum cl_saved_field {
     CL_SAVED_CONFIG,
     CL_SAVED_LAYERS,
@@ -162,7 +165,7 @@ struct cl_auth_record {
     uint64_t kind;
     const char *user;
     const char *secret;
-    const char *helper; /* [a-z0-9._-]+ */
+    const char *helper; /* [A-Za-z0-9._-]+ */
 };
 
 /* --- where registries are -------------------------------------------------- */

@@ -9,26 +9,22 @@
  * started us.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/fd.h"
+#include "helpers/common/process.h"
 #include "helpers/image/verbs.h"
 
-#if defined(__SANITIZE_ADDRESS__)
-/* As in cloister-plan: the leak check wants what the jail forbids. */
-const char *__asan_default_options(void);
-__attribute__((visibility("default"))) const char *__asan_default_options(void)
-{
-    return "detect_leaks=0";
-}
-#endif
-
 static const struct cl_verb verbs[] = {
-    {"verify", "SIZE OFFSET growing|whole", 3, cl_verb_verify},
-    {"verify-stream", "MAX", 1, cl_verb_verify_stream},
-    {"inflate", "gzip|zstd", 1, cl_verb_inflate},
+    {"manifest", "NAME PLATFORM [MEDIA_TYPE]", 2, 1, cl_verb_manifest},
+    {"config", "NAME", 1, 0, cl_verb_config},
+    {"archive", "NAME", 1, 0, cl_verb_archive},
+    {"saved", "NAME [TAG]", 1, 1, cl_verb_saved},
+    {"oci-index", "NAME PLATFORM [TAG]", 2, 1, cl_verb_oci_index},
+    {"auth", "NAME REGISTRY", 2, 0, cl_verb_auth},
+    {"credential", "NAME", 1, 0, cl_verb_credential},
+    {"verify", "SIZE OFFSET growing|whole", 3, 0, cl_verb_verify},
+    {"verify-stream", "MAX", 1, 0, cl_verb_verify_stream},
+    {"inflate", "gzip|zstd", 1, 0, cl_verb_inflate},
 };
 
 static int run(int argc, char *const argv[], struct cl_error *err)
@@ -36,23 +32,16 @@ static int run(int argc, char *const argv[], struct cl_error *err)
     for (size_t i = 0; argc > 1 && i < CL_ARRAY_SIZE(verbs); i++) {
         if (strcmp(verbs[i].name, argv[1]) != 0)
             continue;
-        if (argc - 2 != verbs[i].args)
+        if (argc - 2 < verbs[i].args || argc - 2 > verbs[i].args + verbs[i].more)
             return cl_refuse(err, EINVAL, "cloister-image %s %s", verbs[i].name, verbs[i].usage);
         return verbs[i].run(argv + 2, err);
     }
     return cl_refuse(err, EINVAL, "this program is cloister's own; see cloister pull");
 }
 
-/* Ends by _exit: what libraries and instrumentation do at exit would need the files that the
- * jail took. */
 int main(int argc, char *argv[])
 {
     struct cl_error err = {0};
-    char line[CL_ERROR_MSG_SIZE + 1];
 
-    if (run(argc, argv, &err) >= 0)
-        _exit(0);
-    int size = snprintf(line, sizeof(line), "%s\n", err.msg);
-    (void)cl_write_all(STDERR_FILENO, line, (size_t)size); /* nobody to tell if that fails */
-    _exit(1);
+    cl_process_end(run(argc, argv, &err), &err);
 }

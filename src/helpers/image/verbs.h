@@ -10,8 +10,19 @@ struct cl_verb {
     const char *name;
     const char *usage; /* the arguments */
     int args;          /* their number */
+    int more;          /* how many may follow; args[] ends with NULL */
     int (*run)(char *const args[], struct cl_error *err);
 };
+
+/* Parsers (verbs_parse.c): a document on descriptor 0, which messages call args[0]; a record of
+ * oci/records.h on 1. Where an argument is "-" it is not known. */
+int cl_verb_manifest(char *const args[], struct cl_error *err);
+int cl_verb_config(char *const args[], struct cl_error *err);
+int cl_verb_archive(char *const args[], struct cl_error *err);
+int cl_verb_saved(char *const args[], struct cl_error *err);
+int cl_verb_oci_index(char *const args[], struct cl_error *err);
+int cl_verb_auth(char *const args[], struct cl_error *err);
+int cl_verb_credential(char *const args[], struct cl_error *err);
 
 /* Streams (verbs_stream.c): descriptor 0 to 1, a report on 3. */
 int cl_verb_verify(char *const args[], struct cl_error *err);

@@ -1,0 +1,20 @@
+/* config.h - an image's config as a cl_config_record: OCI's and Docker's, which differ in
+ * members that nobody here reads (OCI image specification, config.md).
+ *
+ * What could not be run as it is written is refused with its path; what is missing, null or
+ * "" is not set. A working directory is kept as it is written: Docker counts a relative one
+ * from "/".
+ */
+#ifndef CL_HELPERS_IMAGE_CONFIG_H
+#define CL_HELPERS_IMAGE_CONFIG_H
+
+#include "base/arena.h"
+#include "base/error.h"
+#include "helpers/common/report.h"
+#include "oci/records.h"
+
+/* What RET holds lives in ARENA. */
+int cl_config_parse(const struct cl_document *document, struct cl_arena *arena,
+                    struct cl_config_record *ret, struct cl_error *err);
+
+#endif

@@ -1,0 +1,119 @@
+#include "helpers/image/media_type.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "oci/quote.h"
+
+#define OCI "application/vnd.oci.image."
+#define DOCKER "application/vnd.docker."
+#define PLAIN CL_COMPRESSION_NONE
+#define GZIP CL_COMPRESSION_GZIP
+#define ZSTD CL_COMPRESSION_ZSTD
+
+#define KIND(text, type)                                                                           \
+    {                                                                                              \
+        .name = text, .kind = CL_MEDIA_##type                                                      \
+    }
+#define LAYER(text, how, is_foreign)                                                               \
+    {                                                                                              \
+        .name = text, .kind = CL_MEDIA_LAYER, .compression = how, .foreign = is_foreign            \
+    }
+#define OTHER(text, is_what)                                                                       \
+    {                                                                                              \
+        .name = text, .kind = CL_MEDIA_OTHER, .what = is_what                                      \
+    }
+
+static const struct cl_media_type types[] = {
+    KIND(CL_MEDIA_OCI_IMAGE, IMAGE),
+    KIND(CL_MEDIA_OCI_INDEX, INDEX),
+    KIND(DOCKER "distribution.manifest.v2+json", IMAGE),
+    KIND(DOCKER "distribution.manifest.list.v2+json", INDEX),
+    KIND(DOCKER "distribution.manifest.v1+json", SCHEMA_1),
+    KIND(DOCKER "distribution.manifest.v1+prettyjws", SCHEMA_1),
+
+    KIND(OCI "config.v1+json", CONFIG),
+    KIND(DOCKER "container.image.v1+json", CONFIG),
+
+    LAYER(OCI "layer.v1.tar", PLAIN, 0),
+    LAYER(OCI "layer.v1.tar+gzip", GZIP, 0),
+    LAYER(OCI "layer.v1.tar+zstd", ZSTD, 0),
+    LAYER(OCI "layer.nondistributable.v1.tar", PLAIN, 1),
+    LAYER(OCI "layer.nondistributable.v1.tar+gzip", GZIP, 1),
+    LAYER(OCI "layer.nondistributable.v1.tar+zstd", ZSTD, 1),
+    LAYER(DOCKER "image.rootfs.diff.tar", PLAIN, 0),
+    LAYER(DOCKER "image.rootfs.diff.tar.gzip", GZIP, 0),
+    LAYER(DOCKER "image.rootfs.diff.tar.zstd", ZSTD, 0),
+    LAYER(DOCKER "image.rootfs.foreign.diff.tar", PLAIN, 1),
+    LAYER(DOCKER "image.rootfs.foreign.diff.tar.gzip", GZIP, 1),
+    LAYER(DOCKER "image.rootfs.foreign.diff.tar.zstd", ZSTD, 1),
+
+    /* Compute-Spec WASM OCI artifact, and what came before it */
+    KIND("application/vnd.wasm.config.v0+json", WASM),
+    KIND("application/vnd.wasm.config.v1+json", WASM),
+    KIND("application/vnd.wasm.content.layer.v1+wasm", WASM),
+    KIND("application/vnd.module.wasm.content.layer.v1+wasm", WASM),
+    KIND("application/wasm", WASM),
+
+    OTHER("application/vnd.oci.empty.v1+json", "an artifact"),
+    OTHER("application/vnd.oci.artifact.manifest.v1+json", "an artifact"),
+    OTHER("application/vnd.unknown.config.v1+json", "an artifact"),
+    OTHER("application/vnd.cncf.helm.config.v1+json", "a Helm chart"),
+    OTHER("application/vnd.cncf.helm.chart.content.v1.tar+gzip", "a Helm chart"),
+    OTHER(DOCKER "plugin.v1+json", "a Docker plugin"),
+    OTHER("application/vnd.in-toto+json", "an attestation"),
+    OTHER("application/vnd.dsse.envelope.v1+json", "an attestation"),
+    OTHER("application/vnd.dev.cosign.simplesigning.v1+json", "a signature"),
+    OTHER("application/vnd.cncf.notary.signature", "a signature"),
+    OTHER("application/vnd.sylabs.sif.layer.v1.sif", "a Singularity image"),
+    OTHER("application/vnd.cncf.flux.config.v1+json", "an artifact of Flux"),
+    OTHER("application/vnd.cncf.openpolicyagent.config.v1+json", "a bundle of policies"),
+
+    /* ocicrypt: the keys are elsewhere */
+    OTHER(OCI "layer.v1.tar+encrypted", "an encrypted image"),
+    OTHER(OCI "layer.v1.tar+gzip+encrypted", "an encrypted image"),
+    OTHER(OCI "layer.v1.tar+zstd+encrypted", "an encrypted image"),
+};
+
+struct cl_media_type cl_media_type_find(const char *name)
+{
+    for (size_t i = 0; i < CL_ARRAY_SIZE(types); i++) {
+        if (strcmp(types[i].name, name) == 0)
+            return types[i];
+    }
+    return (struct cl_media_type){.name = name, .kind = CL_MEDIA_UNKNOWN};
+}
+
+int cl_media_type_refuse_wasm(struct cl_error *err)
+{
+    return cl_refuse(err, ENOTSUP, "a WebAssembly artifact: the wasm wall is not built yet");
+}
+
+int cl_media_type_refuse_schema_1(struct cl_error *err)
+{
+    return cl_refuse(err, ENOTSUP,
+                     "a manifest of Docker's schema 1, which nobody writes any more; push the "
+                     "image again with a newer builder");
+}
+
+int cl_media_type_refuse(const struct cl_media_type *type, const char *role, struct cl_error *err)
+{
+    char quoted[CL_QUOTE_SIZE];
+
+    switch (type->kind) {
+    case CL_MEDIA_WASM:
+        return cl_media_type_refuse_wasm(err);
+    case CL_MEDIA_SCHEMA_1:
+        return cl_media_type_refuse_schema_1(err);
+    case CL_MEDIA_OTHER:
+        return cl_refuse(err, ENOTSUP, "not a container image but %s (%s)", type->what, type->name);
+    case CL_MEDIA_UNKNOWN:
+    case CL_MEDIA_IMAGE:
+    case CL_MEDIA_INDEX:
+    case CL_MEDIA_CONFIG:
+    case CL_MEDIA_LAYER:
+        break;
+    }
+    return cl_refuse(err, ENOTSUP, "the media type \"%s\" is none of a container image's %s",
+                     cl_quote(type->name, quoted), role);
+}

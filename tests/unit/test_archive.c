@@ -1,0 +1,581 @@
+/* test_archive.c - tar archives of images: where their files lie, and archives that lie. */
+#include <errno.h>
+#include <sys/mman.h>
+
+#include "base/fd.h"
+#include "helpers/image/archive.h"
+#include "check.h"
+
+enum { BLOCK = 512, CAP = 128 << 20 };
+
+struct scene {
+    struct cl_buf tar;
+    struct cl_arena arena;
+    struct cl_archive_record record;
+    struct cl_error err;
+};
+
+static void drop_scene(struct scene *scene)
+{
+    cl_buf_done(&scene->tar);
+    cl_arena_done(&scene->arena);
+}
+#define CL_CLEANUP_SCENE CL_CLEANUP(drop_scene)
+#define SCENE ((struct scene){.tar = CL_BUF_INIT(CAP), .arena = CL_ARENA_INIT(64 << 20)})
+
+/* A header of POSIX's or, by its MAGIC, another kind. */
+struct header {
+    const char *name;
+    char type;
+    uint64_t size;
+    const char *link;
+    const char *magic; /* 8 bytes; NULL: ustar */
+    const char *prefix;
+    const char *size_field; /* 12 bytes, in place of SIZE in octal */
+    int wrong_sum;
+};
+
+static void put(char *block, size_t at, const char *text)
+{
+    memcpy(block + at, text, strlen(text));
+}
+
+static void add_header(struct scene *scene, const struct header *header)
+{
+    char block[BLOCK] = "";
+    unsigned int sum = 0;
+
+    put(block, 0, header->name);
+    put(block, 100, "0000644");
+    (void)snprintf(block + 124, 12, "%011llo", (unsigned long long)header->size);
+    if (header->size_field != NULL)
+        memcpy(block + 124, header->size_field, 12);
+    memset(block + 148, ' ', 8);
+    block[156] = header->type;
+    if (header->link != NULL)
+        put(block, 157, header->link);
+    memcpy(block + 257, header->magic == NULL ? "ustar\00000" : header->magic, 8);
+    if (header->prefix != NULL)
+        put(block, 345, header->prefix);
+    for (size_t i = 0; i < BLOCK; i++)
+        sum += (unsigned char)block[i];
+    (void)snprintf(block + 148, 8, "%06o", sum + (header->wrong_sum != 0));
+    block[155] = ' ';
+    CHECK(cl_buf_add(&scene->tar, block, BLOCK) == 0);
+}
+
+static void add_data(struct scene *scene, const char *data, size_t size)
+{
+    CHECK(cl_buf_add(&scene->tar, data, size) == 0);
+    CHECK(cl_buf_grow(&scene->tar, (BLOCK - size % BLOCK) % BLOCK) == 0);
+}
+
+static void add_extension(struct scene *scene, char type, const char *data, size_t size)
+{
+    add_header(scene, &(struct header){.name = "ext", .type = type, .size = size});
+    add_data(scene, data, size);
+}
+
+static void add_file(struct scene *scene, const char *name, const char *data)
+{
+    add_header(scene, &(struct header){.name = name, .type = '0', .size = strlen(data)});
+    add_data(scene, data, strlen(data));
+}
+
+static void add_link(struct scene *scene, const char *name, char type, const char *target)
+{
+    add_header(scene, &(struct header){.name = name, .type = type, .link = target});
+}
+
+static void add_end(struct scene *scene)
+{
+    CHECK(cl_buf_grow(&scene->tar, BLOCK + BLOCK) == 0);
+}
+
+static int list_fd(struct scene *scene, int fd)
+{
+    CL_CLEANUP_BUF struct cl_buf buf = CL_BUF_INIT(CL_MAX_RECORD_BYTES);
+    struct cl_archive_record back = {.set = 0};
+
+    scene->err = (struct cl_error){0};
+    scene->record = (struct cl_archive_record){.set = 0};
+    int r = cl_archive_list(fd, "t.tar", &scene->arena, &scene->record, &scene->err);
+    if (r < 0) {
+        CHECK(scene->record.set == 0);
+        CHECK(strncmp(scene->err.msg, "t.tar: ", 7) == 0);
+        return r;
+    }
+    CHECK(cl_flat_write(&cl_archive_shape, &scene->record, &buf, &scene->err) == 0);
+    const struct cl_bytes bytes = {buf.data, buf.size};
+    CHECK(cl_flat_read(&cl_archive_shape, &bytes, &scene->arena, &back, &scene->err) == 0);
+    CHECK(back.members.count == scene->record.members.count);
+    return r;
+}
+
+static int list(struct scene *scene)
+{
+    CL_CLEANUP_FD int fd = memfd_create("tar", MFD_CLOEXEC);
+
+    CHECK(fd >= 0 && cl_write_all(fd, scene->tar.data, scene->tar.size) == 0);
+    return list_fd(scene, fd);
+}
+
+/* The member at INDEX is NAME with DATA. */
+static void check_member(const struct scene *scene, size_t index, const char *name,
+                         const char *data)
+{
+    CHECK(index < scene->record.members.count);
+    if (index >= scene->record.members.count)
+        return;
+    const struct cl_archive_member *member = &scene->record.members.items[index];
+    CHECK_TEXT(member->name, name);
+    CHECK(member->size_bytes == strlen(data));
+    CHECK(memcmp(scene->tar.data + member->offset_bytes, data, strlen(data)) == 0);
+}
+
+static void check_refused(struct scene *scene, const char *message)
+{
+    CHECK(list(scene) < 0);
+    CHECK_HAS(scene->err.msg, message);
+}
+
+TEST(files_are_listed_by_name)
+{
+    CL_CLEANUP_SCENE struct scene scene = SCENE;
+    char data[1025];
+
+    memset(data, 'd', sizeof(data) - 1);
+    data[sizeof(data) - 1] = '\0';
+    add_header(&scene, &(struct header){.name = "./", .type = '5'});
+    add_file(&scene, "./manifest.json", "[]");
+    add_header(&scene, &(struct header){.name = "blobs/", .type = '5'});
+    add_header(&scene, &(struct header){.name = "old/", .type = '\0'});
+    add_file(&scene, "blobs/sha256/b", data);
+    add_file(&scene, "blobs/sha256/./a", "");
+    add_header(&scene, &(struct header){.name = "pipe", .type = '6'});
+    add_header(&scene, &(struct header){.name = "tty", .type = '3'});
+    add_end(&scene);
+    CHECK(list(&scene) == 0);
+    CHECK_TEXT(scene.err.msg, "");
+    CHECK(scene.record.members.count == 3);
+    check_member(&scene, 0, "blobs/sha256/a", "");
+    check_member(&scene, 1, "blobs/sha256/b", data);
+    check_member(&scene, 2, "manifest.json", "[]");
+}
+
+TEST(an_archive_may_be_empty)
+{
+    CL_CLEANUP_SCENE struct scene scene = SCENE;
+
+    add_end(&scene);
+    CHECK(list(&scene) == 0 && scene.record.members.count == 0);
+}
+
+TEST(one_block_ends_an_archive_and_what_follows_is_of_no_matter)
+{
+    CL_CLEANUP_SCENE struct scene scene = SCENE;
+
+    add_file(&scene, "a", "x");
+    CHECK(cl_buf_grow(&scene.tar, BLOCK) == 0);
+    CHECK(list(&scene) == 0 && scene.record.members.count == 1);
+    add_file(&scene, "b", "x");
+    CHECK(cl_buf_add_str(&scene.tar, "junk") == 0);
+    CHECK(list(&scene) == 0 && scene.record.members.count == 1);
+}
+
+TEST(old_and_gnu_headers_are_understood)
+{
+    static const char long_name[] = "a/very/long/name/as/gnu/has/it";
+    CL_CLEANUP_SCENE struct scene scene = SCENE;
+
+    /* no magic at all */
+    add_header(&scene,
+               &(struct header){.name = "v7", .type = '\0', .size = 1, .magic = "\0\0\0\0\0\0\0"});
+    add_data(&scene, "7", 1);
+    /* GNU keeps times where POSIX has the prefix */
+    add_header(
+        &scene,
+        &(struct header){
+            .name = "gnu", .type = '0', .size = 1, .magic = "ustar  ", .prefix = "12345670123"});
+    add_data(&scene, "g", 1);
+    add_header(&scene,
+               &(struct header){.name = "posix", .type = '0', .size = 1, .prefix = "the/prefix"});
+    add_data(&scene, "p", 1);
+    add_extension(&scene, 'L', long_name, sizeof(long_name));
+    add_file(&scene, "a/very/lo", "l");
+    /* the extension was of one member alone */
+    add_file(&scene, "next", "n");
+    add_end(&scene);
+    CHECK(list(&scene) == 0);
+    CHECK_TEXT(scene.err.msg, "");
+    CHECK(scene.record.members.count == 5);
+    check_member(&scene, 0, long_name, "l");
+    check_member(&scene, 1, "gnu", "g");
+    check_member(&scene, 2, "next", "n");
+    check_member(&scene, 3, "the/prefix/posix", "p");
+    check_member(&scene, 4, "v7", "7");
+}
+
+#define PAX(text) text, sizeof(text) - 1
+
+TEST(pax_headers_say_more)
+{
+    CL_CLEANUP_SCENE struct scene scene = SCENE;
+
+    add_extension(&scene, 'g', PAX("16 comment=abcd\n"));
+    add_extension(&scene, 'x',
+                  PAX("18 path=dir/n\xc3\xa4me\n9 size=3\n30 mtime=1700000000.123456789\n"));
+    add_header(&scene, &(struct header){.name = "short", .type = '0', .size = 0});
+    add_data(&scene, "abc", 3);
+    add_extension(&scene, 'x', PAX("22 linkpath=dir/n\xc3\xa4me\n"));
+    add_link(&scene, "hard", '1', "x");
+    add_end(&scene);
+    CHECK(list(&scene) == 0);
+    CHECK_TEXT(scene.err.msg, "");
+    CHECK(scene.record.members.count == 2);
+    check_member(&scene, 0, "dir/n\xc3\xa4me", "abc");
+    check_member(&scene, 1, "hard", "abc");
+}
+
+TEST(links_are_the_files_they_name)
+{
+    CL_CLEANUP_SCENE struct scene scene = SCENE;
+
+    add_link(&scene, "2/layer.tar", '2', "../1/layer.tar");
+    add_link(&scene, "3/layer.tar", '2', "./.././1//layer.tar");
+    add_link(&scene, "4", '2', "1/layer.tar");
+    add_link(&scene, "5/hard", '1', "./1/layer.tar");
+    add_file(&scene, "1/layer.tar", "bytes");
+    add_end(&scene);
+    CHECK(list(&scene) == 0);
+    CHECK_TEXT(scene.err.msg, "");
+    CHECK(scene.record.members.count == 5);
+    check_member(&scene, 0, "1/layer.tar", "bytes");
+    check_member(&scene, 1, "2/layer.tar", "bytes");
+    check_member(&scene, 2, "3/layer.tar", "bytes");
+    check_member(&scene, 3, "4", "bytes");
+    check_member(&scene, 4, "5/hard", "bytes");
+}
+
+TEST(links_that_lead_elsewhere_are_refused)
+{
+    static const struct {
+        const char *name;
+        char type;
+        const char *target;
+        const char *message;
+    } links[] = {
+        {"a/b", '2', "../../x", "t.tar: member \"a/b\": a link out of the archive, to \"../../x\""},
+        {"a/b", '2', "/etc/passwd", "a link out of the archive, to \"/etc/passwd\""},
+        {"a", '1', "/x", "a link out of the archive"},
+        {"a/b", '1', "../x", "a link out of the archive"},
+        {"a/b", '2', "..", "a link out of the archive"},
+        {"a/b", '2', "", "a link to \"a\", which is no file of the archive"},
+        {"a", '1', "", "a link out of the archive"},
+        {"a", '2', "missing",
+         "t.tar: member \"a\": a link to \"missing\", which is no file of the archive"},
+        {"a", '2', "a", "t.tar: member \"a\": a link to \"a\", which is a link itself"},
+        {"a", '2', "link", "member \"a\": a link to \"link\", which is a link itself"},
+    };
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(links); i++) {
+        CL_CLEANUP_SCENE struct scene scene = SCENE;
+
+        add_file(&scene, "x", "");
+        add_link(&scene, "link", '2', "x");
+        add_link(&scene, links[i].name, links[i].type, links[i].target);
+        add_end(&scene);
+        check_refused(&scene, links[i].message);
+    }
+}
+
+TEST(names_that_lead_out_or_stand_twice_are_refused)
+{
+    static const struct {
+        const char *name;
+        const char *message;
+    } names[] = {
+        {"/etc/passwd", "t.tar: member \"/etc/passwd\": it leads out of the archive"},
+        {"../x", "it leads out of the archive"},
+        {"a/../x", "it leads out of the archive"},
+        {"a/..", "it leads out of the archive"},
+        {"..", "it leads out of the archive"},
+        {"", "it has no name"},
+        {".", "it has no name"},
+        {"twice", "t.tar: member \"twice\" stands twice"},
+        {"./twice", "t.tar: member \"twice\" stands twice"},
+    };
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(names); i++) {
+        CL_CLEANUP_SCENE struct scene scene = SCENE;
+
+        add_file(&scene, "before", "x");
+        add_file(&scene, "twice", "1");
+        add_file(&scene, "z", "x");
+        add_file(&scene, names[i].name, "2");
+        add_end(&scene);
+        check_refused(&scene, names[i].message);
+    }
+}
+
+TEST(dots_within_names_are_names)
+{
+    CL_CLEANUP_SCENE struct scene scene = SCENE;
+
+    add_file(&scene, "a..b/..c/d..", "x");
+    add_end(&scene);
+    CHECK(list(&scene) == 0);
+    check_member(&scene, 0, "a..b/..c/d..", "x");
+}
+
+static const struct {
+    struct header header;
+    const char *message;
+} wrong_headers[] = {
+    {{.name = "a", .type = '0', .wrong_sum = 1}, "t.tar: the archive is damaged at byte 1024"},
+    {{.name = "a", .type = 'S'},
+     "t.tar: member \"a\": type 0x53 is not known here (a sparse file)"},
+    {{.name = "a", .type = 'D'}, "t.tar: member \"a\": type 0x44 is not known here"},
+    {{.name = "a", .type = '2', .link = "first", .size = 1}, "no file, and with content"},
+    {{.name = "a", .type = '1', .link = "first", .size = 1}, "no file, and with content"},
+    {{.name = "a", .type = '5', .size = 1}, "no file, and with content"},
+    {{.name = "a/", .type = '0', .size = 1}, "no file, and with content"},
+    {{.name = "a", .type = '0', .size_field = "0000000000x"}, "its size is no number"},
+    {{.name = "a", .type = '0', .size_field = "            "}, "its size is no number"},
+    {{.name = "a", .type = '0', .size_field = "-0000000001"}, "its size is no number"},
+    {{.name = "a", .type = '0', .size_field = "00000000 01"}, "its size is no number"},
+    {{.name = "a", .type = '0', .size_field = "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"},
+     "its size is no number"},
+    {{.name = "a", .type = '0', .size_field = "\x80\0\0\0\0\x04\0\0\0\0\0\x01"},
+     "its size is more than 1125899906842624 bytes"},
+    {{.name = "a", .type = '0', .size_field = "777777777777"},
+     "the archive is cut short within it"},
+    {{.name = "a", .type = '0', .size = 2000}, "the archive is cut short within it"},
+    {{.name = "a", .type = 'x', .size = (1 << 20) + 1}, "an extension of more than 1048576 bytes"},
+    {{.name = "a", .type = 'x', .size = 5000}, "the archive is cut short at byte 2560"},
+};
+
+TEST(wrong_headers_are_told_where_and_why)
+{
+    for (size_t i = 0; i < CL_ARRAY_SIZE(wrong_headers); i++) {
+        CL_CLEANUP_SCENE struct scene scene = SCENE;
+
+        add_file(&scene, "first", "x");
+        add_header(&scene, &wrong_headers[i].header);
+        add_end(&scene);
+        check_refused(&scene, wrong_headers[i].message);
+    }
+}
+
+static const struct {
+    char type;
+    const char *data;
+    size_t size;
+    const char *message;
+} wrong_extensions[] = {
+    {'x', PAX("13 path=dir/n\n"), "a damaged pax header"},
+    {'x', PAX("15 path=dir/n\n"), "a damaged pax header"},
+    {'x', PAX("99999999999999999999 path=dir/n\n"), "a damaged pax header"},
+    {'x', PAX("path=x\n"), "a damaged pax header"},
+    {'x', PAX("0 path=x\n"), "a damaged pax header"},
+    {'x', PAX("2 \n"), "a damaged pax header"},
+    {'x', PAX("3 \n"), "a damaged pax header"},
+    {'x', PAX("8 pathx\n"), "a damaged pax header"},
+    {'x', PAX("5 =x\n"), "a damaged pax header"},
+    {'x', PAX("14"), "a damaged pax header"},
+    {'x', PAX("8 path=\n"), "its name is empty, too long, or holds a NUL"},
+    {'x', PAX("12 path=a\0b\n"), "its name is empty, too long, or holds a NUL"},
+    {'x', PAX("10 path=a\n10 path=b\n"), "its name stands twice"},
+    {'x', PAX("9 size=x\n"), "its size is no number"},
+    {'x', PAX("11 size=-1\n"), "its size is no number"},
+    {'x', PAX("32 size=99999999999999999999999\n"), "its size is no number"},
+    {'x', PAX("9 size=0\n9 size=0\n"), "its size is no number, or stands twice"},
+    {'x', PAX("25 size=1125899906842625\n"), "its size is more than"},
+    {'x', PAX("22 GNU.sparse.major=1\n"), "sparse files are not known here"},
+    {'g', PAX("10 path=a\n"), "a pax header that gives all members one name or size"},
+    {'g', PAX("9 size=0\n"), "a pax header that gives all members one name or size"},
+    {'L', "\0\0", 2, "its name is empty, too long, or holds a NUL"},
+    {'L', "", 0, "its name is empty, too long, or holds a NUL"},
+    {'x', PAX("13 path=../a\n"), "t.tar: member \"../a\": it leads out of the archive"},
+};
+
+TEST(wrong_extensions_are_told)
+{
+    for (size_t i = 0; i < CL_ARRAY_SIZE(wrong_extensions); i++) {
+        CL_CLEANUP_SCENE struct scene scene = SCENE;
+
+        add_extension(&scene, wrong_extensions[i].type, wrong_extensions[i].data,
+                      wrong_extensions[i].size);
+        add_file(&scene, "a", "");
+        add_end(&scene);
+        check_refused(&scene, wrong_extensions[i].message);
+    }
+}
+
+TEST(a_name_is_given_once)
+{
+    CL_CLEANUP_SCENE struct scene scene = SCENE;
+
+    add_extension(&scene, 'L', "a", 2);
+    add_extension(&scene, 'x', PAX("10 path=b\n"));
+    add_file(&scene, "c", "");
+    add_end(&scene);
+    check_refused(&scene, "its name stands twice");
+}
+
+TEST(a_name_too_long_is_refused)
+{
+    for (size_t size = CL_ARRAY_SIZE((char[4095]){0}); size <= 4096; size++) {
+        CL_CLEANUP_SCENE struct scene scene = SCENE;
+        char name[4097];
+
+        memset(name, 'n', size);
+        name[size] = '\0';
+        add_extension(&scene, 'L', name, size + 1);
+        add_file(&scene, "n", "");
+        add_end(&scene);
+        CHECK((list(&scene) == 0) == (size == 4095));
+    }
+}
+
+TEST(what_is_no_archive_is_told_apart)
+{
+    static const struct {
+        const char *data;
+        size_t size;
+        const char *message;
+    } starts[] = {
+        {"", 0, "t.tar: the file is empty"},
+        {"x", 1, "t.tar: no tar archive"},
+        {"{\"json\": 1}", BLOCK, "t.tar: no tar archive"},
+        {"\x1f\x8b\x08", BLOCK,
+         "t.tar: the archive is compressed by gzip; uncompress it first (gunzip)"},
+        {"\x28\xb5\x2f\xfd", BLOCK, "t.tar: the archive is compressed by zstd"},
+        {"\xfd\x37zXZ", BLOCK, "t.tar: the archive is compressed by xz"},
+        {"BZh9", BLOCK, "t.tar: the archive is compressed by bzip2"},
+    };
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(starts); i++) {
+        CL_CLEANUP_SCENE struct scene scene = SCENE;
+        size_t size = strlen(starts[i].data);
+
+        CHECK(cl_buf_add_str(&scene.tar, starts[i].data) == 0);
+        if (starts[i].size > size)
+            CHECK(cl_buf_grow(&scene.tar, starts[i].size - size) == 0);
+        check_refused(&scene, starts[i].message);
+    }
+}
+
+TEST(every_cut_of_an_archive_is_seen)
+{
+    CL_CLEANUP_SCENE struct scene scene = SCENE;
+
+    add_file(&scene, "a", "1");
+    add_extension(&scene, 'x', PAX("14 path=dir/n\n"));
+    add_file(&scene, "b", "2");
+    size_t whole = scene.tar.size + BLOCK; /* one block of zeros is the end */
+    add_end(&scene);
+    for (size_t size = 0; size <= whole + BLOCK; size += 128) {
+        scene.tar.size = size;
+        CHECK((list(&scene) == 0) == (size >= whole));
+    }
+    scene.tar.size = whole - BLOCK;
+    check_refused(&scene, "t.tar: the archive is cut short at byte 3072");
+}
+
+TEST(an_extension_of_nothing_is_refused)
+{
+    CL_CLEANUP_SCENE struct scene scene = SCENE;
+
+    add_file(&scene, "a", "1");
+    add_extension(&scene, 'x', PAX("14 path=dir/n\n"));
+    add_end(&scene);
+    check_refused(&scene, "t.tar: the archive ends where a member was announced");
+}
+
+TEST(pipes_and_directories_are_no_archives)
+{
+    CL_CLEANUP_SCENE struct scene scene = SCENE;
+    CL_CLEANUP_FD int directory = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int ends[2];
+
+    CHECK(pipe(ends) == 0);
+    CHECK(list_fd(&scene, ends[0]) < 0);
+    CHECK_HAS(scene.err.msg, "the archive must be a file, not a pipe");
+    CHECK(close(ends[0]) == 0 && close(ends[1]) == 0);
+    CHECK(list_fd(&scene, directory) < 0);
+}
+
+/* Gigabytes are passed over, not read: the member lies in a hole. */
+TEST(members_lie_beyond_4_gib)
+{
+    const uint64_t size = (5ULL << 30) + 7;
+    const off_t padded = (off_t)((size + BLOCK - 1) / BLOCK * BLOCK);
+    CL_CLEANUP_SCENE struct scene scene = SCENE;
+    CL_CLEANUP_FD int fd = memfd_create("tar", MFD_CLOEXEC);
+
+    add_header(&scene, &(struct header){.name = "large",
+                                        .type = '0',
+                                        .size_field = "\x80\0\0\0\0\0\0\x01\x40\0\0\x07"});
+    CHECK(pwrite(fd, scene.tar.data, BLOCK, 0) == BLOCK);
+    scene.tar.size = 0;
+    add_file(&scene, "after", "x");
+    add_end(&scene);
+    CHECK(pwrite(fd, scene.tar.data, scene.tar.size, BLOCK + padded) == (ssize_t)scene.tar.size);
+    CHECK(list_fd(&scene, fd) == 0);
+    CHECK_TEXT(scene.err.msg, "");
+    CHECK(scene.record.members.count == 2);
+    CHECK(scene.record.members.items[0].offset_bytes == (uint64_t)padded + BLOCK + BLOCK);
+    CHECK(scene.record.members.items[1].size_bytes == size);
+}
+
+TEST(as_many_members_as_may_be)
+{
+    CL_CLEANUP_SCENE struct scene scene = SCENE;
+    char name[16];
+
+    for (int i = 0; i < CL_ARCHIVE_MAX_MEMBERS; i++) {
+        (void)snprintf(name, sizeof(name), "%d",
+                       (int)((unsigned int)i * 40503U % CL_ARCHIVE_MAX_MEMBERS));
+        add_header(&scene, &(struct header){.name = name, .type = '0'});
+    }
+    size_t most = scene.tar.size;
+    add_end(&scene);
+    CHECK(list(&scene) == 0);
+    CHECK_TEXT(scene.err.msg, "");
+    CHECK(scene.record.members.count == CL_ARCHIVE_MAX_MEMBERS);
+    for (size_t i = 1; i < scene.record.members.count; i++)
+        CHECK(strcmp(scene.record.members.items[i - 1].name, scene.record.members.items[i].name) <
+              0);
+    scene.tar.size = most;
+    add_header(&scene, &(struct header){.name = "one more/", .type = '5'});
+    add_end(&scene);
+    check_refused(&scene, "the archive has more than 65536 members");
+}
+
+int main(void)
+{
+    static const struct check_test tests[] = {
+        ROW(files_are_listed_by_name),
+        ROW(an_archive_may_be_empty),
+        ROW(one_block_ends_an_archive_and_what_follows_is_of_no_matter),
+        ROW(old_and_gnu_headers_are_understood),
+        ROW(pax_headers_say_more),
+        ROW(links_are_the_files_they_name),
+        ROW(links_that_lead_elsewhere_are_refused),
+        ROW(names_that_lead_out_or_stand_twice_are_refused),
+        ROW(dots_within_names_are_names),
+        ROW(wrong_headers_are_told_where_and_why),
+        ROW(wrong_extensions_are_told),
+        ROW(a_name_is_given_once),
+        ROW(a_name_too_long_is_refused),
+        ROW(what_is_no_archive_is_told_apart),
+        ROW(every_cut_of_an_archive_is_seen),
+        ROW(an_extension_of_nothing_is_refused),
+        ROW(pipes_and_directories_are_no_archives),
+        ROW(members_lie_beyond_4_gib),
+        ROW(as_many_members_as_may_be),
+    };
+
+    return check_run(tests, CL_ARRAY_SIZE(tests));
+}
