@@ -178,7 +178,7 @@ static int start(const struct cl_helper *helper, const struct cl_helper_call *ca
     const struct cl_child_start how = {
         .path = helper->path,
         .argv = argv,
-        .envp = environment,
+        .envp = call->environment != NULL ? call->environment : environment,
         .fds = plumbing.fds,
         .fd_count = CL_ARRAY_SIZE(plumbing.fds),
         .cwd = -1,
@@ -276,8 +276,8 @@ static void clean_complaint(struct cl_buf *complaint)
     cl_utf8_make_printable(text);
 }
 
-static int judge(const siginfo_t *info, const char *subject, struct cl_buf *complaint,
-                 struct cl_error *err)
+static int judge(const siginfo_t *info, const struct cl_helper *helper, const char *subject,
+                 struct cl_buf *complaint, struct cl_error *err)
 {
     clean_complaint(complaint);
     if (info->si_code == CLD_EXITED && info->si_status == 0)
@@ -285,11 +285,11 @@ static int judge(const siginfo_t *info, const char *subject, struct cl_buf *comp
     if (info->si_code == CLD_EXITED && cl_buf_text(complaint)[0] != '\0')
         return cl_refuse(err, EINVAL, "%s", cl_buf_text(complaint));
     if (info->si_code == CLD_EXITED)
-        return cl_refuse(err, EIO, "%.200s: the parser ended with status %d", subject,
+        return cl_refuse(err, EIO, "%.200s: %s ended with status %d", subject, helper->name,
                          info->si_status);
     if (info->si_status == SIGXCPU || info->si_status == SIGKILL)
         return cl_refuse(err, EINVAL, "%.200s: takes too long to parse", subject);
-    return cl_refuse(err, EIO, "%.200s: the parser was ended by signal %d", subject,
+    return cl_refuse(err, EIO, "%.200s: %s was ended by signal %d", subject, helper->name,
                      info->si_status);
 }
 
@@ -312,5 +312,5 @@ int cl_helper_run(const struct cl_helper *helper, const struct cl_helper_call *c
     if (r < 0)
         return cl_fail(err, r, "read from %s", helper->name);
     r = cl_child_wait(&running.child, &info, err);
-    return r < 0 ? r : judge(&info, call->subject, &complaint, err);
+    return r < 0 ? r : judge(&info, helper, call->subject, &complaint, err);
 }

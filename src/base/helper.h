@@ -31,6 +31,7 @@ struct cl_helper_call {
     const struct cl_buf *inputs[CL_HELPER_MAX_INPUTS];
     int file; /* in place of the first input: a regular file, when it is above 2 */
     uint64_t timeout_ns;
+    char *const *environment; /* NULL: an empty one */
 };
 
 /* Finds the helper NAME (which must outlive RET): DIR/../libexec/cloister/NAME or DIR/NAME.
@@ -38,8 +39,8 @@ struct cl_helper_call {
  * long as cloister runs from its file. */
 int cl_helper_find(const char *dir, const char *name, struct cl_helper *ret, struct cl_error *err);
 
-/* Runs it to its end and adds its answer to OUTPUT, whose cap bounds it. Its complaint
- * becomes the error. */
+/* Runs it to its end and adds its answer to OUTPUT, whose cap bounds it; also what one said that
+ * failed then. Its complaint becomes the error. */
 int cl_helper_run(const struct cl_helper *helper, const struct cl_helper_call *call,
                   struct cl_buf *output, struct cl_error *err);
 

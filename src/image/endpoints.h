@@ -1,15 +1,18 @@
-/* endpoints.h - where the images of a registry are asked for, and with which credentials. */
+/* endpoints.h - where the images of a registry are asked for, and with which credentials:
+ * registries.yaml and credentials.h put together.
+ */
 #ifndef CL_IMAGE_ENDPOINTS_H
 #define CL_IMAGE_ENDPOINTS_H
 
-#include "base/arena.h"
+#include "image/parse.h"
 #include "oci/fetch.h"
 #include "oci/reference.h"
 
-/* The endpoints of REFERENCE's registry, in the order in which they are asked; memory is
- * ARENA's. Plain HTTP stands among them for loopback alone, after HTTPS, or where the
- * configuration allows it by name. */
-int cl_endpoints_find(const struct cl_reference *reference, struct cl_arena *arena,
-                      struct cl_fetch_endpoints *ret, struct cl_error *err);
+/* The endpoints of REFERENCE's registry, in the order in which they are asked: mirrors, then the
+ * registry itself. Plain HTTP stands among them for loopback alone, after HTTPS, or where
+ * CONFIG allows it by name. Memory is PARSER's arena's. */
+int cl_endpoints_find(const struct cl_parser *parser, const struct cl_registries_record *config,
+                      const struct cl_reference *reference, struct cl_fetch_endpoints *ret,
+                      struct cl_error *err);
 
 #endif

@@ -379,9 +379,9 @@ static const struct {
 } helpers[] = {
     {"exit 0", EBADMSG, "not a plan"},
     {"echo hello", EBADMSG, "not a plan"},
-    {"exit 3", EIO, "a/p.yaml: the parser ended with status 3"},
+    {"exit 3", EIO, "a/p.yaml: cloister-plan ended with status 3"},
     {"kill -9 $$", EINVAL, "a/p.yaml: takes too long to parse"},
-    {"kill -SEGV $$", EIO, "a/p.yaml: the parser was ended by signal 11"},
+    {"kill -SEGV $$", EIO, "a/p.yaml: cloister-plan was ended by signal 11"},
     {"printf 'p:1:1: bad\\033[31m\\377 key\\nsecond line\\n' >&2; exit 1", EINVAL,
      "p:1:1: bad?[31m? key"},
     {"head -c 100000 /dev/zero | tr '\\0' x >&2; exit 1", EINVAL, "xxxxxxxxxx"},

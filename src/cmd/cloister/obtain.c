@@ -125,12 +125,16 @@ static int from_registry(struct job *job, const char *text, struct cl_pulled *re
 {
     CL_CLEANUP(cl_registry_done) struct cl_registry_origin registry = {.fetcher = CL_FETCHER_INIT};
     struct cl_fetch_endpoints endpoints = {0};
+    struct cl_registries_record config = {0};
     struct cl_reference reference;
+    struct cl_parser parser;
     char digest[CL_DIGEST_TEXT_SIZE];
     int r = cl_reference_parse(text, NULL, job->arena, &reference, err);
 
     if (r == 0)
-        r = cl_endpoints_find(&reference, job->arena, &endpoints, err);
+        r = cl_parser_init(job->arena, &parser, err);
+    if (r == 0)
+        r = cl_endpoints_find(&parser, &config, &reference, &endpoints, err);
     if (r < 0)
         return r;
     job->whole = cl_reference_text(&reference, job->arena);
