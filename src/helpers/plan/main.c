@@ -1,10 +1,11 @@
-/* cloister-plan - turns bytes that nobody vouches for into a plan's flat form.
+/* cloister-plan - turns bytes that nobody vouches for into a plan's flat form, or a record's.
  *
- *   cloister-plan policy NAME    a policy file on descriptor 0
- *   cloister-plan seccomp NAME   a seccomp profile on descriptor 0
- *   cloister-plan user NAME      /etc/passwd on descriptor 0, /etc/group on 3
+ *   cloister-plan policy NAME       a policy file on descriptor 0
+ *   cloister-plan seccomp NAME      a seccomp profile on descriptor 0
+ *   cloister-plan user NAME         /etc/passwd on descriptor 0, /etc/group on 3
+ *   cloister-plan registries NAME   registries.yaml on descriptor 0; a record of oci/records.h
  *
- * The plan goes to descriptor 1; an error is one line on descriptor 2 and exit
+ * The answer goes to descriptor 1; an error is one line on descriptor 2 and exit
  * status 1. Stages: look at the arguments; prepare the little that the jail forbids;
  * enter the jail (jail.c); only then read, parse, write. Whatever comes out is
  * checked by whoever started us.
@@ -19,6 +20,7 @@
 #include "helpers/common/process.h"
 #include "helpers/plan/filter.h"
 #include "helpers/plan/policy.h"
+#include "helpers/plan/registries.h"
 #include "helpers/plan/user.h"
 #include "plan/format.h"
 
@@ -71,6 +73,15 @@ static int make_user(struct job *job, struct cl_buf *output, struct cl_error *er
     return r < 0 ? r : cl_plan_write(&plan, output, err);
 }
 
+static int make_registries(struct job *job, struct cl_buf *output, struct cl_error *err)
+{
+    const struct cl_document document = document_of(job);
+    struct cl_registries_record record = {.set = 0};
+    int r = cl_registries_parse(&document, &job->arena, &record, err);
+
+    return r < 0 ? r : cl_flat_write(&cl_registries_shape, &record, output, err);
+}
+
 static const struct kind {
     const char *name;
     int (*make)(struct job *job, struct cl_buf *output, struct cl_error *err);
@@ -79,6 +90,7 @@ static const struct kind {
     {"policy", make_policy, 0},
     {"seccomp", make_seccomp, 0},
     {"user", make_user, 1},
+    {"registries", make_registries, 0},
 };
 
 static const struct kind *find_kind(int argc, char *const argv[], struct cl_error *err)
@@ -90,8 +102,8 @@ static const struct kind *find_kind(int argc, char *const argv[], struct cl_erro
         }
     }
     (void)cl_refuse(err, EINVAL,
-                    "this program is cloister's: cloister-plan policy|seccomp|user "
-                    "NAME <FILE");
+                    "this program is cloister's: cloister-plan "
+                    "policy|seccomp|user|registries NAME <FILE");
     return NULL;
 }
 

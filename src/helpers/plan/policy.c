@@ -3,21 +3,17 @@
  * rows' paths is a map of its own. Two fields have a shape that no type says: `env`
  * is a map of text, `files` a list of small maps.
  *
- * Text is taken as it is written: a plain 010 is "010" where text is due, and nothing
- * is a number because it looks like one. What YAML would read as a boolean or as
- * nothing (true, ~, ...) must stand in quotes where text is due, and a count must
- * stand without them.
+ * Text is taken as yaml_walk.h says; a count must stand without quotes.
  */
 #include "helpers/plan/policy.h"
 
 #include <errno.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/guess.h"
-#include "helpers/plan/policy_guess.h"
 #include "helpers/common/report.h"
-#include "helpers/plan/yaml_reader.h"
+#include "helpers/plan/policy_guess.h"
+#include "helpers/plan/yaml_walk.h"
 #include "plan/decide.h"
 
 struct walk {
@@ -26,86 +22,25 @@ struct walk {
     struct cl_plan plan;
 };
 
-/* The keys that a map has had so far. */
-struct seen {
-    const struct seen *older;
-    const char *key;
-};
-
 static int locate(const struct walk *walk, const struct cl_yaml_node *node, const char *path,
                   struct cl_error *err)
 {
-    return cl_yaml_locate(&walk->yaml, &node->mark, path, err);
+    return cl_yaml_locate_node(&walk->yaml, node, path, err);
 }
 
 static int want_kind(const struct walk *walk, const struct cl_yaml_node *node,
                      enum cl_yaml_kind kind, const char *path, struct cl_error *err)
 {
-    if (node->kind == kind)
-        return 0;
-    (void)cl_refuse(err, EINVAL, "expected %s, got %s", cl_yaml_kind_name(kind),
-                    cl_yaml_kind_name(node->kind));
-    return locate(walk, node, path, err);
-}
-
-/* What YAML 1.1 and 1.2 both resolve to something else than text. */
-static int means_other_than_text(const struct cl_yaml_node *node)
-{
-    static const char *const words[] = {"", "~", "null", "true", "false"};
-
-    if (!node->plain)
-        return 0;
-    for (size_t i = 0; i < CL_ARRAY_SIZE(words); i++) {
-        if (strcasecmp(node->text, words[i]) == 0)
-            return 1;
-    }
-    return 0;
+    return cl_yaml_want_kind(&walk->yaml, node, kind, path, err);
 }
 
 static int want_text(const struct walk *walk, const struct cl_yaml_node *node, const char *path,
                      struct cl_error *err)
 {
-    int r = want_kind(walk, node, CL_YAML_TEXT, path, err);
-
-    if (r < 0)
-        return r;
-    if (!means_other_than_text(node))
-        return 0;
-    if (node->text[0] == '\0')
-        (void)cl_refuse(err, EINVAL, "expected text, got nothing");
-    else
-        (void)cl_refuse(err, EINVAL, "expected text, got %s; put it in quotes to mean the word",
-                        node->text);
-    return locate(walk, node, path, err);
+    return cl_yaml_want_text(&walk->yaml, node, path, err);
 }
 
 /* --- maps --------------------------------------------------------------- */
-
-/* Takes the next key of the map that is open into KEY, or sees the map's end in it. */
-static int next_key(struct walk *walk, const char *prefix, const struct seen **seen,
-                    struct cl_yaml_node *key, struct cl_error *err)
-{
-    int r = cl_yaml_next(&walk->yaml, key, err);
-
-    if (r < 0 || key->kind == CL_YAML_END)
-        return r;
-    r = want_kind(walk, key, CL_YAML_TEXT, prefix, err);
-    if (r < 0)
-        return cl_hint(err, "keys must be plain words");
-    for (const struct seen *s = *seen; s != NULL; s = s->older) {
-        if (strcmp(s->key, key->text) == 0) {
-            (void)cl_refuse(err, EINVAL, "the key \"%.80s\" stands twice", key->text);
-            return locate(walk, key, prefix, err);
-        }
-    }
-    struct seen *entry = cl_arena_alloc(walk->arena, sizeof(*entry));
-    char *copy = cl_arena_strdup(walk->arena, key->text);
-    if (entry == NULL || copy == NULL)
-        return cl_fail_memory(err);
-    *entry = (struct seen){*seen, copy};
-    *seen = entry;
-    return 0;
-}
 
 static int may_stand_in_policy(unsigned int field)
 {
@@ -213,14 +148,14 @@ static int parse_env_entry(struct walk *walk, const struct cl_yaml_node *key, st
 
 static int parse_env(struct walk *walk, const struct cl_yaml_node *node, struct cl_error *err)
 {
-    const struct seen *seen = NULL;
+    const struct cl_yaml_seen *seen = NULL;
     int r = want_kind(walk, node, CL_YAML_MAP, "env", err);
 
     cl_plan_mark(&walk->plan, CL_FIELD_ENV);
     while (r == 0) {
         CL_CLEANUP_YAML_NODE struct cl_yaml_node key = {.kind = CL_YAML_END};
 
-        r = next_key(walk, "env", &seen, &key, err);
+        r = cl_yaml_next_key(&walk->yaml, "env", &seen, &key, err);
         if (r == 0 && key.kind == CL_YAML_END)
             break;
         if (r == 0)
@@ -355,7 +290,7 @@ static int parse_file(struct walk *walk, const struct cl_yaml_node *node, size_t
     const char *path = cl_arena_printf(walk->arena, "files[%zu]", index);
     struct file_entry entry = {.arena = walk->arena,
                                .file = {.kind = CL_FILE_BIND, .mode = CL_FILE_RO}};
-    const struct seen *seen = NULL;
+    const struct cl_yaml_seen *seen = NULL;
     int r = path == NULL ? cl_fail_memory(err) : want_kind(walk, node, CL_YAML_MAP, path, err);
 
     if (r == -EINVAL)
@@ -363,7 +298,7 @@ static int parse_file(struct walk *walk, const struct cl_yaml_node *node, size_t
     while (r == 0) {
         CL_CLEANUP_YAML_NODE struct cl_yaml_node key = {.kind = CL_YAML_END};
 
-        r = next_key(walk, path, &seen, &key, err);
+        r = cl_yaml_next_key(&walk->yaml, path, &seen, &key, err);
         if (r == 0 && key.kind == CL_YAML_END)
             break;
         if (r == 0)
@@ -441,13 +376,13 @@ static int parse_entry(struct walk *walk, const struct cl_yaml_node *key, const 
  * dots of the table's paths. */
 static int parse_map(struct walk *walk, const char *prefix, struct cl_error *err)
 {
-    const struct seen *seen = NULL;
+    const struct cl_yaml_seen *seen = NULL;
     int r = 0;
 
     while (r == 0) {
         CL_CLEANUP_YAML_NODE struct cl_yaml_node key = {.kind = CL_YAML_END};
 
-        r = next_key(walk, prefix, &seen, &key, err);
+        r = cl_yaml_next_key(&walk->yaml, prefix, &seen, &key, err);
         if (r == 0 && key.kind == CL_YAML_END)
             break;
         if (r == 0)
@@ -461,7 +396,7 @@ int cl_policy_parse(const struct cl_document *document, struct cl_arena *arena, 
 {
     struct walk walk = {.arena = arena};
     CL_CLEANUP_YAML_NODE struct cl_yaml_node root = {.kind = CL_YAML_END};
-    int r = cl_yaml_init(&walk.yaml, document, err);
+    int r = cl_yaml_init(&walk.yaml, document, "policy", arena, err);
 
     if (r < 0)
         return r;

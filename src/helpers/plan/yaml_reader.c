@@ -65,9 +65,10 @@ static int check_bytes(const struct cl_yaml *yaml, struct cl_error *err)
     return cl_yaml_locate(yaml, &mark, "", err);
 }
 
-int cl_yaml_init(struct cl_yaml *ret, const struct cl_document *document, struct cl_error *err)
+int cl_yaml_init(struct cl_yaml *ret, const struct cl_document *document, const char *what,
+                 struct cl_arena *arena, struct cl_error *err)
 {
-    *ret = (struct cl_yaml){.document = *document};
+    *ret = (struct cl_yaml){.document = *document, .what = what, .arena = arena};
     int r = check_bytes(ret, err);
 
     if (r < 0)
@@ -115,10 +116,10 @@ static int next_event(struct cl_yaml *yaml, yaml_event_t *ret, struct cl_error *
     return yaml_parser_parse(&yaml->parser, ret) ? 0 : report_parser(yaml, err);
 }
 
-static int refuse_feature(const struct cl_yaml *yaml, const yaml_event_t *event, const char *what,
-                          struct cl_error *err)
+static int refuse_feature(const struct cl_yaml *yaml, const yaml_event_t *event,
+                          const char *feature, struct cl_error *err)
 {
-    (void)cl_refuse(err, EINVAL, "%s not allowed in a policy", what);
+    (void)cl_refuse(err, EINVAL, "%s not allowed in a %s", feature, yaml->what);
     return cl_yaml_locate(yaml, &event->start_mark, "", err);
 }
 
@@ -203,7 +204,7 @@ int cl_yaml_first(struct cl_yaml *yaml, struct cl_yaml_node *ret, struct cl_erro
     if (r < 0)
         return r;
     if (document.type != YAML_DOCUMENT_START_EVENT) {
-        (void)cl_refuse(err, EINVAL, "the policy is empty; {} is one that changes nothing");
+        (void)cl_refuse(err, EINVAL, "the %s is empty; {} is one that changes nothing", yaml->what);
         return cl_prefix(err, "%s", cl_report_name(yaml->document.name));
     }
     if (document.data.document_start.tag_directives.start !=

@@ -1,4 +1,4 @@
-/* yaml_reader.h - libyaml's events, less everything that policies don't need.
+/* yaml_reader.h - libyaml's events, less everything that our files don't need.
  *
  * Passed on are scalars, lists and maps of one document. Aliases, anchors, tags, tag
  * directives, a second document, deep nesting, bytes that are not UTF-8 and NUL bytes
@@ -9,6 +9,7 @@
 
 #include <yaml.h>
 
+#include "base/arena.h"
 #include "base/error.h"
 #include "helpers/common/report.h"
 
@@ -17,10 +18,12 @@ enum { CL_YAML_MAX_DEPTH = 8 };
 struct cl_yaml {
     yaml_parser_t parser;
     struct cl_document document;
+    const char *what; /* "policy" */
+    struct cl_arena *arena;
     int depth;
 };
 
-/* The part of an event that the policy's shape needs. */
+/* The part of an event that their shapes need. */
 enum cl_yaml_kind { CL_YAML_TEXT, CL_YAML_LIST, CL_YAML_MAP, CL_YAML_END };
 
 struct cl_yaml_node {
@@ -33,8 +36,10 @@ struct cl_yaml_node {
 
 #define CL_CLEANUP_YAML_NODE CL_CLEANUP(cl_yaml_node_done)
 
-/* What DOCUMENT borrows must outlive RET. */
-int cl_yaml_init(struct cl_yaml *ret, const struct cl_document *document, struct cl_error *err);
+/* WHAT is what messages call a document of its kind; ARENA is for those who walk over it
+ * (yaml_walk.h). All that is borrowed must outlive RET. */
+int cl_yaml_init(struct cl_yaml *ret, const struct cl_document *document, const char *what,
+                 struct cl_arena *arena, struct cl_error *err);
 void cl_yaml_done(struct cl_yaml *yaml);
 void cl_yaml_node_done(struct cl_yaml_node *node);
 

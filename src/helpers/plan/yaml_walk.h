@@ -1,0 +1,33 @@
+/* yaml_walk.h - what walks over YAML documents have in common: kinds that are wanted, text that
+ * is meant as text, maps whose keys stand once. Errors begin with the node's place.
+ *
+ * Text is taken as it is written: a plain 010 is "010" where text is due, and nothing is a
+ * number because it looks like one. What YAML would read as a boolean or as nothing (true, ~,
+ * ...) must stand in quotes where text is due.
+ */
+#ifndef CL_HELPERS_PLAN_YAML_WALK_H
+#define CL_HELPERS_PLAN_YAML_WALK_H
+
+#include "helpers/plan/yaml_reader.h"
+
+/* The keys that a map has had so far. */
+struct cl_yaml_seen {
+    const struct cl_yaml_seen *older;
+    const char *key;
+};
+
+/* cl_yaml_locate at NODE's place. */
+int cl_yaml_locate_node(const struct cl_yaml *yaml, const struct cl_yaml_node *node,
+                        const char *path, struct cl_error *err);
+
+int cl_yaml_want_kind(const struct cl_yaml *yaml, const struct cl_yaml_node *node,
+                      enum cl_yaml_kind kind, const char *path, struct cl_error *err);
+int cl_yaml_want_text(const struct cl_yaml *yaml, const struct cl_yaml_node *node, const char *path,
+                      struct cl_error *err);
+
+/* Takes the next key of the map that is open into KEY, or sees the map's end in it. SEEN begins
+ * as NULL. */
+int cl_yaml_next_key(struct cl_yaml *yaml, const char *path, const struct cl_yaml_seen **seen,
+                     struct cl_yaml_node *key, struct cl_error *err);
+
+#endif
