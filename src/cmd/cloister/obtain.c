@@ -8,6 +8,7 @@
 #include "base/fd.h"
 #include "base/sys.h"
 #include "cmd/cloister/image_user.h"
+#include "image/config.h"
 #include "image/endpoints.h"
 #include "image/local.h"
 #include "image/registry.h"
@@ -129,8 +130,11 @@ static int from_registry(struct job *job, const char *text, struct cl_pulled *re
     struct cl_reference reference;
     struct cl_parser parser;
     char digest[CL_DIGEST_TEXT_SIZE];
-    int r = cl_reference_parse(text, NULL, job->arena, &reference, err);
+    int r = cl_image_config_load(job->arena, &config, err);
+    const char *fallback = cl_image_config_default(&config);
 
+    if (r == 0)
+        r = cl_reference_parse(text, fallback, job->arena, &reference, err);
     if (r == 0)
         r = cl_parser_init(job->arena, &parser, err);
     if (r == 0)
@@ -138,7 +142,7 @@ static int from_registry(struct job *job, const char *text, struct cl_pulled *re
     if (r < 0)
         return r;
     job->whole = cl_reference_text(&reference, job->arena);
-    job->name = cl_reference_familiar(&reference, NULL, job->arena);
+    job->name = cl_reference_familiar(&reference, fallback, job->arena);
     if (job->whole == NULL || job->name == NULL)
         return cl_fail_memory(err);
     if (reference.has_digest)

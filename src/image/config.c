@@ -1,0 +1,140 @@
+#include "image/config.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/follow.h"
+#include "base/helper.h"
+#include "base/sha256.h"
+#include "base/sys.h"
+#include "plan/compile_cache.h"
+
+enum { MAX_FILE = 1 << 20, PARSE_SECONDS = 10, FORM = 1 /* of what is kept */ };
+
+static const char system_path[] = "/etc/cloister/registries.yaml";
+
+/* --- which file ------------------------------------------------------------------ */
+
+/* The user's own, whether or not it is there; NULL: there is no place for one. */
+static const char *own_path(struct cl_arena *arena)
+{
+    const char *base = getenv("XDG_CONFIG_HOME"); // NOLINT(concurrency-mt-unsafe): one thread
+
+    if (geteuid() == 0)
+        return NULL;
+    if (base != NULL && base[0] == '/')
+        return cl_arena_printf(arena, "%s/cloister/registries.yaml", base);
+    base = getenv("HOME"); // NOLINT(concurrency-mt-unsafe)
+    return base == NULL || base[0] != '/'
+               ? NULL
+               : cl_arena_printf(arena, "%s/.config/cloister/registries.yaml", base);
+}
+
+static int is_there(const char *path)
+{
+    return path != NULL && cl_sys_faccessat(AT_FDCWD, path, F_OK) == 0;
+}
+
+/* --- from its bytes to a record ---------------------------------------------------- */
+
+static void add_bytes(struct cl_sha256 *hash, const void *data, size_t size)
+{
+    cl_sha256_add(hash, &size, sizeof(size));
+    cl_sha256_add(hash, data, size);
+}
+
+static void make_key(const struct cl_helper *helper, const struct cl_buf *bytes,
+                     char ret[CL_SHA256_HEX_SIZE])
+{
+    const uint64_t numbers[] = {FORM, helper->size, (uint64_t)helper->mtime_s,
+                                (uint64_t)helper->mtime_ns};
+    struct cl_sha256 hash;
+
+    cl_sha256_init(&hash);
+    add_bytes(&hash, cl_registries_shape.magic, sizeof(cl_registries_shape.magic));
+    add_bytes(&hash, numbers, sizeof(numbers));
+    add_bytes(&hash, cl_buf_text(bytes), bytes->size);
+    cl_sha256_final_hex(&hash, ret);
+}
+
+static int ask_helper(const struct cl_helper *helper, const char *path, const struct cl_buf *bytes,
+                      struct cl_arena *arena, struct cl_bytes *ret, struct cl_error *err)
+{
+    CL_CLEANUP_BUF struct cl_buf output = CL_BUF_INIT(cl_registries_shape.max_size);
+    const struct cl_helper_call call = {
+        .args = {"registries", path},
+        .subject = path,
+        .inputs = {bytes},
+        .timeout_ns = PARSE_SECONDS * CL_NS_PER_S,
+    };
+    int r = cl_helper_run(helper, &call, &output, err);
+
+    if (r < 0)
+        return r;
+    const char *copy = cl_arena_strndup(arena, cl_buf_text(&output), output.size);
+    if (copy == NULL)
+        return cl_fail_memory(err);
+    *ret = (struct cl_bytes){copy, output.size};
+    return 0;
+}
+
+static int read_record(const struct cl_bytes *bytes, struct cl_arena *arena,
+                       struct cl_registries_record *ret, struct cl_error *err)
+{
+    struct cl_registries_record record = {0};
+    int r = cl_flat_read(&cl_registries_shape, bytes, arena, &record, err);
+
+    if (r == 0)
+        *ret = record;
+    return r;
+}
+
+static int load(const char *path, const struct cl_buf *bytes, struct cl_arena *arena,
+                struct cl_registries_record *ret, struct cl_error *err)
+{
+    char key[CL_SHA256_HEX_SIZE];
+    struct cl_bytes flat = {0};
+    struct cl_helper helper;
+    int r = cl_helper_find(NULL, "cloister-plan", &helper, err);
+
+    if (r < 0)
+        return r;
+    make_key(&helper, bytes, key);
+    CL_CLEANUP_FD int cache = cl_plan_cache_open(NULL);
+    if (cache >= 0 && cl_plan_cache_load(cache, key, arena, &flat) == 0 &&
+        read_record(&flat, arena, ret, err) == 0)
+        return 0;
+    r = ask_helper(&helper, path, bytes, arena, &flat, err);
+    if (r == 0)
+        r = read_record(&flat, arena, ret, err);
+    if (r == 0 && cache >= 0)
+        (void)cl_plan_cache_store(cache, key, &flat); /* the record is here; the cache can wait */
+    return r;
+}
+
+int cl_image_config_load(struct cl_arena *arena, struct cl_registries_record *ret,
+                         struct cl_error *err)
+{
+    CL_CLEANUP_BUF struct cl_buf bytes = CL_BUF_INIT(MAX_FILE);
+    const char *path = own_path(arena);
+
+    *ret = (struct cl_registries_record){0};
+    if (!is_there(path))
+        path = system_path;
+    if (!is_there(path))
+        return 0;
+    CL_CLEANUP_FD int fd = cl_follow_regular(path, MAX_FILE, err);
+    if (fd < 0)
+        return fd;
+    int r = cl_read_all(fd, path, &bytes, err);
+    return r < 0 ? r : load(path, &bytes, arena, ret, err);
+}
+
+const char *cl_image_config_default(const struct cl_registries_record *config)
+{
+    return (config->set & CL_RECORD_BIT(CL_REGISTRIES_DEFAULT)) != 0 ? config->default_domain
+                                                                     : NULL;
+}
