@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/follow.h"
+#include "base/json.h"
 #include "base/sys.h"
 #include "oci/reference.h"
 
@@ -48,14 +49,10 @@ static const char *path_of(const struct place *place, struct cl_arena *arena)
     return cl_arena_printf(arena, "%s%s", home, place->below_home);
 }
 
-const char *cl_credentials_own_file(struct cl_arena *arena, struct cl_error *err)
+/* What such programs, and Docker's file, call DOMAIN. */
+static const char *server_of(const char *domain)
 {
-    const char *path = path_of(&places[CL_ARRAY_SIZE(places) - 1], arena);
-
-    if (path == NULL)
-        (void)cl_refuse(err, ENOENT,
-                        "there is no place for credentials: set HOME or DOCKER_CONFIG");
-    return path;
+    return strcmp(domain, CL_DOCKER_DOMAIN) == 0 ? "https://index.docker.io/v1/" : domain;
 }
 
 /* --- programs -------------------------------------------------------------------- */
@@ -83,8 +80,8 @@ static int find_along_path(struct cl_helper *ret)
     return -ENOENT;
 }
 
-int cl_credential_program(const char *name, const char *verb, const struct cl_buf *input,
-                          struct cl_buf *output, struct cl_error *err)
+static int run_program(const char *name, const char *verb, const struct cl_buf *input,
+                       struct cl_buf *output, struct cl_error *err)
 {
     char program[SUBJECT_SIZE];
     struct cl_helper helper = {.name = program};
@@ -103,11 +100,6 @@ int cl_credential_program(const char *name, const char *verb, const struct cl_bu
     return cl_helper_run(&helper, &call, output, err);
 }
 
-const char *cl_credential_server(const char *domain)
-{
-    return strcmp(domain, CL_DOCKER_DOMAIN) == 0 ? "https://index.docker.io/v1/" : domain;
-}
-
 /* The program's answer; one that knows nothing says so on its output, and fails. */
 static int ask_program(const struct cl_parser *parser, const char *name, const char *domain,
                        struct cl_auth_record *ret, struct cl_error *err)
@@ -117,9 +109,9 @@ static int ask_program(const struct cl_parser *parser, const char *name, const c
     CL_CLEANUP_BUF struct cl_buf answer = CL_BUF_INIT(MAX_ANSWER);
     const char *args[CL_HELPER_MAX_ARGS] = {"credential", name};
 
-    if (cl_buf_add_str(&input, cl_credential_server(domain)) < 0)
+    if (cl_buf_add_str(&input, server_of(domain)) < 0)
         return cl_fail_memory(err);
-    int r = cl_credential_program(name, "get", &input, &answer, err);
+    int r = run_program(name, "get", &input, &answer, err);
     if (r < 0 && strncmp(cl_buf_text(&answer), unknown, sizeof(unknown) - 1) == 0) {
         *ret = (struct cl_auth_record){.kind = CL_AUTH_NONE};
         return 0;
@@ -164,4 +156,161 @@ int cl_credentials_find(const struct cl_parser *parser, const char *domain, cons
             return r;
     }
     return 0;
+}
+
+/* --- keeping --------------------------------------------------------------------- */
+
+/* The file that Docker writes, which `login` shares with it. */
+static const char *own_file(struct cl_arena *arena, struct cl_error *err)
+{
+    const char *path = path_of(&places[CL_ARRAY_SIZE(places) - 1], arena);
+
+    if (path == NULL)
+        (void)cl_refuse(err, ENOENT,
+                        "there is no place for credentials: set HOME or DOCKER_CONFIG");
+    return path;
+}
+
+/* The directory of PATH, made where it is missing; *RET_NAME is the rest. */
+static int open_directory(const char *path, const char **ret_name, struct cl_error *err)
+{
+    char directory[CL_HELPER_PATH_SIZE];
+    const char *slash = strrchr(path, '/');
+    int size = snprintf(directory, sizeof(directory), "%.*s", (int)(slash - path), path);
+
+    if (size < 0 || (size_t)size >= sizeof(directory))
+        return cl_refuse(err, ENAMETOOLONG, "the path of the credentials is too long");
+    (void)cl_sys_mkdirat(AT_FDCWD, directory, 0700); /* what it lacks shows below */
+    int fd = cl_sys_openat(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY, 0);
+    if (fd < 0)
+        return cl_fail(err, fd, "open %s", directory);
+    *ret_name = slash + 1;
+    return fd;
+}
+
+/* Whole or not at all; a link stays a link to what it leads to only by not being written to. */
+static int write_file(const char *path, const struct cl_buf *bytes, struct cl_error *err)
+{
+    const char *name = NULL;
+    char temporary[32];
+    struct stat st;
+    uint64_t random = 0;
+    CL_CLEANUP_FD int directory = open_directory(path, &name, err);
+
+    if (directory < 0)
+        return directory;
+    if (cl_sys_fstatat(directory, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode))
+        return cl_refuse(err, ELOOP,
+                         "%s is a symbolic link; set DOCKER_CONFIG to the directory of "
+                         "what it leads to",
+                         path);
+    if (cl_sys_getrandom(&random, sizeof(random)) < 0)
+        return cl_fail(err, EIO, "getrandom");
+    (void)snprintf(temporary, sizeof(temporary), ".new-%016llx", (unsigned long long)random);
+    CL_CLEANUP_FD int fd =
+        cl_sys_openat(directory, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+    int r = fd < 0 ? fd : cl_write_all(fd, cl_buf_text(bytes), bytes->size);
+    if (r == 0)
+        r = (int)CL_SYS1(SYS_fsync, fd);
+    if (r == 0)
+        r = cl_sys_renameat(directory, temporary, directory, name);
+    if (r < 0) {
+        (void)cl_sys_unlinkat(directory, temporary, 0); /* it may not be there at all */
+        return cl_fail(err, r, "write %s", path);
+    }
+    return 0;
+}
+
+/* Writes the file PATH anew with RECORD for SERVER; kind NONE takes it out. */
+static int edit_file(const struct cl_parser *parser, const char *path, const char *server,
+                     const struct cl_auth_record *record, struct cl_error *err)
+{
+    CL_CLEANUP_BUF struct cl_buf old = CL_BUF_INIT(MAX_FILE);
+    CL_CLEANUP_BUF struct cl_buf flat = CL_BUF_INIT(MAX_FILE);
+    CL_CLEANUP_BUF struct cl_buf output = CL_BUF_INIT(2 * MAX_FILE);
+    const struct cl_helper_call call = {
+        .args = {"auth-edit", path, server},
+        .subject = path,
+        .inputs = {&old, &flat},
+        .timeout_ns = PROGRAM_SECONDS * CL_NS_PER_S,
+    };
+    int r = cl_flat_write(&cl_auth_shape, record, &flat, err);
+
+    if (r == 0 && cl_sys_faccessat(AT_FDCWD, path, F_OK) == 0) {
+        CL_CLEANUP_FD int fd = cl_follow_regular(path, MAX_FILE, err);
+
+        r = fd < 0 ? fd : cl_read_all(fd, path, &old, err);
+    }
+    if (r == 0)
+        r = cl_helper_run(&parser->helper, &call, &output, err);
+    return r < 0 ? r : write_file(path, &output, err);
+}
+
+/* Gives SERVER's credentials to the program NAME. */
+static int store_in_program(const char *name, const char *server,
+                            const struct cl_auth_record *record, struct cl_error *err)
+{
+    CL_CLEANUP_BUF struct cl_buf input = CL_BUF_INIT(MAX_ANSWER);
+    CL_CLEANUP_BUF struct cl_buf answer = CL_BUF_INIT(MAX_ANSWER);
+    struct cl_json json;
+
+    cl_json_begin(&json, &input, 0);
+    cl_json_object(&json, NULL);
+    cl_json_string(&json, "ServerURL", server);
+    cl_json_string(&json, "Username", record->kind == CL_AUTH_IDENTITY ? "<token>" : record->user);
+    cl_json_string(&json, "Secret", record->secret);
+    cl_json_close(&json, '}');
+    int r = cl_json_end(&json);
+    if (r < 0)
+        return cl_fail(err, r, "write credentials for a program");
+    return run_program(name, "store", &input, &answer, err);
+}
+
+static int erase_in_program(const char *name, const char *server, struct cl_error *err)
+{
+    CL_CLEANUP_BUF struct cl_buf input = CL_BUF_INIT(MAX_ANSWER);
+    CL_CLEANUP_BUF struct cl_buf answer = CL_BUF_INIT(MAX_ANSWER);
+
+    if (cl_buf_add_str(&input, server) < 0)
+        return cl_fail_memory(err);
+    return run_program(name, "erase", &input, &answer, err);
+}
+
+int cl_credentials_keep(const struct cl_parser *parser, const char *domain,
+                        const struct cl_auth_record *record, const char **ret_where,
+                        struct cl_error *err)
+{
+    const char *path = own_file(parser->arena, err);
+    struct cl_auth_record found = {0};
+    int r = path == NULL ? -err->code : look_into(parser, path, domain, &found, err);
+
+    if (r < 0)
+        return r;
+    if (found.kind == CL_AUTH_HELPER) {
+        *ret_where = cl_arena_printf(parser->arena, "docker-credential-%s", found.helper);
+        return store_in_program(found.helper, server_of(domain), record, err);
+    }
+    *ret_where = path;
+    return edit_file(parser, path, server_of(domain), record, err);
+}
+
+int cl_credentials_forget(const struct cl_parser *parser, const char *domain, struct cl_error *err)
+{
+    const struct cl_auth_record none = {.set = CL_RECORD_BIT(CL_AUTH_KIND), .kind = CL_AUTH_NONE};
+    int forgotten = 0;
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(places); i++) {
+        const char *path = path_of(&places[i], parser->arena);
+        struct cl_auth_record found = {0};
+        int r = path == NULL ? 0 : look_into(parser, path, domain, &found, err);
+
+        if (r == 0 && found.kind == CL_AUTH_HELPER)
+            r = erase_in_program(found.helper, server_of(domain), err);
+        else if (r == 0 && found.kind != CL_AUTH_NONE)
+            r = edit_file(parser, path, server_of(domain), &none, err);
+        if (r < 0)
+            return r;
+        forgotten += found.kind != CL_AUTH_NONE;
+    }
+    return forgotten > 0 ? 0 : -ENOENT;
 }

@@ -17,16 +17,13 @@
 int cl_credentials_find(const struct cl_parser *parser, const char *domain, const char *repository,
                         struct cl_auth_record *ret, struct cl_error *err);
 
-/* Where Docker keeps them, and `login` writes: in ARENA; NULL and a message where HOME says
- * nothing. */
-const char *cl_credentials_own_file(struct cl_arena *arena, struct cl_error *err);
+/* Keeps RECORD (BASIC or IDENTITY) as DOMAIN's credentials: in the program that Docker's file names
+ * for it, or else in that file. *RET_WHERE, in PARSER's arena, says where. */
+int cl_credentials_keep(const struct cl_parser *parser, const char *domain,
+                        const struct cl_auth_record *record, const char **ret_where,
+                        struct cl_error *err);
 
-/* Runs docker-credential-<NAME> <VERB> with INPUT on its standard input; what it answers goes to
- * OUTPUT. -ENOENT: there is no such program. */
-int cl_credential_program(const char *name, const char *verb, const struct cl_buf *input,
-                          struct cl_buf *output, struct cl_error *err);
-
-/* What such programs, and the files, call DOMAIN. */
-const char *cl_credential_server(const char *domain);
+/* Forgets DOMAIN's credentials wherever they are kept. -ENOENT, without a message: nowhere. */
+int cl_credentials_forget(const struct cl_parser *parser, const char *domain, struct cl_error *err);
 
 #endif

@@ -60,35 +60,38 @@ static int add(struct list *list, const char *url, const char *domain,
     return 0;
 }
 
+static int fill(struct list *list, const char *domain, const struct cl_auth_record *auth,
+                struct cl_fetch_endpoint *ret, struct cl_error *err)
+{
+    *ret = (struct cl_fetch_endpoint){.url = "", .user = "", .secret = "", .identity = ""};
+    if (auth->kind == CL_AUTH_BASIC) {
+        ret->user = auth->user;
+        ret->secret = auth->secret;
+    } else if (auth->kind == CL_AUTH_IDENTITY) {
+        ret->identity = auth->secret;
+    }
+    return read_authority(list, find_registry(list->config, domain), &ret->authority, err);
+}
+
 static int find_rest(struct list *list, const char *domain, struct cl_fetch_endpoint *ret,
                      struct cl_error *err)
 {
     struct cl_auth_record auth = {0};
     int r = cl_credentials_find(list->parser, domain, list->repository, &auth, err);
 
-    *ret = (struct cl_fetch_endpoint){.url = "", .user = "", .secret = "", .identity = ""};
-    if (r == 0 && auth.kind == CL_AUTH_BASIC) {
-        ret->user = auth.user;
-        ret->secret = auth.secret;
-    } else if (r == 0 && auth.kind == CL_AUTH_IDENTITY) {
-        ret->identity = auth.secret;
-    }
-    return r < 0 ? r
-                 : read_authority(list, find_registry(list->config, domain), &ret->authority, err);
+    return r < 0 ? r : fill(list, domain, &auth, ret, err);
 }
 
-static int add_registry(struct list *list, const char *domain, struct cl_error *err)
+static int add_registry(struct list *list, const char *domain, const struct cl_fetch_endpoint *rest,
+                        struct cl_error *err)
 {
     const struct cl_registry *registry = find_registry(list->config, domain);
     const char *host = cl_reference_host(domain);
     struct cl_arena *arena = list->parser->arena;
-    struct cl_fetch_endpoint rest;
-    int r = find_rest(list, domain, &rest, err);
+    int r = add(list, cl_arena_printf(arena, "https://%s", host), domain, rest, err);
 
-    if (r == 0)
-        r = add(list, cl_arena_printf(arena, "https://%s", host), domain, &rest, err);
     if (r == 0 && (cl_domain_is_loopback(host) || (registry != NULL && registry->plain_http)))
-        r = add(list, cl_arena_printf(arena, "http://%s", host), domain, &rest, err);
+        r = add(list, cl_arena_printf(arena, "http://%s", host), domain, rest, err);
     return r;
 }
 
@@ -123,21 +126,43 @@ static int add_mirrors(struct list *list, const char *domain, struct cl_error *e
     return r;
 }
 
+static int finish(const struct list *list, struct cl_fetch_endpoints *ret, struct cl_error *err)
+{
+    struct cl_fetch_endpoint *items =
+        cl_arena_array(list->parser->arena, list->count, sizeof(*items));
+
+    if (items == NULL)
+        return cl_fail_memory(err);
+    memcpy(items, list->items, list->count * sizeof(*items));
+    *ret = (struct cl_fetch_endpoints){items, list->count};
+    return 0;
+}
+
 int cl_endpoints_find(const struct cl_parser *parser, const struct cl_registries_record *config,
                       const struct cl_reference *reference, struct cl_fetch_endpoints *ret,
                       struct cl_error *err)
 {
     struct list list = {.parser = parser, .config = config, .repository = reference->repository};
+    struct cl_fetch_endpoint rest;
     int r = add_mirrors(&list, reference->domain, err);
 
     if (r == 0)
-        r = add_registry(&list, reference->domain, err);
-    if (r < 0)
-        return r;
-    struct cl_fetch_endpoint *items = cl_arena_array(parser->arena, list.count, sizeof(*items));
-    if (items == NULL)
-        return cl_fail_memory(err);
-    memcpy(items, list.items, list.count * sizeof(*items));
-    *ret = (struct cl_fetch_endpoints){items, list.count};
-    return 0;
+        r = find_rest(&list, reference->domain, &rest, err);
+    if (r == 0)
+        r = add_registry(&list, reference->domain, &rest, err);
+    return r < 0 ? r : finish(&list, ret, err);
+}
+
+int cl_endpoints_for_login(const struct cl_parser *parser,
+                           const struct cl_registries_record *config, const char *domain,
+                           const struct cl_auth_record *record, struct cl_fetch_endpoints *ret,
+                           struct cl_error *err)
+{
+    struct list list = {.parser = parser, .config = config, .repository = ""};
+    struct cl_fetch_endpoint rest;
+    int r = fill(&list, domain, record, &rest, err);
+
+    if (r == 0)
+        r = add_registry(&list, domain, &rest, err);
+    return r < 0 ? r : finish(&list, ret, err);
 }

@@ -76,6 +76,8 @@ int cl_help_all(struct cl_error *err);
 
 extern const struct cl_command cl_command_run;
 extern const struct cl_command cl_command_pull;
+extern const struct cl_command cl_command_login;
+extern const struct cl_command cl_command_logout;
 extern const struct cl_command cl_command_ps;
 extern const struct cl_command cl_command_inspect;
 extern const struct cl_command cl_command_kill;

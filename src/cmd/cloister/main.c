@@ -24,8 +24,6 @@ static const struct cl_refused_command refused[] = {
     {"images", "not built yet; images are host and rootfs:DIR"},
     {"rmi", "not built yet; images are host and rootfs:DIR"},
     {"import", "not built yet; images are host and rootfs:DIR"},
-    {"login", "not built yet; images are host and rootfs:DIR"},
-    {"logout", "not built yet; images are host and rootfs:DIR"},
     {"create", "there is none: a sandbox is made and started in one; use run"},
     {"start", "there is none: a sandbox is made and started in one; use run"},
     {"restart", "there is none: a sandbox that ended is gone; use run again"},

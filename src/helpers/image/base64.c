@@ -55,3 +55,27 @@ int cl_base64_decode(const char *text, struct cl_buf *buf)
     }
     return r == 0 && filled != 0 ? -EINVAL : r;
 }
+
+int cl_base64_encode(const void *data, size_t size, struct cl_buf *buf)
+{
+    static const char alphabet[] =
+        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const unsigned char *bytes = data;
+    int r = 0;
+
+    for (size_t at = 0; r == 0 && at < size; at += 3) {
+        const size_t left = size - at;
+        const uint32_t group = (uint32_t)bytes[at] << 16 |
+                               (left > 1 ? (uint32_t)bytes[at + 1] << 8 : 0) |
+                               (left > 2 ? (uint32_t)bytes[at + 2] : 0);
+        const char text[4] = {
+            alphabet[group >> 18],
+            alphabet[group >> 12 & 63],
+            left > 1 ? alphabet[group >> 6 & 63] : '=',
+            left > 2 ? alphabet[group & 63] : '=',
+        };
+
+        r = cl_buf_add(buf, text, sizeof(text));
+    }
+    return r;
+}

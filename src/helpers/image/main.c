@@ -21,6 +21,7 @@ static const struct cl_verb verbs[] = {
     {"saved", "NAME [TAG]", 1, 1, cl_verb_saved},
     {"oci-index", "NAME PLATFORM [TAG]", 2, 1, cl_verb_oci_index},
     {"auth", "NAME REGISTRY", 2, 0, cl_verb_auth},
+    {"auth-edit", "NAME REGISTRY", 2, 0, cl_verb_auth_edit},
     {"credential", "NAME", 1, 0, cl_verb_credential},
     {"verify", "SIZE OFFSET growing|whole", 3, 0, cl_verb_verify},
     {"verify-stream", "MAX", 1, 0, cl_verb_verify_stream},

@@ -23,6 +23,7 @@ int cl_verb_saved(char *const args[], struct cl_error *err);
 int cl_verb_oci_index(char *const args[], struct cl_error *err);
 int cl_verb_auth(char *const args[], struct cl_error *err);
 int cl_verb_credential(char *const args[], struct cl_error *err);
+int cl_verb_auth_edit(char *const args[], struct cl_error *err);
 
 /* Streams (verbs_stream.c): descriptor 0 to 1, a report on 3. */
 int cl_verb_verify(char *const args[], struct cl_error *err);

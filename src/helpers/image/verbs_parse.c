@@ -8,12 +8,13 @@
 #include "helpers/common/process.h"
 #include "helpers/image/archive.h"
 #include "helpers/image/auth.h"
+#include "helpers/image/auth_edit.h"
 #include "helpers/image/config.h"
 #include "helpers/image/manifest.h"
 #include "helpers/image/saved.h"
 #include "helpers/image/verbs.h"
 
-enum { ARENA_CAP = 64 << 20, MAX_ARGUMENT = 4095, FDS = 3 };
+enum { ARENA_CAP = 64 << 20, MAX_ARGUMENT = 4095, FDS = 3, MORE_FD = 3 };
 
 struct job {
     char *const *args;
@@ -95,6 +96,19 @@ static int make_credential(const struct job *job, struct cl_buf *output, struct 
     return r < 0 ? r : cl_flat_write(&cl_auth_shape, &record, output, err);
 }
 
+/* The new credentials come as a record on a descriptor of their own. */
+static int make_auth_edit(const struct job *job, struct cl_buf *output, struct cl_error *err)
+{
+    CL_CLEANUP_BUF struct cl_buf bytes = CL_BUF_INIT(CL_MAX_RECORD_BYTES);
+    struct cl_auth_record record = {.set = 0};
+    int r = cl_read_all(MORE_FD, "the credentials", &bytes, err);
+    const struct cl_bytes flat = {cl_buf_text(&bytes), bytes.size};
+
+    if (r == 0)
+        r = cl_flat_read(&cl_auth_shape, &flat, job->arena, &record, err);
+    return r < 0 ? r : cl_auth_edit(&job->document, job->args[1], &record, output, err);
+}
+
 static int check_arguments(char *const args[], struct cl_error *err)
 {
     for (int i = 0; args[i] != NULL; i++) {
@@ -120,11 +134,12 @@ static int read_and_make(char *const args[], make_fn make, struct cl_buf *output
 static int parse(char *const args[], make_fn make, struct cl_error *err)
 {
     CL_CLEANUP_BUF struct cl_buf output = CL_BUF_INIT(CL_MAX_RECORD_BYTES);
-    struct cl_jail jail = {.keep_fds = FDS};
+    const unsigned int fds = make == make_auth_edit ? MORE_FD + 1 : FDS;
+    struct cl_jail jail = {.keep_fds = fds};
     int r = check_arguments(args, err);
 
     if (r == 0)
-        r = cl_process_begin(FDS, err);
+        r = cl_process_begin(fds, err);
     if (r < 0)
         return r;
     r = cl_jail_enter(&jail, err);
@@ -170,4 +185,9 @@ int cl_verb_auth(char *const args[], struct cl_error *err)
 int cl_verb_credential(char *const args[], struct cl_error *err)
 {
     return parse(args, make_credential, err);
+}
+
+int cl_verb_auth_edit(char *const args[], struct cl_error *err)
+{
+    return parse(args, make_auth_edit, err);
 }

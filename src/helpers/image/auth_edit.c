@@ -1,0 +1,86 @@
+#include "helpers/image/auth_edit.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "helpers/common/json_load.h"
+#include "helpers/image/base64.h"
+
+enum { PLAIN_MAX = 128 << 10 };
+
+/* The document's object, or a new one. */
+static int load(const struct cl_document *document, json_t **ret, struct cl_error *err)
+{
+    if (document->size == 0) {
+        *ret = json_object();
+        return *ret == NULL ? cl_fail_memory(err) : 0;
+    }
+    CL_CLEANUP_JSON json_t *root = NULL;
+    int r = cl_json_load(document, 1, &root, err);
+    if (r < 0)
+        return r;
+    if (!json_is_object(root))
+        return cl_refuse(err, EINVAL, "%s: expected an object", document->name);
+    *ret = json_incref(root);
+    return 0;
+}
+
+/* ROOT's "auths", which is made where it is missing; borrowed. */
+static int auths_of(json_t *root, const char *name, json_t **ret, struct cl_error *err)
+{
+    json_t *auths = json_object_get(root, "auths");
+
+    if (auths == NULL) {
+        auths = json_object();
+        if (auths == NULL || json_object_set_new(root, "auths", auths) < 0)
+            return cl_fail_memory(err);
+    }
+    if (!json_is_object(auths))
+        return cl_refuse(err, EINVAL, "%s: auths: expected an object", name);
+    *ret = auths;
+    return 0;
+}
+
+/* "auth" holds USER:SECRET; beside an identity token it is "<token>:", as Docker has it. */
+static json_t *make_entry(const struct cl_auth_record *record)
+{
+    CL_CLEANUP_BUF struct cl_buf plain = CL_BUF_INIT(PLAIN_MAX);
+    CL_CLEANUP_BUF struct cl_buf encoded = CL_BUF_INIT(2 * PLAIN_MAX);
+    const int is_identity = record->kind == CL_AUTH_IDENTITY;
+    const char *user = is_identity ? "<token>" : record->user;
+    const char *secret = is_identity ? "" : record->secret;
+
+    if (cl_buf_printf(&plain, "%s:%s", user, secret) < 0 ||
+        cl_base64_encode(cl_buf_text(&plain), plain.size, &encoded) < 0)
+        return NULL;
+    if (is_identity)
+        return json_pack("{s:s, s:s}", "auth", cl_buf_text(&encoded), "identitytoken",
+                         record->secret);
+    return json_pack("{s:s}", "auth", cl_buf_text(&encoded));
+}
+
+static int add_chunk(const char *data, size_t size, void *context)
+{
+    return cl_buf_add(context, data, size);
+}
+
+int cl_auth_edit(const struct cl_document *document, const char *registry,
+                 const struct cl_auth_record *record, struct cl_buf *output, struct cl_error *err)
+{
+    CL_CLEANUP_JSON json_t *root = NULL;
+    json_t *auths = NULL;
+    int r = load(document, &root, err);
+
+    if (r == 0)
+        r = auths_of(root, document->name, &auths, err);
+    if (r < 0)
+        return r;
+    if (record->kind == CL_AUTH_NONE)
+        (void)json_object_del(auths, registry); /* what isn't there needn't go */
+    else if (json_object_set_new(auths, registry, make_entry(record)) < 0)
+        return cl_fail_memory(err);
+    if (json_dump_callback(root, add_chunk, output, JSON_INDENT(2)) < 0)
+        return cl_fail_memory(err);
+    return cl_buf_add_str(output, "\n") < 0 ? cl_fail_memory(err) : 0;
+}
