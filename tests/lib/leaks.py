@@ -1,5 +1,6 @@
 """What a sandbox may not leave behind, seen from the host."""
 
+import contextlib
 import fcntl
 import os
 import shutil
@@ -76,6 +77,13 @@ class Leaks:
         self.mounts, self.loops, self.files = mounts(), loop_devices(), open_files()
         self.strange_files = files_of_sandboxes()
         self.pids = world.processes()
+
+    @contextlib.contextmanager
+    def settled(self):
+        """What is started in here is no sandbox's and stays: a server for the whole session."""
+        yield
+        self.pids |= self.world.processes()
+        self.files = open_files()
 
     def strange_processes(self):
         return {pid for pid in self.world.processes() - self.pids if alive(pid)}
