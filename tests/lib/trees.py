@@ -1,7 +1,13 @@
-"""Small root file systems for rootfs:DIR."""
+"""Small root file systems for rootfs:DIR, and what is in a tree, entry by entry."""
 
+import contextlib
+import dataclasses
+import hashlib
 import os
 import shutil
+import stat
+import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
 from lib.world import command
@@ -72,3 +78,127 @@ def make_tree(path, probe):
     (path / "bin/bad-interpreter").write_text("#!/no/such/interpreter\n")
     (path / "bin/bad-interpreter").chmod(0o755)
     return Tree(path)
+
+
+TYPES = {stat.S_IFREG: "file", stat.S_IFDIR: "directory", stat.S_IFLNK: "symlink", stat.S_IFCHR: "char", stat.S_IFBLK: "block",
+         stat.S_IFIFO: "fifo", stat.S_IFSOCK: "socket"}
+
+
+@dataclass(frozen=True)
+class Node:
+    """One entry of a tree. What a type doesn't have is None."""
+
+    type: str
+    mode: int
+    uid: int
+    gid: int
+    mtime: int            # ns
+    size: int = None      # of files
+    sha256: str = None
+    holes: bool = None    # is there one?
+    target: str = None    # of symbolic links
+    device: tuple = None
+    links: tuple = None   # every name in the tree of a file that has several
+    xattrs: tuple = ()    # of (name, bytes)
+
+
+FIELDS = tuple(field.name for field in dataclasses.fields(Node))
+
+
+def describe(top, content=True):
+    """{name below top: Node}, with the top itself as "."; names that are no UTF-8 have surrogates."""
+    top, found, inodes = os.fspath(top), {}, {}
+    for directory, names, files in os.walk(top, onerror=_raise):
+        for path in [directory] * (directory == top) + [os.path.join(directory, name) for name in names + files]:
+            name = os.path.relpath(path, top)
+            seen = os.lstat(path)
+            found[name] = _node(path, seen, content)
+            if seen.st_nlink > 1 and not stat.S_ISDIR(seen.st_mode):
+                inodes.setdefault((seen.st_dev, seen.st_ino), []).append(name)
+    for names in inodes.values():
+        for name in names if len(names) > 1 else ():
+            found[name] = dataclasses.replace(found[name], links=tuple(sorted(names)))
+    return dict(sorted(found.items()))
+
+
+def _raise(error):
+    raise error
+
+
+def _node(path, seen, content):
+    kind = TYPES[stat.S_IFMT(seen.st_mode)]
+    more = {}
+    if kind == "file":
+        more = {"size": seen.st_size, **(_content(path) if content else {})}
+    elif kind == "symlink":
+        more = {"target": os.readlink(path)}
+    elif kind in ("char", "block"):
+        more = {"device": (os.major(seen.st_rdev), os.minor(seen.st_rdev))}
+    xattrs = tuple((key, os.getxattr(path, key, follow_symlinks=False)) for key in sorted(os.listxattr(path, follow_symlinks=False)))
+    return Node(kind, stat.S_IMODE(seen.st_mode), seen.st_uid, seen.st_gid, seen.st_mtime_ns, xattrs=xattrs, **more)
+
+
+def _content(path):
+    digest = hashlib.sha256()
+    with open(path, "rb", buffering=0) as opened:
+        size = os.fstat(opened.fileno()).st_size
+        holes = size > 0 and os.lseek(opened.fileno(), 0, os.SEEK_HOLE) < size
+        opened.seek(0)
+        while data := opened.read(1 << 20):
+            digest.update(data)
+    return {"sha256": digest.hexdigest(), "holes": holes}
+
+
+@contextlib.contextmanager
+def overlay(layers, options=()):
+    """Layer directories, the topmost first, as the one tree that the kernel makes of them; read-only, and root's."""
+    if len(layers) == 1:
+        yield Path(layers[0])
+        return
+    with tempfile.TemporaryDirectory(prefix="cloister-overlay-", dir="/var/tmp") as place:
+        merged = Path(place, "merged")
+        merged.mkdir()
+        for number, layer in enumerate(layers):  # short names: the options are one page
+            Path(place, str(number)).symlink_to(Path(layer).resolve())
+        lower = ":".join(str(number) for number, _ in enumerate(layers))
+        command("mount", "-t", "overlay", "-o", ",".join(["ro", f"lowerdir={lower}", *options]), "overlay", merged, cwd=place)
+        try:
+            yield merged
+        finally:
+            command("umount", merged)
+
+
+def describe_overlay(layers, options=(), content=True):
+    """What layer directories, the topmost first, are together. options: userxattr for an ordinary user's layers."""
+    with overlay(layers, options) as merged:
+        return describe(merged, content)
+
+
+def differences(one, other, ignore=(), names=("one", "other")):
+    """Lines that say what is different between two descriptions; ignore: fields of Node, or entries by name."""
+    lines = []
+    for name in sorted(set(one) | set(other)):
+        if name in ignore:
+            continue
+        if name not in one or name not in other:
+            lines.append(f"{ascii(name)}: only in {names[0] if name in one else names[1]}: {_text((one.get(name) or other[name]))}")
+            continue
+        changed = [field for field in FIELDS if field not in ignore and getattr(one[name], field) != getattr(other[name], field)]
+        if changed:
+            lines.append(f"{ascii(name)}: " + ", ".join(f"{field} {_value(field, one[name])} in {names[0]}, {_value(field, other[name])} in {names[1]}"
+                                                        for field in changed))
+    return lines
+
+
+def _value(field, node):
+    value = getattr(node, field)
+    return oct(value) if field == "mode" else value
+
+
+def _text(node):
+    return " ".join(f"{field}={_value(field, node)}" for field in FIELDS if getattr(node, field) not in (None, ()))
+
+
+def assert_same(one, other, ignore=(), names=("one", "other")):
+    lines = differences(one, other, ignore, names)
+    assert not lines, f"{len(lines)} entries differ:\n" + "\n".join(lines[:40])
