@@ -11,7 +11,7 @@ from lib.runner import Cloister
 from lib.world import KEEPER, World, find_binary, mountinfo
 
 
-pytest_plugins = ("lib.skips",)
+pytest_plugins = ("lib.skips", "lib.rig")
 
 
 def pytest_configure(config):
