@@ -188,7 +188,7 @@ class World:
 def find_binary(world, name="cloister"):
     """The program under test, where the ordinary user can start it too.
 
-    A program under a closed home directory, or /tmp, is copied, with its helper beside it.
+    A program under a closed home directory, or /tmp, is copied, with its helpers beside it.
     """
     repository = Path(__file__).resolve().parents[2]
     built = repository / "build" / "bin"
@@ -200,7 +200,8 @@ def find_binary(world, name="cloister"):
         return path.absolute()
     copy = world.base / "bin"
     copy.mkdir(exist_ok=True)
-    for program in (path, path.resolve().with_name("cloister-plan"), built / "cloister-plan"):
+    helpers = [directory / name for directory in (path.resolve().parent, built) for name in ("cloister-plan", "cloister-image")]
+    for program in (path, *helpers):
         if program.exists() and not (copy / program.name).exists():
             shutil.copy(program, copy / program.name)
             (copy / program.name).chmod(0o755)

@@ -472,6 +472,17 @@ static const struct {
      "docker.io/library/a:1", C},
     {LAYOUT(TWO "," NAMED(C, "io.containerd.image.name", "docker.io/library/a:1")), NULL,
      "name one of 1.0, 2.0, docker.io/library/a:1"},
+    /* the tag alone, where it says enough */
+    {LAYOUT(NAMED(A, REF, "a:1") "," NAMED(B, REF, "b:2")), "2", B},
+    {LAYOUT(NAMED(A, REF, "a:1") "," NAMED(B, REF, "b:1")), "1",
+     "m: several images; name one of a:1, b:1"},
+    {LAYOUT(NAMED(A, REF, "a:1") "," NAMED(B, REF, "1")), "1", B},
+    {LAYOUT(
+         "{\"mediaType\":\"" MANIFEST "\",\"digest\":\"" A "\",\"size\":7,\"annotations\":{\"" REF
+         "\":\"1\",\"io.containerd.image.name\":\"r/a:1\"}},"
+         "{\"mediaType\":\"" MANIFEST "\",\"digest\":\"" B "\",\"size\":7,\"annotations\":{\"" REF
+         "\":\"1\",\"io.containerd.image.name\":\"r/b:1\"}}"),
+     "1", "m: several images; name one of r/a:1, r/b:1"},
     /* several platforms of one image */
     {LAYOUT(ARM64_V8 "," AMD64), NULL, A},
     {LAYOUT(ARM64_V8), NULL, "m: the image has linux/arm64/v8, not linux/amd64"},

@@ -39,6 +39,9 @@ TEST(an_image_is_chosen_by_its_tag)
         {"[" ONE "]", NULL, "a.json"},
         {"[" ONE "," TWO "," BARE "]", "a:2", "a.json"},
         {"[" ONE "," TWO "]", "b:1", "blobs/sha256/b"},
+        /* the tag alone, where it says enough */
+        {"[" ONE "," TWO "]", "2", "a.json"},
+        {"[" ONE ",{\"Config\":\"whole\",\"RepoTags\":[\"2\"]}]", "2", "whole"},
         {"[" BARE "]", NULL, "c"},
     };
 
@@ -83,7 +86,9 @@ static const struct {
     {"[" ONE "," TWO "]", "c:1", "s: no image has the tag \"c:1\"; there are a:1, a:2, b:1"},
     {"[" TWO "]", "c:1", "s: no image has the tag \"c:1\"; there is b:1"},
     {"[" BARE "]", "\xd0\xb0", "s: no image has the tag \"\\xd0\\xb0\"; there are no tags"},
-    {"[" ONE "," ONE "]", "a:1", "s: two images have the tag \"a:1\""},
+    {"[" ONE "," ONE "]", "a:1", "s: several images have the tag \"a:1\"; there are a:1, a:2"},
+    {"[" ONE "," TWO "]", "1", "s: several images have the tag \"1\"; there are a:1, a:2, b:1"},
+    {"[{\"Config\":\"a\",\"RepoTags\":[\"r:5000/x\"]}]", "5000/x", "no image has the tag"},
     {"[{\"RepoTags\":[\"a:1\"]}]", NULL, "s: [0]: Config is missing"},
     {"[" TWO ",{\"RepoTags\":[\"a:1\"]}]", "a:1", "s: [1]: Config is missing"},
     {"[{\"Config\":5}]", NULL, "s: [0].Config: expected string, got integer"},

@@ -203,26 +203,32 @@ static int take_extension(struct walk *walk, const struct cl_tar_header *header,
                          err);
 }
 
-/* An extension header is named itself, by nobody's wish; its size is its own. */
+static int take_block(struct walk *walk, const unsigned char block[CL_TAR_BLOCK],
+                      enum cl_tar_type type, struct cl_tar_header *header, struct cl_error *err)
+{
+    static const struct cl_tar_extension none;
+    /* an extension's own name and size are its header's */
+    const int is_extension = cl_tar_is_extension(type);
+    int r = cl_tar_parse(block, is_extension ? &none : &walk->extension, walk->arena, header, err);
+
+    if (r == 0)
+        r = is_extension ? take_extension(walk, header, err) : take_member(walk, header, err);
+    if (r == 0 && !is_extension)
+        walk->extension = none;
+    return r;
+}
+
 static int take_header(struct walk *walk, const unsigned char block[CL_TAR_BLOCK],
                        struct cl_error *err)
 {
-    static const struct cl_tar_extension none;
+    enum cl_tar_type type = CL_TAR_OTHER;
     struct cl_tar_header header = {.type = CL_TAR_OTHER};
-    int r = cl_tar_parse(block, &none, walk->arena, &header, err);
-    int is_extension = r == 0 && header.type >= CL_TAR_PAX;
+    int r = cl_tar_parse_type(block, &type, err);
 
-    if (r == 0 && is_extension)
-        r = take_extension(walk, &header, err);
-    if (r == 0 && !is_extension)
-        r = cl_tar_parse(block, &walk->extension, walk->arena, &header, err);
-    if (r == 0 && !is_extension) {
-        r = take_member(walk, &header, err);
-    }
+    if (r == 0)
+        r = take_block(walk, block, type, &header, err);
     if (r < 0)
         return r;
-    if (!is_extension)
-        walk->extension = none;
     uint64_t padded = (header.size_bytes + CL_TAR_BLOCK - 1) / CL_TAR_BLOCK * CL_TAR_BLOCK;
     walk->at += CL_TAR_BLOCK + padded;
     return walk->at > walk->size ? cl_refuse(err, EBADMSG, "the archive is cut short within it")

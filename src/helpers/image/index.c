@@ -133,9 +133,11 @@ static const char *name_of(const struct cl_descriptor *descriptor)
     return whole != NULL ? whole : short_name(descriptor);
 }
 
-static int has_tag(const struct cl_descriptor *descriptor, const char *tag)
+typedef int (*is_meant_fn)(const char *name, const char *tag);
+
+static int has_tag(const struct cl_descriptor *descriptor, const char *tag, is_meant_fn is_meant)
 {
-    return is_word(short_name(descriptor), tag) || is_word(whole_name(descriptor), tag);
+    return is_meant(short_name(descriptor), tag) || is_meant(whole_name(descriptor), tag);
 }
 
 static void list_names(const struct candidates *candidates, struct cl_names *names)
@@ -148,18 +150,27 @@ static void list_names(const struct candidates *candidates, struct cl_names *nam
     }
 }
 
-/* Leaves those with TAG. */
+static size_t keep(struct candidates *candidates, const char *tag, is_meant_fn is_meant)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < candidates->count; i++) {
+        if (has_tag(candidates->items[i], tag, is_meant))
+            candidates->items[kept++] = candidates->items[i];
+    }
+    return kept;
+}
+
+/* Leaves those with TAG; those that have it as their whole name count more. */
 static int keep_tagged(struct candidates *candidates, const char *tag, struct cl_error *err)
 {
     struct cl_names names = {.count = 0};
     char quoted[CL_QUOTE_SIZE];
-    size_t kept = 0;
 
     list_names(candidates, &names);
-    for (size_t i = 0; i < candidates->count; i++) {
-        if (has_tag(candidates->items[i], tag))
-            candidates->items[kept++] = candidates->items[i];
-    }
+    size_t kept = keep(candidates, tag, cl_name_is);
+    if (kept == 0)
+        kept = keep(candidates, tag, cl_name_has_tag);
     if (kept == 0)
         return cl_refuse(err, ENOENT, "no image has the tag \"%s\"; there %s %s",
                          cl_quote(tag, quoted), names.count == 1 ? "is" : "are",
@@ -168,7 +179,7 @@ static int keep_tagged(struct candidates *candidates, const char *tag, struct cl
     return 0;
 }
 
-/* Several without a name are one image for several platforms. */
+/* Several with one name, or none, are one image for several platforms. */
 static int refuse_several(const struct candidates *candidates, struct cl_error *err)
 {
     const char *first = name_of(candidates->items[0]);
@@ -193,8 +204,9 @@ int cl_index_choose_tagged(const struct cl_manifest_doc *doc,
     struct candidates candidates = {0};
     int r = find_candidates(doc, arena, &candidates, err);
 
+    if (r == 0 && request->tag != NULL)
+        r = keep_tagged(&candidates, request->tag, err);
     if (r == 0)
-        r = request->tag != NULL ? keep_tagged(&candidates, request->tag, err)
-                                 : refuse_several(&candidates, err);
+        r = refuse_several(&candidates, err);
     return r < 0 ? r : choose_platform(&candidates, request->platform, arena, ret, err);
 }

@@ -5,6 +5,18 @@
 
 #include "oci/quote.h"
 
+int cl_name_is(const char *name, const char *tag)
+{
+    return name != NULL && strcmp(name, tag) == 0;
+}
+
+int cl_name_has_tag(const char *name, const char *tag)
+{
+    const char *colon = name == NULL ? NULL : strrchr(name, ':');
+
+    return colon != NULL && strchr(tag, '/') == NULL && strcmp(colon + 1, tag) == 0;
+}
+
 static const char more[] = " and more";
 
 static void add_more(struct cl_names *names)

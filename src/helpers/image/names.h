@@ -1,4 +1,5 @@
-/* names.h - the names that an image or archive has, for a message that says what there is. */
+/* names.h - the names that images of an archive or a layout have: is this one meant, and a
+ * message that says what there is. */
 #ifndef CL_HELPERS_IMAGE_NAMES_H
 #define CL_HELPERS_IMAGE_NAMES_H
 
@@ -12,6 +13,11 @@ struct cl_names {
     size_t count;
     int has_more;
 };
+
+/* Whether TAG is all of NAME, "name:tag". */
+int cl_name_is(const char *name, const char *tag);
+/* Whether TAG is what stands after NAME's last colon; ports are no tags. */
+int cl_name_has_tag(const char *name, const char *tag);
 
 /* Adds NAME, which must outlive NAMES, unless it is there already. */
 void cl_names_add(struct cl_names *names, const char *name);

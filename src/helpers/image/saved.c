@@ -24,13 +24,30 @@ static const struct cl_decode_field saved_fields[] = {
 static const struct cl_decode_shape saved_shape = CL_DECODE_SHAPE(saved_fields, CL_DECODE_OPEN);
 #undef THIS
 
-static int has_tag(const struct saved *image, const char *tag)
+typedef int (*is_meant_fn)(const char *name, const char *tag);
+
+static int has_tag(const struct saved *image, const char *tag, is_meant_fn is_meant)
 {
     for (size_t i = 0; i < image->tags.count; i++) {
-        if (strcmp(image->tags.items[i], tag) == 0)
+        if (is_meant(image->tags.items[i], tag))
             return 1;
     }
     return 0;
+}
+
+/* How many are meant, and the first of them. */
+static size_t count_tagged(const struct saved *images, size_t count, const char *tag,
+                           is_meant_fn is_meant, size_t *ret_first)
+{
+    size_t found = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        if (!has_tag(&images[i], tag, is_meant))
+            continue;
+        if (found++ == 0)
+            *ret_first = i;
+    }
+    return found;
 }
 
 static struct cl_names tags_of(const struct saved *images, size_t count)
@@ -44,30 +61,35 @@ static struct cl_names tags_of(const struct saved *images, size_t count)
     return names;
 }
 
+static int choose_tagged(const struct saved *images, size_t count, const char *tag, size_t *ret,
+                         struct cl_error *err)
+{
+    const struct cl_names names = tags_of(images, count);
+    char quoted[CL_QUOTE_SIZE];
+    size_t found = count_tagged(images, count, tag, cl_name_is, ret);
+
+    if (found == 0)
+        found = count_tagged(images, count, tag, cl_name_has_tag, ret);
+    if (found == 1)
+        return 0;
+    return cl_refuse(err, found == 0 ? ENOENT : EINVAL, "%s the tag \"%s\"; there %s %s",
+                     found == 0 ? "no image has" : "several images have", cl_quote(tag, quoted),
+                     names.count == 1 ? "is" : "are", names.count == 0 ? "no tags" : names.text);
+}
+
 static int choose(const struct saved *images, size_t count, const char *tag, size_t *ret,
                   struct cl_error *err)
 {
-    const struct cl_names names = tags_of(images, count);
-    const char *there = names.count == 0 ? "no tags" : names.text;
-    char quoted[CL_QUOTE_SIZE];
-    size_t found = count;
-
     if (count == 0)
         return cl_refuse(err, ENOENT, "the archive has no image");
-    if (tag == NULL && count > 1)
+    if (tag != NULL)
+        return choose_tagged(images, count, tag, ret, err);
+    const struct cl_names names = tags_of(images, count);
+    if (count > 1)
         return cl_refuse(err, EINVAL, "%zu images; name one of them: there %s %s", count,
-                         names.count == 1 ? "is" : "are", there);
-    for (size_t i = 0; i < count; i++) {
-        if (tag != NULL && !has_tag(&images[i], tag))
-            continue;
-        if (found != count)
-            return cl_refuse(err, EINVAL, "two images have the tag \"%s\"", cl_quote(tag, quoted));
-        found = i;
-    }
-    if (found == count)
-        return cl_refuse(err, ENOENT, "no image has the tag \"%s\"; there %s %s",
-                         cl_quote(tag, quoted), names.count == 1 ? "is" : "are", there);
-    *ret = found;
+                         names.count == 1 ? "is" : "are",
+                         names.count == 0 ? "no tags" : names.text);
+    *ret = 0;
     return 0;
 }
 

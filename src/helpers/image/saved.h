@@ -11,8 +11,8 @@
 #include "helpers/common/report.h"
 #include "oci/records.h"
 
-/* The image that has TAG among its tags, as it is written there; NULL: the only one. What RET
- * holds lives in ARENA. */
+/* The image that has TAG among its tags, whole ("name:tag") or by what stands after the colon;
+ * NULL: the only one. What RET holds lives in ARENA. */
 int cl_saved_choose(const struct cl_document *document, const char *tag, struct cl_arena *arena,
                     struct cl_saved_record *ret, struct cl_error *err);
 

@@ -105,8 +105,15 @@ static const char *member_name(const unsigned char block[CL_TAR_BLOCK], struct c
     return prefix == NULL ? NULL : cl_arena_printf(arena, "%s/%s", prefix, name);
 }
 
-static int parse_type(unsigned char letter, enum cl_tar_type *ret, struct cl_error *err)
+int cl_tar_is_extension(enum cl_tar_type type)
 {
+    return type >= CL_TAR_PAX;
+}
+
+int cl_tar_parse_type(const unsigned char block[CL_TAR_BLOCK], enum cl_tar_type *ret,
+                      struct cl_error *err)
+{
+    const unsigned char letter = block[TYPE_AT];
     static const struct {
         char letter;
         enum cl_tar_type type;
@@ -132,7 +139,7 @@ int cl_tar_parse(const unsigned char block[CL_TAR_BLOCK], const struct cl_tar_ex
                  struct cl_arena *arena, struct cl_tar_header *ret, struct cl_error *err)
 {
     struct cl_tar_header header = {.name = extension->name, .link = extension->link};
-    int r = parse_type(block[TYPE_AT], &header.type, err);
+    int r = cl_tar_parse_type(block, &header.type, err);
 
     if (r == 0)
         r = parse_size(block, &header.size_bytes, err);

@@ -42,6 +42,10 @@ int cl_tar_is_zero(const unsigned char block[CL_TAR_BLOCK]);
 /* Whether the sum is right: the least that a header is. */
 int cl_tar_is_header(const unsigned char block[CL_TAR_BLOCK]);
 
+int cl_tar_parse_type(const unsigned char block[CL_TAR_BLOCK], enum cl_tar_type *ret,
+                      struct cl_error *err);
+int cl_tar_is_extension(enum cl_tar_type type);
+
 /* BLOCK is a header (cl_tar_is_header); what EXTENSION says counts more. */
 int cl_tar_parse(const unsigned char block[CL_TAR_BLOCK], const struct cl_tar_extension *extension,
                  struct cl_arena *arena, struct cl_tar_header *ret, struct cl_error *err);
