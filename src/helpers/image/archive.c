@@ -199,8 +199,8 @@ static int take_extension(struct walk *walk, const struct cl_tar_header *header,
         return r;
     if (header->type == CL_TAR_PAX_GLOBAL && ++walk->seen > CL_ARCHIVE_MAX_MEMBERS)
         return cl_refuse(err, E2BIG, "more than %d headers", CL_ARCHIVE_MAX_MEMBERS);
-    return cl_tar_extend(header->type, cl_buf_text(&data), data.size, walk->arena, &walk->extension,
-                         err);
+    const struct cl_bytes bytes = {cl_buf_text(&data), data.size};
+    return cl_tar_extend(header->type, &bytes, walk->arena, &walk->extension, err);
 }
 
 static int take_block(struct walk *walk, const unsigned char block[CL_TAR_BLOCK],

@@ -11,17 +11,18 @@
 #define GZIP CL_COMPRESSION_GZIP
 #define ZSTD CL_COMPRESSION_ZSTD
 
+/* rows of the table */
 #define KIND(text, type)                                                                           \
     {                                                                                              \
-        .name = text, .kind = CL_MEDIA_##type                                                      \
+        text, CL_MEDIA_##type, PLAIN, 0, NULL                                                      \
     }
 #define LAYER(text, how, is_foreign)                                                               \
     {                                                                                              \
-        .name = text, .kind = CL_MEDIA_LAYER, .compression = how, .foreign = is_foreign            \
+        text, CL_MEDIA_LAYER, how, is_foreign, NULL                                                \
     }
 #define OTHER(text, is_what)                                                                       \
     {                                                                                              \
-        .name = text, .kind = CL_MEDIA_OTHER, .what = is_what                                      \
+        text, CL_MEDIA_OTHER, PLAIN, 0, is_what                                                    \
     }
 
 static const struct cl_media_type types[] = {

@@ -78,7 +78,7 @@ int cl_tar_is_zero(const unsigned char block[CL_TAR_BLOCK])
 
 int cl_tar_is_header(const unsigned char block[CL_TAR_BLOCK])
 {
-    uint64_t sum = SUM_SIZE * ' '; /* the field itself counts as blanks */
+    uint64_t sum = (uint64_t)SUM_SIZE * ' '; /* the field itself counts as blanks */
     uint64_t written = 0;
 
     for (size_t i = 0; i < CL_TAR_BLOCK; i++)
@@ -240,9 +240,11 @@ static int take_records(const char *data, size_t size, struct cl_arena *arena,
     return 0;
 }
 
-int cl_tar_extend(enum cl_tar_type type, const char *data, size_t size, struct cl_arena *arena,
+int cl_tar_extend(enum cl_tar_type type, const struct cl_bytes *bytes, struct cl_arena *arena,
                   struct cl_tar_extension *extension, struct cl_error *err)
 {
+    const char *data = bytes->data;
+    const size_t size = bytes->size;
     struct cl_tar_extension global = {.name = NULL};
     int r;
 

@@ -5,6 +5,7 @@
 
 #include "base/arena.h"
 #include "base/error.h"
+#include "base/flat.h"
 
 enum {
     CL_TAR_BLOCK = 512,
@@ -50,8 +51,8 @@ int cl_tar_is_extension(enum cl_tar_type type);
 int cl_tar_parse(const unsigned char block[CL_TAR_BLOCK], const struct cl_tar_extension *extension,
                  struct cl_arena *arena, struct cl_tar_header *ret, struct cl_error *err);
 
-/* Adds what SIZE bytes of DATA, of an extension header of TYPE, say. */
-int cl_tar_extend(enum cl_tar_type type, const char *data, size_t size, struct cl_arena *arena,
+/* Adds what BYTES, the data of an extension header of TYPE, say. */
+int cl_tar_extend(enum cl_tar_type type, const struct cl_bytes *bytes, struct cl_arena *arena,
                   struct cl_tar_extension *extension, struct cl_error *err);
 
 #endif
