@@ -203,17 +203,20 @@ TEST(old_and_gnu_headers_are_understood)
     add_data(&scene, "p", 1);
     add_extension(&scene, 'L', long_name, sizeof(long_name));
     add_file(&scene, "a/very/", "l"); /* cut, and no directory for that */
+    add_extension(&scene, 'K', long_name, sizeof(long_name));
+    add_link(&scene, "link", '2', "a/very/lo");
     /* the extension was of one member alone */
     add_file(&scene, "next", "n");
     add_end(&scene);
     CHECK(list(&scene) == 0);
     CHECK_TEXT(scene.err.msg, "");
-    CHECK(scene.record.members.count == 5);
+    CHECK(scene.record.members.count == 6);
     check_member(&scene, 0, long_name, "l");
     check_member(&scene, 1, "gnu", "g");
-    check_member(&scene, 2, "next", "n");
-    check_member(&scene, 3, "the/prefix/posix", "p");
-    check_member(&scene, 4, "v7", "7");
+    check_member(&scene, 2, "link", "l");
+    check_member(&scene, 3, "next", "n");
+    check_member(&scene, 4, "the/prefix/posix", "p");
+    check_member(&scene, 5, "v7", "7");
 }
 
 #define PAX(text) text, sizeof(text) - 1
@@ -553,6 +556,30 @@ TEST(as_many_members_as_may_be)
     check_refused(&scene, "the archive has more than 65536 members");
 }
 
+/* Each allocation fails once. */
+TEST(a_lack_of_memory_is_told)
+{
+    CL_CLEANUP_SCENE struct scene scene = SCENE;
+    CL_CLEANUP_FD int fd = memfd_create("tar", MFD_CLOEXEC);
+
+    add_extension(&scene, 'x', PAX("10 path=n\n"));
+    add_file(&scene, "a", "1");
+    add_link(&scene, "b", '2', "n");
+    add_end(&scene);
+    CHECK(fd >= 0 && cl_write_all(fd, scene.tar.data, scene.tar.size) == 0);
+    int r = -ENOMEM;
+
+    for (size_t cap = 0; r < 0 && cap < 1 << 20; cap += 16) {
+        CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(cap);
+        struct cl_archive_record record = {.set = 0};
+        struct cl_error err = {0};
+
+        r = cl_archive_list(fd, "t", &arena, &record, &err);
+        CHECK(r == 0 || (r == -ENOMEM && err.code == ENOMEM && record.set == 0));
+    }
+    CHECK(r == 0);
+}
+
 int main(void)
 {
     static const struct check_test tests[] = {
@@ -575,6 +602,7 @@ int main(void)
         ROW(pipes_and_directories_are_no_archives),
         ROW(members_lie_beyond_4_gib),
         ROW(as_many_members_as_may_be),
+        ROW(a_lack_of_memory_is_told),
     };
 
     return check_run(tests, CL_ARRAY_SIZE(tests));

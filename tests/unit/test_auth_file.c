@@ -280,6 +280,24 @@ TEST(base64_is_strict)
     }
 }
 
+/* Each allocation fails once. */
+TEST(a_lack_of_memory_is_told)
+{
+    static const char text[] = "{\"auths\":{" AUTH("r", APP) "},\"credHelpers\":{\"x\":\"y\"}}";
+    const struct cl_document document = {"f", text, strlen(text)};
+    int r = -ENOMEM;
+
+    for (size_t cap = 0; r < 0 && cap < 1 << 20; cap += 16) {
+        CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(cap);
+        struct cl_auth_record record = {.set = 0};
+        struct cl_error err = {0};
+
+        r = cl_auth_find(&document, "r", &arena, &record, &err);
+        CHECK(r == 0 || (r == -ENOMEM && err.code == ENOMEM && record.set == 0));
+    }
+    CHECK(r == 0);
+}
+
 int main(void)
 {
     static const struct check_test tests[] = {
@@ -290,6 +308,7 @@ int main(void)
         ROW(other_registries_entries_are_of_no_matter),
         ROW(answers_are_passwords_or_tokens),
         ROW(base64_is_strict),
+        ROW(a_lack_of_memory_is_told),
     };
 
     return check_run(tests, CL_ARRAY_SIZE(tests));

@@ -251,6 +251,23 @@ TEST(what_a_record_can_hold_bounds_a_config)
     CHECK_TEXT(err.msg, "c: rootfs.diff_ids: more than 127 entries");
 }
 
+/* Each allocation fails once. */
+TEST(a_lack_of_memory_is_told)
+{
+    const struct cl_document document = {"c", whole, strlen(whole)};
+    int r = -ENOMEM;
+
+    for (size_t cap = 0; r < 0 && cap < 1 << 20; cap += 16) {
+        CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(cap);
+        struct cl_config_record record = {.set = 0};
+        struct cl_error err = {0};
+
+        r = cl_config_parse(&document, &arena, &record, &err);
+        CHECK(r == 0 || (r == -ENOMEM && err.code == ENOMEM && record.set == 0));
+    }
+    CHECK(r == 0);
+}
+
 int main(void)
 {
     static const struct check_test tests[] = {
@@ -261,6 +278,7 @@ int main(void)
         ROW(signals_have_many_spellings),
         ROW(wrong_configs_are_told_where_and_why),
         ROW(what_a_record_can_hold_bounds_a_config),
+        ROW(a_lack_of_memory_is_told),
     };
 
     return check_run(tests, CL_ARRAY_SIZE(tests));

@@ -514,6 +514,30 @@ TEST(a_layout_is_chosen_from_by_tag)
     }
 }
 
+/* One after the other. */
+static void fail_each_allocation(const char *text)
+{
+    const struct cl_document document = {"m", text, strlen(text)};
+    const struct cl_manifest_request request = {.platform = "linux/amd64"};
+    int r = -ENOMEM;
+
+    for (size_t cap = 0; r < 0 && cap < 1 << 20; cap += 16) {
+        CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(cap);
+        struct cl_manifest_record record = {.set = 0};
+        struct cl_error err = {0};
+
+        r = cl_manifest_parse(&document, &request, &arena, &record, &err);
+        CHECK(r == 0 || (r == -ENOMEM && err.code == ENOMEM && record.set == 0));
+    }
+    CHECK(r == 0);
+}
+
+TEST(a_lack_of_memory_is_told)
+{
+    fail_each_allocation(INDEX(ARM64_V8 "," AMD64 "," ATTESTATION));
+    fail_each_allocation(IMAGE(LAYER "," LAYER));
+}
+
 int main(void)
 {
     static const struct check_test tests[] = {
@@ -525,6 +549,7 @@ int main(void)
         ROW(what_was_chosen_says_what_it_is),
         ROW(many_platforms_leave_room_for_the_one_that_was_asked_for),
         ROW(a_layout_is_chosen_from_by_tag),
+        ROW(a_lack_of_memory_is_told),
     };
 
     return check_run(tests, CL_ARRAY_SIZE(tests));

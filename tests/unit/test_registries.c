@@ -197,6 +197,47 @@ TEST(registries_and_mirrors_are_bounded)
     }
 }
 
+TEST(domains_are_bounded)
+{
+    static const char *const forms[] = {"default: %s.b", "registries: {%s.b: {}}",
+                                        "registries: {a.b: {mirrors: [\"https://%s.b\"]}}"};
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(forms); i++) {
+        for (size_t size = 253; size <= 254; size++) {
+            CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(1 << 20);
+            struct cl_registries_record record;
+            struct cl_error err;
+            const char *at = strstr(forms[i], "%s");
+            char text[400];
+
+            (void)snprintf(text, sizeof(text), "%.*s", (int)(at - forms[i]), forms[i]);
+            size_t used = strlen(text);
+            memset(text + used, 'd', size);
+            (void)snprintf(text + used + size, sizeof(text) - used - size, "%s", at + 2);
+            CHECK((parse(text, &arena, &record, &err) == 0) == (size == 253));
+        }
+    }
+}
+
+/* Each allocation fails once. */
+TEST(a_lack_of_memory_is_told)
+{
+    static const char text[] = "default: a.b\nregistries: {a.b: {mirrors: [\"http://localhost\"], "
+                               "authority: /x}}";
+    const struct cl_document document = {"r", text, strlen(text)};
+    int r = -ENOMEM;
+
+    for (size_t cap = 0; r < 0 && cap < 1 << 20; cap += 16) {
+        CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(cap);
+        struct cl_registries_record record = {.set = 0};
+        struct cl_error err = {0};
+
+        r = cl_registries_parse(&document, &arena, &record, &err);
+        CHECK(r == 0 || (r == -ENOMEM && err.code == ENOMEM && record.set == 0));
+    }
+    CHECK(r == 0);
+}
+
 int main(void)
 {
     static const struct check_test tests[] = {
@@ -204,6 +245,8 @@ int main(void)
         ROW(what_is_not_said_is_not_set),
         ROW(wrong_files_are_told_where_and_why),
         ROW(registries_and_mirrors_are_bounded),
+        ROW(domains_are_bounded),
+        ROW(a_lack_of_memory_is_told),
     };
 
     return check_run(tests, CL_ARRAY_SIZE(tests));

@@ -145,6 +145,24 @@ TEST(layers_and_names_are_bounded)
     CHECK_TEXT(err.msg, "s: [0]: Layers[0]: more than 4095 bytes");
 }
 
+/* Each allocation fails once. */
+TEST(a_lack_of_memory_is_told)
+{
+    static const char text[] = "[" ONE "," TWO "]";
+    const struct cl_document document = {"s", text, strlen(text)};
+    int r = -ENOMEM;
+
+    for (size_t cap = 0; r < 0 && cap < 1 << 20; cap += 16) {
+        CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(cap);
+        struct cl_saved_record record = {.set = 0};
+        struct cl_error err = {0};
+
+        r = cl_saved_choose(&document, "a:1", &arena, &record, &err);
+        CHECK(r == 0 || (r == -ENOMEM && err.code == ENOMEM && record.set == 0));
+    }
+    CHECK(r == 0);
+}
+
 int main(void)
 {
     static const struct check_test tests[] = {
@@ -152,6 +170,7 @@ int main(void)
         ROW(layers_and_tags_keep_their_order),
         ROW(wrong_manifests_are_told_where_and_why),
         ROW(layers_and_names_are_bounded),
+        ROW(a_lack_of_memory_is_told),
     };
 
     return check_run(tests, CL_ARRAY_SIZE(tests));
