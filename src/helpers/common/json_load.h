@@ -15,7 +15,7 @@
 
 enum {
     CL_JSON_MAX_DEPTH = 64,
-    CL_JSON_MAX_VALUES = 1 << 18, /* jansson makes at most some 100 MiB of them */
+    CL_JSON_MAX_VALUES = 1 << 18, /* jansson makes some 50 MiB of them */
 };
 
 /* The caller drops RET with json_decref (CL_CLEANUP_JSON). SECRET: no byte of the document
