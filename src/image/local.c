@@ -324,6 +324,15 @@ static int list_members(struct cl_local_origin *local, struct cl_error *err)
                          err);
 }
 
+static int has_member(const struct cl_local_origin *local, const char *name)
+{
+    for (size_t i = 0; i < local->archive.members.count; i++) {
+        if (strcmp(local->archive.members.items[i].name, name) == 0)
+            return 1;
+    }
+    return 0;
+}
+
 static int read_saved(struct cl_local_origin *local, struct cl_error *err)
 {
     CL_CLEANUP_BUF struct cl_buf manifest = CL_BUF_INIT(MAX_MANY);
@@ -357,7 +366,9 @@ int cl_local_open(enum cl_local_kind kind, const char *text, const char *platfor
         r = local.root = open_root(&local, err);
     if (r >= 0 && kind != CL_LOCAL_DIRECTORY)
         r = list_members(&local, err);
-    if (r >= 0 && kind == CL_LOCAL_DOCKER_ARCHIVE) {
+    /* Docker 25 and later save an OCI layout, with a manifest.json for older readers beside it;
+     * its layers may be compressed. */
+    if (r >= 0 && kind == CL_LOCAL_DOCKER_ARCHIVE && !has_member(&local, "index.json")) {
         local.origin.manifest = saved_manifest;
         local.origin.config = saved_config;
         local.origin.open = saved_open;
