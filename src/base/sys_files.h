@@ -88,6 +88,26 @@ static inline int cl_sys_fchmod(int fd, mode_t mode)
     return (int)CL_SYS2(SYS_fchmod, fd, mode);
 }
 
+/* Follows a symbolic link: the kernel's call has no flags. */
+static inline int cl_sys_fchmodat(int dirfd, const char *path, mode_t mode)
+{
+    return (int)CL_SYS3(SYS_fchmodat, dirfd, path, mode);
+}
+
+/* Times of access and of change; PATH NULL: of DIRFD itself. The C library's struct timespec is
+ * the kernel's where both have 64 bits. */
+static inline int cl_sys_utimensat(int dirfd, const char *path, const struct timespec times[2],
+                                   int flags)
+{
+    return (int)CL_SYS4(SYS_utimensat, dirfd, path, times, flags);
+}
+
+/* Begins to write out what is dirty from OFFSET to the file's end, and waits for nothing. */
+static inline int cl_sys_sync_file_range(int fd, off_t offset)
+{
+    return (int)CL_SYS4(SYS_sync_file_range, fd, offset, 0, SYNC_FILE_RANGE_WRITE);
+}
+
 /* Returns where a filter refuses it. */
 static inline int cl_sys_exit_group(int status)
 {
