@@ -120,7 +120,7 @@ int cl_tar_read_map_text(struct cl_tar *tar, const char *text, size_t size, stru
             if (cl_tar_decimal(text, (size_t)(stop - text), &numbers[i]) < 0)
                 return bad_map(tar, err);
             text = comma == NULL ? end : comma + 1;
-            if (i == 0 && comma == NULL)
+            if (comma == NULL ? i == 0 : text == end) /* a pair, and no comma behind the last */
                 return bad_map(tar, err);
         }
         int r = cl_tar_add_piece(tar, numbers[0], numbers[1], err);
