@@ -108,6 +108,12 @@ static inline int cl_sys_sync_file_range(int fd, off_t offset)
     return (int)CL_SYS4(SYS_sync_file_range, fd, offset, 0, SYNC_FILE_RANGE_WRITE);
 }
 
+/* Both times of the file become now. */
+static inline int cl_sys_futimens_now(int fd)
+{
+    return (int)CL_SYS4(SYS_utimensat, fd, NULL, NULL, 0);
+}
+
 /* Returns where a filter refuses it. */
 static inline int cl_sys_exit_group(int status)
 {
@@ -127,6 +133,11 @@ static inline int cl_sys_ftruncate(int fd, off_t size)
 static inline ssize_t cl_sys_getxattr(const char *path, const char *name, void *value, size_t size)
 {
     return CL_SYS4(SYS_getxattr, path, name, value, size);
+}
+
+static inline ssize_t cl_sys_fgetxattr(int fd, const char *name, void *value, size_t size)
+{
+    return CL_SYS4(SYS_fgetxattr, fd, name, value, size);
 }
 
 static inline int cl_sys_faccessat(int dirfd, const char *path, int mode)
