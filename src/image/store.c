@@ -26,11 +26,16 @@ void cl_store_done(struct cl_store *store)
 
 static int choose_path(char path[CL_STORE_PATH_SIZE], struct cl_error *err)
 {
-    const char *own = getenv("CLOISTER_STORE"); // NOLINT(concurrency-mt-unsafe): one thread
-    const char *base = getenv("XDG_DATA_HOME"); // NOLINT(concurrency-mt-unsafe)
+    const char *own = secure_getenv("CLOISTER_STORE"); // NOLINT(concurrency-mt-unsafe): one thread
+    const char *base = getenv("XDG_DATA_HOME");        // NOLINT(concurrency-mt-unsafe)
     const char *below = "/cloister/images";
 
-    if (own != NULL && own[0] == '/') {
+    if (own != NULL && own[0] == '\0')
+        own = NULL;
+    if (own != NULL && own[0] != '/')
+        return cl_refuse(err, EINVAL, "CLOISTER_STORE must be an absolute path, not \"%.200s\"",
+                         own);
+    if (own != NULL) {
         base = own;
         below = "";
     } else if (geteuid() == 0) {
@@ -109,10 +114,12 @@ static int open_directory(const char *path)
     return cl_sys_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 }
 
-/* The layout's file is made last: where it is, all is. */
+/* The layout's file is made last: where it is, all is. 1, 0 or -errno. */
 static int is_whole(const struct cl_store *store)
 {
-    return cl_sys_faccessat(store->dir, "oci-layout", F_OK) == 0;
+    int r = cl_sys_faccessat(store->dir, "oci-layout", F_OK);
+
+    return r == -ENOENT ? 0 : r < 0 ? r : 1;
 }
 
 int cl_store_open(int make, struct cl_store *ret, struct cl_error *err)
@@ -136,13 +143,15 @@ int cl_store_open(int make, struct cl_store *ret, struct cl_error *err)
     r = check(&store, err);
     if (r < 0)
         return r;
-    if (!is_whole(&store)) {
-        if (!make)
-            return -ENOENT;
+    r = is_whole(&store);
+    if (r < 0)
+        return cl_fail(err, r, "look at the image store %s", store.path);
+    if (r == 0 && !make)
+        return -ENOENT;
+    if (r == 0)
         r = make_inside(&store, err);
-        if (r < 0)
-            return r;
-    }
+    if (r < 0)
+        return r;
     *ret = store;
     store.dir = -1;
     return 0;
