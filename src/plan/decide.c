@@ -64,67 +64,6 @@ static int check_root(struct cl_decision *d, CL_UNUSED struct cl_error *err)
     return 0;
 }
 
-static const char *const later_images[] = {"oci:", "oci-archive:", "docker-archive:"};
-
-static int refuse_image(const char *image, struct cl_error *err)
-{
-    size_t size = strlen(image);
-
-    for (size_t i = 0; i < CL_ARRAY_SIZE(later_images); i++) {
-        if (strncmp(image, later_images[i], strlen(later_images[i])) == 0)
-            return cl_refuse(err, ENOSYS, "%s images are not built yet; use host or rootfs:DIR",
-                             later_images[i]);
-    }
-    if (size > 5 && strcmp(image + size - 5, ".wasm") == 0)
-        return cl_refuse(err, ENOSYS, "wasm modules are not built yet; use host or rootfs:DIR");
-    if (strcasecmp(image, "host") == 0 || strncmp(image, "host:", 5) == 0)
-        return cl_refuse(err, EINVAL, "\"%.200s\" is no image; did you mean host?", image);
-    if (strcmp(image, "rootfs") == 0 || strncmp(image, "rootfs=", 7) == 0 ||
-        strncmp(image, "dir:", 4) == 0)
-        return cl_refuse(err, EINVAL, "\"%.200s\" is no image; did you mean rootfs:DIR?", image);
-    if (size > 4 &&
-        (strcmp(image + size - 4, ".tar") == 0 || strcmp(image + size - 4, ".tgz") == 0))
-        return cl_refuse(err, ENOSYS, "archives are not built yet; unpack it and use rootfs:DIR");
-    if (image[0] == '/' || image[0] == '.')
-        return cl_refuse(err, EINVAL, "\"%.200s\" is no image; for a directory write rootfs:%.200s",
-                         image, image);
-    return cl_refuse(err, ENOSYS,
-                     "\"%.200s\": images from registries are not built yet; use host or rootfs:DIR",
-                     image);
-}
-
-static int check_image(struct cl_decision *d, struct cl_error *err)
-{
-    static const char prefix[] = "rootfs:";
-    struct cl_plan *plan = d->plan;
-
-    if (!cl_plan_has(plan, CL_FIELD_IMAGE))
-        return cl_refuse(err, EINVAL, "none given; use host or rootfs:DIR");
-    cl_plan_mark(plan, CL_FIELD_IMAGE_KIND);
-    if (strcmp(plan->image, "host") == 0) {
-        plan->image_kind = CL_IMAGE_HOST;
-        return 0;
-    }
-    if (strncmp(plan->image, prefix, sizeof(prefix) - 1) != 0)
-        return refuse_image(plan->image, err);
-    plan->image_kind = CL_IMAGE_ROOTFS;
-    const char *path = plan->image + sizeof(prefix) - 1;
-    if (path[0] == '\0')
-        return cl_refuse(err, EINVAL, "rootfs: needs a directory, as in rootfs:./tree");
-    if (path[0] == '/' && path[strspn(path, "/")] == '\0')
-        return cl_refuse(err, EINVAL, "the host's own root directory is no image; use host");
-    return cl_plan_set_text(plan, CL_FIELD_IMAGE_PATH, path, d->how->arena, err);
-}
-
-static int check_command(struct cl_decision *d, struct cl_error *err)
-{
-    if (!cl_plan_has(d->plan, CL_FIELD_COMMAND) || d->plan->command.count == 0)
-        return cl_refuse(err, EINVAL, "none given, and the image names none");
-    if (d->plan->command.items[0][0] == '\0')
-        return cl_refuse(err, EINVAL, "its name is empty");
-    return 0;
-}
-
 static int check_workdir(struct cl_decision *d, struct cl_error *err)
 {
     struct cl_plan *plan = d->plan;
@@ -164,8 +103,8 @@ static const struct {
     {NULL, check_wall},
     {"network", check_network},
     {NULL, check_root},
-    {"image", check_image},
-    {"command", check_command},
+    {"image", cl_decide_image},
+    {NULL, cl_decide_command},
     {"user", cl_decide_user},
     {NULL, cl_decide_capabilities},
     {"workdir", check_workdir},
@@ -214,6 +153,12 @@ static int lay_parts(struct cl_decide *how, struct cl_decision *d, struct cl_err
         struct cl_plan part = *how->parts[i];
         int r = cl_decide_targets(how, &part, err);
 
+        if (r == 0)
+            r = cl_decide_stored(how, &part, err);
+        if (cl_plan_has(&part, CL_FIELD_USER)) { /* who was found is another */
+            cl_plan_unmark(d->plan, CL_FIELD_UID);
+            cl_plan_unmark(d->plan, CL_FIELD_GID);
+        }
         if (r == 0)
             r = cl_plan_overlay(d->plan, &part, how->arena, err);
         if (r < 0)

@@ -1,17 +1,19 @@
 /* decide.h - from wishes to one decided plan.
  *
- * The parts (a policy file, an env file, the flags) are laid over the profile's
- * defaults in the order given; then every field is checked against the others. The
+ * The parts (an image of the store, a policy file, an env file, the flags) are laid over the
+ * profile's defaults in the order given; then every field is checked against the others. The
  * defaults and the checks are two tables in decide.c.
  *
  * What holds of a plan after cl_plan_decide, so that nothing later has to ask:
- *   set       wall, profile, network, root, image, image_kind, image_path (rootfs
- *             only), command (at least one word), user, uid, gid, workdir, hostname,
+ *   set       wall, profile, network, root, image, image_kind, image_path (rootfs and
+ *             store), image_layers and digest (store alone: as the part that named them
+ *             has them), command (at least one word), user, uid, gid, workdir, hostname,
  *             env, files (maybe empty), capabilities, without, tty, interactive,
  *             die_with_parent; limits memory, swap, time, stop_grace, tasks, disk,
  *             open_files; scratch. Unset limits don't limit. seccomp is as it was.
  *   wall      one that exists; never auto
  *   root      read-only or writable; never profile
+ *   command   with the entrypoint before it, which is unset
  *   uid, gid  strict: neither is 0; capabilities are 0 unless uid is 0
  *   workdir   absolute, normalised
  *   files     targets absolute, normalised, each once, parents before children,
@@ -50,6 +52,10 @@ struct cl_decide {
 /* Borrows the parts, which must outlive RET. -EINVAL, -ENOENT, -ENOSYS ("not built
  * yet"), -ENOMEM. */
 int cl_plan_decide(struct cl_decide *how, struct cl_plan *ret, struct cl_error *err);
+
+/* Whether IMAGE, as a user writes it, is the name of an image: who knows names looks it up
+ * and gives what is found as the first part, with image_kind STORE. */
+int cl_image_is_name(const char *image);
 
 /* A copy of the absolute PATH in ARENA without doubled slashes, "." and a slash at the
  * end. ".." takes the name before it away when FOLD_DOTS, else it is refused. Bytes

@@ -106,6 +106,13 @@ static int decide_ids(struct cl_decision *d, struct cl_error *err)
 {
     struct cl_plan *plan = d->plan;
     struct ids ids = {0};
+
+    if (cl_plan_has(plan, CL_FIELD_UID)) { /* the image's own user, looked up when it came */
+        if (!cl_plan_has(plan, CL_FIELD_GID))
+            plan->gid = plan->uid;
+        cl_plan_mark(plan, CL_FIELD_GID);
+        return 0;
+    }
     int r = parse_user(plan->user, &ids, err);
 
     if (r < 0)

@@ -19,6 +19,12 @@ static inline int cl_decide_given(const struct cl_decision *d, enum cl_field fie
 
 typedef int cl_decide_check(struct cl_decision *d, struct cl_error *err);
 
+/* decide_image.c */
+cl_decide_check cl_decide_image;
+cl_decide_check cl_decide_command;
+/* What an image of the store says as it is meant, before parts are merged. */
+int cl_decide_stored(struct cl_decide *how, struct cl_plan *part, struct cl_error *err);
+
 /* decide_identity.c */
 cl_decide_check cl_decide_user;
 cl_decide_check cl_decide_capabilities;

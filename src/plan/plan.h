@@ -185,6 +185,11 @@ static inline void cl_plan_mark(struct cl_plan *plan, enum cl_field field)
     plan->set |= 1ULL << field;
 }
 
+static inline void cl_plan_unmark(struct cl_plan *plan, enum cl_field field)
+{
+    plan->set &= ~(1ULL << field);
+}
+
 /* True when the plan leaves LAYER out. */
 static inline int cl_plan_without(const struct cl_plan *plan, enum cl_layer layer)
 {

@@ -130,7 +130,7 @@ def test_unknown_names(cloister, command, name):
     (["doctor", "--", "-x"], 'no arguments, got "-x"'), (["version", "--", "-x"], 'no arguments, got "-x"'), (["completion", "--", "-x"], 'bash, zsh or fish, got "-x"'),
     (["run", "--name=-x", "host", "true"], 'name: "-x" must start with a letter or digit'), (["run", "--name", "-x", "host", "true"], 'name: "-x" must start'),
     (["run", "--name=--help", "host", "true"], 'name: "--help" must start'), (["run", "--tenant=-x", "host", "true"], 'tenant: "-x" must start'),
-    (["run", "--", "-x"], 'image: "-x"')], ids=lambda value: " ".join(value) if isinstance(value, list) else "")
+    (["run", "--", "-x"], 'the image\'s name "-x"')], ids=lambda value: " ".join(value) if isinstance(value, list) else "")
 def test_names_that_look_like_options(cloister, words, said, nothing_left):
     """After -- they are names, and no sandbox has such a one."""
     cloister.call(*words).refused(said)
@@ -451,6 +451,6 @@ def test_commands_that_will_not_be(cloister, command):
     assert "not built yet" not in said and "unknown" not in said.lower(), said
 
 
-@pytest.mark.parametrize("image", ["debian", "debian:12", "registry.example/x/y:z", "oci:/tmp/x", "oci-archive:/tmp/x", "docker-archive:/tmp/x.tar", "a.wasm"])
+@pytest.mark.parametrize("image", ["oci:/tmp/x", "oci-archive:/tmp/x", "docker-archive:/tmp/x.tar", "a.wasm"])
 def test_images_of_later(cloister, image):
     cloister.run(image, "true").refused("not built yet|host.*rootfs")

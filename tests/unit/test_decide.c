@@ -179,7 +179,7 @@ TEST(images_have_forms)
         const char *image;
         const char *needle;
     } rows[] = {
-        {"alpine:3", "registries are not built yet"},
+        {"alpine:3", "image: \"alpine:3\" isn't here; cloister pull alpine:3"},
         {"oci:dir", "not built yet"},
         {"oci-archive:x.tar", "not built yet"},
         {"docker-archive:x", "not built yet"},

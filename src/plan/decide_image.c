@@ -1,0 +1,131 @@
+/* Which image, and what it says about the command. */
+#include <errno.h>
+#include <string.h>
+
+#include "plan/decide_parts.h"
+
+static const char rootfs[] = "rootfs:";
+
+static int begins(const char *text, const char *with)
+{
+    return strncmp(text, with, strlen(with)) == 0;
+}
+
+static int ends(const char *text, const char *with)
+{
+    const size_t size = strlen(text);
+    const size_t tail = strlen(with);
+
+    return size > tail && strcmp(text + size - tail, with) == 0;
+}
+
+/* Refuses what isn't the name of an image, for what it is or may have been meant to be; 0 when
+ * it may be one. */
+static int refuse_other(const char *image, struct cl_error *err)
+{
+    static const char *const later[] = {"oci:", "oci-archive:", "docker-archive:"};
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(later); i++) {
+        if (begins(image, later[i]))
+            return cl_refuse(err, ENOSYS, "%s images are not built yet; use host or rootfs:DIR",
+                             later[i]);
+    }
+    if (ends(image, ".wasm"))
+        return cl_refuse(err, ENOSYS, "wasm modules are not built yet; use host or rootfs:DIR");
+    if (strcasecmp(image, "host") == 0 || begins(image, "host:"))
+        return cl_refuse(err, EINVAL, "\"%.200s\" is no image; did you mean host?", image);
+    if (strcmp(image, "rootfs") == 0 || begins(image, "rootfs=") || begins(image, "dir:"))
+        return cl_refuse(err, EINVAL, "\"%.200s\" is no image; did you mean rootfs:DIR?", image);
+    if (ends(image, ".tar") || ends(image, ".tgz"))
+        return cl_refuse(err, ENOSYS, "archives are not built yet; unpack it and use rootfs:DIR");
+    if (image[0] == '/' || image[0] == '.')
+        return cl_refuse(err, EINVAL, "\"%.200s\" is no image; for a directory write rootfs:%.200s",
+                         image, image);
+    return 0;
+}
+
+int cl_image_is_name(const char *image)
+{
+    struct cl_error unused;
+
+    return strcmp(image, "host") != 0 && !begins(image, rootfs) &&
+           refuse_other(image, &unused) == 0;
+}
+
+static int decide_rootfs(struct cl_decision *d, struct cl_error *err)
+{
+    const char *path = d->plan->image + sizeof(rootfs) - 1;
+
+    if (path[0] == '\0')
+        return cl_refuse(err, EINVAL, "rootfs: needs a directory, as in rootfs:./tree");
+    if (path[0] == '/' && path[strspn(path, "/")] == '\0')
+        return cl_refuse(err, EINVAL, "the host's own root directory is no image; use host");
+    return cl_plan_set_text(d->plan, CL_FIELD_IMAGE_PATH, path, d->how->arena, err);
+}
+
+int cl_decide_image(struct cl_decision *d, struct cl_error *err)
+{
+    struct cl_plan *plan = d->plan;
+
+    if (!cl_plan_has(plan, CL_FIELD_IMAGE))
+        return cl_refuse(err, EINVAL, "none given; use a name like debian:12, host or rootfs:DIR");
+    if (cl_plan_has(plan, CL_FIELD_IMAGE_KIND)) { /* it was looked up, by who knows names */
+        CL_ASSERT(plan->image_kind == CL_IMAGE_STORE && plan->image_layers.count > 0);
+        return 0;
+    }
+    cl_plan_mark(plan, CL_FIELD_IMAGE_KIND);
+    if (begins(plan->image, rootfs)) {
+        plan->image_kind = CL_IMAGE_ROOTFS;
+        return decide_rootfs(d, err);
+    }
+    plan->image_kind = CL_IMAGE_HOST;
+    if (strcmp(plan->image, "host") == 0)
+        return 0;
+    int r = refuse_other(plan->image, err);
+    return r < 0 ? r
+                 : cl_refuse(err, ENOENT, "\"%.200s\" isn't here; cloister pull %.200s",
+                             plan->image, plan->image);
+}
+
+/* A working directory that an image names counts from its root. */
+int cl_decide_stored(struct cl_decide *how, struct cl_plan *part, struct cl_error *err)
+{
+    if (!cl_plan_has(part, CL_FIELD_IMAGE_KIND) || !cl_plan_has(part, CL_FIELD_WORKDIR) ||
+        part->workdir[0] == '/')
+        return 0;
+    part->workdir = cl_arena_printf(how->arena, "/%s", part->workdir);
+    return part->workdir == NULL ? cl_fail_memory(err) : 0;
+}
+
+/* --- the command ------------------------------------------------------------------------- */
+
+/* The entrypoint and what follows it as one. */
+static int join(struct cl_decision *d, struct cl_error *err)
+{
+    struct cl_plan *plan = d->plan;
+    const struct cl_strlist first = plan->entrypoint;
+    const size_t count = first.count + plan->command.count;
+    const char **items = cl_arena_array(d->how->arena, count + 1, sizeof(*items));
+
+    if (items == NULL)
+        return cl_fail_memory(err);
+    for (size_t i = 0; i < count; i++)
+        items[i] = i < first.count ? first.items[i] : plan->command.items[i - first.count];
+    plan->command = (struct cl_strlist){items, count};
+    cl_plan_mark(plan, CL_FIELD_COMMAND);
+    plan->entrypoint = (struct cl_strlist){0};
+    cl_plan_unmark(plan, CL_FIELD_ENTRYPOINT);
+    return 0;
+}
+
+int cl_decide_command(struct cl_decision *d, struct cl_error *err)
+{
+    const struct cl_strlist *command = &d->plan->command;
+    int r = cl_plan_has(d->plan, CL_FIELD_ENTRYPOINT) ? join(d, err) : 0;
+
+    if (r < 0)
+        return r;
+    if (command->count == 0)
+        return cl_refuse(err, EINVAL, "no command: the image has no default; say one after --");
+    return command->items[0][0] == '\0' ? cl_refuse(err, EINVAL, "command: its name is empty") : 0;
+}
