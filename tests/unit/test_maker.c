@@ -42,6 +42,20 @@ TEST(what_the_wall_can_not_do_is_refused_first)
     check_refused(EINVAL, "the sizes of --tmpfs and --shm-size use up all scratch (--disk)");
 }
 
+TEST(an_image_has_layers_with_names_of_theirs)
+{
+    static const char *layers[] = {"12", "../../etc"};
+
+    wall_set_up("");
+    wall.plan.image_kind = CL_IMAGE_STORE;
+    wall.plan.image = "debian:12";
+    check_refused(EINVAL, "the image debian:12 has no layers");
+    wall.plan.image_layers = (struct cl_strlist){layers, 2};
+    check_refused(EINVAL, "\"../../etc\" is no layer of the image debian:12");
+    wall.plan.image_layers.count = 1;
+    CHECK(cl_wall_container.check(&wall.plan, &wall.err) == 0);
+}
+
 TEST(the_walls_that_are_built_are_found)
 {
     CHECK(cl_wall_get(CL_WALL_CONTAINER) == &cl_wall_container);
@@ -326,6 +340,7 @@ int main(void)
 {
     static const struct check_test tests[] = {
         ROW(what_the_wall_can_not_do_is_refused_first),
+        ROW(an_image_has_layers_with_names_of_theirs),
         ROW(the_walls_that_are_built_are_found),
         ROW(a_step_that_fails_is_named_and_those_before_it_are_undone),
         ROW(few_words_are_not_allocated),

@@ -1,7 +1,7 @@
 /* The bare mount namespace: what init's is copied from where nothing of the host is needed
- * in it (root mode, rootfs images). A copy of the host's own has all of its mounts, to be
- * copied at the start (1.1 us each) and to be detached before the command, which waits for
- * an RCU grace period (0.17 ms, in which a processor idles). The bare one has two:
+ * in it (root mode, images that are directories). A copy of the host's own has all of its mounts,
+ * to be copied at the start (1.1 us each) and to be detached before the command, which waits for an
+ * RCU grace period (0.17 ms, in which a processor idles). The bare one has two:
  *
  *   /       an empty, read-only tmpfs with the mount points proc and sys
  *   /proc   of a pid namespace without processes: the kernel mounts a new /proc in a user

@@ -11,7 +11,7 @@
  *               and all capabilities of the new user namespace and none outside it.
  *               It builds the mounts, gives up what it has layer by layer, clones
  *               the main process, then only reaps and forwards signals. (init.c,
- *               rootfs.c, mounts.c, devices.c, procfs.c, names.c, layers.c)
+ *               rootfs.c, mounts.c, overlay.c, devices.c, procfs.c, names.c, layers.c)
  *   main        takes the identity (build), the last layers (credentials, seccomp) and
  *               becomes the command. (main.c)
  *
@@ -94,7 +94,7 @@ struct cl_container {
     struct cl_container_filter filter;
 
     /* Detached trees that the maker opened, -1 where init opens for itself. */
-    int image_tree;
+    int image_tree; /* the image, or the store's layers: cl_image_is_layered */
     int device_tree;
     int scratch_tree; /* disk-backed scratch; -1: a tmpfs that init makes */
     int volume_trees[CL_MAX_FILES];
@@ -203,10 +203,14 @@ int cl_bind_scratch(struct cl_container *container, const char *name, const char
                     uint64_t attrs, struct cl_error *err);
 /* True of the errors of a directory in which the sandbox's user can make nothing. */
 int cl_is_closed(int r);
+
 /* An overlay of LOWER (taken) with a fresh upper in scratch; returns a detached mount.
  * WHAT is for the message. OWNED: the top directory belongs to the sandbox's user. */
 int cl_overlay_make(struct cl_container *container, int lower, const char *what, int owned,
                     struct cl_error *err);
+/* An overlay of the image's layers, which `image_tree` (taken) has, attached in the new root's
+ * place; with a fresh upper in scratch or read-only. A descriptor of it. */
+int cl_overlay_image(struct cl_container *container, int with_upper, struct cl_error *err);
 
 /* Shows in the directory DIR, as NAME, what SOURCE (O_PATH, not followed) is: a link is
  * copied, anything else bound read-only (skeleton.c). */
@@ -233,6 +237,19 @@ int cl_devices_make(void *context, struct cl_error *err);                     /*
 int cl_names_make(void *context, struct cl_error *err);                       /* names.c */
 int cl_volumes_attach(void *context, struct cl_error *err);                   /* volumes.c */
 int cl_landlock_restrict(void *context, struct cl_error *err);                /* landlock.c */
+
+/* What people call the plan's image, which isn't `host`. */
+static inline const char *cl_image_name(const struct cl_plan *plan)
+{
+    return plan->image_kind == CL_IMAGE_STORE ? plan->image : plan->image_path;
+}
+
+/* True when the image is several directories, of which an overlay makes one. One layer alone
+ * is a tree like that of rootfs:DIR. */
+static inline int cl_image_is_layered(const struct cl_plan *plan)
+{
+    return plan->image_kind == CL_IMAGE_STORE && plan->image_layers.count > 1;
+}
 
 /* True when the working directory gets scratch of its own over the image's. */
 int cl_rootfs_workdir_is_copied(const struct cl_plan *plan);

@@ -9,6 +9,7 @@
 #include "base/num.h"
 #include "base/processors.h"
 #include "base/sys.h"
+#include "image/merged.h"
 #include "limits/core.h"
 #include "walls/container/container.h"
 #include "walls/container/seccomp_tables.h"
@@ -69,7 +70,7 @@ static int choose_origin(void *context, CL_UNUSED struct cl_error *err)
 {
     struct cl_container *container = context;
 
-    if (!container->rootless && container->plan->image_kind == CL_IMAGE_ROOTFS &&
+    if (!container->rootless && container->plan->image_kind != CL_IMAGE_HOST &&
         container->device_tree >= 0)
         container->bare = cl_bare_open();
     return 0;
@@ -209,9 +210,12 @@ static int map_image(void *context, struct cl_error *err)
     const int userns = container->userns;
 
     if (container->image_tree >= 0) {
-        int r = cl_idmap_tree(container->image_tree, userns, container->plan->image_path, err);
+        const struct cl_plan *plan = container->plan;
+        int r = cl_idmap_tree(container->image_tree, userns, cl_image_name(plan), err);
         if (r < 0)
-            return r;
+            return plan->image_kind == CL_IMAGE_STORE
+                       ? cl_hint(err, "it lies in %.200s", plan->image_path)
+                       : r;
     }
     if (container->scratch_tree >= 0)
         return cl_idmap_tree(container->scratch_tree, userns, "the scratch file system", err);
@@ -417,12 +421,31 @@ static int check_ids(const struct cl_plan *plan, struct cl_error *err)
                      most);
 }
 
+/* Their names become paths, and words of mount options. */
+static int check_layers(const struct cl_plan *plan, struct cl_error *err)
+{
+    const struct cl_strlist *layers = &plan->image_layers;
+
+    if (plan->image_kind != CL_IMAGE_STORE)
+        return 0;
+    if (layers->count == 0)
+        return cl_refuse(err, EINVAL, "the image %.200s has no layers", plan->image);
+    for (size_t i = 0; i < layers->count; i++) {
+        if (!cl_layer_name_is_valid(layers->items[i]))
+            return cl_refuse(err, EINVAL, "\"%.40s\" is no layer of the image %.200s",
+                             layers->items[i], plan->image);
+    }
+    return 0;
+}
+
 /* What this wall can't do, said before anything is made. */
 static int container_check(const struct cl_plan *plan, struct cl_error *err)
 {
     if (plan->network != CL_NETWORK_NONE)
         return cl_refuse(err, ENOTSUP, "network outbound is not built yet");
     int r = check_ids(plan, err);
+    if (r == 0)
+        r = check_layers(plan, err);
     if (r < 0)
         return r;
     if (plan->files.count > CL_MAX_FILES)

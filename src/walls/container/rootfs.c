@@ -3,9 +3,11 @@
  *
  *   plain     the image itself, read-only: when every mount point exists in it
  *   overlay   image below, scratch above: when mount points are missing (sealed
- *             read-only afterwards) or the whole root is copy-on-write
+ *             read-only afterwards) or the whole root is copy-on-write; an image of several
+ *             layers always, with nothing above where it would be plain
  *   skeleton  a directory of scratch with the image's entries bound into it: when mount
- *             points are missing and the image may belong to strangers (rootless)
+ *             points are missing and the image may belong to strangers (rootless); not for
+ *             an image of several layers, which is its user's own
  *   host      a skeleton in scratch with the host's programs bound into it
  */
 #include <string.h>
@@ -13,6 +15,7 @@
 
 #include "base/fd.h"
 #include "base/sys.h"
+#include "image/merged.h"
 #include "walls/container/container.h"
 
 int cl_rootfs_is_writable(const struct cl_plan *plan)
@@ -50,6 +53,16 @@ static int exists(int tree, const char *path)
     return fd >= 0;
 }
 
+static int image_has(const struct cl_container *container, const char *path)
+{
+    const struct cl_plan *plan = container->plan;
+
+    if (!cl_image_is_layered(plan))
+        return exists(container->image_tree, path);
+    CL_CLEANUP_FD int fd = cl_merged_open(container->image_tree, &plan->image_layers, path);
+    return fd >= 0;
+}
+
 /* True when something has to be mounted where the image has nothing. */
 static int lacks_mount_points(const struct cl_container *container)
 {
@@ -57,14 +70,14 @@ static int lacks_mount_points(const struct cl_container *container)
     const struct cl_plan *plan = container->plan;
 
     for (size_t i = 0; i < CL_ARRAY_SIZE(own); i++) {
-        if (!exists(container->image_tree, own[i]))
+        if (!image_has(container, own[i]))
             return 1;
     }
-    if (!is_covered(plan, plan->workdir) && !exists(container->image_tree, plan->workdir))
+    if (!is_covered(plan, plan->workdir) && !image_has(container, plan->workdir))
         return 1;
     for (size_t i = 0; i < plan->files.count; i++) {
         /* A target inside another mount is that mount's affair. */
-        if (!exists(container->image_tree, plan->files.items[i].target))
+        if (!image_has(container, plan->files.items[i].target))
             return 1;
     }
     return 0;
@@ -95,41 +108,48 @@ static int make_skeleton_root(struct cl_container *container, struct cl_error *e
     if (r < 0)
         return r;
     r = cl_skeleton_make(container, image, err);
-    return r < 0 ? cl_prefix(err, "%.200s", container->plan->image_path) : r;
+    return r < 0 ? cl_prefix(err, "%.200s", cl_image_name(container->plan)) : r;
 }
 
 static int make_root_tree(struct cl_container *container, struct cl_error *err)
 {
     const struct cl_plan *plan = container->plan;
 
-    container->root_grows = 1;
     if (plan->image_kind == CL_IMAGE_HOST)
         return make_host_root(container, err);
-    if (container->rootless && !cl_rootfs_is_writable(plan) && lacks_mount_points(container)) {
+    if (!container->root_grows)
+        return CL_TAKE_FD(container->image_tree);
+    if (container->rootless && !cl_rootfs_is_writable(plan))
         return make_skeleton_root(container, err);
-    }
-    if (cl_rootfs_is_writable(plan) || lacks_mount_points(container))
-        return cl_overlay_make(container, CL_TAKE_FD(container->image_tree), plan->image_path, 0,
-                               err);
-    container->root_grows = 0;
-    return CL_TAKE_FD(container->image_tree);
+    return cl_overlay_make(container, CL_TAKE_FD(container->image_tree), cl_image_name(plan), 0,
+                           err);
+}
+
+static int attach_root(struct cl_container *container, struct cl_error *err)
+{
+    container->root = make_root_tree(container, err);
+    if (container->root < 0)
+        return container->root;
+    int r = cl_sys_move_mount(container->root, "", container->scratch, "root",
+                              CL_MOVE_MOUNT_F_EMPTY_PATH);
+    return r < 0 ? cl_fail(err, r, "attach the root file system") : 0;
 }
 
 int cl_rootfs_make(void *context, struct cl_error *err)
 {
     struct cl_container *container = context;
-    int r;
+    const struct cl_plan *plan = container->plan;
 
-    container->root = make_root_tree(container, err);
-    if (container->root < 0)
-        return container->root;
-    r = cl_sys_move_mount(container->root, "", container->scratch, "root",
-                          CL_MOVE_MOUNT_F_EMPTY_PATH);
-    if (r < 0)
-        return cl_fail(err, r, "attach the root file system");
-    if (container->plan->image_kind == CL_IMAGE_HOST)
-        return cl_host_image_fill(container, err);
-    return 0;
+    container->root_grows = plan->image_kind == CL_IMAGE_HOST || cl_rootfs_is_writable(plan) ||
+                            lacks_mount_points(container);
+    if (cl_image_is_layered(plan)) {
+        container->root = cl_overlay_image(container, container->root_grows, err);
+        return container->root < 0 ? container->root : 0;
+    }
+    int r = attach_root(container, err);
+    if (r == 0 && plan->image_kind == CL_IMAGE_HOST)
+        r = cl_host_image_fill(container, err);
+    return r;
 }
 
 /* Binds a directory of scratch. A place that the image doesn't have is passed over

@@ -16,6 +16,7 @@
 #include "base/fd.h"
 #include "base/follow.h"
 #include "base/sys.h"
+#include "image/merged.h"
 #include "walls/container/container.h"
 
 /* Stands in a map for a group that must not be there; no file has it. */
@@ -131,7 +132,15 @@ static int refuse_host_root(const char *path, const struct stat *st, struct cl_e
     return cl_refuse(err, EINVAL, "the image %s is the host's own root directory; use host", path);
 }
 
-static int open_image(const struct cl_container *container, struct cl_error *err)
+static int clone_image(const struct cl_plan *plan, int fd, struct cl_error *err)
+{
+    return cl_tree_clone_fd(
+        fd, cl_image_name(plan),
+        cl_mount_attrs(plan, CL_MOUNT_ATTR_RDONLY | CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV),
+        err);
+}
+
+static int open_rootfs(const struct cl_container *container, struct cl_error *err)
 {
     const struct cl_plan *plan = container->plan;
     struct stat st;
@@ -145,12 +154,30 @@ static int open_image(const struct cl_container *container, struct cl_error *err
     if (!S_ISDIR(st.st_mode))
         return cl_refuse(err, ENOTDIR, "the image %s is not a directory", plan->image_path);
     r = refuse_host_root(plan->image_path, &st, err);
-    if (r < 0)
-        return r;
-    return cl_tree_clone_fd(
-        fd, plan->image_path,
-        cl_mount_attrs(plan, CL_MOUNT_ATTR_RDONLY | CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV),
-        err);
+    return r < 0 ? r : clone_image(plan, fd, err);
+}
+
+/* Several layers come as the one mount that has them all: to be cloned and id-mapped once. */
+static int open_stored(const struct cl_container *container, struct cl_error *err)
+{
+    const struct cl_plan *plan = container->plan;
+    char name[CL_LAYER_TREE_SIZE];
+    CL_CLEANUP_FD int layers = find_source(container, plan->image_path, "the store's layers", err);
+
+    if (layers < 0 || cl_image_is_layered(plan))
+        return layers < 0 ? layers : clone_image(plan, layers, err);
+    CL_CLEANUP_FD int tree = cl_open_no_links(
+        layers, cl_layer_tree(plan->image_layers.items[0], name), O_PATH | O_DIRECTORY);
+    if (tree >= 0)
+        return clone_image(plan, tree, err);
+    (void)cl_fail(err, tree, "open the layer of %.200s", plan->image);
+    return cl_hint(err, "the store lacks it: cloister pull %.200s", plan->image);
+}
+
+static int open_image(const struct cl_container *container, struct cl_error *err)
+{
+    return container->plan->image_kind == CL_IMAGE_STORE ? open_stored(container, err)
+                                                         : open_rootfs(container, err);
 }
 
 /* In the maker (root mode) or in init (rootless): the same work with whoever's
@@ -159,7 +186,7 @@ int cl_sources_open(struct cl_container *container, struct cl_error *err)
 {
     const struct cl_plan *plan = container->plan;
 
-    if (plan->image_kind == CL_IMAGE_ROOTFS) {
+    if (plan->image_kind != CL_IMAGE_HOST) {
         container->image_tree = open_image(container, err);
         if (container->image_tree < 0)
             return container->image_tree;
