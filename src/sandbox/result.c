@@ -98,7 +98,7 @@ int cl_result_print(const struct cl_result *result, struct cl_buf *buf, struct c
     cl_json_string(&json, "tenant", plan->tenant);
     cl_json_string(&json, "wall", result->wall);
     cl_json_string(&json, "image", plan->image);
-    cl_json_null(&json, "digest"); /* directories have none */
+    cl_json_string(&json, "digest", plan->image_digest); /* directories have none */
     print_outcome(&json, result);
     print_time(&json, "created_at", result->created_wall_ns);
     print_time(&json, "started_at", result->started_wall_ns);

@@ -128,7 +128,9 @@ static int on_time(struct cl_source *source, CL_UNUSED uint32_t events, struct c
     supervisor->in_grace = 1;
     if (supervisor->end == CL_END_NONE)
         supervisor->end = CL_END_TIME;
-    send_signal(supervisor, SIGTERM);
+    send_signal(supervisor, cl_plan_has(supervisor->plan, CL_FIELD_STOP_SIGNAL)
+                                ? (int)supervisor->plan->stop_signal
+                                : SIGTERM);
     return set_timer(source->fd, supervisor->plan->limits.grace_ns, err);
 }
 

@@ -1,6 +1,6 @@
 /* supervisor.h - the loop that watches one running sandbox from release to end.
  *
- * It owns the clock: the time limit (a timerfd on CLOCK_BOOTTIME: SIGTERM, grace,
+ * It owns the clock: the time limit (a timerfd on CLOCK_BOOTTIME: stop signal, grace,
  * kill), the CPU-time limit (the cgroup's accounting, looked at no later than the
  * limit can be reached), the output limit; it carries the standard streams, forwards
  * the caller's signals, answers the bell (control.h), and watches the caller where

@@ -159,6 +159,15 @@ TEST(what_is_not_known_is_null)
     CHECK(says(&result, "\"stdout_bytes\":0"));
 }
 
+TEST(an_image_of_the_store_has_its_digest)
+{
+    struct cl_plan stored = {.image_digest = "sha256:00"};
+    struct cl_result result = result_of(CL_STATUS_EXITED);
+
+    result.plan = &stored;
+    CHECK(says(&result, "\"digest\":\"sha256:00\""));
+}
+
 TEST(what_is_known_is_told_even_when_it_is_nothing)
 {
     struct cl_result result = result_of(CL_STATUS_EXITED);
@@ -270,6 +279,7 @@ int main(void)
         ROW(other_ends_are_explained),
         ROW(every_status_has_its_word),
         ROW(what_is_not_known_is_null),
+        ROW(an_image_of_the_store_has_its_digest),
         ROW(what_is_known_is_told_even_when_it_is_nothing),
         ROW(each_value_stands_under_its_name),
         ROW(every_limit_that_was_hit_has_its_word),

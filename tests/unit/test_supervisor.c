@@ -79,6 +79,20 @@ TEST(a_program_may_end_in_its_grace)
     CHECK(was_killed(done(), SIGTERM));
 }
 
+TEST(the_stop_signal_comes_first)
+{
+    set_up();
+    set_time(5, LONG_MS);
+    scene.plan.stop_signal = SIGUSR1;
+    cl_plan_mark(&scene.plan, CL_FIELD_STOP_SIGNAL);
+    scene.wall.signal = note_and_end;
+    start_init(wait_for_ever);
+    CHECK(run() == 0);
+    CHECK(scene.supervisor.end == CL_END_TIME);
+    CHECK(scene.sent_count == 1 && scene.sent[0] == SIGUSR1);
+    (void)done();
+}
+
 TEST(without_grace_nobody_is_asked)
 {
     set_up();
@@ -277,6 +291,7 @@ int main(void)
         ROW(input_is_carried),
         ROW(time_ends_with_a_grace_and_a_kill),
         ROW(a_program_may_end_in_its_grace),
+        ROW(the_stop_signal_comes_first),
         ROW(without_grace_nobody_is_asked),
         ROW(a_time_limit_that_is_not_reached_is_none),
         ROW(cpu_time_ends_a_sandbox),
