@@ -44,7 +44,7 @@ def table():
                     "type=bind,src=/tmp,dst=/x,nosuch=1", "src=/tmp,dst=/x,type=", "type=bind,,src=/tmp,dst=/x", "type=bind,src=/tmp,src=/var,dst=/x", "bind",
                     "type=volume,src=a,dst=/x", "type=tmpfs,dst=/x,tmpfs-size=y", "type=bind,src=/tmp,dst=/x,tmpfs-size=1m", "type=bind,src=/no/such,dst=/x"],
         "--tmpfs": ["", "x", ":size=1m", "/x:size=", "/x:size=y", "/x:nosuch", "/x:size=1m,size=2m", "/", "/proc", "/x:size=-1", "/x:exec=maybe", "../x"],
-        "--entrypoint": [""], "--result": ["", "/", "/tmp", "/no/such/dir/f"], "--env-file": [""], "--policy": [""], "--seccomp": ["", "unconfined"],
+        "--stop-signal": ["", "0", "65", "SIGNOSUCH", "RTMIN+31"], "--result": ["", "/", "/tmp", "/no/such/dir/f"], "--env-file": [""], "--policy": [""], "--seccomp": ["", "unconfined"],
     }.items():
         for value in values:
             yield flag, value

@@ -35,6 +35,28 @@ static void look_at_images(void)
     CHECK_TEXT(explain(&plan), "");
 }
 
+/* Who may enter an image of the store its topmost layer says, not the store. */
+static void look_at_layers(void)
+{
+    static const char *const layers[] = {"1", "2"};
+    struct cl_plan plan = {.image_kind = CL_IMAGE_STORE,
+                           .image = "debian:12",
+                           .image_path = "/mnt/layers",
+                           .image_layers = {layers, 2},
+                           .profile = CL_PROFILE_STRICT};
+
+    CHECK_TEXT(explain(&plan), "");
+    CHECK(mkdir("/mnt/layers", 0700) == 0 && mkdir("/mnt/layers/1", 0700) == 0);
+    CHECK(mkdir("/mnt/layers/2", 0700) == 0 && mkdir("/mnt/layers/1/tree", 0700) == 0);
+    CHECK(mkdir("/mnt/layers/2/tree", 0755) == 0);
+    CHECK_TEXT(explain(&plan), "");
+    CHECK(chmod("/mnt/layers/2/tree", 0700) == 0);
+    CHECK_TEXT(explain(&plan), "debian:12 lets only root in, and the sandbox isn't root: take "
+                               "--profile build");
+    plan.profile = CL_PROFILE_BUILD;
+    CHECK_TEXT(explain(&plan), "");
+}
+
 static void look_at_volumes(void)
 {
     struct cl_plan_file files[] = {
@@ -59,6 +81,11 @@ static void look_at_volumes(void)
 TEST(a_closed_image_is_told)
 {
     room_run(look_at_images);
+}
+
+TEST(a_closed_image_of_the_store_is_told)
+{
+    room_run(look_at_layers);
 }
 
 TEST(a_closed_volume_is_told)
@@ -88,6 +115,7 @@ int main(void)
 {
     static const struct check_test tests[] = {
         ROW(a_closed_image_is_told),
+        ROW(a_closed_image_of_the_store_is_told),
         ROW(a_closed_volume_is_told),
         ROW(nothing_is_told_to_others),
     };

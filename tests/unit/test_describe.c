@@ -79,19 +79,22 @@ TEST(all_is_all)
     status.layers = CL_LAYER_BIT(CL_LAYER_USERNS) | CL_LAYER_BIT(CL_LAYER_LANDLOCK);
     print(cl_describe_all, &plan);
     CHECK_HAS(text, "\"init_pid\":14,\"uid_base\":1879048192,\"layers\":[\"userns\",\"landlock\"],"
-                    "\"name\":null,\"tenant\":null,");
+                    "\"name\":null,\"tenant\":null,\"digest\":null,");
     CHECK_HAS(text, "\"limits\":{");
 
     status.uid_base = 0;
     status.layers = 0;
     plan.name = "first";
     cl_plan_mark(&plan, CL_FIELD_NAME);
+    plan.image_digest = "sha256:00";
+    cl_plan_mark(&plan, CL_FIELD_IMAGE_DIGEST);
     plan.limits.memory_bytes = 1 << 20;
     cl_plan_mark(&plan, CL_FIELD_MEMORY);
     print(cl_describe_all, &plan);
     CHECK_HAS(text, "\"uid_base\":null,\"layers\":[],\"tenant\":null,");
     CHECK_HAS(text, "\"name\":\"first\"");
-    CHECK(strstr(text, "\"name\":null") == NULL);
+    CHECK_HAS(text, "\"digest\":\"sha256:00\"");
+    CHECK(strstr(text, "\"name\":null") == NULL && strstr(text, "\"digest\":null") == NULL);
     CHECK_HAS(text, "\"memory_bytes\":1048576");
 }
 

@@ -17,7 +17,9 @@ static struct cl_error err;
 static int find(enum cl_image_kind kind, const char *path, const char *user)
 {
     CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(8 << 20);
-    const struct cl_plan plan = {.image_kind = kind, .image_path = path, .user = user};
+    static const char *const layers[] = {"1", "2"};
+    const struct cl_plan plan = {
+        .image_kind = kind, .image_path = path, .image_layers = {layers, 2}, .user = user};
     int fds = 0;
 
     for (int fd = 0; fd < 256; fd++)
@@ -92,6 +94,36 @@ TEST(the_images_files_are_foreign)
     CHECK(unlink("etc/group") == 0);
 }
 
+/* passwd is looked for in all layers, whose links stay inside (test_merged.c has the rest). */
+TEST(an_image_of_the_store_is_searched_by_its_layers)
+{
+    static const char hint[] = "it is the image's; a user by numbers needs none";
+    static const char missing[] = "the program cloister-plan is missing";
+
+    CHECK(mkdir("1", 0700) == 0 && mkdir("1/tree", 0700) == 0 && mkdir("1/tree/etc", 0700) == 0);
+    CHECK(mkdir("2", 0700) == 0 && mkdir("2/tree", 0700) == 0);
+    CHECK(mkfifo("1/tree/etc/passwd", 0600) == 0);
+    CHECK(find(CL_IMAGE_STORE, image, "ann") < 0);
+    CHECK_HAS(err.msg, "/etc/passwd");
+    CHECK_HAS(err.msg, hint);
+    /* what a higher layer hides isn't there: that is for the helper to say */
+    CHECK(mkdir("2/tree/etc", 0700) == 0 && mknod("2/tree/etc/passwd", S_IFCHR, 0) == 0);
+    CHECK(find(CL_IMAGE_STORE, image, "ann") == -ENOENT);
+    CHECK_HAS(err.msg, missing);
+    CHECK(unlink("2/tree/etc/passwd") == 0 && symlink("none", "2/tree/etc/passwd") == 0);
+    CHECK(find(CL_IMAGE_STORE, image, "ann") == -ENOENT);
+    CHECK_HAS(err.msg, missing);
+    CHECK(unlink("2/tree/etc/passwd") == 0 && symlink("/etc/passwd", "2/tree/etc/passwd") == 0);
+    CHECK(find(CL_IMAGE_STORE, image, "ann") == -ELOOP);
+    CHECK(unlink("2/tree/etc/passwd") == 0 && symlink("group", "2/tree/etc/passwd") == 0);
+    CHECK(mkfifo("1/tree/etc/group", 0600) == 0);
+    CHECK(find(CL_IMAGE_STORE, image, "ann") < 0);
+    CHECK_HAS(err.msg, hint);
+    CHECK(unlink("2/tree/etc/passwd") == 0 && unlink("1/tree/etc/group") == 0);
+    CHECK(unlink("1/tree/etc/passwd") == 0 && rmdir("1/tree/etc") == 0 && rmdir("1/tree") == 0);
+    CHECK(rmdir("2/tree/etc") == 0 && rmdir("2/tree") == 0 && rmdir("1") == 0 && rmdir("2") == 0);
+}
+
 /* Reading is the helper's; it isn't beside the tests. */
 TEST(what_is_missing_is_left_to_the_helper)
 {
@@ -105,6 +137,7 @@ int main(void)
         ROW(the_host_image_knows_its_own),
         ROW(an_image_that_is_none_is_told),
         ROW(the_images_files_are_foreign),
+        ROW(an_image_of_the_store_is_searched_by_its_layers),
         ROW(what_is_missing_is_left_to_the_helper),
     };
 

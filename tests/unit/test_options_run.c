@@ -32,8 +32,44 @@ TEST(options_end_at_the_image)
     CHECK_TEXT(s.request.flags.command.items[0], "--");
     scene_done(&s);
     CHECK(parse(&s, "--entrypoint|/bin/e|host|a") == 0);
-    CHECK_TEXT(s.request.flags.command.items[0], "/bin/e");
-    CHECK_TEXT(s.request.flags.command.items[1], "a");
+    CHECK_TEXT(s.request.flags.entrypoint.items[0], "/bin/e");
+    CHECK_TEXT(s.request.flags.command.items[0], "a");
+    scene_done(&s);
+}
+
+/* Both replace the image's: "" by nothing, and without words by no command. */
+TEST(an_entrypoint_replaces_the_images_and_its_command)
+{
+    struct scene s;
+
+    CHECK(parse(&s, "host") == 0);
+    CHECK(!cl_plan_has(&s.request.flags, CL_FIELD_ENTRYPOINT));
+    CHECK(!cl_plan_has(&s.request.flags, CL_FIELD_COMMAND));
+    scene_done(&s);
+    CHECK(parse(&s, "--entrypoint|/bin/e|host") == 0);
+    CHECK(s.request.flags.entrypoint.count == 1 && s.request.flags.command.count == 0);
+    CHECK(cl_plan_has(&s.request.flags, CL_FIELD_COMMAND));
+    scene_done(&s);
+    CHECK(parse(&s, "--entrypoint=|host|a") == 0);
+    CHECK(s.request.flags.entrypoint.count == 0 && s.request.flags.command.count == 1);
+    CHECK(cl_plan_has(&s.request.flags, CL_FIELD_ENTRYPOINT));
+    scene_done(&s);
+    CHECK(parse(&s, "--entrypoint=|--entrypoint=x|host|a") < 0);
+    CHECK_HAS(s.err.msg, "--entrypoint: it is given twice");
+    scene_done(&s);
+}
+
+TEST(the_stop_signal_has_a_name_or_a_number)
+{
+    struct scene s;
+
+    CHECK(parse(&s, "--stop-signal|SIGINT|host|a") == 0 && s.request.flags.stop_signal == 2);
+    CHECK(cl_plan_has(&s.request.flags, CL_FIELD_STOP_SIGNAL));
+    scene_done(&s);
+    CHECK(parse(&s, "--stop-signal|rtmin+3|host|a") == 0 && s.request.flags.stop_signal == 37);
+    scene_done(&s);
+    CHECK(parse(&s, "--stop-signal|65|host|a") < 0);
+    CHECK_HAS(s.err.msg, "--stop-signal: expected a signal's name or 1 to 64, got \"65\"");
     scene_done(&s);
 }
 
@@ -424,6 +460,8 @@ int main(void)
     static const struct check_test tests[] = {
         ROW(flags_fill_the_plan),
         ROW(options_end_at_the_image),
+        ROW(an_entrypoint_replaces_the_images_and_its_command),
+        ROW(the_stop_signal_has_a_name_or_a_number),
         ROW(bad_flags_are_refused),
         ROW(a_size_of_nothing_has_no_other_meaning),
         ROW(what_others_have_is_refused_with_its_reason),

@@ -48,10 +48,11 @@ TEST(no_memory_for_a_path_is_told)
 
 static struct cl_run_request request;
 static struct cl_plan plan;
+static int image_lock = -1;
 
 static int decide_now(CL_UNUSED int argc, CL_UNUSED char *argv[])
 {
-    return decide(&request, &plan, &err);
+    return decide(&request, &plan, &image_lock, &err);
 }
 
 /* Flags for IMAGE and a command, with OPTION and VALUE. */

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/sys.h"
+#include "image/merged.h"
 
 /* The caller's own files may be a stranger's to the sandbox (container/volumes.c). Of single
  * files nothing is said: what is kept one by one is meant so. */
@@ -27,6 +28,20 @@ static const struct cl_plan_file *find_closed_volume(const struct cl_plan *plan)
     return NULL;
 }
 
+/* The topmost layer says who may enter the root of all. */
+static int is_closed_image(const struct cl_plan *plan)
+{
+    const struct cl_strlist *layers = &plan->image_layers;
+    char tree[CL_LAYER_TREE_SIZE];
+    char path[4096];
+
+    if (plan->image_kind != CL_IMAGE_STORE)
+        return plan->image_kind == CL_IMAGE_ROOTFS && is_closed(plan->image_path);
+    int size = snprintf(path, sizeof(path), "%s/%s", plan->image_path,
+                        cl_layer_tree(layers->items[layers->count - 1], tree));
+    return size < (int)sizeof(path) && is_closed(path);
+}
+
 /* An ordinary user is who the sandbox runs as, unless it has a range and takes another of it. */
 static int is_caller(const struct cl_plan *plan)
 {
@@ -40,12 +55,12 @@ void cl_closed_explain(const struct cl_plan *plan, char *ret, size_t size)
         return;
     const char *who = geteuid() == 0 ? "root" : "you";
     const struct cl_plan_file *file = find_closed_volume(plan);
-    if (geteuid() == 0 && plan->image_kind == CL_IMAGE_ROOTFS &&
-        plan->profile == CL_PROFILE_STRICT && is_closed(plan->image_path))
+    if (geteuid() == 0 && plan->profile == CL_PROFILE_STRICT && is_closed_image(plan))
         (void)snprintf(ret, size,
-                       "%.120s lets only root in, and the sandbox isn't root: open it with chmod, "
-                       "or take --profile build",
-                       plan->image_path);
+                       "%.120s lets only root in, and the sandbox isn't root: %stake --profile "
+                       "build",
+                       plan->image_kind == CL_IMAGE_STORE ? plan->image : plan->image_path,
+                       plan->image_kind == CL_IMAGE_STORE ? "" : "open it with chmod, or ");
     else if (file != NULL)
         (void)snprintf(ret, size,
                        "%.120s lets only %s in, and the sandbox isn't %s: "

@@ -89,11 +89,13 @@ void cl_describe_all(struct cl_json *json, const struct cl_visit *visit)
             cl_json_string(json, NULL, cl_layer_name((enum cl_layer)layer));
     }
     cl_json_close(json, ']');
-    /* cl_plan_print leaves unset fields out; a program that asks wants these two. */
+    /* cl_plan_print leaves unset fields out; a program that asks wants these. */
     if (!cl_plan_has(plan, CL_FIELD_NAME))
         cl_json_null(json, "name");
     if (!cl_plan_has(plan, CL_FIELD_TENANT))
         cl_json_null(json, "tenant");
+    if (!cl_plan_has(plan, CL_FIELD_IMAGE_DIGEST))
+        cl_json_null(json, "digest");
     cl_plan_print(plan, json);
     cl_plan_print_limits(plan, json);
     cl_json_close(json, '}');

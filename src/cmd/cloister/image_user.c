@@ -7,16 +7,25 @@
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/sys.h"
+#include "image/merged.h"
 #include "plan/compile.h"
 
 enum { USER = 1000, NOBODY = 65534 };
 
-/* --- a tree ------------------------------------------------------------------ */
+/* --- a tree, or the layers of one ---------------------------------------------- */
+
+/* ROOT is the image, or the layers that it is made of. */
+static int open_in_image(const struct cl_plan *plan, int root, const char *path)
+{
+    return plan->image_kind == CL_IMAGE_STORE ? cl_merged_open(root, &plan->image_layers, path)
+                                              : cl_open_in_root(root, path, O_PATH);
+}
 
 /* -1 where there is none. */
-static int open_regular(int root, const char *path, int *ret, struct cl_error *err)
+static int open_regular(const struct cl_plan *plan, int root, const char *path, int *ret,
+                        struct cl_error *err)
 {
-    CL_CLEANUP_FD int found = cl_open_in_root(root, path, O_PATH);
+    CL_CLEANUP_FD int found = open_in_image(plan, root, path);
 
     if (found == -ENOENT || found == -ENOTDIR) {
         *ret = -1;
@@ -40,9 +49,9 @@ static int find_in_tree(struct cl_arena *arena, const struct cl_plan *plan, stru
 
     if (root < 0)
         return cl_fail(err, root, "open the image %s", plan->image_path);
-    int r = open_regular(root, "/etc/passwd", &passwd, err);
+    int r = open_regular(plan, root, "/etc/passwd", &passwd, err);
     if (r == 0)
-        r = open_regular(root, "/etc/group", &group, err);
+        r = open_regular(plan, root, "/etc/group", &group, err);
     if (r < 0)
         return r;
     /* The cache is for what is read again: an image's users are looked up seldom. */

@@ -4,10 +4,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "base/json.h"
 #include "cmd/cloister/closed.h"
 #include "cmd/cloister/command.h"
 #include "cmd/cloister/image_user.h"
+#include "cmd/cloister/run_image.h"
 #include "cmd/cloister/run_options.h"
 #include "cmd/cloister/seal.h"
 #include "plan/compile.h"
@@ -50,11 +52,15 @@ static int load_policy(struct cl_run_request *request, struct cl_plan *ret, stru
     return r < 0 ? r : rebase_files(ret, request->policy_path, request->arena, err);
 }
 
-static int decide(struct cl_run_request *request, struct cl_plan *ret, struct cl_error *err)
+/* IMAGE_LOCK keeps an image of the store where it is. */
+static int decide(struct cl_run_request *request, struct cl_plan *ret, int *image_lock,
+                  struct cl_error *err)
 {
+    struct cl_plan image = {0};
     struct cl_plan policy = {0};
     struct cl_plan seccomp = {0};
-    const struct cl_plan *const parts[] = {&policy, &seccomp, &request->env_files, &request->flags};
+    const struct cl_plan *const parts[] = {&image, &policy, &seccomp, &request->env_files,
+                                           &request->flags};
     struct cl_decide how = {
         .parts = parts,
         .count = CL_ARRAY_SIZE(parts),
@@ -67,6 +73,8 @@ static int decide(struct cl_run_request *request, struct cl_plan *ret, struct cl
 
     if (r == 0 && request->seccomp_path != NULL)
         r = cl_compile_seccomp(request->seccomp_path, request->arena, &seccomp, err);
+    if (r == 0)
+        r = cl_run_image_part(request->flags.image, request->arena, &image, image_lock, err);
     if (r == 0)
         r = cl_plan_decide(&how, ret, err);
     if (r == 0 && how.note != NULL)
@@ -147,11 +155,12 @@ int cl_run_command(const struct cl_command *self, int argc, char *const argv[],
     struct cl_run_request request = CL_RUN_REQUEST_INIT(&arena);
     struct cl_plan plan = {0};
     char closed[CL_ERROR_MSG_SIZE];
+    CL_CLEANUP_FD int image_lock = -1; /* the supervisor's, to the end of the run */
     const uid_t caller = geteuid();
     int r = settle(self, argc, argv, &request, err);
 
     if (r == 0)
-        r = decide(&request, &plan, err);
+        r = decide(&request, &plan, &image_lock, err);
     if (r < 0 && r != CL_HELP_SHOWN && request.result_path != NULL)
         cl_result_file_refuse(request.result_path, &request.flags, err);
     if (r < 0)

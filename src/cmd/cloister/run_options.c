@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/num.h"
+#include "base/signals.h"
 #include "cmd/cloister/env_file.h"
 #include "cmd/cloister/volume.h"
 #include "limits/rlimits.h"
@@ -131,6 +132,34 @@ int cl_run_add_without(void *context, CL_UNUSED const struct cl_option *option, 
     return 0;
 }
 
+/* "" takes the image's away, as Docker has it. */
+int cl_run_set_entrypoint(void *context, CL_UNUSED const struct cl_option *option,
+                          const char *value, struct cl_error *err)
+{
+    struct cl_run_request *request = context;
+
+    if (cl_plan_has(&request->flags, CL_FIELD_ENTRYPOINT))
+        return cl_refuse(err, EINVAL, "it is given twice");
+    cl_plan_mark(&request->flags, CL_FIELD_ENTRYPOINT);
+    return value[0] == '\0'
+               ? 0
+               : cl_plan_add_str(&request->flags, CL_FIELD_ENTRYPOINT, value, request->arena, err);
+}
+
+int cl_run_set_stop_signal(void *context, CL_UNUSED const struct cl_option *option,
+                           const char *value, struct cl_error *err)
+{
+    struct cl_run_request *request = context;
+    int number;
+    int r = cl_signal_parse(value, &number, err);
+
+    if (r < 0)
+        return r;
+    request->flags.stop_signal = (uint64_t)number;
+    cl_plan_mark(&request->flags, CL_FIELD_STOP_SIGNAL);
+    return 0;
+}
+
 /* Docker's --network knows more words than the plan: each is refused for what it is. */
 int cl_run_set_network(void *context, CL_UNUSED const struct cl_option *option, const char *value,
                        struct cl_error *err)
@@ -176,14 +205,15 @@ int cl_run_add_ulimit(void *context, CL_UNUSED const struct cl_option *option, c
 
 /* --- operands ------------------------------------------------------------- */
 
+/* Words on the line replace the image's command; so does an entrypoint, which that was not
+ * made for. */
 static int take_command(struct cl_run_request *request, int argc, char *const argv[],
                         struct cl_error *err)
 {
     int r = 0;
 
-    if (request->entrypoint != NULL)
-        r = cl_plan_add_str(&request->flags, CL_FIELD_COMMAND, request->entrypoint, request->arena,
-                            err);
+    if (cl_plan_has(&request->flags, CL_FIELD_ENTRYPOINT))
+        cl_plan_mark(&request->flags, CL_FIELD_COMMAND);
     for (int i = 0; r == 0 && i < argc; i++)
         r = cl_plan_add_str(&request->flags, CL_FIELD_COMMAND, argv[i], request->arena, err);
     return r < 0 ? cl_prefix(err, "command") : 0;
@@ -219,7 +249,8 @@ int cl_run_request_finish(struct cl_run_request *request, int argc, char *const 
     if (r < 0)
         return r;
     if (argc < 1)
-        return cl_refuse(err, EINVAL, "run: no image; use host or rootfs:DIR");
+        return cl_refuse(err, EINVAL,
+                         "run: no image; use a name like debian:12, host or rootfs:DIR");
     r = cl_plan_set_text(&request->flags, CL_FIELD_IMAGE, argv[0], request->arena, err);
     if (r < 0)
         return cl_prefix(err, "image");

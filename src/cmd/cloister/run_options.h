@@ -18,7 +18,6 @@ struct cl_run_request {
     const char *policy_path;
     const char *seccomp_path;
     const char *result_path;
-    const char *entrypoint;
     uint64_t memory_swap_bytes; /* memory and swap together; UINT64_MAX: not given */
     int format_json;
 };
@@ -58,6 +57,8 @@ cl_run_setter cl_run_add_tmpfs;
 cl_run_setter cl_run_add_ulimit;
 cl_run_setter cl_run_add_without;
 cl_run_setter cl_run_set_memory_swap;
+cl_run_setter cl_run_set_entrypoint;
+cl_run_setter cl_run_set_stop_signal;
 cl_run_setter cl_run_set_network;
 
 #endif

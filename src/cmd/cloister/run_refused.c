@@ -86,7 +86,6 @@ const struct cl_refused_option cl_run_refused[] = {
 
     {"restart", 0, "there is none: a sandbox that ended is gone; run it again"},
     {"stop-timeout", 0, "say --stop-grace, with --timeout"},
-    {"stop-signal", 0, "it is SIGTERM, and SIGKILL after --stop-grace"},
     {"sig-proxy", 0, "signals are always passed on"},
     {"attach", 'a', "the three streams are always connected; standard input see --interactive"},
     {"quiet", 'q', "there is nothing to silence: all that is said is how a run failed"},
