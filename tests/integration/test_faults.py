@@ -33,6 +33,8 @@ CASES = (
     Case("given", "rootfs", GIVEN, errors=(EIO, ENOMEM)),
     Case("terminal", "rootfs", ("-t",), errors=(ENOMEM,)),  # EIO is how a terminal says that it ended
     Case("disk", "rootfs", ("-m", "64m", "--disk", "256m", "--cpus", "1.5"), errors=(EIO, ENOSPC), identities=("root",)),
+    Case("layers", "store", ("-v", "{source}:/new"), errors=(EIO, ENOMEM)),
+    Case("layers-named", "store", ("-u", "plain"), errors=(EIO,), identities=("root",)),
     Case("policy", "rootfs", ("--policy", "{policy}"), errors=(ENOMEM, EIO)),
 )
 BY_NAME = {case.name: case for case in CASES}

@@ -15,6 +15,7 @@ import shutil
 from dataclasses import dataclass
 
 from lib.runner import read_result, text
+from lib.store import Store
 from lib.world import command
 
 TIMEOUT = 8         # of runs that take some milliseconds
@@ -71,7 +72,7 @@ class Case:
     """What is run while calls fail."""
 
     name: str
-    image: str                # "host", or "rootfs" for the tree of the tests
+    image: str                # "host", "rootfs" for the tree of the tests, or "store" for that in layers
     opts: tuple = ()
     errors: tuple = (errno.EIO,)   # used in turn
     identities: tuple = ("root", "user")
@@ -86,7 +87,8 @@ class Faults:
     def __init__(self, cloister, case, image, source, leaks):
         self.cloister, self.case, self.leaks = cloister, case, leaks
         self.sanitised, self.side = False, None
-        self.image = str(image) if case.image == "rootfs" else case.image
+        self.image = {"host": "host", "rootfs": str(image), "store": "layered"}[case.image]
+        self.env = self.make_store(image) if case.image == "store" else {}
         self.policy = self.write("policy.yaml", "env: {A: b}\nlimits: {tasks: 20}\n")
         self.cache = cloister.directory("cache")
         given = {"source": source, "policy": self.policy, "env": self.write("env", "A=b\n"), "file": self.write("file", "given\n"),
@@ -102,6 +104,18 @@ class Faults:
         assert untouched.lines() == [SAID] and untouched.err == b"", f"{untouched}"
         self.before = self.record()
 
+    def make_store(self, image):
+        """A store with the tree in the lower of two layers; the environment that names it."""
+        store = Store(self.cloister.directory("store"), self.cloister.uid or 0, self.cloister.gid or 0)
+
+        def lower(tree):
+            tree.rmdir()
+            command("cp", "-a", image.path, tree)
+
+        layers = [store.layer(lower), store.layer(lambda tree: (tree / "srv").mkdir())]
+        store.add("layered", layers, env=["PATH=/bin"], workdir="srv/work", stop_signal=10)
+        return {"CLOISTER_STORE": str(store.path)}
+
     def write(self, name, content):
         """A file that is given to cloister, whoever it runs as."""
         path = self.cloister.directory("given") / name
@@ -116,7 +130,7 @@ class Faults:
         shutil.rmtree(self.cache / "cloister", ignore_errors=True)  # a user's; root's is the host's
         return self.cloister.run(self.image, "echo", SAID, opts=["--result", self.result, *self.opts], result=False,
                                  timeout=TIMEOUT, env={"CLOISTER_FAULT": fault, "CLOISTER_FAULT_MARK": str(self.mark),
-                                                       "XDG_CACHE_HOME": str(self.cache), **SANITIZERS})
+                                                       "XDG_CACHE_HOME": str(self.cache), **SANITIZERS, **self.env})
 
     def struck(self):
         """What failed, as the program noted it: the system call's name, or "alloc"; None when nothing did."""

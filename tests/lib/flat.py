@@ -1,6 +1,12 @@
-"""Records in their flat form (src/base/flat.h), read apart from the program."""
+"""Records in their flat form (src/base/flat.h), read and written apart from the program."""
 
+import re
 import struct
+from pathlib import Path
+
+SOURCES = Path(__file__).resolve().parents[2] / "src"
+NUMBERS = {"BOOL", "ENUM", "COUNT", "SIZE", "DURATION", "MILLICPU", "MASK"}
+ROW = re.compile(r'^CL_FIELD\((\d+), \w+, "([^"]+)", (\w+),', re.MULTILINE)
 
 
 def fields(data, magic):
@@ -46,3 +52,37 @@ def items(payload, numbers, words):
         found.append(tuple(item))
     assert at == len(payload)
     return found
+
+
+def payload(kind, value):
+    """What is written for a value; KIND is NUMBER, TEXT or TEXTS."""
+    if kind == "NUMBER":
+        return struct.pack("<Q", value)
+    if kind == "TEXT":
+        return value.encode() + b"\0"
+    return struct.pack("<I", len(value)) + b"".join(payload("TEXT", word) for word in value)
+
+
+def record(magic, version, values):
+    """A whole record; VALUES are (id, kind, value)."""
+    body = b""
+    for identifier, kind, value in sorted(values):
+        data = payload(kind, value)
+        body += struct.pack("<II", identifier, len(data)) + data + bytes(-len(data) % 8)
+    return magic + struct.pack("<IIQ", version, len(values), 24 + len(body)) + body
+
+
+def plan_rows():
+    """{path: (id, kind)} of the plan's fields that record() can write."""
+    found = {}
+    for identifier, path, kind in ROW.findall((SOURCES / "plan/fields.def").read_text()):
+        if kind in NUMBERS or kind in ("STR", "STRLIST"):
+            found[path] = int(identifier), {"STR": "TEXT", "STRLIST": "TEXTS"}.get(kind, "NUMBER")
+    return found
+
+
+def plan(**values):
+    """A plan: fields by their paths, with "_" for "."."""
+    version = int(re.search(r"CL_PLAN_VERSION = (\d+)", (SOURCES / "plan/format.h").read_text())[1])
+    rows = {path.replace(".", "_"): row for path, row in plan_rows().items()}
+    return record(b"clplan\r\n", version, [(*rows[path], value) for path, value in values.items()])
