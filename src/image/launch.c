@@ -107,19 +107,13 @@ static int find_at(int store, char name[CL_STORE_NAME_SIZE], struct cl_arena *ar
     return CL_TAKE_FD(fd);
 }
 
-int cl_launch_find(int store, const struct cl_reference *reference, struct cl_arena *arena,
-                   struct cl_plan *ret, struct cl_error *err)
+/* NAME as in find_at. */
+static int find(int store, char name[CL_STORE_NAME_SIZE], struct cl_arena *arena,
+                struct cl_plan *ret, struct cl_error *err)
 {
-    const char *text = cl_reference_text(reference, arena);
-    char name[CL_STORE_NAME_SIZE];
-    struct cl_digest key;
     struct cl_plan plan;
     int fd = -EAGAIN;
 
-    if (text == NULL)
-        return cl_fail_memory(err);
-    cl_name_key(text, &key);
-    cl_store_name("refs", &key, name);
     for (int turn = 0; fd == -EAGAIN && turn < MAX_TURNS; turn++) {
         plan = (struct cl_plan){0};
         fd = find_at(store, name, arena, &plan, err);
@@ -132,4 +126,27 @@ int cl_launch_find(int store, const struct cl_reference *reference, struct cl_ar
         return cl_prefix(err, "the store's %s", name);
     *ret = plan;
     return fd;
+}
+
+int cl_launch_find(int store, const struct cl_reference *reference, struct cl_arena *arena,
+                   struct cl_plan *ret, struct cl_error *err)
+{
+    const char *text = cl_reference_text(reference, arena);
+    char name[CL_STORE_NAME_SIZE];
+    struct cl_digest key;
+
+    if (text == NULL)
+        return cl_fail_memory(err);
+    cl_name_key(text, &key);
+    cl_store_name("refs", &key, name);
+    return find(store, name, arena, ret, err);
+}
+
+int cl_launch_find_digest(int store, const struct cl_digest *digest, struct cl_arena *arena,
+                          struct cl_plan *ret, struct cl_error *err)
+{
+    char name[CL_STORE_NAME_SIZE];
+
+    cl_store_name("launch", digest, name);
+    return find(store, name, arena, ret, err);
 }

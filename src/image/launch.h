@@ -23,4 +23,8 @@
 int cl_launch_find(int store, const struct cl_reference *reference, struct cl_arena *arena,
                    struct cl_plan *ret, struct cl_error *err);
 
+/* The same of the image whose manifest has DIGEST. */
+int cl_launch_find_digest(int store, const struct cl_digest *digest, struct cl_arena *arena,
+                          struct cl_plan *ret, struct cl_error *err);
+
 #endif

@@ -56,6 +56,8 @@ int cl_plan_decide(struct cl_decide *how, struct cl_plan *ret, struct cl_error *
 /* Whether IMAGE, as a user writes it, is the name of an image: who knows names looks it up
  * and gives what is found as the first part, with image_kind STORE. */
 int cl_image_is_name(const char *image);
+/* Whether IMAGE is one that lies on this host: oci:DIR, oci-archive:FILE, docker-archive:FILE. */
+int cl_image_is_local(const char *image);
 
 /* A copy of the absolute PATH in ARENA without doubled slashes, "." and a slash at the
  * end. ".." takes the name before it away when FOLD_DOTS, else it is refused. Bytes

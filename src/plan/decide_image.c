@@ -19,17 +19,23 @@ static int ends(const char *text, const char *with)
     return size > tail && strcmp(text + size - tail, with) == 0;
 }
 
+int cl_image_is_local(const char *image)
+{
+    static const char *const transports[] = {"oci:", "oci-archive:", "docker-archive:"};
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(transports); i++) {
+        if (begins(image, transports[i]))
+            return 1;
+    }
+    return 0;
+}
+
 /* Refuses what isn't the name of an image, for what it is or may have been meant to be; 0 when
  * it may be one. */
 static int refuse_other(const char *image, struct cl_error *err)
 {
-    static const char *const later[] = {"oci:", "oci-archive:", "docker-archive:"};
-
-    for (size_t i = 0; i < CL_ARRAY_SIZE(later); i++) {
-        if (begins(image, later[i]))
-            return cl_refuse(err, ENOSYS, "%s images are not built yet; use host or rootfs:DIR",
-                             later[i]);
-    }
+    if (cl_image_is_local(image))
+        return 0;
     if (ends(image, ".wasm"))
         return cl_refuse(err, ENOSYS, "wasm modules are not built yet; use host or rootfs:DIR");
     if (strcasecmp(image, "host") == 0 || begins(image, "host:"))
@@ -37,7 +43,10 @@ static int refuse_other(const char *image, struct cl_error *err)
     if (strcmp(image, "rootfs") == 0 || begins(image, "rootfs=") || begins(image, "dir:"))
         return cl_refuse(err, EINVAL, "\"%.200s\" is no image; did you mean rootfs:DIR?", image);
     if (ends(image, ".tar") || ends(image, ".tgz"))
-        return cl_refuse(err, ENOSYS, "archives are not built yet; unpack it and use rootfs:DIR");
+        return cl_refuse(err, EINVAL,
+                         "\"%.150s\" is no image; write docker-archive:%.150s or "
+                         "oci-archive:%.150s for what was saved, or see cloister import",
+                         image, image, image);
     if (image[0] == '/' || image[0] == '.')
         return cl_refuse(err, EINVAL, "\"%.200s\" is no image; for a directory write rootfs:%.200s",
                          image, image);

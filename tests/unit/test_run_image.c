@@ -47,7 +47,9 @@ static int find(const char *image)
     part = (struct cl_plan){0};
     err = (struct cl_error){0};
     image_lock = -1;
-    return cl_run_image_part(image, &arena, &part, &image_lock, &err);
+    const struct cl_run_image wanted = {.text = image, .pull = CL_PULL_NEVER};
+
+    return cl_run_image_part(&wanted, &arena, &part, &image_lock, &err);
 }
 
 /* There is neither a part nor an error, and nothing is open. */

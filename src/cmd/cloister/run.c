@@ -69,12 +69,18 @@ static int decide(struct cl_run_request *request, struct cl_plan *ret, int *imag
         .context = request->arena,
         .caller_is_root = geteuid() == 0,
     };
+    const struct cl_run_image wanted = {
+        .text = request->flags.image,
+        .pull = (enum cl_pull_when)request->pull,
+        .progress = request->quiet || request->format_json ? CL_PROGRESS_NONE : CL_PROGRESS_AUTO,
+        .without_landlock = cl_plan_without(&request->flags, CL_LAYER_LANDLOCK),
+    };
     int r = load_policy(request, &policy, err);
 
     if (r == 0 && request->seccomp_path != NULL)
         r = cl_compile_seccomp(request->seccomp_path, request->arena, &seccomp, err);
     if (r == 0)
-        r = cl_run_image_part(request->flags.image, request->arena, &image, image_lock, err);
+        r = cl_run_image_part(&wanted, request->arena, &image, image_lock, err);
     if (r == 0)
         r = cl_plan_decide(&how, ret, err);
     if (r == 0 && how.note != NULL)

@@ -3,52 +3,95 @@
 #include <errno.h>
 
 #include "base/fd.h"
+#include "cmd/cloister/obtain.h"
 #include "image/config.h"
 #include "image/launch.h"
-#include "image/store.h"
 #include "plan/decide.h"
 
-/* The launch record of REFERENCE: its locked descriptor. */
-static int find(const struct cl_reference *reference, struct cl_arena *arena, struct cl_plan *ret,
-                struct cl_error *err)
+/* The store may have been moved since the record was written. */
+static int settle(const struct cl_store *store, int lock, const struct cl_plan *plan,
+                  struct cl_arena *arena, struct cl_plan *ret)
 {
-    CL_CLEANUP_STORE struct cl_store store = CL_STORE_INIT;
-    struct cl_plan plan = {0};
-    int r = cl_store_open(0, &store, err);
+    const char *path = cl_arena_printf(arena, "%s/layers", store->path);
 
-    if (r < 0)
-        return r;
-    CL_CLEANUP_FD int lock = cl_launch_find(store.dir, reference, arena, &plan, err);
-    if (lock < 0)
-        return lock;
-    /* The store may have been moved since the record was written. */
-    plan.image_path = cl_arena_printf(arena, "%s/layers", store.path);
-    if (plan.image_path == NULL)
-        return cl_fail_memory(err);
-    *ret = plan;
-    return CL_TAKE_FD(lock);
+    if (path == NULL)
+        return -ENOMEM;
+    *ret = *plan;
+    ret->image_path = path;
+    return lock;
 }
 
-int cl_run_image_part(const char *image, struct cl_arena *arena, struct cl_plan *ret, int *ret_lock,
-                      struct cl_error *err)
+/* The launch record of what IMAGE names: its locked descriptor, or -ENOENT without a message. */
+static int find(const struct cl_run_image *image, const struct cl_store *store,
+                struct cl_arena *arena, struct cl_plan *ret, struct cl_error *err)
 {
-    struct cl_registries_record config = {0};
+    struct cl_registries_record config;
     struct cl_reference reference;
-
-    if (!cl_image_is_name(image))
-        return 0;
+    struct cl_plan plan = {0};
     int r = cl_image_config_load(arena, &config, err);
+
     if (r == 0)
-        r = cl_reference_parse(image, cl_image_config_default(&config), arena, &reference, err);
+        r = cl_reference_parse(image->text, cl_image_config_default(&config), arena, &reference,
+                               err);
     if (r < 0)
         return r;
-    int lock = find(&reference, arena, ret, err);
-    if (lock == -ENOENT) /* here it would be fetched */
-        return 0;
+    CL_CLEANUP_FD int lock = cl_launch_find(store->dir, &reference, arena, &plan, err);
     if (lock < 0)
-        (void)cl_prefix(err, "image %.200s", image);
-    if (lock == -EBADMSG)
-        return cl_hint(err, "cloister pull %.200s", image);
+        return lock;
+    r = settle(store, lock, &plan, arena, ret);
+    return r < 0 ? cl_fail_memory(err) : CL_TAKE_FD(lock);
+}
+
+/* Pulls it, and finds what came by its digest: the name may be another's by then. */
+static int pull(const struct cl_run_image *image, const struct cl_store *store,
+                struct cl_arena *arena, struct cl_plan *ret, struct cl_error *err)
+{
+    struct cl_obtain how = CL_OBTAIN_INIT;
+    struct cl_pulled pulled;
+    struct cl_plan plan = {0};
+
+    how.progress = image->progress;
+    how.without_landlock = image->without_landlock;
+    int r = cl_obtain(store, image->text, &how, arena, &pulled, NULL, err);
+    if (r < 0)
+        return r;
+    CL_CLEANUP_FD int lock = cl_launch_find_digest(store->dir, &pulled.digest, arena, &plan, err);
+    if (lock == -ENOENT)
+        return cl_refuse(err, EAGAIN, "the image was removed as soon as it was here; run it again");
+    if (lock < 0)
+        return lock;
+    r = settle(store, lock, &plan, arena, ret);
+    return r < 0 ? cl_fail_memory(err) : CL_TAKE_FD(lock);
+}
+
+static int find_or_pull(const struct cl_run_image *image, struct cl_arena *arena,
+                        struct cl_plan *ret, struct cl_error *err)
+{
+    CL_CLEANUP_STORE struct cl_store store = CL_STORE_INIT;
+    const int is_local = cl_image_is_local(image->text);
+    const int may_pull = is_local || image->pull != CL_PULL_NEVER; /* no network is needed */
+    int r = cl_store_open(may_pull, &store, err);
+
+    /* What lies on this host is read each time: nobody says when it changes. */
+    if (r == 0 && image->pull != CL_PULL_ALWAYS && !is_local)
+        r = find(image, &store, arena, ret, err);
+    else if (r == 0)
+        r = -ENOENT;
+    if (r == -EBADMSG)
+        return cl_hint(err, "cloister pull %.200s", image->text);
+    if (r == -ENOENT && may_pull)
+        r = pull(image, &store, arena, ret, err);
+    return r;
+}
+
+int cl_run_image_part(const struct cl_run_image *image, struct cl_arena *arena, struct cl_plan *ret,
+                      int *ret_lock, struct cl_error *err)
+{
+    if (image->text == NULL || !cl_image_is_name(image->text))
+        return 0;
+    int lock = find_or_pull(image, arena, ret, err);
+    if (lock == -ENOENT && err->code == 0)
+        return 0;
     if (lock < 0)
         return lock;
     *ret_lock = lock;

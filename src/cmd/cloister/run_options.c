@@ -7,6 +7,7 @@
 #include "base/num.h"
 #include "base/signals.h"
 #include "cmd/cloister/env_file.h"
+#include "cmd/cloister/run_image.h"
 #include "cmd/cloister/volume.h"
 #include "limits/rlimits.h"
 
@@ -37,6 +38,22 @@ int cl_run_set_string(void *context, const struct cl_option *option, const char 
         return cl_refuse(err, EINVAL, "it is given twice");
     *place = value;
     return 0;
+}
+
+int cl_run_set_pull(void *context, CL_UNUSED const struct cl_option *option, const char *value,
+                    struct cl_error *err)
+{
+    static const char *const words[] = {
+        [CL_PULL_MISSING] = "missing", [CL_PULL_ALWAYS] = "always", [CL_PULL_NEVER] = "never"};
+    struct cl_run_request *request = context;
+
+    for (unsigned int i = 0; i < CL_ARRAY_SIZE(words); i++) {
+        if (strcmp(words[i], value) == 0) {
+            request->pull = (int)i;
+            return 0;
+        }
+    }
+    return cl_refuse(err, EINVAL, "expected missing, always or never, got \"%.32s\"", value);
 }
 
 int cl_run_set_root(void *context, const struct cl_option *option, CL_UNUSED const char *value,

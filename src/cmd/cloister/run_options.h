@@ -20,6 +20,8 @@ struct cl_run_request {
     const char *result_path;
     uint64_t memory_swap_bytes; /* memory and swap together; UINT64_MAX: not given */
     int format_json;
+    int quiet;
+    int pull; /* enum cl_pull_when */
 };
 
 #define CL_RUN_REQUEST_INIT(the_arena)                                                             \
@@ -60,5 +62,6 @@ cl_run_setter cl_run_set_memory_swap;
 cl_run_setter cl_run_set_entrypoint;
 cl_run_setter cl_run_set_stop_signal;
 cl_run_setter cl_run_set_network;
+cl_run_setter cl_run_set_pull;
 
 #endif
