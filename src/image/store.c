@@ -52,16 +52,20 @@ static int choose_path(char path[CL_STORE_PATH_SIZE], struct cl_error *err)
     return 0;
 }
 
-/* Makes PATH and what is missing above it. A failure shows when it is opened. */
-static void make_path(const char *path)
+/* Makes PATH and what is missing above it. 0 or -errno. */
+static int make_path(const char *path)
 {
     char part[CL_STORE_PATH_SIZE];
+    int r = 0;
 
     for (const char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
         (void)snprintf(part, sizeof(part), "%.*s", (int)(slash - path), path);
-        (void)cl_sys_mkdirat(AT_FDCWD, part, geteuid() == 0 ? 0711 : 0700);
+        r = cl_sys_mkdirat(AT_FDCWD, part, geteuid() == 0 ? 0711 : 0700);
+        if (r < 0 && r != -EEXIST)
+            return r;
     }
-    (void)cl_sys_mkdirat(AT_FDCWD, path, 0700);
+    r = cl_sys_mkdirat(AT_FDCWD, path, 0700);
+    return r == -EEXIST ? 0 : r;
 }
 
 static int check(const struct cl_store *store, struct cl_error *err)
@@ -96,7 +100,16 @@ int cl_store_hint(const struct cl_store *store, int r, struct cl_error *err)
 
 /* --- opening ---------------------------------------------------------------- */
 
-static int make_inside(const struct cl_store *store, struct cl_error *err)
+/* The layout's file is made last: where it is, all was. 1, 0 or -errno. */
+static int is_whole(const struct cl_store *store)
+{
+    int r = cl_sys_faccessat(store->dir, "oci-layout", F_OK);
+
+    return r == -ENOENT ? 0 : r < 0 ? r : 1;
+}
+
+/* Also what went from a store that was whole. */
+static int make_inside(const struct cl_store *store, int whole, struct cl_error *err)
 {
     for (size_t i = 0; i < CL_ARRAY_SIZE(directories); i++) {
         int r = cl_sys_mkdirat(store->dir, directories[i], 0700);
@@ -106,7 +119,7 @@ static int make_inside(const struct cl_store *store, struct cl_error *err)
             return cl_store_hint(store, r, err);
         }
     }
-    return cl_store_put(store, "oci-layout", layout, sizeof(layout) - 1, err);
+    return whole ? 0 : cl_store_put(store, "oci-layout", layout, sizeof(layout) - 1, err);
 }
 
 static int open_directory(const char *path)
@@ -114,12 +127,14 @@ static int open_directory(const char *path)
     return cl_sys_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
 }
 
-/* The layout's file is made last: where it is, all is. 1, 0 or -errno. */
-static int is_whole(const struct cl_store *store)
+static int open_or_make_directory(const char *path)
 {
-    int r = cl_sys_faccessat(store->dir, "oci-layout", F_OK);
+    int fd = open_directory(path);
 
-    return r == -ENOENT ? 0 : r < 0 ? r : 1;
+    if (fd != -ENOENT)
+        return fd;
+    int r = make_path(path);
+    return r < 0 ? r : open_directory(path);
 }
 
 int cl_store_open(int make, struct cl_store *ret, struct cl_error *err)
@@ -129,11 +144,7 @@ int cl_store_open(int make, struct cl_store *ret, struct cl_error *err)
 
     if (r < 0)
         return r;
-    store.dir = open_directory(store.path);
-    if (store.dir == -ENOENT && make) {
-        make_path(store.path);
-        store.dir = open_directory(store.path);
-    }
+    store.dir = make ? open_or_make_directory(store.path) : open_directory(store.path);
     if (store.dir == -ENOENT && !make)
         return -ENOENT;
     if (store.dir < 0) {
@@ -148,8 +159,8 @@ int cl_store_open(int make, struct cl_store *ret, struct cl_error *err)
         return cl_fail(err, r, "look at the image store %s", store.path);
     if (r == 0 && !make)
         return -ENOENT;
-    if (r == 0)
-        r = make_inside(&store, err);
+    if (make)
+        r = make_inside(&store, r, err);
     if (r < 0)
         return r;
     *ret = store;
