@@ -33,6 +33,43 @@ static void path_of(const char *directory, const char *name, const char *file, c
 
 /* --- finding ---------------------------------------------------------------- */
 
+int cl_layer_read(const struct cl_store *store, const char *name, struct cl_arena *arena,
+                  struct cl_layer_record *ret, struct cl_error *err)
+{
+    CL_CLEANUP_BUF struct cl_buf buf = CL_BUF_INIT(RECORD_CAP);
+    char path[PATH_SIZE];
+
+    path_of("layers", name, "record", path);
+    CL_CLEANUP_FD int fd = cl_sys_openat(store->dir, path, O_RDONLY | O_NOFOLLOW, 0);
+    if (fd < 0)
+        return cl_fail(err, fd, "open %s/%s", store->path, path);
+    int r = cl_read_all(fd, path, &buf, err);
+    if (r < 0)
+        return r;
+    const struct cl_bytes bytes = {cl_arena_strndup(arena, cl_buf_text(&buf), buf.size), buf.size};
+    if (bytes.data == NULL)
+        return cl_fail_memory(err);
+    struct cl_layer_record record = {0};
+    r = cl_flat_read(&cl_layer_shape, &bytes, arena, &record, err);
+    if (r < 0)
+        return cl_prefix(err, "%s/%s", store->path, path);
+    *ret = record;
+    return 0;
+}
+
+/* Whether the layer NAME is CHAIN's: a link that a killed process left may stand for a number
+ * that is another layer's by now. */
+static int is_of(const struct cl_store *store, const char *name, const struct cl_digest *chain)
+{
+    CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(RECORD_CAP);
+    struct cl_layer_record record = {0};
+    char text[CL_DIGEST_TEXT_SIZE];
+    struct cl_error ignored;
+
+    return cl_layer_read(store, name, &arena, &record, &ignored) == 0 && record.chain != NULL &&
+           strcmp(record.chain, cl_digest_format(chain, text)) == 0;
+}
+
 /* True of a layer that was made in an earlier boot and had not been synced. */
 static int is_lost(const struct cl_store *store, const char *name)
 {
@@ -55,7 +92,6 @@ int cl_layer_find(const struct cl_store *store, const struct cl_digest *chain,
 {
     char link[CL_STORE_NAME_SIZE];
     char target[PATH_SIZE];
-    char path[PATH_SIZE];
 
     cl_store_name("chains", chain, link);
     ssize_t size = cl_sys_readlinkat(store->dir, link, target, sizeof(target) - 1);
@@ -67,34 +103,9 @@ int cl_layer_find(const struct cl_store *store, const struct cl_digest *chain,
     const char *name = target + sizeof(link_prefix) - 1;
     if (strncmp(target, link_prefix, sizeof(link_prefix) - 1) != 0 || !is_number(name))
         return -ENOENT; /* not ours: as good as none, and replaced */
-    path_of("layers", name, "record", path);
-    if (cl_sys_faccessat(store->dir, path, F_OK) < 0 || is_lost(store, name))
+    if (!is_of(store, name, chain) || is_lost(store, name))
         return -ENOENT;
     memcpy(ret_name, name, strlen(name) + 1); /* of MAX_DIGITS at most */
-    return 0;
-}
-
-int cl_layer_read(const struct cl_store *store, const char *name, struct cl_arena *arena,
-                  struct cl_layer_record *ret, struct cl_error *err)
-{
-    CL_CLEANUP_BUF struct cl_buf buf = CL_BUF_INIT(RECORD_CAP);
-    char path[PATH_SIZE];
-
-    path_of("layers", name, "record", path);
-    CL_CLEANUP_FD int fd = cl_sys_openat(store->dir, path, O_RDONLY | O_NOFOLLOW, 0);
-    if (fd < 0)
-        return cl_fail(err, fd, "open %s/%s", store->path, path);
-    int r = cl_read_all(fd, path, &buf, err);
-    if (r < 0)
-        return r;
-    const struct cl_bytes bytes = {cl_arena_strndup(arena, cl_buf_text(&buf), buf.size), buf.size};
-    if (bytes.data == NULL)
-        return cl_fail_memory(err);
-    struct cl_layer_record record = {0};
-    r = cl_flat_read(&cl_layer_shape, &bytes, arena, &record, err);
-    if (r < 0)
-        return cl_prefix(err, "%s/%s", store->path, path);
-    *ret = record;
     return 0;
 }
 
@@ -133,12 +144,31 @@ static int highest_number(const struct cl_store *store, const char *directory, u
     return r;
 }
 
-/* A directory of a number that no layer has, under work/. */
+/* Makes work/NAME, which others don't make then: 0, -EEXIST when the number is another's, also
+ * one's that has become a layer since we looked. */
+static int claim_number(const struct cl_store *store, const char *name)
+{
+    char path[PATH_SIZE];
+
+    path_of("work", name, "", path);
+    int r = cl_sys_mkdirat(store->dir, path, 0700);
+    if (r < 0)
+        return r;
+    path_of("layers", name, "", path);
+    r = cl_sys_faccessat(store->dir, path, F_OK);
+    if (r == -ENOENT)
+        return 0;
+    path_of("work", name, "", path);
+    (void)cl_sys_unlinkat(store->dir, path, AT_REMOVEDIR); /* or the next sweep */
+    return r < 0 ? r : -EEXIST;
+}
+
+/* A directory of a number that no layer has, under work/. The places are those of a layer's
+ * life in their order, so that none is missed on its way. */
 static int make_directory(const struct cl_store *store, char name[CL_LAYER_NAME_SIZE],
                           struct cl_error *err)
 {
-    static const char *const places[] = {"layers", "work", "trash"};
-    char path[PATH_SIZE];
+    static const char *const places[] = {"work", "layers", "trash"};
     uint64_t number = 0;
     int r = 0;
 
@@ -148,8 +178,7 @@ static int make_directory(const struct cl_store *store, char name[CL_LAYER_NAME_
         return cl_fail(err, r, "look through %s", store->path);
     for (int i = 0; i < MANY_TRIES; i++) {
         (void)snprintf(name, CL_LAYER_NAME_SIZE, "%llu", (unsigned long long)++number);
-        path_of("work", name, "", path);
-        r = cl_sys_mkdirat(store->dir, path, 0700);
+        r = claim_number(store, name);
         if (r != -EEXIST)
             break;
     }
@@ -291,7 +320,7 @@ int cl_layer_discard(const struct cl_store *store, const char *name, struct cl_e
     return move_to_trash(store, "layers", name, err);
 }
 
-/* The chain that is written in work/NAME. */
+/* The chain that is written in work/NAME; -ENOENT: none is. */
 static int read_chain(const struct cl_store *store, const char *name, struct cl_digest *ret)
 {
     char text[CL_DIGEST_TEXT_SIZE] = "sha256:";
@@ -303,7 +332,9 @@ static int read_chain(const struct cl_store *store, const char *name, struct cl_
     if (fd < 0)
         return fd;
     ssize_t got = cl_sys_read(fd, text + 7, sizeof(text) - 8);
-    return got < 0 ? (int)got : cl_digest_parse(text, ret, &ignored);
+    if (got < 0)
+        return (int)got;
+    return cl_digest_parse(text, ret, &ignored) < 0 ? -ENOENT : 0;
 }
 
 /* Nobody is at work/NAME: then its chain's lock is free. One that doesn't say its chain was
@@ -311,9 +342,10 @@ static int read_chain(const struct cl_store *store, const char *name, struct cl_
 static int is_left(const struct cl_store *store, const char *name)
 {
     struct cl_digest chain;
+    const int r = read_chain(store, name, &chain);
 
-    if (read_chain(store, name, &chain) < 0)
-        return 1;
+    if (r < 0)
+        return r == -ENOENT; /* what can't be looked at is left for the next sweep */
     CL_CLEANUP_FD int lock = cl_store_lock(store, CL_STORE_CHAIN, &chain, CL_LOCK_EXCLUSIVE);
     return lock >= 0;
 }
@@ -335,16 +367,19 @@ int cl_layers_sweep(const struct cl_store *store, struct cl_error *err)
     CL_CLEANUP_FD int fd = cl_sys_openat(store->dir, "work", O_RDONLY | O_DIRECTORY, 0);
     struct cl_dir entries;
     const char *name;
-    int r = fd;
+    int r;
 
     if (fd < 0)
         return cl_fail(err, fd, "open %s/work", store->path);
     cl_dir_start(&entries, fd);
-    while (r >= 0 && (r = cl_dir_next(&entries, &name, NULL)) > 0) {
-        if (is_number(name) && is_left(store, name))
+    while ((r = cl_dir_next(&entries, &name, NULL)) > 0) {
+        if (is_number(name) && is_left(store, name)) {
             r = move_to_trash(store, "work", name, err);
-        else if (is_old_file(fd, name))
+            if (r < 0)
+                return r;
+        } else if (is_old_file(fd, name)) {
             (void)cl_sys_unlinkat(fd, name, 0); /* the next sweep tries again */
+        }
     }
-    return r;
+    return r < 0 ? cl_fail(err, r, "look through %s/work", store->path) : 0;
 }
