@@ -203,12 +203,14 @@ static int begin_anew(struct cl_task *task, struct cl_error *err)
 int cl_task_finish(struct cl_task *task, struct cl_error *err)
 {
     struct cl_unpacked unpacked;
+    int r = cl_unpacker_judge(&task->unpacker, &unpacked, err);
 
-    if (task->failed.code != 0) {
+    /* A download that found nobody to read it any more has no reason of its own; any other
+     * failure of one is the reason for what the unpacker says. */
+    if (task->failed.code != 0 && (task->failed.code != EPIPE || r == 0)) {
         *err = task->failed;
         return in_layer(task, err);
     }
-    int r = cl_unpacker_judge(&task->unpacker, &unpacked, err);
     if (r == 0)
         r = check_blob(task, &unpacked, err);
     if (r < 0 && task->resumed)
