@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <linux/sched.h>
 #include <string.h>
+#include <sys/mount.h>
 
 #include "base/channel.h"
 #include "base/fd.h"
@@ -85,8 +86,11 @@ static int clone_here(void)
 
 int cl_jail_tree_enter(struct cl_jail *jail, struct cl_error *err)
 {
+    /* Private: a clone of a shared mount, which a host's usually are, is shared too, and that
+     * pivot_root(2) refuses. */
     const struct cl_mount_attr attr = {.attr_set = CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV |
-                                                   CL_MOUNT_ATTR_NOEXEC};
+                                                   CL_MOUNT_ATTR_NOEXEC,
+                                       .propagation = MS_PRIVATE};
     CL_CLEANUP_FD int tree = jail->tree >= 0 ? CL_TAKE_FD(jail->tree) : clone_here();
 
     if (tree < 0)
