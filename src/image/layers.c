@@ -58,38 +58,48 @@ int cl_layer_read(const struct cl_store *store, const char *name, struct cl_aren
 }
 
 /* Whether the layer NAME is CHAIN's: a link that a killed process left may stand for a number
- * that is another layer's by now. */
-static int is_of(const struct cl_store *store, const char *name, const struct cl_digest *chain)
+ * that is another layer's by now. 0, -ENOENT, or another -errno with a message. */
+static int check_chain(const struct cl_store *store, const char *name,
+                       const struct cl_digest *chain, struct cl_error *err)
 {
     CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(RECORD_CAP);
     struct cl_layer_record record = {0};
     char text[CL_DIGEST_TEXT_SIZE];
-    struct cl_error ignored;
+    int r = cl_layer_read(store, name, &arena, &record, err);
 
-    return cl_layer_read(store, name, &arena, &record, &ignored) == 0 && record.chain != NULL &&
-           strcmp(record.chain, cl_digest_format(chain, text)) == 0;
+    if (r == -ENOENT || r == -EBADMSG)
+        return -ENOENT;
+    if (r < 0)
+        return r;
+    return record.chain != NULL && strcmp(record.chain, cl_digest_format(chain, text)) == 0
+               ? 0
+               : -ENOENT;
 }
 
-/* True of a layer that was made in an earlier boot and had not been synced. */
-static int is_lost(const struct cl_store *store, const char *name)
+/* A layer that was made in an earlier boot and had not been synced is none. As above. */
+static int check_mark(const struct cl_store *store, const char *name, struct cl_error *err)
 {
     char path[PATH_SIZE];
     char made[CL_BOOT_ID_SIZE] = "";
     char now[CL_BOOT_ID_SIZE];
-    struct cl_error ignored;
 
     path_of("layers", name, "unsynced", path);
     CL_CLEANUP_FD int fd = cl_sys_openat(store->dir, path, O_RDONLY | O_NOFOLLOW, 0);
-    if (fd < 0)
-        return fd != -ENOENT;
-    if (cl_sys_read(fd, made, sizeof(made) - 1) < 0 || cl_store_boot_id(now, &ignored) < 0)
-        return 1;
-    return strcmp(made, now) != 0;
+    if (fd == -ENOENT)
+        return 0;
+    ssize_t got = fd < 0 ? fd : cl_sys_read(fd, made, sizeof(made) - 1);
+    if (got < 0)
+        return cl_fail(err, (int)got, "read %s/%s", store->path, path);
+    int r = cl_store_boot_id(now, err);
+    if (r < 0)
+        return r;
+    return strcmp(made, now) == 0 ? 0 : -ENOENT;
 }
 
 int cl_layer_find(const struct cl_store *store, const struct cl_digest *chain,
                   char ret_name[CL_LAYER_NAME_SIZE], struct cl_error *err)
 {
+    struct cl_error why = {0};
     char link[CL_STORE_NAME_SIZE];
     char target[PATH_SIZE];
 
@@ -103,8 +113,15 @@ int cl_layer_find(const struct cl_store *store, const struct cl_digest *chain,
     const char *name = target + sizeof(link_prefix) - 1;
     if (strncmp(target, link_prefix, sizeof(link_prefix) - 1) != 0 || !is_number(name))
         return -ENOENT; /* not ours: as good as none, and replaced */
-    if (!is_of(store, name, chain) || is_lost(store, name))
+    int r = check_chain(store, name, chain, &why);
+    if (r == 0)
+        r = check_mark(store, name, &why);
+    if (r == -ENOENT)
         return -ENOENT;
+    if (r < 0) {
+        *err = why;
+        return r;
+    }
     memcpy(ret_name, name, strlen(name) + 1); /* of MAX_DIGITS at most */
     return 0;
 }
@@ -282,6 +299,11 @@ int cl_layer_commit(const struct cl_store *store, struct cl_layer_work *work,
 
     if (r < 0)
         return r;
+    /* A collection finds what a lease needs by its link: it must not come between the two. */
+    CL_CLEANUP_FD int collect =
+        cl_store_lock(store, CL_STORE_COLLECT, NULL, CL_LOCK_SHARED | CL_LOCK_WAIT);
+    if (collect < 0)
+        return cl_fail(err, collect, "lock %s", store->path);
     path_of("work", work->name, "", from);
     path_of("layers", work->name, "", to);
     r = cl_sys_renameat(store->dir, from, store->dir, to);
