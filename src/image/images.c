@@ -114,9 +114,12 @@ int cl_image_remove(const struct cl_store *store, const struct cl_digest *digest
     CL_CLEANUP_FD int fd = cl_sys_openat(store->dir, name, O_RDWR | O_NOFOLLOW, 0);
     if (fd < 0 && fd != -ENOENT)
         return cl_fail(err, fd, "open %s/%s", store->path, name);
-    if (fd >= 0 && cl_sys_fcntl_lock(fd, F_OFD_SETLK, &all) < 0)
+    int r = fd < 0 ? 0 : cl_sys_fcntl_lock(fd, F_OFD_SETLK, &all);
+    if (r == -EAGAIN || r == -EACCES)
         return -EBUSY;
-    int r = cl_store_remove(store, name, err);
+    if (r < 0)
+        return cl_fail(err, r, "lock %s/%s", store->path, name);
+    r = cl_store_remove(store, name, err);
     if (r < 0)
         return r;
     cl_store_name("images", digest, name);
@@ -199,6 +202,7 @@ int cl_name_set(const struct cl_store *store, const char *text, const struct cl_
     (void)cl_sys_unlinkat(store->dir, made, 0);
     if (r < 0)
         return cl_fail(err, r, "name an image in %s", store->path);
+    (void)cl_sys_utimensat(store->dir, launch, NULL, 0); /* a use (cl_image_used), for people */
     return 0;
 }
 
@@ -218,23 +222,48 @@ int cl_name_drop(const struct cl_store *store, const char *text, struct cl_error
     return cl_store_remove(store, name, err);
 }
 
-/* Whose launch record the reference KEY is: its plan says it. -ENOENT: none's, any more. */
+/* 0; -ENOENT: a removal was interrupted before the names went. */
+static int check_is_there(const struct cl_store *store, const struct cl_digest *digest,
+                          struct cl_error *err)
+{
+    static const char *const directories[] = {"launch", "images"};
+    char name[CL_STORE_NAME_SIZE];
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(directories); i++) {
+        cl_store_name(directories[i], digest, name);
+        int r = cl_sys_faccessat(store->dir, name, F_OK);
+
+        if (r < 0)
+            return r == -ENOENT ? r : cl_fail(err, r, "look at %s/%s", store->path, name);
+    }
+    return 0;
+}
+
+/* Whose launch record the reference KEY is: its plan says it. -ENOENT: none's, any more. What
+ * can't be looked at is a failure: a name that is passed over makes its image one to remove. */
 static int read_reference(const struct cl_store *store, const struct cl_digest *key,
                           struct cl_arena *arena, struct cl_image_name *ret, struct cl_error *err)
 {
     char name[CL_STORE_NAME_SIZE];
     struct cl_bytes bytes = {0};
     struct cl_plan plan = {0};
+    struct cl_error why = {0};
 
     cl_store_name("refs", key, name);
     int r = read_file(store, name, arena, &bytes, err);
-    if (r == 0)
-        r = cl_plan_read(bytes.data, bytes.size, arena, &plan, err) < 0 ? -ENOENT : 0;
-    if (r == 0 && !cl_plan_has(&plan, CL_FIELD_IMAGE_DIGEST))
-        r = -ENOENT;
     if (r < 0)
         return r;
+    r = cl_plan_read(bytes.data, bytes.size, arena, &plan, &why);
+    if (r == -EBADMSG || (r == 0 && !cl_plan_has(&plan, CL_FIELD_IMAGE_DIGEST)))
+        return -ENOENT;
+    if (r < 0) {
+        *err = why;
+        return r;
+    }
     r = cl_digest_parse(plan.image_digest, &ret->digest, err);
+    if (r < 0)
+        return r;
+    r = check_is_there(store, &ret->digest, err);
     if (r < 0)
         return r;
     cl_store_name("names", key, name);
