@@ -171,7 +171,7 @@ TEST(a_relative_path_is_refused)
     CHECK(setenv("CLOISTER_STORE", "store", 1) == 0);
     for (int make = 0; make <= 1; make++) {
         CHECK(cl_store_open(make, &scene.store, &scene.err) == -EINVAL);
-        CHECK_TEXT(scene.err.msg, "CLOISTER_STORE is \"store\"; name an absolute path");
+        CHECK_TEXT(scene.err.msg, "CLOISTER_STORE must be an absolute path, not \"store\"");
     }
 }
 
