@@ -19,7 +19,7 @@
 
 enum { PAGE = 4096 };
 
-int cl_tar_damaged(const struct cl_tar *tar, const char *what, struct cl_error *err)
+int(cl_tar_damaged)(const struct cl_tar *tar, const char *what, struct cl_error *err)
 {
     return cl_refuse(err, EINVAL, "damaged tar archive: %s, at byte %" PRIu64, what,
                      tar->header_at);
@@ -30,7 +30,7 @@ const char *cl_tar_quote(const struct cl_tar_text *text, char ret[CL_QUOTE_SIZE]
     return cl_quote_part(text->data, text->size, ret);
 }
 
-int cl_tar_cut_off(struct cl_error *err)
+int(cl_tar_cut_off)(struct cl_error *err)
 {
     return cl_refuse(err, ENODATA, "the tar archive ends in the middle of an entry");
 }
@@ -64,10 +64,8 @@ int cl_tar_take_block(struct cl_tar *tar, const void **ret, struct cl_error *err
     const char *data;
     ssize_t got = cl_stream_look(&tar->stream, CL_TAR_BLOCK, &data, err);
 
-    if (got < 0)
-        return (int)got;
-    if (got == 0)
-        return 0;
+    if (got <= 0)
+        return got < 0 ? cl_failed((int)got) : 0;
     if (got < CL_TAR_BLOCK)
         return cl_tar_cut_off(err);
     cl_stream_take(&tar->stream, CL_TAR_BLOCK);

@@ -67,6 +67,10 @@ int cl_tar_damaged(const struct cl_tar *tar, const char *what, struct cl_error *
 /* Says that it ends too early. -ENODATA. */
 int cl_tar_cut_off(struct cl_error *err);
 
+/* Negative, as analyzers can't know otherwise (base/error.h). */
+#define cl_tar_damaged(...) cl_failed((cl_tar_damaged)(__VA_ARGS__))
+#define cl_tar_cut_off(err) cl_failed((cl_tar_cut_off)(err))
+
 /* The next block, taken; valid until the stream is read again. 1, 0 where the stream ends
  * before it, or -errno. */
 int cl_tar_take_block(struct cl_tar *tar, const void **ret, struct cl_error *err);
