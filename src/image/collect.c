@@ -256,3 +256,18 @@ int cl_collect(const struct cl_store *store, const struct cl_collect_how *how,
         *ret = collection.done;
     return r;
 }
+
+int cl_collect_leftovers(const struct cl_store *store, uint32_t uid_base, struct cl_error *err)
+{
+    CL_CLEANUP_BUF struct cl_buf ignored = CL_BUF_INIT(MAX_LEASES * sizeof(struct cl_digest));
+    CL_CLEANUP_FD int lock =
+        cl_store_lock(store, CL_STORE_COLLECT, NULL, CL_LOCK_EXCLUSIVE | CL_LOCK_WAIT);
+
+    if (lock < 0)
+        return cl_fail(err, lock, "lock %s", store->path);
+    int r = cl_leases_read(store, &ignored, err);
+    if (r == 0)
+        r = cl_layers_sweep(store, err);
+    cl_fd_close(&lock);
+    return r < 0 ? r : cl_empty_trash(store, uid_base, err);
+}

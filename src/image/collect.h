@@ -30,6 +30,10 @@ struct cl_collected {
 int cl_collect(const struct cl_store *store, const struct cl_collect_how *how,
                struct cl_collected *ret, struct cl_error *err);
 
+/* Of these alone: layers in the making that nobody is at, as one that failed or was killed leaves
+ * them, and leases that nobody holds. UID_BASE: as in jailed.h. */
+int cl_collect_leftovers(const struct cl_store *store, uint32_t uid_base, struct cl_error *err);
+
 /* What all layers take together. */
 int cl_store_usage(const struct cl_store *store, uint64_t *ret_bytes, struct cl_error *err);
 

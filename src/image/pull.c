@@ -8,6 +8,7 @@
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/sys.h"
+#include "image/collect.h"
 #include "image/compose.h"
 #include "image/images.h"
 #include "image/lease.h"
@@ -29,7 +30,9 @@ struct pull {
     struct cl_parser parser;
     char type[CL_MEDIA_TYPE_SIZE]; /* of the manifest */
     struct cl_digest digest;       /* of the manifest */
+    struct cl_buf manifest_bytes;
     struct cl_manifest_record manifest;
+    struct cl_buf config_bytes;
     struct cl_config_record config;
     struct cl_digest config_digest;
     struct cl_lease lease;
@@ -43,19 +46,12 @@ static void pull_done(struct pull *pull)
     for (size_t i = 0; i < pull->count; i++)
         cl_task_stop(&pull->tasks[i]);
     cl_lease_done(&pull->lease);
+    cl_buf_done(&pull->manifest_bytes);
+    cl_buf_done(&pull->config_bytes);
     cl_arena_done(&pull->arena);
 }
 
 /* --- the manifest ---------------------------------------------------------------- */
-
-static int save_blob(struct pull *pull, const struct cl_digest *digest, const struct cl_buf *bytes,
-                     struct cl_error *err)
-{
-    char name[CL_STORE_NAME_SIZE];
-
-    cl_store_name("blobs/sha256", digest, name);
-    return cl_store_put(pull->store, name, cl_buf_text(bytes), bytes->size, err);
-}
 
 /* The manifest that REFERENCE names (NULL: the origin's), which must have that digest. */
 static int get_manifest(struct pull *pull, const char *reference, struct cl_buf *ret,
@@ -77,7 +73,7 @@ static int get_manifest(struct pull *pull, const char *reference, struct cl_buf 
     return 0;
 }
 
-static int parse_manifest(struct pull *pull, const struct cl_buf *bytes, struct cl_error *err)
+static int parse_manifest(struct pull *pull, struct cl_error *err)
 {
     char subject[CL_DIGEST_TEXT_SIZE];
     const char *args[CL_HELPER_MAX_ARGS] = {"manifest", cl_digest_format(&pull->digest, subject),
@@ -85,7 +81,8 @@ static int parse_manifest(struct pull *pull, const struct cl_buf *bytes, struct 
                                             pull->type[0] == '\0' ? NULL : pull->type};
 
     pull->manifest = (struct cl_manifest_record){0};
-    return cl_parse(&pull->parser, args, bytes, &cl_manifest_shape, &pull->manifest, err);
+    return cl_parse(&pull->parser, args, &pull->manifest_bytes, &cl_manifest_shape, &pull->manifest,
+                    err);
 }
 
 /* Down from an index to an image. */
@@ -94,13 +91,12 @@ static int find_manifest(struct pull *pull, struct cl_error *err)
     const char *reference = NULL;
 
     for (int depth = 0; depth < MAX_INDEX_DEPTH; depth++) {
-        CL_CLEANUP_BUF struct cl_buf bytes = CL_BUF_INIT(CL_MAX_MANIFEST_BYTES);
-        int r = get_manifest(pull, reference, &bytes, err);
+        cl_buf_done(&pull->manifest_bytes); /* of the index above */
+        pull->manifest_bytes = CL_BUF_INIT(CL_MAX_MANIFEST_BYTES);
+        int r = get_manifest(pull, reference, &pull->manifest_bytes, err);
 
         if (r == 0)
-            r = parse_manifest(pull, &bytes, err);
-        if (r == 0)
-            r = save_blob(pull, &pull->digest, &bytes, err);
+            r = parse_manifest(pull, err);
         if (r < 0)
             return r;
         if (pull->manifest.kind == CL_MANIFEST_IMAGE)
@@ -130,16 +126,15 @@ static int check_config(struct pull *pull, const struct cl_buf *bytes, struct cl
 
 static int get_config(struct pull *pull, struct cl_error *err)
 {
-    CL_CLEANUP_BUF struct cl_buf bytes = CL_BUF_INIT(MAX_CONFIG);
     const char *args[CL_HELPER_MAX_ARGS] = {"config", "the image's config"};
-    int r = pull->how->origin->config(pull->how->origin, &pull->manifest, &bytes, err);
+    struct cl_buf *bytes = &pull->config_bytes;
 
+    *bytes = CL_BUF_INIT(MAX_CONFIG);
+    int r = pull->how->origin->config(pull->how->origin, &pull->manifest, bytes, err);
     if (r == 0)
-        r = check_config(pull, &bytes, err);
+        r = check_config(pull, bytes, err);
     if (r == 0)
-        r = cl_parse(&pull->parser, args, &bytes, &cl_config_shape, &pull->config, err);
-    if (r == 0)
-        r = save_blob(pull, &pull->config_digest, &bytes, err);
+        r = cl_parse(&pull->parser, args, bytes, &cl_config_shape, &pull->config, err);
     if (r < 0)
         return r;
     if (pull->config.diff_ids.count != pull->manifest.layers.count)
@@ -394,6 +389,24 @@ static void find_user(struct pull *pull, struct cl_plan *launch)
     cl_plan_mark(launch, CL_FIELD_GID);
 }
 
+static int save_blob(struct pull *pull, const struct cl_digest *digest, const struct cl_buf *bytes,
+                     struct cl_error *err)
+{
+    char name[CL_STORE_NAME_SIZE];
+
+    cl_store_name("blobs/sha256", digest, name);
+    return cl_store_put(pull->store, name, cl_buf_text(bytes), bytes->size, err);
+}
+
+/* Not before now: a collection leaves none that no image names, and nor does a pull that
+ * fails. */
+static int save_blobs(struct pull *pull, struct cl_error *err)
+{
+    int r = save_blob(pull, &pull->digest, &pull->manifest_bytes, err);
+
+    return r < 0 ? r : save_blob(pull, &pull->config_digest, &pull->config_bytes, err);
+}
+
 static int write_image(struct pull *pull, struct cl_error *err)
 {
     struct cl_plan launch = {0};
@@ -418,7 +431,8 @@ static int write_image(struct pull *pull, struct cl_error *err)
     if (r < 0)
         return r;
     find_user(pull, &launch);
-    return cl_image_write(pull->store, &launch, &record, err);
+    r = save_blobs(pull, err);
+    return r < 0 ? r : cl_image_write(pull->store, &launch, &record, err);
 }
 
 static int make_layers_whole(struct pull *pull, struct cl_error *err)
@@ -448,8 +462,8 @@ static int settle_image(struct pull *pull, int was_there, struct cl_error *err)
     return r;
 }
 
-int cl_pull(const struct cl_store *store, const struct cl_pull_how *how, struct cl_pulled *ret,
-            struct cl_error *err)
+static int pull_image(const struct cl_store *store, const struct cl_pull_how *how,
+                      struct cl_pulled *ret, struct cl_error *err)
 {
     CL_CLEANUP(pull_done)
     struct pull pull = {
@@ -467,5 +481,19 @@ int cl_pull(const struct cl_store *store, const struct cl_pull_how *how, struct 
         r = settle_image(&pull, was_there, err);
     if (r == 0)
         *ret = (struct cl_pulled){.digest = pull.digest, .was_there = was_there};
+    return r;
+}
+
+int cl_pull(const struct cl_store *store, const struct cl_pull_how *how, struct cl_pulled *ret,
+            struct cl_error *err)
+{
+    struct cl_pulled pulled = {0};
+    struct cl_error ignored = {0};
+    int r = pull_image(store, how, &pulled, err);
+
+    if (r < 0 || !pulled.was_there) /* what stays, the next one or prune removes */
+        (void)cl_collect_leftovers(store, how->uid_base, &ignored);
+    if (r == 0)
+        *ret = pulled;
     return r;
 }
