@@ -8,16 +8,6 @@
 #include "base/num.h"
 #include "base/sys.h"
 
-void cl_task_stop(struct cl_task *task)
-{
-    cl_unpacker_done(&task->unpacker);
-    cl_layer_work_done(&task->work);
-    cl_fd_close(&task->download);
-    cl_fd_close(&task->lock);
-    task->unpacker = CL_UNPACKER_INIT;
-    task->id = 0;
-}
-
 /* What messages call the layer. */
 static int in_layer(const struct cl_task *task, struct cl_error *err)
 {
@@ -64,6 +54,26 @@ static void drop_download(struct cl_task *task)
     }
     cl_fd_close(&task->download);
     cl_fd_close(&task->lock);
+}
+
+/* One that nothing has come into is nothing to go on from. */
+static int is_empty_download(const struct cl_task *task)
+{
+    struct stat st;
+
+    return task->download >= 0 && cl_sys_fstat(task->download, &st) == 0 && st.st_size == 0;
+}
+
+void cl_task_stop(struct cl_task *task)
+{
+    cl_unpacker_done(&task->unpacker);
+    cl_layer_work_done(&task->work);
+    if (is_empty_download(task))
+        drop_download(task);
+    cl_fd_close(&task->download);
+    cl_fd_close(&task->lock);
+    task->unpacker = CL_UNPACKER_INIT;
+    task->id = 0;
 }
 
 /* --- begin --------------------------------------------------------------------- */
@@ -200,6 +210,31 @@ static int begin_anew(struct cl_task *task, struct cl_error *err)
     return cl_task_begin(task, 1, err);
 }
 
+/* It failed for reasons of this host or of the network's: what came is good for the next pull. */
+static int keep_download(struct cl_task *task, struct cl_error *err)
+{
+    (void)cl_store_hint(task->store, -err->code, err);
+    return in_layer(task, err);
+}
+
+/* Whether the unpacker's failure R says nothing of the bytes. One that was ended from outside
+ * may have been by what it read. */
+static int is_the_hosts_fault(const struct cl_task *task, int r)
+{
+    return r == -ENOSPC || (r == -EIO && !task->resumed);
+}
+
+static int settle(struct cl_task *task, const struct cl_unpacked *unpacked, struct cl_error *err)
+{
+    int r = check_plain(task, unpacked, err);
+
+    if (r < 0)
+        drop_download(task);
+    if (r == 0)
+        r = commit(task, unpacked, err);
+    return r < 0 ? in_layer(task, err) : 0;
+}
+
 int cl_task_finish(struct cl_task *task, struct cl_error *err)
 {
     struct cl_unpacked unpacked;
@@ -209,17 +244,11 @@ int cl_task_finish(struct cl_task *task, struct cl_error *err)
      * failure of one is the reason for what the unpacker says. */
     if (task->failed.code != 0 && (task->failed.code != EPIPE || r == 0)) {
         *err = task->failed;
-        return in_layer(task, err);
+        return keep_download(task, err);
     }
+    if (is_the_hosts_fault(task, r))
+        return keep_download(task, err);
     if (r == 0)
         r = check_blob(task, &unpacked, err);
-    if (r < 0 && task->resumed)
-        return begin_anew(task, err);
-    if (r == -EBADMSG)
-        return begin_anew(task, err);
-    if (r == 0)
-        r = check_plain(task, &unpacked, err);
-    if (r == 0)
-        r = commit(task, &unpacked, err);
-    return r < 0 ? in_layer(task, err) : 0;
+    return r < 0 ? begin_anew(task, err) : settle(task, &unpacked, err);
 }

@@ -10,6 +10,7 @@
 #include "base/sys.h"
 #include "base/utf8.h"
 #include "image/jailed.h"
+#include "oci/exit_status.h"
 #include "oci/stream_report.h"
 
 enum { PIPE_SIZE = 1 << 20, COMPLAINT_SIZE = 512, NUMBER_SIZE = 24, CHANNEL_FD = 4 };
@@ -198,9 +199,12 @@ int cl_unpacker_reap(struct cl_unpacker *unpacker, enum cl_unpacker_stage stage,
     siginfo_t info = {0};
     int r = cl_child_wait(&unpacker->children[stage], &info, err);
 
-    if (r == 0)
-        unpacker->failed[stage] = info.si_code != CLD_EXITED || info.si_status != 0;
-    return r;
+    if (r < 0)
+        return r;
+    unpacker->failed[stage] = info.si_code != CLD_EXITED || info.si_status != CL_HELPER_DONE;
+    if (stage == CL_STAGE_UNPACK)
+        unpacker->no_room = info.si_code == CLD_EXITED && info.si_status == CL_HELPER_NO_ROOM;
+    return 0;
 }
 
 int cl_unpacker_has_ended(const struct cl_unpacker *unpacker)
@@ -265,7 +269,8 @@ static int find_complaint(const struct cl_unpacker *unpacker, struct cl_error *e
             continue;
         read_complaint(unpacker, (enum cl_unpacker_stage)i, text);
         if (text[0] != '\0')
-            return cl_refuse(err, EINVAL, "%s", text);
+            return cl_refuse(err, i == CL_STAGE_UNPACK && unpacker->no_room ? ENOSPC : EINVAL, "%s",
+                             text);
     }
     for (unsigned int i = CL_STAGE_COUNT; i-- > 0;) {
         if (unpacker->failed[i])

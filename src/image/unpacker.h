@@ -41,6 +41,7 @@ struct cl_unpacker {
     int complaints[CL_STAGE_COUNT];
     int reports[CL_STAGE_COUNT];
     int failed[CL_STAGE_COUNT]; /* ended otherwise than with success */
+    int no_room;                /* the disk was full */
 };
 #define CL_UNPACKER_INIT                                                                           \
     ((struct cl_unpacker){                                                                         \

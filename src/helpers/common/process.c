@@ -36,8 +36,8 @@ void cl_process_end(int r, const struct cl_error *err)
     char line[CL_ERROR_MSG_SIZE + 1];
 
     if (r >= 0)
-        _exit(0);
+        _exit(CL_HELPER_DONE);
     int size = snprintf(line, sizeof(line), "%s\n", err->msg);
     (void)cl_write_all(STDERR_FILENO, line, (size_t)size); /* nobody to tell if that fails */
-    _exit(1);
+    _exit(err->code == ENOSPC || err->code == EDQUOT ? CL_HELPER_NO_ROOM : CL_HELPER_FAILED);
 }

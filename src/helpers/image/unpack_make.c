@@ -23,10 +23,7 @@ int cl_unpack_failed(const struct cl_making *making, int r, const char *what, st
     const struct cl_tar_text *name = &making->entry->name;
     char shown[CL_QUOTE_SIZE];
 
-    (void)cl_fail(err, r, "%s \"%s\"", what, cl_tar_quote(name, shown));
-    if (r == -ENOSPC || r == -EDQUOT)
-        return cl_hint(err, "there is no room left where images are kept");
-    return r;
+    return cl_fail(err, r, "%s \"%s\"", what, cl_tar_quote(name, shown));
 }
 
 /* --- making room ----------------------------------------------------------------- */
