@@ -87,7 +87,7 @@ static int run_program(const char *name, const char *verb, const struct cl_buf *
     struct cl_helper helper = {.name = program};
     const struct cl_helper_call call = {
         .args = {verb},
-        .subject = "credentials",
+        .subject = "its answer",
         .inputs = {input},
         .timeout_ns = PROGRAM_SECONDS * CL_NS_PER_S,
         .environment = environ,
@@ -97,7 +97,8 @@ static int run_program(const char *name, const char *verb, const struct cl_buf *
     if (find_along_path(&helper) < 0)
         return cl_refuse(err, ENOENT,
                          "the program %s, which keeps the credentials, isn't along PATH", program);
-    return cl_helper_run(&helper, &call, output, err);
+    int r = cl_helper_run(&helper, &call, output, err);
+    return r < 0 ? cl_prefix(err, "%s", program) : r;
 }
 
 /* The program's answer; one that knows nothing says so on its output, and fails. */
