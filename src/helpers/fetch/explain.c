@@ -59,8 +59,8 @@ static enum cl_end explain_tls(const struct cl_exchange *exchange, CURLcode code
     else if (strstr(reason, "unable to get local issuer") != NULL ||
              strstr(reason, "self-signed") != NULL || strstr(reason, "self signed") != NULL)
         (void)cl_refuse(err, EKEYREJECTED,
-                        "%s: nobody known signed its certificate (%.160s); if it is the right one, "
-                        "name the file of its authority in registries.yaml",
+                        "%s: nobody known signed its certificate; name its authority's file in "
+                        "registries.yaml, if it is the right one (%.160s)",
                         place, reason);
     else if (code == CURLE_PEER_FAILED_VERIFICATION)
         (void)cl_refuse(err, EKEYREJECTED, "%s: its certificate isn't valid for it: %.200s", place,

@@ -12,8 +12,8 @@
 
 enum {
     ARENA_CAP = 2 * CL_FETCH_MAX_MESSAGE,
-    MIRRORS_SAID = 240, /* bytes of the last error that are about mirrors */
-    MIRROR_SAID = 120,
+    MIRRORS_SAID = 320, /* bytes of the last error that are about mirrors */
+    MIRROR_SAID = 160,
 };
 #define REPORT_EVERY_NS (100 * CL_NS_PER_MS)
 #define FLUSH_EVERY_NS (5 * CL_NS_PER_MS)
