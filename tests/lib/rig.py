@@ -1,11 +1,13 @@
 """Fixtures of the image tests: registries, other servers and engines, each on the loopback interface."""
 
 import contextlib
+import itertools
 
 import pytest
 
 from lib.certificates import Authority
 from lib.fake_registry import FakeRegistry
+from lib.pulling import Pulls
 from lib.registry import Registry
 from lib.token_server import TokenServer
 from lib.web import Elsewhere
@@ -55,3 +57,28 @@ def elsewhere(start):
 @pytest.fixture
 def token_server(world, start):
     return start(TokenServer(world.directory("tokens"), USERS))
+
+
+@pytest.fixture
+def pulls(cloister):
+    """An empty store, as root and as the ordinary user, one after the other."""
+    return Pulls(cloister)
+
+
+_repositories = itertools.count(1)
+
+
+@pytest.fixture
+def repository():
+    """A name in a registry that no other test has."""
+    return f"test-{next(_repositories)}/image"
+
+
+@pytest.fixture
+def root_pulls(as_root):
+    return Pulls(as_root)
+
+
+@pytest.fixture
+def user_pulls(as_user):
+    return Pulls(as_user)
