@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "base/accounts.h"
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/sys.h"
@@ -13,7 +14,13 @@
 #include "oci/exit_status.h"
 #include "oci/stream_report.h"
 
-enum { PIPE_SIZE = 1 << 20, COMPLAINT_SIZE = 512, NUMBER_SIZE = 24, CHANNEL_FD = 4 };
+enum {
+    PIPE_SIZE = 1 << 20,
+    COMPLAINT_SIZE = 512,
+    NUMBER_SIZE = 24,
+    CHANNEL_FD = 4,
+    CURE_SIZE = 256
+};
 
 /* What tar adds to content at most: headers, padding, pax headers, an end. */
 #define MOST (1ULL << 50)
@@ -136,12 +143,30 @@ static int start_inflate(const struct cl_unpacker_how *how, struct cl_unpacker *
     return start_stage(how, &start, &unpacker->children[CL_STAGE_INFLATE], err);
 }
 
+/* Whether the host gives this user no ids but its own: an image of several owners can't be
+ * unpacked then, and the message is to say why. */
+static int lacks_ids(char ret_cure[CURE_SIZE])
+{
+    char usermod[CL_SUBIDS_CURE_SIZE];
+    char login[CL_LOGIN_SIZE];
+    struct cl_id_range range;
+    struct cl_error ignored;
+
+    cl_accounts_login(geteuid(), login);
+    if (cl_accounts_find_subids("/etc/subuid", login, geteuid(), &range, &ignored) != 0)
+        return 0;
+    cl_accounts_cure_subids(login, usermod);
+    (void)snprintf(ret_cure, CURE_SIZE, "this user has one id alone; run as root: %s", usermod);
+    return 1;
+}
+
 static int start_unpack(const struct cl_unpacker_how *how, struct cl_unpacker *unpacker,
                         struct joints *joints, struct cl_error *err)
 {
     char bytes[NUMBER_SIZE];
     char entries[NUMBER_SIZE];
-    char *argv[] = {cl_unconst("cloister-image"), cl_unconst("unpack"), bytes, entries, NULL};
+    char cure[CURE_SIZE];
+    char *argv[] = {cl_unconst("cloister-image"), cl_unconst("unpack"), bytes, entries, NULL, NULL};
     const int fds[CHANNEL_FD] = {joints->ends[CL_STAGE_UNPACK][0], -1,
                                  unpacker->complaints[CL_STAGE_UNPACK],
                                  unpacker->reports[CL_STAGE_UNPACK]};
@@ -156,6 +181,8 @@ static int start_unpack(const struct cl_unpacker_how *how, struct cl_unpacker *u
 
     (void)snprintf(bytes, sizeof(bytes), "%llu", (unsigned long long)how->max_bytes);
     (void)snprintf(entries, sizeof(entries), "%llu", (unsigned long long)how->max_entries);
+    if (how->uid_base == 0 && lacks_ids(cure))
+        argv[4] = cure;
     return cl_jailed_start(&jailed, &unpacker->children[CL_STAGE_UNPACK], err);
 }
 

@@ -40,10 +40,10 @@ int cl_attributes_no_owner(int r, const struct cl_attributes *attributes,
 
     (void)cl_fail(err, r, "give \"%s\" to user %u and group %u", cl_tar_quote(name, shown),
                   (unsigned int)attributes->uid, (unsigned int)attributes->gid);
-    if (r == -EINVAL || r == -EOVERFLOW) /* no such id in this user namespace, or this mount */
-        return cl_hint(err, "images have fewer ids here: more of them in /etc/subuid and "
-                            "/etc/subgid, or an image with smaller ones");
-    return r;
+    if (r != -EINVAL && r != -EOVERFLOW)
+        return r;
+    err->code = EOVERFLOW; /* no such id in this user namespace, or this mount */
+    return -EOVERFLOW;
 }
 
 int cl_attributes_set(int fd, const struct stat *status, const struct cl_attributes *attributes,

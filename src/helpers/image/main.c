@@ -26,7 +26,7 @@ static const struct cl_verb verbs[] = {
     {"verify", "SIZE OFFSET growing|whole", 3, 0, cl_verb_verify},
     {"verify-stream", "MAX", 1, 0, cl_verb_verify_stream},
     {"inflate", "gzip|zstd", 1, 0, cl_verb_inflate},
-    {"unpack", "MAX_BYTES MAX_ENTRIES", 2, 0, cl_verb_unpack},
+    {"unpack", "MAX_BYTES MAX_ENTRIES [CURE]", 2, 1, cl_verb_unpack},
     {"remove", "", 0, 0, cl_verb_remove},
 };
 

@@ -47,7 +47,13 @@ int cl_verb_unpack(char *const args[], struct cl_error *err)
     if (root < 0)
         return root;
     how.root = root;
-    return cl_unpack_run(&how, &ignored, err);
+    r = cl_unpack_run(&how, &ignored, err);
+    if (r != -EOVERFLOW)
+        return r;
+    return args[2] != NULL ? cl_hint(err, "%.200s", args[2])
+                           : cl_hint(err, "images have fewer ids here: give this user more in "
+                                          "/etc/subuid and /etc/subgid, or take an image with "
+                                          "smaller ones");
 }
 
 static int remove_all(int root, struct cl_error *err)
