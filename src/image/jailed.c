@@ -33,9 +33,14 @@ static int wait_ready(int channel, struct cl_error *err)
  * of one owner can be unpacked with it. */
 static int map_user(pid_t pid, int proc, struct cl_error *err)
 {
-    int r = cl_userns_map_subids(pid, err);
+    struct cl_error why;
+    int r = cl_userns_map_subids(pid, &why);
 
-    return r == -ENOENT ? cl_userns_map_one(proc, 0, 0, err) : r;
+    if (r == -ENOENT)
+        return cl_userns_map_one(proc, 0, 0, err);
+    if (r < 0)
+        *err = why;
+    return r;
 }
 
 /* The directory as a detached mount whose files belong to the ids of the namespace. */
