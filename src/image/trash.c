@@ -1,6 +1,7 @@
 /* What was taken out of the store: emptied by cloister-image, in a jail whose root it is. */
 #include <errno.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 
 #include "base/dir.h"
@@ -38,21 +39,22 @@ static int empty(const struct cl_helper *helper, int directory, uint32_t uid_bas
                : cl_refuse(err, EIO, "what was removed from the store can't be deleted");
 }
 
-/* Its tree is strangers'; what lies beside that is ours. */
+/* All of trash/NAME is removed from inside: its tree may belong to another of the user's ids, and
+ * let nobody else in. The lock keeps a second collection from removing what the first one is
+ * just looking at. */
 static int remove_one(const struct cl_helper *helper, int trash, const char *name,
                       uint32_t uid_base, struct cl_error *err)
 {
-    static const char *const own[] = {"chain", "record", "unsynced", "link"};
     CL_CLEANUP_FD int dir = cl_sys_openat(trash, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-    CL_CLEANUP_FD int tree =
-        dir < 0 ? dir : cl_sys_openat(dir, "tree", O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-    int r = tree >= 0 ? empty(helper, tree, uid_base, err) : 0;
+    int r = dir < 0 ? dir : cl_sys_flock(dir, LOCK_EX | LOCK_NB);
 
-    if (r < 0 || dir < 0)
-        return dir == -ENOENT ? 0 : r;
-    r = tree >= 0 ? cl_sys_unlinkat(dir, "tree", AT_REMOVEDIR) : 0;
-    for (size_t i = 0; (r == 0 || r == -ENOENT) && i < CL_ARRAY_SIZE(own); i++)
-        r = cl_sys_unlinkat(dir, own[i], 0);
+    if (r == -ENOENT || r == -EAGAIN)
+        return 0; /* another collection has removed it, or does */
+    if (r < 0)
+        return cl_fail(err, r, "remove the layer %s", name);
+    r = empty(helper, dir, uid_base, err);
+    if (r < 0)
+        return r;
     r = cl_sys_unlinkat(trash, name, AT_REMOVEDIR);
     return r < 0 && r != -ENOENT ? cl_fail(err, r, "remove the layer %s", name) : 0;
 }
@@ -61,17 +63,26 @@ int cl_empty_trash(const struct cl_store *store, uint32_t uid_base, struct cl_er
 {
     CL_CLEANUP_FD int trash = cl_sys_openat(store->dir, "trash", O_RDONLY | O_DIRECTORY, 0);
     struct cl_helper helper = {0};
+    struct cl_error last;
     struct cl_dir entries;
     const char *name;
-    int r = trash;
+    int failed = 0;
+    int r;
 
     if (trash < 0)
         return cl_fail(err, trash, "open %s/trash", store->path);
     cl_dir_start(&entries, trash);
-    while (r >= 0 && (r = cl_dir_next(&entries, &name, NULL)) > 0) {
+    while ((r = cl_dir_next(&entries, &name, NULL)) > 0) {
         r = helper.name == NULL ? cl_helper_find(NULL, "cloister-image", &helper, err) : 0;
-        if (r == 0)
-            r = remove_one(&helper, trash, name, uid_base, err);
+        if (r < 0)
+            return r;
+        r = remove_one(&helper, trash, name, uid_base, &last);
+        if (r < 0 && failed == 0) {
+            failed = r; /* the others go nevertheless */
+            *err = last;
+        }
     }
-    return r;
+    if (r < 0)
+        return cl_fail(err, r, "list %s/trash", store->path);
+    return failed;
 }
