@@ -81,21 +81,42 @@ static int remove_unwanted(struct collection *collection, struct cl_error *err)
 
 /* --- layers -------------------------------------------------------------------- */
 
+/* What both of its records name, as far as they can be read: a loss of power may have left any
+ * bytes of one. An image of which neither can be is none. */
+static int add_image(struct collection *collection, struct cl_needed *needed,
+                     const struct cl_digest *digest, struct cl_error *err)
+{
+    struct cl_image_record record = {0};
+    struct cl_strlist layers = {0};
+    struct cl_error why = {0};
+    int image = cl_image_read(collection->store, digest, &collection->arena, &record, &why);
+    int launch = 0;
+
+    if (image == 0 || image == -ENOENT || image == -EBADMSG)
+        launch = cl_image_layers(collection->store, digest, &collection->arena, &layers, &why);
+    if (launch < 0 && launch != -ENOENT && launch != -EBADMSG)
+        image = launch;
+    if (image < 0 && image != -ENOENT && image != -EBADMSG) {
+        *err = why;
+        return image;
+    }
+    if (image < 0 && launch < 0) {
+        int r = remove_image(collection, digest, err);
+        return r == -EBUSY ? 0 : r;
+    }
+    int r = cl_needed_add_image(needed, &record, err);
+    for (size_t i = 0; r == 0 && i < layers.count; i++)
+        r = cl_needed_add_layer(needed, layers.items[i], err);
+    return r;
+}
+
 static int add_images(struct collection *collection, struct cl_needed *needed, struct cl_error *err)
 {
-    for (size_t i = 0; i < collection->images.count; i++) {
-        struct cl_image_record record = {0};
-        int r = cl_image_read(collection->store, &collection->images.items[i], &collection->arena,
-                              &record, err);
+    int r = 0;
 
-        if (r == -ENOENT)
-            continue; /* removed meanwhile */
-        if (r == 0)
-            r = cl_needed_add_image(needed, &record, err);
-        if (r < 0)
-            return r;
-    }
-    return 0;
+    for (size_t i = 0; r == 0 && i < collection->images.count; i++)
+        r = add_image(collection, needed, &collection->images.items[i], err);
+    return r;
 }
 
 static int add_leases(const struct collection *collection, struct cl_needed *needed,
@@ -110,8 +131,11 @@ static int add_leases(const struct collection *collection, struct cl_needed *nee
 
         memcpy(&chain, chains.data + at, sizeof(chain));
         needed->leases++;
-        if (cl_layer_find(collection->store, &chain, name, err) == 0)
+        r = cl_layer_find(collection->store, &chain, name, err);
+        if (r == 0)
             r = cl_needed_add_layer(needed, name, err);
+        else if (r == -ENOENT)
+            r = 0; /* it is still being made */
     }
     return r;
 }

@@ -65,6 +65,32 @@ int cl_image_read(const struct cl_store *store, const struct cl_digest *digest,
     return 0;
 }
 
+/* The plan that the launch record NAME is: -ENOENT, -EBADMSG, or another -errno. */
+static int read_launch(const struct cl_store *store, const char *name, struct cl_arena *arena,
+                       struct cl_plan *ret, struct cl_error *err)
+{
+    struct cl_bytes bytes = {0};
+    int r = read_file(store, name, arena, &bytes, err);
+
+    if (r < 0)
+        return r;
+    r = cl_plan_read(bytes.data, bytes.size, arena, ret, err);
+    return r < 0 ? cl_prefix(err, "%s/%s", store->path, name) : 0;
+}
+
+int cl_image_layers(const struct cl_store *store, const struct cl_digest *digest,
+                    struct cl_arena *arena, struct cl_strlist *ret, struct cl_error *err)
+{
+    char name[CL_STORE_NAME_SIZE];
+    struct cl_plan plan = {0};
+
+    cl_store_name("launch", digest, name);
+    int r = read_launch(store, name, arena, &plan, err);
+    if (r == 0)
+        *ret = plan.image_layers;
+    return r;
+}
+
 int cl_image_used(const struct cl_store *store, const struct cl_digest *digest, uint64_t *ret_s,
                   struct cl_error *err)
 {
@@ -222,6 +248,23 @@ int cl_name_drop(const struct cl_store *store, const char *text, struct cl_error
     return cl_store_remove(store, name, err);
 }
 
+/* Whose launch record the reference NAME ("refs/...") is: its plan says it. -ENOENT: none's. */
+static int read_owner(const struct cl_store *store, const char *name, struct cl_arena *arena,
+                      struct cl_digest *ret, struct cl_error *err)
+{
+    struct cl_plan plan = {0};
+    struct cl_error why = {0};
+    int r = read_launch(store, name, arena, &plan, &why);
+
+    if (r == -ENOENT || r == -EBADMSG || (r == 0 && !cl_plan_has(&plan, CL_FIELD_IMAGE_DIGEST)))
+        return -ENOENT;
+    if (r < 0) {
+        *err = why;
+        return r;
+    }
+    return cl_digest_parse(plan.image_digest, ret, &why) < 0 ? -ENOENT : 0;
+}
+
 /* 0; -ENOENT: a removal was interrupted before the names went. */
 static int check_is_there(const struct cl_store *store, const struct cl_digest *digest,
                           struct cl_error *err)
@@ -239,31 +282,33 @@ static int check_is_there(const struct cl_store *store, const struct cl_digest *
     return 0;
 }
 
-/* Whose launch record the reference KEY is: its plan says it. -ENOENT: none's, any more. What
- * can't be looked at is a failure: a name that is passed over makes its image one to remove. */
-static int read_reference(const struct cl_store *store, const struct cl_digest *key,
-                          struct cl_arena *arena, struct cl_image_name *ret, struct cl_error *err)
+int cl_reference_is_left(const struct cl_store *store, const char *name, struct cl_error *err)
+{
+    CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(2L * CL_PLAN_MAX_SIZE);
+    char path[CL_STORE_NAME_SIZE];
+    struct cl_digest digest;
+
+    if (strlen(name) != sizeof(digest.hex) - 1)
+        return 1; /* none of ours */
+    (void)snprintf(path, sizeof(path), "refs/%s", name);
+    int r = read_owner(store, path, &arena, &digest, err);
+    if (r == 0)
+        r = check_is_there(store, &digest, err);
+    return r == -ENOENT ? 1 : r;
+}
+
+/* The name that is KEY's. -ENOENT: it names nothing. What can't be looked at is a failure: a
+ * name that is passed over makes its image one to remove. */
+static int read_name(const struct cl_store *store, const struct cl_digest *key,
+                     struct cl_arena *arena, struct cl_image_name *ret, struct cl_error *err)
 {
     char name[CL_STORE_NAME_SIZE];
     struct cl_bytes bytes = {0};
-    struct cl_plan plan = {0};
-    struct cl_error why = {0};
 
     cl_store_name("refs", key, name);
-    int r = read_file(store, name, arena, &bytes, err);
-    if (r < 0)
-        return r;
-    r = cl_plan_read(bytes.data, bytes.size, arena, &plan, &why);
-    if (r == -EBADMSG || (r == 0 && !cl_plan_has(&plan, CL_FIELD_IMAGE_DIGEST)))
-        return -ENOENT;
-    if (r < 0) {
-        *err = why;
-        return r;
-    }
-    r = cl_digest_parse(plan.image_digest, &ret->digest, err);
-    if (r < 0)
-        return r;
-    r = check_is_there(store, &ret->digest, err);
+    int r = read_owner(store, name, arena, &ret->digest, err);
+    if (r == 0)
+        r = check_is_there(store, &ret->digest, err);
     if (r < 0)
         return r;
     cl_store_name("names", key, name);
@@ -285,7 +330,7 @@ int cl_names_list(const struct cl_store *store, struct cl_arena *arena, struct c
     if (items == NULL)
         return cl_fail_memory(err);
     for (size_t i = 0; i < keys.count; i++) {
-        r = read_reference(store, &keys.items[i], arena, &items[count], err);
+        r = read_name(store, &keys.items[i], arena, &items[count], err);
         if (r < 0 && r != -ENOENT)
             return r;
         count += r == 0;

@@ -25,6 +25,11 @@ int cl_image_write(const struct cl_store *store, const struct cl_plan *launch,
 int cl_image_read(const struct cl_store *store, const struct cl_digest *digest,
                   struct cl_arena *arena, struct cl_image_record *ret, struct cl_error *err);
 
+/* The layers that `run` of the image DIGEST takes, lowest first, in ARENA; -ENOENT, without a
+ * message: there is no launch record. */
+int cl_image_layers(const struct cl_store *store, const struct cl_digest *digest,
+                    struct cl_arena *arena, struct cl_strlist *ret, struct cl_error *err);
+
 /* When the image was used last: pulled, run or named, in seconds since 1970. */
 int cl_image_used(const struct cl_store *store, const struct cl_digest *digest, uint64_t *ret_s,
                   struct cl_error *err);
@@ -63,6 +68,9 @@ int cl_name_drop(const struct cl_store *store, const char *text, struct cl_error
 
 int cl_names_list(const struct cl_store *store, struct cl_arena *arena, struct cl_image_names *ret,
                   struct cl_error *err);
+
+/* Whether the file NAME of refs/ leads to no image that is there: 1, 0 or -errno. */
+int cl_reference_is_left(const struct cl_store *store, const char *name, struct cl_error *err);
 
 /* The name of TEXT's files: the SHA-256 of its bytes. */
 void cl_name_key(const char *text, struct cl_digest *ret);

@@ -43,9 +43,11 @@ int cl_needed_add_layer(struct cl_needed *needed, const char *name, struct cl_er
 int cl_needed_add_image(struct cl_needed *needed, const struct cl_image_record *record,
                         struct cl_error *err)
 {
-    int r = add_text(&needed->blobs, record->digest + SHA256_TEXT, err);
+    int r = 0;
 
-    if (r == 0)
+    if ((record->set & CL_RECORD_BIT(CL_STORED_IMAGE_DIGEST)) != 0)
+        r = add_text(&needed->blobs, record->digest + SHA256_TEXT, err);
+    if (r == 0 && (record->set & CL_RECORD_BIT(CL_STORED_IMAGE_CONFIG)) != 0)
         r = add_text(&needed->blobs, record->config + SHA256_TEXT, err);
     for (size_t i = 0; r == 0 && i < record->layers.count; i++)
         r = add_text(&needed->layers, record->layers.items[i], err);
@@ -71,15 +73,18 @@ static int for_each(const struct entry *base, const char *directory, entry_fn *f
     CL_CLEANUP_FD int fd = cl_sys_openat(base->store->dir, directory, O_RDONLY | O_DIRECTORY, 0);
     struct entry entry = *base;
     struct cl_dir entries;
-    int r = fd;
+    int r;
 
     if (fd < 0)
         return cl_fail(err, fd, "open %s/%s", base->store->path, directory);
     entry.dir = fd;
     cl_dir_start(&entries, fd);
-    while (r >= 0 && (r = cl_dir_next(&entries, &entry.name, NULL)) > 0)
+    while ((r = cl_dir_next(&entries, &entry.name, NULL)) > 0) {
         r = fn(&entry, err);
-    return r;
+        if (r < 0)
+            return r;
+    }
+    return r < 0 ? cl_fail(err, r, "list %s/%s", base->store->path, directory) : 0;
 }
 
 static int sweep_layer(const struct entry *entry, struct cl_error *err)
@@ -129,23 +134,21 @@ static int sweep_download(const struct entry *entry, struct cl_error *err)
 {
     char text[CL_DIGEST_TEXT_SIZE];
     struct cl_digest digest;
+    struct cl_error ignored;
 
     (void)snprintf(text, sizeof(text), "sha256:%.64s", entry->name);
-    if (cl_digest_parse(text, &digest, err) < 0)
+    if (cl_digest_parse(text, &digest, &ignored) < 0)
         return unlink_entry(entry, err);
     CL_CLEANUP_FD int lock = cl_store_lock(entry->store, CL_STORE_BLOB, &digest, CL_LOCK_EXCLUSIVE);
     return lock < 0 ? 0 : unlink_entry(entry, err);
 }
 
-/* A reference whose image was removed when its name could not be: its file has no other
- * name. */
+/* A reference whose image was removed when its name could not be. */
 static int sweep_reference(const struct entry *entry, struct cl_error *err)
 {
-    struct stat st;
+    int r = cl_reference_is_left(entry->store, entry->name, err);
 
-    if (cl_sys_fstatat(entry->dir, entry->name, &st, AT_SYMLINK_NOFOLLOW) < 0 || st.st_nlink > 1)
-        return 0;
-    return unlink_entry(entry, err);
+    return r > 0 ? unlink_entry(entry, err) : r;
 }
 
 /* A name's text without its reference. One that is being made has its text first, but who names
