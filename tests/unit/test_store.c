@@ -120,10 +120,10 @@ TEST(one_that_others_may_read_or_write_is_refused)
 
 TEST(one_of_somebody_else_is_refused)
 {
-    CL_CLEANUP_SCENE struct scene scene;
-
     if (geteuid() != 0)
         SKIP_TEST("gives a directory to another");
+    CL_CLEANUP_SCENE struct scene scene;
+
     scene_init(&scene);
     cl_store_done(&scene.store);
     CHECK(chown(scene.root, SOMEBODY, SOMEBODY) == 0);
@@ -216,10 +216,10 @@ static void open_as_somebody(void)
 
 TEST(an_ordinary_users_is_below_the_home_directory)
 {
-    CL_CLEANUP_SCENE struct scene scene;
-
     if (geteuid() != 0)
         SKIP_TEST("has to be somebody else");
+    CL_CLEANUP_SCENE struct scene scene;
+
     scene_init_bare(&scene);
     CHECK(chown(scene.dir, SOMEBODY, SOMEBODY) == 0);
     place = &scene;
@@ -239,10 +239,10 @@ static void open_without_a_home(void)
 
 TEST(who_has_no_home_is_told_what_to_set)
 {
-    CL_CLEANUP_SCENE struct scene scene;
-
     if (geteuid() != 0)
         SKIP_TEST("has to be somebody else");
+    CL_CLEANUP_SCENE struct scene scene;
+
     scene_init_bare(&scene);
     place = &scene;
     check_apart(open_without_a_home);
