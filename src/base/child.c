@@ -31,11 +31,12 @@ struct cl_child cl_child_take(struct cl_child *child)
     return taken;
 }
 
-/* In two rounds, because a number that is wanted may be one of those that are given. */
+/* In two rounds, because a number that is wanted may be one of those that are given; it may also
+ * be the directory's, which is entered first. */
 static int add_descriptors(posix_spawn_file_actions_t *actions, const struct cl_child_start *start)
 {
     int spare = (int)start->fd_count;
-    int r = 0;
+    int r = start->cwd < 0 ? 0 : posix_spawn_file_actions_addfchdir_np(actions, start->cwd);
 
     for (size_t i = 0; i < start->fd_count; i++) {
         if (start->fds[i] >= spare)
@@ -54,8 +55,6 @@ static int add_descriptors(posix_spawn_file_actions_t *actions, const struct cl_
         if (r == 0)
             r = posix_spawn_file_actions_addclose(actions, spare + (int)i);
     }
-    if (r == 0 && start->cwd >= 0)
-        r = posix_spawn_file_actions_addfchdir_np(actions, start->cwd);
     return -r;
 }
 
