@@ -163,6 +163,35 @@ TEST(its_directory_is_the_one_that_is_named)
     CHECK(info.si_code == CLD_EXITED && info.si_status == 0);
 }
 
+/* Whatever numbers its descriptors get. */
+TEST(its_directory_may_have_any_number)
+{
+    CL_CLEANUP_FD int null = cl_sys_openat(AT_FDCWD, "/dev/null", O_RDWR, 0);
+    const int fds[] = {null, null, null, null, null, null, null, null};
+
+    for (int number = 3; number < 24; number++) {
+        CL_CLEANUP_CHILD struct cl_child child = CL_CHILD_INIT;
+        CL_CLEANUP_FD int proc = -1;
+        char *const argv[] = {cl_unconst("sh"), cl_unconst("-c"),
+                              cl_unconst("[ \"$(pwd -P)\" = /proc/sys ]"), NULL};
+        struct cl_child_start how = {.path = "/bin/sh",
+                                     .argv = argv,
+                                     .envp = no_environment,
+                                     .fds = fds,
+                                     .fd_count = CL_ARRAY_SIZE(fds)};
+        struct cl_error err = {0};
+        siginfo_t info = {0};
+
+        CL_CLEANUP_FD int opened = cl_sys_openat(AT_FDCWD, "/proc/sys", O_PATH | O_DIRECTORY, 0);
+        proc = fcntl(opened, F_DUPFD_CLOEXEC, number);
+        how.cwd = proc;
+        CHECK(cl_child_start(&how, &child, &err) == 0);
+        CHECK_TEXT(err.msg, "");
+        CHECK(cl_child_wait(&child, &info, &err) == 0);
+        CHECK(info.si_code == CLD_EXITED && info.si_status == 0);
+    }
+}
+
 TEST(how_it_ended_is_told)
 {
     static const struct {
@@ -303,6 +332,7 @@ int main(void)
         ROW(no_signal_is_blocked_or_ignored_in_it),
         ROW(its_environment_is_what_is_named),
         ROW(its_directory_is_the_one_that_is_named),
+        ROW(its_directory_may_have_any_number),
         ROW(how_it_ended_is_told),
         ROW(what_still_runs_is_killed_and_reaped),
         ROW(it_can_be_handed_on),
