@@ -82,12 +82,27 @@ static int set_one(int fd, const struct cl_tar_entry *entry, const struct cl_tar
     return cl_sys_fsetxattr(fd, xattr->name, xattr->value, xattr->size);
 }
 
-int cl_xattrs_set(int fd, const struct cl_tar_entry *entry, uint64_t *dropped, struct cl_error *err)
+/* ENOSPC is more often said of the little that a file system has for one file's attributes than
+ * of a full disk: more room there would not help. */
+static int refuse_set(const struct cl_tar_entry *entry, const struct cl_tar_xattr *xattr, int r,
+                      struct cl_error *err)
 {
-    const struct cl_tar_text *name = &entry->name;
     char shown[CL_QUOTE_SIZE];
     char which[CL_QUOTE_SIZE];
 
+    cl_tar_quote(&entry->name, shown);
+    cl_quote_part(xattr->name, strlen(xattr->name), which);
+    if (r == -ENOSPC)
+        return cl_refuse(err, E2BIG,
+                         "the file system has no room for the extended attribute \"%s\" (%zu "
+                         "bytes) of \"%s\"",
+                         which, xattr->size, shown);
+    return cl_fail(err, r, "set the extended attribute \"%s\" (%zu bytes) of \"%s\"", which,
+                   xattr->size, shown);
+}
+
+int cl_xattrs_set(int fd, const struct cl_tar_entry *entry, uint64_t *dropped, struct cl_error *err)
+{
     for (size_t i = 0; i < entry->xattr_count; i++) {
         const struct cl_tar_xattr *xattr = &entry->xattrs[i];
         int r = set_one(fd, entry, xattr);
@@ -95,9 +110,7 @@ int cl_xattrs_set(int fd, const struct cl_tar_entry *entry, uint64_t *dropped, s
         if (r == -EOPNOTSUPP)
             (*dropped)++;
         else if (r < 0)
-            return cl_fail(err, r, "set the extended attribute \"%s\" (%zu bytes) of \"%s\"",
-                           cl_quote_part(xattr->name, strlen(xattr->name), which), xattr->size,
-                           cl_tar_quote(name, shown));
+            return refuse_set(entry, xattr, r, err);
     }
     return 0;
 }
