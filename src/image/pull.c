@@ -85,6 +85,15 @@ static int parse_manifest(struct pull *pull, struct cl_error *err)
                     err);
 }
 
+/* WANTED: what the index above says. */
+static int check_size(const struct pull *pull, uint64_t wanted_bytes, struct cl_error *err)
+{
+    if (pull->manifest_bytes.size == wanted_bytes)
+        return 0;
+    return cl_refuse(err, EBADMSG, "the manifest that came has %zu bytes, and its index says %llu",
+                     pull->manifest_bytes.size, (unsigned long long)wanted_bytes);
+}
+
 /* Down from an index to an image. */
 static int find_manifest(struct pull *pull, struct cl_error *err)
 {
@@ -95,6 +104,8 @@ static int find_manifest(struct pull *pull, struct cl_error *err)
         pull->manifest_bytes = CL_BUF_INIT(CL_MAX_MANIFEST_BYTES);
         int r = get_manifest(pull, reference, &pull->manifest_bytes, err);
 
+        if (r == 0 && reference != NULL)
+            r = check_size(pull, pull->manifest.target_size_bytes, err);
         if (r == 0)
             r = parse_manifest(pull, err);
         if (r < 0)
