@@ -160,6 +160,26 @@ static int lacks_ids(char ret_cure[CURE_SIZE])
     return 1;
 }
 
+/* The one line that STAGE wrote; "" when it wrote none. */
+static void read_complaint(const struct cl_unpacker *unpacker, enum cl_unpacker_stage stage,
+                           char ret[COMPLAINT_SIZE])
+{
+    ssize_t got = cl_sys_pread(unpacker->complaints[stage], ret, COMPLAINT_SIZE - 1, 0);
+
+    ret[got < 0 ? 0 : got] = '\0';
+    ret[strcspn(ret, "\n")] = '\0';
+    cl_utf8_make_printable(ret);
+}
+
+/* One that couldn't enter its jail has said why, with the cure. */
+static int explain_start(const struct cl_unpacker *unpacker, int r, struct cl_error *err)
+{
+    char text[COMPLAINT_SIZE];
+
+    read_complaint(unpacker, CL_STAGE_UNPACK, text);
+    return text[0] == '\0' ? r : cl_refuse(err, -r, "%s", text);
+}
+
 static int start_unpack(const struct cl_unpacker_how *how, struct cl_unpacker *unpacker,
                         struct joints *joints, struct cl_error *err)
 {
@@ -183,7 +203,8 @@ static int start_unpack(const struct cl_unpacker_how *how, struct cl_unpacker *u
     (void)snprintf(entries, sizeof(entries), "%llu", (unsigned long long)how->max_entries);
     if (how->uid_base == 0 && lacks_ids(cure))
         argv[4] = cure;
-    return cl_jailed_start(&jailed, &unpacker->children[CL_STAGE_UNPACK], err);
+    int r = cl_jailed_start(&jailed, &unpacker->children[CL_STAGE_UNPACK], err);
+    return r < 0 ? explain_start(unpacker, r, err) : 0;
 }
 
 /* Last to first, so that each finds its reader; the ends of the pipes are closed on the way. */
@@ -228,7 +249,10 @@ int cl_unpacker_reap(struct cl_unpacker *unpacker, enum cl_unpacker_stage stage,
 
     if (r < 0)
         return r;
-    unpacker->failed[stage] = info.si_code != CLD_EXITED || info.si_status != CL_HELPER_DONE;
+    if (info.si_code == CLD_EXITED)
+        unpacker->failed[stage] = info.si_status == CL_HELPER_DONE ? 0 : CL_STAGE_FAILED;
+    else
+        unpacker->failed[stage] = info.si_status == SIGPIPE ? CL_STAGE_CUT_OFF : CL_STAGE_FAILED;
     if (stage == CL_STAGE_UNPACK)
         unpacker->no_room = info.si_code == CLD_EXITED && info.si_status == CL_HELPER_NO_ROOM;
     return 0;
@@ -271,17 +295,6 @@ void cl_unpacker_progress(const struct cl_unpacker *unpacker, uint64_t *ret_blob
 
 /* --- judging ------------------------------------------------------------------- */
 
-/* The one line that STAGE wrote; "" when it wrote none. */
-static void read_complaint(const struct cl_unpacker *unpacker, enum cl_unpacker_stage stage,
-                           char ret[COMPLAINT_SIZE])
-{
-    ssize_t got = cl_sys_pread(unpacker->complaints[stage], ret, COMPLAINT_SIZE - 1, 0);
-
-    ret[got < 0 ? 0 : got] = '\0';
-    ret[strcspn(ret, "\n")] = '\0';
-    cl_utf8_make_printable(ret);
-}
-
 /* In the order in which the bytes go: who is cut off by a failure after it is ended by SIGPIPE
  * and says nothing, who gets too little because of one before it comes later here. */
 static int find_complaint(const struct cl_unpacker *unpacker, struct cl_error *err)
@@ -290,6 +303,7 @@ static int find_complaint(const struct cl_unpacker *unpacker, struct cl_error *e
                                                      "the check of the plain bytes",
                                                      "the unpacking"};
     char text[COMPLAINT_SIZE];
+    unsigned int cut_off = CL_STAGE_COUNT;
 
     for (unsigned int i = 0; i < CL_STAGE_COUNT; i++) {
         if (!unpacker->failed[i])
@@ -298,12 +312,13 @@ static int find_complaint(const struct cl_unpacker *unpacker, struct cl_error *e
         if (text[0] != '\0')
             return cl_refuse(err, i == CL_STAGE_UNPACK && unpacker->no_room ? ENOSPC : EINVAL, "%s",
                              text);
-    }
-    for (unsigned int i = CL_STAGE_COUNT; i-- > 0;) {
-        if (unpacker->failed[i])
+        if (unpacker->failed[i] == CL_STAGE_FAILED)
             return cl_refuse(err, EIO, "%s was ended from outside", what[i]);
+        cut_off = i;
     }
-    return 0;
+    return cut_off == CL_STAGE_COUNT
+               ? 0
+               : cl_refuse(err, EIO, "%s was ended from outside", what[cut_off]);
 }
 
 static int take_digest(const struct cl_stream_report *report, struct cl_digest *ret,

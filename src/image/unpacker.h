@@ -23,6 +23,9 @@ enum cl_unpacker_stage {
     CL_STAGE_COUNT,
 };
 
+/* How a stage failed: for want of a reader (SIGPIPE), or by itself. */
+enum { CL_STAGE_CUT_OFF = 1, CL_STAGE_FAILED };
+
 struct cl_unpacker_how {
     const char *program; /* path of cloister-image */
     enum cl_compression compression;
@@ -40,7 +43,7 @@ struct cl_unpacker {
     struct cl_child children[CL_STAGE_COUNT]; /* pidfd -1: not started, or ended */
     int complaints[CL_STAGE_COUNT];
     int reports[CL_STAGE_COUNT];
-    int failed[CL_STAGE_COUNT]; /* ended otherwise than with success */
+    int failed[CL_STAGE_COUNT]; /* 0, or how it ended otherwise than with success */
     int no_room;                /* the disk was full */
 };
 #define CL_UNPACKER_INIT                                                                           \
