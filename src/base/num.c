@@ -212,6 +212,27 @@ const char *cl_size_text(uint64_t bytes, char ret[CL_SIZE_TEXT])
     return ret;
 }
 
+const char *cl_size_about(uint64_t bytes, char ret[CL_SIZE_TEXT])
+{
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+    unsigned int shift = 0;
+    size_t unit = 0;
+
+    while (bytes >> shift >= 1024) {
+        shift += 10;
+        unit++;
+    }
+    if (unit == 0) {
+        (void)snprintf(ret, CL_SIZE_TEXT, "%" PRIu64 " B", bytes);
+        return ret;
+    }
+    /* of the unit below: ten times it fits */
+    const uint64_t rest = (bytes >> (shift - 10)) & 1023;
+    (void)snprintf(ret, CL_SIZE_TEXT, "%" PRIu64 ".%" PRIu64 " %s", bytes >> shift,
+                   rest * 10 / 1024, units[unit]);
+    return ret;
+}
+
 const char *cl_duration_unit(uint64_t *ns)
 {
     size_t unit = 0;

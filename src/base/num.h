@@ -34,4 +34,8 @@ const char *cl_duration_unit(uint64_t *ns);
 enum { CL_SIZE_TEXT = 32 };
 const char *cl_size_text(uint64_t bytes, char ret[CL_SIZE_TEXT]);
 
+/* To a tenth of the largest unit that it reaches, for people: "812 B", "31.2 MiB"; rounded down,
+ * so that what is under way is never called whole. Returns RET. */
+const char *cl_size_about(uint64_t bytes, char ret[CL_SIZE_TEXT]);
+
 #endif

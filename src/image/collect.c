@@ -157,8 +157,14 @@ static int sweep_unneeded(struct collection *collection, struct cl_error *err)
     if (r == 0)
         r = cl_needed_sweep_layers(&needed, collection->store, &collection->done, err);
     if (r == 0)
-        r = cl_needed_sweep_files(&needed, collection->store, collection->how->downloads, err);
-    return r < 0 ? r : cl_layers_sweep(collection->store, err);
+        r = cl_needed_sweep_files(&needed, collection->store, collection->how->downloads,
+                                  &collection->done, err);
+    if (r == 0)
+        r = cl_layers_sweep(collection->store, err);
+    if (r < 0)
+        return r;
+    collection->done.leftovers += (uint64_t)r;
+    return 0;
 }
 
 /* --- the budget ------------------------------------------------------------------ */

@@ -59,6 +59,8 @@ int cl_image_read(const struct cl_store *store, const struct cl_digest *digest,
         return cl_refuse(err, ENOENT, "no image sha256:%s in %s", digest->hex, store->path);
     if (r == 0)
         r = cl_flat_read(&cl_image_shape, &bytes, arena, &record, err);
+    if (r == -EBADMSG)
+        return cl_prefix(err, "the image sha256:%.12s", digest->hex);
     if (r < 0)
         return r;
     *ret = record;
@@ -88,6 +90,21 @@ int cl_image_layers(const struct cl_store *store, const struct cl_digest *digest
     int r = read_launch(store, name, arena, &plan, err);
     if (r == 0)
         *ret = plan.image_layers;
+    return r;
+}
+
+int cl_image_read_launch(const struct cl_store *store, const struct cl_digest *digest,
+                         struct cl_arena *arena, struct cl_plan *ret, struct cl_error *err)
+{
+    char name[CL_STORE_NAME_SIZE];
+    struct cl_plan plan = {0};
+
+    cl_store_name("launch", digest, name);
+    int r = read_launch(store, name, arena, &plan, err);
+    if (r == -ENOENT)
+        return cl_refuse(err, ENOENT, "no image sha256:%s in %s", digest->hex, store->path);
+    if (r == 0)
+        *ret = plan;
     return r;
 }
 
@@ -175,6 +192,8 @@ static int list_digests(const struct cl_store *store, const char *directory, str
         if (strlen(name) + 8 == sizeof(text) && cl_digest_parse(text, &digest, &ignored) == 0)
             r = cl_buf_add(&found, &digest, sizeof(digest));
     }
+    if (r == -ENOMEM)
+        return cl_fail_memory(err);
     if (r < 0)
         return cl_fail(err, r, "list %s/%s", store->path, directory);
     const size_t count = found.size / sizeof(digest);

@@ -30,6 +30,10 @@ int cl_image_read(const struct cl_store *store, const struct cl_digest *digest,
 int cl_image_layers(const struct cl_store *store, const struct cl_digest *digest,
                     struct cl_arena *arena, struct cl_strlist *ret, struct cl_error *err);
 
+/* Its launch record, to be looked at: nobody is kept from removing it meanwhile. */
+int cl_image_read_launch(const struct cl_store *store, const struct cl_digest *digest,
+                         struct cl_arena *arena, struct cl_plan *ret, struct cl_error *err);
+
 /* When the image was used last: pulled, run or named, in seconds since 1970. */
 int cl_image_used(const struct cl_store *store, const struct cl_digest *digest, uint64_t *ret_s,
                   struct cl_error *err);

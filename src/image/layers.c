@@ -389,6 +389,7 @@ int cl_layers_sweep(const struct cl_store *store, struct cl_error *err)
     CL_CLEANUP_FD int fd = cl_sys_openat(store->dir, "work", O_RDONLY | O_DIRECTORY, 0);
     struct cl_dir entries;
     const char *name;
+    int count = 0;
     int r;
 
     if (fd < 0)
@@ -399,9 +400,10 @@ int cl_layers_sweep(const struct cl_store *store, struct cl_error *err)
             r = move_to_trash(store, "work", name, err);
             if (r < 0)
                 return r;
+            count++;
         } else if (is_old_file(fd, name)) {
             (void)cl_sys_unlinkat(fd, name, 0); /* the next sweep tries again */
         }
     }
-    return r < 0 ? cl_fail(err, r, "look through %s/work", store->path) : 0;
+    return r < 0 ? cl_fail(err, r, "look through %s/work", store->path) : count;
 }

@@ -51,7 +51,8 @@ uint64_t cl_layer_bytes(const struct cl_store *store, const char *name);
 /* Takes the layer NAME out of the store, into its trash. */
 int cl_layer_discard(const struct cl_store *store, const char *name, struct cl_error *err);
 
-/* Moves into the trash what in work/ nobody is at; by who holds COLLECT exclusively. */
+/* Moves into the trash what in work/ nobody is at; by who holds COLLECT exclusively. Returns how
+ * many there were. */
 int cl_layers_sweep(const struct cl_store *store, struct cl_error *err);
 
 #endif

@@ -9,6 +9,7 @@
 #include "base/follow.h"
 #include "base/json.h"
 #include "base/sys.h"
+#include "oci/reference.h"
 
 enum { MAX_CONFIG = 4 << 20, MAX_MANY = 4 << 20, PATH_SIZE = 96 };
 #define MAX_FILE (1ULL << 50)
@@ -119,33 +120,30 @@ static int read_named(struct cl_local_origin *local, const char *name, struct cl
 /* --- OCI layouts ------------------------------------------------------------------ */
 
 /* What index.json says: the digest of the manifest, or index, of the image that is meant. */
-static int choose(struct cl_local_origin *local, struct cl_manifest_record *ret,
-                  struct cl_error *err)
+static int choose(struct cl_local_origin *local, struct cl_error *err)
 {
     CL_CLEANUP_BUF struct cl_buf index = CL_BUF_INIT(CL_MAX_MANIFEST_BYTES);
     const char *args[CL_HELPER_MAX_ARGS] = {"oci-index", local->path, local->platform, local->tag};
     int r = read_named(local, "index.json", &index, err);
 
-    return r < 0 ? r : cl_parse(&local->parser, args, &index, &cl_manifest_shape, ret, err);
+    return r < 0 ? r : cl_parse(&local->parser, args, &index, &cl_manifest_shape, &local->chosen,
+                                    err);
 }
 
 static int layout_manifest(struct cl_origin *origin, const char *reference, struct cl_buf *ret,
                            char ret_type[CL_MEDIA_TYPE_SIZE], struct cl_error *err)
 {
     struct cl_local_origin *local = of(origin);
-    struct cl_manifest_record chosen = {0};
+    const struct cl_manifest_record *chosen = &local->chosen;
     struct place place;
-    int r = 0;
 
     ret_type[0] = '\0';
     if (reference == NULL) {
-        r = choose(local, &chosen, err);
-        reference = chosen.target;
-        if (r == 0 && chosen.target_type != NULL)
-            (void)snprintf(ret_type, CL_MEDIA_TYPE_SIZE, "%s", chosen.target_type);
+        reference = chosen->target;
+        if (chosen->target_type != NULL)
+            (void)snprintf(ret_type, CL_MEDIA_TYPE_SIZE, "%s", chosen->target_type);
     }
-    if (r == 0)
-        r = find_blob(local, reference, &place, err);
+    int r = find_blob(local, reference, &place, err);
     return r < 0 ? r : read_place(local, &place, ret, err);
 }
 
@@ -287,20 +285,19 @@ void cl_local_done(struct cl_local_origin *local)
     cl_fd_close(&local->root);
 }
 
-/* "PATH[:TAG]": a tag has no slash. */
+/* "PATH[:TAG]" or "PATH[:NAME:TAG]": the first colon decides, as with other tools. */
 static int split(const char *text, struct cl_arena *arena, struct cl_local_origin *ret,
                  struct cl_error *err)
 {
-    const char *colon = strrchr(text, ':');
-    const int has_tag = colon != NULL && strchr(colon, '/') == NULL;
-    const size_t size = has_tag ? (size_t)(colon - text) : strlen(text);
+    const size_t size = strcspn(text, ":");
+    const int has_tag = text[size] == ':';
 
     if (size == 0)
         return cl_refuse(err, EINVAL, "no path is named");
-    if (has_tag && colon[1] == '\0')
+    if (has_tag && text[size + 1] == '\0')
         return cl_refuse(err, EINVAL, "the tag after the colon is missing");
     ret->path = cl_arena_strndup(arena, text, size);
-    ret->tag = has_tag ? colon + 1 : NULL;
+    ret->tag = has_tag ? text + size + 1 : NULL;
     return ret->path == NULL ? cl_fail_memory(err) : 0;
 }
 
@@ -343,8 +340,47 @@ static int read_saved(struct cl_local_origin *local, struct cl_error *err)
                  : cl_parse(&local->parser, args, &manifest, &cl_saved_shape, &local->saved, err);
 }
 
-int cl_local_open(enum cl_local_kind kind, const char *text, const char *platform,
-                  struct cl_arena *arena, struct cl_local_origin *ret, struct cl_error *err)
+/* In the layout that Docker 25 and later save an image has its whole name; of other writers' perhaps
+ * its tag alone. */
+static int choose_saved(struct cl_local_origin *local, struct cl_error *err)
+{
+    const char *tag = strrchr(local->tag, ':');
+    struct cl_arena *arena = local->parser.arena;
+    struct cl_reference reference;
+    struct cl_error ignored;
+
+    if (tag == NULL || cl_reference_parse(local->tag, NULL, arena, &reference, &ignored) < 0)
+        return choose(local, err);
+    local->tag = cl_reference_text(&reference, arena);
+    if (local->tag == NULL)
+        return cl_fail_memory(err);
+    int r = choose(local, err);
+    if (r == 0)
+        return 0;
+    local->tag = tag + 1;
+    if (choose(local, &ignored) < 0)
+        return r;
+    *err = (struct cl_error){0};
+    return 0;
+}
+
+/* What Docker saves has a manifest.json; since 25 it is an OCI layout, too, whose layers may be
+ * compressed. */
+static int look_inside(struct cl_local_origin *local, struct cl_error *err)
+{
+    const int is_saved = local->kind == CL_LOCAL_DOCKER_ARCHIVE;
+    int r = 0;
+
+    local->is_layout = !is_saved || has_member(local, "index.json");
+    if (is_saved && (!local->is_layout || has_member(local, "manifest.json")))
+        r = read_saved(local, err);
+    if (r < 0 || !local->is_layout)
+        return r;
+    return is_saved && local->tag != NULL ? choose_saved(local, err) : choose(local, err);
+}
+
+int cl_local_open(const struct cl_local_how *how, struct cl_arena *arena,
+                  struct cl_local_origin *ret, struct cl_error *err)
 {
     CL_CLEANUP(cl_local_done)
     struct cl_local_origin local = {
@@ -354,30 +390,83 @@ int cl_local_open(enum cl_local_kind kind, const char *text, const char *platfor
                    .news = -1,
                    .listen = no_news,
                    .done = done},
-        .kind = kind,
-        .platform = platform,
-        .root = -1,
+        .kind = how->kind,
+        .platform = how->platform,
+        .root = how->archive,
     };
-    int r = split(text, arena, &local, err);
+    int r = split(how->text, arena, &local, err);
 
     if (r == 0)
         r = cl_parser_init(arena, &local.parser, err);
-    if (r == 0)
+    if (r == 0 && local.root < 0)
         r = local.root = open_root(&local, err);
-    if (r >= 0 && kind != CL_LOCAL_DIRECTORY)
+    if (r >= 0 && local.kind != CL_LOCAL_DIRECTORY)
         r = list_members(&local, err);
-    /* Docker 25 and later save an OCI layout, with a manifest.json for older readers beside it;
-     * its layers may be compressed. */
-    if (r >= 0 && kind == CL_LOCAL_DOCKER_ARCHIVE && !has_member(&local, "index.json")) {
+    if (r >= 0)
+        r = look_inside(&local, err);
+    if (r < 0)
+        return r;
+    if (!local.is_layout) {
         local.origin.manifest = saved_manifest;
         local.origin.config = saved_config;
         local.origin.open = saved_open;
-        r = read_saved(&local, err);
     }
-    if (r < 0)
-        return r;
     *ret = local;
     local.root = -1;
     local.opened_count = 0;
+    return 0;
+}
+
+/* --- names ------------------------------------------------------------------------ */
+
+static int name_of_saved(const char *tag, struct cl_arena *arena, const char **ret,
+                         struct cl_error *err)
+{
+    struct cl_reference reference;
+    int r = cl_reference_parse(tag, NULL, arena, &reference, err);
+
+    if (r < 0)
+        return cl_hint(err, "give it another after the archive's");
+    *ret = cl_reference_text(&reference, arena);
+    return *ret == NULL ? cl_fail_memory(err) : 0;
+}
+
+static int name_of_layout(const char *name, struct cl_arena *arena, const char **ret,
+                          struct cl_error *err)
+{
+    struct cl_reference reference;
+    struct cl_error ignored;
+
+    *ret = NULL;
+    if (cl_reference_parse(name, NULL, arena, &reference, &ignored) < 0 || reference.has_digest)
+        return 0;
+    const char *whole = cl_reference_text(&reference, arena);
+    if (whole == NULL)
+        return cl_fail_memory(err);
+    if (strcmp(whole, name) == 0) /* not a mere tag */
+        *ret = whole;
+    return 0;
+}
+
+int cl_local_names(const struct cl_local_origin *local, struct cl_arena *arena,
+                   struct cl_strlist *ret, struct cl_error *err)
+{
+    const int is_saved = local->saved.config != NULL;
+    const struct cl_strlist of_layout = {&local->chosen.name, local->chosen.name != NULL};
+    const struct cl_strlist *given = is_saved ? &local->saved.tags : &of_layout;
+    const char **names = cl_arena_array(arena, given->count, sizeof(*names));
+    size_t count = 0;
+    int r = 0;
+
+    if (names == NULL)
+        return cl_fail_memory(err);
+    for (size_t i = 0; r == 0 && i < given->count; i++) {
+        r = is_saved ? name_of_saved(given->items[i], arena, &names[count], err)
+                     : name_of_layout(given->items[i], arena, &names[count], err);
+        count += r == 0 && names[count] != NULL;
+    }
+    if (r < 0)
+        return cl_prefix(err, "%.200s", local->path);
+    *ret = (struct cl_strlist){names, count};
     return 0;
 }

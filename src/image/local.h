@@ -22,13 +22,27 @@ struct cl_local_origin {
     int root;                         /* the directory, or the archive's file */
     struct cl_archive_record archive; /* its members */
     struct cl_saved_record saved;     /* docker-archive's image */
+    int is_layout;
+    struct cl_manifest_record chosen; /* a layout's */
     int opened[128];                  /* blobs' files of a directory, until the end */
     size_t opened_count;
 };
 
-/* Opens what TEXT ("DIR[:TAG]", "FILE[:TAG]") names for KIND. Memory is ARENA's. */
-int cl_local_open(enum cl_local_kind kind, const char *text, const char *platform,
-                  struct cl_arena *arena, struct cl_local_origin *ret, struct cl_error *err);
+struct cl_local_how {
+    enum cl_local_kind kind;
+    const char *text;     /* "PATH", "PATH:TAG" or "PATH:NAME:TAG", without a colon in PATH */
+    const char *platform; /* "linux/amd64" */
+    int archive;          /* a regular file in place of the one at PATH, taken; -1: none */
+};
+
+/* Opens it. Memory is ARENA's. */
+int cl_local_open(const struct cl_local_how *how, struct cl_arena *arena,
+                  struct cl_local_origin *ret, struct cl_error *err);
 void cl_local_done(struct cl_local_origin *local);
+
+/* What it says the image is called, as whole names: all tags of `docker save`, resolved as Docker
+ * does; of a layout a name that is whole. Memory is ARENA's. */
+int cl_local_names(const struct cl_local_origin *local, struct cl_arena *arena,
+                   struct cl_strlist *ret, struct cl_error *err);
 
 #endif

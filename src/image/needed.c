@@ -132,15 +132,24 @@ static int sweep_blob(const struct entry *entry, struct cl_error *err)
 /* A download that nobody is at. */
 static int sweep_download(const struct entry *entry, struct cl_error *err)
 {
+    enum { BLOCK = 512 }; /* stat(2)'s */
     char text[CL_DIGEST_TEXT_SIZE];
     struct cl_digest digest;
     struct cl_error ignored;
+    struct stat st;
 
     (void)snprintf(text, sizeof(text), "sha256:%.64s", entry->name);
     if (cl_digest_parse(text, &digest, &ignored) < 0)
         return unlink_entry(entry, err);
     CL_CLEANUP_FD int lock = cl_store_lock(entry->store, CL_STORE_BLOB, &digest, CL_LOCK_EXCLUSIVE);
-    return lock < 0 ? 0 : unlink_entry(entry, err);
+    if (lock < 0 || cl_sys_fstatat(entry->dir, entry->name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+        return 0;
+    int r = unlink_entry(entry, err);
+    if (r == 0) {
+        entry->count->leftovers++;
+        entry->count->bytes += (uint64_t)st.st_blocks * BLOCK;
+    }
+    return r;
 }
 
 /* A reference whose image was removed when its name could not be. */
@@ -151,12 +160,11 @@ static int sweep_reference(const struct entry *entry, struct cl_error *err)
     return r > 0 ? unlink_entry(entry, err) : r;
 }
 
-/* A name's text without its reference. One that is being made has its text first, but who names
- * holds COLLECT. */
-static int sweep_name(const struct entry *entry, struct cl_error *err)
+/* A file without another of its name in DIRECTORY. */
+static int unlink_unless(const struct entry *entry, const char *directory, struct cl_error *err)
 {
     char path[CL_STORE_NAME_SIZE];
-    int size = snprintf(path, sizeof(path), "refs/%s", entry->name);
+    int size = snprintf(path, sizeof(path), "%s/%s", directory, entry->name);
 
     if (size < 0 || (size_t)size >= sizeof(path))
         return unlink_entry(entry, err);
@@ -164,14 +172,29 @@ static int sweep_name(const struct entry *entry, struct cl_error *err)
                                                                       : 0;
 }
 
-int cl_needed_sweep_files(const struct cl_needed *needed, const struct cl_store *store,
-                          int downloads, struct cl_error *err)
+/* What people are told of an image whose launch record was removed, when this could not be. */
+static int sweep_record(const struct entry *entry, struct cl_error *err)
 {
-    const struct entry base = {.needed = needed, .store = store};
+    return unlink_unless(entry, "launch", err);
+}
+
+/* A name's text without its reference. One that is being made has its text first, but who names
+ * holds COLLECT. */
+static int sweep_name(const struct entry *entry, struct cl_error *err)
+{
+    return unlink_unless(entry, "refs", err);
+}
+
+int cl_needed_sweep_files(const struct cl_needed *needed, const struct cl_store *store,
+                          int downloads, struct cl_collected *ret, struct cl_error *err)
+{
+    const struct entry base = {.needed = needed, .store = store, .count = ret};
     int r = for_each(&base, "chains", sweep_chain, err);
 
     if (r >= 0 && needed->leases == 0)
         r = for_each(&base, "blobs/sha256", sweep_blob, err);
+    if (r >= 0)
+        r = for_each(&base, "images", sweep_record, err);
     if (r >= 0)
         r = for_each(&base, "refs", sweep_reference, err);
     if (r >= 0)

@@ -23,8 +23,9 @@ int cl_needed_add_image(struct cl_needed *needed, const struct cl_image_record *
 /* Layers into the trash; counts them in RET. */
 int cl_needed_sweep_layers(const struct cl_needed *needed, const struct cl_store *store,
                            struct cl_collected *ret, struct cl_error *err);
-/* Links of chains whose layer is gone, blobs, names without an image, and DOWNLOADS. */
+/* Links of chains whose layer is gone, blobs, names without an image, and DOWNLOADS; counts them
+ * in RET. */
 int cl_needed_sweep_files(const struct cl_needed *needed, const struct cl_store *store,
-                          int downloads, struct cl_error *err);
+                          int downloads, struct cl_collected *ret, struct cl_error *err);
 
 #endif

@@ -212,7 +212,7 @@ static int look_for_layers(struct pull *pull, struct cl_error *err)
 
 static void show(struct pull *pull)
 {
-    const struct cl_pull_view view = {pull->views, pull->count};
+    const struct cl_pull_view view = {pull->views, pull->count, pull->how->origin->downloads};
 
     if (pull->how->show == NULL)
         return;
@@ -225,8 +225,10 @@ static void show(struct pull *pull)
         layer->size_bytes = task->layer->size_bytes;
         if (task->state == CL_PULL_RUNNING)
             cl_unpacker_progress(&task->unpacker, &layer->came_bytes, &layer->unpacked_bytes);
+        else if (task->state == CL_PULL_DONE)
+            layer->came_bytes = layer->size_bytes;
     }
-    pull->how->show(pull->how->context, &view);
+    pull->how->show(pull->how->show_context, &view);
 }
 
 static size_t count_in(const struct pull *pull, enum cl_pull_state state)
@@ -390,7 +392,7 @@ static void find_user(struct pull *pull, struct cl_plan *launch)
     struct cl_error ignored = {0};
 
     if (pull->how->find_user == NULL || !cl_plan_has(launch, CL_FIELD_USER) ||
-        pull->how->find_user(pull->how->context, launch, &found, &ignored) < 0)
+        pull->how->find_user(pull->how->user_context, launch, &found, &ignored) < 0)
         return;
     launch->uid = found.uid;
     cl_plan_mark(launch, CL_FIELD_UID);
@@ -468,8 +470,8 @@ static int settle_image(struct pull *pull, int was_there, struct cl_error *err)
     if (was_there && !cl_image_is_there(pull->store, &pull->digest))
         return cl_refuse(err, EAGAIN, "the image was removed while it was being named; pull again");
     int r = was_there ? 0 : write_image(pull, err);
-    if (r == 0 && pull->how->name != NULL)
-        r = cl_name_set(pull->store, pull->how->name, &pull->digest, err);
+    for (size_t i = 0; r == 0 && i < pull->how->names.count; i++)
+        r = cl_name_set(pull->store, pull->how->names.items[i], &pull->digest, err);
     return r;
 }
 

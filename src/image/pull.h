@@ -41,23 +41,25 @@ struct cl_pull_layer {
 struct cl_pull_view {
     const struct cl_pull_layer *layers;
     size_t count;
+    int downloads; /* they come from elsewhere */
 };
 
 struct cl_pull_how {
     struct cl_origin *origin;
-    const char *name;     /* the whole name to give it; NULL: none */
-    const char *digest;   /* the manifest must have it; NULL: any */
+    struct cl_strlist names; /* whole names to give it */
+    const char *digest;      /* the manifest must have it; NULL: any */
     const char *platform; /* "linux/amd64" */
     uint32_t uid_base;    /* root mode: who unpacks; 0: an ordinary user */
     uint64_t max_bytes;   /* of all its content */
     uint64_t max_entries;
     /* Something has changed, or a tenth of a second has passed. May be NULL. */
     void (*show)(void *context, const struct cl_pull_view *view);
+    void *show_context;
     /* Looks up PLAN's user in its tree (as cl_find_user of plan/decide.h); a failure is `run`'s to
      * tell. May be NULL. */
     int (*find_user)(void *context, const struct cl_plan *plan, struct cl_plan *ret,
                      struct cl_error *err);
-    void *context;
+    void *user_context;
 };
 
 struct cl_pulled {

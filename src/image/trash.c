@@ -39,11 +39,24 @@ static int empty(const struct cl_helper *helper, int directory, uint32_t uid_bas
                : cl_refuse(err, EIO, "what was removed from the store can't be deleted");
 }
 
+/* Where nothing is in its tree, nobody has to be started: 1 when it is gone. */
+static int remove_empty(int trash, int dir, const char *name)
+{
+    static const char *const own[] = {"chain", "record", "unsynced", "link"};
+    int r = cl_sys_unlinkat(dir, "tree", AT_REMOVEDIR);
+
+    if (r < 0 && r != -ENOENT)
+        return 0;
+    for (size_t i = 0; i < CL_ARRAY_SIZE(own); i++)
+        (void)cl_sys_unlinkat(dir, own[i], 0); /* what stays shows in the next call */
+    return cl_sys_unlinkat(trash, name, AT_REMOVEDIR) == 0;
+}
+
 /* All of trash/NAME is removed from inside: its tree may belong to another of the user's ids, and
  * let nobody else in. The lock keeps a second collection from removing what the first one is
  * just looking at. */
-static int remove_one(const struct cl_helper *helper, int trash, const char *name,
-                      uint32_t uid_base, struct cl_error *err)
+static int remove_one(struct cl_helper *helper, int trash, const char *name, uint32_t uid_base,
+                      struct cl_error *err)
 {
     CL_CLEANUP_FD int dir = cl_sys_openat(trash, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
     int r = dir < 0 ? dir : cl_sys_flock(dir, LOCK_EX | LOCK_NB);
@@ -52,7 +65,12 @@ static int remove_one(const struct cl_helper *helper, int trash, const char *nam
         return 0; /* another collection has removed it, or does */
     if (r < 0)
         return cl_fail(err, r, "remove the layer %s", name);
-    r = empty(helper, dir, uid_base, err);
+    if (remove_empty(trash, dir, name))
+        return 0;
+    if (helper->name == NULL)
+        r = cl_helper_find(NULL, "cloister-image", helper, err);
+    if (r == 0)
+        r = empty(helper, dir, uid_base, err);
     if (r < 0)
         return r;
     r = cl_sys_unlinkat(trash, name, AT_REMOVEDIR);
@@ -73,9 +91,6 @@ int cl_empty_trash(const struct cl_store *store, uint32_t uid_base, struct cl_er
         return cl_fail(err, trash, "open %s/trash", store->path);
     cl_dir_start(&entries, trash);
     while ((r = cl_dir_next(&entries, &name, NULL)) > 0) {
-        r = helper.name == NULL ? cl_helper_find(NULL, "cloister-image", &helper, err) : 0;
-        if (r < 0)
-            return r;
         r = remove_one(&helper, trash, name, uid_base, &last);
         if (r < 0 && failed == 0) {
             failed = r; /* the others go nevertheless */

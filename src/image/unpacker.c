@@ -73,6 +73,17 @@ static int memory_file(size_t size, struct cl_error *err)
     return r < 0 ? cl_fail(err, r, "make a file of memory") : CL_TAKE_FD(fd);
 }
 
+/* Nobody unpacks: what would be unpacked goes nowhere. */
+static int lay_sink(struct joints *joints, struct cl_error *err)
+{
+    int *ends = joints->ends[CL_STAGE_UNPACK];
+
+    cl_fd_close(&ends[0]);
+    cl_fd_close(&ends[1]);
+    ends[1] = cl_sys_openat(AT_FDCWD, "/dev/null", O_WRONLY, 0);
+    return ends[1] < 0 ? cl_fail(err, ends[1], "open /dev/null") : 0;
+}
+
 static int furnish(struct cl_unpacker *unpacker, struct joints *joints, struct cl_error *err)
 {
     const size_t size =
@@ -211,7 +222,7 @@ static int start_unpack(const struct cl_unpacker_how *how, struct cl_unpacker *u
 static int start_all(const struct cl_unpacker_how *how, struct cl_unpacker *unpacker,
                      struct joints *joints, struct cl_error *err)
 {
-    int r = start_unpack(how, unpacker, joints, err);
+    int r = how->tree < 0 ? lay_sink(joints, err) : start_unpack(how, unpacker, joints, err);
 
     if (r == 0 && how->compression != CL_COMPRESSION_NONE) {
         r = start_verify(how, unpacker, joints, CL_STAGE_VERIFY_PLAIN, err);

@@ -33,7 +33,8 @@ struct cl_unpacker_how {
     int ticks;             /* how much of it is there (oci/fetch.h), taken; -1: all */
     uint64_t offset_bytes; /* where the blob begins in SOURCE */
     uint64_t size_bytes;   /* and its size */
-    int tree;              /* the layer's directory, borrowed */
+    int tree;              /* the layer's directory, borrowed; -1: only what the digests are is
+                              wanted, and nothing is unpacked */
     uint32_t uid_base;     /* as in jailed.h */
     uint64_t max_bytes;    /* of unpacked content */
     uint64_t max_entries;

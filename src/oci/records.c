@@ -127,6 +127,7 @@ static const struct cl_flat_field manifest_fields[CL_MANIFEST_FIELD_COUNT] = {
     NUMBER(cl_manifest_record, CL_MANIFEST_TARGET_SIZE, 4, target_size_bytes, SIZE_MAX_BYTES),
     TEXT(cl_manifest_record, CL_MANIFEST_TARGET_TYPE, 5, target_type, 0, TYPE_MAX),
     LIST(cl_manifest_record, CL_MANIFEST_LAYERS, 6, layers, CL_MAX_LAYERS, layer_item),
+    TEXT(cl_manifest_record, CL_MANIFEST_NAME, 7, name, 0, NAME_MAX_BYTES),
 };
 
 static const struct cl_flat_field config_fields[CL_CONFIG_FIELD_COUNT] = {

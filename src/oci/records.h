@@ -55,6 +55,7 @@ enum cl_manifest_field {
     CL_MANIFEST_TARGET_SIZE,
     CL_MANIFEST_TARGET_TYPE,
     CL_MANIFEST_LAYERS,
+    CL_MANIFEST_NAME,
     CL_MANIFEST_FIELD_COUNT,
 };
 
@@ -66,6 +67,7 @@ struct cl_manifest_record {
     uint64_t target_size_bytes;
     const char *target_type;          /* media type */
     struct cl_manifest_layers layers; /* IMAGE: lowest first */
+    const char *name;                 /* CHOICE of a layout: what its index calls it, if it does */
 };
 
 /* --- a config -------------------------------------------------------------- */

@@ -16,7 +16,7 @@
 #include "sandbox/state.h"
 #include "room.h"
 
-enum { ARGUMENTS_MOST = 8, SAID_MOST = 64 << 10 };
+enum { ARGUMENTS_MOST = 8, ARGUMENT_SIZE = 160, SAID_MOST = 64 << 10 };
 
 static struct {
     char out[SAID_MOST];
@@ -64,7 +64,7 @@ static inline int command_call(int argc, char *argv[])
 
 static inline int command_run(const struct cl_command *command, const char *const *arguments)
 {
-    char copies[ARGUMENTS_MOST][64];
+    char copies[ARGUMENTS_MOST][ARGUMENT_SIZE];
     char *argv[ARGUMENTS_MOST + 1] = {NULL};
     int argc = 0;
 

@@ -486,6 +486,11 @@ static const struct {
     /* several platforms of one image */
     {LAYOUT(ARM64_V8 "," AMD64), NULL, A},
     {LAYOUT(ARM64_V8), NULL, "m: the image has linux/arm64/v8, not linux/amd64"},
+    /* and several names of one */
+    {LAYOUT(NAMED(A, REF, "1.0") "," NAMED(A, REF, "2.0")), NULL, A},
+    {LAYOUT(NAMED(A, REF, "1.0") "," NAMED(A, REF, "2.0") "," NAMED(B, REF, "3.0")), NULL,
+     "m: several images; name one of 1.0, 3.0"},
+    {LAYOUT(NAMED(B, REF, "1.0") "," NAMED(A, REF, "a:1") "," NAMED(A, REF, "b:1")), "1", A},
     {LAYOUT(DESC(MANIFEST, C) "," DESC(MANIFEST, A)), NULL, "2 manifests and no platform of any"},
     {LAYOUT(DESC(OCI "index.v1+json", C)), NULL, C},
     {LAYOUT(""), NULL, "m: there is no image in this index"},
@@ -511,6 +516,39 @@ TEST(a_layout_is_chosen_from_by_tag)
             CHECK_HAS(scene.err.msg, layouts[i].target);
         else
             CHECK_TEXT(scene.record.target, layouts[i].target);
+    }
+}
+
+TEST(what_a_layout_calls_its_image_is_kept)
+{
+    CL_CLEANUP_SCENE struct scene scene = SCENE;
+
+    CHECK(parse_layout(&scene, LAYOUT(TWO), "2.0") == 0);
+    CHECK((scene.record.set & CL_RECORD_BIT(CL_MANIFEST_NAME)) != 0);
+    CHECK_TEXT(scene.record.name, "2.0");
+    CHECK(parse_layout(&scene, LAYOUT(DESC(MANIFEST, C)), NULL) == 0);
+    CHECK((scene.record.set & CL_RECORD_BIT(CL_MANIFEST_NAME)) == 0);
+    CHECK(parse_layout(&scene,
+                       LAYOUT("{\"mediaType\":\"" MANIFEST "\",\"digest\":\"" A
+                              "\",\"size\":7,\"annotations\":{\"" REF
+                              "\":\"1\",\"io.containerd.image.name\":\"r/a:1\"}}"),
+                       NULL) == 0);
+    CHECK_TEXT(scene.record.name, "r/a:1");
+}
+
+TEST(a_name_that_nothing_can_have_is_none)
+{
+    CL_CLEANUP_SCENE struct scene scene = SCENE;
+    CL_CLEANUP_BUF struct cl_buf text = CL_BUF_INIT(1 << 20);
+    char name[4097];
+
+    for (size_t size = 4095; size <= 4096; size++) {
+        memset(name, 'n', size);
+        name[size] = '\0';
+        text.size = 0;
+        CHECK(cl_buf_printf(&text, LAYOUT(NAMED(A, REF, "%s")), name) == 0);
+        CHECK(parse_layout(&scene, cl_buf_text(&text), NULL) == 0);
+        CHECK((scene.record.name != NULL) == (size == 4095));
     }
 }
 
@@ -549,6 +587,8 @@ int main(void)
         ROW(what_was_chosen_says_what_it_is),
         ROW(many_platforms_leave_room_for_the_one_that_was_asked_for),
         ROW(a_layout_is_chosen_from_by_tag),
+        ROW(what_a_layout_calls_its_image_is_kept),
+        ROW(a_name_that_nothing_can_have_is_none),
         ROW(a_lack_of_memory_is_told),
     };
 

@@ -24,6 +24,7 @@ static const struct cl_manifest_record manifest = {
     .target_size_bytes = 1234,
     .target_type = "application/vnd.oci.image.config.v1+json",
     .layers = {layers, CL_ARRAY_SIZE(layers)},
+    .name = "1.0",
 };
 
 static const char *const digests[] = {DIGEST_A, DIGEST_B};

@@ -155,7 +155,7 @@ TEST(what_was_given_up_can_be_begun_again)
         cl_layer_work_done(&work); /* twice is as once */
     }
     CHECK(!layer_is_there(&scene, 'a'));
-    CHECK(cl_layers_sweep(&scene.store, &scene.err) == 0);
+    CHECK(cl_layers_sweep(&scene.store, &scene.err) >= 0);
     CHECK(check_count_entries(scene_path(&scene, "work")) == 0);
     CHECK(layer_begin(&scene, 'a', 0, &work) == 0);
     layer_fill(&work, 'a');
@@ -212,7 +212,7 @@ TEST(a_sweep_takes_what_nobody_is_at)
     CL_CLEANUP_FD int collect =
         cl_store_lock(&scene.store, CL_STORE_COLLECT, NULL, CL_LOCK_EXCLUSIVE);
     CHECK(collect >= 0);
-    CHECK(cl_layers_sweep(&scene.store, &scene.err) == 0);
+    CHECK(cl_layers_sweep(&scene.store, &scene.err) >= 0);
     CHECK_TEXT(scene.err.msg, "");
     cl_fd_close(&collect);
     CHECK(check_count_entries(scene_path(&scene, "work")) == 1);
@@ -393,7 +393,7 @@ TEST(what_else_lies_in_the_work_directory_does_not_stop_a_sweep)
     CHECK(mkdir(scene_path(&scene, "work/8"), 0700) == 0);
     CHECK(mkdir(scene_path(&scene, "work/8/tree"), 0700) == 0);
     scene_write(&scene, "work/new-0123456789abcdef", "x", 1); /* of cl_store_put */
-    CHECK(cl_layers_sweep(&scene.store, &scene.err) == 0);
+    CHECK(cl_layers_sweep(&scene.store, &scene.err) >= 0);
     CHECK_TEXT(scene.err.msg, "");
     CHECK(!scene_has(&scene, "work/7") && !scene_has(&scene, "work/8"));
 }
@@ -451,7 +451,7 @@ TEST(whatever_fails_of_a_begin_leaves_nothing_held)
         cl_layer_work_done(&work);
         CHECK(check_count_fds() == scene.before + 1);
     }
-    CHECK(cl_layers_sweep(&scene.store, &scene.err) == 0);
+    CHECK(cl_layers_sweep(&scene.store, &scene.err) >= 0);
     CHECK(check_count_entries(scene_path(&scene, "work")) == 0);
 #endif
 }
@@ -514,10 +514,10 @@ TEST(whatever_fails_of_a_sweep_or_a_discard_is_told)
         fault_begin(&faults);
         int r = cl_layers_sweep(&scene.store, &scene.err);
         fault_end(&faults);
-        CHECK(r == 0 || (r == -EIO && scene.err.msg[0] != '\0'));
+        CHECK(r >= 0 || (r == -EIO && scene.err.msg[0] != '\0'));
         CHECK(check_count_fds() == scene.before + 1);
     }
-    CHECK(cl_layers_sweep(&scene.store, &scene.err) == 0);
+    CHECK(cl_layers_sweep(&scene.store, &scene.err) >= 0);
     CHECK(check_count_entries(scene_path(&scene, "work")) == 0);
     for (struct faults faults = FAULTS_INIT; faults.struck;) {
         layer_make(&scene, 'b', name);
@@ -604,7 +604,7 @@ TEST(who_waits_has_it_when_the_other_is_killed)
     layer_fill(&work, 'a');
     CHECK(layer_commit(&scene, 'a', &work) == 0);
     CHECK(layer_is_there(&scene, 'a'));
-    CHECK(cl_layers_sweep(&scene.store, &scene.err) == 0);
+    CHECK(cl_layers_sweep(&scene.store, &scene.err) >= 0);
     CHECK(check_count_entries(scene_path(&scene, "work")) == 0);
 }
 
@@ -633,7 +633,7 @@ TEST(a_layer_is_committed_before_a_collection_or_after_it)
     CHECK(other_waits_in(&other, SYS_fcntl));
     CHECK(check_count_entries(scene_path(&scene, "layers")) == 0);
     CHECK(!layer_is_there(&scene, 'a'));
-    CHECK(cl_layers_sweep(&scene.store, &scene.err) == 0);
+    CHECK(cl_layers_sweep(&scene.store, &scene.err) >= 0);
     cl_fd_close(&collect);
     other_join(&other);
     CHECK(layer_is_there(&scene, 'a'));
@@ -652,7 +652,7 @@ TEST(a_sweep_and_those_who_begin_do_not_meet)
                                                       CL_LOCK_EXCLUSIVE | CL_LOCK_WAIT);
 
             CHECK(collect >= 0);
-            CHECK(cl_layers_sweep(&scene.store, &scene.err) == 0);
+            CHECK(cl_layers_sweep(&scene.store, &scene.err) >= 0);
             CHECK_TEXT(scene.err.msg, "");
         }
         other_exit();

@@ -70,3 +70,17 @@ int cl_print(const struct cl_buf *buf, struct cl_error *err)
 
     return r < 0 ? cl_fail(err, r, "write to standard output") : 0;
 }
+
+int cl_is_screen(int fd)
+{
+    const char *terminal = getenv("TERM"); // NOLINT(concurrency-mt-unsafe): one thread
+
+    return isatty(fd) && (terminal == NULL || strcmp(terminal, "dumb") != 0);
+}
+
+int cl_wants_colour(int fd)
+{
+    const char *no_colour = getenv("NO_COLOR"); // NOLINT(concurrency-mt-unsafe)
+
+    return cl_is_screen(fd) && (no_colour == NULL || no_colour[0] == '\0');
+}

@@ -25,7 +25,9 @@ struct cl_command {
     const struct cl_option *options;
     size_t option_count;
     const struct cl_refused_option *refused; /* as in struct cl_option_table */
-    const char *operands; /* words to complete; "@sandbox" "@image" too; NULL: none */
+    /* Words to complete, or "@sandbox"; "@stored", an image of the store; "@image", also others that
+     * can be run; "@either", a sandbox, or with --image an image of the store. NULL: files */
+    const char *operands;
 };
 
 /* In the order of help. */
@@ -70,12 +72,20 @@ int cl_set_help(void *context, const struct cl_option *option, const char *value
 /* Writes the whole of BUF to standard output. */
 int cl_print(const struct cl_buf *buf, struct cl_error *err);
 
+/* Whether FD is a terminal on which a cursor can be moved, and whether it may be coloured there
+ * (NO_COLOR: not). */
+int cl_is_screen(int fd);
+int cl_wants_colour(int fd);
+
 /* "cloister COMMAND --help" and "cloister help". */
 int cl_help_command(const struct cl_command *command, struct cl_error *err);
 int cl_help_all(struct cl_error *err);
 
 extern const struct cl_command cl_command_run;
 extern const struct cl_command cl_command_pull;
+extern const struct cl_command cl_command_images;
+extern const struct cl_command cl_command_rmi;
+extern const struct cl_command cl_command_import;
 extern const struct cl_command cl_command_login;
 extern const struct cl_command cl_command_logout;
 extern const struct cl_command cl_command_ps;

@@ -9,13 +9,38 @@
 
 enum { SCRIPT_MAX = 256 << 10 };
 
+#define IMAGE_FORMS "host rootfs: oci: oci-archive: docker-archive:"
+
 static const struct cl_option options[] = {
     CL_OPTION_HELP,
 };
 
-static int is_sandbox(const struct cl_command *command)
+/* What stands for the words that begin with "@" (command.h). */
+struct kind {
+    const char *name;
+    const char *bash; /* within double quotes */
+    const char *fish; /* of -a, within single quotes */
+};
+
+static const struct kind kinds[] = {
+    {"@sandbox", "$(cloister ps --names 2>/dev/null)", "(cloister ps --names 2>/dev/null)"},
+    {"@stored", "$(cloister images --names 2>/dev/null)", "(cloister images --names 2>/dev/null)"},
+    {"@image", IMAGE_FORMS " $(cloister images --names 2>/dev/null)",
+     IMAGE_FORMS " (cloister images --names 2>/dev/null)"},
+    {"@either",
+     "$(case \" ${COMP_WORDS[*]} \" in (*\" --image \"*) cloister images --names ;; "
+     "(*) cloister ps --names ;; esac 2>/dev/null)",
+     "(if __fish_seen_argument -l image; cloister images --names; else; cloister ps --names; end "
+     "2>/dev/null)"},
+};
+
+static const struct kind *find_kind(const struct cl_command *command)
 {
-    return command->operands != NULL && strcmp(command->operands, "@sandbox") == 0;
+    for (size_t i = 0; command->operands != NULL && i < CL_ARRAY_SIZE(kinds); i++) {
+        if (strcmp(kinds[i].name, command->operands) == 0)
+            return &kinds[i];
+    }
+    return NULL;
 }
 
 /* --- bash, which zsh can run too ------------------------------------------ */
@@ -64,30 +89,45 @@ static int add_value_case(struct cl_buf *buf, const struct cl_command *command,
 
 static int add_command_case(struct cl_buf *buf, const struct cl_command *command)
 {
+    const struct kind *kind = find_kind(command);
     int r = cl_buf_printf(buf, "    %s) list=\"", command->name);
 
     if (r == 0)
         r = add_option_words(buf, command);
-    if (r == 0 && is_sandbox(command))
-        r = cl_buf_add_str(buf, "$(cloister ps --names 2>/dev/null)");
-    else if (r == 0 && command->operands != NULL && command->operands[0] != '@')
-        r = cl_buf_add_str(buf, command->operands);
-    else if (r == 0 && command->operands != NULL)
-        r = cl_buf_add_str(buf, "host rootfs:");
+    if (r == 0 && command->operands != NULL)
+        r = cl_buf_add_str(buf, kind != NULL ? kind->bash : command->operands);
     return r < 0 ? r : cl_buf_add_str(buf, "\" ;;\n");
 }
 
+/* To bash, not to zsh, "debian:bookworm" is three words: they are put together, and of what is
+ * offered for them only the part behind the last colon is new. */
+static const char bash_head[] =
+    "_cloister() {\n"
+    "  local cur prev cmd list=\"\" at=$COMP_CWORD\n" /* zsh keeps `words` for itself */
+    "  COMPREPLY=()\n"
+    "  cur=\"${COMP_WORDS[at]}\"\n"
+    "  while [ \"$at\" -gt 2 ] && { [ \"${COMP_WORDS[at]}\" = : ] || "
+    "[ \"${COMP_WORDS[at-1]}\" = : ]; }; do\n"
+    "    at=$((at-1))\n"
+    "    cur=\"${COMP_WORDS[at]}$cur\"\n"
+    "  done\n"
+    "  prev=\"${COMP_WORDS[at-1]}\"\n"
+    "  cmd=\"${COMP_WORDS[1]}\"\n"
+    "  if [ \"$COMP_CWORD\" -eq 1 ]; then\n"
+    "    COMPREPLY=($(compgen -W \"help";
+static const char bash_end[] =
+    "  esac\n"
+    "  COMPREPLY=($(compgen -W \"$list\" -- \"$cur\"))\n"
+    "  if [ \"$at\" -lt \"$COMP_CWORD\" ]; then\n"
+    "    prev=\"${cur%\"${cur##*:}\"}\"\n"
+    "    COMPREPLY=(\"${COMPREPLY[@]#\"$prev\"}\")\n"
+    "  fi\n"
+    "}\n"
+    "complete -o default -F _cloister cloister\n";
+
 static int add_bash(struct cl_buf *buf)
 {
-    int r =
-        cl_buf_add_str(buf, "_cloister() {\n"
-                            "  local cur prev cmd list=\"\"\n" /* zsh keeps `words` for itself */
-                            "  COMPREPLY=()\n"
-                            "  cur=\"${COMP_WORDS[COMP_CWORD]}\"\n"
-                            "  prev=\"${COMP_WORDS[COMP_CWORD-1]}\"\n"
-                            "  cmd=\"${COMP_WORDS[1]}\"\n"
-                            "  if [ \"$COMP_CWORD\" -eq 1 ]; then\n"
-                            "    COMPREPLY=($(compgen -W \"help");
+    int r = cl_buf_add_str(buf, bash_head);
 
     for (size_t i = 0; r == 0 && i < cl_command_count; i++)
         r = cl_buf_printf(buf, " %s", cl_commands[i]->name);
@@ -101,10 +141,7 @@ static int add_bash(struct cl_buf *buf)
         r = cl_buf_add_str(buf, "  esac\n  case \"$cmd\" in\n");
     for (size_t i = 0; r == 0 && i < cl_command_count; i++)
         r = add_command_case(buf, cl_commands[i]);
-    if (r == 0)
-        r = cl_buf_add_str(buf, "  esac\n  COMPREPLY=($(compgen -W \"$list\" -- \"$cur\"))\n}\n"
-                                "complete -o default -F _cloister cloister\n");
-    return r;
+    return r < 0 ? r : cl_buf_add_str(buf, bash_end);
 }
 
 static int add_zsh(struct cl_buf *buf)
@@ -159,6 +196,7 @@ static int add_fish_option(struct cl_buf *buf, const struct cl_command *command,
 
 static int add_fish_command(struct cl_buf *buf, const struct cl_command *command)
 {
+    const struct kind *kind = find_kind(command);
     const char *words = command->operands;
     int r = cl_buf_printf(buf, "complete -c cloister -f -n __fish_use_subcommand -a %s -d ",
                           command->name);
@@ -167,8 +205,8 @@ static int add_fish_command(struct cl_buf *buf, const struct cl_command *command
         r = add_quoted(buf, command->help);
     if (r == 0)
         r = cl_buf_add(buf, "\n", 1);
-    if (words != NULL && words[0] == '@')
-        words = is_sandbox(command) ? "(cloister ps --names 2>/dev/null)" : "host rootfs:";
+    if (kind != NULL)
+        words = kind->fish;
     if (r == 0 && words != NULL)
         r = cl_buf_printf(buf,
                           "complete -c cloister -f -n '__fish_seen_subcommand_from %s' -a '%s'\n",

@@ -139,15 +139,6 @@ static int write_json(const struct cl_finding *findings, struct cl_buf *buf)
 
 /* --- for people ----------------------------------------------------------- */
 
-static int wants_colour(void)
-{
-    const char *no_colour = getenv("NO_COLOR");
-    const char *terminal = getenv("TERM");
-
-    return isatty(STDOUT_FILENO) && (no_colour == NULL || no_colour[0] == '\0') &&
-           (terminal == NULL || strcmp(terminal, "dumb") != 0);
-}
-
 /* Each line in its state's colour. Cells hold no control bytes, so it goes on last. */
 static int paint(struct cl_buf *buf, const char *text, const struct cl_finding *findings)
 {
@@ -200,7 +191,7 @@ static int write_table(const struct cl_finding *findings, struct cl_arena *arena
     if (r == 0)
         r = cl_table_write(&table, &plain);
     if (r == 0)
-        r = wants_colour() ? paint(buf, cl_buf_text(&plain), findings)
+        r = cl_wants_colour(STDOUT_FILENO) ? paint(buf, cl_buf_text(&plain), findings)
                            : cl_buf_add(buf, plain.data, plain.size);
     return r < 0 ? r : add_cures(findings, buf);
 }

@@ -1,43 +1,33 @@
 #include "cmd/cloister/obtain.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/follow.h"
+#include "base/num.h"
 #include "base/sys.h"
+#include "cmd/cloister/image_name.h"
 #include "cmd/cloister/image_user.h"
+#include "cmd/cloister/spool.h"
+#include "cmd/cloister/unpack_range.h"
+#include "image/collect.h"
 #include "image/config.h"
 #include "image/endpoints.h"
 #include "image/local.h"
 #include "image/registry.h"
-#include "sandbox/ids.h"
+#include "image/rootfs_tar.h"
 
-/* Who unpacks, as root: a range of uids of its own, as long as it is held. */
-struct range {
-    struct cl_state state;
-    int lock;
-    uint32_t base;
+#define MAX_FILE (1ULL << 50)
+
+static const char *const prefixes[] = {
+    [CL_LOCAL_DIRECTORY] = "oci:",
+    [CL_LOCAL_OCI_ARCHIVE] = "oci-archive:",
+    [CL_LOCAL_DOCKER_ARCHIVE] = "docker-archive:",
 };
-
-static void range_done(struct range *range)
-{
-    cl_fd_close(&range->lock);
-    cl_state_done(&range->state);
-}
-
-static int take_range(struct range *range, struct cl_error *err)
-{
-    struct cl_ids_range whole;
-
-    if (geteuid() != 0)
-        return 0;
-    int r = cl_state_open(&range->state, err);
-    if (r == 0)
-        r = cl_ids_range_read(&whole, err);
-    return r < 0 ? r : cl_ids_take(&range->state, &whole, &range->base, &range->lock, err);
-}
 
 /* The platform of this machine, as images call it. */
 static const char *own_platform(void)
@@ -49,74 +39,117 @@ static const char *own_platform(void)
 #endif
 }
 
-static int find_user(void *context, const struct cl_plan *plan, struct cl_plan *ret,
-                     struct cl_error *err)
-{
-    return cl_image_user_find(context, plan, ret, err);
-}
-
 struct job {
     const struct cl_store *store;
     const struct cl_obtain *how;
     struct cl_arena *arena;
-    const char *name;   /* what people call it */
-    const char *whole;  /* its name in the store; NULL: none */
-    const char *digest; /* that it must have, or NULL */
-    struct cl_origin *origin;
+    struct cl_registries_record config;
+    const char *fallback;    /* the default registry */
+    const char *platform;
+    const char *source;      /* where it is from, for messages */
+    const char *called;      /* what people call it */
+    struct cl_strlist names; /* whole ones, to give it */
+    char digest[CL_DIGEST_TEXT_SIZE]; /* that it must have; "": any */
+    struct cl_progress *progress; /* large: in the arena */
 };
 
-static void show(void *context, const struct cl_pull_view *view)
+/* --- the pull itself ----------------------------------------------------------- */
+
+/* The image is there, and stays: that the others still take too much is for people to know. */
+static void keep_budget(const struct job *job, const struct cl_pulled *pulled, uint32_t uid_base)
 {
-    cl_progress_show(context, view);
+    char keep[CL_DIGEST_TEXT_SIZE];
+    char budget[CL_SIZE_TEXT];
+    const struct cl_collect_how how = {
+        .uid_base = uid_base,
+        .budget_bytes = job->config.budget_bytes,
+        .keep_digest = cl_digest_format(&pulled->digest, keep),
+    };
+    struct cl_collected collected = {0};
+    struct cl_error err = {0};
+
+    if ((job->config.set & CL_RECORD_BIT(CL_REGISTRIES_BUDGET)) == 0 || pulled->was_there)
+        return;
+    (void)cl_size_text(how.budget_bytes, budget);
+    /* a closed stderr is the caller's wish, here and below */
+    if (cl_collect(job->store, &how, &collected, &err) < 0)
+        (void)fprintf(stderr, "cloister: can't keep the store within %s: %s\n", budget, err.msg);
+    else if (collected.images > 0 && job->how->progress == CL_PROGRESS_AUTO)
+        (void)fprintf(stderr, "cloister: removed %" PRIu64 " image%s to keep the store within %s\n",
+                      collected.images, collected.images == 1 ? "" : "s", budget);
 }
 
-/* cl_pull has one context for both. */
-struct contexts {
-    struct cl_progress progress; /* first: show's */
-    struct cl_arena *arena;
-};
-
-static void show_progress(void *context, const struct cl_pull_view *view)
+static int pull(struct job *job, struct cl_origin *origin, struct cl_pulled *ret,
+                struct cl_error *err)
 {
-    struct contexts *contexts = context;
-
-    show(&contexts->progress, view);
-}
-
-static int find_user_of(void *context, const struct cl_plan *plan, struct cl_plan *ret,
-                        struct cl_error *err)
-{
-    struct contexts *contexts = context;
-
-    return find_user(contexts->arena, plan, ret, err);
-}
-
-static int pull(const struct job *job, struct cl_pulled *ret, struct cl_error *err)
-{
-    CL_CLEANUP(range_done) struct range range = {.state = CL_STATE_INIT, .lock = -1};
-    struct contexts contexts = {.arena = job->arena};
+    CL_CLEANUP_UNPACK_RANGE struct cl_unpack_range range = CL_UNPACK_RANGE_INIT;
     struct cl_pull_how how = {
-        .origin = job->origin,
-        .name = job->whole,
-        .digest = job->digest,
-        .platform = job->how->platform != NULL ? job->how->platform : own_platform(),
+        .origin = origin,
+        .names = job->names,
+        .digest = job->digest[0] == '\0' ? NULL : job->digest,
+        .platform = job->platform,
         .max_bytes = job->how->max_bytes,
         .max_entries = job->how->max_entries,
-        .show = job->how->progress == CL_PROGRESS_NONE ? NULL : show_progress,
-        .find_user = find_user_of,
-        .context = &contexts,
+        .show = job->how->progress == CL_PROGRESS_NONE ? NULL : cl_progress_show,
+        .show_context = job->progress,
+        .find_user = cl_image_user_find,
+        .user_context = job->arena,
     };
-    int r = take_range(&range, err);
+    int r = cl_unpack_range_take(&range, err);
 
     if (r < 0)
         return r;
     how.uid_base = range.base;
-    cl_progress_init(&contexts.progress, job->name, job->how->progress);
+    job->progress->name = job->called;
     r = cl_pull(job->store, &how, ret, err);
     if (r < 0)
-        return cl_prefix(err, "image %.200s", job->name);
-    cl_progress_end(&contexts.progress, ret);
+        return cl_prefix(err, "image %.200s", job->source);
+    cl_progress_end(job->progress, ret);
+    keep_budget(job, ret, range.base);
     return 0;
+}
+
+/* --- names --------------------------------------------------------------------- */
+
+/* The image gets the name REFERENCE, and is called by it. */
+static int take_name(struct job *job, const struct cl_reference *reference, struct cl_error *err)
+{
+    const char **name = cl_arena_alloc(job->arena, sizeof(*name));
+
+    if (name == NULL)
+        return cl_fail_memory(err);
+    *name = cl_reference_text(reference, job->arena);
+    job->called = cl_reference_familiar(reference, job->fallback, job->arena);
+    if (*name == NULL || job->called == NULL)
+        return cl_fail_memory(err);
+    job->names = (struct cl_strlist){name, 1};
+    return 0;
+}
+
+static int take_given_name(struct job *job, struct cl_error *err)
+{
+    struct cl_reference reference;
+    int r = cl_reference_parse(job->how->name, job->fallback, job->arena, &reference, err);
+
+    if (r < 0)
+        return r;
+    if (reference.has_digest)
+        return cl_refuse(err, EINVAL,
+                         "%.200s: an image that is imported has a digest of its own; give a name "
+                         "and a tag",
+                         job->how->name);
+    return take_name(job, &reference, err);
+}
+
+static int take_own_names(struct job *job, const struct cl_local_origin *local,
+                          struct cl_error *err)
+{
+    int r = cl_local_names(local, job->arena, &job->names, err);
+
+    if (r < 0 || job->names.count == 0)
+        return r;
+    job->called = cl_image_name_familiar(job->names.items[0], job->fallback, job->arena);
+    return job->called == NULL ? cl_fail_memory(err) : 0;
 }
 
 /* --- origins ------------------------------------------------------------------- */
@@ -126,64 +159,153 @@ static int from_registry(struct job *job, const char *text, struct cl_pulled *re
 {
     CL_CLEANUP(cl_registry_done) struct cl_registry_origin registry = {.fetcher = CL_FETCHER_INIT};
     struct cl_fetch_endpoints endpoints = {0};
-    struct cl_registries_record config = {0};
     struct cl_reference reference;
     struct cl_parser parser;
-    char digest[CL_DIGEST_TEXT_SIZE];
-    int r = cl_image_config_load(job->arena, &config, err);
-    const char *fallback = cl_image_config_default(&config);
+    const char *scheme = strstr(text, "://");
 
-    if (r == 0)
-        r = cl_reference_parse(text, fallback, job->arena, &reference, err);
+    if (scheme != NULL)
+        return cl_refuse(err, EINVAL, "%.200s: images are named without %.*s://, as in debian:12",
+                         text, (int)cl_min_u64((uint64_t)(scheme - text), 32), text);
+    int r = cl_reference_parse(text, job->fallback, job->arena, &reference, err);
     if (r == 0)
         r = cl_parser_init(job->arena, &parser, err);
     if (r == 0)
-        r = cl_endpoints_find(&parser, &config, &reference, &endpoints, err);
+        r = cl_endpoints_find(&parser, &job->config, &reference, &endpoints, err);
+    if (r == 0)
+        r = take_name(job, &reference, err);
     if (r < 0)
         return r;
-    job->whole = cl_reference_text(&reference, job->arena);
-    job->name = cl_reference_familiar(&reference, fallback, job->arena);
-    if (job->whole == NULL || job->name == NULL)
-        return cl_fail_memory(err);
     if (reference.has_digest)
-        job->digest = cl_digest_format(&reference.digest, digest);
+        (void)cl_digest_format(&reference.digest, job->digest);
+    job->source = job->called;
     r = cl_registry_open(&reference, &endpoints, job->how->without_landlock, &registry, err);
-    job->origin = &registry.origin;
-    return r < 0 ? r : pull(job, ret, err);
+    return r < 0 ? r : pull(job, &registry.origin, ret, err);
+}
+
+static int spool(struct job *job, struct cl_error *err)
+{
+    return cl_spool_input(job->store, job->how->max_bytes, cl_progress_read, job->progress, err);
 }
 
 static int from_local(struct job *job, enum cl_local_kind kind, const char *text,
                       struct cl_pulled *ret, struct cl_error *err)
 {
     CL_CLEANUP(cl_local_done) struct cl_local_origin local = {.root = -1};
-    const char *platform = job->how->platform != NULL ? job->how->platform : own_platform();
-    int r = cl_local_open(kind, text, platform, job->arena, &local, err);
+    struct cl_local_how how = {
+        .kind = kind, .text = text, .platform = job->platform, .archive = -1};
+    const int is_input = kind != CL_LOCAL_DIRECTORY && text[0] == '-' &&
+                         (text[1] == '\0' || text[1] == ':');
+    int r = job->how->name != NULL ? take_given_name(job, err) : 0;
 
-    job->origin = &local.origin;
-    return r < 0 ? r : pull(job, ret, err);
+    if (r == 0 && is_input)
+        r = how.archive = spool(job, err);
+    if (r >= 0)
+        r = cl_local_open(&how, job->arena, &local, err);
+    if (r == 0 && job->how->name == NULL && job->how->own_names)
+        r = take_own_names(job, &local, err);
+    return r < 0 ? r : pull(job, &local.origin, ret, err);
+}
+
+/* The archive TEXT as a regular file. */
+static int open_archive(struct job *job, const char *text, struct cl_error *err)
+{
+    if (strcmp(text, "-") == 0)
+        return spool(job, err);
+    if (strstr(text, "://") != NULL)
+        return cl_refuse(err, EINVAL, "%.200s: fetch it first; import reads files", text);
+    int fd = cl_follow_regular(text, MAX_FILE, err);
+    return fd == -EINVAL
+               ? cl_hint(err, "a directory can be run as it is (rootfs:DIR), a pipe be given as -")
+               : fd;
+}
+
+static int from_rootfs(struct job *job, const char *text, struct cl_pulled *ret,
+                       struct cl_error *err)
+{
+    CL_CLEANUP_ROOTFS_TAR struct cl_rootfs_tar tar = CL_ROOTFS_TAR_INIT;
+
+    if (strcmp(text, "-") == 0)
+        job->source = job->called = job->progress->name = "standard input";
+    int r = job->how->name != NULL ? take_given_name(job, err) : 0;
+    if (r < 0)
+        return r;
+    CL_CLEANUP_FD int file = open_archive(job, text, err);
+    if (file < 0)
+        return file;
+    const struct cl_rootfs_tar_how how = {
+        .name = job->source,
+        .file = file,
+        .platform = job->platform,
+        .config = job->how->rootfs,
+        .max_bytes = job->how->max_bytes,
+        .max_entries = job->how->max_entries,
+        .show = job->how->progress == CL_PROGRESS_NONE ? NULL : cl_progress_read,
+        .context = job->progress,
+    };
+    r = cl_rootfs_tar_open(&how, &tar, err);
+    if (r == 0)
+        r = pull(job, &tar.origin, ret, err);
+    return r == -EBADMSG ? cl_hint(err, "was %.100s changed meanwhile?", job->source) : r;
+}
+
+/* --- all of them ----------------------------------------------------------------- */
+
+/* 1 + its kind, or 0. */
+static unsigned int local_kind(const char *text)
+{
+    for (unsigned int i = 0; i < CL_ARRAY_SIZE(prefixes); i++) {
+        if (strncmp(text, prefixes[i], strlen(prefixes[i])) == 0)
+            return 1 + i;
+    }
+    return 0;
+}
+
+int cl_obtain_is_local(const char *text)
+{
+    return local_kind(text) > 0;
 }
 
 int cl_obtain(const struct cl_store *store, const char *text, const struct cl_obtain *how,
               struct cl_arena *arena, struct cl_pulled *ret, const char **ret_name,
               struct cl_error *err)
 {
-    static const char *const prefixes[] = {
-        [CL_LOCAL_DIRECTORY] = "oci:",
-        [CL_LOCAL_OCI_ARCHIVE] = "oci-archive:",
-        [CL_LOCAL_DOCKER_ARCHIVE] = "docker-archive:",
+    struct job job = {
+        .store = store,
+        .how = how,
+        .arena = arena,
+        .platform = how->platform != NULL ? how->platform : own_platform(),
+        .source = text,
+        .called = text,
+        .progress = cl_arena_alloc(arena, sizeof(struct cl_progress)),
     };
-    struct job job = {.store = store, .how = how, .arena = arena, .name = text};
-    int r = 1;
+    const unsigned int kind = local_kind(text);
+    int r = job.progress == NULL ? cl_fail_memory(err)
+                                 : cl_image_config_load(arena, &job.config, err);
 
-    for (unsigned int i = 0; r > 0 && i < CL_ARRAY_SIZE(prefixes); i++) {
-        const size_t size = strlen(prefixes[i]);
-
-        if (strncmp(text, prefixes[i], size) == 0)
-            r = from_local(&job, (enum cl_local_kind)i, text + size, ret, err);
-    }
-    if (r > 0)
+    if (r < 0)
+        return r;
+    job.fallback = cl_image_config_default(&job.config);
+    cl_progress_init(job.progress, text, how->progress);
+    if (how->rootfs != NULL)
+        r = from_rootfs(&job, text, ret, err);
+    else if (kind > 0)
+        r = from_local(&job, (enum cl_local_kind)(kind - 1), text + strlen(prefixes[kind - 1]), ret,
+                       err);
+    else
         r = from_registry(&job, text, ret, err);
     if (r == 0 && ret_name != NULL)
-        *ret_name = job.whole;
+        *ret_name = job.names.count > 0 ? job.names.items[0] : NULL;
     return r;
+}
+
+int cl_print_pulled(const struct cl_obtain *how, const struct cl_pulled *pulled,
+                    struct cl_error *err)
+{
+    char line[CL_DIGEST_TEXT_SIZE + 1];
+
+    if (how->progress == CL_PROGRESS_JSON)
+        return 0;
+    (void)snprintf(line, sizeof(line), "sha256:%s\n", pulled->digest.hex);
+    int r = cl_write_all(STDOUT_FILENO, line, strlen(line));
+    return r < 0 ? cl_fail(err, r, "write to standard output") : 0;
 }

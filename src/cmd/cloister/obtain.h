@@ -1,4 +1,6 @@
-/* obtain.h - an image into the store, for `pull` and for `run` of one that isn't there. */
+/* obtain.h - an image into the store, for `pull`, for `import`, and for `run` of one that isn't
+ * there.
+ */
 #ifndef CL_CMD_CLOISTER_OBTAIN_H
 #define CL_CMD_CLOISTER_OBTAIN_H
 
@@ -14,6 +16,13 @@ struct cl_obtain {
     uint64_t max_entries;
     int without_landlock;
     enum cl_progress_how progress;
+
+    /* Of what is on this host already; an image of a registry has its name from there. */
+    const char *name; /* to give it, as the user wrote it; NULL: none */
+    int own_names;    /* without a name it gets those that its archive says */
+    /* The text names a root file system in a tar archive, "-" standard input, whose image's config
+     * says this; NULL: an image. */
+    const struct cl_plan *rootfs;
 };
 #define CL_OBTAIN_INIT                                                                             \
     ((struct cl_obtain){.max_bytes = CL_OBTAIN_MAX_BYTES,                                          \
@@ -21,9 +30,17 @@ struct cl_obtain {
                         .progress = CL_PROGRESS_AUTO})
 
 /* Pulls what TEXT names into STORE: a name, or oci:, oci-archive:, docker-archive:. *RET_NAME
- * (may be NULL) is the whole name, in ARENA. */
+ * (may be NULL) is its whole name, the first of several, in ARENA; NULL: it got none. The store's
+ * budget is kept to afterwards. */
 int cl_obtain(const struct cl_store *store, const char *text, const struct cl_obtain *how,
               struct cl_arena *arena, struct cl_pulled *ret, const char **ret_name,
               struct cl_error *err);
+
+/* Whether TEXT begins as an image that is on this host already: "oci:...". */
+int cl_obtain_is_local(const char *text);
+
+/* The digest on standard output, where no events say it. */
+int cl_print_pulled(const struct cl_obtain *how, const struct cl_pulled *pulled,
+                    struct cl_error *err);
 
 #endif

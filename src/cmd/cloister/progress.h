@@ -1,5 +1,5 @@
-/* progress.h - a pull for people to look at: a bar for each layer on a terminal, plain lines or
- * JSON events elsewhere. All of it goes to standard error, but events to standard output.
+/* progress.h - a pull for people to look at: a line with a bar for each layer on a terminal, plain
+ * lines or JSON events elsewhere. All of it goes to standard error, but events to standard output.
  */
 #ifndef CL_CMD_CLOISTER_PROGRESS_H
 #define CL_CMD_CLOISTER_PROGRESS_H
@@ -13,21 +13,36 @@ enum cl_progress_how {
     CL_PROGRESS_JSON,
 };
 
-enum { CL_PROGRESS_LAYERS = 128 };
+enum { CL_PROGRESS_LAYERS = CL_MAX_LAYERS };
+
+/* What was shown of a layer last, and how fast it comes. */
+struct cl_progress_layer {
+    enum cl_pull_state state;
+    uint64_t came_bytes; /* when the rate was taken */
+    uint64_t taken_ns;
+    uint64_t rate_bytes; /* a second; 0: not known */
+};
 
 struct cl_progress {
     const char *name; /* of the image */
     enum cl_progress_how how;
-    int is_terminal;
+    int is_terminal; /* that a cursor can be moved on */
+    int colour;
     uint64_t started_ns;
-    size_t drawn; /* lines of bars on the terminal */
-    enum cl_pull_state states[CL_PROGRESS_LAYERS];
+    uint64_t shown_ns;
+    size_t drawn; /* lines that the next frame goes over */
+    struct cl_progress_layer layers[CL_PROGRESS_LAYERS];
+    size_t made; /* layers that were not there */
+    uint64_t made_bytes;
 };
 
 void cl_progress_init(struct cl_progress *ret, const char *name, enum cl_progress_how how);
 
 /* As cl_pull_how's show; CONTEXT is the struct. */
 void cl_progress_show(void *context, const struct cl_pull_view *view);
+
+/* Before a pull: so much of the image's file was read. SIZE_BYTES 0: it is not known. */
+void cl_progress_read(void *context, uint64_t bytes, uint64_t size_bytes);
 
 /* The last line. */
 void cl_progress_end(struct cl_progress *progress, const struct cl_pulled *pulled);

@@ -1,6 +1,24 @@
-/* prune: what dead supervisors left, and what became of it. */
+/* prune: what dead supervisors left, and what became of it; and what nobody needs of images. */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/json.h"
+#include "base/num.h"
 #include "cmd/cloister/command.h"
+#include "cmd/cloister/unpack_range.h"
+#include "image/collect.h"
 #include "sandbox/sweep.h"
+
+struct context {
+    int images;
+    int all;
+    int format_json;
+    int failed;        /* not all could be looked at */
+    struct cl_buf ids; /* of sandboxes, a line each */
+    struct cl_collected collected;
+};
 
 /* Scripts say "prune -f". */
 static int set_nothing(CL_UNUSED void *context, CL_UNUSED const struct cl_option *option,
@@ -10,51 +28,189 @@ static int set_nothing(CL_UNUSED void *context, CL_UNUSED const struct cl_option
 }
 
 static const struct cl_option options[] = {
+    {"images", 0, NULL, "also images without a name, and what pulls left", cl_set_flag,
+     (int)offsetof(struct context, images), NULL},
+    {"all", 'a', NULL, "the same, and every image that is not in use", cl_set_flag,
+     (int)offsetof(struct context, all), NULL},
     {"force", 'f', NULL, "don't ask (always so)", set_nothing, 0, NULL},
+    CL_OPTION_FORMAT(struct context),
     CL_OPTION_HELP,
 };
 
 static const struct cl_refused_option refused[] = {
-    {"all", 'a', "there is no choice: only what dead sandboxes left is removed, all of it"},
     {"volumes", 0, "there are none: volumes are directories of the host and stay"},
-    {"filter", 0, "there is no choice: only what dead sandboxes left is removed, all of it"},
+    {"filter", 0, "not built yet; see cloister images --format json, and rmi"},
     {NULL, 0, NULL},
 };
 
-static void note_swept(void *context, const char *id)
+/* --- what was done ------------------------------------------------------------------ */
+
+static void note_swept(void *data, const char *id)
 {
-    (void)cl_buf_printf(context, "removed %s\n", id); /* a list of a million is cut */
+    struct context *context = data;
+
+    (void)cl_buf_printf(&context->ids, "%s\n", id); /* a list of a million is cut */
+}
+
+/* "COUNT THINGs" behind what stands in BUF already. */
+static int add_count(struct cl_buf *buf, uint64_t count, const char *thing)
+{
+    if (count == 0)
+        return 0;
+    return cl_buf_printf(buf, "%s%" PRIu64 " %s%s", buf->size == 0 ? "" : ", ", count, thing,
+                         count == 1 ? "" : "s");
+}
+
+/* "Removed 3 images, 7 layers, 512.0 MiB" */
+static int add_collected(const struct cl_collected *collected, struct cl_buf *buf)
+{
+    CL_CLEANUP_BUF struct cl_buf things = CL_BUF_INIT(CL_ERROR_MSG_SIZE);
+    char size[CL_SIZE_TEXT];
+    int r = add_count(&things, collected->images, "image");
+
+    if (r == 0)
+        r = add_count(&things, collected->layers, "layer");
+    if (r == 0)
+        r = add_count(&things, collected->leftovers, "leftover");
+    if (r == 0 && things.size > 0)
+        r = cl_buf_printf(buf, "Removed %s, %s\n", cl_buf_text(&things),
+                          cl_size_about(collected->bytes, size));
+    if (r == 0 && collected->busy > 0)
+        r = cl_buf_printf(buf, "%" PRIu64 " image%s in use, and stay%s\n", collected->busy,
+                          collected->busy == 1 ? " is" : "s are",
+                          collected->busy == 1 ? "s" : "");
+    return r;
+}
+
+/* Calls FN for each id. */
+static int for_each_id(const struct context *context, int (*fn)(void *data, const char *id),
+                       void *data)
+{
+    const char *at = cl_buf_text(&context->ids);
+    char id[CL_ID_SIZE];
+    int r = 0;
+
+    while (r == 0 && *at != '\0') {
+        const size_t size = strcspn(at, "\n");
+
+        (void)snprintf(id, sizeof(id), "%.*s", (int)size, at);
+        r = fn(data, id);
+        at += size + 1;
+    }
+    return r;
+}
+
+static int add_line(void *data, const char *id)
+{
+    return cl_buf_printf(data, "removed %s\n", id);
+}
+
+static int add_string(void *data, const char *id)
+{
+    cl_json_string(data, NULL, id);
+    return 0;
+}
+
+static int write_text(const struct context *context, struct cl_buf *buf)
+{
+    int r = for_each_id(context, add_line, buf);
+
+    if (r == 0)
+        r = add_collected(&context->collected, buf);
+    if (r == 0 && buf->size == 0 && !context->failed)
+        r = cl_buf_add_str(buf, "nothing to remove\n");
+    return r;
+}
+
+static int write_json(const struct context *context, struct cl_buf *buf)
+{
+    const struct cl_collected *collected = &context->collected;
+    struct cl_json json;
+
+    cl_json_begin(&json, buf, 1);
+    cl_json_object(&json, NULL);
+    cl_json_array(&json, "sandboxes");
+    (void)for_each_id(context, add_string, &json); /* its errors come at the end */
+    cl_json_close(&json, ']');
+    cl_json_u64(&json, "images", collected->images);
+    cl_json_u64(&json, "images_in_use", collected->busy);
+    cl_json_u64(&json, "layers", collected->layers);
+    cl_json_u64(&json, "leftovers", collected->leftovers);
+    cl_json_u64(&json, "freed_bytes", collected->bytes);
+    cl_json_close(&json, '}');
+    return cl_json_end(&json);
+}
+
+/* --- doing ------------------------------------------------------------------------- */
+
+static int sweep_sandboxes(struct context *context, struct cl_error *err)
+{
+    CL_CLEANUP_STATE struct cl_state state = CL_STATE_INIT;
+    int r = cl_state_open(&state, err);
+
+    if (r == 0)
+        r = cl_sweep(&state, note_swept, context, err);
+    return r < 0 ? r : 0;
+}
+
+static int collect_images(struct context *context, struct cl_error *err)
+{
+    CL_CLEANUP_STORE struct cl_store store = CL_STORE_INIT;
+    CL_CLEANUP_UNPACK_RANGE struct cl_unpack_range range = CL_UNPACK_RANGE_INIT;
+    struct cl_collect_how how = {
+        .unnamed = 1,
+        .all = context->all,
+        .downloads = 1,
+        .budget_bytes = UINT64_MAX,
+    };
+    int r = 0;
+
+    if (!context->images && !context->all)
+        return 0;
+    r = cl_store_open(0, &store, err);
+    if (r == -ENOENT && err->code == 0)
+        return 0; /* no store, no images */
+    if (r == 0)
+        r = cl_unpack_range_take(&range, err);
+    how.uid_base = range.base;
+    return r < 0 ? r : cl_collect(&store, &how, &context->collected, err);
+}
+
+/* Neither failure keeps the other from its work; the first is told. */
+static int prune(struct context *context, struct cl_error *err)
+{
+    CL_CLEANUP_BUF struct cl_buf buf = CL_BUF_INIT(CL_OUTPUT_MAX);
+    struct cl_error failure = {0};
+    struct cl_error second = {0};
+
+    context->failed = sweep_sandboxes(context, &failure) < 0;
+    if (collect_images(context, context->failed ? &second : &failure) < 0)
+        context->failed = 1;
+    int r = context->format_json ? write_json(context, &buf) : write_text(context, &buf);
+    if (r < 0)
+        return cl_fail_memory(err);
+    r = cl_print(&buf, err);
+    if (r < 0 || !context->failed)
+        return r;
+    *err = failure;
+    return -failure.code;
 }
 
 static int run(const struct cl_command *self, int argc, char *const argv[], struct cl_error *err)
 {
-    CL_CLEANUP_STATE struct cl_state state = CL_STATE_INIT;
-    CL_CLEANUP_BUF struct cl_buf removed = CL_BUF_INIT(CL_OUTPUT_MAX);
-    struct cl_error failure = {0};
-    int r = cl_command_parse_all(self, argc, argv, NULL, err);
+    struct context context = {.ids = CL_BUF_INIT(CL_OUTPUT_MAX)};
+    int r = cl_command_parse_all(self, argc, argv, &context, err);
 
-    if (r < 0)
-        return r;
-    r = cl_state_open(&state, err);
-    if (r < 0)
-        return r;
-    int swept = cl_sweep(&state, note_swept, &removed, &failure);
-    if (swept == 0)
-        r = cl_buf_add_str(&removed, "nothing to remove\n");
-    if (r < 0)
-        return cl_fail_memory(err);
-    r = cl_print(&removed, err);
-    if (r == 0 && swept < 0) {
-        *err = failure;
-        return swept;
-    }
+    if (r == 0)
+        r = prune(&context, err);
+    cl_buf_done(&context.ids);
     return r;
 }
 
 const struct cl_command cl_command_prune = {
     .name = "prune",
     .usage = "[OPTIONS]",
-    .help = "Remove what sandboxes left whose supervisor was killed",
+    .help = "Remove what sandboxes left whose supervisor was killed, and unused images",
     .run = run,
     .options = options,
     .option_count = CL_ARRAY_SIZE(options),

@@ -3,60 +3,10 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/num.h"
 #include "cmd/cloister/command.h"
-#include "cmd/cloister/obtain.h"
+#include "cmd/cloister/obtain_options.h"
 
 enum { ARENA_MAX = 16 << 20 };
-
-static int set_progress(void *data, const struct cl_option *option, CL_UNUSED const char *value,
-                        CL_UNUSED struct cl_error *err)
-{
-    struct cl_obtain *how = data;
-
-    how->progress = (enum cl_progress_how)option->tag;
-    return 0;
-}
-
-static int set_format(void *data, CL_UNUSED const struct cl_option *option, const char *value,
-                      struct cl_error *err)
-{
-    struct cl_obtain *how = data;
-
-    if (strcmp(value, "json") != 0)
-        return cl_refuse(err, EINVAL, "expected json, got \"%.32s\"", value);
-    how->progress = CL_PROGRESS_JSON;
-    return 0;
-}
-
-static int set_platform(void *data, CL_UNUSED const struct cl_option *option, const char *value,
-                        struct cl_error *err)
-{
-    struct cl_obtain *how = data;
-
-    if (strncmp(value, "linux/", 6) != 0 || value[6] == '\0')
-        return cl_refuse(err, EINVAL, "expected linux/ARCHITECTURE, as linux/amd64");
-    how->platform = value;
-    return 0;
-}
-
-static int set_max_size(void *data, CL_UNUSED const struct cl_option *option, const char *value,
-                        struct cl_error *err)
-{
-    struct cl_obtain *how = data;
-    int r = cl_parse_size(value, &how->max_bytes);
-
-    return r < 0 ? cl_refuse(err, EINVAL, "expected a size like 64GiB, got \"%.32s\"", value) : 0;
-}
-
-static int set_max_files(void *data, CL_UNUSED const struct cl_option *option, const char *value,
-                         struct cl_error *err)
-{
-    struct cl_obtain *how = data;
-    int r = cl_parse_u64(value, &how->max_entries);
-
-    return r < 0 ? cl_refuse(err, EINVAL, "expected a whole number, got \"%.32s\"", value) : 0;
-}
 
 static int set_without(void *data, CL_UNUSED const struct cl_option *option, const char *value,
                        struct cl_error *err)
@@ -70,16 +20,15 @@ static int set_without(void *data, CL_UNUSED const struct cl_option *option, con
 }
 
 static const struct cl_option options[] = {
-    {"quiet", 'q', NULL, "print nothing but the digest", set_progress, CL_PROGRESS_NONE, NULL},
-    {"format", 0, "FORMAT", "json: events, a line each, on standard output", set_format, 0, "json"},
-    {"platform", 0, "PLATFORM", "which of an index's images (this machine's)", set_platform, 0,
-     "linux/amd64 linux/arm64"},
-    {"max-size", 0, "SIZE", "the most that the image's files may hold (32GiB)", set_max_size, 0,
-     NULL},
-    {"max-files", 0, "NUMBER", "the most files that a layer may have (500000)", set_max_files, 0,
-     NULL},
+    CL_OBTAIN_OPTIONS,
     {"without", 0, "LAYER", "accept that a layer is missing: landlock", set_without, 0, "landlock"},
     CL_OPTION_HELP,
+};
+
+static const struct cl_refused_option refused[] = {
+    {"all-tags", 'a', "not built yet; name each"},
+    {"disable-content-trust", 0, "there is none; a digest after the name says which image it is"},
+    {NULL, 0, NULL},
 };
 
 static int pull_all(int count, char *const names[], const struct cl_obtain *how,
@@ -93,10 +42,8 @@ static int pull_all(int count, char *const names[], const struct cl_obtain *how,
         struct cl_pulled pulled;
 
         r = cl_obtain(&store, names[i], how, &arena, &pulled, NULL, err);
-        if (r == 0 && how->progress != CL_PROGRESS_JSON)
-            (void)printf("sha256:%s\n",
-                         pulled.digest.hex); /* a closed stdout is the caller's wish */
-        (void)fflush(stdout);
+        if (r == 0)
+            r = cl_print_pulled(how, &pulled, err);
     }
     return r;
 }
@@ -120,4 +67,6 @@ const struct cl_command cl_command_pull = {
     .run = run,
     .options = options,
     .option_count = CL_ARRAY_SIZE(options),
+    .refused = refused,
+    .operands = "@stored",
 };

@@ -126,7 +126,7 @@ static const char *whole_name(const struct cl_descriptor *descriptor)
     return cl_descriptor_annotation(descriptor, "io.containerd.image.name");
 }
 
-static const char *name_of(const struct cl_descriptor *descriptor)
+const char *cl_index_name(const struct cl_descriptor *descriptor)
 {
     const char *whole = whole_name(descriptor);
 
@@ -143,7 +143,7 @@ static int has_tag(const struct cl_descriptor *descriptor, const char *tag, is_m
 static void list_names(const struct candidates *candidates, struct cl_names *names)
 {
     for (size_t i = 0; i < candidates->count; i++) {
-        const char *name = name_of(candidates->items[i]);
+        const char *name = cl_index_name(candidates->items[i]);
 
         if (name != NULL)
             cl_names_add(names, name);
@@ -179,15 +179,37 @@ static int keep_tagged(struct candidates *candidates, const char *tag, struct cl
     return 0;
 }
 
+static int is_twin(const struct candidates *candidates, size_t count,
+                   const struct cl_descriptor *one)
+{
+    for (size_t i = 0; one->digest != NULL && i < count; i++) {
+        if (is_word(candidates->items[i]->digest, one->digest))
+            return 1;
+    }
+    return 0;
+}
+
+/* An image that has several names stands there once for each: the first is as good as all. */
+static void drop_twins(struct candidates *candidates)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < candidates->count; i++) {
+        if (!is_twin(candidates, kept, candidates->items[i]))
+            candidates->items[kept++] = candidates->items[i];
+    }
+    candidates->count = kept;
+}
+
 /* Several with one name, or none, are one image for several platforms. */
 static int refuse_several(const struct candidates *candidates, struct cl_error *err)
 {
-    const char *first = name_of(candidates->items[0]);
+    const char *first = cl_index_name(candidates->items[0]);
     struct cl_names names = {.count = 0};
     int differ = 0;
 
     for (size_t i = 1; i < candidates->count; i++) {
-        const char *name = name_of(candidates->items[i]);
+        const char *name = cl_index_name(candidates->items[i]);
 
         differ |= (name == NULL) != (first == NULL) || (name != NULL && strcmp(name, first) != 0);
     }
@@ -206,7 +228,9 @@ int cl_index_choose_tagged(const struct cl_manifest_doc *doc,
 
     if (r == 0 && request->tag != NULL)
         r = keep_tagged(&candidates, request->tag, err);
-    if (r == 0)
+    if (r == 0) {
+        drop_twins(&candidates);
         r = refuse_several(&candidates, err);
+    }
     return r < 0 ? r : choose_platform(&candidates, request->platform, arena, ret, err);
 }

@@ -15,4 +15,8 @@ int cl_index_choose_tagged(const struct cl_manifest_doc *doc,
                            const struct cl_manifest_request *request, struct cl_arena *arena,
                            const struct cl_descriptor **ret, struct cl_error *err);
 
+/* What a layout calls it: the whole name that containerd adds, or else the name or tag that the
+ * specification has (annotations.md, "org.opencontainers.image.ref.name"); NULL: nothing. */
+const char *cl_index_name(const struct cl_descriptor *descriptor);
+
 #endif

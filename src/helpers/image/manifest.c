@@ -9,6 +9,8 @@
 #include "helpers/image/media_type.h"
 #include "oci/quote.h"
 
+enum { NAME_MOST = 4095 }; /* what a record has room for */
+
 /* --- what the document is -------------------------------------------------------- */
 
 static int is_image(const struct cl_manifest_doc *doc)
@@ -238,9 +240,15 @@ static int take_layout(const struct cl_manifest_doc *doc, const struct cl_manife
         return r;
     struct cl_manifest_record record = begin_record(&type);
     r = take_choice(doc, choice, &record, err);
-    if (r == 0)
-        *ret = record;
-    return r;
+    if (r < 0)
+        return r;
+    const char *name = cl_index_name(choice);
+    if (name != NULL && strlen(name) <= NAME_MOST) { /* a longer one names nothing */
+        record.name = name;
+        record.set |= CL_RECORD_BIT(CL_MANIFEST_NAME);
+    }
+    *ret = record;
+    return 0;
 }
 
 int cl_layout_parse(const struct cl_document *document, const struct cl_manifest_request *request,

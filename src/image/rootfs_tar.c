@@ -1,0 +1,325 @@
+#include "image/rootfs_tar.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/helper.h"
+#include "base/json.h"
+#include "base/signals.h"
+#include "base/sys.h"
+#include "image/unpacker.h"
+
+enum { MAX_DOCUMENT = 1 << 20, HEAD_SIZE = 4, SHOW_EVERY_MS = 100 };
+
+static struct cl_rootfs_tar *of(struct cl_origin *origin)
+{
+    return (struct cl_rootfs_tar *)(void *)((char *)origin -
+                                            offsetof(struct cl_rootfs_tar, origin));
+}
+
+/* --- compression ----------------------------------------------------------------- */
+
+int cl_rootfs_tar_guess(const unsigned char *head, size_t size, enum cl_compression *ret,
+                        struct cl_error *err)
+{
+    static const struct {
+        unsigned char magic[HEAD_SIZE];
+        size_t size;
+        enum cl_compression compression;
+        const char *tool; /* NULL: it is read here */
+    } rows[] = {
+        {{0x1f, 0x8b}, 2, CL_COMPRESSION_GZIP, NULL},             /* RFC 1952, 2.3.1 */
+        {{0x28, 0xb5, 0x2f, 0xfd}, 4, CL_COMPRESSION_ZSTD, NULL}, /* RFC 8878, 3.1.1 */
+        {{0xfd, '7', 'z', 'X'}, 4, CL_COMPRESSION_NONE, "xz"},
+        {{'B', 'Z', 'h'}, 3, CL_COMPRESSION_NONE, "bzip2"},
+    };
+    *ret = CL_COMPRESSION_NONE;
+    for (size_t i = 0; i < CL_ARRAY_SIZE(rows); i++) {
+        if (size < rows[i].size || memcmp(head, rows[i].magic, rows[i].size) != 0)
+            continue;
+        if (rows[i].tool != NULL)
+            return cl_refuse(err, ENOTSUP,
+                             "it is compressed by %s: %s -dc FILE | cloister import - reads it",
+                             rows[i].tool, rows[i].tool);
+        *ret = rows[i].compression;
+    }
+    return 0;
+}
+
+static int find_compression(int file, enum cl_compression *ret, struct cl_error *err)
+{
+    unsigned char head[HEAD_SIZE];
+    ssize_t got = cl_sys_pread(file, head, sizeof(head), 0);
+
+    if (got < 0)
+        return cl_fail(err, (int)got, "read it");
+    return cl_rootfs_tar_guess(head, (size_t)got, ret, err);
+}
+
+/* --- digests --------------------------------------------------------------------- */
+
+static int reap_ended(struct cl_unpacker *unpacker, const struct cl_rootfs_tar_how *how,
+                      struct cl_error *err)
+{
+    struct pollfd polls[CL_STAGE_COUNT];
+    enum cl_unpacker_stage stages[CL_STAGE_COUNT];
+    size_t count = 0;
+
+    for (unsigned int i = 0; i < CL_STAGE_COUNT; i++) {
+        if (unpacker->children[i].pid <= 0)
+            continue;
+        polls[count] = (struct pollfd){.fd = unpacker->children[i].pidfd, .events = POLLIN};
+        stages[count++] = (enum cl_unpacker_stage)i;
+    }
+    int r = cl_sys_poll(polls, count, how->show == NULL ? -1 : SHOW_EVERY_MS);
+    if (r < 0 && r != -EINTR)
+        return cl_fail(err, r, "wait for its digest");
+    for (size_t i = 0; r > 0 && i < count; i++) {
+        if (polls[i].revents != 0 && cl_unpacker_reap(unpacker, stages[i], err) < 0)
+            return -err->code;
+    }
+    return 0;
+}
+
+static int find_digests(const struct cl_rootfs_tar_how *how, uint64_t size_bytes,
+                        enum cl_compression compression, struct cl_unpacked *ret,
+                        struct cl_error *err)
+{
+    CL_CLEANUP(cl_unpacker_done) struct cl_unpacker unpacker = CL_UNPACKER_INIT;
+    struct cl_helper helper = {0};
+    uint64_t read_bytes;
+    uint64_t content_bytes;
+    int r = cl_helper_find(NULL, "cloister-image", &helper, err);
+
+    if (r < 0)
+        return r;
+    const struct cl_unpacker_how start = {
+        .program = helper.path,
+        .compression = compression,
+        .source = how->file,
+        .ticks = -1,
+        .size_bytes = size_bytes,
+        .tree = -1,
+        .max_bytes = how->max_bytes,
+        .max_entries = how->max_entries,
+    };
+    r = cl_unpacker_start(&start, &unpacker, err);
+    while (r == 0 && !cl_unpacker_has_ended(&unpacker)) {
+        r = reap_ended(&unpacker, how, err);
+        cl_unpacker_progress(&unpacker, &read_bytes, &content_bytes);
+        if (r == 0 && how->show != NULL)
+            how->show(how->context, read_bytes, size_bytes);
+    }
+    return r < 0 ? r : cl_unpacker_judge(&unpacker, ret, err);
+}
+
+/* --- documents ------------------------------------------------------------------- */
+
+static void add_list(struct cl_json *json, const char *key, const struct cl_strlist *list)
+{
+    if (list->count == 0)
+        return;
+    cl_json_array(json, key);
+    for (size_t i = 0; i < list->count; i++)
+        cl_json_string(json, NULL, list->items[i]);
+    cl_json_close(json, ']');
+}
+
+static void add_text(struct cl_json *json, const char *key, const char *text)
+{
+    if (text != NULL)
+        cl_json_string(json, key, text);
+}
+
+static void add_stop_signal(struct cl_json *json, uint64_t number)
+{
+    const char *name = cl_signal_name((int)number);
+    char digits[24];
+
+    (void)snprintf(digits, sizeof(digits), "%llu", (unsigned long long)number);
+    if (number != 0)
+        cl_json_string(json, "StopSignal", name == NULL ? digits : name);
+}
+
+/* "linux/arm64/v8" */
+static void add_platform(struct cl_json *json, const char *platform)
+{
+    static const char *const keys[] = {"os", "architecture", "variant"};
+    char part[64];
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(keys) && *platform != '\0'; i++) {
+        const size_t size = strcspn(platform, "/");
+
+        (void)snprintf(part, sizeof(part), "%.*s", (int)size, platform);
+        cl_json_string(json, keys[i], part);
+        platform += size;
+        platform += *platform == '/';
+    }
+}
+
+static int write_config(const struct cl_rootfs_tar_how *how, const struct stat *st,
+                        const struct cl_unpacked *unpacked, struct cl_buf *buf)
+{
+    const struct cl_plan *config = how->config;
+    char diff_id[CL_DIGEST_TEXT_SIZE];
+    char created[CL_RFC3339_SIZE];
+    struct cl_json json;
+
+    cl_clock_rfc3339(st->st_mtim.tv_sec < 0 ? 0 : (uint64_t)st->st_mtim.tv_sec * CL_NS_PER_S, created);
+    cl_json_begin(&json, buf, 0);
+    cl_json_object(&json, NULL);
+    cl_json_string(&json, "created", created);
+    add_platform(&json, how->platform);
+    cl_json_object(&json, "config");
+    add_list(&json, "Env", &config->env);
+    add_list(&json, "Entrypoint", &config->entrypoint);
+    add_list(&json, "Cmd", &config->command);
+    add_text(&json, "WorkingDir", config->workdir);
+    add_text(&json, "User", config->user);
+    add_stop_signal(&json, config->stop_signal);
+    cl_json_close(&json, '}');
+    cl_json_object(&json, "rootfs");
+    cl_json_string(&json, "type", "layers");
+    cl_json_array(&json, "diff_ids");
+    cl_json_string(&json, NULL, cl_digest_format(&unpacked->plain, diff_id));
+    cl_json_close(&json, ']');
+    cl_json_close(&json, '}');
+    cl_json_array(&json, "history");
+    cl_json_object(&json, NULL);
+    cl_json_string(&json, "created", created);
+    cl_json_string(&json, "created_by", "cloister import");
+    cl_json_close(&json, '}');
+    cl_json_close(&json, ']');
+    cl_json_close(&json, '}');
+    return cl_json_end(&json);
+}
+
+static void add_descriptor(struct cl_json *json, const char *key, const char *media_type,
+                           const struct cl_digest *digest, uint64_t size_bytes)
+{
+    char text[CL_DIGEST_TEXT_SIZE];
+
+    cl_json_object(json, key);
+    cl_json_string(json, "mediaType", media_type);
+    cl_json_string(json, "digest", cl_digest_format(digest, text));
+    cl_json_u64(json, "size", size_bytes);
+    cl_json_close(json, '}');
+}
+
+static int write_manifest(const struct cl_buf *config, const struct cl_unpacked *unpacked,
+                          enum cl_compression compression, struct cl_buf *buf)
+{
+    static const char *const layer_types[CL_COMPRESSION_COUNT] = {
+        [CL_COMPRESSION_NONE] = "application/vnd.oci.image.layer.v1.tar",
+        [CL_COMPRESSION_GZIP] = "application/vnd.oci.image.layer.v1.tar+gzip",
+        [CL_COMPRESSION_ZSTD] = "application/vnd.oci.image.layer.v1.tar+zstd",
+    };
+    struct cl_digest digest;
+    struct cl_json json;
+
+    cl_digest_of(config->data, config->size, &digest);
+    cl_json_begin(&json, buf, 0);
+    cl_json_object(&json, NULL);
+    cl_json_u64(&json, "schemaVersion", 2);
+    cl_json_string(&json, "mediaType", "application/vnd.oci.image.manifest.v1+json");
+    add_descriptor(&json, "config", "application/vnd.oci.image.config.v1+json", &digest,
+                   config->size);
+    cl_json_array(&json, "layers");
+    add_descriptor(&json, NULL, layer_types[compression], &unpacked->blob, unpacked->blob_bytes);
+    cl_json_close(&json, ']');
+    cl_json_close(&json, '}');
+    return cl_json_end(&json);
+}
+
+/* --- the origin -------------------------------------------------------------------- */
+
+static int tar_manifest(struct cl_origin *origin, CL_UNUSED const char *reference, struct cl_buf *ret,
+                    char ret_type[CL_MEDIA_TYPE_SIZE], struct cl_error *err)
+{
+    const struct cl_buf *bytes = &of(origin)->manifest;
+
+    ret_type[0] = '\0';
+    return cl_buf_add(ret, bytes->data, bytes->size) < 0 ? cl_fail_memory(err) : 0;
+}
+
+static int tar_config(struct cl_origin *origin, CL_UNUSED const struct cl_manifest_record *record,
+                  struct cl_buf *ret, struct cl_error *err)
+{
+    const struct cl_buf *bytes = &of(origin)->config;
+
+    return cl_buf_add(ret, bytes->data, bytes->size) < 0 ? cl_fail_memory(err) : 0;
+}
+
+static int tar_open(struct cl_origin *origin, CL_UNUSED const struct cl_blob_wanted *wanted,
+                      struct cl_blob_source *ret, CL_UNUSED struct cl_error *err)
+{
+    *ret = (struct cl_blob_source){.fd = of(origin)->file, .ticks = -1};
+    return 0;
+}
+
+static int no_news(CL_UNUSED struct cl_origin *origin, CL_UNUSED struct cl_download_report *ret,
+                   CL_UNUSED struct cl_error *err)
+{
+    return 0;
+}
+
+static void tar_done(struct cl_origin *origin)
+{
+    cl_rootfs_tar_done(of(origin));
+}
+
+void cl_rootfs_tar_done(struct cl_rootfs_tar *tar)
+{
+    cl_buf_done(&tar->config);
+    cl_buf_done(&tar->manifest);
+    *tar = CL_ROOTFS_TAR_INIT;
+}
+
+static int make(const struct cl_rootfs_tar_how *how, struct cl_rootfs_tar *tar,
+                struct cl_error *err)
+{
+    enum cl_compression compression = CL_COMPRESSION_NONE;
+    struct cl_unpacked unpacked;
+    struct stat st;
+    int r = cl_sys_fstat(how->file, &st);
+
+    if (r < 0)
+        return cl_fail(err, r, "look at it");
+    if (st.st_size == 0) /* what made it has failed */
+        return cl_refuse(err, ENODATA, "it is empty: there is no archive in it");
+    tar->size_bytes = (uint64_t)st.st_size;
+    r = find_compression(how->file, &compression, err);
+    if (r == 0)
+        r = find_digests(how, tar->size_bytes, compression, &unpacked, err);
+    if (r < 0)
+        return r;
+    if (write_config(how, &st, &unpacked, &tar->config) < 0 ||
+        write_manifest(&tar->config, &unpacked, compression, &tar->manifest) < 0)
+        return cl_fail_memory(err);
+    return 0;
+}
+
+int cl_rootfs_tar_open(const struct cl_rootfs_tar_how *how, struct cl_rootfs_tar *ret,
+                       struct cl_error *err)
+{
+    CL_CLEANUP_ROOTFS_TAR struct cl_rootfs_tar tar = {
+        .origin = {.manifest = tar_manifest,
+                   .config = tar_config,
+                   .open = tar_open,
+                   .news = -1,
+                   .listen = no_news,
+                   .done = tar_done},
+        .file = how->file,
+        .config = CL_BUF_INIT(MAX_DOCUMENT),
+        .manifest = CL_BUF_INIT(MAX_DOCUMENT),
+    };
+    int r = make(how, &tar, err);
+
+    if (r < 0)
+        return cl_prefix(err, "%.200s", how->name);
+    *ret = tar;
+    tar = CL_ROOTFS_TAR_INIT;
+    return 0;
+}
