@@ -370,14 +370,14 @@ def test_the_record_has_the_digest_and_the_name_as_it_was_written(images):
 
 def test_an_image_that_is_not_here(images):
     for name in ("nothing", "three:other", "quay.io/library/three", "three@sha256:" + "0" * 64):
-        images.run(name, "true").refused(f'image: "{re.escape(name)}" isn\'t here; cloister pull {re.escape(name)}')
+        images.run(name, "true", opts=["--pull", "never"]).refused(f'image: "{re.escape(name)}" isn\'t here; cloister pull {re.escape(name)}')
     images.run("Three", "true").refused('the image\'s name "Three"')
 
 
 def test_without_a_store(cloister, world):
     """None is made."""
     place = world.directory("empty", owner=cloister.identity) / "store"
-    cloister.run("three", "true", env={"CLOISTER_STORE": str(place)}).refused("isn't here")
+    cloister.run("three", "true", env={"CLOISTER_STORE": str(place)}, opts=["--pull", "never"]).refused("isn't here")
     assert not place.exists()
     cloister.run("three", "true", env={"CLOISTER_STORE": "relative"}).refused("CLOISTER_STORE must be an absolute path")
 
@@ -390,7 +390,7 @@ def test_where_a_users_store_is(as_user, world, probe):
     store.add("here", [store.layer(lambda tree: trees.make_tree(tree, probe))], command=["/bin/true"])
     as_user.run("here", env={"XDG_DATA_HOME": str(data)}).ok()
     home = {"HOME": str(world.directory("home", owner="user")), "XDG_DATA_HOME": None}
-    as_user.run("here", env=home).refused("isn't here")
+    as_user.run("here", env=home, opts=["--pull", "never"]).refused("isn't here")
     shutil.move(data, f"{home['HOME']}/.local-share")
     os.mkdir(f"{home['HOME']}/.local")
     os.rename(f"{home['HOME']}/.local-share", f"{home['HOME']}/.local/share")
@@ -398,8 +398,8 @@ def test_where_a_users_store_is(as_user, world, probe):
 
 
 def test_a_store_is_its_owners_alone(stores, as_root, as_user):
-    as_root.run("three", "true", env=stores["user"].env).refused("image three: ", "belongs to uid")
-    as_user.run("three", "true", env=stores["root"].env).refused("image three: ")
+    as_root.run("three", "true", env=stores["user"].env).refused("store", "belongs to uid")
+    as_user.run("three", "true", env=stores["root"].env).refused("store")
 
 
 @pytest.mark.parametrize("damage", ["empty", "other", "cut", "files"])
@@ -410,7 +410,7 @@ def test_a_damaged_record(own_store, damage):
     record = {"empty": b"", "other": b"\0" * 100, "cut": whole[:-8],
               "files": flat.plan(image_kind=2, image_path="/x", image_layers=["1"], digest=digest, without=1)}[damage]
     store.put("broken", record, digest)
-    own_store.run("broken").refused("image broken: the store's refs/", "; cloister pull broken")
+    own_store.run("broken").refused("the store's refs/", "; cloister pull broken")
 
 
 def try_lock(path):

@@ -180,9 +180,7 @@ TEST(images_have_forms)
         const char *needle;
     } rows[] = {
         {"alpine:3", "image: \"alpine:3\" isn't here; cloister pull alpine:3"},
-        {"oci:dir", "not built yet"},
-        {"oci-archive:x.tar", "not built yet"},
-        {"docker-archive:x", "not built yet"},
+        {"oci:dir", "image: \"oci:dir\" isn't here; cloister pull oci:dir"},
         {"x.wasm", "not built yet"},
         {"/srv/tree", "rootfs:/srv/tree"},
         {"./tree", "rootfs:./tree"},

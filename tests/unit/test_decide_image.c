@@ -94,26 +94,26 @@ TEST(an_image_of_the_store_is_taken_as_it_is)
 
 TEST(names_of_images_are_told_from_other_forms)
 {
-    static const char *const names[] = {"debian", "debian:12", "quay.io/a/b@sha256:00",
-                                        "a",      "hosts",     "rootfs/x",
-                                        "Debian", "wasm",      "tar"};
-    static const char *const others[] = {"host",
-                                         "rootfs:/x",
-                                         "rootfs:",
-                                         "host:x",
-                                         "HOST",
-                                         "rootfs",
-                                         "rootfs=/x",
-                                         "dir:/x",
-                                         "/x",
-                                         "./x",
-                                         "..",
-                                         "oci:x",
-                                         "x.wasm",
-                                         "x.tar",
-                                         "x.tgz",
-                                         "oci-archive:x",
-                                         "docker-archive:x"};
+    static const char *const names[] = {
+        "debian",
+        "debian:12",
+        "quay.io/a/b@sha256:00",
+        "a",
+        "hosts",
+        "rootfs/x",
+        "Debian",
+        "wasm",
+        "tar",
+        "oci:x",
+        "oci",
+        "oci.tar/x",
+        "oci-archive:x.tar",
+        "docker-archive:x",
+    };
+    static const char *const others[] = {
+        "host",   "rootfs:/x", "rootfs:", "host:x", "HOST",   "rootfs", "rootfs=/x",
+        "dir:/x", "/x",        "./x",     "..",     "x.wasm", "x.tar",  "x.tgz",
+    };
 
     for (size_t i = 0; i < CL_ARRAY_SIZE(names); i++)
         CHECK(cl_image_is_name(names[i]));

@@ -83,7 +83,7 @@ TEST(bad_flags_are_refused)
         {"-d|host", "--detach: not built yet"},
         {"--keep|host", "not built yet"},
         {"--stdin|f|host", "not built yet"},
-        {"--pull=always|host", "not built yet"},
+        {"--pull=newer|host", "--pull: "},
         {"--device|/dev/x|host", "--device: "},
         {"-p|80:80|host", "--publish: "},
         {"--restart|always|host", "--restart: "},

@@ -98,7 +98,7 @@ TEST(what_the_store_has_is_a_part)
 
 TEST(other_images_are_not_looked_for)
 {
-    static const char *const others[] = {"host", "rootfs:/x", "./x", "x.tar", "oci:x"};
+    static const char *const others[] = {"host", "rootfs:/x", "./x", "x.tar", "x.wasm"};
 
     CHECK(setenv("CLOISTER_STORE", "not/absolute", 1) == 0);
     for (size_t i = 0; i < CL_ARRAY_SIZE(others); i++)
@@ -106,16 +106,16 @@ TEST(other_images_are_not_looked_for)
     CHECK(setenv("CLOISTER_STORE", place, 1) == 0);
 }
 
-TEST(errors_name_the_image)
+TEST(errors_say_what_is_wrong)
 {
     CHECK(find("De bian") == -EINVAL);
     CHECK_HAS(err.msg, "\"De bian\"");
     CHECK(setenv("CLOISTER_STORE", "not/absolute", 1) == 0);
     check_error("debian:12", EINVAL,
-                "image debian:12: CLOISTER_STORE must be an absolute path, not \"not/absolute\"");
+                "CLOISTER_STORE must be an absolute path, not \"not/absolute\"");
     CHECK(setenv("CLOISTER_STORE", place, 1) == 0 && chmod(place, 0755) == 0);
     CHECK(find("debian:12") == -EPERM);
-    CHECK_HAS(err.msg, "image debian:12: ");
+    CHECK_HAS(err.msg, place);
     CHECK_HAS(err.msg, "is open to others");
     CHECK(chmod(place, 0700) == 0);
 }
@@ -129,7 +129,7 @@ TEST(a_damaged_record_has_a_cure)
     (void)snprintf(path, sizeof(path), "%s/refs/%s", place, key.hex);
     CHECK(truncate(path, 5) == 0);
     CHECK(find("debian:12") == -EBADMSG);
-    CHECK_HAS(err.msg, "image debian:12: the store's refs/");
+    CHECK_HAS(err.msg, "the store's refs/");
     CHECK_HAS(err.msg, "; cloister pull debian:12");
 }
 
@@ -137,7 +137,7 @@ int main(void)
 {
     static const struct check_test tests[] = {
         ROW(without_a_store_no_image_is_there), ROW(what_the_store_has_is_a_part),
-        ROW(other_images_are_not_looked_for),   ROW(errors_name_the_image),
+        ROW(other_images_are_not_looked_for),   ROW(errors_say_what_is_wrong),
         ROW(a_damaged_record_has_a_cure),
     };
     char command[128];
