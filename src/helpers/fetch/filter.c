@@ -8,6 +8,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <seccomp.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
@@ -35,9 +37,9 @@ static const int on_names[] = {
 
 /* That are there already. */
 static const int on_sockets[] = {
-    SCMP_SYS(connect),    SCMP_SYS(getsockname), SCMP_SYS(getpeername), SCMP_SYS(getsockopt),
-    SCMP_SYS(setsockopt), SCMP_SYS(sendto),      SCMP_SYS(sendmsg),     SCMP_SYS(sendmmsg),
-    SCMP_SYS(recvfrom),   SCMP_SYS(recvmsg),     SCMP_SYS(recvmmsg),    SCMP_SYS(shutdown),
+    SCMP_SYS(connect), SCMP_SYS(getsockname), SCMP_SYS(getpeername), SCMP_SYS(getsockopt),
+    SCMP_SYS(sendto),  SCMP_SYS(sendmsg),     SCMP_SYS(sendmmsg),    SCMP_SYS(recvfrom),
+    SCMP_SYS(recvmsg), SCMP_SYS(recvmmsg),    SCMP_SYS(shutdown),
 };
 
 /* But for mapping: that can make code. */
@@ -160,19 +162,26 @@ static int add_open(scmp_filter_ctx filter)
     return r;
 }
 
-/* Internet sockets of the two ordinary types. Other families "aren't supported", which is what
+/* Internet sockets of the two ordinary protocols: others (MPTCP, SCTP, UDP-Lite) bring kernel
+ * code, and load it, that nothing here needs. Other families "aren't supported", which is what
  * those who try them expect of some kernels: nscd's and systemd's clients, the list of the
  * host's addresses by netlink. */
 static int add_sockets(scmp_filter_ctx filter)
 {
     static const unsigned int families[] = {AF_INET, AF_INET6};
-    static const unsigned int types[] = {SOCK_STREAM, SOCK_DGRAM};
+    static const struct {
+        unsigned int type;
+        unsigned int protocol;
+    } rows[] = {
+        {SOCK_STREAM, 0}, {SOCK_STREAM, IPPROTO_TCP}, {SOCK_DGRAM, 0}, {SOCK_DGRAM, IPPROTO_UDP}};
+    const size_t count = CL_ARRAY_SIZE(rows);
     int r = 0;
 
-    for (size_t i = 0; r == 0 && i < CL_ARRAY_SIZE(families) * CL_ARRAY_SIZE(types); i++)
-        r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2,
-                             SCMP_A0(SCMP_CMP_EQ, families[i / 2], 0),
-                             SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, types[i % 2]));
+    for (size_t i = 0; r == 0 && i < CL_ARRAY_SIZE(families) * count; i++)
+        r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socket), 3,
+                             SCMP_A0(SCMP_CMP_EQ, families[i / count], 0),
+                             SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, rows[i % count].type),
+                             SCMP_A2(SCMP_CMP_EQ, rows[i % count].protocol, 0));
     for (unsigned int i = 0; r == 0 && i < CL_ARRAY_SIZE(families); i++)
         r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(ESOCKTNOSUPPORT), SCMP_SYS(socket), 2,
                              SCMP_A0(SCMP_CMP_EQ, families[i], 0),
@@ -183,10 +192,33 @@ static int add_sockets(scmp_filter_ctx filter)
     if (r == 0)
         r = seccomp_rule_add(filter, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1,
                              SCMP_A0(SCMP_CMP_GT, AF_INET6, 0));
-    /* both ends stay here: how curl's resolver tells that it is done */
+    /* How curl's resolver tells that it is done. Streams alone, whose both ends stay here: a pair
+     * of datagram sockets can be sent and connected anew, to any of the host's (unix(7)). */
     if (r == 0)
-        r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 1,
-                             SCMP_A0(SCMP_CMP_EQ, AF_UNIX, 0));
+        r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(socketpair), 2,
+                             SCMP_A0(SCMP_CMP_EQ, AF_UNIX, 0),
+                             SCMP_A1(SCMP_CMP_MASKED_EQ, 0xf, SOCK_STREAM));
+    return r;
+}
+
+/* What curl and the C library's resolver set. Filters, "upper layer protocols" and the like are
+ * programs and code of the kernel's that would be reached by options. */
+static int add_socket_options(scmp_filter_ctx filter)
+{
+    static const struct {
+        unsigned int level;
+        unsigned int option;
+    } rows[] = {
+        {SOL_SOCKET, SO_KEEPALIVE}, {SOL_SOCKET, SO_SNDBUF},     {SOL_SOCKET, SO_RCVBUF},
+        {IPPROTO_TCP, TCP_NODELAY}, {IPPROTO_TCP, TCP_KEEPIDLE}, {IPPROTO_TCP, TCP_KEEPINTVL},
+        {IPPROTO_TCP, TCP_KEEPCNT}, {IPPROTO_IP, IP_RECVERR},    {IPPROTO_IPV6, IPV6_RECVERR},
+    };
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < CL_ARRAY_SIZE(rows); i++)
+        r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 2,
+                             SCMP_A1(SCMP_CMP_EQ, rows[i].level, 0),
+                             SCMP_A2(SCMP_CMP_EQ, rows[i].option, 0));
     return r;
 }
 
@@ -243,6 +275,8 @@ static int add_rules(scmp_filter_ctx filter)
         r = add_open(filter);
     if (r == 0)
         r = add_sockets(filter);
+    if (r == 0)
+        r = add_socket_options(filter);
     if (r == 0)
         r = add_threads(filter);
     if (r == 0)
