@@ -171,12 +171,12 @@ static void refuse_owners(struct scene *scene)
     for (size_t i = 0; i < sizeof(kinds); i++) {
         TAR(&tar, .name = "d/it", .type = kinds[i], .uid = 70000, .gid = 5, .link = "x");
         scene_refused(
-            scene, &tar, EINVAL,
+            scene, &tar, EOVERFLOW,
             "give \"d/it\" to user 70000 and group 5: Invalid argument; images have fewer "
             "ids here: more of them in /etc/subuid and /etc/subgid, or an image with "
             "smaller ones");
         TAR(&tar, .name = "d/it", .type = kinds[i], .gid = 70000, .link = "x");
-        scene_refused(scene, &tar, EINVAL, "give \"d/it\" to user 0 and group 70000: ");
+        scene_refused(scene, &tar, EOVERFLOW, "give \"d/it\" to user 0 and group 70000: ");
     }
     tar_pax_one(&tar, "uid", "4294967295", 10); /* chown(2): leave it */
     tar_file(&tar, "a", "x");
