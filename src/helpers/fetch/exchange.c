@@ -147,7 +147,7 @@ static int follow(struct cl_exchange *exchange, struct cl_error *err)
     r = check_redirect(exchange, &to, err);
     if (r < 0)
         return r;
-    if (exchange->ask.once)
+    if (exchange->ask.once || !cl_url_same_place(&exchange->first, &to))
         wipe(&exchange->authorization);
     cl_url_done(&exchange->url);
     exchange->url = to;
