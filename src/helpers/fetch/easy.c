@@ -101,9 +101,8 @@ static int before_request(void *context, char *peer, CL_UNUSED char *own, CL_UNU
         (void)refuse_reach(exchange, reach);
         return CURL_PREREQFUNC_ABORT;
     }
-    exchange->refused = 0; /* one of several addresses may have been */
-    if (!exchange->was_sent || reach < exchange->reach)
-        exchange->reach = reach;
+    exchange->refused = 0;   /* one of several addresses may have been */
+    exchange->reach = reach; /* who may send us on now: no further in than this, ever */
     exchange->paced = 1;
     cl_pace_begin(&exchange->pace, exchange->net->now_ns);
     return CURL_PREREQFUNC_OK;
@@ -147,17 +146,13 @@ static int make_headers(struct cl_exchange *exchange)
     return r;
 }
 
-/* Remembers the first option that fails, as all do for want of memory only. */
-#define SET(option, value)                                                                         \
-    do {                                                                                           \
-        if (code == CURLE_OK)                                                                      \
-            code = curl_easy_setopt(easy, option, value);                                          \
-    } while (0)
+/* All that can fail is memory. */
+#define SET(option, value) failed |= curl_easy_setopt(easy, option, value) != CURLE_OK
 
-static CURLcode set_callbacks(struct cl_exchange *exchange)
+static int set_callbacks(struct cl_exchange *exchange)
 {
     CURL *easy = exchange->easy;
-    CURLcode code = CURLE_OK;
+    int failed = 0;
 
     SET(CURLOPT_PRIVATE, exchange);
     SET(CURLOPT_ERRORBUFFER, exchange->curl_says);
@@ -169,13 +164,13 @@ static CURLcode set_callbacks(struct cl_exchange *exchange)
     SET(CURLOPT_OPENSOCKETDATA, exchange);
     SET(CURLOPT_PREREQFUNCTION, before_request);
     SET(CURLOPT_PREREQDATA, exchange);
-    return code;
+    return failed;
 }
 
-static CURLcode set_question(const struct cl_exchange *exchange)
+static int set_question(const struct cl_exchange *exchange)
 {
     CURL *easy = exchange->easy;
-    CURLcode code = CURLE_OK;
+    int failed = 0;
 
     SET(CURLOPT_URL, exchange->url.text);
     SET(CURLOPT_HTTPHEADER, exchange->headers);
@@ -193,16 +188,16 @@ static CURLcode set_question(const struct cl_exchange *exchange)
         SET(CURLOPT_POSTFIELDSIZE, (long)strlen(exchange->form));
         break;
     }
-    return code;
+    return failed;
 }
 
 /* HTTP/2 would put all layers of a pull into one connection, which a long way makes slower,
  * take a tenth to a fifth more of the processor for large bodies, and bring one more parser of
  * foreign bytes; what it saves, round trips of many small questions, a pull has not. */
-static CURLcode set_connection(const struct cl_exchange *exchange)
+static int set_connection(const struct cl_exchange *exchange)
 {
     CURL *easy = exchange->easy;
-    CURLcode code = CURLE_OK;
+    int failed = 0;
 
     SET(CURLOPT_PROTOCOLS_STR, "http,https");
     SET(CURLOPT_FOLLOWLOCATION, 0L);
@@ -210,6 +205,7 @@ static CURLcode set_connection(const struct cl_exchange *exchange)
     SET(CURLOPT_DISALLOW_USERNAME_IN_URL, 1L);
     SET(CURLOPT_PATH_AS_IS, 1L);
     SET(CURLOPT_NOSIGNAL, 1L);
+    SET(CURLOPT_QUICK_EXIT, 1L); /* no wait for a resolver's thread that nobody needs any more */
     SET(CURLOPT_TCP_KEEPALIVE, 1L);
     SET(CURLOPT_TCP_KEEPIDLE, (long)KEEPALIVE_S);
     SET(CURLOPT_TCP_KEEPINTVL, (long)KEEPALIVE_S);
@@ -219,15 +215,14 @@ static CURLcode set_connection(const struct cl_exchange *exchange)
     SET(CURLOPT_SSL_VERIFYPEER, 1L);
     SET(CURLOPT_SSL_VERIFYHOST, 2L);
     SET(CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
-    return code;
+    return failed;
 }
 
 int cl_easy_make(struct cl_exchange *exchange, struct cl_error *err)
 {
     exchange->easy = curl_easy_init();
-    if (exchange->easy == NULL || make_headers(exchange) < 0 ||
-        set_callbacks(exchange) != CURLE_OK || set_question(exchange) != CURLE_OK ||
-        set_connection(exchange) != CURLE_OK)
+    if (exchange->easy == NULL || make_headers(exchange) < 0 || set_callbacks(exchange) ||
+        set_question(exchange) || set_connection(exchange))
         return cl_fail_memory(err);
     if (!exchange->url.tls)
         return 0;

@@ -72,7 +72,7 @@ struct cl_exchange {
     struct cl_url first;
     unsigned int redirects;
     int was_sent;        /* somebody told us to ask this URL */
-    enum cl_reach reach; /* of the most public one that did, or that was asked */
+    enum cl_reach reach; /* of who did, or of who is asked */
     int silenced;        /* an answer whose body has gone on for long enough */
 
     struct cl_head head;
