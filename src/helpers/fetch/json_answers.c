@@ -5,13 +5,9 @@
 #include <string.h>
 #include <time.h>
 
-enum { DEFAULT_LIFE_S = 60, LONGEST_LIFE_S = 24 * 3600, SHOWN = 160 };
+#include "helpers/common/json_load.h"
 
-static void json_done(json_t **value)
-{
-    json_decref(*value);
-}
-#define CL_CLEANUP_JSON CL_CLEANUP(json_done)
+enum { DEFAULT_LIFE_S = 60, LONGEST_LIFE_S = 24 * 3600, SHOWN = 160 };
 
 void cl_token_answer_done(struct cl_token_answer *answer)
 {
@@ -82,15 +78,18 @@ static uint64_t life_of(const json_t *object, uint64_t wall_s)
     return life - age_of(object, wall_s, life);
 }
 
-int cl_token_answer_parse(const char *text, size_t size, uint64_t wall_s, const char *where,
+int cl_token_answer_parse(const struct cl_bytes *json, uint64_t wall_s, const char *where,
                           struct cl_token_answer *ret, struct cl_error *err)
 {
-    json_error_t problem; /* its text may quote the token */
-    CL_CLEANUP_JSON json_t *object = json_loadb(text, size, JSON_REJECT_DUPLICATES, &problem);
+    CL_CLEANUP_JSON json_t *object = NULL;
+    const struct cl_document document = {where, json->data, json->size};
+    struct cl_error why = {0};
+    int r = cl_json_load(&document, 1, &object, &why);
 
-    if (object == NULL)
-        return cl_refuse(err, EBADMSG, "%s: its answer isn't JSON (at byte %d)", where,
-                         problem.position);
+    if (r == -ENOMEM)
+        return cl_fail_memory(err);
+    if (r < 0)
+        return cl_refuse(err, EBADMSG, "what should hold a token is no JSON: %s", why.msg);
     const char *token = find_token(object);
     if (token == NULL)
         return cl_refuse(err, EBADMSG, "%s: its answer holds no token", where);
@@ -115,11 +114,15 @@ static const char *text_of(const json_t *object, const char *name)
 
 void cl_complaint_read(const char *text, size_t size, struct cl_buf *ret)
 {
-    CL_CLEANUP_JSON json_t *object = json_loadb(text, size, 0, NULL);
+    CL_CLEANUP_JSON json_t *object = NULL;
+    const struct cl_document document = {"complaint", text, size};
+    struct cl_error ignored = {0};
+
+    if (cl_json_load(&document, 1, &object, &ignored) < 0)
+        return;
     const json_t *first = json_array_get(json_object_get(object, "errors"), 0);
     const char *code = text_of(first, "code");
     const char *message = text_of(first, "message");
-
     if (message[0] == '\0')
         message = text_of(object, "details"); /* of token servers: Docker Hub's */
     if (code[0] != '\0' && message[0] != '\0')

@@ -10,6 +10,7 @@
 
 #include "base/buf.h"
 #include "base/error.h"
+#include "base/flat.h"
 
 enum {
     CL_TOKEN_ANSWER_MAX = 1 << 20,
@@ -27,7 +28,7 @@ void cl_token_answer_done(struct cl_token_answer *answer);
 /* A token that can stand in a header, and how long it lives from WALL_S on: `expires_in`, a
  * minute where that is missing, less the time since `issued_at` where that makes sense: a
  * server's clock is not ours. WHERE begins messages. */
-int cl_token_answer_parse(const char *text, size_t size, uint64_t wall_s, const char *where,
+int cl_token_answer_parse(const struct cl_bytes *json, uint64_t wall_s, const char *where,
                           struct cl_token_answer *ret, struct cl_error *err);
 
 /* Adds what a registry says went wrong to RET, "MANIFEST_UNKNOWN: manifest unknown", at most

@@ -85,7 +85,7 @@ static int make_form(const struct cl_token *token, struct cl_buf *form)
 
     if (r == 0)
         r = add_pair(form, easy, "client_id", "cloister");
-    if (r == 0 && realm->service != NULL)
+    if (r == 0 && realm->service[0] != '\0')
         r = add_pair(form, easy, "service", realm->service);
     if (r == 0 && token->scope[0] != '\0')
         r = add_pair(form, easy, "scope", token->scope);
@@ -100,7 +100,7 @@ static int make_query(const struct cl_token *token, struct cl_url *ret, struct c
     const struct cl_realm *realm = token->realm;
     int r = cl_url_parse(realm->url.text, NULL, "the realm", ret, err);
 
-    if (r == 0 && realm->service != NULL)
+    if (r == 0 && realm->service[0] != '\0')
         r = cl_url_add_query(ret, "service", realm->service, err);
     if (r == 0 && token->scope[0] != '\0')
         r = cl_url_add_query(ret, "scope", token->scope, err);
@@ -186,8 +186,8 @@ static void try_again(struct cl_token *token, const struct cl_error *failure)
 static int keep_answer(struct cl_token *token, struct cl_error *err)
 {
     struct cl_token_answer answer = {0};
-    int r = cl_token_answer_parse(cl_buf_text(&token->body), token->body.size,
-                                  cl_clock_wall_ns() / CL_NS_PER_S, token->realm->url.place,
+    const struct cl_bytes json = {cl_buf_text(&token->body), token->body.size};
+    int r = cl_token_answer_parse(&json, cl_clock_wall_ns() / CL_NS_PER_S, token->realm->url.place,
                                   &answer, err);
 
     if (r < 0)

@@ -23,7 +23,7 @@ struct cl_token_wait {
 struct cl_realm {
     const char *endpoint; /* for messages */
     struct cl_url url;
-    const char *service;   /* NULL: none */
+    const char *service;   /* "": none */
     const char *user;      /* "": no credentials, or none that the realm may know */
     const char *basic;     /* "Basic ...", of the user */
     const char *identity;  /* identity token, in their place; "" */
