@@ -1,13 +1,12 @@
 #include "helpers/fetch/auth.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/alloc.h"
 #include "base/clock.h"
 
-enum { DOOR_CAP = 1 << 20, AVOIDED_WHY = 160 };
+enum { DOOR_CAP = 1 << 20 };
 #define AVOIDED_NS (30 * CL_NS_PER_S)
 
 enum door_kind {
@@ -28,7 +27,7 @@ struct cl_door {
     char *service;
     struct cl_token *tokens;
     uint64_t avoided_until_ns;
-    char avoided_why[AVOIDED_WHY];
+    struct cl_error avoided_why;
 };
 
 struct cl_auth cl_auth_init(struct cl_net *net)
@@ -87,21 +86,24 @@ static int is_for(const struct cl_door *door, const struct cl_fetch_endpoint *en
            strcmp(own->authority, endpoint->authority) == 0;
 }
 
-/* RFC 4648 */
+/* RFC 4648: RET has room for four characters for each three bytes that are begun. */
 static void encode_base64(const unsigned char *data, size_t size, char *ret)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 
-    for (size_t i = 0; i < size; i += 3) {
+    for (size_t i = 0; i < size; i += 3, ret += 4) {
         const size_t left = size - i;
         const uint32_t three = (uint32_t)data[i] << 16 |
                                (left > 1 ? (uint32_t)data[i + 1] << 8 : 0) |
                                (left > 2 ? (uint32_t)data[i + 2] : 0);
 
-        *ret++ = digits[three >> 18];
-        *ret++ = digits[three >> 12 & 63];
-        *ret++ = left > 1 ? digits[three >> 6 & 63] : '=';
-        *ret++ = left > 2 ? digits[three & 63] : '=';
+        memset(ret, '=', 4);
+        ret[0] = digits[three >> 18];
+        ret[1] = digits[three >> 12 & 63];
+        if (left > 1)
+            ret[2] = digits[three >> 6 & 63];
+        if (left > 2)
+            ret[3] = digits[three & 63];
     }
 }
 
@@ -215,15 +217,15 @@ const char *cl_door_withheld_from(const struct cl_door *door)
     return door->kind == DOOR_BEARER && door->realm.withheld ? door->realm.url.place : NULL;
 }
 
-void cl_door_avoid(struct cl_door *door, const char *why)
+void cl_door_avoid(struct cl_door *door, const struct cl_error *why)
 {
     door->avoided_until_ns = cl_clock_boot_ns() + AVOIDED_NS / door->net->waits.hurry;
-    (void)snprintf(door->avoided_why, sizeof(door->avoided_why), "%s", why); /* as far as it fits */
+    door->avoided_why = *why;
 }
 
-const char *cl_door_avoided(const struct cl_door *door)
+const struct cl_error *cl_door_avoided(const struct cl_door *door)
 {
-    return cl_clock_boot_ns() < door->avoided_until_ns ? door->avoided_why : NULL;
+    return cl_clock_boot_ns() < door->avoided_until_ns ? &door->avoided_why : NULL;
 }
 
 /* --- grants ---------------------------------------------------------------- */
@@ -306,31 +308,32 @@ static int learn_basic(struct cl_door *door, const struct cl_challenge_seen *see
     return was_tried || door->basic == NULL ? refuse_entry(door, err) : 0;
 }
 
-static int same_text(const char *a, const char *b)
+/* Tokens are of one realm and service; those under way end as they may. */
+static int move_realm(struct cl_door *door, struct cl_url *url, const char *service)
 {
-    return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+    char *copy = strdup(service);
+
+    if (copy == NULL)
+        return -ENOMEM;
+    for (struct cl_token *token = door->tokens; token != NULL; token = token->next)
+        cl_token_forget(token);
+    cl_url_done(&door->realm.url);
+    door->realm.url = *url;
+    url->text = NULL;
+    free(door->service);
+    door->service = copy;
+    return 0;
 }
 
-/* Tokens are of one realm and service; those under way end as they may. */
 static int set_realm(struct cl_door *door, struct cl_url *url, const char *service,
                      enum cl_reach reach)
 {
     struct cl_realm *realm = &door->realm;
+    const int known = door->kind == DOOR_BEARER && strcmp(realm->url.text, url->text) == 0 &&
+                      strcmp(door->service, service) == 0;
 
-    if (door->kind != DOOR_BEARER || !same_text(realm->url.text, url->text) ||
-        !same_text(door->service, service)) {
-        char *copy = service == NULL ? NULL : strdup(service);
-
-        if (service != NULL && copy == NULL)
-            return -ENOMEM;
-        for (struct cl_token *token = door->tokens; token != NULL; token = token->next)
-            cl_token_forget(token);
-        cl_url_done(&realm->url);
-        realm->url = *url;
-        url->text = NULL;
-        free(door->service);
-        door->service = copy;
-    }
+    if (!known && move_realm(door, url, service) < 0)
+        return -ENOMEM;
     const int may_know = cl_realm_may_know(&door->url, &realm->url);
     const struct cl_fetch_endpoint *own = &door->endpoint;
     realm->endpoint = door->url.place;
@@ -359,10 +362,14 @@ static int learn_bearer(struct cl_door *door, const struct cl_challenge *challen
         const int was_good = token->proven;
 
         cl_token_forget(token);
-        if (!was_good)
-            return refuse_entry(door, err);
+        if (!was_good) {
+            (void)refuse_entry(door, err);
+            return challenge->error == NULL ? -err->code
+                                            : cl_hint(err, "it says %.60s", challenge->error);
+        }
     }
-    return set_realm(door, &url, challenge->service, seen->reach) < 0 ? cl_fail_memory(err) : 0;
+    const char *service = challenge->service == NULL ? "" : challenge->service;
+    return set_realm(door, &url, service, seen->reach) < 0 ? cl_fail_memory(err) : 0;
 }
 
 int cl_door_challenged(struct cl_door *door, const struct cl_challenge_seen *seen,

@@ -59,9 +59,9 @@ const char *cl_door_withheld_from(const struct cl_door *door);
 
 /* It couldn't be connected to, or not be trusted, for WHY: whoever has another endpoint goes there
  * at once, for a while. */
-void cl_door_avoid(struct cl_door *door, const char *why);
+void cl_door_avoid(struct cl_door *door, const struct cl_error *why);
 /* Why it is avoided now; NULL: it isn't. */
-const char *cl_door_avoided(const struct cl_door *door);
+const struct cl_error *cl_door_avoided(const struct cl_door *door);
 
 /* 1: *RET is the grant for SCOPE ("": none). 0: a token is being asked for, WAIT will hear of
  * it. < 0: there is none to be had. */

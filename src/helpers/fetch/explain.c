@@ -11,15 +11,31 @@ static const char *reason_of(const struct cl_exchange *exchange, CURLcode code)
     return exchange->curl_says[0] != '\0' ? exchange->curl_says : curl_easy_strerror(code);
 }
 
+/* Of all that connect(2) can fail with, what a caller may act upon: EACCES, say, would be taken
+ * for a registry's. */
+static int code_of(long errnum)
+{
+    switch (errnum) {
+    case ECONNREFUSED:
+    case ECONNRESET:
+    case ETIMEDOUT:
+    case ENETUNREACH:
+        return (int)errnum;
+    default:
+        return EHOSTUNREACH;
+    }
+}
+
 static enum cl_end explain_connection(const struct cl_exchange *exchange, struct cl_error *err)
 {
     const struct cl_url *url = &exchange->url;
     long errnum = 0;
 
     (void)curl_easy_getinfo(exchange->easy, CURLINFO_OS_ERRNO, &errnum);
-    if (errnum <= 0 || errnum > 4095)
+    if (errnum <= 0)
         errnum = EHOSTUNREACH;
     (void)cl_fail(err, (int)errnum, "can't connect to %s, port %u", url->host, url->port);
+    err->code = code_of(errnum);
     if (errnum == ECONNREFUSED)
         (void)cl_hint(err, "is the registry running?");
     return CL_END_UNREACHABLE;
@@ -52,7 +68,7 @@ static enum cl_end explain_tls(const struct cl_exchange *exchange, CURLcode code
 
     if (strstr(reason, "wrong version number") != NULL ||
         strstr(reason, "packet length too long") != NULL)
-        (void)cl_refuse(err, EPROTO,
+        (void)cl_refuse(err, EPROTONOSUPPORT,
                         "%s doesn't speak TLS at port %u; if that is meant to be so, let "
                         "registries.yaml say `http: true` for it",
                         exchange->url.host, exchange->url.port);
@@ -62,6 +78,11 @@ static enum cl_end explain_tls(const struct cl_exchange *exchange, CURLcode code
                         "%s: nobody known signed its certificate; name its authority's file in "
                         "registries.yaml, if it is the right one (%.160s)",
                         place, reason);
+    else if (code == CURLE_SSL_CACERT_BADFILE)
+        (void)cl_refuse(err, EKEYREJECTED,
+                        "%s: the authority that is named for it can't be read: it has to be PEM, "
+                        "-----BEGIN CERTIFICATE----- and so on",
+                        place);
     else if (code == CURLE_PEER_FAILED_VERIFICATION)
         (void)cl_refuse(err, EKEYREJECTED, "%s: its certificate isn't valid for it: %.200s", place,
                         reason);

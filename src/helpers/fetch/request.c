@@ -255,7 +255,8 @@ static int choose_door(struct cl_request *request, struct cl_error *err)
 
     if (r < 0 || cl_request_is_last_endpoint(request) || cl_door_avoided(request->door) == NULL)
         return r;
-    return cl_refuse(err, EHOSTUNREACH, "%s", cl_door_avoided(request->door));
+    *err = *cl_door_avoided(request->door);
+    return -err->code;
 }
 
 static void begin_endpoint(struct cl_request *request)
@@ -291,8 +292,19 @@ void cl_request_ask_again(struct cl_request *request, const struct cl_again *aga
 
 /* --- ends ------------------------------------------------------------------ */
 
+/* The core asks some registries by https first and then by http, at the same place: that one
+ * doesn't speak TLS is no news then. */
+static int is_scheme_tried(const struct cl_request *request, const struct cl_error *why)
+{
+    const char *next = request->what.endpoints.items[request->endpoint + 1].url;
+
+    return why->code == EPROTONOSUPPORT && strncmp(next, "http:", 5) == 0;
+}
+
 static void note_mirror(struct cl_request *request, const struct cl_error *why)
 {
+    if (is_scheme_tried(request, why))
+        return;
     (void)cl_buf_printf(&request->mirrors, "%s%.*s", request->mirrors.size > 0 ? "; " : "",
                         MIRROR_SAID, why->msg); /* as far as there is room */
 }
@@ -302,7 +314,7 @@ void cl_request_give_up_endpoint(struct cl_request *request, const struct cl_err
     if (cl_request_is_last_endpoint(request)) {
         struct cl_error err = *why;
 
-        if (request->mirrors.size > 0)
+        if (request->mirrors.size > 0 && strcmp(request->mirrors.data, why->msg) != 0)
             (void)cl_hint(&err, "before that, %s", request->mirrors.data);
         cl_request_fail(request, &err);
         return;

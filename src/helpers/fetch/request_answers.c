@@ -279,7 +279,7 @@ static void take_refusal(struct cl_request *request)
     cl_request_give_up_endpoint(request, &err);
 }
 
-/* 429 and 5xx: it may be better in a while, and the server may know when. */
+/* 408, 429 and 5xx: it may be better in a while, and the server may know when. */
 static void take_trouble(struct cl_request *request)
 {
     CL_CLEANUP_BUF struct cl_buf said = CL_BUF_INIT(512);
@@ -315,7 +315,7 @@ static void take_answer(struct cl_request *request)
         take_challenge(request);
     else if (status == 416)
         take_unsatisfied_range(request);
-    else if (status == 429 || status / 100 == 5)
+    else if (status == 408 || status == 429 || status / 100 == 5)
         take_trouble(request);
     else
         take_refusal(request);
@@ -333,7 +333,7 @@ static void take_unreachable(struct cl_request *request, const struct cl_error *
         cl_request_ask_again(request, &again, why);
         return;
     }
-    cl_door_avoid(request->door, why->msg);
+    cl_door_avoid(request->door, why);
     cl_request_give_up_endpoint(request, why);
 }
 
@@ -372,7 +372,7 @@ static void on_end(void *context, enum cl_end how)
         take_unreachable(request, &why);
         return;
     case CL_END_UNTRUSTED:
-        cl_door_avoid(request->door, why.msg);
+        cl_door_avoid(request->door, &why);
         cl_request_give_up_endpoint(request, &why);
         return;
     case CL_END_REFUSED:

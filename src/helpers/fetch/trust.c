@@ -91,7 +91,7 @@ int cl_trust_apply(struct cl_trust *trust, CURL *easy, const char *authority, st
     if (!trust->looked)
         look(trust);
     if (trust->directory == NULL && trust->bundle == NULL && authority[0] == '\0')
-        return cl_refuse(err, ENOENT,
+        return cl_refuse(err, EKEYREJECTED,
                          "no certificate authorities can be read on this host (%s, %s): install "
                          "its package of them, ca-certificates",
                          directories[0], bundles[1]);
