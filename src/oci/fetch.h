@@ -3,13 +3,14 @@
  *
  * The core sends requests, at any time, and cloister-fetch works on several at once. Each
  * gets reports with its number: any number of PROGRESS, then one DONE or FAILED. A request
- * carries one or two descriptors (SCM_RIGHTS):
+ * carries up to two descriptors (SCM_RIGHTS):
  *
- *   body    a regular file. A MANIFEST's or a TOKEN's body is written to it from its start; a
- *           BLOB's from `offset_bytes` on, without holes: what is before the last tick is there.
- *   ticks   BLOB alone: a pipe. How many bytes of the blob are in `body`, as uint64_t of the
- *           host's order, each time some came (the first at once, with the offset); closed
- *           when no more come. A full pipe loses ticks but the last.
+ *   body    a regular file. A MANIFEST's body is written to it from its start, when it is whole;
+ *           a BLOB's from `offset_bytes` on, without holes: what is before the last tick is there.
+ *   ticks   BLOB alone, and not needed: a pipe. How many bytes of the blob are in `body`, as
+ *           uint64_t of the host's order, each time some came (the first at once, with the
+ *           offset); closed before the last report. A full pipe loses ticks but the last. A reader
+ *           that has gone ends the request: nobody wants the rest.
  *
  * End of file on the socket means: the other one is gone, stop.
  *
@@ -36,7 +37,8 @@ enum cl_fetch_kind {
     CL_FETCH_KIND_COUNT,
 };
 
-/* Where to ask: in order, the next one when one doesn't answer, lacks it (404) or fails. */
+/* Where to ask: in order, the next one when one doesn't answer, lacks it (404) or fails. The last
+ * one is the origin: it is asked most patiently, and its failure is the one that is told. */
 struct cl_fetch_endpoint {
     const char *url;       /* "https://HOST[:PORT]"; "http://" where the core allows it */
     const char *user;      /* "": no credentials */
@@ -69,7 +71,7 @@ struct cl_fetch_request {
     const char *repository; /* "library/debian" */
     const char *reference;  /* a tag or "sha256:..." */
     uint64_t offset_bytes;  /* BLOB: so much is there already */
-    uint64_t size_bytes;    /* BLOB: its size; MANIFEST: at most this many */
+    uint64_t size_bytes;    /* BLOB: its size, needed; MANIFEST: at most this many */
 };
 
 /* --- reports ------------------------------------------------------------------- */
@@ -97,7 +99,7 @@ struct cl_fetch_report {
     uint64_t set;
     uint64_t id;
     uint64_t kind;
-    uint64_t bytes;         /* of the body so far */
+    uint64_t bytes;         /* of the body so far, FAILED too; HEAD: that the body would have */
     const char *media_type; /* DONE: Content-Type without parameters */
     const char *digest;     /* DONE: Docker-Content-Digest, as claimed; may be missing */
     const char *url;        /* the endpoint that answered */
