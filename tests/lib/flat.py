@@ -55,7 +55,9 @@ def items(payload, numbers, words):
 
 
 def payload(kind, value):
-    """What is written for a value; KIND is NUMBER, TEXT or TEXTS."""
+    """What is written for a value; KIND is NUMBER, TEXT or TEXTS, or RAW for what is bytes already."""
+    if kind == "RAW":
+        return value
     if kind == "NUMBER":
         return struct.pack("<Q", value)
     if kind == "TEXT":
