@@ -357,8 +357,9 @@ static void drop_all(struct scene *scene)
     cl_fault_set(fault);
     tar_pax_one(&tar, "SCHILY.xattr.user.x", "y", 1);
     tar_file(&tar, "a", "x");
-    scene_refused(scene, &tar, ENOSPC,
-                  "set the extended attribute \"user.x\" (1 bytes) of \"a\": ");
+    scene_refused(scene, &tar, E2BIG,
+                  "the file system has no room for the extended attribute \"user.x\" (1 bytes) of "
+                  "\"a\"");
     cl_fault_set(NULL);
 }
 
