@@ -215,7 +215,7 @@ TEST(how_it_ended_is_told)
         CHECK(cl_child_wait(&child, &info, &err) == 0);
         CHECK(info.si_code == rows[i].code && info.si_status == rows[i].status);
         CHECK(child.pid == 0 && child.pidfd == -1);
-        CHECK(waitpid(-1, NULL, 0) == -1 && errno == ECHILD);
+        CHECK(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD);
     }
     CHECK(check_count_fds() == before);
 }
@@ -232,7 +232,7 @@ TEST(what_still_runs_is_killed_and_reaped)
     cl_child_done(&child);
     CHECK(child.pid == 0 && child.pidfd == -1);
     CHECK(kill(pid, 0) < 0 && errno == ESRCH);
-    CHECK(waitpid(-1, NULL, 0) == -1 && errno == ECHILD);
+    CHECK(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD);
     CHECK(check_count_fds() == before);
     cl_child_done(&child); /* twice is as once */
 }
@@ -268,7 +268,7 @@ TEST(what_can_not_be_started_is_told)
         CHECK(cl_child_start(&how, &child, &err) == -rows[i].code);
         CHECK_HAS(err.msg, rows[i].path);
         CHECK(child.pid == 0 && child.pidfd == -1);
-        CHECK(waitpid(-1, NULL, 0) == -1 && errno == ECHILD);
+        CHECK(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD);
     }
     CHECK(check_count_fds() == before);
 }
@@ -294,7 +294,7 @@ TEST(each_call_that_starts_it_is_failed)
         CHECK(r == (struck ? -EIO : 0));
         CHECK(!struck || (child.pid == 0 && child.pidfd == -1 && err.msg[0] != '\0'));
         cl_child_done(&child);
-        CHECK(waitpid(-1, NULL, 0) == -1 && errno == ECHILD);
+        CHECK(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD);
         CHECK(check_count_fds() == before);
     }
     CHECK(nth > 3); /* clone and pidfd_open */

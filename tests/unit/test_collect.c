@@ -448,7 +448,7 @@ TEST(a_program_that_fails_to_remove_is_told)
         CHECK(collect(&scene, &how) < 0);
         CHECK(scene.err.msg[0] != '\0');
         CHECK(check_count_entries(scene_path(&scene, "trash")) == 1);
-        CHECK(waitpid(-1, NULL, 0) == -1 && errno == ECHILD);
+        CHECK(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD);
         program_real("cloister-image");
         collect_well(&scene, &how);
     }
@@ -547,7 +547,7 @@ TEST(whatever_fails_no_layer_is_lost_that_is_needed)
         fault_end(&faults);
         CHECK(r == 0 || (r < 0 && scene.err.msg[0] != '\0'));
         CHECK(check_count_fds() == scene.before + 3);
-        CHECK(waitpid(-1, NULL, 0) == -1 && errno == ECHILD);
+        CHECK(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD);
         check_runnable(&scene, NAME, 1);
         check_runnable(&scene, OTHER, 1);
         CHECK(layer_is_there(&scene, '6') && layer_is_there(&scene, '1') &&

@@ -32,7 +32,7 @@ static void scene_done(struct scene *scene)
     cl_arena_done(&scene->arena);
     cl_buf_done(&scene->document);
     CHECK(check_count_fds() == scene->before);
-    CHECK(waitpid(-1, NULL, 0) == -1 && errno == ECHILD);
+    CHECK(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD);
 }
 #define CL_CLEANUP_SCENE CL_CLEANUP(scene_done)
 
