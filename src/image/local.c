@@ -126,8 +126,11 @@ static int choose(struct cl_local_origin *local, struct cl_error *err)
     const char *args[CL_HELPER_MAX_ARGS] = {"oci-index", local->path, local->platform, local->tag};
     int r = read_named(local, "index.json", &index, err);
 
-    return r < 0 ? r : cl_parse(&local->parser, args, &index, &cl_manifest_shape, &local->chosen,
-                                    err);
+    if (r == 0)
+        r = cl_parse(&local->parser, args, &index, &cl_manifest_shape, &local->chosen, err);
+    if (r == 0 && (local->chosen.set & CL_RECORD_BIT(CL_MANIFEST_TARGET)) == 0)
+        return cl_refuse(err, EBADMSG, "%.200s: no manifest was chosen", local->path);
+    return r;
 }
 
 static int layout_manifest(struct cl_origin *origin, const char *reference, struct cl_buf *ret,
@@ -336,12 +339,15 @@ static int read_saved(struct cl_local_origin *local, struct cl_error *err)
     const char *args[CL_HELPER_MAX_ARGS] = {"saved", local->path, local->tag};
     int r = read_named(local, "manifest.json", &manifest, err);
 
-    return r < 0 ? r
-                 : cl_parse(&local->parser, args, &manifest, &cl_saved_shape, &local->saved, err);
+    if (r == 0)
+        r = cl_parse(&local->parser, args, &manifest, &cl_saved_shape, &local->saved, err);
+    if (r == 0 && (local->saved.set & CL_RECORD_BIT(CL_SAVED_CONFIG)) == 0)
+        return cl_refuse(err, EBADMSG, "%.200s: no image was chosen", local->path);
+    return r;
 }
 
-/* In the layout that Docker 25 and later save an image has its whole name; of other writers' perhaps
- * its tag alone. */
+/* In the layout that Docker 25 and later save an image has its whole name; of other writers'
+ * perhaps its tag alone. */
 static int choose_saved(struct cl_local_origin *local, struct cl_error *err)
 {
     const char *tag = strrchr(local->tag, ':');

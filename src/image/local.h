@@ -12,6 +12,9 @@
 
 enum cl_local_kind { CL_LOCAL_DIRECTORY, CL_LOCAL_OCI_ARCHIVE, CL_LOCAL_DOCKER_ARCHIVE };
 
+/* Of an image with all layers that one can have, and the documents that lead to them. */
+enum { CL_LOCAL_MAX_FILES = CL_MAX_LAYERS + 16 };
+
 struct cl_local_origin {
     struct cl_origin origin;
     enum cl_local_kind kind;
@@ -24,7 +27,7 @@ struct cl_local_origin {
     struct cl_saved_record saved;     /* docker-archive's image */
     int is_layout;
     struct cl_manifest_record chosen; /* a layout's */
-    int opened[128];                  /* blobs' files of a directory, until the end */
+    int opened[CL_LOCAL_MAX_FILES];   /* blobs' files of a directory, until the end */
     size_t opened_count;
 };
 
