@@ -63,21 +63,36 @@ static int hear_out(struct cl_registry_origin *registry, uint64_t id, struct cl_
     return -err->code;
 }
 
-/* The endpoint that answered is asked first from now on: another may be the same host by a
- * scheme that it doesn't speak. */
+/* "host:port" of a URL that is no more than a scheme and that. */
+static const char *place_of(const char *url)
+{
+    const char *mark = strstr(url, "://");
+
+    return mark == NULL ? url : mark + 3;
+}
+
+/* The endpoint that answered is asked first from now on, and alone of those of its place: which
+ * scheme that speaks is known. Trouble there is no reason to try the other one, which would be
+ * the end of it, or a way from https to http. */
 static void prefer(struct cl_registry_origin *registry, const struct cl_fetch_report *report)
 {
+    size_t count = 1;
+    size_t found = 0;
+
     if (!has(report, CL_FETCH_REPORT_URL))
         return;
-    for (size_t i = 1; i < registry->count; i++) {
-        const struct cl_fetch_endpoint found = registry->endpoints[i];
-
-        if (strcmp(found.url, report->url) != 0)
-            continue;
-        memmove(&registry->endpoints[1], &registry->endpoints[0], i * sizeof(found));
-        registry->endpoints[0] = found;
+    while (found < registry->count && strcmp(registry->endpoints[found].url, report->url) != 0)
+        found++;
+    if (found == registry->count)
         return;
+    const struct cl_fetch_endpoint answered = registry->endpoints[found];
+    memmove(&registry->endpoints[1], &registry->endpoints[0], found * sizeof(answered));
+    registry->endpoints[0] = answered;
+    for (size_t i = 1; i < registry->count; i++) {
+        if (strcmp(place_of(registry->endpoints[i].url), place_of(answered.url)) != 0)
+            registry->endpoints[count++] = registry->endpoints[i];
     }
+    registry->count = count;
 }
 
 static int memory_file(struct cl_error *err)
