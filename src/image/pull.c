@@ -348,9 +348,11 @@ static int make_layers(struct pull *pull, struct cl_error *err)
 
     while (r >= 0) {
         r = begin_some(pull, err);
-        if (r >= 0 && count_in(pull, CL_PULL_RUNNING) == 0)
-            r = begin_waiting(pull, err);
         show(pull);
+        if (r >= 0 && count_in(pull, CL_PULL_RUNNING) == 0) {
+            r = begin_waiting(pull, err); /* as long as the other pull takes */
+            show(pull);
+        }
         if (r >= 0 && count_in(pull, CL_PULL_RUNNING) > 0)
             r = wait_for_event(pull, err);
         if (count_in(pull, CL_PULL_DONE) + count_in(pull, CL_PULL_PRESENT) == pull->count)
@@ -459,17 +461,20 @@ static int make_layers_whole(struct pull *pull, struct cl_error *err)
     return r < 0 ? r : settle_layers(pull, err);
 }
 
-/* Records and name: no collection comes between them. */
+/* Records and name: no collection comes between them, and no other pull of the image. A launch
+ * record that is there stays the file that it is: runs hold locks on it, and names are links to
+ * it. */
 static int settle_image(struct pull *pull, int was_there, struct cl_error *err)
 {
     CL_CLEANUP_FD int collect =
-        cl_store_lock(pull->store, CL_STORE_COLLECT, NULL, CL_LOCK_SHARED | CL_LOCK_WAIT);
+        cl_store_lock(pull->store, CL_STORE_COLLECT, NULL, CL_LOCK_EXCLUSIVE | CL_LOCK_WAIT);
 
     if (collect < 0)
         return cl_fail(err, collect, "lock %s", pull->store->path);
-    if (was_there && !cl_image_is_there(pull->store, &pull->digest))
+    const int is_there = cl_image_is_there(pull->store, &pull->digest);
+    if (was_there && !is_there)
         return cl_refuse(err, EAGAIN, "the image was removed while it was being named; pull again");
-    int r = was_there ? 0 : write_image(pull, err);
+    int r = is_there ? 0 : write_image(pull, err);
     for (size_t i = 0; r == 0 && i < pull->how->names.count; i++)
         r = cl_name_set(pull->store, pull->how->names.items[i], &pull->digest, err);
     return r;
@@ -504,8 +509,7 @@ int cl_pull(const struct cl_store *store, const struct cl_pull_how *how, struct 
     struct cl_error ignored = {0};
     int r = pull_image(store, how, &pulled, err);
 
-    if (r < 0 || !pulled.was_there) /* what stays, the next one or prune removes */
-        (void)cl_collect_leftovers(store, how->uid_base, &ignored);
+    (void)cl_collect_leftovers(store, how->uid_base, &ignored); /* or the next one, or prune */
     if (r == 0)
         *ret = pulled;
     return r;
