@@ -8,24 +8,25 @@
 #include "base/fd.h"
 #include "base/helper.h"
 #include "base/sys.h"
+#include "image/complaint.h"
 
 enum { SOCKET_BUFFER = 2 * CL_FETCH_MAX_MESSAGE };
 
 void cl_fetcher_done(struct cl_fetcher *fetcher)
 {
     cl_fd_close(&fetcher->channel);
+    cl_fd_close(&fetcher->complaint);
     cl_child_done(&fetcher->child);
 }
 
-/* Its complaints about itself go where ours go: they are about a host that lacks something. */
 static int start(const struct cl_helper *helper, int without_landlock, int channel,
-                 struct cl_child *ret, struct cl_error *err)
+                 struct cl_fetcher *fetcher, struct cl_error *err)
 {
     char *argv[] = {cl_unconst(helper->name),
                     without_landlock ? cl_unconst("--without-landlock") : NULL, NULL};
     char *const environment[] = {NULL};
     CL_CLEANUP_FD int null = cl_sys_openat(AT_FDCWD, "/dev/null", O_RDWR, 0);
-    const int fds[] = {null, null, STDERR_FILENO, channel};
+    const int fds[] = {null, null, fetcher->complaint, channel};
     const struct cl_child_start how = {
         .path = helper->path,
         .argv = argv,
@@ -37,7 +38,7 @@ static int start(const struct cl_helper *helper, int without_landlock, int chann
 
     if (null < 0)
         return cl_fail(err, null, "open /dev/null");
-    return cl_child_start(&how, ret, err);
+    return cl_child_start(&how, &fetcher->child, err);
 }
 
 int cl_fetcher_start(int without_landlock, struct cl_fetcher *ret, struct cl_error *err)
@@ -58,12 +59,31 @@ int cl_fetcher_start(int without_landlock, struct cl_fetcher *ret, struct cl_err
     /* A smaller one refuses large messages, which are rare. */
     (void)setsockopt(fetcher.channel, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
     (void)setsockopt(theirs, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
-    r = start(&helper, without_landlock, theirs, &fetcher.child, err);
+    r = fetcher.complaint = cl_complaint_file(err);
+    if (r >= 0)
+        r = start(&helper, without_landlock, theirs, &fetcher, err);
     if (r < 0)
         return r;
     *ret = fetcher;
     fetcher = CL_FETCHER_INIT;
     return 0;
+}
+
+/* The other end is closed: why? What it says of itself is about a host that lacks something. */
+static int explain_end(struct cl_fetcher *fetcher, struct cl_error *err)
+{
+    char complaint[CL_COMPLAINT_SIZE];
+    siginfo_t info = {0};
+    int r = cl_child_wait(&fetcher->child, &info, err);
+
+    if (r < 0)
+        return r;
+    cl_complaint_read(fetcher->complaint, complaint);
+    if (complaint[0] != '\0')
+        return cl_refuse(err, EIO, "cloister-fetch: %s", complaint);
+    if (info.si_code == CLD_EXITED)
+        return cl_refuse(err, EIO, "cloister-fetch ended early, with status %d", info.si_status);
+    return cl_refuse(err, EIO, "cloister-fetch was ended by signal %d", info.si_status);
 }
 
 int cl_fetcher_ask(struct cl_fetcher *fetcher, struct cl_fetch_request *request, int body,
@@ -84,20 +104,9 @@ int cl_fetcher_ask(struct cl_fetcher *fetcher, struct cl_fetch_request *request,
     if (ticks >= 0)
         packet.fds[packet.fd_count++] = ticks;
     r = cl_channel_send(fetcher->channel, &packet, MSG_NOSIGNAL);
+    if (r == -EPIPE || r == -ECONNRESET)
+        return explain_end(fetcher, err);
     return r < 0 ? cl_fail(err, r, "ask cloister-fetch") : 0;
-}
-
-/* The other end is closed: why? */
-static int explain_end(struct cl_fetcher *fetcher, struct cl_error *err)
-{
-    siginfo_t info = {0};
-    int r = cl_child_wait(&fetcher->child, &info, err);
-
-    if (r < 0)
-        return r;
-    if (info.si_code == CLD_EXITED)
-        return cl_refuse(err, EIO, "cloister-fetch ended early, with status %d", info.si_status);
-    return cl_refuse(err, EIO, "cloister-fetch was ended by signal %d", info.si_status);
 }
 
 int cl_fetcher_listen(struct cl_fetcher *fetcher, struct cl_buf *buf, struct cl_arena *arena,

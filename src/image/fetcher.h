@@ -11,9 +11,11 @@
 struct cl_fetcher {
     struct cl_child child;
     int channel;
+    int complaint; /* complaint.h */
     uint64_t last_id;
 };
-#define CL_FETCHER_INIT ((struct cl_fetcher){.child = CL_CHILD_INIT, .channel = -1})
+#define CL_FETCHER_INIT                                                                            \
+    ((struct cl_fetcher){.child = CL_CHILD_INIT, .channel = -1, .complaint = -1})
 
 void cl_fetcher_done(struct cl_fetcher *fetcher);
 #define CL_CLEANUP_FETCHER CL_CLEANUP(cl_fetcher_done)

@@ -9,6 +9,7 @@
 #include "base/helper.h"
 #include "base/sys.h"
 #include "image/collect.h"
+#include "image/complaint.h"
 #include "image/jailed.h"
 #include "image/layers.h"
 
@@ -18,7 +19,9 @@ static int empty(const struct cl_helper *helper, int directory, uint32_t uid_bas
 {
     CL_CLEANUP_CHILD struct cl_child child = CL_CHILD_INIT;
     char *argv[] = {cl_unconst(helper->name), cl_unconst("remove"), NULL};
-    const int fds[] = {-1, -1, STDERR_FILENO};
+    char text[CL_COMPLAINT_SIZE];
+    CL_CLEANUP_FD int complaint = cl_complaint_file(err);
+    const int fds[] = {-1, -1, complaint};
     const struct cl_jailed how = {
         .program = helper->path,
         .argv = argv,
@@ -28,15 +31,17 @@ static int empty(const struct cl_helper *helper, int directory, uint32_t uid_bas
         .uid_base = uid_base,
     };
     siginfo_t info = {0};
-    int r = cl_jailed_start(&how, &child, err);
+    int r = complaint < 0 ? complaint : cl_jailed_start(&how, &child, err);
 
     if (r == 0)
         r = cl_child_wait(&child, &info, err);
     if (r < 0)
         return r;
-    return info.si_code == CLD_EXITED && info.si_status == 0
-               ? 0
-               : cl_refuse(err, EIO, "what was removed from the store can't be deleted");
+    if (info.si_code == CLD_EXITED && info.si_status == 0)
+        return 0;
+    cl_complaint_read(complaint, text);
+    return cl_refuse(err, EIO, "what was removed from the store can't be deleted%s%s",
+                     text[0] == '\0' ? "" : ": ", text);
 }
 
 /* Where nothing is in its tree, nobody has to be started: 1 when it is gone. */
