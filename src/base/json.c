@@ -18,9 +18,23 @@ static void put_str(struct cl_json *json, const char *text)
     put(json, text, strlen(text));
 }
 
+/* "\\u009b" for a sequence of one to three bytes. */
+static void put_code(struct cl_json *json, const unsigned char *text, size_t size)
+{
+    static const unsigned char masks[] = {0, 0x7f, 0x1f, 0x0f};
+    static const char hex[] = "0123456789abcdef";
+    unsigned int code = text[0] & masks[size];
+
+    for (size_t i = 1; i < size; i++)
+        code = code << 6 | (text[i] & 0x3f);
+    const char escaped[6] = {
+        '\\', 'u', hex[code >> 12], hex[code >> 8 & 15], hex[code >> 4 & 15], hex[code & 15]};
+    put(json, escaped, sizeof(escaped));
+}
+
+/* What is no UTF-8 is not JSON; what steers a terminal would do so when people look at it. */
 static void put_escaped(struct cl_json *json, const char *text)
 {
-    static const char hex[] = "0123456789abcdef";
     const unsigned char *p = (const unsigned char *)text;
 
     put(json, "\"", 1);
@@ -33,12 +47,11 @@ static void put_escaped(struct cl_json *json, const char *text)
         } else if (*p == '"' || *p == '\\') {
             char pair[2] = {'\\', (char)*p++};
             put(json, pair, sizeof(pair));
-        } else if (*p < 0x20 || *p == 0x7f) {
-            char code[6] = {'\\', 'u', '0', '0', hex[*p >> 4], hex[*p & 15]};
-            put(json, code, sizeof(code));
-            p++;
         } else {
-            put(json, (const char *)p, size);
+            if (cl_utf8_steers(p, size))
+                put_code(json, p, size);
+            else
+                put(json, (const char *)p, size);
             p += size;
         }
     }

@@ -42,19 +42,32 @@ size_t cl_utf8_sequence(const unsigned char *text)
     return is_between(text[0], 0xf0, 0xf4) ? sequence_of_four(text) : 0;
 }
 
+/* Three bytes from U+2000 on. */
+static int steers_text(const unsigned char *text)
+{
+    return (text[1] == 0x80 &&
+            (is_between(text[2], 0x8e, 0x8f) || is_between(text[2], 0xa8, 0xae))) ||
+           (text[1] == 0x81 && is_between(text[2], 0xa6, 0xa9));
+}
+
+int cl_utf8_steers(const unsigned char *text, size_t size)
+{
+    if (size == 1)
+        return text[0] < 0x20 || text[0] == 0x7f;
+    if (size == 2)
+        return (text[0] == 0xc2 && text[1] < 0xa0) || (text[0] == 0xd8 && text[1] == 0x9c);
+    return size == 3 && text[0] == 0xe2 && steers_text(text);
+}
+
 void cl_utf8_make_printable(char *text)
 {
     unsigned char *p = (unsigned char *)text;
 
     while (*p != '\0') {
         size_t size = cl_utf8_sequence(p);
+        const int is_shown = size > 0 && !cl_utf8_steers(p, size);
 
-        if (size == 0 || (size == 1 && (*p < 0x20 || *p == 0x7f))) {
-            *p = '?';
-            size = 1;
-        } else if (size == 2 && p[0] == 0xc2 && p[1] < 0xa0) {
-            p[0] = p[1] = '?'; /* C1 control characters drive terminals too */
-        }
-        p += size;
+        for (size = size == 0 ? 1 : size; size > 0; size--, p++)
+            *p = is_shown ? *p : '?';
     }
 }

@@ -8,8 +8,13 @@
  * NUL-terminated; NUL itself is 0. */
 size_t cl_utf8_sequence(const unsigned char *text);
 
-/* Puts '?' for what could drive a terminal (C0 and C1 control characters, DEL, a newline
- * too) and for bytes that are no UTF-8. */
+/* Whether the sequence of SIZE bytes (cl_utf8_sequence) steers what shows it rather than being
+ * shown: control characters (C0, C1, DEL; a newline too), which drive terminals, ends of lines
+ * and paragraphs, and marks that turn the order of what is around them (UAX #9, "Explicit
+ * Directional Formatting Characters"), so that a text reads as another. */
+int cl_utf8_steers(const unsigned char *text, size_t size);
+
+/* Puts '?' for each byte of what steers, and of what is no UTF-8. */
 void cl_utf8_make_printable(char *text);
 
 #endif

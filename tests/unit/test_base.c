@@ -194,6 +194,23 @@ TEST(json_is_always_valid)
                                   "\"list\":[18446744073709551615,-5,1.050,true],\"empty\":{}}\n");
 }
 
+TEST(json_has_nothing_that_steers_a_terminal)
+{
+    CL_CLEANUP_BUF struct cl_buf buf = CL_BUF_INIT(4096);
+    struct cl_json json;
+
+    cl_json_begin(&json, &buf, 0);
+    cl_json_object(&json, NULL);
+    cl_json_string(&json,
+                   "\xc2\x9b"
+                   "31m",
+                   "\x1b[\xc2\x80\xc2\xa0\xe2\x80\xae\xe2\x80\xa8\xe2\x82\xac");
+    cl_json_close(&json, '}');
+    CHECK(cl_json_end(&json) == 0);
+    CHECK_TEXT(cl_buf_text(&buf), "{\"\\u009b31m\":\"\\u001b[\\u0080\xc2\xa0\\u202e\\u2028"
+                                  "\xe2\x82\xac\"}\n");
+}
+
 TEST(json_reports_a_full_buffer)
 {
     CL_CLEANUP_BUF struct cl_buf buf = CL_BUF_INIT(4);
@@ -566,6 +583,7 @@ int main(void)
         ROW(durations_have_units),
         ROW(cpus_and_modes),
         ROW(json_is_always_valid),
+        ROW(json_has_nothing_that_steers_a_terminal),
         ROW(json_reports_a_full_buffer),
         ROW(sha256_is_fips_180_4),
         ROW(errors_are_one_printable_line),

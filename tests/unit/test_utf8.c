@@ -45,6 +45,19 @@ TEST(what_drives_a_terminal_is_not_shown)
     CHECK_TEXT(err.msg, "??31m?");
 }
 
+TEST(what_turns_text_around_is_not_shown)
+{
+    check_printable("a\xe2\x80\xae"
+                    "gpj.\xe2\x80\xac",
+                    "a???gpj.???");                                  /* U+202E, U+202C */
+    check_printable("\xe2\x81\xa6\xe2\x81\xa9\xd8\x9c", "????????"); /* U+2066, U+2069, U+061C */
+    check_printable("\xe2\x80\xa8\xe2\x80\xa9\xe2\x80\x8e",
+                    "?????????"); /* U+2028, U+2029, U+200E */
+    check_printable(
+        "\xe2\x80\x8d\xe2\x80\x90\xe2\x80\xaf\xe2\x81\xa5\xd8\x9b",
+        "\xe2\x80\x8d\xe2\x80\x90\xe2\x80\xaf\xe2\x81\xa5\xd8\x9b"); /* their neighbours */
+}
+
 /* Of a page that another process has written. */
 TEST(a_foreign_error_is_made_one)
 {
@@ -66,6 +79,7 @@ int main(void)
     static const struct check_test tests[] = {
         ROW(utf8_is_rfc_3629),
         ROW(what_drives_a_terminal_is_not_shown),
+        ROW(what_turns_text_around_is_not_shown),
         ROW(a_foreign_error_is_made_one),
     };
 
