@@ -121,8 +121,8 @@ def test_tls_with_an_authority_of_the_endpoints(fetch, start, authority, pem):
 
 
 def test_names_are_looked_up_by_dns(start, world, program, shelf):
-    start(OverFile("/etc/resolv.conf", "nameserver 127.0.53.53\n", world.directory("resolv")))
     server = start(NameServer({"registry.example.net": ["127.0.0.1"]}))
+    start(OverFile("/etc/resolv.conf", f"nameserver {server.host}\n", world.directory("resolv")))
     fetch = start(Fetcher(program))
     fetch.manifest(url_of(shelf, "registry.example.net")).ok()
     assert ("registry.example.net", 1) in server.asked
@@ -130,8 +130,8 @@ def test_names_are_looked_up_by_dns(start, world, program, shelf):
 
 
 def test_a_silent_name_server_holds_up_nobody_else(start, world, program, shelf):
-    start(OverFile("/etc/resolv.conf", "nameserver 127.0.53.53\noptions timeout:5 attempts:3\n", world.directory("resolv")))
-    start(NameServer({"silent.example.net": None}))
+    server = start(NameServer({"silent.example.net": None}))
+    start(OverFile("/etc/resolv.conf", f"nameserver {server.host}\noptions timeout:5 attempts:3\n", world.directory("resolv")))
     fetch = start(Fetcher(program, hurry=20))
     started = time.monotonic()
     late = fetch.ask(MANIFEST, url_of(shelf, "silent.example.net"))
