@@ -133,8 +133,8 @@ const char *cl_date_ago(int64_t now_s, int64_t then_s, char ret[CL_DATE_AGO_SIZE
         int64_t seconds;
         int64_t from; /* how many of them it takes; the last row that fits is taken */
     } units[] = {
-        {"seconds", 1, 2},      {"minutes", MINUTE, 2},    {"hours", HOUR, 2},
-        {"days", DAY, 2},       {"weeks", 7LL * DAY, 2},   {"months", 30LL * DAY, 3},
+        {"seconds", 1, 2},         {"minutes", MINUTE, 2},  {"hours", HOUR, 2},
+        {"days", DAY, 2},          {"weeks", 7LL * DAY, 2}, {"months", 30LL * DAY, 3},
         {"years", 365LL * DAY, 2},
     };
     const int64_t age = now_s - then_s;

@@ -23,9 +23,10 @@ struct cl_collect_how {
 struct cl_collected {
     uint64_t images;
     uint64_t layers;
-    uint64_t leftovers; /* of pulls that were interrupted: downloads, and layers that were not done */
-    uint64_t bytes;     /* that layers and downloads took */
-    uint64_t busy;      /* images that were to go and are in use */
+    uint64_t
+        leftovers;  /* of pulls that were interrupted: downloads, and layers that were not done */
+    uint64_t bytes; /* that layers and downloads took */
+    uint64_t busy;  /* images that were to go and are in use */
 };
 
 int cl_collect(const struct cl_store *store, const struct cl_collect_how *how,

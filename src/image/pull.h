@@ -48,9 +48,9 @@ struct cl_pull_how {
     struct cl_origin *origin;
     struct cl_strlist names; /* whole names to give it */
     const char *digest;      /* the manifest must have it; NULL: any */
-    const char *platform; /* "linux/amd64" */
-    uint32_t uid_base;    /* root mode: who unpacks; 0: an ordinary user */
-    uint64_t max_bytes;   /* of all its content */
+    const char *platform;    /* "linux/amd64" */
+    uint32_t uid_base;       /* root mode: who unpacks; 0: an ordinary user */
+    uint64_t max_bytes;      /* of all its content */
     uint64_t max_entries;
     /* Something has changed, or a tenth of a second has passed. May be NULL. */
     void (*show)(void *context, const struct cl_pull_view *view);

@@ -167,7 +167,8 @@ static int write_config(const struct cl_rootfs_tar_how *how, const struct stat *
     char created[CL_RFC3339_SIZE];
     struct cl_json json;
 
-    cl_clock_rfc3339(st->st_mtim.tv_sec < 0 ? 0 : (uint64_t)st->st_mtim.tv_sec * CL_NS_PER_S, created);
+    cl_clock_rfc3339(st->st_mtim.tv_sec < 0 ? 0 : (uint64_t)st->st_mtim.tv_sec * CL_NS_PER_S,
+                     created);
     cl_json_begin(&json, buf, 0);
     cl_json_object(&json, NULL);
     cl_json_string(&json, "created", created);
@@ -235,8 +236,8 @@ static int write_manifest(const struct cl_buf *config, const struct cl_unpacked 
 
 /* --- the origin -------------------------------------------------------------------- */
 
-static int tar_manifest(struct cl_origin *origin, CL_UNUSED const char *reference, struct cl_buf *ret,
-                    char ret_type[CL_MEDIA_TYPE_SIZE], struct cl_error *err)
+static int tar_manifest(struct cl_origin *origin, CL_UNUSED const char *reference,
+                        struct cl_buf *ret, char ret_type[CL_MEDIA_TYPE_SIZE], struct cl_error *err)
 {
     const struct cl_buf *bytes = &of(origin)->manifest;
 
@@ -245,7 +246,7 @@ static int tar_manifest(struct cl_origin *origin, CL_UNUSED const char *referenc
 }
 
 static int tar_config(struct cl_origin *origin, CL_UNUSED const struct cl_manifest_record *record,
-                  struct cl_buf *ret, struct cl_error *err)
+                      struct cl_buf *ret, struct cl_error *err)
 {
     const struct cl_buf *bytes = &of(origin)->config;
 
@@ -253,7 +254,7 @@ static int tar_config(struct cl_origin *origin, CL_UNUSED const struct cl_manife
 }
 
 static int tar_open(struct cl_origin *origin, CL_UNUSED const struct cl_blob_wanted *wanted,
-                      struct cl_blob_source *ret, CL_UNUSED struct cl_error *err)
+                    struct cl_blob_source *ret, CL_UNUSED struct cl_error *err)
 {
     *ret = (struct cl_blob_source){.fd = of(origin)->file, .ticks = -1};
     return 0;

@@ -98,10 +98,10 @@ static inline void scene_image(const struct scene_image *image, struct cl_digest
 {
     CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(SCENE_ARENA);
     static const char *const words[] = {"sh", "-c", "true"};
-    struct cl_config_record config = {
-        .set = CL_RECORD_BIT(CL_CONFIG_COMMAND) | CL_RECORD_BIT(CL_CONFIG_STOP_SIGNAL),
-        .command = {words, 3},
-        .stop_signal = 2};
+    struct cl_config_record config = {.set = CL_RECORD_BIT(CL_CONFIG_COMMAND) |
+                                             CL_RECORD_BIT(CL_CONFIG_STOP_SIGNAL),
+                                      .command = {words, 3},
+                                      .stop_signal = 2};
     char layers[SCENE_LAYERS][CL_LAYER_NAME_SIZE];
     const char *names[SCENE_LAYERS];
     char text[CL_DIGEST_TEXT_SIZE];

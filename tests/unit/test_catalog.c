@@ -44,9 +44,10 @@ static void list_some(void)
     read_catalog();
     CHECK(catalog.count == 1);
     check_image(0, &one, 3000, 3000);
-    scene_image(&(struct scene_image){
-                    .text = "two", .layers = {"base"}, .layer_bytes = 1000, .used_ago_s = 50},
-                &two);
+    scene_image(
+        &(struct scene_image){
+            .text = "two", .layers = {"base"}, .layer_bytes = 1000, .used_ago_s = 50},
+        &two);
     scene_image(&(struct scene_image){.text = "three",
                                       .layers = {"base", "b", "d"},
                                       .layer_bytes = 1000,

@@ -32,7 +32,9 @@ static void check_bash(const char *words, const char *expected)
     (void)script_of("bash");
     CHECK(cl_write_all(file, said.out, strlen(said.out)) == 0);
     (void)snprintf(script, sizeof(script),
-                   "bash -c 'source /proc/self/fd/%d; COMP_WORDS=(cloister %s); "
+                   "bash -c 'source /proc/self/fd/%d; cloister() { case $1 in "
+                   "images) echo debian:12 debian:bookworm localhost:5000/a:1 ;; "
+                   "ps) echo 0011aabb web ;; esac; }; COMP_WORDS=(cloister %s); "
                    "COMP_CWORD=$((${#COMP_WORDS[@]}-1)); _cloister; echo \"${COMPREPLY[*]}\"' 2>&1",
                    file, words);
     FILE *bash = popen(script, "r"); // NOLINT(cert-env33-c): our own words
@@ -55,6 +57,25 @@ TEST(bash_completes_by_it)
     check_bash("kill --signal US", "USR1 USR2");
     check_bash("run --privil", ""); /* what is refused is not offered */
     check_bash("version --format t", "table");
+}
+
+/* As bash has it, a colon is a word. */
+TEST(bash_completes_names_of_images)
+{
+    check_bash("rmi deb", "debian:12 debian:bookworm");
+    check_bash("rmi debian :", "12 bookworm");
+    check_bash("rmi debian : b", "bookworm");
+    check_bash("rmi -f debian : b", "bookworm");
+    check_bash("rmi localhost : 5000/a", "5000/a:1");
+    check_bash("rmi localhost : 5000/a :", "1");
+    check_bash("rmi ho", "");
+    check_bash("run oci", "oci: oci-archive:");
+    check_bash("run debian : 1", "12");
+    check_bash("inspect w", "web");
+    check_bash("inspect deb", "");
+    check_bash("inspect --image deb", "debian:12 debian:bookworm");
+    check_bash("inspect --image debian : bo", "bookworm");
+    check_bash("kill 00", "0011aabb");
 }
 
 TEST(listed_options_are_in_each_and_no_others)
@@ -101,6 +122,7 @@ TEST(texts_for_fish_are_quoted)
     CHECK_HAS(script, "-l policy -r -F -d 'a policy file; flags override it'\n");
     CHECK_HAS(script, "-l profile -x -a 'strict build' -d ");
     CHECK_HAS(script, "from kill' -a '(cloister ps --names 2>/dev/null)'\n");
+    CHECK_HAS(script, "from rmi' -a '(cloister images --names 2>/dev/null)'\n");
     for (const char *at = script; *at != '\0';) { /* quotes come in pairs on every line */
         int quotes = 0;
 
@@ -118,11 +140,9 @@ TEST(texts_for_fish_are_quoted)
 int main(void)
 {
     static const struct check_test tests[] = {
-        ROW(one_known_shell_is_named),
-        ROW(bash_completes_by_it),
-        ROW(listed_options_are_in_each_and_no_others),
-        ROW(zsh_gets_bashs_with_a_frame),
-        ROW(texts_for_fish_are_quoted),
+        ROW(one_known_shell_is_named),       ROW(bash_completes_by_it),
+        ROW(bash_completes_names_of_images), ROW(listed_options_are_in_each_and_no_others),
+        ROW(zsh_gets_bashs_with_a_frame),    ROW(texts_for_fish_are_quoted),
     };
 
     return check_run(tests, CL_ARRAY_SIZE(tests));

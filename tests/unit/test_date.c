@@ -94,13 +94,25 @@ TEST(ages_are_in_words)
         int64_t age_s;
         const char *said;
     } rows[] = {
-        {-61, "in the future"},          {-60, "just now"},           {0, "just now"},
-        {1, "just now"},                 {2, "2 seconds ago"},        {119, "119 seconds ago"},
-        {120, "2 minutes ago"},          {7199, "119 minutes ago"},   {7200, "2 hours ago"},
-        {172799, "47 hours ago"},        {172800, "2 days ago"},      {14 * 86400 - 1, "13 days ago"},
-        {14 * 86400, "2 weeks ago"},     {21 * 86400, "3 weeks ago"}, {90 * 86400 - 1, "12 weeks ago"},
-        {90 * 86400, "3 months ago"},    {729 * 86400, "24 months ago"},
-        {730 * 86400, "2 years ago"},    {56LL * 365 * 86400, "56 years ago"},
+        {-61, "in the future"},
+        {-60, "just now"},
+        {0, "just now"},
+        {1, "just now"},
+        {2, "2 seconds ago"},
+        {119, "119 seconds ago"},
+        {120, "2 minutes ago"},
+        {7199, "119 minutes ago"},
+        {7200, "2 hours ago"},
+        {172799, "47 hours ago"},
+        {172800, "2 days ago"},
+        {14 * 86400 - 1, "13 days ago"},
+        {14 * 86400, "2 weeks ago"},
+        {21 * 86400, "3 weeks ago"},
+        {90 * 86400 - 1, "12 weeks ago"},
+        {90 * 86400, "3 months ago"},
+        {729 * 86400, "24 months ago"},
+        {730 * 86400, "2 years ago"},
+        {56LL * 365 * 86400, "56 years ago"},
     };
     char text[CL_DATE_AGO_SIZE];
 

@@ -144,10 +144,8 @@ TEST(compression_is_told_by_the_first_bytes)
 int main(void)
 {
     static const struct check_test tests[] = {
-        ROW(whole_names_are_shown_as_people_say_them),
-        ROW(a_tag_is_not_a_port),
-        ROW(names_of_docker_save_are_resolved),
-        ROW(of_a_layout_only_whole_names_are_taken),
+        ROW(whole_names_are_shown_as_people_say_them), ROW(a_tag_is_not_a_port),
+        ROW(names_of_docker_save_are_resolved),        ROW(of_a_layout_only_whole_names_are_taken),
         ROW(compression_is_told_by_the_first_bytes),
     };
 

@@ -139,8 +139,8 @@ TEST(what_is_wrong_is_told)
 
 TEST(a_lack_of_memory_is_told)
 {
-    static const char *const texts[] = {"CMD [\"sh\", \"-c\"]", "CMD sh", "ENV A=b C=d",
-                                        "USER a", "WORKDIR /a"};
+    static const char *const texts[] = {"CMD [\"sh\", \"-c\"]", "CMD sh", "ENV A=b C=d", "USER a",
+                                        "WORKDIR /a"};
 
     for (size_t i = 0; i < CL_ARRAY_SIZE(texts); i++) {
         int r = -ENOMEM;
@@ -158,10 +158,8 @@ TEST(a_lack_of_memory_is_told)
 int main(void)
 {
     static const struct check_test tests[] = {
-        ROW(commands_are_arrays_or_lines),
-        ROW(variables_have_quotes_and_the_last_counts),
-        ROW(the_others_are_one_value),
-        ROW(what_is_wrong_is_told),
+        ROW(commands_are_arrays_or_lines), ROW(variables_have_quotes_and_the_last_counts),
+        ROW(the_others_are_one_value),     ROW(what_is_wrong_is_told),
         ROW(a_lack_of_memory_is_told),
     };
 

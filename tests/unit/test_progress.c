@@ -149,8 +149,9 @@ TEST(lines_are_for_what_changes)
                   "bbbbbbbbbbbb: done (40.0 MiB)\n"
                   "debian:12: ready after 0.",
                   strlen("aaaaaaaaaaaa: already here (5.0 MiB)\n")) == 0);
-    CHECK_HAS(said.err_out, "local: done (1.0 MiB)\nbbbbbbbbbbbb: done (40.0 MiB)\ndebian:12: ready "
-                            "after ");
+    CHECK_HAS(said.err_out,
+              "local: done (1.0 MiB)\nbbbbbbbbbbbb: done (40.0 MiB)\ndebian:12: ready "
+              "after ");
     CHECK_HAS(said.err_out, " s (41.0 MiB in 2 layers)\n");
     cl_progress_init(&progress, "debian:12", CL_PROGRESS_NONE);
     (void)command_capture(show_all, 0, NULL);
@@ -181,21 +182,18 @@ TEST(a_screen_is_drawn_over)
     progress.is_terminal = 1; /* of no size: 80 columns */
     (void)command_capture(show_all, 0, NULL);
     CHECK(said.err_out[0] == 'a');
-    CHECK_HAS(said.err_out, "local         done\033[K\n\r\033[6Aaaaaaaaaaaaa  already here\033[K\n");
+    CHECK_HAS(said.err_out,
+              "local         done\033[K\n\r\033[6Aaaaaaaaaaaaa  already here\033[K\n");
     CHECK(strstr(strstr(said.err_out, "\033[6A") + 1, "\033[6A") == NULL); /* twice in all */
 }
 
 int main(void)
 {
     static const struct check_test tests[] = {
-        ROW(a_line_for_each_layer),
-        ROW(lines_fit_the_screen),
-        ROW(few_rows_are_for_those_at_work),
-        ROW(amounts_have_one_unit),
-        ROW(what_is_read_has_a_line),
-        ROW(lines_are_for_what_changes),
-        ROW(events_are_lines_of_json),
-        ROW(a_screen_is_drawn_over),
+        ROW(a_line_for_each_layer),          ROW(lines_fit_the_screen),
+        ROW(few_rows_are_for_those_at_work), ROW(amounts_have_one_unit),
+        ROW(what_is_read_has_a_line),        ROW(lines_are_for_what_changes),
+        ROW(events_are_lines_of_json),       ROW(a_screen_is_drawn_over),
     };
 
     return check_run(tests, CL_ARRAY_SIZE(tests));

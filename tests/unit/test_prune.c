@@ -75,7 +75,8 @@ static void prune_unneeded(void)
     /* a MiB of "c", three of nobody's layer, a page of the download */
     CHECK_TEXT(said.out, "removed 00112233445566cc\n"
                          "Removed 1 image, 2 layers, 2 leftovers, 4.0 MiB\n");
-    CHECK(scene_count("launch") == 1 && scene_count("layers") == 2 && scene_count("downloads") == 0);
+    CHECK(scene_count("launch") == 1 && scene_count("layers") == 2 &&
+          scene_count("downloads") == 0);
     CHECK(scene_count("work") == 0 && scene_count("trash") == 0 && scene_count("refs") == 1);
     CHECK(RUN(&cl_command_prune, "--images", NULL) == 0);
     CHECK_TEXT(said.out, "nothing to remove\n");
@@ -139,9 +140,10 @@ static void keep_budget(void)
     struct cl_collect_how how = {.budget_bytes = 4 << 20};
 
     make_some();
-    scene_image(&(struct scene_image){
-                    .text = "old", .layers = {"o"}, .layer_bytes = 2 << 20, .used_ago_s = 1000},
-                &old);
+    scene_image(
+        &(struct scene_image){
+            .text = "old", .layers = {"o"}, .layer_bytes = 2 << 20, .used_ago_s = 1000},
+        &old);
     how.keep_digest = cl_digest_format(&old, keep);
     CHECK(cl_collect(&scene_store, &how, &collected, &err) == 0);
     CHECK(collected.images == 1 && collected.layers == 1 && collected.bytes >= 1 << 20);

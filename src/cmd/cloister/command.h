@@ -25,8 +25,8 @@ struct cl_command {
     const struct cl_option *options;
     size_t option_count;
     const struct cl_refused_option *refused; /* as in struct cl_option_table */
-    /* Words to complete, or "@sandbox"; "@stored", an image of the store; "@image", also others that
-     * can be run; "@either", a sandbox, or with --image an image of the store. NULL: files */
+    /* Words to complete, or "@sandbox"; "@stored", an image of the store; "@image", also others
+     * that can be run; "@either", a sandbox, or with --image an image of the store. NULL: files */
     const char *operands;
 };
 

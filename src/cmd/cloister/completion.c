@@ -115,15 +115,14 @@ static const char bash_head[] =
     "  cmd=\"${COMP_WORDS[1]}\"\n"
     "  if [ \"$COMP_CWORD\" -eq 1 ]; then\n"
     "    COMPREPLY=($(compgen -W \"help";
-static const char bash_end[] =
-    "  esac\n"
-    "  COMPREPLY=($(compgen -W \"$list\" -- \"$cur\"))\n"
-    "  if [ \"$at\" -lt \"$COMP_CWORD\" ]; then\n"
-    "    prev=\"${cur%\"${cur##*:}\"}\"\n"
-    "    COMPREPLY=(\"${COMPREPLY[@]#\"$prev\"}\")\n"
-    "  fi\n"
-    "}\n"
-    "complete -o default -F _cloister cloister\n";
+static const char bash_end[] = "  esac\n"
+                               "  COMPREPLY=($(compgen -W \"$list\" -- \"$cur\"))\n"
+                               "  if [ \"$at\" -lt \"$COMP_CWORD\" ]; then\n"
+                               "    prev=\"${cur%\"${cur##*:}\"}\"\n"
+                               "    COMPREPLY=(\"${COMPREPLY[@]#\"$prev\"}\")\n"
+                               "  fi\n"
+                               "}\n"
+                               "complete -o default -F _cloister cloister\n";
 
 static int add_bash(struct cl_buf *buf)
 {

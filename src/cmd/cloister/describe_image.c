@@ -172,10 +172,11 @@ int cl_describe_image_whole(struct cl_json *json, const struct cl_store *store,
     int r = 0;
 
     if (image->record.set == 0)
-        return cl_refuse(err, EBADMSG,
-                         "the record of sha256:%s in the store is damaged; remove the image and pull "
-                         "it again",
-                         image->digest.hex);
+        return cl_refuse(
+            err, EBADMSG,
+            "the record of sha256:%s in the store is damaged; remove the image and pull "
+            "it again",
+            image->digest.hex);
     r = cl_image_read_launch(store, &image->digest, arena, &launch, err);
     if (r == 0)
         r = read_config(store, &image->record, arena, &config, err);

@@ -192,7 +192,7 @@ static int write_table(const struct cl_finding *findings, struct cl_arena *arena
         r = cl_table_write(&table, &plain);
     if (r == 0)
         r = cl_wants_colour(STDOUT_FILENO) ? paint(buf, cl_buf_text(&plain), findings)
-                           : cl_buf_add(buf, plain.data, plain.size);
+                                           : cl_buf_add(buf, plain.data, plain.size);
     return r < 0 ? r : add_cures(findings, buf);
 }
 

@@ -61,7 +61,8 @@ static const struct cl_refused_option refused[] = {
 /* What WORD, a name with or without a tag and a digest, leaves. */
 static int set_wanted(struct context *context, const char *word, struct cl_error *err)
 {
-    int r = cl_reference_parse(word, context->stored.fallback, context->arena, &context->wanted, err);
+    int r =
+        cl_reference_parse(word, context->stored.fallback, context->arena, &context->wanted, err);
 
     context->wanted_tag = cl_image_name_has_tag(word);
     return r;
@@ -136,7 +137,8 @@ static int add_row(struct context *context, const struct cl_catalog_image *image
     const char *cells[CL_TABLE_COLUMNS];
     size_t count = 0;
 
-    if (name != NULL && cl_image_name_split(name, context->stored.fallback, context->arena, &parts) < 0)
+    if (name != NULL &&
+        cl_image_name_split(name, context->stored.fallback, context->arena, &parts) < 0)
         return -ENOMEM;
     format_created(context, image, created);
     cells[count++] = parts.repository;
@@ -171,9 +173,8 @@ static int write_table(struct context *context, const struct cl_catalog *catalog
     static const char *const head_with_digests[] = {"REPOSITORY", "TAG",  "DIGEST", "ID",
                                                     "CREATED",    "USED", "SIZE",   "OWN"};
 
-    context->table =
-        (struct cl_table){.arena = context->arena,
-                          .columns = CL_ARRAY_SIZE(head) + (context->digests ? 1 : 0)};
+    context->table = (struct cl_table){.arena = context->arena,
+                                       .columns = CL_ARRAY_SIZE(head) + (context->digests ? 1 : 0)};
     int r = cl_table_add(&context->table, context->digests ? head_with_digests : head);
     for (size_t i = 0; r == 0 && i < catalog->count; i++)
         r = add_rows(context, &catalog->images[i]);
@@ -193,7 +194,8 @@ static int write_words(struct context *context, const struct cl_catalog *catalog
         if (!context->names && has_wanted(context, image))
             r = cl_buf_printf(&context->buf, "%s\n", id_of(context, image, id));
         for (size_t j = 0; r == 0 && context->names && j < image->names.count; j++) {
-            const char *familiar = cl_image_name_familiar(image->names.items[j], context->stored.fallback, context->arena);
+            const char *familiar = cl_image_name_familiar(image->names.items[j],
+                                                          context->stored.fallback, context->arena);
 
             r = familiar == NULL ? -ENOMEM : cl_buf_printf(&context->buf, "%s\n", familiar);
         }

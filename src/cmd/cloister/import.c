@@ -1,5 +1,5 @@
-/* import: an image that is on this host into the store: a root file system in a tar archive, or what
- * other tools saved. */
+/* import: an image that is on this host into the store: a root file system in a tar archive, or
+ * what other tools saved. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>

@@ -235,8 +235,7 @@ static int read_words(const char *value, read_fn *read, struct cl_arena *arena,
 static int change_command(enum cl_field field, const char *value, struct cl_arena *arena,
                           struct cl_plan *config, struct cl_error *err)
 {
-    struct cl_strlist *list =
-        field == CL_FIELD_COMMAND ? &config->command : &config->entrypoint;
+    struct cl_strlist *list = field == CL_FIELD_COMMAND ? &config->command : &config->entrypoint;
     const char **line = NULL;
 
     if (value[0] == '[') {
@@ -300,12 +299,9 @@ static const struct instruction {
                   struct cl_plan *config, struct cl_error *err);
     enum cl_field field;
 } instructions[] = {
-    {"CMD", change_command, CL_FIELD_COMMAND},
-    {"ENTRYPOINT", change_command, CL_FIELD_ENTRYPOINT},
-    {"ENV", change_env, CL_FIELD_ENV},
-    {"USER", change_text, CL_FIELD_USER},
-    {"WORKDIR", change_text, CL_FIELD_WORKDIR},
-    {"STOPSIGNAL", change_signal, CL_FIELD_STOP_SIGNAL},
+    {"CMD", change_command, CL_FIELD_COMMAND},  {"ENTRYPOINT", change_command, CL_FIELD_ENTRYPOINT},
+    {"ENV", change_env, CL_FIELD_ENV},          {"USER", change_text, CL_FIELD_USER},
+    {"WORKDIR", change_text, CL_FIELD_WORKDIR}, {"STOPSIGNAL", change_signal, CL_FIELD_STOP_SIGNAL},
 };
 
 static const struct instruction *find_instruction(const char *text, size_t size)

@@ -44,13 +44,13 @@ struct job {
     const struct cl_obtain *how;
     struct cl_arena *arena;
     struct cl_registries_record config;
-    const char *fallback;    /* the default registry */
+    const char *fallback; /* the default registry */
     const char *platform;
-    const char *source;      /* where it is from, for messages */
-    const char *called;      /* what people call it */
-    struct cl_strlist names; /* whole ones, to give it */
+    const char *source;               /* where it is from, for messages */
+    const char *called;               /* what people call it */
+    struct cl_strlist names;          /* whole ones, to give it */
     char digest[CL_DIGEST_TEXT_SIZE]; /* that it must have; "": any */
-    struct cl_progress *progress; /* large: in the arena */
+    struct cl_progress *progress;     /* large: in the arena */
 };
 
 /* --- the pull itself ----------------------------------------------------------- */
@@ -193,8 +193,8 @@ static int from_local(struct job *job, enum cl_local_kind kind, const char *text
     CL_CLEANUP(cl_local_done) struct cl_local_origin local = {.root = -1};
     struct cl_local_how how = {
         .kind = kind, .text = text, .platform = job->platform, .archive = -1};
-    const int is_input = kind != CL_LOCAL_DIRECTORY && text[0] == '-' &&
-                         (text[1] == '\0' || text[1] == ':');
+    const int is_input =
+        kind != CL_LOCAL_DIRECTORY && text[0] == '-' && (text[1] == '\0' || text[1] == ':');
     int r = job->how->name != NULL ? take_given_name(job, err) : 0;
 
     if (r == 0 && is_input)
@@ -279,8 +279,8 @@ int cl_obtain(const struct cl_store *store, const char *text, const struct cl_ob
         .progress = cl_arena_alloc(arena, sizeof(struct cl_progress)),
     };
     const unsigned int kind = local_kind(text);
-    int r = job.progress == NULL ? cl_fail_memory(err)
-                                 : cl_image_config_load(arena, &job.config, err);
+    int r =
+        job.progress == NULL ? cl_fail_memory(err) : cl_image_config_load(arena, &job.config, err);
 
     if (r < 0)
         return r;

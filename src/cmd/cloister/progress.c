@@ -27,10 +27,8 @@ enum {
 #define RATE_EVERY_NS (500 * CL_NS_PER_MS)
 
 static const char *const words[] = {
-    [CL_PULL_QUEUED] = "waiting",
-    [CL_PULL_PRESENT] = "already here",
-    [CL_PULL_RUNNING] = "downloading",
-    [CL_PULL_WAITING] = "waiting for another pull",
+    [CL_PULL_QUEUED] = "waiting",      [CL_PULL_PRESENT] = "already here",
+    [CL_PULL_RUNNING] = "downloading", [CL_PULL_WAITING] = "waiting for another pull",
     [CL_PULL_DONE] = "done",
 };
 static const char *const event_words[] = {
@@ -90,8 +88,7 @@ static void draw(struct cl_progress *progress, const struct cl_pull_view *view)
     CL_CLEANUP_BUF struct cl_buf frame = CL_BUF_INIT(FRAME_MAX);
     const struct cl_progress_screen screen = screen_of(progress);
 
-    put_frame(progress, &frame,
-              cl_progress_add_layers(view, progress->layers, &screen, &frame));
+    put_frame(progress, &frame, cl_progress_add_layers(view, progress->layers, &screen, &frame));
 }
 
 void cl_progress_read(void *context, uint64_t bytes, uint64_t size_bytes)
@@ -115,7 +112,7 @@ static void put_event(struct cl_json *json, struct cl_buf *buf)
 {
     cl_json_close(json, '}');
     if (cl_json_end(json) < 0)
-        return; /* no memory: this one is left out */
+        return;                     /* no memory: this one is left out */
     (void)fputs(buf->data, stdout); /* a closed stdout is the caller's wish */
     (void)fflush(stdout);
 }
@@ -160,8 +157,8 @@ static void take_rate(struct cl_progress_layer *last, const struct cl_pull_layer
     if (last->taken_ns != 0 && passed_ns < RATE_EVERY_NS)
         return;
     if (last->taken_ns != 0 && layer->came_bytes >= last->came_bytes) {
-        const uint64_t rate = (layer->came_bytes - last->came_bytes) * 1000 /
-                              cl_max_u64(passed_ns / CL_NS_PER_MS, 1);
+        const uint64_t rate =
+            (layer->came_bytes - last->came_bytes) * 1000 / cl_max_u64(passed_ns / CL_NS_PER_MS, 1);
 
         last->rate_bytes = last->rate_bytes == 0 ? rate : (2 * last->rate_bytes + rate) / 3;
     }

@@ -22,10 +22,8 @@ enum {
 #define CLEAR_REST "\033[K\n"
 
 static const char *const words[] = {
-    [CL_PULL_QUEUED] = "waiting",
-    [CL_PULL_PRESENT] = "already here",
-    [CL_PULL_RUNNING] = "downloading",
-    [CL_PULL_WAITING] = "another pull is at it",
+    [CL_PULL_QUEUED] = "waiting",      [CL_PULL_PRESENT] = "already here",
+    [CL_PULL_RUNNING] = "downloading", [CL_PULL_WAITING] = "another pull is at it",
     [CL_PULL_DONE] = "done",
 };
 static const char *const colours[] = {
@@ -121,8 +119,7 @@ static int add_running(const struct cl_pull_layer *layer, const struct cl_progre
     else
         (void)cl_progress_pair(layer->came_bytes, layer->size_bytes, size);
     if (rate->rate_bytes > 0 && layer->came_bytes < layer->size_bytes)
-        (void)snprintf(rate_text, sizeof(rate_text), "%s/s",
-                       cl_size_about(rate->rate_bytes, each));
+        (void)snprintf(rate_text, sizeof(rate_text), "%s/s", cl_size_about(rate->rate_bytes, each));
     return add_amounts(&amounts, room, buf);
 }
 

@@ -14,8 +14,8 @@ struct cl_progress_screen {
 };
 
 /* A line for each layer of VIEW; when the screen has too few, for those at work and one for the
- * others. RATES are their layers' (at least as many). Each line is ended by a newline. Their number,
- * or -ENOMEM or -EFBIG. */
+ * others. RATES are their layers' (at least as many). Each line is ended by a newline. Their
+ * number, or -ENOMEM or -EFBIG. */
 int cl_progress_add_layers(const struct cl_pull_view *view, const struct cl_progress_layer *rates,
                            const struct cl_progress_screen *screen, struct cl_buf *buf);
 

@@ -77,8 +77,7 @@ static int add_collected(const struct cl_collected *collected, struct cl_buf *bu
                           cl_size_about(collected->bytes, size));
     if (r == 0 && collected->busy > 0)
         r = cl_buf_printf(buf, "%" PRIu64 " image%s in use, and stay%s\n", collected->busy,
-                          collected->busy == 1 ? " is" : "s are",
-                          collected->busy == 1 ? "s" : "");
+                          collected->busy == 1 ? " is" : "s are", collected->busy == 1 ? "s" : "");
     return r;
 }
 

@@ -120,10 +120,11 @@ static int leave(struct context *context, const struct cl_catalog_image *image,
                          called, users);
     int r = untag_all(context, image, err);
     if (r == 0) /* a closed stderr is the caller's wish */
-        (void)fprintf(stderr,
-                      "cloister: %s has no name any more and is in use by %s: its layers stay until "
-                      "that ends, and cloister prune --images\n",
-                      called, users);
+        (void)fprintf(
+            stderr,
+            "cloister: %s has no name any more and is in use by %s: its layers stay until "
+            "that ends, and cloister prune --images\n",
+            called, users);
     return r;
 }
 
@@ -190,8 +191,7 @@ static int remove_word(struct context *context, const char *word, struct cl_erro
     const struct cl_store *store = &context->all.store;
 
     if (store->dir >= 0) {
-        lock = cl_store_lock(store, CL_STORE_COLLECT, NULL,
-                             CL_LOCK_EXCLUSIVE | CL_LOCK_WAIT);
+        lock = cl_store_lock(store, CL_STORE_COLLECT, NULL, CL_LOCK_EXCLUSIVE | CL_LOCK_WAIT);
         if (lock < 0)
             return cl_fail(err, lock, "lock %s", store->path);
     }

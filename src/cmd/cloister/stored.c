@@ -50,8 +50,8 @@ const char *cl_stored_call(const struct cl_stored_all *all, const struct cl_cata
 
 /* --- what there is not ------------------------------------------------------------ */
 
-static int refuse_unknown(const struct cl_stored_all *all, const char *word,
-                          struct cl_arena *arena, struct cl_error *err)
+static int refuse_unknown(const struct cl_stored_all *all, const char *word, struct cl_arena *arena,
+                          struct cl_error *err)
 {
     const struct cl_catalog *catalog = &all->catalog;
     struct cl_guess guess = {0};
@@ -164,9 +164,8 @@ int cl_stored_find(const struct cl_stored_all *all, const char *word, struct cl_
     if (strncmp(word, prefix, sizeof(prefix) - 1) == 0) {
         digits = word + sizeof(prefix) - 1;
         if (!is_digits(digits))
-            return cl_refuse(err, EINVAL,
-                             "%.100s: expected sha256: and %d to %d digits (0-9, a-f)", word,
-                             CL_STORED_LEAST_DIGITS, DIGITS);
+            return cl_refuse(err, EINVAL, "%.100s: expected sha256: and %d to %d digits (0-9, a-f)",
+                             word, CL_STORED_LEAST_DIGITS, DIGITS);
     } else {
         r = cl_reference_parse(word, all->fallback, arena, &reference, &failure);
         if (r < 0 && !is_digits(word)) { /* 64 digits are no name */
