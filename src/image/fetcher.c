@@ -74,8 +74,10 @@ static int explain_end(struct cl_fetcher *fetcher, struct cl_error *err)
 {
     char complaint[CL_COMPLAINT_SIZE];
     siginfo_t info = {0};
-    int r = cl_child_wait(&fetcher->child, &info, err);
 
+    if (fetcher->child.pid <= 0) /* it was told before */
+        return cl_refuse(err, EPIPE, "ask cloister-fetch: it has ended");
+    int r = cl_child_wait(&fetcher->child, &info, err);
     if (r < 0)
         return r;
     cl_complaint_read(fetcher->complaint, complaint);

@@ -364,12 +364,14 @@ TEST(whatever_fails_is_told_and_leaves_nothing)
 #ifndef CL_FAULTS
     SKIP_TEST("needs a build with faults");
 #else
+    CL_CLEANUP_FD int download = cl_sys_memfd_create("download", 1 /* MFD_CLOEXEC */);
     CL_CLEANUP_SCENE struct scene scene;
     const struct cl_manifest_layer layer = {.digest = DIGEST_A, .size_bytes = 10};
 
+    CHECK(download >= 0);
     scene_init(&scene, "answer");
     for (int nth = 1, struck = 1; struck; nth++) {
-        struct cl_blob_wanted wanted = {.layer = &layer, .download = -1};
+        struct cl_blob_wanted wanted = {.layer = &layer, .download = download};
         struct cl_blob_source source = {.fd = -1, .ticks = -1};
         char text[32];
 
