@@ -408,6 +408,38 @@ TEST(a_link_to_itself_stays)
     scene_links(&scene, "t", "a");
 }
 
+/* Of more directories than are kept open, so that each link closes and opens some. */
+TEST(hard_links_reach_from_any_directory_to_any_other)
+{
+    enum { DIRECTORIES = 40 };
+    NEEDS_ROOM();
+    CLEANUP_SCENE struct scene scene = scene_make();
+    CL_CLEANUP_BUF struct cl_buf tar = TAR_SCENE_INIT;
+    char name[64];
+    char target[64];
+
+    for (int i = 0; i < DIRECTORIES; i++) {
+        (void)snprintf(name, sizeof(name), "d%d/file", i);
+        tar_file(&tar, name, name);
+    }
+    for (int i = 0; i < DIRECTORIES; i++) {
+        (void)snprintf(name, sizeof(name), "d%d/new/link", i);
+        (void)snprintf(target, sizeof(target), "d%d/file", i * 7 % DIRECTORIES);
+        tar_hard_link(&tar, name, target);
+        (void)snprintf(name, sizeof(name), "d%d/link", i * 3 % DIRECTORIES);
+        tar_hard_link(&tar, name, target);
+    }
+    scene_ok(&scene, &tar);
+    for (int i = 0; i < DIRECTORIES; i++) {
+        (void)snprintf(target, sizeof(target), "d%d/file", i * 7 % DIRECTORIES);
+        (void)snprintf(name, sizeof(name), "d%d/new/link", i);
+        scene_holds(&scene, name, target);
+        (void)snprintf(name, sizeof(name), "d%d/link", i * 3 % DIRECTORIES);
+        scene_holds(&scene, name, target);
+        CHECK(scene_stat(&scene, target).st_nlink == 3);
+    }
+}
+
 /* The target lies below what makes room for the link. */
 TEST(a_hard_link_in_the_place_of_a_directory)
 {
@@ -445,6 +477,7 @@ int main(void)
         ROW(what_is_gone_is_not_counted_on_disk),
         ROW(nothing_is_made_where_a_path_led_before),
         ROW(a_link_to_itself_stays),
+        ROW(hard_links_reach_from_any_directory_to_any_other),
         ROW(a_hard_link_in_the_place_of_a_directory),
     };
 

@@ -132,6 +132,28 @@ TEST(interrupted_calls_go_on)
     scene_holds(&scene, "file", "content");
 }
 
+TEST(no_room_is_told)
+{
+#ifndef CL_FAULTS
+    SKIP_TEST("needs a build with faults");
+#endif
+    static const int errors[] = {ENOSPC, EDQUOT};
+
+    NEEDS_ROOM();
+    for (size_t i = 0; i < CL_ARRAY_SIZE(errors); i++) {
+        CLEANUP_SCENE struct scene scene = scene_make();
+        CL_CLEANUP_BUF struct cl_buf tar = TAR_SCENE_INIT;
+        char fault[64];
+
+        tar_file(&tar, "d/file", "content");
+        (void)snprintf(fault, sizeof(fault), "lacks:%d=%d", (int)SYS_pwrite64, errors[i]);
+        cl_fault_set(fault);
+        scene_refused(&scene, &tar, errors[i], "write \"d/file\": ");
+        cl_fault_set(NULL);
+        CHECK_HAS(scene.err.msg, "; there is no room left where images are kept");
+    }
+}
+
 /* What the jail's filter allows. */
 static const int memory_calls[] = {
     SCMP_SYS(mmap),           SCMP_SYS(munmap),       SCMP_SYS(brk),      SCMP_SYS(mremap),
@@ -227,14 +249,31 @@ TEST(progress_is_told_while_it_goes_on)
     CHECK(memcmp(&told, &scene.report, sizeof(told)) == 0);
 }
 
+TEST(a_report_that_is_cut_off_is_told)
+{
+#ifndef CL_FAULTS
+    SKIP_TEST("needs a build with faults");
+#endif
+    NEEDS_ROOM();
+    CLEANUP_SCENE struct scene scene = scene_make();
+    CL_CLEANUP_BUF struct cl_buf tar = TAR_SCENE_INIT;
+    char fault[64];
+
+    tar_end(&tar);
+    (void)snprintf(fault, sizeof(fault), "answers:%d=5", (int)SYS_pwrite64);
+    cl_fault_set(fault);
+    CHECK(unpack(&scene, &tar) == -EIO);
+    cl_fault_set(NULL);
+    CHECK_TEXT(scene.err.msg, "the report of the layer's progress was cut off");
+}
+
 int main(void)
 {
     static const struct check_test tests[] = {
-        ROW(whatever_fails_is_told),
-        ROW(allocations_fail_as_well),
-        ROW(interrupted_calls_go_on),
-        ROW(the_calls_are_all_that_it_takes),
-        ROW(progress_is_told_while_it_goes_on),
+        ROW(whatever_fails_is_told),           ROW(allocations_fail_as_well),
+        ROW(interrupted_calls_go_on),          ROW(no_room_is_told),
+        ROW(the_calls_are_all_that_it_takes),  ROW(progress_is_told_while_it_goes_on),
+        ROW(a_report_that_is_cut_off_is_told),
     };
 
     scene_enter();

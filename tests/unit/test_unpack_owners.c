@@ -101,6 +101,7 @@ static void keep_owners(struct scene *scene)
     TAR(&tar, .name = "d/fifo-of-root", .type = '6', .mode = 0600);
     tar_file(&tar, "d/forgotten/file", "x");
     TAR(&tar, .name = "setuid", .mode = 06711, .uid = 1, .gid = 65535, .content = "x", .mtime = 5);
+    TAR(&tar, .name = "empty", .mode = 06711, .uid = 1, .gid = 65535); /* nothing is written */
     TAR(&tar, .name = "link", .type = '2', .link = "x", .uid = 65535, .gid = 3, .mtime = 6);
     TAR(&tar, .name = "fifo", .type = '6', .mode = 04644, .uid = 5, .gid = 6, .mtime = 7);
     TAR(&tar, .name = ".", .type = '5', .uid = 8, .gid = 9);
@@ -112,6 +113,7 @@ static void keep_owners(struct scene *scene)
     CHECK(belongs(scene, "d/link-of-root", 0, 0) && belongs(scene, "d/fifo-of-root", 0, 0));
     CHECK(belongs(scene, "d/forgotten", 0, 0) && scene_mode(scene, "d/forgotten") == 0755);
     CHECK(belongs(scene, "setuid", 1, 65535) && scene_mode(scene, "setuid") == 06711);
+    CHECK(belongs(scene, "empty", 1, 65535) && scene_mode(scene, "empty") == 06711);
     CHECK(belongs(scene, "link", 65535, 3) && scene_stat(scene, "link").st_mtim.tv_sec == 6);
     CHECK(belongs(scene, "fifo", 5, 6) && scene_mode(scene, "fifo") == 04644);
     CHECK(belongs(scene, ".", 8, 9));

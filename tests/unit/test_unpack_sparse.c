@@ -236,6 +236,56 @@ TEST(forms_that_are_not_known_are_refused)
     CHECK(!scene_has(&scene, "file"));
 }
 
+TEST(maps_of_gnu_that_lie_are_refused)
+{
+    static const struct {
+        const char *offset, *size, *real_size;
+        const char *needle;
+    } rows[] = {
+        {"00000000000", "00000000001", "00000000001", NULL},
+        {"0000000000x", "00000000001", "00000000001", "a sparse map that is none"},
+        {"00000000000", "0000000000x", "00000000001", "a sparse map that is none"},
+        {"\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", "00000000001", "00000000001",
+         "a sparse map that is none"},
+        {"00000000000", "00000000001", "0000000000x", "a size that is none"},
+        {"00000000000", "00000000001", "00000000000", "a sparse map that doesn't fit its file"},
+        {"00000000000", "00000000002", "00000000002", "a sparse map that doesn't fit its file"},
+        {"00000000001", "00000000001", "00000000001", "a sparse map that doesn't fit its file"},
+    };
+
+    NEEDS_ROOM();
+    for (size_t i = 0; i < CL_ARRAY_SIZE(rows); i++) {
+        CLEANUP_SCENE struct scene scene = scene_make();
+        CL_CLEANUP_BUF struct cl_buf tar = TAR_SCENE_INIT;
+        char tail[167] = {0};
+
+        tar_text(tail + 41, rows[i].offset);
+        tar_text(tail + 53, rows[i].size);
+        tar_text(tail + 138, rows[i].real_size);
+        TAR(&tar, .name = "file", .type = 'S', .content = "x", .magic = TAR_GNU, .tail = tail);
+        if (rows[i].needle == NULL)
+            scene_ok(&scene, &tar);
+        else
+            scene_refused(&scene, &tar, EINVAL, rows[i].needle);
+    }
+}
+
+/* Between the header and what it says of the file. */
+TEST(maps_that_are_cut_off_are_told)
+{
+    NEEDS_ROOM();
+    CLEANUP_SCENE struct scene scene = scene_make();
+    CL_CLEANUP_BUF struct cl_buf tar = TAR_SCENE_INIT;
+
+    put_gnu(&tar, "gnu");
+    tar.size = 512;
+    CHECK(scene_unpack_raw(&scene, &tar) == -ENODATA);
+    tar.size = 0;
+    put_pax(&tar, "lines", "1.0");
+    tar.size -= STORED + PIECE;
+    CHECK(scene_unpack_raw(&scene, &tar) == -ENODATA);
+}
+
 /* A row is 4 bytes of a stream that compresses well, and 16 of memory. */
 TEST(maps_have_a_bound)
 {
@@ -371,6 +421,8 @@ int main(void)
         ROW(maps_that_lie_are_refused),
         ROW(lines_that_lie_are_refused),
         ROW(forms_that_are_not_known_are_refused),
+        ROW(maps_of_gnu_that_lie_are_refused),
+        ROW(maps_that_are_cut_off_are_told),
         ROW(maps_have_a_bound),
         ROW(what_gnu_tar_writes_is_read),
     };
