@@ -11,7 +11,7 @@
 #include "base/sys.h"
 #include "plan/format.h"
 
-enum { MAX_IMAGES = 65536 };
+enum { MAX_IMAGES = 65536, IS_THERE_MAX = 4 * CL_PLAN_MAX_SIZE };
 
 /* --- reading a record -------------------------------------------------------- */
 
@@ -33,17 +33,6 @@ static int read_file(const struct cl_store *store, const char *name, struct cl_a
         return cl_fail_memory(err);
     *ret = (struct cl_bytes){copy, buf.size};
     return 0;
-}
-
-int cl_image_is_there(const struct cl_store *store, const struct cl_digest *digest)
-{
-    char launch[CL_STORE_NAME_SIZE];
-    char image[CL_STORE_NAME_SIZE];
-
-    cl_store_name("launch", digest, launch);
-    cl_store_name("images", digest, image);
-    return cl_sys_faccessat(store->dir, launch, F_OK) == 0 &&
-           cl_sys_faccessat(store->dir, image, F_OK) == 0;
 }
 
 int cl_image_read(const struct cl_store *store, const struct cl_digest *digest,
@@ -120,6 +109,23 @@ int cl_image_used(const struct cl_store *store, const struct cl_digest *digest, 
         return cl_fail(err, r, "look at %s/%s", store->path, name);
     *ret_s = (uint64_t)st.st_mtim.tv_sec;
     return 0;
+}
+
+/* What can't be looked at for want of memory or descriptors may well be there. */
+static int reads(int r)
+{
+    return r != -ENOENT && r != -EBADMSG;
+}
+
+int cl_image_is_there(const struct cl_store *store, const struct cl_digest *digest)
+{
+    CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(IS_THERE_MAX);
+    struct cl_image_record record = {0};
+    struct cl_strlist layers = {0};
+    struct cl_error ignored;
+
+    return reads(cl_image_layers(store, digest, &arena, &layers, &ignored)) &&
+           reads(cl_image_read(store, digest, &arena, &record, &ignored));
 }
 
 /* --- writing ----------------------------------------------------------------- */

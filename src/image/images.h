@@ -13,7 +13,8 @@
 #include "oci/records.h"
 #include "plan/plan.h"
 
-/* Whether the image of the manifest DIGEST is there: 1 or 0. */
+/* Whether the image of the manifest DIGEST is there: 1 or 0. One whose records can't be read, as
+ * a loss of power may leave them, is not. */
 int cl_image_is_there(const struct cl_store *store, const struct cl_digest *digest);
 
 /* Writes both records of an image; LAUNCH as launch.h says. What they name must be there and
