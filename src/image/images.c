@@ -225,6 +225,22 @@ void cl_name_key(const char *text, struct cl_digest *ret)
     cl_digest_of(text, strlen(text), ret);
 }
 
+/* That it has the name already costs no room, and nothing is written. */
+static int has_name(const struct cl_store *store, const char *launch, const struct cl_digest *key)
+{
+    char name[CL_STORE_NAME_SIZE];
+    struct stat ours;
+    struct stat named;
+
+    cl_store_name("names", key, name);
+    if (cl_sys_faccessat(store->dir, name, F_OK) < 0 ||
+        cl_sys_fstatat(store->dir, launch, &ours, AT_SYMLINK_NOFOLLOW) < 0)
+        return 0;
+    cl_store_name("refs", key, name);
+    return cl_sys_fstatat(store->dir, name, &named, AT_SYMLINK_NOFOLLOW) == 0 &&
+           named.st_ino == ours.st_ino && named.st_dev == ours.st_dev;
+}
+
 /* A link can't be made in the place of another file: it is made beside it and renamed. Who
  * finds the image gone by then is told so. */
 int cl_name_set(const struct cl_store *store, const char *text, const struct cl_digest *digest,
@@ -237,6 +253,11 @@ int cl_name_set(const struct cl_store *store, const char *text, const struct cl_
     uint64_t random = 0;
 
     cl_name_key(text, &key);
+    cl_store_name("launch", digest, launch);
+    if (has_name(store, launch, &key)) {
+        (void)cl_sys_utimensat(store->dir, launch, NULL, 0); /* a use: see below */
+        return 0;
+    }
     cl_store_name("names", &key, name);
     int r = cl_store_put(store, name, text, strlen(text), err);
     if (r < 0)
@@ -244,15 +265,16 @@ int cl_name_set(const struct cl_store *store, const char *text, const struct cl_
     if (cl_sys_getrandom(&random, sizeof(random)) < 0)
         return cl_fail(err, EIO, "getrandom");
     (void)snprintf(made, sizeof(made), "work/new-%016llx", (unsigned long long)random);
-    cl_store_name("launch", digest, launch);
     cl_store_name("refs", &key, name);
     r = cl_sys_linkat(store->dir, launch, store->dir, made, 0);
     if (r == 0)
         r = cl_sys_renameat(store->dir, made, store->dir, name);
     /* rename(2) of two links to one file does nothing and leaves both */
     (void)cl_sys_unlinkat(store->dir, made, 0);
-    if (r < 0)
-        return cl_fail(err, r, "name an image in %s", store->path);
+    if (r < 0) {
+        (void)cl_fail(err, r, "name an image in %s", store->path);
+        return cl_store_hint(store, r, err);
+    }
     (void)cl_sys_utimensat(store->dir, launch, NULL, 0); /* a use (cl_image_used), for people */
     return 0;
 }

@@ -220,7 +220,10 @@ static int furnish(const struct cl_store *store, struct cl_layer_work *work, str
         r = work->tree = cl_sys_openat(store->dir, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
     if (r >= 0)
         r = cl_sys_fchmod(work->tree, 0755); /* whatever the umask is */
-    return r < 0 ? cl_fail(err, r, "make %s/%s", store->path, path) : 0;
+    if (r >= 0)
+        return 0;
+    (void)cl_fail(err, r, "make %s/%s", store->path, path);
+    return cl_store_hint(store, r, err);
 }
 
 int cl_layer_begin(const struct cl_store *store, const struct cl_digest *chain, int wait,
@@ -273,21 +276,42 @@ static int write_record(const struct cl_store *store, const struct cl_layer_work
     return cl_store_put(store, path, buf.data, buf.size, err);
 }
 
-/* A link can't be made in the place of another: it is made beside it and renamed. */
-static int link_chain(const struct cl_store *store, const struct cl_layer_work *work,
-                      struct cl_error *err)
+static int fail_to_commit(const struct cl_store *store, int r, const char *what, const char *path,
+                          struct cl_error *err)
+{
+    (void)cl_fail(err, r, "%s %s/%s", what, store->path, path);
+    return cl_store_hint(store, r, err);
+}
+
+/* A link can't be made in the place of another: it is made beside it and renamed. It is made
+ * while the layer is still in work/, as it may be what there is no room for. */
+static int make_link(const struct cl_store *store, const struct cl_layer_work *work,
+                     struct cl_error *err)
 {
     char target[PATH_SIZE];
     char made[PATH_SIZE];
-    char link[CL_STORE_NAME_SIZE];
 
     path_of("../layers", work->name, "", target);
+    path_of("work", work->name, "link", made);
+    int r = cl_sys_symlinkat(target, store->dir, made);
+    return r < 0 ? fail_to_commit(store, r, "make", made, err) : 0;
+}
+
+/* One that can't be made known goes: nobody would find it, nor what it takes. */
+static int make_known(const struct cl_store *store, const struct cl_layer_work *work,
+                      struct cl_error *err)
+{
+    char made[PATH_SIZE];
+    char link[CL_STORE_NAME_SIZE];
+    struct cl_error ignored = {0};
+
     path_of("layers", work->name, "link", made);
     cl_store_name("chains", &work->chain, link);
-    int r = cl_sys_symlinkat(target, store->dir, made);
+    int r = cl_sys_renameat(store->dir, made, store->dir, link);
     if (r == 0)
-        r = cl_sys_renameat(store->dir, made, store->dir, link);
-    return r < 0 ? cl_fail(err, r, "link %s/%s", store->path, link) : 0;
+        return 0;
+    (void)cl_layer_discard(store, work->name, &ignored); /* else prune finds it */
+    return fail_to_commit(store, r, "link", link, err);
 }
 
 int cl_layer_commit(const struct cl_store *store, struct cl_layer_work *work,
@@ -297,6 +321,8 @@ int cl_layer_commit(const struct cl_store *store, struct cl_layer_work *work,
     char to[PATH_SIZE];
     int r = write_record(store, work, record, err);
 
+    if (r == 0)
+        r = make_link(store, work, err);
     if (r < 0)
         return r;
     /* A collection finds what a lease needs by its link: it must not come between the two. */
@@ -308,8 +334,8 @@ int cl_layer_commit(const struct cl_store *store, struct cl_layer_work *work,
     path_of("layers", work->name, "", to);
     r = cl_sys_renameat(store->dir, from, store->dir, to);
     if (r < 0)
-        return cl_fail(err, r, "make %s/%s a layer", store->path, from);
-    r = link_chain(store, work, err);
+        return fail_to_commit(store, r, "make a layer of", from, err);
+    r = make_known(store, work, err);
     if (r == 0)
         cl_layer_work_done(work);
     return r;

@@ -9,6 +9,7 @@
 #include "base/num.h"
 #include "base/sys.h"
 
+static const char locks_file[] = "locks";
 static const char layout[] = "{\"imageLayoutVersion\": \"1.0.0\"}\n";
 
 /* All that a store has but its files; parents first. */
@@ -108,6 +109,18 @@ static int is_whole(const struct cl_store *store)
     return r == -ENOENT ? 0 : r < 0 ? r : 1;
 }
 
+/* The file exists before it is needed: to lock it takes no room then. */
+static int make_locks(const struct cl_store *store, struct cl_error *err)
+{
+    CL_CLEANUP_FD int fd =
+        cl_sys_openat(store->dir, locks_file, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
+
+    if (fd >= 0)
+        return 0;
+    (void)cl_fail(err, fd, "make %s/%s", store->path, locks_file);
+    return cl_store_hint(store, fd, err);
+}
+
 /* Also what went from a store that was whole. */
 static int make_inside(const struct cl_store *store, int whole, struct cl_error *err)
 {
@@ -119,7 +132,10 @@ static int make_inside(const struct cl_store *store, int whole, struct cl_error 
             return cl_store_hint(store, r, err);
         }
     }
-    return whole ? 0 : cl_store_put(store, "oci-layout", layout, sizeof(layout) - 1, err);
+    if (whole)
+        return 0;
+    int r = make_locks(store, err);
+    return r < 0 ? r : cl_store_put(store, "oci-layout", layout, sizeof(layout) - 1, err);
 }
 
 static int open_directory(const char *path)
@@ -188,7 +204,8 @@ static off_t lock_offset(enum cl_store_lock lock, const struct cl_digest *digest
 int cl_store_lock(const struct cl_store *store, enum cl_store_lock lock,
                   const struct cl_digest *digest, int how)
 {
-    CL_CLEANUP_FD int fd = cl_sys_openat(store->dir, "locks", O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
+    CL_CLEANUP_FD int fd =
+        cl_sys_openat(store->dir, locks_file, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
     struct flock range = {
         .l_type = (how & CL_LOCK_EXCLUSIVE) != 0 ? F_WRLCK : F_RDLCK,
         .l_whence = SEEK_SET,
