@@ -431,7 +431,7 @@ def test_quiet_prints_the_digest_alone(pulls, small):
 def test_lines_where_there_is_no_terminal(pulls, small):
     image = samples.small_image()
     lines = pulled(pulls.pull(small), image).err.decode().splitlines()
-    assert re.fullmatch(re.escape(small) + r": ready after \d+\.\d s", lines[-1])
+    assert re.fullmatch(re.escape(small) + r": ready after \d+\.\d s( .*)?", lines[-1])
     for layer in image.layers:
         own = [line for line in lines if line.startswith(layer.blob.digest[7:19] + ": ")]
         assert own and "done" in own[-1] and len(own) <= 3, lines
@@ -443,16 +443,18 @@ def test_events_are_json_a_line_each(pulls, small):
     outcome = pulls.pull("--format", "json", small).ok()
     assert outcome.err == b""
     events = [json.loads(line) for line in outcome.lines()]
+    assert events[-1] == {"event": "image", "image": small, "digest": image.digest, "was_there": False}
+    assert {event["event"] for event in events[:-1]} == {"layer"}
     ranks = ["queued", "running", "done"]
     for layer in image.layers:
         own = [event for event in events if event.get("layer") == layer.blob.digest]
         states = [event["state"] for event in own]
         assert states[-1] == "done" and set(states) <= set(ranks) and sorted(states, key=ranks.index) == states, own
         assert {event["image"] for event in own} == {small} and {event["size_bytes"] for event in own} == {layer.blob.size}
-        came = [event["downloaded_bytes"] for event in own if event["state"] == "running"]
+        came = [event["read_bytes"] for event in own if event["state"] == "running"]
         assert came == sorted(came) and all(0 <= bytes_ <= layer.blob.size for bytes_ in came)
-    outcome = pulls.pull("--format", "json", small).ok()
-    assert all(json.loads(line) for line in outcome.lines())
+    again = [json.loads(line) for line in pulls.pull("--format", "json", small).ok().lines()]
+    assert again == [{**events[-1], "was_there": True}]
 
 
 def test_bars_on_a_terminal(pulls, small):
