@@ -540,26 +540,6 @@ TEST(links_do_not_leave_a_root)
     CHECK(rmdir(dir) == 0);
 }
 
-static void check_about(uint64_t bytes, const char *expected)
-{
-    char text[CL_SIZE_TEXT];
-
-    CHECK_TEXT(cl_size_about(bytes, text), expected);
-}
-
-TEST(sizes_for_people_are_rounded_down)
-{
-    check_about(0, "0 B");
-    check_about(1023, "1023 B");
-    check_about(1024, "1.0 KiB");
-    check_about(1126, "1.0 KiB");
-    check_about(1127, "1.1 KiB");
-    check_about(10239, "9.9 KiB");
-    check_about((1 << 20) - 1, "1023.9 KiB");
-    check_about(512ULL << 20, "512.0 MiB");
-    check_about(UINT64_MAX, "15.9 EiB");
-}
-
 TEST(time_is_rfc_3339)
 {
     char text[CL_RFC3339_SIZE];
@@ -596,7 +576,6 @@ int main(void)
         ROW(reading_stops_at_the_cap),
         ROW(only_regular_files_are_opened),
         ROW(links_do_not_leave_a_root),
-        ROW(sizes_for_people_are_rounded_down),
         ROW(time_is_rfc_3339),
     };
 
