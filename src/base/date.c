@@ -107,7 +107,7 @@ static int take_zone(const char **text, int64_t *ret_s)
     if ((sign != '+' && sign != '-') || take_part(text, 2, ":", &hours) < 0 ||
         take_number(text, 2, &minutes) < 0 || hours > 23 || minutes > 59)
         return -EINVAL;
-    *ret_s = (sign == '-' ? -1 : 1) * (hours * HOUR + minutes * MINUTE);
+    *ret_s = (sign == '-' ? -1 : 1) * ((int64_t)hours * HOUR + (int64_t)minutes * MINUTE);
     return 0;
 }
 

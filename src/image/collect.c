@@ -238,7 +238,7 @@ int cl_store_usage(const struct cl_store *store, uint64_t *ret_bytes, struct cl_
     struct cl_dir entries;
     const char *name;
     uint64_t bytes = 0;
-    int r = fd;
+    int r;
 
     if (fd < 0)
         return cl_fail(err, fd, "open %s/layers", store->path);

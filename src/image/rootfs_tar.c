@@ -282,7 +282,7 @@ static int make(const struct cl_rootfs_tar_how *how, struct cl_rootfs_tar *tar,
                 struct cl_error *err)
 {
     enum cl_compression compression = CL_COMPRESSION_NONE;
-    struct cl_unpacked unpacked;
+    struct cl_unpacked unpacked = {0};
     struct stat st;
     int r = cl_sys_fstat(how->file, &st);
 

@@ -115,9 +115,9 @@ static const struct cl_flat_item registry_item = {.size = sizeof(struct cl_regis
 #define DIGEST(record, index, id, member) TEXT(record, index, id, member, DIGEST_MIN, DIGEST_MAX)
 #define SHAPE(text, letter, record, rows)                                                          \
     {                                                                                              \
-        .name = text, .magic = {'c', 'l', 'o', 'c', 'i', letter, '\r', '\n'}, .version = 1,        \
+        .name = (text), .magic = {'c', 'l', 'o', 'c', 'i', letter, '\r', '\n'}, .version = 1,      \
         .max_size = CL_MAX_RECORD_BYTES, .set_offset = offsetof(struct record, set),               \
-        .count = CL_ARRAY_SIZE(rows), .fields = rows                                               \
+        .count = CL_ARRAY_SIZE(rows), .fields = (rows)                                             \
     }
 
 static const struct cl_flat_field manifest_fields[CL_MANIFEST_FIELD_COUNT] = {

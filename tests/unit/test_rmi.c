@@ -125,7 +125,7 @@ static void remove_used(void)
     CL_CLEANUP_ENTRY struct cl_entry two = CL_ENTRY_INIT;
 
     make_some();
-    CL_CLEANUP_FD int held = scene_hold(&other);
+    CL_CLEANUP_FD CL_UNUSED int held = scene_hold(&other);
     CL_CLEANUP_FD int held_bare = scene_hold(&bare);
     CHECK(RUN(&cl_command_rmi, "quay.io/some/other", NULL) == -EBUSY);
     CHECK_HAS(said.err.msg, "quay.io/some/other:latest is in use by somebody: end it first, or");
@@ -150,7 +150,7 @@ static void remove_used(void)
     cl_fd_close(&held_bare);
     CHECK(RUN(&cl_command_rmi, short_id(&bare), NULL) == 0);
     /* one of several names goes all the same */
-    CL_CLEANUP_FD int held_debian = scene_hold(&debian);
+    CL_CLEANUP_FD CL_UNUSED int held_debian = scene_hold(&debian);
     CHECK(RUN(&cl_command_rmi, "debian:12", NULL) == 0);
     CHECK_TEXT(said.out, "Untagged: debian:12\n");
 }

@@ -22,22 +22,22 @@ static inline void make_some(void)
     cl_clock_rfc3339(cl_clock_wall_ns() - WEEKS(3) * CL_NS_PER_S, debian_created);
     scene_image(&(struct scene_image){.text = "debian",
                                       .layers = {"base", "b"},
-                                      .layer_bytes = 10 << 20,
+                                      .layer_bytes = 10ULL << 20,
                                       .names = {"docker.io/library/debian:bookworm",
                                                 "docker.io/library/debian:12"},
                                       .created = debian_created,
-                                      .used_ago_s = 3 * 3600},
+                                      .used_ago_s = 3ULL * 3600},
                 &debian);
     scene_image(&(struct scene_image){.text = "other",
                                       .layers = {"base"},
-                                      .layer_bytes = 10 << 20,
+                                      .layer_bytes = 10ULL << 20,
                                       .names = {"quay.io/some/other:latest"},
                                       .created = "0001-01-01T00:00:00Z",
-                                      .used_ago_s = 5 * 86400},
+                                      .used_ago_s = 5ULL * 86400},
                 &other);
     scene_image(
         &(struct scene_image){
-            .text = "bare", .layers = {"c"}, .layer_bytes = 512, .used_ago_s = 86400 * 40},
+            .text = "bare", .layers = {"c"}, .layer_bytes = 512, .used_ago_s = 86400ULL * 40},
         &bare);
 }
 

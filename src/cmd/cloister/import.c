@@ -7,6 +7,7 @@
 #include "cmd/cloister/command.h"
 #include "cmd/cloister/import_change.h"
 #include "cmd/cloister/obtain_options.h"
+#include "plan/decide.h"
 
 enum { ARENA_MAX = 16 << 20 };
 
@@ -44,16 +45,19 @@ static int import(struct context *context, const char *source, const char *name,
 {
     CL_CLEANUP_STORE struct cl_store store = CL_STORE_INIT;
     struct cl_pulled pulled;
-    const int is_local = cl_obtain_is_local(source);
+    const int is_local = cl_image_is_local(source);
 
     if (is_local && context->has_changes)
         return cl_refuse(err, EINVAL, "--change: the image has a config of its own");
+    context->how.store = &store;
+    context->how.text = source;
+    context->how.arena = context->arena;
     context->how.name = name;
     context->how.own_names = 1;
     context->how.rootfs = is_local ? NULL : &context->config;
     int r = cl_store_open(1, &store, err);
     if (r == 0)
-        r = cl_obtain(&store, source, &context->how, context->arena, &pulled, NULL, err);
+        r = cl_obtain(&context->how, &pulled, err);
     return r < 0 ? r : cl_print_pulled(&context->how, &pulled, err);
 }
 

@@ -185,7 +185,10 @@ static int take_character(struct reader *reader, char *quote, struct cl_error *e
         return cl_refuse(err, EINVAL, "variables are not put in here: write \\$ for a $");
     reader->at++;
     if (*quote != '\0' ? c == *quote : c == '"' || c == '\'') {
-        *quote = *quote == '\0' ? c : '\0';
+        if (*quote == '\0')
+            *quote = c;
+        else
+            *quote = '\0';
         return 0;
     }
     return add_bytes(reader, &c, 1, err);

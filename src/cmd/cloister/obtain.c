@@ -260,42 +260,32 @@ static unsigned int local_kind(const char *text)
     return 0;
 }
 
-int cl_obtain_is_local(const char *text)
+int cl_obtain(const struct cl_obtain *how, struct cl_pulled *ret, struct cl_error *err)
 {
-    return local_kind(text) > 0;
-}
-
-int cl_obtain(const struct cl_store *store, const char *text, const struct cl_obtain *how,
-              struct cl_arena *arena, struct cl_pulled *ret, const char **ret_name,
-              struct cl_error *err)
-{
+    const char *text = how->text;
+    const unsigned int kind = local_kind(text);
     struct job job = {
-        .store = store,
+        .store = how->store,
         .how = how,
-        .arena = arena,
+        .arena = how->arena,
         .platform = how->platform != NULL ? how->platform : own_platform(),
         .source = text,
         .called = text,
-        .progress = cl_arena_alloc(arena, sizeof(struct cl_progress)),
+        .progress = cl_arena_alloc(how->arena, sizeof(struct cl_progress)),
     };
-    const unsigned int kind = local_kind(text);
-    int r =
-        job.progress == NULL ? cl_fail_memory(err) : cl_image_config_load(arena, &job.config, err);
+    int r = job.progress == NULL ? cl_fail_memory(err)
+                                 : cl_image_config_load(how->arena, &job.config, err);
 
     if (r < 0)
         return r;
     job.fallback = cl_image_config_default(&job.config);
     cl_progress_init(job.progress, text, how->progress);
     if (how->rootfs != NULL)
-        r = from_rootfs(&job, text, ret, err);
-    else if (kind > 0)
-        r = from_local(&job, (enum cl_local_kind)(kind - 1), text + strlen(prefixes[kind - 1]), ret,
-                       err);
-    else
-        r = from_registry(&job, text, ret, err);
-    if (r == 0 && ret_name != NULL)
-        *ret_name = job.names.count > 0 ? job.names.items[0] : NULL;
-    return r;
+        return from_rootfs(&job, text, ret, err);
+    if (kind == 0)
+        return from_registry(&job, text, ret, err);
+    return from_local(&job, (enum cl_local_kind)(kind - 1), text + strlen(prefixes[kind - 1]), ret,
+                      err);
 }
 
 int cl_print_pulled(const struct cl_obtain *how, const struct cl_pulled *pulled,

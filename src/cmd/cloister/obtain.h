@@ -11,6 +11,10 @@
 enum { CL_OBTAIN_MAX_ENTRIES = 500000 };
 
 struct cl_obtain {
+    const struct cl_store *store;
+    const char *text;       /* a name, or oci:, oci-archive:, docker-archive: */
+    struct cl_arena *arena; /* for what is made on the way */
+
     const char *platform; /* NULL: this machine's */
     uint64_t max_bytes;
     uint64_t max_entries;
@@ -29,15 +33,8 @@ struct cl_obtain {
                         .max_entries = CL_OBTAIN_MAX_ENTRIES,                                      \
                         .progress = CL_PROGRESS_AUTO})
 
-/* Pulls what TEXT names into STORE: a name, or oci:, oci-archive:, docker-archive:. *RET_NAME
- * (may be NULL) is its whole name, the first of several, in ARENA; NULL: it got none. The store's
- * budget is kept to afterwards. */
-int cl_obtain(const struct cl_store *store, const char *text, const struct cl_obtain *how,
-              struct cl_arena *arena, struct cl_pulled *ret, const char **ret_name,
-              struct cl_error *err);
-
-/* Whether TEXT begins as an image that is on this host already: "oci:...". */
-int cl_obtain_is_local(const char *text);
+/* Pulls what the text names into the store. The store's budget is kept to afterwards. */
+int cl_obtain(const struct cl_obtain *how, struct cl_pulled *ret, struct cl_error *err);
 
 /* The digest on standard output, where no events say it. */
 int cl_print_pulled(const struct cl_obtain *how, const struct cl_pulled *pulled,

@@ -31,8 +31,7 @@ static const struct cl_refused_option refused[] = {
     {NULL, 0, NULL},
 };
 
-static int pull_all(int count, char *const names[], const struct cl_obtain *how,
-                    struct cl_error *err)
+static int pull_all(int count, char *const names[], struct cl_obtain *how, struct cl_error *err)
 {
     CL_CLEANUP_STORE struct cl_store store = CL_STORE_INIT;
     int r = cl_store_open(1, &store, err);
@@ -41,7 +40,10 @@ static int pull_all(int count, char *const names[], const struct cl_obtain *how,
         CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(ARENA_MAX);
         struct cl_pulled pulled;
 
-        r = cl_obtain(&store, names[i], how, &arena, &pulled, NULL, err);
+        how->store = &store;
+        how->text = names[i];
+        how->arena = &arena;
+        r = cl_obtain(how, &pulled, err);
         if (r == 0)
             r = cl_print_pulled(how, &pulled, err);
     }

@@ -175,6 +175,7 @@ static int do_word(struct context *context, const char *word, struct cl_error *e
         r = cl_stored_find(&context->all, word, context->arena, &found, err);
     if (r < 0)
         return r;
+    CL_ASSERT(found.image != NULL);
     if (found.image->names.count <= 1)
         return delete_image(context, found.image, err);
     if (found.name != NULL)

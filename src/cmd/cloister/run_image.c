@@ -50,9 +50,12 @@ static int pull(const struct cl_run_image *image, const struct cl_store *store,
     struct cl_pulled pulled;
     struct cl_plan plan = {0};
 
+    how.store = store;
+    how.text = image->text;
+    how.arena = arena;
     how.progress = image->progress;
     how.without_landlock = image->without_landlock;
-    int r = cl_obtain(store, image->text, &how, arena, &pulled, NULL, err);
+    int r = cl_obtain(&how, &pulled, err);
     if (r < 0)
         return r;
     CL_CLEANUP_FD int lock = cl_launch_find_digest(store->dir, &pulled.digest, arena, &plan, err);

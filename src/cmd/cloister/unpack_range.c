@@ -27,6 +27,7 @@ int cl_unpack_range_take(struct cl_unpack_range *ret, struct cl_error *err)
     if (r < 0)
         return r;
     *ret = range;
-    range = CL_UNPACK_RANGE_INIT;
+    range.state = CL_STATE_INIT;
+    range.lock = -1;
     return 0;
 }
