@@ -39,7 +39,7 @@ def test_ps_of_nothing(cloister):
     (["rnu"], 'unknown command "rnu"; did you mean run?'), (["versoin"], "did you mean version?"), (["quux"], 'unknown command "quux"; see cloister help'),
     (["ls"], "ls: there is none; see ps"), (["top", "x"], "top: there is none; see inspect"), (["host", "true"], "say cloister run host"),
     (["rootfs:/x", "true"], "say cloister run rootfs:/x"), (["ps", "--filter", "x=y"], "--filter: not built yet"), (["ps", "--al"], "did you mean --all?"),
-    (["prune", "--volumes"], "--volumes: there are none"), (["prune", "-a"], "--all: there is no choice"), (["kill", "--signl", "9", "x"], "did you mean --signal?"),
+    (["prune", "--volumes"], "--volumes: there are none"), (["kill", "--signl", "9", "x"], "did you mean --signal?"),
     (["--verison"], "did you mean --version"), (["--quux"], "options follow the command"), (["run", "rootfs:", "x"], "image: rootfs: needs a directory"),
     (["ps", "--json"], "--json: say --format json"), (["doctor", "--json"], "--format json"), (["version", "--json"], "--format json"),
     (["kill", "-65", "x"], "-65: expected a signal's name or 1 to 64"),
@@ -415,7 +415,7 @@ def test_zsh_completes(shell_home, typed, wanted):
 
 LATER_FLAGS = [["--detach"], ["--keep"], ["--copy-in", "a:b"], ["--copy-out", "a:b"], ["--stdin", "f"], ["--stdout", "f"], ["--stderr", "f"],
                ["--network", "outbound"], ["--wall", "wasm"], ["--wall", "vm"], ["--wall", "kernel"]]
-LATER_COMMANDS = ["logs", "exec", "attach", "stop", "wait", "rm", "stats", "cp", "pause", "unpause", "images", "rmi", "import"]
+LATER_COMMANDS = ["logs", "exec", "attach", "stop", "wait", "rm", "stats", "cp", "pause", "unpause"]
 NEVER_FLAGS = [["--privileged"], ["--device", "/dev/null"], ["--gpus", "all"], ["-p", "80:80"], ["--publish", "80:80"], ["--restart", "always"],
                ["--cap-add", "SYS_ADMIN"], ["--pid", "host"], ["--ipc", "host"], ["--userns", "host"], ["--pid=host"], ["--cap-add=ALL"],
                ["-v", "named:/data"]]
