@@ -81,8 +81,13 @@ static int parse_manifest(struct pull *pull, struct cl_error *err)
                                             pull->type[0] == '\0' ? NULL : pull->type};
 
     pull->manifest = (struct cl_manifest_record){0};
-    return cl_parse(&pull->parser, args, &pull->manifest_bytes, &cl_manifest_shape, &pull->manifest,
-                    err);
+    int r = cl_parse(&pull->parser, args, &pull->manifest_bytes, &cl_manifest_shape,
+                     &pull->manifest, err);
+    if (r < 0)
+        return r;
+    if ((pull->manifest.set & CL_RECORD_BIT(CL_MANIFEST_TARGET)) == 0)
+        return cl_refuse(err, EBADMSG, "%.19s...: what it leads to is not known", subject);
+    return 0;
 }
 
 /* WANTED: what the index above says. */
