@@ -198,7 +198,8 @@ static int commit(struct cl_task *task, const struct cl_unpacked *unpacked, stru
 }
 
 /* What came is wrong. If some of it was left by an earlier pull, that may be why: it is asked
- * for once more, whole. */
+ * for once more, whole; by another pull that has come to it meanwhile, which isn't waited for
+ * while other layers of ours are being made. */
 static int begin_anew(struct cl_task *task, struct cl_error *err)
 {
     const int again = task->resumed;
@@ -207,7 +208,8 @@ static int begin_anew(struct cl_task *task, struct cl_error *err)
     if (!again)
         return in_layer(task, err);
     cl_task_stop(task);
-    return cl_task_begin(task, 1, err);
+    *err = (struct cl_error){0};
+    return cl_task_begin(task, 0, err);
 }
 
 /* It failed for reasons of this host or of the network's: what came is good for the next pull. */
