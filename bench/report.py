@@ -6,6 +6,7 @@ import os
 import pathlib
 import platform
 
+import images_report
 from chart import Chart
 from rig import OTHER_BASE
 
@@ -35,10 +36,10 @@ def ratio(top, bottom):
     return None if top is None or not bottom else top / bottom
 
 
-def dig(data, *keys):
+def dig(data, *keys, default=None):
     for key in keys:
         data = data.get(key) if isinstance(data, dict) else None
-    return data
+    return default if data is None else data
 
 
 def target_row(name, value, op, goal, floor=None, why=""):
@@ -84,6 +85,7 @@ def targets(data):
         target_row("peak memory, MiB", mib("cloister", "peak_kib"), "<=", 1.0, mib("floor, full", "peak_kib")),
         target_row("supervisor PSS, MiB", mib("cloister", "pss_kib"), "<=", 0.5, mib("floor, full", "pss_kib")),
         target_row("compile, CPU time / raw", dig(data, "compile", "ratio"), "<=", 1.05, 1.0),
+        *[target_row(*row) for row in images_report.targets(data)],
     ]
 
 
@@ -167,7 +169,7 @@ def tables(data):
     if alternative_rows(data):
         rows = [[label, f"{delta:+.0f}", f"{quiet:+.0f}"] for label, delta, quiet in alternative_rows(data)]
         out.append(("Other ways, us against the same base", ["way", "difference", "at p25"], rows))
-    return out
+    return out + images_report.tables(data)
 
 
 def footnotes(data):
@@ -176,6 +178,7 @@ def footnotes(data):
     rows = [*data.get("starts", {}).items(), *data.get("layers", {}).items()]
     failed = [name for name, row in rows if row["failures"]]
     notes += [f"some runs failed: {name}" for name in failed]
+    notes += images_report.notes(data)
     if any(row["spread"] > NOISY_SPREAD for row in data.get("starts", {}).values()):
         notes.append("noise is large (rows marked noisy): trust ratios more than times")
     return notes
@@ -224,6 +227,9 @@ def svg(data):
     rates = [(name, 0, row["per_second"], colour_of(name), f"{row['per_second']:.0f}")
              for name, row in data.get("loops", {}).items()]
     chart.panel("Starts a second in two parallel loops", rates, "1/s")
+    pulls = [(name, 0, row["wall_s"], colour_of(name), f"{row['wall_s']:.2f} s")
+             for name, row in dig(data, "pulls", "rows", default={}).items()]
+    chart.panel("Cold pull of an image", sorted(pulls, key=lambda b: b[2]), "s")
     return chart.render()
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Measures Cloister's starts, size and running cost against its floor and its peers.
+"""Measures Cloister's starts, size, running cost and images against its floor and its peers.
 
 See README.md beside this file. Exit status: 0 measured (a missed target is
 shown), 1 with --strict when a target was missed or not measured, 2 when the
@@ -9,17 +9,22 @@ bench itself could not run.
 import argparse
 import os
 import pathlib
+import subprocess
 import sys
 import time
 
 sys.dont_write_bytecode = True  # the source tree stays clean, also under sudo
 
+import images  # noqa: E402
+import images_erofs  # noqa: E402
+import images_pull  # noqa: E402
+import images_start  # noqa: E402
 import measure  # noqa: E402
 import report  # noqa: E402
 from rig import BenchError, Rig  # noqa: E402
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
-PARTS = ["starts", "layers", "loops", "growth", "memory", "compile"]
+PARTS = ["starts", "layers", "loops", "growth", "memory", "compile", *images.PARTS]
 
 
 def options(argv):
@@ -31,17 +36,26 @@ def options(argv):
     parser.add_argument("--seconds", type=int, default=4, help="of each turn of the parallel loops")
     parser.add_argument("--alive", type=int, default=200, help="sleeping sandboxes for the growth")
     parser.add_argument("--files", type=int, default=60, help="C files of the compile")
-    parser.add_argument("--quick", action="store_true", help="50 rounds, 2 s loops, 3 turns of the compile")
+    parser.add_argument("--pulls", type=int, default=7, help="cold pulls by each competitor, and turns of the EROFS walks (at least 1)")
+    parser.add_argument("--peers", metavar="NAME,...", help=f"of {','.join(images_pull.PEERS)}: who pulls beside us; default: all")
+    parser.add_argument("--oci", type=pathlib.Path, metavar="DIR", help="an OCI directory with an image tagged latest, in place of the real image")
+    parser.add_argument("--quick", action="store_true", help="50 rounds, 2 s loops, 3 turns of the compile, 5 pulls")
     parser.add_argument("--strict", action="store_true", help="exit 1 when a target is missed or not measured")
     chosen = parser.parse_args(argv)
     if chosen.quick:
-        chosen.rounds, chosen.seconds = 50, 2
+        chosen.rounds, chosen.seconds, chosen.pulls = 50, 2, min(chosen.pulls, 5)
     if chosen.rounds < 50:
         parser.error("--rounds: a median of fewer than 50 says little")
     chosen.parts = chosen.only.split(",") if chosen.only else PARTS
+    if chosen.pulls < 1:
+        parser.error("--pulls: at least 1")
     for part in chosen.parts:
         if part not in PARTS:
             parser.error(f"--only: {part} is none of {','.join(PARTS)}")
+    chosen.peers = chosen.peers.split(",") if chosen.peers is not None else None
+    for peer in chosen.peers or []:
+        if peer not in images_pull.PEERS:
+            parser.error(f"--peers: {peer} is none of {','.join(images_pull.PEERS)}")
     return chosen
 
 
@@ -50,6 +64,7 @@ class Bench:
 
     def __init__(self, chosen, rig):
         self.chosen, self.rig = chosen, rig
+        self.images = None
         self.rows = {row.name: row for row in rig.competitors()}
         self.data = {"machine": report.machine(), "skipped": {},
                      "absent": {n: r.absent for n, r in self.rows.items() if r.absent}}
@@ -98,13 +113,33 @@ class Bench:
             return
         self.data["compile"] = measure.compile_cost(self.rig, self.chosen.files, 3 if self.chosen.quick else 5)
 
+    def image_part(self, part):
+        if self.images is None:
+            self.images = images.ImageRig(self.rig, self.chosen.oci)
+        rounds, pulls = self.chosen.rounds, self.chosen.pulls
+        measures = {
+            "pulls": lambda: images_pull.pulls(self.images, pulls, self.chosen.peers),
+            "layer": lambda: images_pull.layer(self.images, pulls),
+            "pull-warm": lambda: images_pull.pull_warm(self.images, rounds),
+            "image-starts": lambda: images_start.starts(self.images, rounds),
+            "erofs": lambda: images_erofs.erofs(self.images, max(100, rounds // 2), min(pulls, 3)),
+        }
+        self.data[part] = measures[part]()
+
+    def close(self):
+        if self.images is not None:
+            self.images.close()
+
     def run(self):
         for part in self.chosen.parts:
             began = time.monotonic()
             try:
-                getattr(self, part)()
-            except BenchError as error:  # one part's failure must not cost the others
-                self.data["skipped"][part] = str(error)
+                if part in images.PARTS:
+                    self.image_part(part)
+                else:
+                    getattr(self, part)()
+            except (BenchError, RuntimeError, OSError, subprocess.SubprocessError) as error:  # one part's failure must not cost the others
+                self.data["skipped"][part] = images.reason(error)
             print(f"bench: {part}: {time.monotonic() - began:.0f} s", file=sys.stderr)
         self.data["targets"] = report.targets(self.data)
 
@@ -118,7 +153,10 @@ def main(argv):
     rig = Rig(chosen.out, chosen.cloister.resolve())
     try:
         bench = Bench(chosen, rig)
-        bench.run()
+        try:
+            bench.run()
+        finally:
+            bench.close()
     finally:
         rig.close()
     print(report.text(bench.data))
