@@ -74,11 +74,16 @@ class Podman:
         self.run = Path(tempfile.mkdtemp(prefix="cloister-podman-", dir="/var/tmp"))  # at most 50 characters, says podman
         (self.directory / "containers.conf").write_text(PODMAN_CONF.format(directory=self.directory))
 
+    def argv(self, *words):
+        flags = ["--root", self.directory / "root", "--runroot", self.run, "--tmpdir", self.run / "tmp", "--storage-driver", self.driver]
+        return ["unshare", "-m", "podman", *flags, *words]
+
+    @property
+    def env(self):
+        return environment(self.directory, CONTAINERS_CONF=str(self.directory / "containers.conf"), TMPDIR=str(self.directory))
+
     def call(self, *words, timeout=SLOW):
-        place = self.directory
-        flags = ["--root", place / "root", "--runroot", self.run, "--tmpdir", self.run / "tmp", "--storage-driver", self.driver]
-        env = environment(place, CONTAINERS_CONF=str(place / "containers.conf"), TMPDIR=str(place))
-        return command("unshare", "-m", "podman", *flags, *words, env=env, timeout=timeout)
+        return command(*self.argv(*words), env=self.env, timeout=timeout)
 
     def pull(self, registry, name, creds=None):
         self.call("pull", "-q", *tls_flags(registry), *(["--creds", creds] if creds else []), name)
@@ -197,8 +202,11 @@ class Containerd:
                                prefix=["unshare", "-m"])
         self.service.expect("containerd successfully booted")
 
+    def argv(self, *words):
+        return [self.programs / "ctr", "--address", self.socket, *words]
+
     def call(self, *words, timeout=SLOW):
-        return command(self.programs / "ctr", "--address", self.socket, *words, env=environment(self.directory), timeout=timeout)
+        return command(*self.argv(*words), env=environment(self.directory), timeout=timeout)
 
     def pull(self, registry, name):
         """From a registry without TLS: to ctr, the loopback interface has no other."""
