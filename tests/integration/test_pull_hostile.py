@@ -158,7 +158,7 @@ def test_layers_below_a_refused_one_are_good(pulls, pull_layers):
     """They are what their chain IDs say, and the next pull finds them."""
     good, bad = make_layer([tars.directory("etc"), tars.file("etc/good", "x")]), make_layer([tars.file("../bad")])
     pull_layers(good, bad).refused(bad.blob.digest[:19], r'"\.\./bad"')
-    pulls.is_settled()
+    pulls.is_swept()
     assert not pulls.left("images", "launch", "refs", "names", "blobs/sha256") and len(pulls.names("layers")) == len(pulls.names("chains")) <= 1
     pull_layers(good).ok()
     assert len(pulls.names("layers")) == 1
@@ -168,7 +168,7 @@ def test_hard_link_to_a_lower_layers_file(pulls, pull_layers):
     """Docker and Podman write the file again in such a layer; a link alone has nothing to be a name of."""
     top = make_layer([tars.hardlink("h", "lower")])
     pull_layers([tars.file("lower", "x")], top).refused(top.blob.digest[:19], '"h"', '"lower"')
-    pulls.is_settled()
+    pulls.is_swept()
 
 
 def test_layer_that_deletes_what_it_then_uses(pulls, pull_layers):
@@ -249,7 +249,7 @@ def test_attack_stays_in_the_layer(pulls, pull_layers, canary, attack):
     outcome = pull_layers(*traversals(canary)[attack])
     if outcome.exit != 0:
         outcome.refused("layer sha256:")
-        pulls.is_settled()
+        pulls.is_swept()
         return
     for layer in pulls.names("layers"):  # what it wrote is its own: below the tree, by the names of the image
         for name, node in trees.describe(pulls.path / "layers" / layer / "tree").items():

@@ -126,6 +126,10 @@ class Pulls:
         """Nothing is under way."""
         assert not (left := self.left(*UNDER_WAY)), f"left behind in {self.path}: {left}"
 
+    def is_swept(self):
+        """Nothing is in the making. Downloads of layers that did nothing wrong may be there, for the next pull."""
+        assert not (left := self.left("work", "trash", "leases")), f"left behind in {self.path}: {left}"
+
     def layer(self, chain):
         """The directory of a layer, by the digits of its chain ID."""
         link = os.readlink(self.path / "chains" / chain)
