@@ -102,6 +102,12 @@ static inline int cl_sys_utimensat(int dirfd, const char *path, const struct tim
     return (int)CL_SYS4(SYS_utimensat, dirfd, path, times, flags);
 }
 
+/* Into the pipe TO what the pipe FROM has: at least a byte, or 0 at its end. */
+static inline ssize_t cl_sys_tee(int from, int to, size_t size)
+{
+    return CL_SYS4(SYS_tee, from, to, size, 0);
+}
+
 /* Begins to write out what is dirty from OFFSET to the file's end, and waits for nothing. */
 static inline int cl_sys_sync_file_range(int fd, off_t offset)
 {

@@ -87,6 +87,52 @@ TEST(verify_stops_at_its_bound)
     CHECK(ret.ended == 0);
 }
 
+/* A pipe that holds TEXT, and has no writer any more. */
+static int pipe_with(const char *text)
+{
+    int ends[2];
+
+    CHECK(cl_sys_pipe2(ends, 0) == 0);
+    CHECK(write(ends[1], text, strlen(text)) == (ssize_t)strlen(text));
+    cl_fd_close(&ends[1]);
+    return ends[0];
+}
+
+TEST(verify_hands_on_from_pipe_to_pipe_what_it_hashes)
+{
+    CL_CLEANUP_FD int source = pipe_with("abc");
+    struct cl_stream_report ret = {0};
+    struct cl_error err = {0};
+    char text[8];
+    int ends[2];
+
+    CHECK(cl_sys_pipe2(ends, 0) == 0);
+    const struct cl_verify how = {
+        .source = source, .ticks = -1, .sink = ends[1], .is_teed = 1, .report = -1, .max_bytes = 3};
+    CHECK(cl_verify_run(&how, &ret, &err) == 0);
+    CHECK_TEXT(ret.digest, abc_digest);
+    CHECK(read(ends[0], text, sizeof(text)) == 3 && memcmp(text, "abc", 3) == 0);
+    cl_fd_close(&ends[0]);
+    cl_fd_close(&ends[1]);
+}
+
+TEST(verify_from_pipe_to_pipe_stops_at_its_bound)
+{
+    CL_CLEANUP_FD int source = pipe_with("abc");
+    struct cl_stream_report ret = {0};
+    struct cl_error err = {0};
+    int ends[2];
+
+    CHECK(cl_sys_pipe2(ends, 0) == 0);
+    const struct cl_verify how = {
+        .source = source, .ticks = -1, .sink = ends[1], .is_teed = 1, .report = -1, .max_bytes = 2};
+    CHECK(cl_verify_run(&how, &ret, &err) == -EFBIG);
+    CHECK_TEXT(err.msg, "there are more than 2 bytes");
+    CHECK(ret.ended == 0);
+    cl_fd_close(&ends[0]);
+    cl_fd_close(&ends[1]);
+}
+
 /* The file grows as the ticks say; what is there beyond them is not looked at. */
 TEST(verify_follows_a_file_that_grows)
 {
@@ -247,6 +293,8 @@ int main(void)
         ROW(verify_hands_on_what_it_hashes),
         ROW(verify_of_nothing_is_the_empty_digest),
         ROW(verify_stops_at_its_bound),
+        ROW(verify_hands_on_from_pipe_to_pipe_what_it_hashes),
+        ROW(verify_from_pipe_to_pipe_stops_at_its_bound),
         ROW(verify_follows_a_file_that_grows),
         ROW(verify_finds_a_file_that_is_shorter_than_its_ticks),
         ROW(verify_of_a_part_of_a_file),

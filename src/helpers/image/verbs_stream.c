@@ -1,9 +1,11 @@
 #include <errno.h>
 #include <seccomp.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/num.h"
+#include "base/sys.h"
 #include "helpers/common/jail.h"
 #include "helpers/image/inflate.h"
 #include "helpers/image/verbs.h"
@@ -12,13 +14,15 @@
 enum { REPORT_FD = 3, TICKS_FD = 4, FDS_OF_A_FILE = 5, FDS_OF_A_STREAM = 4, FDS_OF_INFLATE = 3 };
 
 static const int report_calls[] = {SCMP_SYS(pwrite64)};
+static const int tee_calls[] = {SCMP_SYS(pwrite64), SCMP_SYS(tee)};
 
-static int enter(unsigned int fds, struct cl_error *err)
+static int enter(unsigned int fds, int tees, struct cl_error *err)
 {
     struct cl_jail jail = {.keep_fds = fds,
                            .streams = 1,
-                           .calls = report_calls,
-                           .call_count = CL_ARRAY_SIZE(report_calls)};
+                           .calls = tees ? tee_calls : report_calls,
+                           .call_count =
+                               tees ? CL_ARRAY_SIZE(tee_calls) : CL_ARRAY_SIZE(report_calls)};
     int r = cl_jail_enter(&jail, err);
 
     return r < 0 ? cl_prefix(err, "cloister-image's jail") : 0;
@@ -30,7 +34,7 @@ static int verify(const struct cl_verify *how, unsigned int fds, struct cl_error
     int r = cl_verify_prepare(err);
 
     if (r == 0)
-        r = enter(fds, err);
+        r = enter(fds, how->is_teed, err);
     return r < 0 ? r : cl_verify_run(how, &ignored, err);
 }
 
@@ -47,6 +51,14 @@ int cl_verb_verify(char *const args[], struct cl_error *err)
     return verify(&how, how.ticks < 0 ? FDS_OF_A_STREAM : FDS_OF_A_FILE, err);
 }
 
+static int is_pipe(int fd)
+{
+    struct stat status;
+
+    return cl_sys_fstat(fd, &status) == 0 && S_ISFIFO(status.st_mode);
+}
+
+/* From inflate to unpack it is pipes; where nobody unpacks it isn't. */
 int cl_verb_verify_stream(char *const args[], struct cl_error *err)
 {
     struct cl_verify how = {
@@ -54,6 +66,7 @@ int cl_verb_verify_stream(char *const args[], struct cl_error *err)
 
     if (cl_parse_u64(args[0], &how.max_bytes) < 0)
         return cl_refuse(err, EINVAL, "expected a number");
+    how.is_teed = is_pipe(how.source) && is_pipe(how.sink);
     return verify(&how, FDS_OF_A_STREAM, err);
 }
 
@@ -64,6 +77,6 @@ int cl_verb_inflate(char *const args[], struct cl_error *err)
 
     if (format == CL_COMPRESSION_GZIP && strcmp(args[0], "gzip") != 0)
         return cl_refuse(err, EINVAL, "expected gzip or zstd");
-    int r = enter(FDS_OF_INFLATE, err);
+    int r = enter(FDS_OF_INFLATE, 0, err);
     return r < 0 ? r : cl_inflate_run(format, STDIN_FILENO, STDOUT_FILENO, err);
 }

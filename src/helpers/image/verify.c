@@ -85,27 +85,55 @@ static ssize_t next_of_file(struct verifier *verifier, struct cl_error *err)
     return got < 0 ? cl_fail(err, (int)got, "read the bytes") : got;
 }
 
-static ssize_t next_of_stream(struct verifier *verifier, struct cl_error *err)
+/* Hands on the next bytes of a pipe before they are read: the sink gets the same pages, whose
+ * bytes nobody can change any more (inflate, who wrote them, has write(2) alone for that). */
+static ssize_t tee_next(struct verifier *verifier, struct cl_error *err)
 {
     ssize_t got;
 
     do {
-        got = cl_sys_read(verifier->how->source, verifier->block, sizeof(verifier->block));
+        got = cl_sys_tee(verifier->how->source, verifier->how->sink, sizeof(verifier->block));
+    } while (got == -EINTR);
+    return got < 0 ? cl_fail(err, (int)got, "hand the bytes on") : got;
+}
+
+static ssize_t next_of_stream(struct verifier *verifier, struct cl_error *err)
+{
+    ssize_t got = (ssize_t)sizeof(verifier->block);
+
+    if (verifier->how->is_teed)
+        got = tee_next(verifier, err);
+    if (got <= 0)
+        return got;
+    const size_t most = (size_t)got; /* a pipe has what tee has seen in it */
+    do {
+        got = cl_sys_read(verifier->how->source, verifier->block, most);
     } while (got == -EINTR);
     return got < 0 ? cl_fail(err, (int)got, "read the stream") : got;
 }
 
-static int pass(struct verifier *verifier, size_t size, struct cl_error *err)
+static int count(struct verifier *verifier, size_t size, struct cl_error *err)
 {
     if (size > verifier->how->max_bytes - verifier->report.bytes)
         return cl_refuse(err, EFBIG, "there are more than %llu bytes",
                          (unsigned long long)verifier->how->max_bytes);
     if (EVP_DigestUpdate(verifier->hash, verifier->block, size) != 1)
         return cl_refuse(err, EIO, "SHA-256 failed");
-    int r = verifier->how->sink < 0 ? 0 : cl_write_all(verifier->how->sink, verifier->block, size);
-    if (r < 0)
-        return cl_fail(err, r, "hand the bytes on");
     verifier->report.bytes += size;
+    return 0;
+}
+
+static int pass(struct verifier *verifier, size_t size, struct cl_error *err)
+{
+    int r = count(verifier, size, err);
+
+    if (r == 0 && !verifier->how->is_teed && verifier->how->sink >= 0) {
+        r = cl_write_all(verifier->how->sink, verifier->block, size);
+        if (r < 0)
+            r = cl_fail(err, r, "hand the bytes on");
+    }
+    if (r < 0)
+        return r;
     if (verifier->report.bytes - verifier->told >= REPORT_EVERY)
         return tell(verifier, err);
     return 0;

@@ -17,6 +17,9 @@ struct cl_verify {
                     oci/fetch.h says; -1: all */
     uint64_t offset_bytes;
     int sink;           /* -1: nobody wants them */
+    int is_teed;        /* SOURCE and SINK are pipes: by tee(2), without a copy. Only where who
+                           writes to SOURCE can't change the pages afterwards: by vmsplice(2)
+                           or splice(2) he could */
     int report;         /* a struct cl_stream_report is kept there; -1: none */
     uint64_t max_bytes; /* of a stream: more than that is an error */
 };
