@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "image/layers.h"
+
 #define CONFIG_HAS(config, field) (((config)->set & CL_RECORD_BIT(field)) != 0)
 
 static int set_text(struct cl_plan *plan, enum cl_field field, const char *text,
@@ -52,6 +54,22 @@ static int set_config(const struct cl_config_record *config, struct cl_arena *ar
         cl_plan_mark(plan, CL_FIELD_STOP_SIGNAL);
     }
     return r;
+}
+
+int cl_launch_layers(const struct cl_store *store, const struct cl_strlist *layers,
+                     struct cl_arena *arena, struct cl_strlist *ret, struct cl_error *err)
+{
+    size_t first = layers->count;
+    struct cl_layer_record record = {0};
+
+    while (first > 0 && !record.hides_below) {
+        int r = cl_layer_read(store, layers->items[--first], arena, &record, err);
+
+        if (r < 0)
+            return r;
+    }
+    *ret = (struct cl_strlist){layers->items + first, layers->count - first};
+    return 0;
 }
 
 int cl_launch_compose(const struct cl_store *store, const char *digest,

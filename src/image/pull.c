@@ -442,9 +442,10 @@ static int write_image(struct pull *pull, struct cl_error *err)
         .platform = pull->how->platform,
         .pulled_s = cl_clock_wall_ns() / CL_NS_PER_S,
     };
-    int r = layer_names(pull, &layers, err);
+    int r = layer_names(pull, &record.layers, err);
 
-    record.layers = layers;
+    if (r == 0)
+        r = cl_launch_layers(pull->store, &record.layers, &pull->arena, &layers, err);
     if (r == 0)
         r = cl_launch_compose(pull->store, digest, &layers, &pull->config, &pull->arena, &launch,
                               err);

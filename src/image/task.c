@@ -185,6 +185,7 @@ static int commit(struct cl_task *task, const struct cl_unpacked *unpacked, stru
         .size_bytes = unpacked->blob_bytes,
         .disk_bytes = unpacked->tree.disk_bytes,
         .entries = unpacked->tree.entries,
+        .hides_below = unpacked->tree.root_opaque != 0,
     };
 
     memcpy(task->name, task->work.name, sizeof(task->name));

@@ -175,6 +175,7 @@ static const struct cl_flat_field layer_fields[CL_STORED_LAYER_FIELD_COUNT] = {
     NUMBER(cl_layer_record, CL_STORED_LAYER_SIZE, 4, size_bytes, SIZE_MAX_BYTES),
     NUMBER(cl_layer_record, CL_STORED_LAYER_DISK, 5, disk_bytes, SIZE_MAX_BYTES),
     NUMBER(cl_layer_record, CL_STORED_LAYER_ENTRIES, 6, entries, SIZE_MAX_BYTES),
+    NUMBER(cl_layer_record, CL_STORED_LAYER_HIDES, 7, hides_below, 1),
 };
 
 static const struct cl_flat_field image_fields[CL_STORED_IMAGE_FIELD_COUNT] = {

@@ -208,6 +208,7 @@ enum cl_layer_field {
     CL_STORED_LAYER_SIZE,
     CL_STORED_LAYER_DISK,
     CL_STORED_LAYER_ENTRIES,
+    CL_STORED_LAYER_HIDES,
     CL_STORED_LAYER_FIELD_COUNT,
 };
 
@@ -219,6 +220,7 @@ struct cl_layer_record {
     uint64_t size_bytes; /* of the bytes that came */
     uint64_t disk_bytes; /* what the unpacked tree takes */
     uint64_t entries;
+    uint64_t hides_below; /* 1: nothing of the layers below it is to be seen */
 };
 
 enum cl_image_field {

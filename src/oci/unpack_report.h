@@ -1,8 +1,9 @@
 /* unpack_report.h - what cloister-image tells of a layer that it unpacks: into a memfd of the
  * core's at offset 0, every few megabytes and at the end.
  *
- * Trust: the helper has read the layer's bytes; these are numbers to show and to keep, and
- * nothing is decided by them.
+ * Trust: the helper has read the layer's bytes; these are numbers to show and to keep. By
+ * root_opaque a layer leaves out those below it, as it could by whiteouts of all their files:
+ * nothing else is decided by them.
  */
 #ifndef CL_OCI_UNPACK_REPORT_H
 #define CL_OCI_UNPACK_REPORT_H

@@ -3,7 +3,9 @@
 import os
 import threading
 
-from lib import tars, web_faults as faults
+import pytest
+
+from lib import samples, tars, web_faults as faults
 from lib.images import make_image, make_layer
 from lib.pulling import verbs_of
 from lib.runner import poll
@@ -36,3 +38,20 @@ def test_helpers_have_nothing_of_the_callers(pulls, fake_registry):
         until.set()
         assert running.wait().ok().lines() == [image.digest]
     assert len(callers) == 3 and not {verb: found for verb, found in seen.items() if callers & set(found.values())}, f"{callers}, {seen}"
+
+
+# -- what layers hide
+
+@pytest.mark.parametrize("top", ["", "./"])
+@pytest.mark.parametrize("above", [0, 1], ids=["topmost", "below-others"])
+def test_a_layer_that_hides_all_below_it(pulls, fake_registry, top, above):
+    """Its mark is at its top, where overlay ignores it. Also where the layers are there from another image."""
+    lower = [tars.directory("etc"), tars.file("etc/secret", "taken back by the author\n")]
+    hiding = [tars.file(f"{top}.wh..wh..opq"), *samples.program_entries()]
+    layers = [make_layer(entries) for entries in (lower, lower, hiding, *[[tars.file("more", "m\n")]] * above)]
+    for image in (make_image(layers), make_image(layers, {"User": "12"})):
+        name = fake_registry.add(image)
+        pulls.pull(name).ok()
+        hidden = pulls.run(name, "cat", "/etc/secret")
+        assert hidden.exit == 1 and hidden.out == b"", f"what the layer hides is there: {hidden}"
+        assert pulls.run(name, "find", "/more").lines() == ["/more"] * above

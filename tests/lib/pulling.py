@@ -98,6 +98,9 @@ class Pulls:
     def call(self, *words, env=None, **options):
         return self.cloister.call(*words, env={**self.env, **(env or {})}, **options)
 
+    def run(self, image, *command, **options):
+        return self.cloister.run(image, *command, env=self.env, **options)
+
     def pull(self, *words, **options):
         return self.call("pull", *words, **options)
 
