@@ -21,6 +21,7 @@ from lib import images as image_files  # noqa: E402
 from lib import real_image, samples  # noqa: E402
 from lib.registry import Registry  # noqa: E402
 
+ROOM = 20 << 30  # of free disk, below which stores are removed at once
 PARTS = ["pulls", "layer", "pull-warm", "image-starts", "erofs"]
 GLIBC_FLAGS = ["-std=gnu17", "-O2", "-Wall", "-Wextra"]
 CORE_LIBRARIES = [f"lib{name}.a" for name in ("core", "seccomp_tables", "plan", "oci", "base")]
@@ -146,13 +147,19 @@ class ImageRig:
     def spread(self, name):
         """A directory below which ext4 makes each new one far from the others (chattr(1), T).
 
-        Else a pull would get the inodes that the one before it has just given back, and ext4
-        passes over those for minutes (recently_deleted of fs/ext4/ialloc.c): a fifth of a pull.
+        Else a pull would get the inodes that one before it has given back, and ext4 looks at
+        each of those again and again for minutes (recently_deleted of fs/ext4/ialloc.c): that
+        can double the time of a pull.
         """
         path = self.out / name
         path.mkdir(mode=0o700, exist_ok=True)
         subprocess.run(["chattr", "+T", str(path)], capture_output=True)  # other file systems have no such habit
         return path
+
+    def give_up(self, place):
+        """A store that is done with. It goes at the end of the bench, unless the disk needs it: see spread()."""
+        if shutil.disk_usage(place).free < ROOM:
+            shutil.rmtree(place, ignore_errors=True)
 
     def size_of(self, variant="four"):
         layers = self.image(variant).image.layers

@@ -7,6 +7,8 @@ import random
 import shutil
 import statistics
 import subprocess
+import tempfile
+from pathlib import Path
 
 import images_run
 import measure
@@ -121,7 +123,6 @@ class ColdPulls:
     def __init__(self, images, peers=None, variant="four"):
         self.images, self.image = images, images.name(variant)
         self.top = images.spread("cold")
-        self.number = 0
         self.registry_pid = images.registry.pid
         self.pullers = pullers(images.rig, peers)
         self.runs = {puller.name: [] for puller in self.pullers}
@@ -129,18 +130,17 @@ class ColdPulls:
 
     def one(self, puller, sample=False, options=(), lines=False):
         """A Run, with the registry's CPU time and what syncing takes afterwards."""
-        self.number += 1
-        place = self.top / str(self.number)
-        place.mkdir(mode=0o700)
+        place = Path(tempfile.mkdtemp(dir=self.top))
         try:
             with puller.ready(place, self.image, *options) as command:
                 images_run.settle(place)
+                images_run.warm_memory()
                 served = images_run.cpu_of([self.registry_pid])
                 run = images_run.run(command, self.images.out / "log", sample, lines)
                 run.registry_cpu_s = images_run.cpu_of([self.registry_pid]) - served
                 run.settle_s = images_run.settle(place)
         finally:
-            shutil.rmtree(place, ignore_errors=True)
+            self.images.give_up(place)
         return run
 
     def present(self):
