@@ -46,6 +46,7 @@ def write(path, content):
 
 def lowest(store):
     def fill(tree):
+        write(tree / "etc/hosts", "of the image\n")
         write(tree / "data/kept", "lowest\n")
         write(tree / "data/replaced", "lowest\n")
         write(tree / "data/removed", "lowest\n")
@@ -208,6 +209,32 @@ def test_mount_points_that_no_layer_has_are_made(own_store, world, opts):
     outcome = own_store.run("bare", "sh", "-c", "busybox ls /; busybox cat /deep/er/file /etc/hostname; pwd; echo x >/tmp/new",
                             opts=[*opts, "-v", f"{source}:/deep/er", "-w", "/work/dir", "-h", "named"])
     assert outcome.ok().lines() == ["bin", "deep", "dev", "etc", "proc", "tmp", "work", "of the host", "named", "/work/dir"]
+
+
+@pytest.mark.parametrize("profile", ["strict", "build"])
+@pytest.mark.parametrize("count", [1, 2], ids=["one-layer", "two-layers"])
+@pytest.mark.parametrize("etc", ["whole", "without-hosts", "missing", "link", "dangling"])
+def test_localhost_is_found_in_any_image(own_store, profile, count, etc):
+    """Most images from registries have no /etc/hosts; some have no /etc. One that is a link stays what it is."""
+    def program(tree):
+        (tree / "bin").mkdir()
+        shutil.copy(trees.BUSYBOX, tree / "bin/busybox")
+        for name in ("tmp", "proc", "dev", *(["etc"] if etc != "missing" else [])):
+            (tree / name).mkdir()
+        if etc in ("whole", "link"):
+            write(tree / "etc/hosts", "10.9.9.9 image\n")
+        if etc in ("link", "dangling"):
+            (tree / "etc/hosts").rename(tree / "etc/other") if etc == "link" else None
+            (tree / "etc/hosts").symlink_to("other")
+
+    own_store.store.add("bare", [own_store.store.layer(fill) for fill in (program, middle)[:count]], env=["PATH=/bin"])
+    outcome = own_store.run("bare", "busybox", "cat", "/etc/hosts", opts=["-h", "named", "--profile", profile])
+    if etc == "dangling":
+        assert outcome.exit == 1 and outcome.out == b"", str(outcome)
+    else:
+        assert outcome.ok().lines() == (["10.9.9.9 image"] if etc == "link" else ["127.0.0.1 localhost", "::1 localhost", "127.0.1.1 named"])
+    if profile == "strict":
+        assert own_store.run("bare", "busybox", "touch", "/etc/new").exit == 1
 
 
 def test_volumes(images, world):

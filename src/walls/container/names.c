@@ -1,8 +1,8 @@
 /* What the sandbox calls itself: /etc/hosts and /etc/hostname. Without them a program finds
  * neither `localhost` nor its own host: what an image brings, if anything, is an empty
  * file or another machine's. A file of the image is covered; where there is none it is
- * made, if the root can grow; what is no regular file or lies behind a link is left
- * alone. Volumes come later, and cover ours.
+ * made, if the root can grow (an image of a store always can); what is no regular file or
+ * lies behind a link is left alone. Volumes come later, and cover ours.
  */
 #include <stdio.h>
 
@@ -12,13 +12,24 @@
 
 enum { TEXT_SIZE = 256 };
 
-/* In the image's /etc. An image whose directory can't be written goes without. */
+/* The image's /etc, or a new one. */
+static int open_etc(const struct cl_container *container)
+{
+    int fd = cl_open_no_links(container->root, "/etc", O_PATH | O_DIRECTORY);
+
+    if (fd != -ENOENT)
+        return fd;
+    int r = cl_sys_mkdirat(container->root, "etc", 0755);
+    return r < 0 ? r : cl_open_no_links(container->root, "/etc", O_PATH | O_DIRECTORY);
+}
+
+/* An image whose directory can't be written goes without. */
 static int add_to_etc(const struct cl_container *container, const char *name, const char *text,
                       struct cl_error *err)
 {
     if (!container->root_grows)
         return 0;
-    CL_CLEANUP_FD int etc = cl_open_no_links(container->root, "/etc", O_PATH | O_DIRECTORY);
+    CL_CLEANUP_FD int etc = open_etc(container);
     if (etc < 0)
         return 0;
     int r = cl_make_file(etc, name, text, name, err);

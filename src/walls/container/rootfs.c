@@ -63,6 +63,16 @@ static int image_has(const struct cl_container *container, const char *path)
     return fd >= 0;
 }
 
+/* An image without /etc/hosts, as most from registries are, would not find localhost. A caller's
+ * directory is taken as it is. */
+static int lacks_names(const struct cl_container *container)
+{
+    const struct cl_plan *plan = container->plan;
+
+    return plan->image_kind == CL_IMAGE_STORE && !is_covered(plan, "/etc/hosts") &&
+           !image_has(container, "/etc/hosts");
+}
+
 /* True when something has to be mounted where the image has nothing. */
 static int lacks_mount_points(const struct cl_container *container)
 {
@@ -80,7 +90,7 @@ static int lacks_mount_points(const struct cl_container *container)
         if (!image_has(container, plan->files.items[i].target))
             return 1;
     }
-    return 0;
+    return lacks_names(container);
 }
 
 static int make_host_root(struct cl_container *container, struct cl_error *err)
@@ -119,7 +129,7 @@ static int make_root_tree(struct cl_container *container, struct cl_error *err)
         return make_host_root(container, err);
     if (!container->root_grows)
         return CL_TAKE_FD(container->image_tree);
-    if (container->rootless && !cl_rootfs_is_writable(plan))
+    if (container->rootless && !cl_rootfs_is_writable(plan) && plan->image_kind != CL_IMAGE_STORE)
         return make_skeleton_root(container, err);
     return cl_overlay_make(container, CL_TAKE_FD(container->image_tree), cl_image_name(plan), 0,
                            err);
