@@ -297,28 +297,41 @@ static int make_link(const struct cl_store *store, const struct cl_layer_work *w
     return r < 0 ? fail_to_commit(store, r, "make", made, err) : 0;
 }
 
-/* One that can't be made known goes: nobody would find it, nor what it takes. */
-static int make_known(const struct cl_store *store, const struct cl_layer_work *work,
-                      struct cl_error *err)
+/* Makes work/NAME's link chains/<hex>. It leads nowhere until the layer is there, and that is as
+ * good as none: whoever is killed meanwhile leaves no layer that nobody finds. */
+static int announce(const struct cl_store *store, const struct cl_layer_work *work,
+                    const char *link, struct cl_error *err)
 {
     char made[PATH_SIZE];
-    char link[CL_STORE_NAME_SIZE];
-    struct cl_error ignored = {0};
 
-    path_of("layers", work->name, "link", made);
-    cl_store_name("chains", &work->chain, link);
+    path_of("work", work->name, "link", made);
     int r = cl_sys_renameat(store->dir, made, store->dir, link);
+    return r < 0 ? fail_to_commit(store, r, "link", link, err) : 0;
+}
+
+static int put_in_place(const struct cl_store *store, const struct cl_layer_work *work,
+                        struct cl_error *err)
+{
+    char from[PATH_SIZE];
+    char to[PATH_SIZE];
+    char link[CL_STORE_NAME_SIZE];
+
+    cl_store_name("chains", &work->chain, link);
+    int r = announce(store, work, link, err);
+    if (r < 0)
+        return r;
+    path_of("work", work->name, "", from);
+    path_of("layers", work->name, "", to);
+    r = cl_sys_renameat(store->dir, from, store->dir, to);
     if (r == 0)
         return 0;
-    (void)cl_layer_discard(store, work->name, &ignored); /* else prune finds it */
-    return fail_to_commit(store, r, "link", link, err);
+    (void)cl_sys_unlinkat(store->dir, link, 0); /* else the next collection */
+    return fail_to_commit(store, r, "make a layer of", from, err);
 }
 
 int cl_layer_commit(const struct cl_store *store, struct cl_layer_work *work,
                     const struct cl_layer_record *record, struct cl_error *err)
 {
-    char from[PATH_SIZE];
-    char to[PATH_SIZE];
     int r = write_record(store, work, record, err);
 
     if (r == 0)
@@ -330,12 +343,7 @@ int cl_layer_commit(const struct cl_store *store, struct cl_layer_work *work,
         cl_store_lock(store, CL_STORE_COLLECT, NULL, CL_LOCK_SHARED | CL_LOCK_WAIT);
     if (collect < 0)
         return cl_fail(err, collect, "lock %s", store->path);
-    path_of("work", work->name, "", from);
-    path_of("layers", work->name, "", to);
-    r = cl_sys_renameat(store->dir, from, store->dir, to);
-    if (r < 0)
-        return fail_to_commit(store, r, "make a layer of", from, err);
-    r = make_known(store, work, err);
+    r = put_in_place(store, work, err);
     if (r == 0)
         cl_layer_work_done(work);
     return r;

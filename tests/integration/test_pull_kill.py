@@ -17,10 +17,8 @@ from lib.runner import descendants, poll
 
 MIB = 1 << 20
 SEED = int(os.environ.get("CLOISTER_KILL_SEED", "20261129"))
-# {what: moments}: 200 in all. Where the machine is busy, fewer have to do: SECONDS is the bound of each.
-MOMENTS = {("root", "small"): 80, ("root", "middle"): 40, ("user", "small"): 50, ("user", "middle"): 10}
+MOMENTS = {("root", "small"): 80, ("root", "middle"): 45, ("user", "small"): 50, ("user", "middle"): 25}  # 200
 PAIRS = 8
-SECONDS = 12
 STAGES = ["fetch", "verify", "inflate", "verify-stream", "unpack"]
 
 
@@ -98,7 +96,7 @@ def finish(pulls, targets, what):
     pulls.has(image, targets.names[what]).is_settled()
     is_whole(pulls, targets.trees[what])
     assert len(pulls.names("chains")) == len(image.layers)
-    assert len(pulls.names("layers")) <= len(image.layers) + 1, "layers that nobody can find"
+    assert len(pulls.names("layers")) == len(image.layers), "layers that nobody can find"
 
 
 @pytest.mark.timeout(400)
@@ -107,21 +105,19 @@ def test_kill_at_random_moments(targets, nobody_new, as_root, as_user, identity,
     """The same store again and again, until the image is there: then a new one."""
     mine = targets[identity]
     duration, source = mine.clean(what), random.Random(f"{SEED} {identity} {what}")
-    pulls, kills, deadline = Pulls(mine.cloister), 0, time.monotonic() + SECONDS
-    while kills < MOMENTS[identity, what] and time.monotonic() < deadline:
+    pulls = Pulls(mine.cloister)
+    for kills in range(MOMENTS[identity, what]):
         moment, whole_group = source.uniform(0, 1.2 * duration), source.random() < 0.5
         with pulls.start("-q", mine.names[what]) as running:
             time.sleep(moment)
             (kill_group if whole_group else lambda one: one.process.kill())(running)
             running.process.wait(20)
         nobody_new()
-        kills += 1
         is_whole(pulls, mine.trees[what] if kills % 10 == 0 else None)
         if pulls.names("refs"):
             finish(pulls, mine, what)
             pulls = Pulls(mine.cloister)
     finish(pulls, mine, what)
-    assert kills >= MOMENTS[identity, what] / 4, f"only {kills} moments in {SECONDS} s"
 
 
 @pytest.mark.timeout(400)
@@ -130,10 +126,7 @@ def test_kill_one_of_two_pulls(targets, nobody_new, identity):
     """The other one does what is left."""
     mine = targets[identity]
     duration, source = mine.clean("small"), random.Random(f"{SEED} {identity} pair")
-    deadline = time.monotonic() + SECONDS
-    for done in range(PAIRS):
-        if time.monotonic() > deadline:
-            break
+    for _ in range(PAIRS):
         pulls = Pulls(mine.cloister)
         with pulls.start("-q", mine.names["small"]) as victim, pulls.start("-q", mine.names["small"]) as other:
             time.sleep(source.uniform(0, duration))
@@ -143,7 +136,6 @@ def test_kill_one_of_two_pulls(targets, nobody_new, identity):
         assert outcome.lines() == [mine.images["small"].digest]
         nobody_new()
         finish(pulls, mine, "small")
-    assert done >= 2
 
 
 # -- two pulls at once, step by step
