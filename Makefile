@@ -55,7 +55,7 @@ clean:
 
 help:
 	@echo 'make             the release programs, in build/bin'
-	@echo 'make demo        the main job, and five attacks that fail'
+	@echo 'make demo        a job, an image, and five attacks that fail'
 	@echo 'make test        everything that is tested'
 	@echo 'make install     into PREFIX ($(PREFIX)), below DESTDIR when given'
 	@echo 'make uninstall   what install put there'

@@ -1,4 +1,4 @@
-"""make demo: an honest job and five attacks, each with its result; the program's place at the end."""
+"""make demo: an honest job, an image, and five attacks, each with its result; the program's place at the end."""
 
 import re
 import shutil
@@ -13,11 +13,12 @@ TOOLS = Path(__file__).resolve().parents[2] / "tools"
 # part: what the result line says of it
 PARTS = {
     "1. An honest job": "status exited | exit 0 | limits hit: none |",
-    "2. A fork bomb": "status timeout | exit 124 | limits hit: tasks, time",
-    "3. A memory hog": "status oom | exit 137 | limits hit: memory |",
-    "4. An endless loop": "status cpu_time | exit 137 | limits hit: cpu_time |",
-    "5. An output flood": "status output_limit | exit 137 | limits hit: output |",
-    "6. A spy": "status exited | exit 0 | limits hit: none |",
+    "2. An image": "status exited | exit 0 | limits hit: none |",
+    "3. A fork bomb": "status timeout | exit 124 | limits hit: tasks, time",
+    "4. A memory hog": "status oom | exit 137 | limits hit: memory |",
+    "5. An endless loop": "status cpu_time | exit 137 | limits hit: cpu_time |",
+    "6. An output flood": "status output_limit | exit 137 | limits hit: output |",
+    "7. A spy": "status exited | exit 0 | limits hit: none |",
 }
 
 
@@ -58,7 +59,7 @@ def test_it_builds_nothing_for_a_program_that_is_there(shown):
     assert shown.stdout.startswith("\n1. "), shown.stdout
 
 
-def test_it_has_six_parts(parts):
+def test_it_has_seven_parts(parts):
     assert list(parts) == list(PARTS)
 
 
@@ -76,17 +77,21 @@ def test_the_honest_job_did_its_work(parts):
     assert "  | 348513 primes below 5000000," in parts["1. An honest job"]
 
 
+def test_the_image_has_its_digest_and_does_its_work(parts):
+    assert re.search(r"\n  \| sha256:[0-9a-f]{64}\n", parts["2. An image"]) and "  | 348513 primes below 5000000," in parts["2. An image"]
+
+
 def test_the_flood_is_counted_and_not_shown(parts):
-    assert "  | 1048576 bytes of output\n" in parts["5. An output flood"]
+    assert "  | 1048576 bytes of output\n" in parts["6. An output flood"]
 
 
 def test_the_spy_found_nothing(parts):
-    assert "  | nothing found\n" in parts["6. A spy"]
+    assert "  | nothing found\n" in parts["7. A spy"]
 
 
 def test_the_programs_place_stands_at_the_end(shown, as_root):
     assert shown.stdout.splitlines()[-4:] == [
-        f"==> all six ended as they should. The program is {as_root.binary}", "Try next:",
+        f"==> all seven ended as they should. The program is {as_root.binary}", "Try next:",
         f"    {as_root.binary} run host -- python3 -c 'print(\"hello from inside\")'", f"    {as_root.binary} doctor"]
 
 
@@ -99,12 +104,12 @@ def test_its_own_files_are_gone(shown):
     assert_tidy(shown)
 
 
-def test_who_has_no_cgroup_and_no_sudo_sees_the_first_part(as_user, demo, world, nothing_left):
+def test_who_has_no_cgroup_and_no_sudo_sees_the_first_parts(as_user, demo, world, nothing_left):
     tools = world.directory("tools")
     (tools / "sudo").symlink_to("/bin/false")
     done = demo(as_user, as_user.binary, PATH=f"{tools}:{as_user.environment()['PATH']}")
-    first, *others = results(done.stdout)
-    assert first.startswith(PARTS["1. An honest job"]) and not others, done
+    honest, image, *others = results(done.stdout)
+    assert honest.startswith(PARTS["1. An honest job"]) and image.startswith(PARTS["2. An image"]) and not others, done
     assert "cloister run --without limits -v" in done.stdout and "primes below 5000000," in done.stdout, done
     assert done.returncode == 1 and re.fullmatch("error: limits need root here, or a cgroup of one's own .*\n", done.stderr), done
     assert_tidy(done)

@@ -1,6 +1,6 @@
 #!/bin/bash
-# make demo: build Cloister, run an honest program inside it, then five that are not. Each has
-# to end as it should, or the demo fails.
+# make demo: build Cloister, run an honest program inside it, make it an image and run that, then
+# five that are not honest. Each has to end as it should, or the demo fails.
 # CLOISTER=PROGRAM shows one that is there already, as it is: nothing is installed, built or loaded.
 set -euo pipefail
 [ -z "${CLOISTER:-}" ] || CLOISTER=$(realpath -es -- "$CLOISTER")
@@ -109,6 +109,18 @@ title "1. An honest job" \
 act "the honest job" exited 0 - -v "$work/src:/src:ro" host -- \
     sh -c 'gcc -O2 -o /tmp/primes /src/primes.c && /tmp/primes'
 
+title "2. An image" "One static program becomes an image, unpacked in a jail, and runs by its name."
+mkdir "$work/tree" "$work/store"
+chmod 700 "$work/store"
+export CLOISTER_STORE=$work/store
+gcc -std=gnu17 -O2 -static -o "$work/tree/primes" tools/demo/primes.c
+tar -C "$work/tree" --owner=0 --group=0 -cf "$work/primes.tar" primes
+printf '  $ cloister import --change '\''CMD ["/primes"]'\'' primes.tar primes\n'
+if ! "$cloister" import --quiet --change 'CMD ["/primes"]' "$work/primes.tar" primes 2>&1 | sed 's/^/  | /'; then
+    failed+=("the import")
+fi
+act "the image" exited 0 - primes
+
 if [ ${#without[@]} -gt 0 ]; then
     printf '\n'
     say "nobody gave $(id -un) a cgroup to keep limits in, so what follows runs through sudo"
@@ -118,27 +130,27 @@ if [ ${#without[@]} -gt 0 ]; then
 fi
 
 inside=(-v "$work/attacks:/attacks:ro")
-title "2. A fork bomb" "At most 64 processes, one CPU, two seconds."
+title "3. A fork bomb" "At most 64 processes, one CPU, two seconds."
 act "the fork bomb" timeout 124 tasks "${inside[@]}" --pids-limit 64 --cpus 1 --timeout 2s \
     host -- /attacks/fork_bomb
 
-title "3. A memory hog" "At most 64 MiB."
+title "4. A memory hog" "At most 64 MiB."
 act "the memory hog" oom 137 memory "${inside[@]}" --memory 64m host -- /attacks/memory_hog
 
-title "4. An endless loop" "At most one second of CPU time."
+title "5. An endless loop" "At most one second of CPU time."
 act "the endless loop" cpu_time 137 cpu_time "${inside[@]}" --cpu-time 1s host -- /attacks/endless_loop
 
-title "5. An output flood" "At most 1 MiB of output."
+title "6. An output flood" "At most 1 MiB of output."
 act "the output flood" output_limit 137 output "${inside[@]}" --output-limit 1MiB host -- /attacks/output_flood
 
-title "6. A spy" "Looks for a secret that a file of the host and a neighbour sandbox hold."
+title "7. A spy" "Looks for a secret that a file of the host and a neighbour sandbox hold."
 echo the-secret-is-4711 > "$work/host-secret"
 start_neighbour
 act "the spy" exited 0 - "${inside[@]}" host -- /attacks/snoop "$work/host-secret" "$neighbour_pid"
 
 printf '\n'
 [ ${#failed[@]} -eq 0 ] || die "did not end as it should: $(printf '%s; ' "${failed[@]}")"
-say "all six ended as they should. The program is $cloister"
+say "all seven ended as they should. The program is $cloister"
 echo "Try next:"
 [ "$runner" = as_self ] || accept=' --without limits'
 printf '    %q run%s host -- python3 -c '\''print("hello from inside")'\''\n' "$cloister" "${accept:-}"
