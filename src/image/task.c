@@ -21,7 +21,7 @@ static int in_layer(const struct cl_task *task, struct cl_error *err)
 static int open_download(struct cl_task *task, uint64_t *ret_have, struct cl_error *err)
 {
     char name[CL_STORE_NAME_SIZE];
-    struct stat st;
+    struct stat st = {0};
 
     task->lock = cl_store_lock(task->store, CL_STORE_BLOB, &task->blob, CL_LOCK_EXCLUSIVE);
     if (task->lock < 0 && task->lock != -EAGAIN)
