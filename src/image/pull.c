@@ -10,15 +10,13 @@
 #include "base/sys.h"
 #include "image/collect.h"
 #include "image/compose.h"
+#include "image/documents.h"
 #include "image/images.h"
 #include "image/lease.h"
-#include "image/parse.h"
 #include "image/task.h"
 
 enum {
     ARENA_MAX = 64 << 20,
-    MAX_CONFIG = 4 << 20,
-    MAX_INDEX_DEPTH = 4, /* an index that names an index that ... */
     PARALLEL = 4,
     SHOW_EVERY_MS = 100,
 };
@@ -28,13 +26,7 @@ struct pull {
     const struct cl_pull_how *how;
     struct cl_arena arena;
     struct cl_parser parser;
-    char type[CL_MEDIA_TYPE_SIZE]; /* of the manifest */
-    struct cl_digest digest;       /* of the manifest */
-    struct cl_buf manifest_bytes;
-    struct cl_manifest_record manifest;
-    struct cl_buf config_bytes;
-    struct cl_config_record config;
-    struct cl_digest config_digest;
+    struct cl_documents documents;
     struct cl_lease lease;
     struct cl_task *tasks;
     struct cl_pull_layer *views;
@@ -46,117 +38,8 @@ static void pull_done(struct pull *pull)
     for (size_t i = 0; i < pull->count; i++)
         cl_task_stop(&pull->tasks[i]);
     cl_lease_done(&pull->lease);
-    cl_buf_done(&pull->manifest_bytes);
-    cl_buf_done(&pull->config_bytes);
+    cl_documents_done(&pull->documents);
     cl_arena_done(&pull->arena);
-}
-
-/* --- the manifest ---------------------------------------------------------------- */
-
-/* The manifest that REFERENCE names (NULL: the origin's), which must have that digest. */
-static int get_manifest(struct pull *pull, const char *reference, struct cl_buf *ret,
-                        struct cl_error *err)
-{
-    struct cl_origin *origin = pull->how->origin;
-    const char *wanted = reference != NULL ? reference : pull->how->digest;
-    char text[CL_DIGEST_TEXT_SIZE];
-    int r = origin->manifest(origin, reference, ret, pull->type, err);
-
-    if (r < 0)
-        return r;
-    cl_digest_of(cl_buf_text(ret), ret->size, &pull->digest);
-    if (wanted != NULL && strcmp(cl_digest_format(&pull->digest, text), wanted) != 0)
-        return cl_refuse(err, EBADMSG,
-                         "the manifest that came is %.19s..., and %.19s... was asked "
-                         "for",
-                         text, wanted);
-    return 0;
-}
-
-static int parse_manifest(struct pull *pull, struct cl_error *err)
-{
-    char subject[CL_DIGEST_TEXT_SIZE];
-    const char *args[CL_HELPER_MAX_ARGS] = {"manifest", cl_digest_format(&pull->digest, subject),
-                                            pull->how->platform,
-                                            pull->type[0] == '\0' ? NULL : pull->type};
-
-    pull->manifest = (struct cl_manifest_record){0};
-    int r = cl_parse(&pull->parser, args, &pull->manifest_bytes, &cl_manifest_shape,
-                     &pull->manifest, err);
-    if (r < 0)
-        return r;
-    if ((pull->manifest.set & CL_RECORD_BIT(CL_MANIFEST_TARGET)) == 0)
-        return cl_refuse(err, EBADMSG, "%.19s...: what it leads to is not known", subject);
-    return 0;
-}
-
-/* WANTED: what the index above says. */
-static int check_size(const struct pull *pull, uint64_t wanted_bytes, struct cl_error *err)
-{
-    if (pull->manifest_bytes.size == wanted_bytes)
-        return 0;
-    return cl_refuse(err, EBADMSG, "the manifest that came has %zu bytes, and its index says %llu",
-                     pull->manifest_bytes.size, (unsigned long long)wanted_bytes);
-}
-
-/* Down from an index to an image. */
-static int find_manifest(struct pull *pull, struct cl_error *err)
-{
-    const char *reference = NULL;
-
-    for (int depth = 0; depth < MAX_INDEX_DEPTH; depth++) {
-        cl_buf_done(&pull->manifest_bytes); /* of the index above */
-        pull->manifest_bytes = CL_BUF_INIT(CL_MAX_MANIFEST_BYTES);
-        int r = get_manifest(pull, reference, &pull->manifest_bytes, err);
-
-        if (r == 0 && reference != NULL)
-            r = check_size(pull, pull->manifest.target_size_bytes, err);
-        if (r == 0)
-            r = parse_manifest(pull, err);
-        if (r < 0)
-            return r;
-        if (pull->manifest.kind == CL_MANIFEST_IMAGE)
-            return 0;
-        reference = pull->manifest.target;
-    }
-    return cl_refuse(err, ELOOP, "its index names an index that names an index ...: %d deep",
-                     MAX_INDEX_DEPTH);
-}
-
-/* --- the config ------------------------------------------------------------------ */
-
-static int check_config(struct pull *pull, const struct cl_buf *bytes, struct cl_error *err)
-{
-    struct cl_digest named;
-    int r = cl_digest_parse(pull->manifest.target, &named, err);
-
-    if (r < 0)
-        return r;
-    cl_digest_of(cl_buf_text(bytes), bytes->size, &pull->config_digest);
-    if (!cl_digest_equal(&named, &pull->config_digest) ||
-        bytes->size != pull->manifest.target_size_bytes)
-        return cl_refuse(err, EBADMSG,
-                         "the config that came is not the one that the manifest names");
-    return 0;
-}
-
-static int get_config(struct pull *pull, struct cl_error *err)
-{
-    const char *args[CL_HELPER_MAX_ARGS] = {"config", "the image's config"};
-    struct cl_buf *bytes = &pull->config_bytes;
-
-    *bytes = CL_BUF_INIT(MAX_CONFIG);
-    int r = pull->how->origin->config(pull->how->origin, &pull->manifest, bytes, err);
-    if (r == 0)
-        r = check_config(pull, bytes, err);
-    if (r == 0)
-        r = cl_parse(&pull->parser, args, bytes, &cl_config_shape, &pull->config, err);
-    if (r < 0)
-        return r;
-    if (pull->config.diff_ids.count != pull->manifest.layers.count)
-        return cl_refuse(err, EBADMSG, "the manifest has %zu layers, and the config knows %zu",
-                         pull->manifest.layers.count, pull->config.diff_ids.count);
-    return 0;
 }
 
 /* --- layers ---------------------------------------------------------------------- */
@@ -169,10 +52,10 @@ static int prepare_task(struct pull *pull, size_t i, struct cl_error *err)
     task->store = pull->store;
     task->how = pull->how;
     task->program = pull->parser.helper.path;
-    task->layer = &pull->manifest.layers.items[i];
+    task->layer = &pull->documents.manifest.layers.items[i];
     task->index = i;
     pull->count = i + 1;
-    int r = cl_digest_parse(pull->config.diff_ids.items[i], &task->diff_id, err);
+    int r = cl_digest_parse(pull->documents.config.diff_ids.items[i], &task->diff_id, err);
     if (r == 0 && task->layer->digest[0] != '\0')
         r = cl_digest_parse(task->layer->digest, &task->blob, err);
     if (r < 0)
@@ -183,7 +66,7 @@ static int prepare_task(struct pull *pull, size_t i, struct cl_error *err)
 
 static int prepare_tasks(struct pull *pull, struct cl_error *err)
 {
-    const size_t count = pull->manifest.layers.count;
+    const size_t count = pull->documents.manifest.layers.count;
 
     pull->tasks = cl_arena_array(&pull->arena, count, sizeof(*pull->tasks));
     pull->views = cl_arena_array(&pull->arena, count, sizeof(*pull->views));
@@ -422,9 +305,11 @@ static int save_blob(struct pull *pull, const struct cl_digest *digest, const st
  * fails. */
 static int save_blobs(struct pull *pull, struct cl_error *err)
 {
-    int r = save_blob(pull, &pull->digest, &pull->manifest_bytes, err);
+    int r = save_blob(pull, &pull->documents.digest, &pull->documents.manifest_bytes, err);
 
-    return r < 0 ? r : save_blob(pull, &pull->config_digest, &pull->config_bytes, err);
+    return r < 0 ? r
+                 : save_blob(pull, &pull->documents.config_digest, &pull->documents.config_bytes,
+                             err);
 }
 
 static int write_image(struct pull *pull, struct cl_error *err)
@@ -435,11 +320,12 @@ static int write_image(struct pull *pull, struct cl_error *err)
     char config[CL_DIGEST_TEXT_SIZE];
     struct cl_image_record record = {
         .set = CL_RECORD_BIT(CL_STORED_IMAGE_FIELD_COUNT) - 1,
-        .digest = cl_digest_format(&pull->digest, digest),
-        .config = cl_digest_format(&pull->config_digest, config),
-        .media_type = pull->manifest.media_type == NULL ? "" : pull->manifest.media_type,
-        .created = pull->config.created == NULL ? "" : pull->config.created,
-        .platform = pull->how->platform,
+        .digest = cl_digest_format(&pull->documents.digest, digest),
+        .config = cl_digest_format(&pull->documents.config_digest, config),
+        .media_type =
+            pull->documents.manifest.media_type == NULL ? "" : pull->documents.manifest.media_type,
+        .created = pull->documents.config.created == NULL ? "" : pull->documents.config.created,
+        .platform = pull->documents.platform,
         .pulled_s = cl_clock_wall_ns() / CL_NS_PER_S,
     };
     int r = layer_names(pull, &record.layers, err);
@@ -447,8 +333,8 @@ static int write_image(struct pull *pull, struct cl_error *err)
     if (r == 0)
         r = cl_launch_layers(pull->store, &record.layers, &pull->arena, &layers, err);
     if (r == 0)
-        r = cl_launch_compose(pull->store, digest, &layers, &pull->config, &pull->arena, &launch,
-                              err);
+        r = cl_launch_compose(pull->store, digest, &layers, &pull->documents.config, &pull->arena,
+                              &launch, err);
     if (r < 0)
         return r;
     find_user(pull, &launch);
@@ -458,7 +344,7 @@ static int write_image(struct pull *pull, struct cl_error *err)
 
 static int make_layers_whole(struct pull *pull, struct cl_error *err)
 {
-    int r = get_config(pull, err);
+    int r = cl_documents_find_config(&pull->documents, err);
 
     if (r == 0)
         r = prepare_tasks(pull, err);
@@ -477,12 +363,12 @@ static int settle_image(struct pull *pull, int was_there, struct cl_error *err)
 
     if (collect < 0)
         return cl_fail(err, collect, "lock %s", pull->store->path);
-    const int is_there = cl_image_is_there(pull->store, &pull->digest);
+    const int is_there = cl_image_is_there(pull->store, &pull->documents.digest);
     if (was_there && !is_there)
         return cl_refuse(err, EAGAIN, "the image was removed while it was being named; pull again");
     int r = is_there ? 0 : write_image(pull, err);
     for (size_t i = 0; r == 0 && i < pull->how->names.count; i++)
-        r = cl_name_set(pull->store, pull->how->names.items[i], &pull->digest, err);
+        r = cl_name_set(pull->store, pull->how->names.items[i], &pull->documents.digest, err);
     return r;
 }
 
@@ -494,17 +380,22 @@ static int pull_image(const struct cl_store *store, const struct cl_pull_how *ho
         .store = store, .how = how, .arena = CL_ARENA_INIT(ARENA_MAX), .lease = CL_LEASE_INIT};
     int r = cl_parser_init(&pull.arena, &pull.parser, err);
 
+    pull.documents = (struct cl_documents){.origin = how->origin,
+                                           .parser = &pull.parser,
+                                           .wanted = how->digest,
+                                           .platform = how->platform};
+
     if (r == 0)
-        r = find_manifest(&pull, err);
+        r = cl_documents_find(&pull.documents, err);
     if (r < 0)
         return r;
-    const int was_there = cl_image_is_there(store, &pull.digest);
+    const int was_there = cl_image_is_there(store, &pull.documents.digest);
     if (!was_there)
         r = make_layers_whole(&pull, err);
     if (r == 0)
         r = settle_image(&pull, was_there, err);
     if (r == 0)
-        *ret = (struct cl_pulled){.digest = pull.digest, .was_there = was_there};
+        *ret = (struct cl_pulled){.digest = pull.documents.digest, .was_there = was_there};
     return r;
 }
 

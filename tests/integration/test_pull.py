@@ -335,6 +335,25 @@ def test_index_with_variants_and_what_is_no_image(pulls, registry):
     pulled(pulls.pull("--platform", "linux/arm/v7", name), v7)
 
 
+@pytest.mark.parametrize("indexed", [False, True], ids=["manifest", "index-that-lies"])
+def test_image_of_another_platform(pulls, registry, repository, indexed):
+    """A manifest without an index, or one whose index says what it isn't."""
+    image = platform_image("arm64", "v8")
+    name = push(make_index([image], [("linux", "amd64")]) if indexed else image, registry, repository)
+    refused(pulls.pull(name), name, "it is for linux/arm64/v8, not for linux/amd64", "--platform")
+    pulls.is_empty()
+    if not indexed:
+        pulled(pulls.pull("--platform", "linux/arm64", name), image)
+        assert json.loads(pulls.call("inspect", "--image", name).ok().out)[0]["platform"] == "linux/arm64/v8"
+
+
+def test_config_without_a_platform_is_for_any(pulls, registry, repository):
+    layers = [make_layer([tars.file("file")])]
+    config = {key: value for key, value in json.loads(make_config(layers)).items() if key not in ("os", "architecture")}
+    image = make_image(layers, config_bytes=json.dumps(config).encode())
+    pulled(pulls.pull(push(image, registry, repository)), image)
+
+
 def test_digest_of_an_index_names_the_index(pulls, registry, tiny):
     index = make_index([tiny])
     push(index, registry, "pull/by-index")
