@@ -3,11 +3,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>
 #include <unistd.h>
 #include <zstd.h>
 
+#include "base/fault.h"
 #include "base/fd.h"
 #include "base/sys.h"
 #include "helpers/image/inflate.h"
@@ -114,6 +116,37 @@ TEST(verify_hands_on_from_pipe_to_pipe_what_it_hashes)
     CHECK(read(ends[0], text, sizeof(text)) == 3 && memcmp(text, "abc", 3) == 0);
     cl_fd_close(&ends[0]);
     cl_fd_close(&ends[1]);
+}
+
+/* A signal between the two: the sink must not get the bytes once more. */
+TEST(verify_from_pipe_to_pipe_hands_on_once)
+{
+    struct cl_error err = {0};
+    char text[8];
+
+    for (unsigned int nth = 1; nth <= 3; nth++) {
+        CL_CLEANUP_FD int source = pipe_with("abc");
+        struct cl_stream_report ret = {0};
+        char fault[32];
+        int ends[2];
+
+        CHECK(cl_sys_pipe2(ends, 0) == 0);
+        const struct cl_verify how = {.source = source,
+                                      .ticks = -1,
+                                      .sink = ends[1],
+                                      .is_teed = 1,
+                                      .report = -1,
+                                      .max_bytes = 3};
+        (void)snprintf(fault, sizeof(fault), "self:syscall:%u:%d", nth, EINTR);
+        cl_fault_set(fault);
+        CHECK(cl_verify_run(&how, &ret, &err) == 0);
+        CHECK(cl_fault_struck());
+        cl_fault_set(NULL);
+        CHECK_TEXT(ret.digest, abc_digest);
+        CHECK(read(ends[0], text, sizeof(text)) == 3 && memcmp(text, "abc", 3) == 0);
+        cl_fd_close(&ends[0]);
+        cl_fd_close(&ends[1]);
+    }
 }
 
 TEST(verify_from_pipe_to_pipe_stops_at_its_bound)
@@ -294,6 +327,7 @@ int main(void)
         ROW(verify_of_nothing_is_the_empty_digest),
         ROW(verify_stops_at_its_bound),
         ROW(verify_hands_on_from_pipe_to_pipe_what_it_hashes),
+        ROW(verify_from_pipe_to_pipe_hands_on_once),
         ROW(verify_from_pipe_to_pipe_stops_at_its_bound),
         ROW(verify_follows_a_file_that_grows),
         ROW(verify_finds_a_file_that_is_shorter_than_its_ticks),

@@ -85,6 +85,31 @@ static ssize_t next_of_file(struct verifier *verifier, struct cl_error *err)
     return got < 0 ? cl_fail(err, (int)got, "read the bytes") : got;
 }
 
+static ssize_t next_of_stream(struct verifier *verifier, struct cl_error *err)
+{
+    ssize_t got;
+
+    do {
+        got = cl_sys_read(verifier->how->source, verifier->block, sizeof(verifier->block));
+    } while (got == -EINTR);
+    return got < 0 ? cl_fail(err, (int)got, "read the stream") : got;
+}
+
+/* The same SIZE bytes that the sink has got already: all of them, or it would get some twice. */
+static int read_teed(struct verifier *verifier, size_t size, struct cl_error *err)
+{
+    for (size_t have = 0; have < size;) {
+        ssize_t got = cl_sys_read(verifier->how->source, verifier->block + have, size - have);
+
+        if (got == -EINTR)
+            continue;
+        if (got <= 0)
+            return cl_fail(err, got < 0 ? (int)got : -EIO, "read the stream");
+        have += (size_t)got;
+    }
+    return 0;
+}
+
 /* Hands on the next bytes of a pipe before they are read: the sink gets the same pages, whose
  * bytes nobody can change any more (inflate, who wrote them, has write(2) alone for that). */
 static ssize_t tee_next(struct verifier *verifier, struct cl_error *err)
@@ -94,22 +119,17 @@ static ssize_t tee_next(struct verifier *verifier, struct cl_error *err)
     do {
         got = cl_sys_tee(verifier->how->source, verifier->how->sink, sizeof(verifier->block));
     } while (got == -EINTR);
-    return got < 0 ? cl_fail(err, (int)got, "hand the bytes on") : got;
+    if (got < 0)
+        return cl_fail(err, (int)got, "hand the bytes on");
+    int r = read_teed(verifier, (size_t)got, err);
+    return r < 0 ? r : got;
 }
 
-static ssize_t next_of_stream(struct verifier *verifier, struct cl_error *err)
+static ssize_t next(struct verifier *verifier, struct cl_error *err)
 {
-    ssize_t got = (ssize_t)sizeof(verifier->block);
-
-    if (verifier->how->is_teed)
-        got = tee_next(verifier, err);
-    if (got <= 0)
-        return got;
-    const size_t most = (size_t)got; /* a pipe has what tee has seen in it */
-    do {
-        got = cl_sys_read(verifier->how->source, verifier->block, most);
-    } while (got == -EINTR);
-    return got < 0 ? cl_fail(err, (int)got, "read the stream") : got;
+    if (verifier->how->is_file)
+        return next_of_file(verifier, err);
+    return verifier->how->is_teed ? tee_next(verifier, err) : next_of_stream(verifier, err);
 }
 
 static int count(struct verifier *verifier, size_t size, struct cl_error *err)
@@ -160,8 +180,7 @@ static int run(struct verifier *verifier, struct cl_error *err)
     if (EVP_DigestInit_ex(verifier->hash, EVP_sha256(), NULL) != 1)
         return cl_refuse(err, EIO, "SHA-256 failed");
     while (r == 0) {
-        ssize_t got =
-            verifier->how->is_file ? next_of_file(verifier, err) : next_of_stream(verifier, err);
+        ssize_t got = next(verifier, err);
 
         if (got <= 0)
             return got < 0 ? (int)got : finish(verifier, err);

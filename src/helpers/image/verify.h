@@ -1,7 +1,7 @@
 /* verify.h - bytes on their way from one jailed process to the next, hashed as they pass.
  *
- * It parses nothing, and hands on through a pipe what it has hashed: nobody can change that
- * afterwards, which could not be said of a file or of shared memory.
+ * It parses nothing. What it hashes is what it hands on through a pipe, where nobody can change
+ * it afterwards, which could not be said of a file or of shared memory.
  */
 #ifndef CL_HELPERS_IMAGE_VERIFY_H
 #define CL_HELPERS_IMAGE_VERIFY_H
