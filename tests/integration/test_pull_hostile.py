@@ -358,6 +358,16 @@ def test_a_million_empty_files(pulls, pull_layers):
     refused(pulls, pull_layers(layer, options=["--max-files", "5000"]), "5000", "--max-files", layer=layer)
 
 
+def test_tree_that_is_deeper_than_names_is_removed_again(pulls, pull_layers):
+    """Each link leads a thousand directories further down."""
+    deep, entries = "/d" * 1000, []
+    for number in range(6):
+        entries += [tars.directory(f"{'link' if number else 'top'}{number}{deep}"), tars.symlink(f"link{number + 1}", f"{'link' if number else 'top'}{number}{deep}")]
+    (digest,) = pull_layers(entries).ok().lines()
+    pulls.call("rmi", digest).ok()
+    pulls.is_empty()
+
+
 def test_forgotten_directories_count_as_files(pulls, pull_layers):
     layer = make_layer([tars.file(f"{number}/" + "d/" * 50 + "x") for number in range(5)])
     refused(pulls, pull_layers(layer, options=["--max-files", "200"]), "200", "--max-files", layer=layer)

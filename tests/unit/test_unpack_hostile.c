@@ -322,29 +322,18 @@ static void put_deep(struct cl_buf *tar, const char *deep, int rounds)
     }
 }
 
-TEST(deep_trees_are_removed_within_bounds)
+TEST(deep_trees_are_removed)
 {
     NEEDS_ROOM();
     CLEANUP_SCENE struct scene scene = scene_make();
     CL_CLEANUP_BUF struct cl_buf tar = TAR_SCENE_INIT;
     CL_CLEANUP_FREE char *deep = repeat("/d", 1000, "");
-    char name[2100];
 
-    put_deep(&tar, deep, 4);
-    tar_file(&tar, "top0", "a file in the place of 4000 directories");
+    put_deep(&tar, deep, 20);
+    tar_file(&tar, "top0", "a file in the place of 20000 directories");
     scene_ok(&scene, &tar);
     CHECK(scene_type(&scene, "top0") == S_IFREG);
     CHECK(scene.report.disk_bytes < 100000);
-    tar_directory(&tar, "top0");
-    put_deep(&tar, deep, 5);
-    tar_file(&tar, "top0", "and of 5000");
-    scene_refused(&scene, &tar, ELOOP, "that a later entry replaces is more than 4096 deep");
-    (void)snprintf(name, sizeof(name), "top0%s", deep);
-    tar_pax_one(&tar, "path", name, strlen(name));
-    tar_file(&tar, "x", "of the lower 4000");
-    tar_file(&tar, "top0", "of the rest");
-    scene_ok(&scene, &tar);
-    CHECK(scene_type(&scene, "top0") == S_IFREG);
 }
 
 /* --- what is cut off ---------------------------------------------------------------------- */
@@ -417,7 +406,7 @@ int main(void)
         ROW(holes_count),
         ROW(what_is_beside_content_counts),
         ROW(entries_have_a_bound),
-        ROW(deep_trees_are_removed_within_bounds),
+        ROW(deep_trees_are_removed),
         ROW(an_end_in_the_middle_is_told),
         ROW(what_follows_the_end_is_read_and_means_nothing),
     };

@@ -24,27 +24,42 @@ struct removal {
     struct cl_tally *tally;
     int fd;               /* the directory that is being emptied */
     size_t depth;         /* how many directories of the tree lie above it */
-    struct level *levels; /* of CL_REMOVE_MAX_DEPTH */
+    struct level *levels; /* those */
+    size_t room;          /* for how many levels there is memory */
 };
 
 static int fail_on(const char *name, int r, struct cl_error *err)
 {
     char shown[CL_QUOTE_SIZE];
 
-    return cl_fail(err, r, "remove \"%s\" of the layer, which a later entry replaces",
-                   cl_quote_part(name, strlen(name), shown));
+    return cl_fail(err, r, "remove \"%s\"", cl_quote_part(name, strlen(name), shown));
+}
+
+/* Links of a layer make trees that are deeper than names can be: whatever could be made can be
+ * removed. */
+static int make_room(struct removal *removal, struct cl_error *err)
+{
+    enum { FIRST_ROOM = 64 };
+    const size_t room = removal->room == 0 ? FIRST_ROOM : 2 * removal->room;
+
+    if (removal->depth < removal->room)
+        return 0;
+    struct level *levels = cl_realloc(removal->levels, room * sizeof(*levels));
+    if (levels == NULL)
+        return cl_fail_memory(err);
+    removal->levels = levels;
+    removal->room = room;
+    return 0;
 }
 
 static int go_down(struct removal *removal, const char *name, struct cl_error *err)
 {
     struct stat status;
+    int r = make_room(removal, err);
 
-    if (removal->depth == CL_REMOVE_MAX_DEPTH)
-        return cl_refuse(err, ELOOP,
-                         "a directory of the layer that a later entry replaces is more "
-                         "than %d deep",
-                         (int)CL_REMOVE_MAX_DEPTH);
-    int r = cl_sys_fstat(removal->fd, &status);
+    if (r < 0)
+        return r;
+    r = cl_sys_fstat(removal->fd, &status);
     int fd = r < 0 ? r : cl_sys_openat(removal->fd, name, DIRECTORY, 0);
     if (fd < 0)
         return fail_on(name, fd, err);
@@ -64,7 +79,7 @@ static int go_up(struct removal *removal, struct cl_error *err)
     if (r < 0)
         return fail_on("..", r, err);
     if (status.st_dev != above->dev || status.st_ino != above->ino)
-        return cl_refuse(err, EXDEV, "the layer's directories move while it is unpacked");
+        return cl_refuse(err, EXDEV, "its directories move meanwhile");
     removal->depth--;
     cl_fd_close(&removal->fd);
     removal->fd = CL_TAKE_FD(fd);
@@ -127,23 +142,25 @@ static int remove_one(int parent, const char *base, const struct stat *status,
     return r;
 }
 
+static int remove_tree(int parent, const char *base, struct removal *removal, struct cl_error *err)
+{
+    removal->fd = cl_sys_openat(parent, base, DIRECTORY, 0);
+    if (removal->fd < 0)
+        return fail_on(base, removal->fd, err);
+    int r = empty_tree(removal, err);
+    cl_fd_close(&removal->fd);
+    free(removal->levels);
+    return r;
+}
+
 int cl_remove(int parent, const char *base, const struct stat *status, struct cl_tally *tally,
               struct cl_error *err)
 {
-    CL_CLEANUP_FREE struct level *levels = NULL;
     struct removal removal = {.tally = tally, .fd = -1};
     int r = remove_one(parent, base, status, tally);
 
     if (r == -ENOTEMPTY && S_ISDIR(status->st_mode)) {
-        levels = cl_calloc(CL_REMOVE_MAX_DEPTH, sizeof(*levels));
-        if (levels == NULL)
-            return cl_fail_memory(err);
-        removal.levels = levels;
-        removal.fd = cl_sys_openat(parent, base, DIRECTORY, 0);
-        if (removal.fd < 0)
-            return fail_on(base, removal.fd, err);
-        r = empty_tree(&removal, err);
-        cl_fd_close(&removal.fd);
+        r = remove_tree(parent, base, &removal, err);
         if (r < 0)
             return r;
         r = remove_one(parent, base, status, tally);

@@ -5,10 +5,7 @@
 #include "base/error.h"
 #include "helpers/image/tally.h"
 
-/* How deep a tree may be that is removed; links of a layer make deeper ones than names can. */
-enum { CL_REMOVE_MAX_DEPTH = 4096 };
-
-/* BASE in PARENT, whatever it is; STATUS is its own. Links are not followed, and no more than
+/* BASE in PARENT, whatever it is and however deep; STATUS is its own. Links are not followed, and no more than
  * two descriptors are open. */
 int cl_remove(int parent, const char *base, const struct stat *status, struct cl_tally *tally,
               struct cl_error *err);

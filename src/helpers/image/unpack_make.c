@@ -31,6 +31,7 @@ int cl_unpack_failed(const struct cl_making *making, int r, const char *what, st
 int cl_unpack_make_room(struct cl_unpacking *u, const struct cl_making *making,
                         struct cl_error *err)
 {
+    char shown[CL_QUOTE_SIZE];
     struct stat status;
     int r = cl_sys_fstatat(making->parent->fd, making->base, &status, AT_SYMLINK_NOFOLLOW);
 
@@ -43,7 +44,9 @@ int cl_unpack_make_room(struct cl_unpacking *u, const struct cl_making *making,
     }
     u->places.is_stale |= S_ISDIR(status.st_mode) || S_ISLNK(status.st_mode);
     making->parent->is_changed = 1;
-    return cl_remove(making->parent->fd, making->base, &status, &u->tally, err);
+    r = cl_remove(making->parent->fd, making->base, &status, &u->tally, err);
+    return r < 0 ? cl_prefix(err, "make room for \"%s\"", cl_tar_quote(&making->entry->name, shown))
+                 : 0;
 }
 
 /* Calls MAKE, and once more after what is in its way went. What it returns, or -errno. */
