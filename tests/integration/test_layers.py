@@ -409,6 +409,17 @@ def test_without_a_store(cloister, world):
     cloister.run("three", "true", env={"CLOISTER_STORE": "relative"}).refused("CLOISTER_STORE must be an absolute path")
 
 
+@pytest.mark.parametrize("pull", ["missing", "never", "always"])
+def test_no_place_for_a_store(as_user, world, pull):
+    """Nobody is asked for the image."""
+    nowhere = {"HOME": None, "XDG_DATA_HOME": None}
+    as_user.run("127.0.0.1:1/three", "true", env=nowhere, opts=["--pull", pull]).refused("there is no place for images: set HOME or XDG_DATA_HOME")
+    link = world.directory("dangling", owner="user") / "store"
+    link.symlink_to("nowhere")
+    dangling = as_user.run("127.0.0.1:1/three", "true", env={"CLOISTER_STORE": str(link)}, opts=["--pull", pull])
+    dangling.refused(re.escape(str(link)))
+
+
 def test_where_a_users_store_is(as_user, world, probe):
     data = world.directory("data", owner="user")
     (data / "cloister").mkdir()

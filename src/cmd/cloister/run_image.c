@@ -75,11 +75,10 @@ static int find_or_pull(const struct cl_run_image *image, struct cl_arena *arena
     const int may_pull = is_local || image->pull != CL_PULL_NEVER; /* no network is needed */
     int r = cl_store_open(may_pull, &store, err);
 
+    if (r < 0)
+        return r; /* -ENOENT without a message: none, and nothing may be pulled */
     /* What lies on this host is read each time: nobody says when it changes. */
-    if (r == 0 && image->pull != CL_PULL_ALWAYS && !is_local)
-        r = find(image, &store, arena, ret, err);
-    else if (r == 0)
-        r = -ENOENT;
+    r = image->pull == CL_PULL_ALWAYS || is_local ? -ENOENT : find(image, &store, arena, ret, err);
     if (r == -EBADMSG)
         return cl_hint(err, "cloister pull %.200s", image->text);
     if (r == -ENOENT && may_pull)
