@@ -128,6 +128,29 @@ static size_t count_in(const struct pull *pull, enum cl_pull_state state)
     return count;
 }
 
+/* What the image's files may still hold. Layers that are being made may each take all of it:
+ * who passes the bound together is found out when they are done. */
+static int content_left(const struct pull *pull, uint64_t *ret_bytes, struct cl_error *err)
+{
+    uint64_t bytes = 0;
+    char text[CL_SIZE_TEXT];
+
+    for (size_t i = 0; i < pull->count; i++)
+        bytes += cl_min_u64(pull->tasks[i].content_bytes, UINT64_MAX - bytes);
+    if (bytes > pull->how->max_bytes)
+        return cl_refuse(err, EFBIG, "its files have more than %s; --max-size allows more",
+                         cl_size_text(pull->how->max_bytes, text));
+    *ret_bytes = pull->how->max_bytes - bytes;
+    return 0;
+}
+
+static int begin(const struct pull *pull, struct cl_task *task, int wait, struct cl_error *err)
+{
+    int r = content_left(pull, &task->max_bytes, err);
+
+    return r < 0 ? r : cl_task_begin(task, wait, err);
+}
+
 static int begin_some(struct pull *pull, struct cl_error *err)
 {
     size_t running = count_in(pull, CL_PULL_RUNNING);
@@ -135,7 +158,7 @@ static int begin_some(struct pull *pull, struct cl_error *err)
     for (size_t i = 0; i < pull->count && running < PARALLEL; i++) {
         if (pull->tasks[i].state != CL_PULL_QUEUED)
             continue;
-        int r = cl_task_begin(&pull->tasks[i], 0, err);
+        int r = begin(pull, &pull->tasks[i], 0, err);
         if (r < 0)
             return r;
         running += pull->tasks[i].state == CL_PULL_RUNNING;
@@ -148,7 +171,7 @@ static int begin_waiting(struct pull *pull, struct cl_error *err)
 {
     for (size_t i = 0; i < pull->count; i++) {
         if (pull->tasks[i].state == CL_PULL_WAITING)
-            return cl_task_begin(&pull->tasks[i], 1, err);
+            return begin(pull, &pull->tasks[i], 1, err);
     }
     return 0;
 }
@@ -269,7 +292,11 @@ static int layer_names(struct pull *pull, struct cl_strlist *ret, struct cl_erro
  * then on the disk. */
 static int settle_layers(struct pull *pull, struct cl_error *err)
 {
-    int r = cl_store_sync(pull->store, err);
+    uint64_t left;
+    int r = content_left(pull, &left, err);
+
+    if (r == 0)
+        r = cl_store_sync(pull->store, err);
 
     for (size_t i = 0; r == 0 && i < pull->count; i++)
         r = cl_layer_mark_synced(pull->store, pull->tasks[i].name, err);

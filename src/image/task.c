@@ -110,7 +110,7 @@ static int start(struct cl_task *task, struct cl_error *err)
         .size_bytes = task->layer->size_bytes,
         .tree = task->work.tree,
         .uid_base = task->how->uid_base,
-        .max_bytes = task->how->max_bytes,
+        .max_bytes = task->max_bytes,
         .max_entries = task->how->max_entries,
     };
     task->id = source.id;
@@ -188,6 +188,7 @@ static int commit(struct cl_task *task, const struct cl_unpacked *unpacked, stru
         .hides_below = unpacked->tree.root_opaque != 0,
     };
 
+    task->content_bytes = unpacked->tree.bytes;
     memcpy(task->name, task->work.name, sizeof(task->name));
     int r = cl_layer_commit(task->store, &task->work, &record, err);
     if (r < 0)

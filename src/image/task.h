@@ -17,6 +17,8 @@ struct cl_task {
     struct cl_digest chain;
     enum cl_pull_state state;
     char name[CL_LAYER_NAME_SIZE]; /* in the store, when it is there */
+    uint64_t max_bytes;            /* of content: set before it is begun */
+    uint64_t content_bytes;        /* DONE: what it has */
 
     struct cl_layer_work work;
     struct cl_unpacker unpacker;

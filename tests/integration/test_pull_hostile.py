@@ -352,6 +352,14 @@ def test_attributes_count_as_content(pulls, pull_layers):
     refused(pulls, pull_layers(layer, options=["--max-size", "1MiB"]), "--max-size", layer=layer)
 
 
+def test_content_of_all_layers_is_bounded_together(pulls, pull_layers):
+    layers = [[tars.file(f"{number}", bytes(300 << 10))] for number in range(8)]
+    pull_layers(*layers, options=["--max-size", "2MiB"]).refused(r"image 127\.0\.0\.1:\d+/some/name:latest: ", "--max-size")
+    pulls.is_swept()
+    assert not pulls.left("launch", "refs")
+    pull_layers(*layers, options=["--max-size", "2400KiB"]).ok()
+
+
 def test_a_million_empty_files(pulls, pull_layers):
     """A bound, and a flag to raise it. (The default of half a million takes longer to show.)"""
     layer = samples.many_files()

@@ -242,10 +242,10 @@ TEST(content_has_a_bound)
     scene.max_bytes = 15;
     for (int i = 0; i < 4; i++)
         tar_file(&tar, "a", "1234");
-    scene_refused(&scene, &tar, EFBIG, "the layer's files have more than 15 bytes; --max-size");
+    scene_refused(&scene, &tar, EFBIG, "the layer's files have more than the 15 bytes that --max-size");
     scene.max_bytes = 1 << 20;
     TAR(&tar, .name = "huge", .said_size = 0777777777777);
-    scene_refused(&scene, &tar, EFBIG, "the layer's files have more than 1MiB; --max-size");
+    scene_refused(&scene, &tar, EFBIG, "the layer's files have more than the 1MiB that --max-size");
     TAR(&tar, .name = "huge", .size_field = "\x80\0\0\0\x7f\xff\xff\xff\xff\xff\xff\xff");
     scene_refused(&scene, &tar, EINVAL, "a size that no file has");
     CHECK(!scene_has(&scene, "huge"));

@@ -24,7 +24,8 @@ int cl_tally_charge(struct cl_tally *tally, uint64_t size, struct cl_error *err)
     char text[CL_SIZE_TEXT];
 
     if (size > tally->max_bytes - tally->charged)
-        return cl_refuse(err, EFBIG, "the layer's files have more than %s; --max-size allows more",
+        return cl_refuse(err, EFBIG,
+                         "the layer's files have more than the %s that --max-size leaves them",
                          cl_size_text(tally->max_bytes, text));
     tally->charged += size;
     return 0;
