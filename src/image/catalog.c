@@ -136,14 +136,6 @@ static int compare_uses(const void *a, const void *b)
     return strcmp(first->layer, second->layer);
 }
 
-/* A record that is damaged, or was touched, may say anything. */
-static int is_layer_name(const char *name)
-{
-    const size_t size = strspn(name, "0123456789");
-
-    return size > 0 && size < CL_LAYER_NAME_SIZE - 1 && name[size] == '\0';
-}
-
 static size_t list_uses(const struct cl_catalog *catalog, struct use *ret)
 {
     size_t count = 0;
@@ -152,8 +144,8 @@ static size_t list_uses(const struct cl_catalog *catalog, struct use *ret)
         const struct cl_strlist *layers = &catalog->images[i].record.layers;
 
         for (size_t j = 0; j < layers->count; j++) {
-            if (!is_layer_name(layers->items[j]))
-                continue;
+            if (!cl_layer_name_is_valid(layers->items[j]))
+                continue; /* a record that is damaged, or was touched, may say anything */
             if (ret != NULL)
                 ret[count] = (struct use){layers->items[j], &catalog->images[i]};
             count++;

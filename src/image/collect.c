@@ -86,14 +86,15 @@ static int remove_unwanted(struct collection *collection, struct cl_error *err)
 static int add_image(struct collection *collection, struct cl_needed *needed,
                      const struct cl_digest *digest, struct cl_error *err)
 {
+    CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(ARENA_MAX);
     struct cl_image_record record = {0};
     struct cl_strlist layers = {0};
     struct cl_error why = {0};
-    int image = cl_image_read(collection->store, digest, &collection->arena, &record, &why);
+    int image = cl_image_read(collection->store, digest, &arena, &record, &why);
     int launch = 0;
 
     if (image == 0 || image == -ENOENT || image == -EBADMSG)
-        launch = cl_image_layers(collection->store, digest, &collection->arena, &layers, &why);
+        launch = cl_image_layers(collection->store, digest, &arena, &layers, &why);
     if (launch < 0 && launch != -ENOENT && launch != -EBADMSG)
         image = launch;
     if (image < 0 && image != -ENOENT && image != -EBADMSG) {
@@ -130,7 +131,6 @@ static int add_leases(const struct collection *collection, struct cl_needed *nee
         char name[CL_LAYER_NAME_SIZE];
 
         memcpy(&chain, chains.data + at, sizeof(chain));
-        needed->leases++;
         r = cl_layer_find(collection->store, &chain, name, err);
         if (r == 0)
             r = cl_needed_add_layer(needed, name, err);
@@ -244,7 +244,7 @@ int cl_store_usage(const struct cl_store *store, uint64_t *ret_bytes, struct cl_
         return cl_fail(err, fd, "open %s/layers", store->path);
     cl_dir_start(&entries, fd);
     while ((r = cl_dir_next(&entries, &name, NULL)) > 0)
-        bytes += cl_layer_bytes(store, name);
+        bytes += cl_layer_name_is_valid(name) ? cl_layer_bytes(store, name) : 0;
     if (r < 0)
         return cl_fail(err, r, "list %s/layers", store->path);
     *ret_bytes = bytes;

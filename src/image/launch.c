@@ -11,7 +11,7 @@
 #include "base/fd.h"
 #include "base/sys.h"
 #include "image/images.h"
-#include "image/merged.h"
+#include "image/layer_name.h"
 #include "plan/format.h"
 
 #define BIT(field) (1ULL << CL_FIELD_##field)

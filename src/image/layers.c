@@ -10,18 +10,9 @@
 #include "base/num.h"
 #include "base/sys.h"
 
-enum { MAX_DIGITS = 18, RECORD_CAP = 64 << 10, PATH_SIZE = 160, MANY_TRIES = 1000 };
+enum { RECORD_CAP = 64 << 10, PATH_SIZE = 160, MANY_TRIES = 1000 };
 
 static const char link_prefix[] = "../layers/";
-
-/* --- names ------------------------------------------------------------------ */
-
-static int is_number(const char *name)
-{
-    const size_t size = strspn(name, "0123456789");
-
-    return size > 0 && size <= MAX_DIGITS && name[size] == '\0';
-}
 
 static void path_of(const char *directory, const char *name, const char *file, char ret[PATH_SIZE])
 {
@@ -111,7 +102,7 @@ int cl_layer_find(const struct cl_store *store, const struct cl_digest *chain,
         return cl_fail(err, (int)size, "read %s/%s", store->path, link);
     target[size] = '\0';
     const char *name = target + sizeof(link_prefix) - 1;
-    if (strncmp(target, link_prefix, sizeof(link_prefix) - 1) != 0 || !is_number(name))
+    if (strncmp(target, link_prefix, sizeof(link_prefix) - 1) != 0 || !cl_layer_name_is_valid(name))
         return -ENOENT; /* not ours: as good as none, and replaced */
     int r = check_chain(store, name, chain, &why);
     if (r == 0)
@@ -122,7 +113,7 @@ int cl_layer_find(const struct cl_store *store, const struct cl_digest *chain,
         *err = why;
         return r;
     }
-    memcpy(ret_name, name, strlen(name) + 1); /* of MAX_DIGITS at most */
+    memcpy(ret_name, name, strlen(name) + 1); /* it is valid */
     return 0;
 }
 
@@ -155,7 +146,7 @@ static int highest_number(const struct cl_store *store, const char *directory, u
         return fd;
     cl_dir_start(&entries, fd);
     while ((r = cl_dir_next(&entries, &name, NULL)) > 0) {
-        if (is_number(name) && cl_parse_u64(name, &number) == 0)
+        if (cl_layer_name_is_valid(name) && cl_parse_u64(name, &number) == 0)
             *highest = cl_max_u64(*highest, number);
     }
     return r;
@@ -412,7 +403,7 @@ static int is_old_file(int dir, const char *name)
     enum { MINUTE = 60 };
     struct stat st;
 
-    if (is_number(name) || cl_sys_fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    if (cl_layer_name_is_valid(name) || cl_sys_fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return 0;
     return S_ISREG(st.st_mode) &&
            (int64_t)(cl_clock_wall_ns() / CL_NS_PER_S) - (int64_t)st.st_mtim.tv_sec > MINUTE;
@@ -430,7 +421,7 @@ int cl_layers_sweep(const struct cl_store *store, struct cl_error *err)
         return cl_fail(err, fd, "open %s/work", store->path);
     cl_dir_start(&entries, fd);
     while ((r = cl_dir_next(&entries, &name, NULL)) > 0) {
-        if (is_number(name) && is_left(store, name)) {
+        if (cl_layer_name_is_valid(name) && is_left(store, name)) {
             r = move_to_trash(store, "work", name, err);
             if (r < 0)
                 return r;

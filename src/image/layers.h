@@ -8,10 +8,9 @@
 #ifndef CL_IMAGE_LAYERS_H
 #define CL_IMAGE_LAYERS_H
 
+#include "image/layer_name.h"
 #include "image/store.h"
 #include "oci/records.h"
-
-enum { CL_LAYER_NAME_SIZE = 24 };
 
 /* A layer that is being made. */
 struct cl_layer_work {

@@ -22,20 +22,6 @@ struct walk {
     int found; /* what was looked for */
 };
 
-int cl_layer_name_is_valid(const char *name)
-{
-    size_t size = strspn(name, "0123456789");
-
-    return size > 0 && size <= CL_LAYER_NAME_MAX && name[size] == '\0';
-}
-
-const char *cl_layer_tree(const char *name, char ret[CL_LAYER_TREE_SIZE])
-{
-    CL_ASSERT(cl_layer_name_is_valid(name));
-    (void)snprintf(ret, CL_LAYER_TREE_SIZE, "%s/tree", name);
-    return ret;
-}
-
 /* What layer number LAYER has at `done`; not followed when it is a link. */
 static int open_in(const struct walk *walk, size_t layer)
 {

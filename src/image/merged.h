@@ -16,17 +16,7 @@
 #define CL_IMAGE_MERGED_H
 
 #include "base/flat.h"
-
-enum {
-    CL_LAYER_NAME_MAX = 20,                     /* digits */
-    CL_LAYER_TREE_SIZE = CL_LAYER_NAME_MAX + 6, /* of "<name>/tree" with its NUL */
-};
-
-/* Whether NAME can be a layer's: digits, and not too many. */
-int cl_layer_name_is_valid(const char *name);
-
-/* "<name>/tree", a layer's root below the store's `layers`; NAME is valid. Returns RET. */
-const char *cl_layer_tree(const char *name, char ret[CL_LAYER_TREE_SIZE]);
+#include "image/layer_name.h"
 
 /* Opens (O_PATH) what PATH is in the layers NAMES (lowest first, valid, one at least) of the
  * directory LAYERS, with all links followed. The descriptor, or -ENOENT, -ENOTDIR, -ELOOP (more

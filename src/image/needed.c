@@ -89,8 +89,8 @@ static int for_each(const struct entry *base, const char *directory, entry_fn *f
 
 static int sweep_layer(const struct entry *entry, struct cl_error *err)
 {
-    if (has_text(&entry->needed->layers, entry->name))
-        return 0;
+    if (!cl_layer_name_is_valid(entry->name) || has_text(&entry->needed->layers, entry->name))
+        return 0; /* needed, or not ours */
     const uint64_t bytes = cl_layer_bytes(entry->store, entry->name);
     int r = cl_layer_discard(entry->store, entry->name, err);
     if (r == 0) {
@@ -191,7 +191,7 @@ int cl_needed_sweep_files(const struct cl_needed *needed, const struct cl_store 
     const struct entry base = {.needed = needed, .store = store, .count = ret};
     int r = for_each(&base, "chains", sweep_chain, err);
 
-    if (r >= 0 && needed->leases == 0)
+    if (r >= 0)
         r = for_each(&base, "blobs/sha256", sweep_blob, err);
     if (r >= 0)
         r = for_each(&base, "images", sweep_record, err);

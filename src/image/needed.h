@@ -8,9 +8,8 @@
 struct cl_needed {
     struct cl_buf layers; /* numbers */
     struct cl_buf blobs;  /* 64 digits */
-    size_t leases;        /* of pulls that are under way: their blobs are not known here */
 };
-#define CL_NEEDED_INIT ((struct cl_needed){CL_BUF_INIT(64 << 20), CL_BUF_INIT(64 << 20), 0})
+#define CL_NEEDED_INIT ((struct cl_needed){CL_BUF_INIT(64 << 20), CL_BUF_INIT(64 << 20)})
 
 void cl_needed_done(struct cl_needed *needed);
 #define CL_CLEANUP_NEEDED CL_CLEANUP(cl_needed_done)

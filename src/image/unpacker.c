@@ -240,6 +240,7 @@ int cl_unpacker_start(const struct cl_unpacker_how *how, struct cl_unpacker *ret
     CL_CLEANUP_FD int ticks = how->ticks;
     int r = furnish(&unpacker, &joints, err);
 
+    unpacker.is_plain = how->compression == CL_COMPRESSION_NONE;
     (void)ticks; /* taken: closed here, also where nothing starts */
     if (r == 0)
         r = start_all(how, &unpacker, &joints, err);
@@ -343,8 +344,6 @@ static int take_digest(const struct cl_stream_report *report, struct cl_digest *
 int cl_unpacker_judge(const struct cl_unpacker *unpacker, struct cl_unpacked *ret,
                       struct cl_error *err)
 {
-    const int is_plain = unpacker->children[CL_STAGE_VERIFY_PLAIN].pidfd < 0 &&
-                         stream_report(unpacker, CL_STAGE_VERIFY_PLAIN).ended == 0;
     struct cl_unpacked unpacked = {.tree = tree_report(unpacker)};
     int r = find_complaint(unpacker, err);
 
@@ -352,7 +351,7 @@ int cl_unpacker_judge(const struct cl_unpacker *unpacker, struct cl_unpacked *re
         return r;
     const struct cl_stream_report blob = stream_report(unpacker, CL_STAGE_VERIFY_BLOB);
     const struct cl_stream_report plain =
-        stream_report(unpacker, is_plain ? CL_STAGE_VERIFY_BLOB : CL_STAGE_VERIFY_PLAIN);
+        stream_report(unpacker, unpacker->is_plain ? CL_STAGE_VERIFY_BLOB : CL_STAGE_VERIFY_PLAIN);
     r = take_digest(&blob, &unpacked.blob, err);
     if (r == 0)
         r = take_digest(&plain, &unpacked.plain, err);

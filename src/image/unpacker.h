@@ -46,6 +46,7 @@ struct cl_unpacker {
     int reports[CL_STAGE_COUNT];
     int failed[CL_STAGE_COUNT]; /* 0, or how it ended otherwise than with success */
     int no_room;                /* the disk was full */
+    int is_plain;               /* nothing is decompressed: one digest is both */
 };
 #define CL_UNPACKER_INIT                                                                           \
     ((struct cl_unpacker){                                                                         \

@@ -107,15 +107,12 @@ TEST(what_a_pull_is_about_to_use_stays)
     make_three(&scene);
     how.all = 1;
     how.downloads = 1;
-    scene_write(&scene, "blobs/sha256/of_the_pull", "{}", 2);
     CHECK(cl_lease_take(&scene.store, chains, 2, &lease, &scene.err) == 0);
     collect_well(&scene, &how);
     check_layers(&scene, "4");
-    CHECK(scene_has(&scene, "blobs/sha256/of_the_pull"));
     cl_lease_done(&lease);
     collect_well(&scene, &how);
     check_layers(&scene, "");
-    CHECK(!scene_has(&scene, "blobs/sha256/of_the_pull"));
 }
 
 TEST(what_a_killed_pull_was_about_to_use_goes)
