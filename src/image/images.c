@@ -296,12 +296,13 @@ int cl_name_drop(const struct cl_store *store, const char *text, struct cl_error
 }
 
 /* Whose launch record the reference NAME ("refs/...") is: its plan says it. -ENOENT: none's. */
-static int read_owner(const struct cl_store *store, const char *name, struct cl_arena *arena,
-                      struct cl_digest *ret, struct cl_error *err)
+static int read_owner(const struct cl_store *store, const char *name, struct cl_digest *ret,
+                      struct cl_error *err)
 {
+    CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(2L * CL_PLAN_MAX_SIZE);
     struct cl_plan plan = {0};
     struct cl_error why = {0};
-    int r = read_launch(store, name, arena, &plan, &why);
+    int r = read_launch(store, name, &arena, &plan, &why);
 
     if (r == -ENOENT || r == -EBADMSG || (r == 0 && !cl_plan_has(&plan, CL_FIELD_IMAGE_DIGEST)))
         return -ENOENT;
@@ -331,14 +332,13 @@ static int check_is_there(const struct cl_store *store, const struct cl_digest *
 
 int cl_reference_is_left(const struct cl_store *store, const char *name, struct cl_error *err)
 {
-    CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(2L * CL_PLAN_MAX_SIZE);
     char path[CL_STORE_NAME_SIZE];
     struct cl_digest digest;
 
     if (strlen(name) != sizeof(digest.hex) - 1)
         return 1; /* none of ours */
     (void)snprintf(path, sizeof(path), "refs/%s", name);
-    int r = read_owner(store, path, &arena, &digest, err);
+    int r = read_owner(store, path, &digest, err);
     if (r == 0)
         r = check_is_there(store, &digest, err);
     return r == -ENOENT ? 1 : r;
@@ -353,7 +353,7 @@ static int read_name(const struct cl_store *store, const struct cl_digest *key,
     struct cl_bytes bytes = {0};
 
     cl_store_name("refs", key, name);
-    int r = read_owner(store, name, arena, &ret->digest, err);
+    int r = read_owner(store, name, &ret->digest, err);
     if (r == 0)
         r = check_is_there(store, &ret->digest, err);
     if (r < 0)

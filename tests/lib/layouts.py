@@ -122,6 +122,11 @@ def _docker_oci(images, manifest):
     return [tars.directory("blobs"), tars.directory("blobs/sha256"), *(_as_entry(name, data) for name, data in files.items())]
 
 
+def docker_manifest(images):
+    """manifest.json of docker-archive, as Docker 1.10 to 24 wrote it."""
+    return next(entry.data for entry in docker_entries(images) if tars.to_bytes(entry.name) == b"manifest.json")
+
+
 def write_docker_archive(path, images, style="save", manifest=None):
     """docker-archive:PATH."""
     return _write_archive(path, docker_entries(images, style, manifest))
