@@ -9,13 +9,19 @@
 #include "base/fd.h"
 #include "base/sys.h"
 
-enum { PATH_SIZE = 2048, MAX_TURNS = 40, WHITEOUT = 0 };
+enum {
+    PATH_SIZE = 2048,
+    MAX_TURNS = 40,
+    MAX_BYTES = 8 << 20, /* of the paths that the kernel looks up, together */
+    WHITEOUT = 0
+};
 
 struct walk {
     int layers;
     const struct cl_strlist *names;
     size_t lowest;
     size_t done_size;
+    size_t asked_bytes;   /* of all that was looked up so far */
     char done[PATH_SIZE]; /* "/a/b" or "" */
     char rest[PATH_SIZE];
     int turns; /* what led elsewhere so far: links and ".." */
@@ -23,11 +29,14 @@ struct walk {
 };
 
 /* What layer number LAYER has at `done`; not followed when it is a link. */
-static int open_in(const struct walk *walk, size_t layer)
+static int open_in(struct walk *walk, size_t layer)
 {
     char path[CL_LAYER_TREE_SIZE + PATH_SIZE];
     char tree[CL_LAYER_TREE_SIZE];
 
+    walk->asked_bytes += CL_LAYER_TREE_SIZE + walk->done_size;
+    if (walk->asked_bytes > MAX_BYTES)
+        return -ELOOP;
     (void)snprintf(path, sizeof(path), "%s%s", cl_layer_tree(walk->names->items[layer], tree),
                    walk->done);
     return cl_open_no_links(walk->layers, path, O_PATH | O_NOFOLLOW);

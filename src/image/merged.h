@@ -20,7 +20,9 @@
 
 /* Opens (O_PATH) what PATH is in the layers NAMES (lowest first, valid, one at least) of the
  * directory LAYERS, with all links followed. The descriptor, or -ENOENT, -ENOTDIR, -ELOOP (more
- * than 40 links or ".."), -ENAMETOOLONG (from 2 KiB on), or another -errno. */
+ * than 40 links or "..", or paths of more than 8 MiB together in all layers, which is a tenth of a
+ * second: who makes the layers can make it hours), -ENAMETOOLONG (from 2 KiB on), or another
+ * -errno. */
 int cl_merged_open(int layers, const struct cl_strlist *names, const char *path);
 
 #endif

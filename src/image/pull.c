@@ -31,6 +31,10 @@ struct pull {
     struct cl_task *tasks;
     struct cl_pull_layer *views;
     size_t count;
+    char digest[CL_DIGEST_TEXT_SIZE]; /* the image's, once it is made, and its config's */
+    char config[CL_DIGEST_TEXT_SIZE];
+    struct cl_plan launch;
+    struct cl_image_record record;
 };
 
 static void pull_done(struct pull *pull)
@@ -68,6 +72,8 @@ static int prepare_tasks(struct pull *pull, struct cl_error *err)
 {
     const size_t count = pull->documents.manifest.layers.count;
 
+    if (count == 0)
+        return cl_refuse(err, EINVAL, "it has no layers, so there is nothing to run");
     pull->tasks = cl_arena_array(&pull->arena, count, sizeof(*pull->tasks));
     pull->views = cl_arena_array(&pull->arena, count, sizeof(*pull->views));
     struct cl_digest *chains = cl_arena_array(&pull->arena, count, sizeof(*chains));
@@ -297,7 +303,6 @@ static int settle_layers(struct pull *pull, struct cl_error *err)
 
     if (r == 0)
         r = cl_store_sync(pull->store, err);
-
     for (size_t i = 0; r == 0 && i < pull->count; i++)
         r = cl_layer_mark_synced(pull->store, pull->tasks[i].name, err);
     return r;
@@ -339,20 +344,24 @@ static int save_blobs(struct pull *pull, struct cl_error *err)
                              err);
 }
 
-static int write_image(struct pull *pull, struct cl_error *err)
+static const char *text_or_empty(const char *text)
 {
-    struct cl_plan launch = {0};
+    return text == NULL ? "" : text;
+}
+
+/* What the store is to know of the image. The user is looked up in its tree, which may take a
+ * while: nobody waits for a lock of ours meanwhile. */
+static int compose_records(struct pull *pull, struct cl_error *err)
+{
+    const struct cl_documents *documents = &pull->documents;
     struct cl_strlist layers;
-    char digest[CL_DIGEST_TEXT_SIZE];
-    char config[CL_DIGEST_TEXT_SIZE];
     struct cl_image_record record = {
         .set = CL_RECORD_BIT(CL_STORED_IMAGE_FIELD_COUNT) - 1,
-        .digest = cl_digest_format(&pull->documents.digest, digest),
-        .config = cl_digest_format(&pull->documents.config_digest, config),
-        .media_type =
-            pull->documents.manifest.media_type == NULL ? "" : pull->documents.manifest.media_type,
-        .created = pull->documents.config.created == NULL ? "" : pull->documents.config.created,
-        .platform = pull->documents.platform,
+        .digest = cl_digest_format(&documents->digest, pull->digest),
+        .config = cl_digest_format(&documents->config_digest, pull->config),
+        .media_type = text_or_empty(documents->manifest.media_type),
+        .created = text_or_empty(documents->config.created),
+        .platform = documents->platform,
         .pulled_s = cl_clock_wall_ns() / CL_NS_PER_S,
     };
     int r = layer_names(pull, &record.layers, err);
@@ -360,16 +369,23 @@ static int write_image(struct pull *pull, struct cl_error *err)
     if (r == 0)
         r = cl_launch_layers(pull->store, &record.layers, &pull->arena, &layers, err);
     if (r == 0)
-        r = cl_launch_compose(pull->store, digest, &layers, &pull->documents.config, &pull->arena,
-                              &launch, err);
+        r = cl_launch_compose(pull->store, pull->digest, &layers, &documents->config, &pull->arena,
+                              &pull->launch, err);
     if (r < 0)
         return r;
-    find_user(pull, &launch);
-    r = save_blobs(pull, err);
-    return r < 0 ? r : cl_image_write(pull->store, &launch, &record, err);
+    find_user(pull, &pull->launch);
+    pull->record = record;
+    return 0;
 }
 
-static int make_layers_whole(struct pull *pull, struct cl_error *err)
+static int write_image(struct pull *pull, struct cl_error *err)
+{
+    int r = save_blobs(pull, err);
+
+    return r < 0 ? r : cl_image_write(pull->store, &pull->launch, &pull->record, err);
+}
+
+static int make_image(struct pull *pull, struct cl_error *err)
 {
     int r = cl_documents_find_config(&pull->documents, err);
 
@@ -377,7 +393,9 @@ static int make_layers_whole(struct pull *pull, struct cl_error *err)
         r = prepare_tasks(pull, err);
     if (r == 0)
         r = make_layers(pull, err);
-    return r < 0 ? r : settle_layers(pull, err);
+    if (r == 0)
+        r = settle_layers(pull, err);
+    return r < 0 ? r : compose_records(pull, err);
 }
 
 /* Records and name: no collection comes between them, and no other pull of the image. A launch
@@ -411,14 +429,13 @@ static int pull_image(const struct cl_store *store, const struct cl_pull_how *ho
                                            .parser = &pull.parser,
                                            .wanted = how->digest,
                                            .platform = how->platform};
-
     if (r == 0)
         r = cl_documents_find(&pull.documents, err);
     if (r < 0)
         return r;
     const int was_there = cl_image_is_there(store, &pull.documents.digest);
     if (!was_there)
-        r = make_layers_whole(&pull, err);
+        r = make_image(&pull, err);
     if (r == 0)
         r = settle_image(&pull, was_there, err);
     if (r == 0)

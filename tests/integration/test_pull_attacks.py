@@ -1,11 +1,12 @@
 """What hostile images and registries, and helpers that they took over, could do with a pull."""
 
+import json
 import os
 import threading
 
 import pytest
 
-from lib import samples, tars, web_faults as faults
+from lib import layouts, samples, tars, web_faults as faults
 from lib.images import make_image, make_layer
 from lib.pulling import verbs_of
 from lib.runner import poll
@@ -55,3 +56,39 @@ def test_a_layer_that_hides_all_below_it(pulls, fake_registry, top, above):
         hidden = pulls.run(name, "cat", "/etc/secret")
         assert hidden.exit == 1 and hidden.out == b"", f"what the layer hides is there: {hidden}"
         assert pulls.run(name, "find", "/more").lines() == ["/more"] * above
+
+
+# -- what lets others wait
+
+def test_a_users_name_behind_endless_paths(pulls, fake_registry):
+    """Links that each lead a thousand directories down, which every layer has: the walk would take a quarter of an hour."""
+    deep, links = "/".join(["d"] * 990), 38
+    lowest = [tars.directory("bin"), *samples.program_entries(), tars.symlink("etc", f"/{deep}/l0"), tars.directory(deep),
+              *(tars.symlink(f"{deep}/l{n}", f"/{deep}/" + (f"l{n + 1}" if n < links - 1 else "e")) for n in range(links)),
+              tars.directory(f"{deep}/e"), tars.file(f"{deep}/e/passwd", "u:x:7:7::/:/bin/sh\n")]
+    above = [[tars.directory(deep), tars.file(f"n{n}")] for n in range(40)]
+    image = make_image([make_layer(entries) for entries in (lowest, *above)], {"User": "u", "Cmd": ["/bin/true"]})
+    name = fake_registry.add(image)
+    outcome = pulls.pull("-q", name).ok()
+    assert outcome.seconds < 20, f"{outcome}"
+    outcome = pulls.run(name, "/bin/true", opts=["--timeout", "5s"])
+    assert outcome.seconds < 5 and outcome.exit != 0, f"{outcome}"
+    pulls.run(name, "/bin/true", opts=["-u", "7"]).ok()
+    pulls.call("rmi", name).ok()  # too deep for Python
+
+
+def test_many_names_of_an_image_with_much_to_say(pulls, world):
+    """Each name leads to the launch record, which may have megabytes: they must not be in memory together."""
+    layers = [make_layer(samples.program_entries(), "none")]
+    image = make_image(layers, {"Cmd": ["/bin/true"], "Env": [f"E{n}={'x' * 900}" for n in range(1000)]})
+    archive = world.directory("archive") / "many.tar"
+    (saved,) = json.loads(layouts.docker_manifest({"many/names:0": image}))
+    saved["RepoTags"] = [f"many/names:{n}" for n in range(400)]
+    layouts.write_docker_archive(archive, {"many/names:0": image}, manifest=json.dumps([saved]).encode())
+    archive.chmod(0o644)
+    pulls.call("import", f"docker-archive:{archive}").ok()
+    (listed,) = json.loads(pulls.call("images", "--format", "json").ok().out)
+    assert len(listed["names"]) == 400
+    pulls.call("rmi", "-f", "many/names:7").ok()
+    pulls.call("prune", "--all").ok()
+    pulls.is_empty()
