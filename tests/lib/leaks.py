@@ -14,6 +14,7 @@ from lib.world import KEEPER, mountinfo
 
 F_OFD_GETLK = 36
 SEATS_AT, SEATS = 64, 4032  # src/sandbox/table.h
+HELPERS = range(0x7fff0000, 0x80000000)  # src/helpers/common/jail_user.c: the uids of root's helpers
 IDS = range(0x70000000, 0x7ffe0000)  # src/sandbox/ids.h: the uids of root's sandboxes
 
 

@@ -425,6 +425,19 @@ static void read_status(int fd, char *ret, size_t size)
     ret[got < 0 ? 0 : got] = '\0';
 }
 
+/* All four of them are one that nobody hands out. */
+static int is_an_id_of_its_own(const char *status, const char *what)
+{
+    const char *at = strstr(status, what);
+    unsigned int ids[4];
+
+    if (at == NULL ||
+        sscanf(at + strlen(what), "%u %u %u %u", &ids[0], &ids[1], &ids[2], &ids[3]) != 4)
+        return 0;
+    return ids[0] >= 0x7fff0000U && ids[0] < 0x80000000U && ids[1] == ids[0] && ids[2] == ids[0] &&
+           ids[3] == ids[0];
+}
+
 static void lose_privilege(void)
 {
     char text[4096];
@@ -432,14 +445,14 @@ static void lose_privilege(void)
 
     CHECK(enter_unfiltered() == 0);
     read_status(fd, text, sizeof(text));
-    CHECK_HAS(text, "\nUid:\t65534\t65534\t65534\t65534\n");
-    CHECK_HAS(text, "\nGid:\t65534\t65534\t65534\t65534\n");
+    CHECK(is_an_id_of_its_own(text, "\nUid:\t"));
+    CHECK(is_an_id_of_its_own(text, "\nGid:\t"));
     CHECK_HAS(text, "\nGroups:\t \n");
     CHECK_HAS(text, "\nCapPrm:\t0000000000000000\nCapEff:\t0000000000000000\n");
     CHECK_HAS(text, "\nNoNewPrivs:\t1\n");
 }
 
-TEST(root_becomes_nobody)
+TEST(root_becomes_nobody_else)
 {
     if (geteuid() != 0)
         SKIP_TEST("needs root, to lose it");
@@ -505,7 +518,7 @@ int main(void)
         ROW(the_jail_leaves_names_connections_and_threads),
         ROW(the_jail_closes_other_descriptors),
         ROW(landlock_alone_leaves_no_files),
-        ROW(root_becomes_nobody),
+        ROW(root_becomes_nobody_else),
         ROW(the_process_is_sealed),
         ROW(landlock_is_insisted_on),
     };

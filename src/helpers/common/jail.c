@@ -6,7 +6,7 @@
  * the core then checks like any other bytes.
  *
  * Layers, from outside in, each enough to hide the host's files and network:
- *   no privilege   as root, a change to "nobody"; no capabilities; no new ones by exec
+ *   no privilege   as root, a change to an id of its own; no capabilities; no new ones by exec
  *   namespaces     an own user, mount, network, IPC and UTS namespace; the root is an
  *                  empty read-only file system and the host's mounts are gone
  *   Landlock       every access handled, none allowed
@@ -36,8 +36,6 @@ enum { SANITIZED = 1 };
 enum { SANITIZED = 0 };
 #endif
 
-enum { UNPRIVILEGED_ID = 65534 };
-
 static int close_descriptors(void *context, struct cl_error *err)
 {
     const struct cl_jail *jail = context;
@@ -46,24 +44,11 @@ static int close_descriptors(void *context, struct cl_error *err)
     return r < 0 ? cl_fail(err, r, "close_range") : 0;
 }
 
-/* In a user namespace that maps no such id (EINVAL) root is somebody unprivileged
- * already; setgroups may be closed there too (EPERM). */
 static int drop_user(void *context, struct cl_error *err)
 {
     const struct cl_jail *jail = context;
 
-    if (geteuid() != 0 || jail->root == CL_JAIL_TREE)
-        return 0;
-    int r = cl_sys_setgroups(0, NULL);
-    if (r < 0 && r != -EPERM)
-        return cl_fail(err, r, "setgroups");
-    r = cl_sys_setresgid(UNPRIVILEGED_ID);
-    if (r < 0 && r != -EINVAL)
-        return cl_fail(err, r, "setresgid");
-    r = cl_sys_setresuid(UNPRIVILEGED_ID);
-    if (r < 0 && r != -EINVAL)
-        return cl_fail(err, r, "setresuid");
-    return 0;
+    return jail->root == CL_JAIL_TREE ? 0 : cl_jail_drop_user(err);
 }
 
 /* No user namespaces here, none left, or none that are worth something. */

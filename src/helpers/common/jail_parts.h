@@ -8,6 +8,9 @@
 /* Makes the detached mount TREE the root, with nothing else below it; -errno. */
 int cl_jail_change_root(int tree);
 
+/* As root: becomes somebody whom nobody else is (jail_user.c). */
+int cl_jail_drop_user(struct cl_error *err);
+
 /* The steps of a TREE: namespaces, identity and root (jail_tree.c). */
 int cl_jail_tree_unshare(struct cl_jail *jail, struct cl_error *err);
 int cl_jail_tree_take_identity(struct cl_error *err);

@@ -4,7 +4,7 @@
  * what a server sent, and leaves the winner: sockets of the internet families, the descriptors
  * that the core hands over, and a few files of the host that everybody may read.
  *
- *   no privilege   as root, a change to "nobody"; no capabilities; no new ones by exec
+ *   no privilege   as root, a change to an id of its own; no capabilities; no new ones by exec
  *   Landlock       reading below the places in `readable` alone; nothing is written, made or
  *                  executed; no TCP port is opened; no signal and no abstract socket reaches
  *                  out of here. It is insisted on, for the files of an ordinary user are open
@@ -35,6 +35,7 @@
 #include "base/fd.h"
 #include "base/steps.h"
 #include "base/sys.h"
+#include "helpers/common/jail_parts.h"
 #include "helpers/fetch/filter.h"
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -43,7 +44,7 @@ enum { SANITIZED = 1 };
 enum { SANITIZED = 0 };
 #endif
 
-enum { UNPRIVILEGED_ID = 65534, RESOLVER_STACK = 512 << 10 };
+enum { RESOLVER_STACK = 512 << 10 };
 
 /* --- before ---------------------------------------------------------------- */
 
@@ -91,22 +92,9 @@ static int close_descriptors(void *context, struct cl_error *err)
     return r < 0 ? cl_fail(err, r, "close_range") : 0;
 }
 
-/* In a user namespace that maps no such id (EINVAL) root is somebody unprivileged
- * already; setgroups may be closed there too (EPERM). */
 static int drop_user(CL_UNUSED void *context, struct cl_error *err)
 {
-    if (geteuid() != 0)
-        return 0;
-    int r = cl_sys_setgroups(0, NULL);
-    if (r < 0 && r != -EPERM)
-        return cl_fail(err, r, "setgroups");
-    r = cl_sys_setresgid(UNPRIVILEGED_ID);
-    if (r < 0 && r != -EINVAL)
-        return cl_fail(err, r, "setresgid");
-    r = cl_sys_setresuid(UNPRIVILEGED_ID);
-    if (r < 0 && r != -EINVAL)
-        return cl_fail(err, r, "setresuid");
-    return 0;
+    return cl_jail_drop_user(err);
 }
 
 static int drop_capabilities(CL_UNUSED void *context, struct cl_error *err)
