@@ -61,17 +61,16 @@ def test_a_layer_that_hides_all_below_it(pulls, fake_registry, top, above):
 # -- what lets others wait
 
 def test_a_users_name_behind_endless_paths(pulls, fake_registry):
-    """Links that each lead a thousand directories down, which every layer has: the walk would take a quarter of an hour."""
+    """Links that each lead a thousand directories down, which every layer has: the walk would take ten seconds and more (of 127 layers: minutes)."""
     deep, links = "/".join(["d"] * 990), 38
     lowest = [tars.directory("bin"), *samples.program_entries(), tars.symlink("etc", f"/{deep}/l0"), tars.directory(deep),
               *(tars.symlink(f"{deep}/l{n}", f"/{deep}/" + (f"l{n + 1}" if n < links - 1 else "e")) for n in range(links)),
               tars.directory(f"{deep}/e"), tars.file(f"{deep}/e/passwd", "u:x:7:7::/:/bin/sh\n")]
-    above = [[tars.directory(deep), tars.file(f"n{n}")] for n in range(40)]
+    above = [[tars.directory(deep), tars.file(f"n{n}")] for n in range(9)]
     image = make_image([make_layer(entries) for entries in (lowest, *above)], {"User": "u", "Cmd": ["/bin/true"]})
     name = fake_registry.add(image)
-    outcome = pulls.pull("-q", name).ok()
-    assert outcome.seconds < 20, f"{outcome}"
-    outcome = pulls.run(name, "/bin/true", opts=["--timeout", "5s"])
+    pulls.pull("-q", name).ok()
+    outcome = pulls.run(name, "/bin/true")
     assert outcome.seconds < 5 and outcome.exit != 0, f"{outcome}"
     pulls.run(name, "/bin/true", opts=["-u", "7"]).ok()
     pulls.call("rmi", name).ok()  # too deep for Python
