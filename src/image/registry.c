@@ -95,18 +95,35 @@ static void prefer(struct cl_registry_origin *registry, const struct cl_fetch_re
     registry->count = count;
 }
 
-static int memory_file(struct cl_error *err)
+/* Of SIZE bytes, and no more whatever becomes of who writes to it. */
+static int memory_file(size_t size, struct cl_error *err)
 {
-    int fd = cl_sys_memfd_create("body", 1 /* MFD_CLOEXEC */);
+    enum { CLOEXEC = 1, ALLOW_SEALING = 2 };
+    CL_CLEANUP_FD int fd = cl_sys_memfd_create("body", CLOEXEC | ALLOW_SEALING);
+    int r = fd < 0 ? fd : cl_sys_ftruncate(fd, (off_t)size);
 
-    return fd < 0 ? cl_fail(err, fd, "make a file of memory") : fd;
+    if (r >= 0)
+        r = cl_sys_fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SEAL);
+    return r < 0 ? cl_fail(err, r, "make a file of memory") : CL_TAKE_FD(fd);
+}
+
+static int read_body(int body, const struct cl_fetch_report *report, struct cl_buf *ret,
+                     struct cl_error *err)
+{
+    if (report->bytes > ret->cap)
+        return cl_refuse(err, EFBIG, "what was fetched is larger than %zu bytes", ret->cap);
+    int r = cl_sys_ftruncate(body, (off_t)report->bytes);
+    if (r == 0)
+        r = (int)CL_SYS3(SYS_lseek, body, 0, SEEK_SET);
+    return r < 0 ? cl_fail(err, r, "read what was fetched")
+                 : cl_read_all(body, "what was fetched", ret, err);
 }
 
 /* REQUEST's body, at most as large as RET's cap. */
 static int get(struct cl_registry_origin *registry, struct cl_fetch_request *request,
                struct cl_buf *ret, struct cl_fetch_report *ret_report, struct cl_error *err)
 {
-    CL_CLEANUP_FD int body = memory_file(err);
+    CL_CLEANUP_FD int body = memory_file(ret->cap, err);
 
     if (body < 0)
         return body;
@@ -116,9 +133,7 @@ static int get(struct cl_registry_origin *registry, struct cl_fetch_request *req
     if (r < 0)
         return r;
     prefer(registry, ret_report);
-    r = (int)CL_SYS3(SYS_lseek, body, 0, SEEK_SET);
-    return r < 0 ? cl_fail(err, r, "read what was fetched")
-                 : cl_read_all(body, "what was fetched", ret, err);
+    return read_body(body, ret_report, ret, err);
 }
 
 /* --- the origin ------------------------------------------------------------------ */

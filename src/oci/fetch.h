@@ -5,7 +5,8 @@
  * gets reports with its number: any number of PROGRESS, then one DONE or FAILED. A request
  * carries up to two descriptors (SCM_RIGHTS):
  *
- *   body    a regular file. A MANIFEST's body is written to it from its start, when it is whole;
+ *   body    a regular file. A MANIFEST's body is written to it from its start, when it is whole
+ *           (`bytes` of the report says how long it is; the file may be longer);
  *           a BLOB's from `offset_bytes` on, without holes: what is before the last tick is there.
  *   ticks   BLOB alone, and not needed: a pipe. How many bytes of the blob are in `body`, as
  *           uint64_t of the host's order, each time some came (the first at once, with the

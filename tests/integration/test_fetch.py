@@ -40,7 +40,7 @@ def test_a_manifest_with_its_type_and_digest(fetch, shelf):
     assert seen.header("Accept-Encoding") == "identity"
 
 
-def test_a_body_replaces_what_was_in_its_file(fetch, shelf):
+def test_a_manifest_is_written_over_what_was_in_its_file(fetch, shelf):
     assert fetch.manifest(shelf.url, start=b"x" * 1000).ok().body == SMALL
 
 

@@ -81,7 +81,7 @@ class Request:
     """One that is under way: its files, and the reading end of its ticks."""
 
     def __init__(self, number, kind, start=b"", listens=True):
-        self.id, self.fds = number, []
+        self.id, self.kind, self.fds = number, kind, []
         self.file = self.pipe = None
         self.ticks = []
         if kind in (MANIFEST, BLOB):
@@ -109,8 +109,10 @@ class Request:
             assert len(data) % 8 == 0
             self.ticks += [n for (n,) in struct.iter_unpack("=Q", data)]
 
-    def body(self):
-        return None if self.file is None else os.pread(self.file, 1 << 30, 0)
+    def body(self, report):
+        """A manifest's is as long as the report says, a blob's as its file."""
+        manifest = report.kind == DONE and self.kind == MANIFEST
+        return None if self.file is None else os.pread(self.file, report.bytes if manifest else 1 << 30, 0)
 
     def close(self):
         for fd in {self.file, self.pipe} - {None}:
@@ -186,7 +188,7 @@ class Fetcher:
             return report
         request = self.requests.pop(report.id)
         request.read_ticks()
-        self.results[report.id] = Result(report, self.progress.pop(report.id), request.body(), request.ticks)
+        self.results[report.id] = Result(report, self.progress.pop(report.id), request.body(report), request.ticks)
         request.close()
         return report
 

@@ -75,12 +75,17 @@ static inline void fetch_progress(uint64_t id, uint64_t bytes)
                                   .bytes = bytes});
 }
 
+/* How much of its body a request has got: what the next fetch_done says. */
+static uint64_t fetch_body_bytes;
+
 static inline void fetch_done(uint64_t id, const char *type, const char *url)
 {
     fetch_report(
-        &(struct cl_fetch_report){.set = REPORT_BITS(CL_FETCH_REPORT_TYPE, CL_FETCH_REPORT_URL),
+        &(struct cl_fetch_report){.set = REPORT_BITS(CL_FETCH_REPORT_TYPE, CL_FETCH_REPORT_URL) |
+                                         CL_RECORD_BIT(CL_FETCH_REPORT_BYTES),
                                   .id = id,
                                   .kind = CL_FETCH_DONE,
+                                  .bytes = fetch_body_bytes,
                                   .media_type = type,
                                   .url = url});
 }

@@ -19,13 +19,12 @@
 #include "base/sys.h"
 
 static const int on_descriptors[] = {
-    SCMP_SYS(read),          SCMP_SYS(readv),     SCMP_SYS(pread64),    SCMP_SYS(write),
-    SCMP_SYS(writev),        SCMP_SYS(pwrite64),  SCMP_SYS(lseek),      SCMP_SYS(_llseek),
-    SCMP_SYS(close),         SCMP_SYS(fstat),     SCMP_SYS(fstat64),    SCMP_SYS(ftruncate),
-    SCMP_SYS(ftruncate64),   SCMP_SYS(dup),       SCMP_SYS(pipe2),      SCMP_SYS(eventfd2),
-    SCMP_SYS(poll),          SCMP_SYS(ppoll),     SCMP_SYS(select),     SCMP_SYS(pselect6),
-    SCMP_SYS(epoll_create1), SCMP_SYS(epoll_ctl), SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait),
-    SCMP_SYS(getdents64),
+    SCMP_SYS(read),       SCMP_SYS(readv),       SCMP_SYS(pread64),       SCMP_SYS(write),
+    SCMP_SYS(writev),     SCMP_SYS(pwrite64),    SCMP_SYS(lseek),         SCMP_SYS(_llseek),
+    SCMP_SYS(close),      SCMP_SYS(fstat),       SCMP_SYS(fstat64),       SCMP_SYS(dup),
+    SCMP_SYS(pipe2),      SCMP_SYS(eventfd2),    SCMP_SYS(poll),          SCMP_SYS(ppoll),
+    SCMP_SYS(select),     SCMP_SYS(pselect6),    SCMP_SYS(epoll_create1), SCMP_SYS(epoll_ctl),
+    SCMP_SYS(epoll_wait), SCMP_SYS(epoll_pwait), SCMP_SYS(getdents64),
 };
 
 /* Where Landlock lets through. */
