@@ -97,6 +97,9 @@ static int start_source(struct cl_task *task, struct cl_blob_source *ret, struct
 static int start(struct cl_task *task, struct cl_error *err)
 {
     struct cl_blob_source source = {.fd = -1, .ticks = -1};
+
+    if (task->layer->size_bytes > cl_unpacker_most_bytes(task->max_bytes, task->how->max_entries))
+        return cl_refuse(err, EFBIG, "it has more bytes than --max-size and --max-files allow");
     int r = start_source(task, &source, err);
 
     if (r < 0)

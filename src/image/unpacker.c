@@ -113,12 +113,17 @@ static int start_stage(const struct cl_unpacker_how *how, const struct cl_child_
     return cl_child_start(&whole, ret, err);
 }
 
+uint64_t cl_unpacker_most_bytes(uint64_t max_bytes, uint64_t max_entries)
+{
+    return cl_min_u64(MOST, max_bytes) + MORE +
+           cl_min_u64(MOST / MORE_PER_ENTRY, max_entries) * MORE_PER_ENTRY;
+}
+
 static int start_verify(const struct cl_unpacker_how *how, struct cl_unpacker *unpacker,
                         struct joints *joints, enum cl_unpacker_stage stage, struct cl_error *err)
 {
     const int is_blob = stage == CL_STAGE_VERIFY_BLOB;
-    const uint64_t most = cl_min_u64(MOST, how->max_bytes) + MORE +
-                          cl_min_u64(MOST / MORE_PER_ENTRY, how->max_entries) * MORE_PER_ENTRY;
+    const uint64_t most = cl_unpacker_most_bytes(how->max_bytes, how->max_entries);
     /* A plain layer goes from the first to the last: one digest is both. */
     const enum cl_unpacker_stage next =
         is_blob && how->compression != CL_COMPRESSION_NONE ? CL_STAGE_INFLATE : CL_STAGE_UNPACK;

@@ -57,6 +57,9 @@ struct cl_unpacker {
 /* Ends what still runs. */
 void cl_unpacker_done(struct cl_unpacker *unpacker);
 
+/* Of an archive whose content is bounded so, plain or as it travels. */
+uint64_t cl_unpacker_most_bytes(uint64_t max_bytes, uint64_t max_entries);
+
 int cl_unpacker_start(const struct cl_unpacker_how *how, struct cl_unpacker *ret,
                       struct cl_error *err);
 

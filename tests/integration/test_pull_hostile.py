@@ -328,6 +328,13 @@ def test_bomb_that_says_its_size_is_refused_at_once(pulls, pull_layers):
     refused(pulls, pull_layers(layer), "32GiB", "--max-size", layer=layer)
 
 
+def test_layer_that_says_more_bytes_than_may_be_is_not_asked_for(pulls, pull_layers):
+    honest = make_layer([tars.file("x", "x")])
+    layer = type(honest)(honest.blob, honest.diff_id, "gzip", {"size": 1 << 40})
+    outcome = pull_layers(layer)
+    refused(pulls, outcome, "more bytes than --max-size and --max-files allow", layer=layer)
+
+
 @pytest.mark.parametrize("how", ["gzip", "zstd"])
 def test_bomb_is_stopped_at_the_bound(pulls, pull_layers, how):
     layer = make_layer([tars.file(f"part-{number}", tars.Zeros(MIB)) for number in range(40)], how)

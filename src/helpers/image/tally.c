@@ -33,7 +33,13 @@ int cl_tally_charge(struct cl_tally *tally, uint64_t size, struct cl_error *err)
 
 void cl_tally_blocks(struct cl_tally *tally, blkcnt_t blocks)
 {
-    tally->report.disk_bytes += (uint64_t)blocks * SECTOR; /* less than nothing wraps back */
+    const uint64_t bytes = (uint64_t)(blocks < 0 ? -blocks : blocks) * SECTOR;
+
+    /* What grew after it was counted, as by attributes, gives back more than it took. */
+    if (blocks < 0)
+        tally->report.disk_bytes -= cl_min_u64(bytes, tally->report.disk_bytes);
+    else
+        tally->report.disk_bytes += bytes;
 }
 
 void cl_tally_removed(struct cl_tally *tally, const struct stat *status)
