@@ -197,6 +197,16 @@ def test_inspect_has_the_config_as_run_applies_it(images):
     assert all(layer["entries"] > 0 for layer in found["layers"])
 
 
+@pytest.mark.parametrize("name", ["named:1", None])
+def test_run_by_digest(images, name):
+    """As `images` shows it, with or without a name; nobody is asked for it."""
+    digest = images.add(name, small_image())
+    for word in (digest, digest[7:], digest[7:19], f"sha256:{digest[7:15]}"):
+        assert images.run(word, "cat", "/etc/first").ok().result["digest"] == digest
+    images.run("0123456789ab", "true", opts=["--pull", "never"]).refused("isn't here")
+    images.run(f"sha256:{'0' * 64}", "true").refused("repository")
+
+
 def test_inspect_by_every_word(images):
     digest = images.add("debian:12", small_image())
     other = images.add(None, two_layers())

@@ -4,6 +4,7 @@
 
 #include "base/fd.h"
 #include "cmd/cloister/obtain.h"
+#include "cmd/cloister/stored.h"
 #include "image/config.h"
 #include "image/launch.h"
 #include "plan/decide.h"
@@ -21,6 +22,27 @@ static int settle(const struct cl_store *store, int lock, const struct cl_plan *
     return lock;
 }
 
+/* As `images` shows images, in place of a name. -ENOENT without a message: there is none. */
+static int find_by_digits(const char *word, struct cl_arena *arena, struct cl_plan *ret,
+                          struct cl_error *err)
+{
+    CL_CLEANUP_STORED struct cl_stored_all all = CL_STORED_ALL_INIT;
+    struct cl_stored found = {0};
+    struct cl_error why = {0};
+    int r = cl_stored_is_digits(word) ? cl_stored_open(arena, &all, err) : -ENOENT;
+
+    if (r == 0)
+        r = cl_stored_read(&all, arena, err);
+    if (r < 0)
+        return r;
+    r = cl_stored_find(&all, word, arena, &found, &why);
+    if (r == 0)
+        return cl_launch_find_digest(all.store.dir, &found.image->digest, arena, ret, err);
+    if (r != -ENOENT)
+        *err = why;
+    return r;
+}
+
 /* The launch record of what IMAGE names: its locked descriptor, or -ENOENT without a message. */
 static int find(const struct cl_run_image *image, const struct cl_store *store,
                 struct cl_arena *arena, struct cl_plan *ret, struct cl_error *err)
@@ -28,14 +50,21 @@ static int find(const struct cl_run_image *image, const struct cl_store *store,
     struct cl_registries_record config;
     struct cl_reference reference;
     struct cl_plan plan = {0};
+    struct cl_error unnamed = {0};
     int r = cl_image_config_load(arena, &config, err);
 
-    if (r == 0)
-        r = cl_reference_parse(image->text, cl_image_config_default(&config), arena, &reference,
-                               err);
     if (r < 0)
         return r;
-    CL_CLEANUP_FD int lock = cl_launch_find(store->dir, &reference, arena, &plan, err);
+    r = cl_reference_parse(image->text, cl_image_config_default(&config), arena, &reference,
+                           &unnamed);
+    CL_CLEANUP_FD int lock =
+        r < 0 ? -ENOENT : cl_launch_find(store->dir, &reference, arena, &plan, err);
+    if (lock == -ENOENT)
+        lock = find_by_digits(image->text, arena, &plan, err);
+    if (lock == -ENOENT && r < 0) {
+        *err = unnamed;
+        return r;
+    }
     if (lock < 0)
         return lock;
     r = settle(store, lock, &plan, arena, ret);

@@ -84,6 +84,12 @@ static int is_digits(const char *text)
     return size >= CL_STORED_LEAST_DIGITS && size <= DIGITS && text[size] == '\0';
 }
 
+int cl_stored_is_digits(const char *word)
+{
+    return is_digits(word) ||
+           (strncmp(word, prefix, sizeof(prefix) - 1) == 0 && is_digits(word + sizeof(prefix) - 1));
+}
+
 /* 1, 0 when there is none, or -EINVAL. */
 static int find_digits(const struct cl_catalog *catalog, const char *digits, struct cl_stored *ret,
                        struct cl_error *err)

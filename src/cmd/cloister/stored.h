@@ -38,6 +38,9 @@ struct cl_stored {
 int cl_stored_find(const struct cl_stored_all *all, const char *word, struct cl_arena *arena,
                    struct cl_stored *ret, struct cl_error *err);
 
+/* Whether WORD may be the digits of a digest, or a digest without a name. */
+int cl_stored_is_digits(const char *word);
+
 /* "debian:bookworm", or the digest's first digits for an image without a name: what messages call
  * it. NULL: the arena is full. */
 const char *cl_stored_call(const struct cl_stored_all *all, const struct cl_catalog_image *image,
