@@ -54,9 +54,9 @@ static inline void check_text(const char *got, const char *expected, const char 
 
 static inline void check_has(const char *text, const char *needle, const char *file, int line)
 {
-    if (strstr(text, needle) != NULL)
+    if (text != NULL && strstr(text, needle) != NULL)
         return;
-    printf("# %s:%d: \"%s\" lacks \"%s\"\n", file, line, text, needle);
+    printf("# %s:%d: \"%s\" lacks \"%s\"\n", file, line, text == NULL ? "(null)" : text, needle);
     check_failures++;
 }
 

@@ -65,8 +65,8 @@ TEST(it_gets_the_descriptors_that_are_named_and_no_others)
 TEST(descriptors_may_change_places)
 {
     CL_CLEANUP_FD int null = cl_sys_openat(AT_FDCWD, "/dev/null", O_RDWR, 0);
-    int first[2];
-    int second[2];
+    int first[2] = {-1, -1};
+    int second[2] = {-1, -1};
     char text[16];
 
     CHECK(cl_sys_pipe2(first, 0) == 0 && cl_sys_pipe2(second, 0) == 0);

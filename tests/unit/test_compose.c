@@ -60,8 +60,8 @@ TEST(an_empty_config_is_where_the_layers_are)
     CHECK_TEXT(back.image_path, "/var/lib/cloister/images/layers");
     CHECK_TEXT(back.image_digest, DIGEST);
     CHECK(back.image_layers.count == 2);
-    CHECK_TEXT(back.image_layers.items[0], "3");
-    CHECK_TEXT(back.image_layers.items[1], "14");
+    for (size_t i = 0; i < 2 && i < back.image_layers.count; i++)
+        CHECK_TEXT(back.image_layers.items[i], layer_names[i]);
 }
 
 TEST(what_the_config_says_is_in_the_plan)
@@ -98,7 +98,7 @@ TEST(what_the_config_says_is_in_the_plan)
         CHECK_TEXT(back.env.items[i], environment[i]);
     for (size_t i = 0; i < 4 && i < back.command.count; i++)
         CHECK_TEXT(back.command.items[i], words[i]);
-    CHECK_TEXT(back.entrypoint.items[1], "-c");
+    CHECK_TEXT(back.entrypoint.count == 2 ? back.entrypoint.items[1] : "", "-c");
     CHECK_TEXT(back.workdir, "/srv/app");
     CHECK_TEXT(back.user, "app:web");
     CHECK(back.stop_signal == 10);

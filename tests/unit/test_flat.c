@@ -359,7 +359,7 @@ TEST(every_flipped_bit_reads_or_is_refused)
         refused += read_copy(buf.data, buf.size) < 0;
         buf.data[bit / 8] = (char)(buf.data[bit / 8] ^ (1 << bit % 8));
     }
-    CHECK(refused > HEAD * 8); /* all of the header and more */
+    CHECK(refused > (size_t)HEAD * 8); /* all of the header and more */
 }
 
 /* A record by hand: the header of COUNT fields, and FIELDS after it. */

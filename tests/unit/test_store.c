@@ -246,6 +246,7 @@ TEST(who_has_no_home_is_told_what_to_set)
     scene_init_bare(&scene);
     place = &scene;
     check_apart(open_without_a_home);
+    place = NULL;
 }
 
 /* --- locks ------------------------------------------------------------------------------------ */

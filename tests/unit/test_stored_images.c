@@ -58,8 +58,8 @@ TEST(all_images_are_listed)
 
     scene_init(&scene);
     CHECK(count_images(&scene) == 0);
-    for (char c = 'a'; c <= 'e'; c++)
-        CHECK(image_write(&scene, c, one_layer, 1) == 0);
+    for (const char *c = "abcde"; *c != '\0'; c++)
+        CHECK(image_write(&scene, *c, one_layer, 1) == 0);
     CHECK(count_images(&scene) == 5);
     CHECK(image_write(&scene, 'a', one_layer, 1) == 0); /* once more */
     CHECK(count_images(&scene) == 5);

@@ -44,21 +44,22 @@ static int import(struct context *context, const char *source, const char *name,
                   struct cl_error *err)
 {
     CL_CLEANUP_STORE struct cl_store store = CL_STORE_INIT;
+    struct cl_obtain how = context->how;
     struct cl_pulled pulled;
     const int is_local = cl_image_is_local(source);
 
     if (is_local && context->has_changes)
         return cl_refuse(err, EINVAL, "--change: the image has a config of its own");
-    context->how.store = &store;
-    context->how.text = source;
-    context->how.arena = context->arena;
-    context->how.name = name;
-    context->how.own_names = 1;
-    context->how.rootfs = is_local ? NULL : &context->config;
+    how.store = &store;
+    how.text = source;
+    how.arena = context->arena;
+    how.name = name;
+    how.own_names = 1;
+    how.rootfs = is_local ? NULL : &context->config;
     int r = cl_store_open(1, &store, err);
     if (r == 0)
-        r = cl_obtain(&context->how, &pulled, err);
-    return r < 0 ? r : cl_print_pulled(&context->how, &pulled, err);
+        r = cl_obtain(&how, &pulled, err);
+    return r < 0 ? r : cl_print_pulled(&how, &pulled, err);
 }
 
 static int run(const struct cl_command *self, int argc, char *const argv[], struct cl_error *err)

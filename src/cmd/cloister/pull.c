@@ -31,21 +31,23 @@ static const struct cl_refused_option refused[] = {
     {NULL, 0, NULL},
 };
 
-static int pull_all(int count, char *const names[], struct cl_obtain *how, struct cl_error *err)
+static int pull_all(int count, char *const names[], const struct cl_obtain *how,
+                    struct cl_error *err)
 {
     CL_CLEANUP_STORE struct cl_store store = CL_STORE_INIT;
     int r = cl_store_open(1, &store, err);
 
     for (int i = 0; r == 0 && i < count; i++) {
         CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(ARENA_MAX);
+        struct cl_obtain one = *how;
         struct cl_pulled pulled;
 
-        how->store = &store;
-        how->text = names[i];
-        how->arena = &arena;
-        r = cl_obtain(how, &pulled, err);
+        one.store = &store;
+        one.text = names[i];
+        one.arena = &arena;
+        r = cl_obtain(&one, &pulled, err);
         if (r == 0)
-            r = cl_print_pulled(how, &pulled, err);
+            r = cl_print_pulled(&one, &pulled, err);
     }
     return r;
 }
