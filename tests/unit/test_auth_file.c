@@ -1,8 +1,8 @@
 /* test_auth_file.c - credentials in Docker's and containers' files and helpers' answers. */
 #include <errno.h>
 
+#include "helpers/common/base64.h"
 #include "helpers/image/auth.h"
-#include "helpers/image/base64.h"
 #include "check.h"
 
 static int find(const char *text, const char *where, struct cl_arena *arena,
@@ -280,6 +280,38 @@ TEST(base64_is_strict)
     }
 }
 
+/* RFC 4648, section 10, and the last two digits of the alphabet. */
+TEST(base64_is_made_as_it_is_read)
+{
+    static const struct {
+        const char *plain;
+        const char *text;
+    } codes[] = {
+        {"", ""},
+        {"f", "Zg=="},
+        {"fo", "Zm8="},
+        {"foo", "Zm9v"},
+        {"foob", "Zm9vYg=="},
+        {"fooba", "Zm9vYmE="},
+        {"foobar", "Zm9vYmFy"},
+        {"\xfb\xff\xbf", "+/+/"},
+    };
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(codes); i++) {
+        const size_t size = strlen(codes[i].plain);
+        CL_CLEANUP_BUF struct cl_buf buf = CL_BUF_INIT(64);
+        char text[16] = "...............";
+
+        CHECK(CL_BASE64_SIZE(size) == strlen(codes[i].text));
+        cl_base64_encode(codes[i].plain, size, text);
+        CHECK(text[CL_BASE64_SIZE(size)] == '.');
+        text[CL_BASE64_SIZE(size)] = '\0';
+        CHECK_TEXT(text, codes[i].text);
+        CHECK(cl_base64_decode(text, &buf) == 0);
+        CHECK_TEXT(cl_buf_text(&buf), codes[i].plain);
+    }
+}
+
 /* Each allocation fails once. */
 TEST(a_lack_of_memory_is_told)
 {
@@ -308,6 +340,7 @@ int main(void)
         ROW(other_registries_entries_are_of_no_matter),
         ROW(answers_are_passwords_or_tokens),
         ROW(base64_is_strict),
+        ROW(base64_is_made_as_it_is_read),
         ROW(a_lack_of_memory_is_told),
     };
 

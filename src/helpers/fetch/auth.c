@@ -5,6 +5,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "helpers/common/base64.h"
 
 enum { DOOR_CAP = 1 << 20 };
 #define AVOIDED_NS (30 * CL_NS_PER_S)
@@ -86,27 +87,6 @@ static int is_for(const struct cl_door *door, const struct cl_fetch_endpoint *en
            strcmp(own->authority, endpoint->authority) == 0;
 }
 
-/* RFC 4648: RET has room for four characters for each three bytes that are begun. */
-static void encode_base64(const unsigned char *data, size_t size, char *ret)
-{
-    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-    for (size_t i = 0; i < size; i += 3, ret += 4) {
-        const size_t left = size - i;
-        const uint32_t three = (uint32_t)data[i] << 16 |
-                               (left > 1 ? (uint32_t)data[i + 1] << 8 : 0) |
-                               (left > 2 ? (uint32_t)data[i + 2] : 0);
-
-        memset(ret, '=', 4);
-        ret[0] = digits[three >> 18];
-        ret[1] = digits[three >> 12 & 63];
-        if (left > 1)
-            ret[2] = digits[three >> 6 & 63];
-        if (left > 2)
-            ret[3] = digits[three & 63];
-    }
-}
-
 /* RFC 7617: user and password as they are, joined by the first colon. */
 static int make_basic(struct cl_door *door)
 {
@@ -120,10 +100,10 @@ static int make_basic(struct cl_door *door)
         return -ENOMEM;
     const size_t size = strlen(pair);
     const size_t prefix = sizeof(scheme) - 1;
-    char *basic = cl_arena_alloc(&door->arena, prefix + (size + 2) / 3 * 4 + 1);
+    char *basic = cl_arena_alloc(&door->arena, prefix + CL_BASE64_SIZE(size) + 1);
     if (basic != NULL) {
         memcpy(basic, scheme, prefix);
-        encode_base64((const unsigned char *)pair, size, basic + prefix);
+        cl_base64_encode(pair, size, basic + prefix);
     }
     wipe(pair);
     door->basic = basic;

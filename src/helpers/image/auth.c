@@ -4,8 +4,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "helpers/common/base64.h"
 #include "helpers/common/json_decode.h"
-#include "helpers/image/base64.h"
 #include "oci/quote.h"
 
 enum { SECRET_MAX = 65536, NAME_MAX_BYTES = 255 };

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "helpers/common/base64.h"
 #include "helpers/common/json_load.h"
-#include "helpers/image/base64.h"
 
 enum { PLAIN_MAX = 128 << 10 };
 
@@ -52,8 +52,9 @@ static json_t *make_entry(const struct cl_auth_record *record)
     const char *secret = is_identity ? "" : record->secret;
 
     if (cl_buf_printf(&plain, "%s:%s", user, secret) < 0 ||
-        cl_base64_encode(cl_buf_text(&plain), plain.size, &encoded) < 0)
+        cl_buf_grow(&encoded, CL_BASE64_SIZE(plain.size)) < 0)
         return NULL;
+    cl_base64_encode(plain.data, plain.size, encoded.data);
     if (is_identity)
         return json_pack("{s:s, s:s}", "auth", cl_buf_text(&encoded), "identitytoken",
                          record->secret);

@@ -1,12 +1,12 @@
-#include "helpers/image/base64.h"
+#include "helpers/common/base64.h"
 
 #include <errno.h>
 #include <string.h>
 
+static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
 static int value_of(char c)
 {
-    static const char alphabet[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     const char *found = c == '\0' ? NULL : strchr(alphabet, c);
 
     return found == NULL ? -EINVAL : (int)(found - alphabet);
@@ -56,26 +56,22 @@ int cl_base64_decode(const char *text, struct cl_buf *buf)
     return r == 0 && filled != 0 ? -EINVAL : r;
 }
 
-int cl_base64_encode(const void *data, size_t size, struct cl_buf *buf)
+void cl_base64_encode(const void *data, size_t size, char *ret)
 {
-    static const char alphabet[] =
-        "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     const unsigned char *bytes = data;
-    int r = 0;
 
-    for (size_t at = 0; r == 0 && at < size; at += 3) {
+    for (size_t at = 0; at < size; at += 3, ret += 4) {
         const size_t left = size - at;
         const uint32_t group = (uint32_t)bytes[at] << 16 |
                                (left > 1 ? (uint32_t)bytes[at + 1] << 8 : 0) |
                                (left > 2 ? (uint32_t)bytes[at + 2] : 0);
-        const char text[4] = {
-            alphabet[group >> 18],
-            alphabet[group >> 12 & 63],
-            left > 1 ? alphabet[group >> 6 & 63] : '=',
-            left > 2 ? alphabet[group & 63] : '=',
-        };
 
-        r = cl_buf_add(buf, text, sizeof(text));
+        memset(ret, '=', 4);
+        ret[0] = alphabet[group >> 18];
+        ret[1] = alphabet[group >> 12 & 63];
+        if (left > 1)
+            ret[2] = alphabet[group >> 6 & 63];
+        if (left > 2)
+            ret[3] = alphabet[group & 63];
     }
-    return r;
 }
