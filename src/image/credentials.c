@@ -101,11 +101,17 @@ static int run_program(const char *name, const char *verb, const struct cl_buf *
     return r < 0 ? cl_prefix(err, "%s", program) : r;
 }
 
-/* The program's answer; one that knows nothing says so on its output, and fails. */
+/* A program that knows nothing says so on its output, and fails. */
+static int is_unknown(const struct cl_buf *answer)
+{
+    static const char unknown[] = "credentials not found";
+
+    return strncmp(cl_buf_text(answer), unknown, sizeof(unknown) - 1) == 0;
+}
+
 static int ask_program(const struct cl_parser *parser, const char *name, const char *domain,
                        struct cl_auth_record *ret, struct cl_error *err)
 {
-    static const char unknown[] = "credentials not found";
     CL_CLEANUP_BUF struct cl_buf input = CL_BUF_INIT(CL_HELPER_PATH_SIZE);
     CL_CLEANUP_BUF struct cl_buf answer = CL_BUF_INIT(MAX_ANSWER);
     const char *args[CL_HELPER_MAX_ARGS] = {"credential", name};
@@ -113,7 +119,8 @@ static int ask_program(const struct cl_parser *parser, const char *name, const c
     if (cl_buf_add_str(&input, server_of(domain)) < 0)
         return cl_fail_memory(err);
     int r = run_program(name, "get", &input, &answer, err);
-    if (r < 0 && strncmp(cl_buf_text(&answer), unknown, sizeof(unknown) - 1) == 0) {
+    if (r < 0 && is_unknown(&answer)) {
+        *err = (struct cl_error){0};
         *ret = (struct cl_auth_record){.kind = CL_AUTH_NONE};
         return 0;
     }
@@ -222,7 +229,8 @@ static int write_file(const char *path, const struct cl_buf *bytes, struct cl_er
     return 0;
 }
 
-/* Writes the file PATH anew with RECORD for SERVER; kind NONE takes it out. */
+/* Writes the file PATH anew with RECORD for SERVER; kind NONE takes out what it has. 1; 0 where
+ * there is nothing to take out. */
 static int edit_file(const struct cl_parser *parser, const char *path, const char *server,
                      const struct cl_auth_record *record, struct cl_error *err)
 {
@@ -244,7 +252,10 @@ static int edit_file(const struct cl_parser *parser, const char *path, const cha
     }
     if (r == 0)
         r = cl_helper_run(&parser->helper, &call, &output, err);
-    return r < 0 ? r : write_file(path, &output, err);
+    if (r < 0 || output.size == 0)
+        return r;
+    r = write_file(path, &output, err);
+    return r < 0 ? r : 1;
 }
 
 /* Gives SERVER's credentials to the program NAME. */
@@ -267,6 +278,7 @@ static int store_in_program(const char *name, const char *server,
     return run_program(name, "store", &input, &answer, err);
 }
 
+/* 1; 0 where it says that it knows none. Most erase what isn't there without a word. */
 static int erase_in_program(const char *name, const char *server, struct cl_error *err)
 {
     CL_CLEANUP_BUF struct cl_buf input = CL_BUF_INIT(MAX_ANSWER);
@@ -274,7 +286,12 @@ static int erase_in_program(const char *name, const char *server, struct cl_erro
 
     if (cl_buf_add_str(&input, server) < 0)
         return cl_fail_memory(err);
-    return run_program(name, "erase", &input, &answer, err);
+    int r = run_program(name, "erase", &input, &answer, err);
+    if (r < 0 && is_unknown(&answer)) {
+        *err = (struct cl_error){0};
+        return 0;
+    }
+    return r < 0 ? r : 1;
 }
 
 int cl_credentials_keep(const struct cl_parser *parser, const char *domain,
@@ -292,26 +309,37 @@ int cl_credentials_keep(const struct cl_parser *parser, const char *domain,
         return store_in_program(found.helper, server_of(domain), record, err);
     }
     *ret_where = path;
-    return edit_file(parser, path, server_of(domain), record, err);
+    r = edit_file(parser, path, server_of(domain), record, err);
+    return r < 0 ? r : 0;
+}
+
+/* Out of the file PATH, whatever it holds, and then out of the program that it names: 1; 0 where
+ * neither knew any. */
+static int forget_in(const struct cl_parser *parser, const char *path, const char *domain,
+                     struct cl_error *err)
+{
+    const struct cl_auth_record none = {.set = CL_RECORD_BIT(CL_AUTH_KIND), .kind = CL_AUTH_NONE};
+    struct cl_auth_record found = {0};
+    const int edited = edit_file(parser, path, server_of(domain), &none, err);
+    int r = edited < 0 ? edited : look_into(parser, path, domain, &found, err);
+
+    if (r < 0 || found.kind != CL_AUTH_HELPER)
+        return r < 0 ? r : edited;
+    r = erase_in_program(found.helper, server_of(domain), err);
+    return r < 0 ? r : r + edited > 0;
 }
 
 int cl_credentials_forget(const struct cl_parser *parser, const char *domain, struct cl_error *err)
 {
-    const struct cl_auth_record none = {.set = CL_RECORD_BIT(CL_AUTH_KIND), .kind = CL_AUTH_NONE};
     int forgotten = 0;
 
     for (size_t i = 0; i < CL_ARRAY_SIZE(places); i++) {
         const char *path = path_of(&places[i], parser->arena);
-        struct cl_auth_record found = {0};
-        int r = path == NULL ? 0 : look_into(parser, path, domain, &found, err);
+        int r = path == NULL ? 0 : forget_in(parser, path, domain, err);
 
-        if (r == 0 && found.kind == CL_AUTH_HELPER)
-            r = erase_in_program(found.helper, server_of(domain), err);
-        else if (r == 0 && found.kind != CL_AUTH_NONE)
-            r = edit_file(parser, path, server_of(domain), &none, err);
         if (r < 0)
             return r;
-        forgotten += found.kind != CL_AUTH_NONE;
+        forgotten += r;
     }
     return forgotten > 0 ? 0 : -ENOENT;
 }

@@ -120,6 +120,14 @@ static int match(const char *key, const struct place *wanted)
     return (int)size;
 }
 
+int cl_auth_names_registry(const char *key, const char *registry)
+{
+    const struct place place = place_of(registry);
+    const struct place whole = {place.host, place.host_size, ""};
+
+    return match(key, &whole) == 0;
+}
+
 /* --- helpers ----------------------------------------------------------------------------- */
 
 /* It becomes a part of a program's name. */

@@ -18,6 +18,10 @@
 int cl_auth_find(const struct cl_document *document, const char *where, struct cl_arena *arena,
                  struct cl_auth_record *ret, struct cl_error *err);
 
+/* Whether KEY, in whatever spelling such files have, names REGISTRY as a whole ("r.example",
+ * "https://R.example/v2/"), rather than another one or a namespace of it ("r.example/team"). */
+int cl_auth_names_registry(const char *key, const char *registry);
+
 /* The answer of a `docker-credential-* get`. */
 int cl_auth_take_answer(const struct cl_document *document, struct cl_arena *arena,
                         struct cl_auth_record *ret, struct cl_error *err);

@@ -6,6 +6,7 @@
 
 #include "helpers/common/base64.h"
 #include "helpers/common/json_load.h"
+#include "helpers/image/auth.h"
 
 enum { PLAIN_MAX = 128 << 10 };
 
@@ -26,12 +27,12 @@ static int load(const struct cl_document *document, json_t **ret, struct cl_erro
     return 0;
 }
 
-/* ROOT's "auths", which is made where it is missing; borrowed. */
+/* ROOT's "auths", which is made where it is missing (null counts as that); borrowed. */
 static int auths_of(json_t *root, const char *name, json_t **ret, struct cl_error *err)
 {
     json_t *auths = json_object_get(root, "auths");
 
-    if (auths == NULL) {
+    if (auths == NULL || json_is_null(auths)) {
         auths = json_object();
         if (auths == NULL || json_object_set_new(root, "auths", auths) < 0)
             return cl_fail_memory(err);
@@ -66,6 +67,24 @@ static int add_chunk(const char *data, size_t size, void *context)
     return cl_buf_add(context, data, size);
 }
 
+/* How many keys of AUTHS named REGISTRY, which go. */
+static size_t drop(json_t *auths, const char *registry)
+{
+    const char *key;
+    void *next;
+    json_t *entry;
+    size_t dropped = 0;
+
+    json_object_foreach_safe(auths, next, key, entry)
+    {
+        if (cl_auth_names_registry(key, registry)) {
+            (void)json_object_del(auths, key); /* it is there */
+            dropped++;
+        }
+    }
+    return dropped;
+}
+
 int cl_auth_edit(const struct cl_document *document, const char *registry,
                  const struct cl_auth_record *record, struct cl_buf *output, struct cl_error *err)
 {
@@ -77,9 +96,11 @@ int cl_auth_edit(const struct cl_document *document, const char *registry,
         r = auths_of(root, document->name, &auths, err);
     if (r < 0)
         return r;
-    if (record->kind == CL_AUTH_NONE)
-        (void)json_object_del(auths, registry); /* what isn't there needn't go */
-    else if (json_object_set_new(auths, registry, make_entry(record)) < 0)
+    const size_t dropped = drop(auths, registry);
+    if (record->kind == CL_AUTH_NONE && dropped == 0)
+        return 0;
+    if (record->kind != CL_AUTH_NONE &&
+        json_object_set_new(auths, registry, make_entry(record)) < 0)
         return cl_fail_memory(err);
     if (json_dump_callback(root, add_chunk, output, JSON_INDENT(2)) < 0)
         return cl_fail_memory(err);

@@ -10,7 +10,9 @@
 #include "oci/records.h"
 
 /* DOCUMENT (empty: there is none) with RECORD, of kind BASIC or IDENTITY, for REGISTRY, or
- * without REGISTRY's (kind NONE), as JSON in OUTPUT. */
+ * without any (kind NONE), as JSON in OUTPUT. What stood there for REGISTRY goes, however it is
+ * spelt (cl_auth_names_registry): whoever reads the file takes the first that fits. The entries
+ * of namespaces stay. Nothing in OUTPUT: there is nothing to change. */
 int cl_auth_edit(const struct cl_document *document, const char *registry,
                  const struct cl_auth_record *record, struct cl_buf *output, struct cl_error *err);
 
