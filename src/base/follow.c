@@ -1,5 +1,6 @@
 #include "base/follow.h"
 
+#include <errno.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
@@ -181,4 +182,20 @@ int cl_follow_regular(const char *path, uint64_t max_bytes, struct cl_error *err
     CL_CLEANUP_FD int found = cl_follow_named(path, geteuid() == 0, "the file", err);
 
     return found < 0 ? found : cl_reopen_regular(found, path, max_bytes, err);
+}
+
+int cl_follow_regular_if_there(const char *path, uint64_t max_bytes, int *ret, struct cl_error *err)
+{
+    CL_CLEANUP_FD int found = cl_follow_named(path, geteuid() == 0, "the file", err);
+
+    if (found == -ENOENT || found == -ENOTDIR) {
+        *err = (struct cl_error){0};
+        *ret = -1;
+        return 0;
+    }
+    int fd = found < 0 ? found : cl_reopen_regular(found, path, max_bytes, err);
+    if (fd < 0)
+        return fd;
+    *ret = fd;
+    return 0;
 }

@@ -32,4 +32,9 @@ int cl_follow_named(const char *path, int as_root, const char *what, struct cl_e
 /* The regular file PATH of at most MAX_BYTES, for reading, so found. */
 int cl_follow_regular(const char *path, uint64_t max_bytes, struct cl_error *err);
 
+/* The same of a file that needn't be there: *RET is -1 where there is none (ENOENT, ENOTDIR). What
+ * can't be reached (EACCES) may well be there: that is an error. */
+int cl_follow_regular_if_there(const char *path, uint64_t max_bytes, int *ret,
+                               struct cl_error *err);
+
 #endif

@@ -9,7 +9,6 @@
 #include "base/follow.h"
 #include "base/helper.h"
 #include "base/sha256.h"
-#include "base/sys.h"
 #include "plan/compile_cache.h"
 
 enum { MAX_FILE = 1 << 20, PARSE_SECONDS = 10, FORM = 1 /* of what is kept */ };
@@ -31,11 +30,6 @@ static const char *own_path(struct cl_arena *arena)
     return base == NULL || base[0] != '/'
                ? NULL
                : cl_arena_printf(arena, "%s/.config/cloister/registries.yaml", base);
-}
-
-static int is_there(const char *path)
-{
-    return path != NULL && cl_sys_faccessat(AT_FDCWD, path, F_OK) == 0;
 }
 
 /* --- from its bytes to a record ---------------------------------------------------- */
@@ -120,16 +114,17 @@ int cl_image_config_load(struct cl_arena *arena, struct cl_registries_record *re
 {
     CL_CLEANUP_BUF struct cl_buf bytes = CL_BUF_INIT(MAX_FILE);
     const char *path = own_path(arena);
+    CL_CLEANUP_FD int fd = -1;
+    int r = path == NULL ? 0 : cl_follow_regular_if_there(path, MAX_FILE, &fd, err);
 
     *ret = (struct cl_registries_record){0};
-    if (!is_there(path))
+    if (r == 0 && fd < 0) {
         path = system_path;
-    if (!is_there(path))
-        return 0;
-    CL_CLEANUP_FD int fd = cl_follow_regular(path, MAX_FILE, err);
-    if (fd < 0)
-        return fd;
-    int r = cl_read_all(fd, path, &bytes, err);
+        r = cl_follow_regular_if_there(path, MAX_FILE, &fd, err);
+    }
+    if (r < 0 || fd < 0)
+        return r;
+    r = cl_read_all(fd, path, &bytes, err);
     return r < 0 ? r : load(path, &bytes, arena, ret, err);
 }
 

@@ -49,6 +49,14 @@ static const char *path_of(const struct place *place, struct cl_arena *arena)
     return cl_arena_printf(arena, "%s%s", home, place->below_home);
 }
 
+/* A variable that came along from somebody else's session (su, sudo -E) leads to what is theirs. */
+static int blame_variable(const struct place *place, struct cl_error *err)
+{
+    if (err->code != EACCES || variable(place->variable) == NULL)
+        return -err->code;
+    return cl_hint(err, "%s names that place", place->variable);
+}
+
 /* What such programs, and Docker's file, call DOMAIN. */
 static const char *server_of(const char *domain)
 {
@@ -129,6 +137,18 @@ static int ask_program(const struct cl_parser *parser, const char *name, const c
 
 /* --- finding --------------------------------------------------------------------- */
 
+/* Adds what the file PATH holds to RET: 1; 0 where there is no such file. */
+static int read_if_there(const char *path, struct cl_buf *ret, struct cl_error *err)
+{
+    CL_CLEANUP_FD int fd = -1;
+    int r = cl_follow_regular_if_there(path, MAX_FILE, &fd, err);
+
+    if (r < 0 || fd < 0)
+        return r;
+    r = cl_read_all(fd, path, ret, err);
+    return r < 0 ? r : 1;
+}
+
 /* What the file PATH says; kind NONE where there is no such file. */
 static int look_into(const struct cl_parser *parser, const char *path, const char *wanted,
                      struct cl_auth_record *ret, struct cl_error *err)
@@ -137,13 +157,8 @@ static int look_into(const struct cl_parser *parser, const char *path, const cha
     const char *args[CL_HELPER_MAX_ARGS] = {"auth", path, wanted};
 
     *ret = (struct cl_auth_record){.kind = CL_AUTH_NONE};
-    if (cl_sys_faccessat(AT_FDCWD, path, F_OK) < 0)
-        return 0;
-    CL_CLEANUP_FD int fd = cl_follow_regular(path, MAX_FILE, err);
-    if (fd < 0)
-        return fd;
-    int r = cl_read_all(fd, path, &bytes, err);
-    return r < 0 ? r : cl_parse(parser, args, &bytes, &cl_auth_shape, ret, err);
+    int r = read_if_there(path, &bytes, err);
+    return r <= 0 ? r : cl_parse(parser, args, &bytes, &cl_auth_shape, ret, err);
 }
 
 int cl_credentials_find(const struct cl_parser *parser, const char *domain, const char *repository,
@@ -158,7 +173,9 @@ int cl_credentials_find(const struct cl_parser *parser, const char *domain, cons
         const char *path = path_of(&places[i], parser->arena);
         int r = path == NULL ? 0 : look_into(parser, path, wanted, ret, err);
 
-        if (r == 0 && ret->kind == CL_AUTH_HELPER)
+        if (r < 0)
+            return blame_variable(&places[i], err);
+        if (ret->kind == CL_AUTH_HELPER)
             r = ask_program(parser, ret->helper, domain, ret, err);
         if (r < 0 || ret->kind != CL_AUTH_NONE)
             return r;
@@ -245,12 +262,11 @@ static int edit_file(const struct cl_parser *parser, const char *path, const cha
     };
     int r = cl_flat_write(&cl_auth_shape, record, &flat, err);
 
-    if (r == 0 && cl_sys_faccessat(AT_FDCWD, path, F_OK) == 0) {
-        CL_CLEANUP_FD int fd = cl_follow_regular(path, MAX_FILE, err);
-
-        r = fd < 0 ? fd : cl_read_all(fd, path, &old, err);
-    }
     if (r == 0)
+        r = read_if_there(path, &old, err);
+    if (r == 0 && record->kind == CL_AUTH_NONE)
+        return 0;
+    if (r >= 0)
         r = cl_helper_run(&parser->helper, &call, &output, err);
     if (r < 0 || output.size == 0)
         return r;
@@ -338,7 +354,7 @@ int cl_credentials_forget(const struct cl_parser *parser, const char *domain, st
         int r = path == NULL ? 0 : forget_in(parser, path, domain, err);
 
         if (r < 0)
-            return r;
+            return blame_variable(&places[i], err);
         forgotten += r;
     }
     return forgotten > 0 ? 0 : -ENOENT;

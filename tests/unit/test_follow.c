@@ -238,6 +238,102 @@ TEST(loops_and_long_paths_end)
     remove_tree();
 }
 
+/* 1, and its text in TEXT; 0: none there; else -errno. */
+static int read_if_there(const char *path, char text[8])
+{
+    int fd = -2;
+
+    err = (struct cl_error){0};
+    int r = cl_follow_regular_if_there(path, 7, &fd, &err);
+    if (r < 0) {
+        CHECK(fd == -2 && err.code == -r);
+        return r;
+    }
+    CHECK(r == 0 && err.code == 0 && err.msg[0] == '\0');
+    if (fd < 0)
+        return 0;
+    ssize_t size = read(fd, text, 7);
+    text[size < 0 ? 0 : size] = '\0';
+    CHECK((fcntl(fd, F_GETFD) & FD_CLOEXEC) != 0 && close(fd) == 0);
+    return 1;
+}
+
+static int write_text(const char *name, const char *text)
+{
+    CL_CLEANUP_FD int fd = open(in_base(name), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+
+    return fd >= 0 && cl_write_all(fd, text, strlen(text)) == 0;
+}
+
+TEST(a_file_that_need_not_be_there_is_found_or_not)
+{
+    static const char *const none[] = {
+        "none",       "none/file", "ours/none",         "ours/file/more",
+        "ours/file/", "dangling",  "ours/dangling/more"};
+    const int before = check_count_fds();
+    char text[8] = "";
+
+    make_tree();
+    CHECK(write_text("ours/file", "seven77") && make_link("ours/file", "link", geteuid()));
+    CHECK(make_link("none", "dangling", geteuid()) &&
+          make_link("none", "ours/dangling", geteuid()));
+    CHECK(read_if_there(in_base("ours/file"), text) == 1);
+    CHECK_TEXT(text, "seven77");
+    CHECK(read_if_there(in_base("link"), text) == 1);
+    for (size_t i = 0; i < CL_ARRAY_SIZE(none); i++)
+        CHECK(read_if_there(in_base(none[i]), text) == 0);
+    CHECK(check_count_fds() == before);
+    remove_tree();
+}
+
+TEST(what_is_there_and_can_not_be_taken_is_told)
+{
+    const int before = check_count_fds();
+    char text[8];
+
+    make_tree();
+    CHECK(write_text("large", "eight888") && mkfifo(in_base("fifo"), 0600) == 0);
+    CHECK(make_link("loop", "loop", geteuid()));
+    CHECK(read_if_there(in_base("ours"), text) < 0);
+    CHECK_HAS(err.msg, "/ours");
+    CHECK(read_if_there(in_base("fifo"), text) < 0);
+    CHECK_HAS(err.msg, "/fifo");
+    CHECK(read_if_there(in_base("large"), text) == -EFBIG);
+    CHECK_HAS(err.msg, "/large");
+    CHECK(read_if_there(in_base("loop"), text) == -ELOOP);
+    if (geteuid() == 0) {
+        CHECK(make_link("../ours/file", "theirs/link", STRANGER));
+        CHECK(read_if_there(in_base("theirs/link"), text) == -EPERM);
+    }
+    CHECK(check_count_fds() == before);
+    remove_tree();
+}
+
+/* As somebody to whom directories and files can be closed, which they aren't to root. */
+static void look_at_closed(void)
+{
+    char text[8];
+
+    CHECK(geteuid() != 0 || setresuid(STRANGER, STRANGER, STRANGER) == 0);
+    CHECK(read_if_there(in_base("ours/file"), text) == -EACCES);
+    CHECK_HAS(err.msg, "open the file /tmp/cloister-test-follow-");
+    CHECK_HAS(err.msg, "/ours/file: Permission denied");
+    CHECK(read_if_there(in_base("ours/none"), text) == -EACCES); /* nobody can tell */
+    CHECK(read_if_there(in_base("closed"), text) == -EACCES);
+    CHECK_HAS(err.msg, "/closed: Permission denied");
+    CHECK(read_if_there(in_base("none"), text) == 0);
+}
+
+TEST(what_can_not_be_reached_is_not_taken_for_missing)
+{
+    make_tree();
+    CHECK(make_file("closed", 0) && chmod(in_base("closed"), 0) == 0);
+    CHECK(chmod(base, 0755) == 0 && chmod(in_base("ours"), 0) == 0);
+    check_apart(look_at_closed);
+    CHECK(chmod(in_base("ours"), 0755) == 0);
+    remove_tree();
+}
+
 TEST(every_failure_on_the_way_is_told)
 {
 #ifdef CL_FAULTS
@@ -287,6 +383,9 @@ int main(void)
         ROW(a_strangers_link_leads_nowhere_else),
         ROW(links_of_proc_are_gone_by),
         ROW(loops_and_long_paths_end),
+        ROW(a_file_that_need_not_be_there_is_found_or_not),
+        ROW(what_is_there_and_can_not_be_taken_is_told),
+        ROW(what_can_not_be_reached_is_not_taken_for_missing),
         ROW(every_failure_on_the_way_is_told),
         ROW(sudo_names_the_caller),
     };
