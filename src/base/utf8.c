@@ -42,6 +42,15 @@ size_t cl_utf8_sequence(const unsigned char *text)
     return is_between(text[0], 0xf0, 0xf4) ? sequence_of_four(text) : 0;
 }
 
+int cl_utf8_is_valid(const char *text)
+{
+    const unsigned char *p = (const unsigned char *)text;
+
+    for (size_t size = 1; *p != '\0' && size > 0; p += size)
+        size = cl_utf8_sequence(p);
+    return *p == '\0';
+}
+
 /* Three bytes from U+2000 on. */
 static int steers_text(const unsigned char *text)
 {

@@ -8,6 +8,9 @@
  * NUL-terminated; NUL itself is 0. */
 size_t cl_utf8_sequence(const unsigned char *text);
 
+/* Whether all of TEXT is UTF-8. */
+int cl_utf8_is_valid(const char *text);
+
 /* Whether the sequence of SIZE bytes (cl_utf8_sequence) steers what shows it rather than being
  * shown: control characters (C0, C1, DEL; a newline too), which drive terminals, ends of lines
  * and paragraphs, and marks that turn the order of what is around them (UAX #9, "Explicit

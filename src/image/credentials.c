@@ -11,6 +11,7 @@
 #include "base/follow.h"
 #include "base/json.h"
 #include "base/sys.h"
+#include "base/utf8.h"
 #include "oci/reference.h"
 
 enum { MAX_FILE = 1 << 20, MAX_ANSWER = 256 << 10, PROGRAM_SECONDS = 60, SUBJECT_SIZE = 96 };
@@ -282,6 +283,11 @@ static int store_in_program(const char *name, const char *server,
     CL_CLEANUP_BUF struct cl_buf answer = CL_BUF_INIT(MAX_ANSWER);
     struct cl_json json;
 
+    if (!cl_utf8_is_valid(record->secret) ||
+        (record->kind == CL_AUTH_BASIC && !cl_utf8_is_valid(record->user)))
+        return cl_refuse(err, EINVAL,
+                         "docker-credential-%.64s takes UTF-8 alone, which the credentials aren't",
+                         name);
     cl_json_begin(&json, &input, 0);
     cl_json_object(&json, NULL);
     cl_json_string(&json, "ServerURL", server);

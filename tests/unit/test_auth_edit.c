@@ -243,6 +243,36 @@ TEST(wrong_files_are_told_and_not_overwritten)
     }
 }
 
+/* Said as that, not as a lack of memory, which is what jansson's answer could be as well. */
+TEST(an_identity_token_that_is_no_utf_8_is_told)
+{
+    static const char *const secrets[] = {"hunter\xff", "\xc3", "\xed\xa0\x80", "\xc0\x80"};
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(secrets); i++) {
+        const struct cl_auth_record identity = {
+            .set = CL_RECORD_BIT(CL_AUTH_KIND) | CL_RECORD_BIT(CL_AUTH_SECRET),
+            .kind = CL_AUTH_IDENTITY,
+            .secret = secrets[i],
+        };
+        CL_CLEANUP_BUF struct cl_buf output = CL_BUF_INIT(1 << 16);
+
+        CHECK(edit("{}", "r", &identity, &output) == -EINVAL);
+        CHECK_HAS(err.msg, "f: can't hold the identity token, which is no UTF-8");
+        CHECK(strstr(err.msg, "hunter") == NULL && output.size == 0);
+    }
+}
+
+/* In base64 it is bytes. */
+TEST(a_password_need_be_no_utf_8)
+{
+    struct cl_auth_record record = basic;
+    CL_CLEANUP_BUF struct cl_buf output = CL_BUF_INIT(1 << 16);
+
+    record.secret = "\xff";
+    CHECK(edit("{}", "r", &record, &output) == 0);
+    CHECK_HAS(cl_buf_text(&output), "\"auth\": \"dXNlcjr/\"");
+}
+
 TEST(a_file_that_does_not_fit_is_told)
 {
     CL_CLEANUP_BUF struct cl_buf output = CL_BUF_INIT(16);
@@ -264,6 +294,8 @@ int main(void)
         ROW(all_else_stays_as_it_was),
         ROW(an_identity_token_stands_beside_a_user_who_is_nobody),
         ROW(wrong_files_are_told_and_not_overwritten),
+        ROW(an_identity_token_that_is_no_utf_8_is_told),
+        ROW(a_password_need_be_no_utf_8),
         ROW(a_file_that_does_not_fit_is_told),
     };
 

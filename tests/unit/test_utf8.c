@@ -29,6 +29,18 @@ TEST(utf8_is_rfc_3629)
     check_printable("\x80", "?");
 }
 
+TEST(a_text_is_utf_8_as_a_whole)
+{
+    static const char *const good[] = {"", "a", "\x1b\x7f", "\xc3\xa9", "a\xf0\x9f\x98\x80z"};
+    static const char *const bad[] = {"\x80",     "a\xff",        "\xc3",
+                                      "\xc0\xaf", "\xed\xa0\x80", "x\xe2\x82"};
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(good); i++)
+        CHECK(cl_utf8_is_valid(good[i]));
+    for (size_t i = 0; i < CL_ARRAY_SIZE(bad); i++)
+        CHECK(!cl_utf8_is_valid(bad[i]));
+}
+
 TEST(what_drives_a_terminal_is_not_shown)
 {
     check_printable("a\x1b[31mb\n\r\x07\x7f", "a?[31mb????");
@@ -78,6 +90,7 @@ int main(void)
 {
     static const struct check_test tests[] = {
         ROW(utf8_is_rfc_3629),
+        ROW(a_text_is_utf_8_as_a_whole),
         ROW(what_drives_a_terminal_is_not_shown),
         ROW(what_turns_text_around_is_not_shown),
         ROW(a_foreign_error_is_made_one),

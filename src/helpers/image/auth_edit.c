@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/utf8.h"
 #include "helpers/common/base64.h"
 #include "helpers/common/json_load.h"
 #include "helpers/image/auth.h"
@@ -96,6 +97,11 @@ int cl_auth_edit(const struct cl_document *document, const char *registry,
         r = auths_of(root, document->name, &auths, err);
     if (r < 0)
         return r;
+    if (record->kind == CL_AUTH_IDENTITY && !cl_utf8_is_valid(record->secret))
+        return cl_refuse(err, EINVAL,
+                         "%s: can't hold the identity token, which is no UTF-8; it was damaged on "
+                         "its way, so get another",
+                         document->name);
     const size_t dropped = drop(auths, registry);
     if (record->kind == CL_AUTH_NONE && dropped == 0)
         return 0;
