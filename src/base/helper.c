@@ -276,9 +276,19 @@ static void clean_complaint(struct cl_buf *complaint)
     cl_utf8_make_printable(text);
 }
 
-static int judge(const siginfo_t *info, const struct cl_helper *helper, const char *subject,
-                 struct cl_buf *complaint, struct cl_error *err)
+static int say_late(const struct cl_helper_call *call, struct cl_error *err)
 {
+    if (call->is_foreign)
+        return cl_refuse(err, ETIMEDOUT, "%.200s: didn't come in %llu s", call->subject,
+                         (unsigned long long)(call->timeout_ns / CL_NS_PER_S));
+    return cl_refuse(err, EINVAL, "%.200s: takes too long to parse", call->subject);
+}
+
+static int judge(const siginfo_t *info, const struct cl_helper *helper,
+                 const struct cl_helper_call *call, struct cl_buf *complaint, struct cl_error *err)
+{
+    const char *subject = call->subject;
+
     clean_complaint(complaint);
     if (info->si_code == CLD_EXITED && info->si_status == 0)
         return 0;
@@ -287,8 +297,8 @@ static int judge(const siginfo_t *info, const struct cl_helper *helper, const ch
     if (info->si_code == CLD_EXITED)
         return cl_refuse(err, EIO, "%.200s: %s ended with status %d", subject, helper->name,
                          info->si_status);
-    if (info->si_status == SIGXCPU || info->si_status == SIGKILL)
-        return cl_refuse(err, EINVAL, "%.200s: takes too long to parse", subject);
+    if (!call->is_foreign && (info->si_status == SIGXCPU || info->si_status == SIGKILL))
+        return say_late(call, err);
     return cl_refuse(err, EIO, "%.200s: %s was ended by signal %d", subject, helper->name,
                      info->si_status);
 }
@@ -305,12 +315,12 @@ int cl_helper_run(const struct cl_helper *helper, const struct cl_helper_call *c
         return r;
     r = listen_to(&running, output, &complaint, cl_clock_boot_ns() + call->timeout_ns);
     if (r == -ETIMEDOUT)
-        return cl_refuse(err, EINVAL, "%.200s: takes too long to parse", call->subject);
+        return say_late(call, err);
     if (r == -EFBIG)
         return cl_refuse(err, EFBIG, "%.200s: what is made of it is larger than %zu bytes",
                          call->subject, output->cap);
     if (r < 0)
         return cl_fail(err, r, "read from %s", helper->name);
     r = cl_child_wait(&running.child, &info, err);
-    return r < 0 ? r : judge(&info, helper, call->subject, &complaint, err);
+    return r < 0 ? r : judge(&info, helper, call, &complaint, err);
 }

@@ -32,6 +32,7 @@ struct cl_helper_call {
     int file; /* in place of the first input: a regular file, when it is above 2 */
     uint64_t timeout_ns;
     char *const *environment; /* NULL: an empty one */
+    int is_foreign; /* no parser of ours: it answers SUBJECT, and isn't ended by its own limits */
 };
 
 /* Finds the helper NAME (which must outlive RET): DIR/../libexec/cloister/NAME or DIR/NAME.

@@ -100,6 +100,7 @@ static int run_program(const char *name, const char *verb, const struct cl_buf *
         .inputs = {input},
         .timeout_ns = PROGRAM_SECONDS * CL_NS_PER_S,
         .environment = environ,
+        .is_foreign = 1,
     };
 
     (void)snprintf(program, sizeof(program), "docker-credential-%s", name);
@@ -107,6 +108,8 @@ static int run_program(const char *name, const char *verb, const struct cl_buf *
         return cl_refuse(err, ENOENT,
                          "the program %s, which keeps the credentials, isn't along PATH", program);
     int r = cl_helper_run(&helper, &call, output, err);
+    if (r == -ETIMEDOUT)
+        r = cl_hint(err, "it may be waiting for its store to be unlocked");
     return r < 0 ? cl_prefix(err, "%s", program) : r;
 }
 
