@@ -210,11 +210,36 @@ static int open_directory(const char *path, const char **ret_name, struct cl_err
     if (size < 0 || (size_t)size >= sizeof(directory))
         return cl_refuse(err, ENAMETOOLONG, "the path of the credentials is too long");
     (void)cl_sys_mkdirat(AT_FDCWD, directory, 0700); /* what it lacks shows below */
-    int fd = cl_sys_openat(AT_FDCWD, directory, O_RDONLY | O_DIRECTORY, 0);
-    if (fd < 0)
-        return cl_fail(err, fd, "open %s", directory);
-    *ret_name = slash + 1;
+    int fd = cl_follow_named(directory, geteuid() == 0, "the directory", err);
+    if (fd >= 0)
+        *ret_name = slash + 1;
     return fd;
+}
+
+static int refuse_link(const char *path, const char *name, struct cl_error *err)
+{
+    if (strcmp(name, "config.json") == 0)
+        return cl_refuse(err, ELOOP,
+                         "%s is a symbolic link; set DOCKER_CONFIG to the directory of what it "
+                         "leads to",
+                         path);
+    return cl_refuse(err, ELOOP,
+                     "%s is a symbolic link; set REGISTRY_AUTH_FILE to what it leads to", path);
+}
+
+/* 1 when what NAME is to be replaced by stays sudo's user's; 0; whoever else has it loses it. */
+static int look_at_old(int directory, const char *path, const char *name, struct stat *ret,
+                       struct cl_error *err)
+{
+    int r = cl_sys_fstatat(directory, name, ret, AT_SYMLINK_NOFOLLOW);
+
+    if (r == -ENOENT)
+        return 0;
+    if (r < 0)
+        return cl_fail(err, r, "write %s", path);
+    if (S_ISLNK(ret->st_mode))
+        return refuse_link(path, name, err);
+    return geteuid() == 0 && ret->st_uid != 0 && ret->st_uid == cl_follow_caller();
 }
 
 /* Whole or not at all; a link stays a link to what it leads to only by not being written to. */
@@ -222,23 +247,22 @@ static int write_file(const char *path, const struct cl_buf *bytes, struct cl_er
 {
     const char *name = NULL;
     char temporary[32];
-    struct stat st;
+    struct stat old;
     uint64_t random = 0;
     CL_CLEANUP_FD int directory = open_directory(path, &name, err);
+    const int is_callers =
+        directory < 0 ? directory : look_at_old(directory, path, name, &old, err);
 
-    if (directory < 0)
-        return directory;
-    if (cl_sys_fstatat(directory, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(st.st_mode))
-        return cl_refuse(err, ELOOP,
-                         "%s is a symbolic link; set DOCKER_CONFIG to the directory of "
-                         "what it leads to",
-                         path);
+    if (is_callers < 0)
+        return is_callers;
     if (cl_sys_getrandom(&random, sizeof(random)) < 0)
         return cl_fail(err, EIO, "getrandom");
     (void)snprintf(temporary, sizeof(temporary), ".new-%016llx", (unsigned long long)random);
     CL_CLEANUP_FD int fd =
         cl_sys_openat(directory, temporary, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
     int r = fd < 0 ? fd : cl_write_all(fd, cl_buf_text(bytes), bytes->size);
+    if (r == 0 && is_callers)
+        r = cl_sys_fchown(fd, old.st_uid, old.st_gid);
     if (r == 0)
         r = (int)CL_SYS1(SYS_fsync, fd);
     if (r == 0)

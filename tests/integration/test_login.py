@@ -412,6 +412,41 @@ def test_directory_may_be_a_link(pulls, closed):
     is_private(pulls, pulls.docker / "config.json")
 
 
+def test_link_of_podman_s_is_told_with_its_own_cure(pulls):
+    real = write(pulls, pulls.config / "real.json", {"auths": {"r.example": OLD}})
+    link = pulls.config / "containers/auth.json"
+    link.parent.mkdir()
+    link.symlink_to(real)
+    for path in (link.parent, link):
+        os.lchown(path, pulls.cloister.uid, pulls.cloister.gid)
+    pulls.call("logout", "r.example").refused(re.escape(f"{link} is a symbolic link"), "REGISTRY_AUTH_FILE")
+    logged_out(pulls.call("logout", "r.example", env={"REGISTRY_AUTH_FILE": str(real)}), "r.example")
+    assert read(real) == {"auths": {}} and link.is_symlink()
+
+
+def test_a_stranger_s_link_does_not_lead_root_elsewhere(root_pulls, closed, world):
+    place = world.directory("strange", owner="user")
+    link = place / "link"
+    link.symlink_to(root_pulls.docker)
+    os.lchown(link, world.user.pw_uid, world.user.pw_gid)
+    login(root_pulls, closed, env={"DOCKER_CONFIG": str(link)}).refused(re.escape(f"{link}"), f"symbolic link .* of uid {world.user.pw_uid}")
+    assert not os.listdir(root_pulls.docker)
+
+
+@pytest.mark.parametrize("sudo", [True, False])
+def test_file_stays_sudo_s_user_s(root_pulls, closed, world, sudo):
+    """Root's login in their home must not lock them out of their own file."""
+    owner = (world.user.pw_uid, world.user.pw_gid) if sudo else (0, 0)
+    config = write(root_pulls, root_pulls.docker / "config.json", {"auths": {"other": OLD}})
+    os.chown(config, world.user.pw_uid, world.user.pw_gid)
+    env = {"SUDO_UID": str(world.user.pw_uid)} if sudo else {}
+    login(root_pulls, closed, env=env).ok()
+    seen = config.stat()
+    assert (seen.st_uid, seen.st_gid, stat.S_IMODE(seen.st_mode)) == (*owner, 0o600)
+    logged_out(root_pulls.call("logout", closed.address, env=env), closed.address)
+    assert (config.stat().st_uid, config.stat().st_gid) == owner and read(config) == {"auths": {"other": OLD}}
+
+
 @pytest.mark.parametrize("text", ["{", "[]", '"x"', '{"auths": []}', '{"auths": {"a": 1, "a": 2}}', "\udcff"])
 def test_damaged_file_is_told_and_left_alone(pulls, closed, text):
     config = pulls.docker / "config.json"
