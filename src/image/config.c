@@ -17,19 +17,21 @@ static const char system_path[] = "/etc/cloister/registries.yaml";
 
 /* --- which file ------------------------------------------------------------------ */
 
-/* The user's own, whether or not it is there; NULL: there is no place for one. */
-static const char *own_path(struct cl_arena *arena)
+/* The user's own, whether or not it is there; *RET is NULL where there is no place for one. */
+static int own_path(struct cl_arena *arena, const char **ret, struct cl_error *err)
 {
     const char *base = getenv("XDG_CONFIG_HOME"); // NOLINT(concurrency-mt-unsafe): one thread
+    const char *below = "/cloister/registries.yaml";
 
-    if (geteuid() == 0)
-        return NULL;
-    if (base != NULL && base[0] == '/')
-        return cl_arena_printf(arena, "%s/cloister/registries.yaml", base);
-    base = getenv("HOME"); // NOLINT(concurrency-mt-unsafe)
-    return base == NULL || base[0] != '/'
-               ? NULL
-               : cl_arena_printf(arena, "%s/.config/cloister/registries.yaml", base);
+    *ret = NULL;
+    if (base == NULL || base[0] != '/') {
+        base = getenv("HOME"); // NOLINT(concurrency-mt-unsafe)
+        below = "/.config/cloister/registries.yaml";
+    }
+    if (geteuid() == 0 || base == NULL || base[0] != '/')
+        return 0;
+    *ret = cl_arena_printf(arena, "%s%s", base, below);
+    return *ret == NULL ? cl_fail_memory(err) : 0;
 }
 
 /* --- from its bytes to a record ---------------------------------------------------- */
@@ -113,11 +115,13 @@ int cl_image_config_load(struct cl_arena *arena, struct cl_registries_record *re
                          struct cl_error *err)
 {
     CL_CLEANUP_BUF struct cl_buf bytes = CL_BUF_INIT(MAX_FILE);
-    const char *path = own_path(arena);
+    const char *path;
     CL_CLEANUP_FD int fd = -1;
-    int r = path == NULL ? 0 : cl_follow_regular_if_there(path, MAX_FILE, &fd, err);
+    int r = own_path(arena, &path, err);
 
     *ret = (struct cl_registries_record){0};
+    if (r == 0 && path != NULL)
+        r = cl_follow_regular_if_there(path, MAX_FILE, &fd, err);
     if (r == 0 && fd < 0) {
         path = system_path;
         r = cl_follow_regular_if_there(path, MAX_FILE, &fd, err);

@@ -37,17 +37,22 @@ static const char *variable(const char *name)
     return value == NULL || value[0] != '/' ? NULL : value;
 }
 
-/* NULL: nowhere. -ENOMEM shows as the arena's. */
-static const char *path_of(const struct place *place, struct cl_arena *arena)
+/* *RET is NULL where nothing says where that is. */
+static int path_of(const struct place *place, struct cl_arena *arena, const char **ret,
+                   struct cl_error *err)
 {
     const char *base = variable(place->variable);
-    const char *home = variable("HOME");
+    const char *below = place->below;
 
-    if (base != NULL)
-        return cl_arena_printf(arena, "%s%s", base, place->below);
-    if (place->below_home == NULL || home == NULL)
-        return NULL;
-    return cl_arena_printf(arena, "%s%s", home, place->below_home);
+    *ret = NULL;
+    if (base == NULL) {
+        base = variable("HOME");
+        below = place->below_home;
+    }
+    if (base == NULL || below == NULL)
+        return 0;
+    *ret = cl_arena_printf(arena, "%s%s", base, below);
+    return *ret == NULL ? cl_fail_memory(err) : 0;
 }
 
 /* A variable that came along from somebody else's session (su, sudo -E) leads to what is theirs. */
@@ -174,9 +179,11 @@ int cl_credentials_find(const struct cl_parser *parser, const char *domain, cons
         return cl_fail_memory(err);
     *ret = (struct cl_auth_record){.kind = CL_AUTH_NONE};
     for (size_t i = 0; i < CL_ARRAY_SIZE(places); i++) {
-        const char *path = path_of(&places[i], parser->arena);
-        int r = path == NULL ? 0 : look_into(parser, path, wanted, ret, err);
+        const char *path;
+        int r = path_of(&places[i], parser->arena, &path, err);
 
+        if (r == 0 && path != NULL)
+            r = look_into(parser, path, wanted, ret, err);
         if (r < 0)
             return blame_variable(&places[i], err);
         if (ret->kind == CL_AUTH_HELPER)
@@ -190,14 +197,14 @@ int cl_credentials_find(const struct cl_parser *parser, const char *domain, cons
 /* --- keeping --------------------------------------------------------------------- */
 
 /* The file that Docker writes, which `login` shares with it. */
-static const char *own_file(struct cl_arena *arena, struct cl_error *err)
+static int own_file(struct cl_arena *arena, const char **ret, struct cl_error *err)
 {
-    const char *path = path_of(&places[CL_ARRAY_SIZE(places) - 1], arena);
+    int r = path_of(&places[CL_ARRAY_SIZE(places) - 1], arena, ret, err);
 
-    if (path == NULL)
-        (void)cl_refuse(err, ENOENT,
-                        "there is no place for credentials: set HOME or DOCKER_CONFIG");
-    return path;
+    if (r == 0 && *ret == NULL)
+        return cl_refuse(err, ENOENT,
+                         "there is no place for credentials: set HOME or DOCKER_CONFIG");
+    return r;
 }
 
 /* The directory of PATH, made where it is missing; *RET_NAME is the rest. */
@@ -347,14 +354,18 @@ int cl_credentials_keep(const struct cl_parser *parser, const char *domain,
                         const struct cl_auth_record *record, const char **ret_where,
                         struct cl_error *err)
 {
-    const char *path = own_file(parser->arena, err);
+    const char *path;
     struct cl_auth_record found = {0};
-    int r = path == NULL ? -err->code : look_into(parser, path, domain, &found, err);
+    int r = own_file(parser->arena, &path, err);
 
+    if (r == 0)
+        r = look_into(parser, path, domain, &found, err);
     if (r < 0)
         return r;
     if (found.kind == CL_AUTH_HELPER) {
         *ret_where = cl_arena_printf(parser->arena, "docker-credential-%s", found.helper);
+        if (*ret_where == NULL)
+            return cl_fail_memory(err);
         return store_in_program(found.helper, server_of(domain), record, err);
     }
     *ret_where = path;
@@ -383,9 +394,11 @@ int cl_credentials_forget(const struct cl_parser *parser, const char *domain, st
     int forgotten = 0;
 
     for (size_t i = 0; i < CL_ARRAY_SIZE(places); i++) {
-        const char *path = path_of(&places[i], parser->arena);
-        int r = path == NULL ? 0 : forget_in(parser, path, domain, err);
+        const char *path;
+        int r = path_of(&places[i], parser->arena, &path, err);
 
+        if (r == 0 && path != NULL)
+            r = forget_in(parser, path, domain, err);
         if (r < 0)
             return blame_variable(&places[i], err);
         forgotten += r;
