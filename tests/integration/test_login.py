@@ -133,8 +133,10 @@ def test_token_server_s_users(pulls, start_registry, token_server):
 
 @pytest.mark.parametrize("words, data, needles", [(("-u", "user", "--password-stdin"), b"", ["no password"]), (("-u", "user", "--password-stdin"), b"\n", ["no password"]),
                                                   (("--password-stdin",), b"secret", ["--username"]), (("-u", "a:b", "--password-stdin"), b"x", ["colon"]),
+                                                  (("-u", "user", "--password-stdin"), b"secret\0more", ["NUL"]),
+                                                  (("-u", "user", "--password-stdin"), "secret\r\n".encode("utf-16"), ["NUL", "UTF-16"]),
                                                   (("-u", "user", "-p", "secret"), b"", ["list of processes", "--password-stdin"])],
-                         ids=["empty", "line", "nobody", "colon", "argument"])
+                         ids=["empty", "line", "nobody", "colon", "nul", "utf-16", "argument"])
 def test_what_is_no_login_is_refused(pulls, closed, words, data, needles):
     pulls.call("login", *words, closed.address, input=data).refused(*needles)
     assert not os.listdir(pulls.docker)

@@ -108,6 +108,14 @@ static int get_secret(const struct context *context, struct cl_buf *ret, struct 
     return ret->size == 0 ? cl_refuse(err, EINVAL, "standard input holds no password") : 0;
 }
 
+/* A NUL would end it for all who get it from us. */
+static int check_secret(const struct cl_buf *secret, struct cl_error *err)
+{
+    if (strlen(cl_buf_text(secret)) == secret->size)
+        return 0;
+    return cl_refuse(err, EINVAL, "a password can't hold a NUL byte; is it text in UTF-16?");
+}
+
 /* Do they open it? With them alone: what is kept already must not answer in their place. */
 static int try_them(const struct cl_parser *parser, const struct cl_registries_record *config,
                     const char *domain, const struct context *context,
@@ -143,6 +151,8 @@ static int login(const struct context *context, const char *domain,
         r = ask("Username: ", 0, &user, err);
     if (r == 0)
         r = get_secret(context, &secret, err);
+    if (r == 0)
+        r = check_secret(&secret, err);
     if (r < 0)
         return r;
     record.user = context->user != NULL ? context->user : cl_buf_text(&user);
