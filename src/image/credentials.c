@@ -350,16 +350,32 @@ static int erase_in_program(const char *name, const char *server, struct cl_erro
     return r < 0 ? r : 1;
 }
 
+/* The first file that knows DOMAIN, and as what: what is in one after it would never be asked.
+ * Where none does, Docker's. */
+static int find_keeper(const struct cl_parser *parser, const char *domain, const char **ret_path,
+                       struct cl_auth_record *ret_found, struct cl_error *err)
+{
+    for (size_t i = 0; i < CL_ARRAY_SIZE(places); i++) {
+        int r = path_of(&places[i], parser->arena, ret_path, err);
+
+        if (r == 0 && *ret_path != NULL)
+            r = look_into(parser, *ret_path, domain, ret_found, err);
+        if (r < 0)
+            return blame_variable(&places[i], err);
+        if (ret_found->kind != CL_AUTH_NONE)
+            return 0;
+    }
+    return own_file(parser->arena, ret_path, err);
+}
+
 int cl_credentials_keep(const struct cl_parser *parser, const char *domain,
                         const struct cl_auth_record *record, const char **ret_where,
                         struct cl_error *err)
 {
     const char *path;
     struct cl_auth_record found = {0};
-    int r = own_file(parser->arena, &path, err);
+    int r = find_keeper(parser, domain, &path, &found, err);
 
-    if (r == 0)
-        r = look_into(parser, path, domain, &found, err);
     if (r < 0)
         return r;
     if (found.kind == CL_AUTH_HELPER) {

@@ -17,8 +17,9 @@
 int cl_credentials_find(const struct cl_parser *parser, const char *domain, const char *repository,
                         struct cl_auth_record *ret, struct cl_error *err);
 
-/* Keeps RECORD (BASIC or IDENTITY) as DOMAIN's credentials: in the program that Docker's file names
- * for it, or else in that file. *RET_WHERE, in PARSER's arena, says where. */
+/* Keeps RECORD (BASIC or IDENTITY) as DOMAIN's credentials, in place of those that would be found:
+ * in the first file that knows the domain, or in the program that it names; where none does, in
+ * Docker's file. *RET_WHERE, in PARSER's arena, says where. */
 int cl_credentials_keep(const struct cl_parser *parser, const char *domain,
                         const struct cl_auth_record *record, const char **ret_where,
                         struct cl_error *err);

@@ -293,6 +293,28 @@ def test_logout_goes_through_every_file(pulls):
         is_private(pulls, path)
 
 
+def test_file_that_is_asked_first_gets_the_new_password(pulls, closed, tiny):
+    """As after podman's login, whose old password would go on winning."""
+    name = push(tiny, closed, "a/b", credentials=("user", "secret"))
+    runtime = pulls.cloister.directory("runtime", mode=0o700)
+    pulls.extra["XDG_RUNTIME_DIR"] = str(runtime)
+    auth = write(pulls, runtime / "containers/auth.json", {"auths": {closed.address: OLD, "other": OLD}})
+    pulls.credentials({"auths": {closed.address: OLD}})
+    pulls.pull(name).refused("refuses the credentials")
+    kept(login(pulls, closed), closed, auth)
+    is_private(pulls, auth)
+    assert read(auth) == {"auths": {"other": OLD, closed.address: encoded()}} and read(pulls.docker / "config.json") == {"auths": {closed.address: OLD}}
+    pulls.pull(name).ok()
+
+
+def test_file_that_knows_a_namespace_alone_is_not_the_registry_s(pulls, closed):
+    runtime = pulls.cloister.directory("runtime", mode=0o700)
+    pulls.extra["XDG_RUNTIME_DIR"] = str(runtime)
+    auth = write(pulls, runtime / "containers/auth.json", {"auths": {f"{closed.address}/team": OLD}})
+    kept(login(pulls, closed), closed, pulls.docker / "config.json")
+    assert read(auth) == {"auths": {f"{closed.address}/team": OLD}}
+
+
 def test_logout_of_what_is_not_there_touches_nothing(pulls):
     not_there(pulls.call("logout", "r.example"), "r.example")
     assert not os.listdir(pulls.docker)
