@@ -18,16 +18,18 @@ enum { MAX_FILE = 1 << 20, MAX_ANSWER = 256 << 10, PROGRAM_SECONDS = 60, SUBJECT
 
 /* --- the files ------------------------------------------------------------------- */
 
-/* Where one may be: below what a variable says, or else below a directory of HOME. */
+/* Where one may be: below what a variable says, or else below a directory of HOME. Root without
+ * a session has podman's in /run (podman-login(1)); nobody else could, as /run is root's. */
 static const struct place {
     const char *variable;
     const char *below;
-    const char *below_home; /* NULL: nowhere else */
+    const char *below_home; /* NULL: nowhere there */
+    const char *of_root;    /* where the variable isn't set; NULL: as anybody's */
 } places[] = {
-    {"REGISTRY_AUTH_FILE", "", NULL},
-    {"XDG_RUNTIME_DIR", "/containers/auth.json", NULL},
-    {"XDG_CONFIG_HOME", "/containers/auth.json", "/.config/containers/auth.json"},
-    {"DOCKER_CONFIG", "/config.json", "/.docker/config.json"},
+    {"REGISTRY_AUTH_FILE", "", NULL, NULL},
+    {"XDG_RUNTIME_DIR", "/containers/auth.json", NULL, "/run/containers/0/auth.json"},
+    {"XDG_CONFIG_HOME", "/containers/auth.json", "/.config/containers/auth.json", NULL},
+    {"DOCKER_CONFIG", "/config.json", "/.docker/config.json", NULL},
 };
 
 static const char *variable(const char *name)
@@ -45,6 +47,10 @@ static int path_of(const struct place *place, struct cl_arena *arena, const char
     const char *below = place->below;
 
     *ret = NULL;
+    if (base == NULL && place->of_root != NULL && geteuid() == 0) {
+        *ret = place->of_root;
+        return 0;
+    }
     if (base == NULL) {
         base = variable("HOME");
         below = place->below_home;

@@ -2,10 +2,11 @@
  * containers' auth.json, and the programs docker-credential-* that they name.
  *
  * The first file that knows the registry decides, in this order: $REGISTRY_AUTH_FILE,
- * $XDG_RUNTIME_DIR/containers/auth.json, $XDG_CONFIG_HOME/containers/auth.json
- * (~/.config/...), $DOCKER_CONFIG/config.json (~/.docker/...). They are read by cloister-image
- * in its jail, like any JSON. A program that one names is the user's own choice and runs as
- * they would run it: found along PATH, with their environment.
+ * $XDG_RUNTIME_DIR/containers/auth.json (root without one: /run/containers/0/auth.json),
+ * $XDG_CONFIG_HOME/containers/auth.json (~/.config/...), $DOCKER_CONFIG/config.json
+ * (~/.docker/...). They are read by cloister-image in its jail, like any JSON. A program that one
+ * names is the user's own choice and runs as they would run it: found along PATH, with their
+ * environment.
  */
 #ifndef CL_IMAGE_CREDENTIALS_H
 #define CL_IMAGE_CREDENTIALS_H

@@ -558,6 +558,24 @@ def test_their_login_is_ours(pulls, closed, tiny, program, other):
     assert gone.returncode != 0 and "user" not in gone.stdout, gone
 
 
+IN_A_RUN_OF_ITS_OWN = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs run /run && mkdir -m 700 /run/containers && "$@"; cat /run/containers/0/auth.json', "run"]
+
+
+@pytest.mark.parametrize("identity", ["root", "user"])
+def test_podman_s_file_of_root_without_a_session(root_pulls, user_pulls, closed, identity):
+    """A user's can't be there: /run/containers is closed to them, and that is no error."""
+    pulls = root_pulls if identity == "root" else user_pulls
+    place = pulls.cloister.directory("place") / "auth.json"
+    place.write_text(json.dumps({"auths": {closed.address: OLD, "other": OLD}}))
+    root = 'install -D -m 600 "$0" /run/containers/0/auth.json && exec "$@"'
+    words = [*IN_A_RUN_OF_ITS_OWN, "sh", "-c", root, place, *pulls.cloister.argv("logout", closed.address)]
+    environment = pulls.cloister.environment({**pulls.env, "XDG_RUNTIME_DIR": None})
+    done = subprocess.run([os.fspath(word) for word in words], env=environment, capture_output=True, text=True, timeout=60)
+    said, _, left = done.stdout.partition("\n")
+    assert done.stderr == "" and said == f"{'Logged out of' if identity == 'root' else 'Not logged in to'} {closed.address}", done
+    assert json.loads(left) == {"auths": {"other": OLD} if identity == "root" else {closed.address: OLD, "other": OLD}}
+
+
 @pytest.mark.parametrize("program, cloister", THEIR_PROGRAMS, indirect=["cloister"])
 def test_our_login_is_theirs(pulls, closed, program, other):
     kept(login(pulls, closed, env={"HOME": str(other.home), "DOCKER_CONFIG": None}), closed, other.home / ".docker/config.json")
