@@ -59,6 +59,8 @@ static void put_mount_points(int layer)
     put_dir(layer, "/proc");
     put_dir(layer, "/dev");
     put_dir(layer, "/tmp");
+    put_dir(layer, "/etc");
+    put_file(layer, "/etc/hosts", "image");
 }
 
 static int make_root(void)
