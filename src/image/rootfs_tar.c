@@ -10,8 +10,9 @@
 #include "base/signals.h"
 #include "base/sys.h"
 #include "image/unpacker.h"
+#include "oci/compression.h"
 
-enum { MAX_DOCUMENT = 1 << 20, HEAD_SIZE = 4, SHOW_EVERY_MS = 100 };
+enum { MAX_DOCUMENT = 1 << 20, SHOW_EVERY_MS = 100 };
 
 static struct cl_rootfs_tar *of(struct cl_origin *origin)
 {
@@ -21,41 +22,20 @@ static struct cl_rootfs_tar *of(struct cl_origin *origin)
 
 /* --- compression ----------------------------------------------------------------- */
 
-int cl_rootfs_tar_guess(const unsigned char *head, size_t size, enum cl_compression *ret,
-                        struct cl_error *err)
-{
-    static const struct {
-        unsigned char magic[HEAD_SIZE];
-        size_t size;
-        enum cl_compression compression;
-        const char *tool; /* NULL: it is read here */
-    } rows[] = {
-        {{0x1f, 0x8b}, 2, CL_COMPRESSION_GZIP, NULL},             /* RFC 1952, 2.3.1 */
-        {{0x28, 0xb5, 0x2f, 0xfd}, 4, CL_COMPRESSION_ZSTD, NULL}, /* RFC 8878, 3.1.1 */
-        {{0xfd, '7', 'z', 'X'}, 4, CL_COMPRESSION_NONE, "xz"},
-        {{'B', 'Z', 'h'}, 3, CL_COMPRESSION_NONE, "bzip2"},
-    };
-    *ret = CL_COMPRESSION_NONE;
-    for (size_t i = 0; i < CL_ARRAY_SIZE(rows); i++) {
-        if (size < rows[i].size || memcmp(head, rows[i].magic, rows[i].size) != 0)
-            continue;
-        if (rows[i].tool != NULL)
-            return cl_refuse(err, ENOTSUP,
-                             "it is compressed by %s: %s -dc FILE | cloister import - reads it",
-                             rows[i].tool, rows[i].tool);
-        *ret = rows[i].compression;
-    }
-    return 0;
-}
-
 static int find_compression(int file, enum cl_compression *ret, struct cl_error *err)
 {
-    unsigned char head[HEAD_SIZE];
+    unsigned char head[CL_COMPRESSION_HEAD_SIZE];
     ssize_t got = cl_sys_pread(file, head, sizeof(head), 0);
 
     if (got < 0)
         return cl_fail(err, (int)got, "read it");
-    return cl_rootfs_tar_guess(head, (size_t)got, ret, err);
+    const struct cl_compression_guess guess = cl_compression_guess(head, (size_t)got);
+    if (guess.compression == CL_COMPRESSION_COUNT)
+        return cl_refuse(err, ENOTSUP,
+                         "it is compressed by %s: %s -dc FILE | cloister import - reads it",
+                         guess.program, guess.program);
+    *ret = guess.compression;
+    return 0;
 }
 
 /* --- digests --------------------------------------------------------------------- */

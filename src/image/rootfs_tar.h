@@ -39,9 +39,4 @@ int cl_rootfs_tar_open(const struct cl_rootfs_tar_how *how, struct cl_rootfs_tar
 void cl_rootfs_tar_done(struct cl_rootfs_tar *tar);
 #define CL_CLEANUP_ROOTFS_TAR CL_CLEANUP(cl_rootfs_tar_done)
 
-/* What the first SIZE bytes of an archive say of its compression: -ENOTSUP for one that isn't read
- * here. */
-int cl_rootfs_tar_guess(const unsigned char *head, size_t size, enum cl_compression *ret,
-                        struct cl_error *err);
-
 #endif

@@ -5,7 +5,7 @@
 #include "base/date.h"
 #include "base/utf8.h"
 #include "cmd/cloister/import_change.h"
-#include "image/rootfs_tar.h"
+#include "oci/compression.h"
 #include "plan/format.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -61,13 +61,12 @@ static void try_date(const char *text)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     CL_CLEANUP_BUF struct cl_buf text = CL_BUF_INIT(1 << 20);
-    enum cl_compression compression;
-    struct cl_error err = {0};
 
     if (cl_buf_add(&text, data, size) < 0)
         return 0;
     try_change(cl_buf_text(&text));
     try_date(cl_buf_text(&text));
-    (void)cl_rootfs_tar_guess(data, size, &compression, &err); /* any answer is one */
+    const struct cl_compression_guess guess = cl_compression_guess(data, size);
+    CL_ASSERT((guess.program == NULL) == (guess.compression == CL_COMPRESSION_NONE));
     return 0;
 }

@@ -139,7 +139,7 @@ def test_archive_is_refused(image, world):
     (directory / "a.tar.gz").write_bytes((directory / "a.tar.gz").read_bytes() + bytes(512))
     with (directory / "a.tar.gz").open("rb") as file:
         outcome = image.call("archive", "a.tar.gz", stdin=file)
-    assert outcome.exit == 1 and text(outcome.err) == "a.tar.gz: the archive is compressed by gzip; uncompress it first (gunzip)\n"
+    assert outcome.exit == 1 and text(outcome.err) == "a.tar.gz: the archive is compressed by gzip; uncompress it first (gzip -d)\n"
     assert complaint(image, b"x", "archive", "a") == "a: the archive must be a file, not a pipe"
 
 

@@ -365,7 +365,7 @@ TEST(what_is_no_archive_is_told_apart)
         {"x", 1, "t.tar: no tar archive"},
         {"{\"json\": 1}", BLOCK, "t.tar: no tar archive"},
         {"\x1f\x8b\x08", BLOCK,
-         "t.tar: the archive is compressed by gzip; uncompress it first (gunzip)"},
+         "t.tar: the archive is compressed by gzip; uncompress it first (gzip -d)"},
         {"\x28\xb5\x2f\xfd", BLOCK, "t.tar: the archive is compressed by zstd"},
         {"\xfd\x37zXZ", BLOCK, "t.tar: the archive is compressed by xz"},
         {"BZh9", BLOCK, "t.tar: the archive is compressed by bzip2"},

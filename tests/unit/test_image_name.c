@@ -3,7 +3,6 @@
 
 #include "cmd/cloister/image_name.h"
 #include "image/local.h"
-#include "image/rootfs_tar.h"
 #include "check.h"
 
 #define HEX "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
@@ -111,42 +110,13 @@ TEST(of_a_layout_only_whole_names_are_taken)
     }
 }
 
-TEST(compression_is_told_by_the_first_bytes)
-{
-    static const struct {
-        unsigned char head[4];
-        size_t size;
-        int r;
-        enum cl_compression compression;
-    } rows[] = {
-        {{0x1f, 0x8b, 8, 0}, 4, 0, CL_COMPRESSION_GZIP},
-        {{0x1f, 0x8b}, 2, 0, CL_COMPRESSION_GZIP},
-        {{0x1f}, 1, 0, CL_COMPRESSION_NONE},
-        {{0x28, 0xb5, 0x2f, 0xfd}, 4, 0, CL_COMPRESSION_ZSTD},
-        {{0x28, 0xb5, 0x2f, 0xfd}, 3, 0, CL_COMPRESSION_NONE},
-        {{'e', 't', 'c', '/'}, 4, 0, CL_COMPRESSION_NONE},
-        {{0}, 0, 0, CL_COMPRESSION_NONE},
-        {{0xfd, '7', 'z', 'X'}, 4, -ENOTSUP, CL_COMPRESSION_NONE},
-        {{'B', 'Z', 'h', '9'}, 4, -ENOTSUP, CL_COMPRESSION_NONE},
-    };
-
-    for (size_t i = 0; i < CL_ARRAY_SIZE(rows); i++) {
-        enum cl_compression compression = CL_COMPRESSION_COUNT;
-        struct cl_error err = {0};
-
-        CHECK(cl_rootfs_tar_guess(rows[i].head, rows[i].size, &compression, &err) == rows[i].r);
-        CHECK(compression == rows[i].compression);
-        if (rows[i].r < 0)
-            CHECK_HAS(err.msg, " -dc FILE | cloister import - reads it");
-    }
-}
-
 int main(void)
 {
     static const struct check_test tests[] = {
-        ROW(whole_names_are_shown_as_people_say_them), ROW(a_tag_is_not_a_port),
-        ROW(names_of_docker_save_are_resolved),        ROW(of_a_layout_only_whole_names_are_taken),
-        ROW(compression_is_told_by_the_first_bytes),
+        ROW(whole_names_are_shown_as_people_say_them),
+        ROW(a_tag_is_not_a_port),
+        ROW(names_of_docker_save_are_resolved),
+        ROW(of_a_layout_only_whole_names_are_taken),
     };
 
     return check_run(tests, CL_ARRAY_SIZE(tests));

@@ -11,6 +11,7 @@
 #include "base/sys.h"
 #include "helpers/common/report.h"
 #include "helpers/image/tar_header.h"
+#include "oci/compression.h"
 #include "oci/quote.h"
 
 struct entry {
@@ -57,30 +58,18 @@ static int read_at(const struct walk *walk, uint64_t at, void *data, size_t size
 /* What is handed to us instead of an archive. */
 static int check_start(const struct walk *walk, struct cl_error *err)
 {
-    static const struct {
-        const char *start;
-        size_t size;
-        const char *name;
-        const char *cure;
-    } others[] = {
-        {"\x1f\x8b", 2, "gzip", "gunzip"},
-        {"\x28\xb5\x2f\xfd", 4, "zstd", "unzstd"},
-        {"\xfd\x37zXZ\x00", 6, "xz", "unxz"},
-        {"BZh", 3, "bzip2", "bunzip2"},
-    };
-    char start[8];
+    char start[CL_COMPRESSION_HEAD_SIZE];
 
     if (walk->size < CL_TAR_BLOCK)
         return cl_refuse(err, EBADMSG, walk->size == 0 ? "the file is empty" : "no tar archive");
     int r = read_at(walk, 0, start, sizeof(start), err);
     if (r < 0)
         return r;
-    for (size_t i = 0; i < CL_ARRAY_SIZE(others); i++) {
-        if (memcmp(start, others[i].start, others[i].size) == 0)
-            return cl_refuse(err, ENOTSUP,
-                             "the archive is compressed by %s; uncompress it first (%s)",
-                             others[i].name, others[i].cure);
-    }
+    const char *program = cl_compression_guess(start, sizeof(start)).program;
+    if (program != NULL)
+        return cl_refuse(err, ENOTSUP,
+                         "the archive is compressed by %s; uncompress it first (%s -d)", program,
+                         program);
     return 0;
 }
 
