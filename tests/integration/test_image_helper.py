@@ -132,6 +132,30 @@ def test_archive_of_many_members(image, world):
     assert names == sorted(names) and len(names) == 5001
 
 
+def test_archive_whose_content_nobody_could_read_in_time(image, world):
+    """Headers alone are read: the jail's CPU time ends long before a terabyte."""
+    path, size = world.directory("archive") / "a.tar", 1 << 40
+    member = tarfile.TarInfo("large")
+    member.size = size
+    with path.open("wb") as file:
+        file.write(member.tobuf(tarfile.GNU_FORMAT))
+        file.seek(512 + size)
+        file.write(tarfile.TarInfo("after").tobuf() + bytes(1024))
+    path.chmod(0o644)
+    with path.open("rb") as file:
+        outcome = image.call("archive", "a.tar", stdin=file).ok()
+    assert flat.items(flat.fields(outcome.out, b"clocia")[1], "QQ", 1) == [(size + 1024, 0, "after"), (512, size, "large")]
+
+
+def test_archive_of_sparse_files_is_refused(image, world):
+    directory = world.directory("archive")
+    for form in ("gnu", "pax"):
+        subprocess.run(["sh", "-c", f"truncate -s 1M hole && echo end >> hole && tar --format={form} -Scf {form}.tar hole"], cwd=directory, check=True)
+        with (directory / f"{form}.tar").open("rb") as file:
+            outcome = image.call("archive", "a.tar", stdin=file)
+        assert outcome.exit == 1 and text(outcome.err) == 'a.tar: member "hole": a sparse file; make the archive without (tar without -S)\n'
+
+
 def test_archive_is_refused(image, world):
     directory = world.directory("archive")
     subprocess.run(["sh", "-c", "echo x | gzip -c > a.tar.gz"], cwd=directory, check=True)

@@ -84,13 +84,15 @@ TEST(an_archive_may_be_empty)
     CHECK(list(&scene) == 0 && scene.record.members.count == 0);
 }
 
-TEST(one_block_ends_an_archive_and_what_follows_is_of_no_matter)
+TEST(what_follows_the_end_is_of_no_matter)
 {
     CL_CLEANUP_SCENE struct scene scene = SCENE;
 
     add_file(&scene, "a", "x");
+    CHECK(list(&scene) == 0 && scene.record.members.count == 1); /* some writers write no end */
     CHECK(cl_buf_grow(&scene.tar, BLOCK) == 0);
     CHECK(list(&scene) == 0 && scene.record.members.count == 1);
+    CHECK(cl_buf_grow(&scene.tar, BLOCK) == 0);
     add_file(&scene, "b", "x");
     CHECK(cl_buf_add_str(&scene.tar, "junk") == 0);
     CHECK(list(&scene) == 0 && scene.record.members.count == 1);
@@ -244,32 +246,50 @@ TEST(dots_within_names_are_names)
     check_member(&scene, 0, "a..b/..c/d..", "x");
 }
 
+#define DAMAGED "t.tar: damaged tar archive: "
+#define CUT "t.tar: the tar archive ends in the middle of an entry"
+
 static const struct {
     struct header header;
     const char *message;
 } wrong_headers[] = {
-    {{.name = "a", .type = '0', .wrong_sum = 1}, "t.tar: the archive is damaged at byte 1024"},
-    {{.name = "a", .type = 'S'},
-     "t.tar: member \"a\": type 0x53 is not known here (a sparse file)"},
-    {{.name = "a", .type = 'D'}, "t.tar: member \"a\": type 0x44 is not known here"},
-    {{.name = "a", .type = '2', .link = "first", .size = 1}, "no file, and with content"},
-    {{.name = "a", .type = '1', .link = "first", .size = 1}, "no file, and with content"},
-    {{.name = "a", .type = '5', .size = 1}, "no file, and with content"},
-    {{.name = "a/", .type = '0', .size = 1}, "no file, and with content"},
-    {{.name = "a", .type = '0', .size_field = "0000000000x"}, "its size is no number"},
-    {{.name = "a", .type = '0', .size_field = "            "}, "its size is no number"},
-    {{.name = "a", .type = '0', .size_field = "-0000000001"}, "its size is no number"},
-    {{.name = "a", .type = '0', .size_field = "00000000 01"}, "its size is no number"},
+    {{.name = "a", .type = '0', .wrong_sum = 1},
+     DAMAGED "a header whose checksum is wrong, at byte 1024"},
+    {{.name = "a", .type = 'S', .magic = "ustar  ", .size_field = "00000000000"},
+     "t.tar: member \"a\": a sparse file; make the archive without (tar without -S)"},
+    {{.name = "a", .type = 'S'}, "t.tar: \"a\" is an entry of type \"S\", which no layer has"},
+    {{.name = "a", .type = 'D'}, "t.tar: \"a\" is an entry of type \"D\", which no layer has"},
+    {{.name = "a", .type = '0', .size_field = "0000000000x"}, DAMAGED "a size that is none"},
+    {{.name = "a", .type = '0', .size_field = "-0000000001"}, DAMAGED "a size that is none"},
+    {{.name = "a", .type = '0', .size_field = "00000000 01"}, DAMAGED "a size that is none"},
     {{.name = "a", .type = '0', .size_field = "\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff"},
-     "its size is no number"},
-    {{.name = "a", .type = '0', .size_field = "\x80\0\0\0\0\x04\0\0\0\0\0\x01"},
-     "its size is more than 1125899906842624 bytes"},
-    {{.name = "a", .type = '0', .size_field = "777777777777"},
-     "the archive is cut short within it"},
-    {{.name = "a", .type = '0', .size = 2000}, "the archive is cut short within it"},
-    {{.name = "a", .type = 'x', .size = (1 << 20) + 1}, "an extension of more than 1048576 bytes"},
-    {{.name = "a", .type = 'x', .size = 5000}, "the archive is cut short at byte 2560"},
+     DAMAGED "a size that is none"},
+    {{.name = "a", .type = '0', .size_field = "\x80\0\0\0\x7f\xff\xff\xff\xff\xff\xff\xff"},
+     DAMAGED "a size that no file has"},
+    {{.name = "a", .type = '0', .size_field = "\x80\0\0\0\0\x04\0\0\0\0\0\x01"}, CUT},
+    {{.name = "a", .type = '0', .size_field = "777777777777"}, CUT},
+    {{.name = "a", .type = '0', .size = 2000}, CUT},
+    {{.name = "a", .type = 'x', .size = (1 << 20) + 1},
+     DAMAGED "an extended header of more than a MiB"},
+    {{.name = "a", .type = 'x', .size = 5000}, CUT},
 };
+
+/* The links, directories and devices that say they have content have none, as in layers. */
+TEST(what_is_no_file_has_no_content)
+{
+    CL_CLEANUP_SCENE struct scene scene = SCENE;
+
+    add_file(&scene, "first", "x");
+    add_header(&scene, &(struct header){.name = "a", .type = '2', .link = "first", .size = 9000});
+    add_header(&scene, &(struct header){.name = "b", .type = '1', .link = "first", .size = 9000});
+    add_header(&scene, &(struct header){.name = "c", .type = '5', .size = 9000});
+    add_end(&scene);
+    CHECK(list(&scene) == 0);
+    CHECK_TEXT(scene.err.msg, "");
+    CHECK(scene.record.members.count == 3);
+    check_member(&scene, 0, "a", "x");
+    check_member(&scene, 1, "b", "x");
+}
 
 TEST(wrong_headers_are_told_where_and_why)
 {
@@ -283,35 +303,30 @@ TEST(wrong_headers_are_told_where_and_why)
     }
 }
 
+#define NO_RECORD DAMAGED "a pax header with a record that is none"
+
 static const struct {
     char type;
     const char *data;
     size_t size;
     const char *message;
 } wrong_extensions[] = {
-    {'x', PAX("13 path=dir/n\n"), "a damaged pax header"},
-    {'x', PAX("15 path=dir/n\n"), "a damaged pax header"},
-    {'x', PAX("99999999999999999999 path=dir/n\n"), "a damaged pax header"},
-    {'x', PAX("path=x\n"), "a damaged pax header"},
-    {'x', PAX("0 path=x\n"), "a damaged pax header"},
-    {'x', PAX("2 \n"), "a damaged pax header"},
-    {'x', PAX("3 \n"), "a damaged pax header"},
-    {'x', PAX("8 pathx\n"), "a damaged pax header"},
-    {'x', PAX("5 =x\n"), "a damaged pax header"},
-    {'x', PAX("14"), "a damaged pax header"},
-    {'x', PAX("8 path=\n"), "its name is empty, too long, or holds a NUL"},
-    {'x', PAX("12 path=a\0b\n"), "its name is empty, too long, or holds a NUL"},
-    {'x', PAX("10 path=a\n10 path=b\n"), "its name stands twice"},
-    {'x', PAX("9 size=x\n"), "its size is no number"},
-    {'x', PAX("11 size=-1\n"), "its size is no number"},
-    {'x', PAX("32 size=99999999999999999999999\n"), "its size is no number"},
-    {'x', PAX("9 size=0\n9 size=0\n"), "its size is no number, or stands twice"},
-    {'x', PAX("25 size=1125899906842625\n"), "its size is more than"},
-    {'x', PAX("22 GNU.sparse.major=1\n"), "sparse files are not known here"},
-    {'g', PAX("10 path=a\n"), "a pax header that gives all members one name or size"},
-    {'g', PAX("9 size=0\n"), "a pax header that gives all members one name or size"},
-    {'L', "\0\0", 2, "its name is empty, too long, or holds a NUL"},
-    {'L', "", 0, "its name is empty, too long, or holds a NUL"},
+    {'x', PAX("13 path=dir/n\n"), NO_RECORD},
+    {'x', PAX("15 path=dir/n\n"), NO_RECORD},
+    {'x', PAX("99999999999999999999 path=dir/n\n"), NO_RECORD},
+    {'x', PAX("path=x\n"), NO_RECORD},
+    {'x', PAX("0 path=x\n"), NO_RECORD},
+    {'x', PAX("5 =x\n"), NO_RECORD},
+    {'x', PAX("12 path=a\0b\n"), "t.tar: member \"a\\x00b\": a name that holds a NUL"},
+    {'x', PAX("9 size=x\n"), DAMAGED "a pax header with a number that is none"},
+    {'x', PAX("32 size=99999999999999999999999\n"),
+     DAMAGED "a pax header with a number that is none"},
+    {'x', PAX("22 GNU.sparse.major=1\n22 GNU.sparse.minor=0\n"),
+     DAMAGED "a sparse file without a size"},
+    {'x', PAX("22 GNU.sparse.map=0,0\n22 GNU.sparse.size=40\n"),
+     "t.tar: member \"a\": a sparse file"},
+    {'L', "\0\0", 2, "t.tar: member \"\": it has no name"},
+    {'L', "a\0b", 3, "a name that holds a NUL"},
     {'x', PAX("13 path=../a\n"), "t.tar: member \"../a\": it leads out of the archive"},
 };
 
@@ -328,15 +343,25 @@ TEST(wrong_extensions_are_told)
     }
 }
 
-TEST(a_name_is_given_once)
+/* As in layers: GNU's over pax', and of a kind the last. */
+TEST(the_last_name_counts)
 {
     CL_CLEANUP_SCENE struct scene scene = SCENE;
 
     add_extension(&scene, 'L', "a", 2);
     add_extension(&scene, 'x', PAX("10 path=b\n"));
-    add_file(&scene, "c", "");
+    add_file(&scene, "c", "1");
+    add_extension(&scene, 'x', PAX("10 path=d\n10 path=e\n8 size=\n"));
+    add_file(&scene, "c", "2");
+    add_extension(&scene, 'g', PAX("10 path=f\n"));
+    add_file(&scene, "c", "3");
     add_end(&scene);
-    check_refused(&scene, "its name stands twice");
+    CHECK(list(&scene) == 0);
+    CHECK_TEXT(scene.err.msg, "");
+    CHECK(scene.record.members.count == 3);
+    check_member(&scene, 0, "a", "1");
+    check_member(&scene, 1, "c", "3");
+    check_member(&scene, 2, "e", "2");
 }
 
 TEST(a_name_too_long_is_refused)
@@ -362,8 +387,8 @@ TEST(what_is_no_archive_is_told_apart)
         const char *message;
     } starts[] = {
         {"", 0, "t.tar: the file is empty"},
-        {"x", 1, "t.tar: no tar archive"},
-        {"{\"json\": 1}", BLOCK, "t.tar: no tar archive"},
+        {"x", 1, "t.tar: it is no tar archive"},
+        {"{\"json\": 1}", BLOCK, "t.tar: it is no tar archive"},
         {"\x1f\x8b\x08", BLOCK,
          "t.tar: the archive is compressed by gzip; uncompress it first (gzip -d)"},
         {"\x28\xb5\x2f\xfd", BLOCK, "t.tar: the archive is compressed by zstd"},
@@ -382,21 +407,25 @@ TEST(what_is_no_archive_is_told_apart)
     }
 }
 
-TEST(every_cut_of_an_archive_is_seen)
+/* Between two members alone it can't be. */
+TEST(a_cut_within_a_member_is_seen)
 {
     CL_CLEANUP_SCENE struct scene scene = SCENE;
 
     add_file(&scene, "a", "1");
+    const size_t first = scene.tar.size;
     add_extension(&scene, 'x', PAX("14 path=dir/n\n"));
     add_file(&scene, "b", "2");
-    size_t whole = scene.tar.size + BLOCK; /* one block of zeros is the end */
+    const size_t whole = scene.tar.size;
     add_end(&scene);
-    for (size_t size = 0; size <= whole + BLOCK; size += 128) {
+    for (size_t size = 0; size <= whole + BLOCK + BLOCK; size += 128) {
         scene.tar.size = size;
-        CHECK((list(&scene) == 0) == (size >= whole));
+        CHECK((list(&scene) == 0) == (size == first || size == whole || size == whole + BLOCK ||
+                                      size == whole + BLOCK + BLOCK));
     }
-    scene.tar.size = whole - BLOCK;
-    check_refused(&scene, "t.tar: the archive is cut short at byte 3072");
+    scene.tar.size = whole - 1;
+    CHECK(list(&scene) == -ENODATA);
+    CHECK_TEXT(scene.err.msg, CUT);
 }
 
 TEST(an_extension_of_nothing_is_refused)
@@ -406,7 +435,7 @@ TEST(an_extension_of_nothing_is_refused)
     add_file(&scene, "a", "1");
     add_extension(&scene, 'x', PAX("14 path=dir/n\n"));
     add_end(&scene);
-    check_refused(&scene, "t.tar: the archive ends where a member was announced");
+    check_refused(&scene, DAMAGED "an extended header without its entry");
 }
 
 TEST(pipes_and_directories_are_no_archives)
@@ -422,17 +451,18 @@ TEST(pipes_and_directories_are_no_archives)
     CHECK(list_fd(&scene, directory) < 0);
 }
 
-/* Gigabytes are passed over, not read: the member lies in a hole. */
-TEST(members_lie_beyond_4_gib)
+/* What is between headers is passed over, not read: it would take days. Where the descriptor
+ * stands is nobody's business. */
+TEST(members_lie_beyond_terabytes)
 {
-    const uint64_t size = (5ULL << 30) + 7;
+    const uint64_t size = (1ULL << 49) + 7;
     const off_t padded = (off_t)((size + BLOCK - 1) / BLOCK * BLOCK);
     CL_CLEANUP_SCENE struct scene scene = SCENE;
     CL_CLEANUP_FD int fd = memfd_create("tar", MFD_CLOEXEC);
 
     add_header(&scene, &(struct header){.name = "large",
                                         .type = '0',
-                                        .size_field = "\x80\0\0\0\0\0\0\x01\x40\0\0\x07"});
+                                        .size_field = "\x80\0\0\0\0\x02\0\0\0\0\0\x07"});
     CHECK(pwrite(fd, scene.tar.data, BLOCK, 0) == BLOCK);
     scene.tar.size = 0;
     add_file(&scene, "after", "x");
@@ -498,22 +528,23 @@ int main(void)
     static const struct check_test tests[] = {
         ROW(files_are_listed_by_name),
         ROW(an_archive_may_be_empty),
-        ROW(one_block_ends_an_archive_and_what_follows_is_of_no_matter),
+        ROW(what_follows_the_end_is_of_no_matter),
         ROW(old_and_gnu_headers_are_understood),
         ROW(pax_headers_say_more),
         ROW(links_are_the_files_they_name),
         ROW(links_that_lead_elsewhere_are_refused),
         ROW(names_that_lead_out_or_stand_twice_are_refused),
         ROW(dots_within_names_are_names),
+        ROW(what_is_no_file_has_no_content),
         ROW(wrong_headers_are_told_where_and_why),
         ROW(wrong_extensions_are_told),
-        ROW(a_name_is_given_once),
+        ROW(the_last_name_counts),
         ROW(a_name_too_long_is_refused),
         ROW(what_is_no_archive_is_told_apart),
-        ROW(every_cut_of_an_archive_is_seen),
+        ROW(a_cut_within_a_member_is_seen),
         ROW(an_extension_of_nothing_is_refused),
         ROW(pipes_and_directories_are_no_archives),
-        ROW(members_lie_beyond_4_gib),
+        ROW(members_lie_beyond_terabytes),
         ROW(as_many_members_as_may_be),
         ROW(a_lack_of_memory_is_told),
     };

@@ -270,7 +270,7 @@ TEST(sums_of_signed_bytes_hold)
     read_archive(&reading, &tar);
     CHECK(next(&reading) == 1);
     tar.data[148]++;
-    refused(&tar, EINVAL, "a header whose checksum is wrong, at byte 0");
+    refused(&tar, EINVAL, "it is no tar archive: it begins with no header");
 }
 
 TEST(damage_is_told_with_its_place)
@@ -495,13 +495,49 @@ TEST(data_ends_at_pages)
     CHECK(end == sizeof(big) - 100 && parts < 10);
 }
 
+/* Of a file what is passed over isn't read, and its offset is its owner's. */
+TEST(a_file_is_read_by_places)
+{
+    enum { HOLE = 1 << 30 };
+    CL_CLEANUP_BUF struct cl_buf tar = TAR_SCENE_INIT;
+    CLEANUP_READING struct reading reading = {.stream = cl_sys_memfd_create("tar", 1)};
+    char text[8];
+
+    tar_file(&tar, "first", "1");
+    tar_header(&tar, &(struct tar_item){.name = "hole"}, HOLE);
+    const off_t after = (off_t)tar.size + HOLE;
+    CHECK(cl_write_all(reading.stream, tar.data, tar.size) == 0);
+    tar.size = 0;
+    tar_file(&tar, "last", "3");
+    tar_end(&tar);
+    CHECK(pwrite(reading.stream, tar.data, tar.size, after) == (ssize_t)tar.size);
+    CHECK(lseek(reading.stream, 7, SEEK_SET) == 7);
+    for (off_t short_of = 0; short_of < 3; short_of++) {
+        const uint64_t size =
+            (uint64_t)after + (short_of == 0 ? tar.size : 0) - (short_of == 2 ? 1 : 0);
+
+        CHECK(cl_tar_start_file(&reading.tar, reading.stream, size, &reading.err) == 0);
+        CHECK(next(&reading) == 1 && cl_tar_position(&reading.tar) == 512);
+        CHECK(next(&reading) == 1 && cl_tar_position(&reading.tar) == 1536);
+        CHECK(next(&reading) == (short_of == 0 ? 1 : short_of == 1 ? 0 : -ENODATA));
+        if (short_of == 0) {
+            CHECK(cl_tar_position(&reading.tar) == (uint64_t)after + 512);
+            CHECK(content(&reading, text, sizeof(text)) == 1 && text[0] == '3');
+            CHECK(next(&reading) == 0);
+        }
+        CHECK(reading.tar.stream.at - reading.tar.stream.taken < 8192);
+        cl_tar_done(&reading.tar);
+    }
+    CHECK(lseek(reading.stream, 0, SEEK_CUR) == 7);
+}
+
 TEST(a_stream_that_fails_is_told)
 {
     CLEANUP_READING struct reading reading = {.stream = open("/", O_RDONLY | O_CLOEXEC)};
 
     CHECK(cl_tar_start(&reading.tar, reading.stream, &reading.err) == 0);
     CHECK(cl_tar_next(&reading.tar, &reading.entry, &reading.err) == -EISDIR);
-    CHECK_TEXT(reading.err.msg, "read the layer: Is a directory");
+    CHECK_TEXT(reading.err.msg, "read the tar archive: Is a directory");
 }
 
 int main(void)
@@ -520,6 +556,7 @@ int main(void)
         ROW(nul_bytes_end_nothing),
         ROW(pieces_of_any_size_make_the_archive),
         ROW(data_ends_at_pages),
+        ROW(a_file_is_read_by_places),
         ROW(a_stream_that_fails_is_told),
     };
 

@@ -1,18 +1,18 @@
-/* The walk over an archive's headers. Extension headers are gathered until the member that they
- * are about; members with content and links are kept, sorted, and links replaced by what they
- * name. */
+/* The walk over an archive's members: files and links are kept, sorted, and links replaced by what
+ * they name. */
 #include "helpers/image/archive.h"
 
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/buf.h"
 #include "base/sys.h"
 #include "helpers/common/report.h"
-#include "helpers/image/tar_header.h"
+#include "helpers/image/tar.h"
 #include "oci/compression.h"
 #include "oci/quote.h"
+
+enum { MAX_NAME = 4095 };
 
 struct entry {
     struct cl_archive_member member;
@@ -20,52 +20,31 @@ struct entry {
 };
 
 struct walk {
-    int fd;
-    uint64_t size; /* of the archive */
-    uint64_t at;   /* where the next header is */
+    struct cl_tar *tar; /* the arena's: it is large for a stack; NULL: not started */
     struct cl_arena *arena;
-    struct cl_tar_extension extension;
     struct entry *entries;
     size_t count;
     size_t room;
     size_t seen; /* members of any type */
 };
 
-/* --- bytes -------------------------------------------------------------------------- */
-
-static int read_at(const struct walk *walk, uint64_t at, void *data, size_t size,
-                   struct cl_error *err)
+static void walk_done(struct walk *walk)
 {
-    size_t done = 0;
-
-    if (at > walk->size || size > walk->size - at)
-        return cl_refuse(err, EBADMSG, "the archive is cut short at byte %llu",
-                         (unsigned long long)walk->size);
-    while (done < size) {
-        ssize_t got = cl_sys_pread(walk->fd, (char *)data + done, size - done, (off_t)(at + done));
-
-        if (got == -EINTR)
-            continue;
-        if (got < 0)
-            return cl_fail(err, (int)got, "read the archive");
-        if (got == 0)
-            return cl_refuse(err, EIO, "the archive shrinks while it is read");
-        done += (size_t)got;
-    }
-    return 0;
+    if (walk->tar != NULL)
+        cl_tar_done(walk->tar);
 }
 
 /* What is handed to us instead of an archive. */
-static int check_start(const struct walk *walk, struct cl_error *err)
+static int check_start(int fd, uint64_t size, struct cl_error *err)
 {
     char start[CL_COMPRESSION_HEAD_SIZE];
 
-    if (walk->size < CL_TAR_BLOCK)
-        return cl_refuse(err, EBADMSG, walk->size == 0 ? "the file is empty" : "no tar archive");
-    int r = read_at(walk, 0, start, sizeof(start), err);
-    if (r < 0)
-        return r;
-    const char *program = cl_compression_guess(start, sizeof(start)).program;
+    if (size < CL_TAR_BLOCK)
+        return cl_refuse(err, EINVAL, size == 0 ? "the file is empty" : "it is no tar archive");
+    ssize_t got = cl_sys_pread(fd, start, sizeof(start), 0);
+    if (got < 0)
+        return cl_fail(err, (int)got, "read the archive");
+    const char *program = cl_compression_guess(start, (size_t)got).program;
     if (program != NULL)
         return cl_refuse(err, ENOTSUP,
                          "the archive is compressed by %s; uncompress it first (%s -d)", program,
@@ -104,36 +83,45 @@ static int add_parts(char *room, size_t room_size, const char *text)
     return 0;
 }
 
+static int take_text(const struct cl_tar_text *text, struct cl_arena *arena, const char **ret,
+                     struct cl_error *err)
+{
+    if (text->size > 0 && memchr(text->data, '\0', text->size) != NULL)
+        return cl_refuse(err, EINVAL, "a name that holds a NUL");
+    *ret = cl_arena_strndup(arena, text->data, text->size);
+    return *ret == NULL ? cl_fail_memory(err) : 0;
+}
+
 /* A member's own name may have "." in it, and no "..". */
 static int clean_name(const char *text, struct cl_arena *arena, const char **ret,
                       struct cl_error *err)
 {
-    char room[CL_TAR_MAX_NAME + 1] = "";
+    char room[MAX_NAME + 1] = "";
     int has_dots = strcmp(text, "..") == 0 || strncmp(text, "../", 3) == 0 ||
                    strstr(text, "/../") != NULL ||
                    (strlen(text) > 2 && strcmp(text + strlen(text) - 3, "/..") == 0);
 
     if (has_dots || add_parts(room, sizeof(room), text) < 0)
-        return cl_refuse(err, EBADMSG, "it leads out of the archive, or is too long");
+        return cl_refuse(err, EINVAL, "it leads out of the archive, or is too long");
     if (room[0] == '\0')
-        return cl_refuse(err, EBADMSG, "it has no name");
+        return cl_refuse(err, EINVAL, "it has no name");
     *ret = cl_arena_strdup(arena, room);
     return *ret == NULL ? cl_fail_memory(err) : 0;
 }
 
-/* A symbolic link counts from its directory, a hard link from the archive's top. */
-static int find_target(const struct cl_tar_header *header, const char *name, struct cl_arena *arena,
-                       const char **ret, struct cl_error *err)
+/* What LINK names, from the directory that the name BASE is in; "": the archive's top. */
+static int find_target(const char *link, const char *base, struct cl_arena *arena, const char **ret,
+                       struct cl_error *err)
 {
-    char room[CL_TAR_MAX_NAME + 1] = "";
-    const char *slash = strrchr(name, '/');
+    char room[MAX_NAME + 1] = "";
+    const char *slash = strrchr(base, '/');
     char quoted[CL_QUOTE_SIZE];
 
-    if (header->type == CL_TAR_SYMLINK && slash != NULL)
-        memcpy(room, name, (size_t)(slash - name)); /* zeros follow */
-    if (add_parts(room, sizeof(room), header->link) < 0 || room[0] == '\0')
-        return cl_refuse(err, EBADMSG, "a link out of the archive, to \"%s\"",
-                         cl_quote(header->link, quoted));
+    if (slash != NULL)
+        memcpy(room, base, (size_t)(slash - base)); /* zeros follow */
+    if (add_parts(room, sizeof(room), link) < 0 || room[0] == '\0')
+        return cl_refuse(err, EINVAL, "a link out of the archive, to \"%s\"",
+                         cl_quote(link, quoted));
     *ret = cl_arena_strdup(arena, room);
     return *ret == NULL ? cl_fail_memory(err) : 0;
 }
@@ -157,120 +145,67 @@ static int add_entry(struct walk *walk, const struct entry *entry, struct cl_err
     return 0;
 }
 
-static int take_member(struct walk *walk, const struct cl_tar_header *header, struct cl_error *err)
+/* A symbolic link counts from its directory, a hard link from the archive's top. */
+static int take_link(struct walk *walk, const struct cl_tar_entry *found, struct entry *entry,
+                     struct cl_error *err)
 {
-    struct entry entry = {
-        .member = {.offset_bytes = walk->at + CL_TAR_BLOCK, .size_bytes = header->size_bytes}};
-    int r = 0;
+    const char *base = found->type == CL_TAR_SYMLINK ? entry->member.name : "";
+    const char *link = NULL;
+    int r = take_text(&found->link, walk->arena, &link, err);
 
-    if (++walk->seen > CL_ARCHIVE_MAX_MEMBERS)
-        return cl_refuse(err, E2BIG, "the archive has more than %d members",
-                         CL_ARCHIVE_MAX_MEMBERS);
-    if (header->type == CL_TAR_OTHER)
-        return 0;
-    r = clean_name(header->name, walk->arena, &entry.member.name, err);
-    if (r == 0 && header->type != CL_TAR_FILE)
-        r = find_target(header, entry.member.name, walk->arena, &entry.target, err);
-    return r < 0 ? r : add_entry(walk, &entry, err);
+    return r < 0 ? r : find_target(link, base, walk->arena, &entry->target, err);
 }
 
-static int take_extension(struct walk *walk, const struct cl_tar_header *header,
-                          struct cl_error *err)
+static int take_names(struct walk *walk, const struct cl_tar_entry *found, struct entry *entry,
+                      struct cl_error *err)
 {
-    CL_CLEANUP_BUF struct cl_buf data = CL_BUF_INIT(CL_TAR_MAX_EXTENSION);
-
-    if (header->size_bytes > CL_TAR_MAX_EXTENSION)
-        return cl_refuse(err, E2BIG, "an extension of more than %d bytes", CL_TAR_MAX_EXTENSION);
-    if (cl_buf_grow(&data, header->size_bytes) < 0)
-        return cl_fail_memory(err);
-    int r = read_at(walk, walk->at + CL_TAR_BLOCK, data.data, data.size, err);
-    if (r < 0)
-        return r;
-    if (header->type == CL_TAR_PAX_GLOBAL && ++walk->seen > CL_ARCHIVE_MAX_MEMBERS)
-        return cl_refuse(err, E2BIG, "more than %d headers", CL_ARCHIVE_MAX_MEMBERS);
-    const struct cl_bytes bytes = {cl_buf_text(&data), data.size};
-    return cl_tar_extend(header->type, &bytes, walk->arena, &walk->extension, err);
-}
-
-static int take_block(struct walk *walk, const unsigned char block[CL_TAR_BLOCK],
-                      enum cl_tar_type type, struct cl_tar_header *header, struct cl_error *err)
-{
-    static const struct cl_tar_extension none;
-    /* an extension's own name and size are its header's */
-    const int is_extension = cl_tar_is_extension(type);
-    int r = cl_tar_parse(block, is_extension ? &none : &walk->extension, walk->arena, header, err);
+    const char *name = NULL;
+    int r = take_text(&found->name, walk->arena, &name, err);
 
     if (r == 0)
-        r = is_extension ? take_extension(walk, header, err) : take_member(walk, header, err);
-    if (r == 0 && !is_extension)
-        walk->extension = none;
+        r = clean_name(name, walk->arena, &entry->member.name, err);
+    if (r == 0 && found->type != CL_TAR_FILE)
+        r = take_link(walk, found, entry, err);
     return r;
 }
 
-static int take_header(struct walk *walk, const unsigned char block[CL_TAR_BLOCK],
-                       struct cl_error *err)
+static int take_member(struct walk *walk, const struct cl_tar_entry *found, struct cl_error *err)
 {
-    enum cl_tar_type type = CL_TAR_OTHER;
-    struct cl_tar_header header = {.type = CL_TAR_OTHER};
-    int r = cl_tar_parse_type(block, &type, err);
-
-    if (r == 0)
-        r = take_block(walk, block, type, &header, err);
-    if (r < 0)
-        return r;
-    uint64_t padded = (header.size_bytes + CL_TAR_BLOCK - 1) / CL_TAR_BLOCK * CL_TAR_BLOCK;
-    walk->at += CL_TAR_BLOCK + padded;
-    return walk->at > walk->size ? cl_refuse(err, EBADMSG, "the archive is cut short within it")
-                                 : 0;
-}
-
-static int name_header(const unsigned char block[CL_TAR_BLOCK], const struct walk *walk,
-                       struct cl_error *err)
-{
+    struct entry entry = {
+        .member = {.offset_bytes = cl_tar_position(walk->tar), .size_bytes = found->size}};
     char quoted[CL_QUOTE_SIZE];
-    const char *name = walk->extension.name;
+    int r = 0;
 
-    (void)(name != NULL
-               ? cl_quote(name, quoted)
-               : cl_quote_part((const char *)block, strnlen((const char *)block, 100), quoted));
-    return cl_prefix(err, "member \"%s\"", quoted);
+    if (found->is_sparse)
+        r = cl_refuse(err, ENOTSUP, "a sparse file; make the archive without (tar without -S)");
+    if (r == 0)
+        r = take_names(walk, found, &entry, err);
+    if (r < 0)
+        return r == -ENOMEM ? r
+                            : cl_prefix(err, "member \"%s\"", cl_tar_quote(&found->name, quoted));
+    return add_entry(walk, &entry, err);
 }
 
-static int refuse_block(const struct walk *walk, struct cl_error *err)
+static int is_kept(const struct cl_tar_entry *found)
 {
-    if (walk->at == 0)
-        return cl_refuse(err, EBADMSG, "no tar archive");
-    return cl_refuse(err, EBADMSG, "the archive is damaged at byte %llu",
-                     (unsigned long long)walk->at);
+    return found->type == CL_TAR_FILE || found->type == CL_TAR_HARD_LINK ||
+           found->type == CL_TAR_SYMLINK;
 }
 
-/* Two blocks of zeros end an archive, and one is enough to know that nothing is missing. */
-static int check_end(const struct walk *walk, struct cl_error *err)
+static int walk_members(struct walk *walk, struct cl_error *err)
 {
-    const struct cl_tar_extension *extension = &walk->extension;
+    struct cl_tar_entry found;
+    int r;
 
-    if (extension->name != NULL || extension->link != NULL || extension->has_size)
-        return cl_refuse(err, EBADMSG, "the archive ends where a member was announced");
-    return 0;
-}
-
-static int walk_headers(struct walk *walk, struct cl_error *err)
-{
-    unsigned char block[CL_TAR_BLOCK];
-
-    for (;;) {
-        int r = read_at(walk, walk->at, block, sizeof(block), err);
-
+    while ((r = cl_tar_next(walk->tar, &found, err)) > 0) {
+        if (++walk->seen > CL_ARCHIVE_MAX_MEMBERS)
+            return cl_refuse(err, E2BIG, "the archive has more than %d members",
+                             CL_ARCHIVE_MAX_MEMBERS);
+        r = is_kept(&found) ? take_member(walk, &found, err) : 0;
         if (r < 0)
             return r;
-        if (cl_tar_is_zero(block))
-            return check_end(walk, err);
-        if (!cl_tar_is_header(block))
-            return refuse_block(walk, err);
-        r = take_header(walk, block, err);
-        if (r < 0)
-            return r == -ENOMEM ? r : name_header(block, walk, err);
     }
+    return r;
 }
 
 /* --- the whole ------------------------------------------------------------------------------ */
@@ -338,7 +273,7 @@ static int check_twice(const struct walk *walk, struct cl_error *err)
 
     for (size_t i = 1; i < walk->count; i++) {
         if (compare(&walk->entries[i - 1], &walk->entries[i]) == 0)
-            return cl_refuse(err, EBADMSG, "member \"%s\" stands twice",
+            return cl_refuse(err, EINVAL, "member \"%s\" stands twice",
                              cl_quote(walk->entries[i].member.name, quoted));
     }
     return 0;
@@ -353,7 +288,7 @@ static int follow(const struct walk *walk, const struct entry *link, struct cl_a
     char target[CL_QUOTE_SIZE];
 
     if (found == NULL || found->target != NULL)
-        return cl_refuse(err, EBADMSG, "member \"%s\": a link to \"%s\", which is %s",
+        return cl_refuse(err, EINVAL, "member \"%s\": a link to \"%s\", which is %s",
                          cl_quote(link->member.name, name), cl_quote(link->target, target),
                          found == NULL ? "no file of the archive" : "a link itself");
     ret->offset_bytes = found->member.offset_bytes;
@@ -393,17 +328,29 @@ static int find_size(int fd, uint64_t *ret, struct cl_error *err)
     return 0;
 }
 
+static int list(int fd, struct walk *walk, struct cl_archive_record *ret, struct cl_error *err)
+{
+    uint64_t size = 0;
+    int r = find_size(fd, &size, err);
+
+    if (r == 0)
+        r = check_start(fd, size, err);
+    if (r < 0)
+        return r;
+    walk->tar = cl_arena_alloc(walk->arena, sizeof(*walk->tar));
+    if (walk->tar == NULL)
+        return cl_fail_memory(err);
+    r = cl_tar_start_file(walk->tar, fd, size, err);
+    if (r == 0)
+        r = walk_members(walk, err);
+    return r < 0 ? r : finish(walk, ret, err);
+}
+
 int cl_archive_list(int fd, const char *name, struct cl_arena *arena, struct cl_archive_record *ret,
                     struct cl_error *err)
 {
-    struct walk walk = {.fd = fd, .arena = arena};
-    int r = find_size(fd, &walk.size, err);
+    CL_CLEANUP(walk_done) struct walk walk = {.arena = arena};
+    int r = list(fd, &walk, ret, err);
 
-    if (r == 0)
-        r = check_start(&walk, err);
-    if (r == 0)
-        r = walk_headers(&walk, err);
-    if (r == 0)
-        r = finish(&walk, ret, err);
     return r < 0 ? cl_prefix(err, "%s", cl_report_name(name)) : 0;
 }

@@ -1,11 +1,11 @@
 /* archive.h - where the files lie in a tar archive of images (`docker save`, an OCI layout), so
  * that they can be read from it without unpacking it.
  *
- * Only headers are looked at: ustar and pax (POSIX.1-2017, pax, "ustar Interchange Format" and
- * "pax Extended Header"), GNU's long names and base-256 numbers (GNU tar, "Basic Tar
- * Format"). Strictly: a header's sum must be right, each member must lie within the file, the
- * archive must have its end, and no name may stand twice or lead out of it. Links are followed
- * once, to a file of the archive; other members are passed over.
+ * Only headers are read, by the reader of layers (tar.h): what is an archive to the one is to the
+ * other. Beyond that no name may stand twice or lead out of the archive, and a file's bytes must
+ * lie in one piece (no sparse files). Links are followed once, to a file of the archive; other
+ * members are passed over. A cut between two members can't be seen: some writers leave out the
+ * end. What is missing then is missed by whoever looks for it.
  */
 #ifndef CL_HELPERS_IMAGE_ARCHIVE_H
 #define CL_HELPERS_IMAGE_ARCHIVE_H

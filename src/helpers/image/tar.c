@@ -35,13 +35,24 @@ int(cl_tar_cut_off)(struct cl_error *err)
     return cl_refuse(err, ENODATA, "the tar archive ends in the middle of an entry");
 }
 
-int cl_tar_start(struct cl_tar *tar, int fd, struct cl_error *err)
+static void prepare(struct cl_tar *tar)
 {
     memset(tar, 0, sizeof(*tar));
     tar->pax_body = CL_BUF_INIT(CL_TAR_MAX_PAX);
     tar->long_name = CL_BUF_INIT(CL_TAR_MAX_LONG);
     tar->long_link = CL_BUF_INIT(CL_TAR_MAX_LONG);
+}
+
+int cl_tar_start(struct cl_tar *tar, int fd, struct cl_error *err)
+{
+    prepare(tar);
     return cl_stream_start(&tar->stream, fd, err);
+}
+
+int cl_tar_start_file(struct cl_tar *tar, int fd, uint64_t size_bytes, struct cl_error *err)
+{
+    prepare(tar);
+    return cl_stream_start_file(&tar->stream, fd, size_bytes, err);
 }
 
 void cl_tar_done(struct cl_tar *tar)
@@ -118,6 +129,8 @@ static int read_header(struct cl_tar *tar, struct cl_tar_header *ret, struct cl_
             return cl_tar_damaged(tar, "a block of zeros between entries", err);
         return r < 0 ? r : 0;
     }
+    if (!checksum_holds(ret) && tar->header_at == 0)
+        return cl_refuse(err, EINVAL, "it is no tar archive: it begins with no header");
     if (!checksum_holds(ret))
         return cl_tar_damaged(tar, "a header whose checksum is wrong", err);
     return 1;
@@ -402,7 +415,8 @@ static int take_content(struct cl_tar *tar, const struct cl_tar_header *header,
         return cl_tar_damaged(tar, "a size that no file has", err);
     tar->stored = size;
     tar->padding = padding_of(size);
-    if (has_map(tar, header))
+    entry->is_sparse = has_map(tar, header);
+    if (entry->is_sparse)
         r = take_map(tar, header, &size, err);
     else if (size > 0)
         r = cl_tar_add_piece(tar, 0, size, err);

@@ -1,4 +1,4 @@
-/* tar.h - reads tar archives as layers of images come in: POSIX ustar and pax, GNU with long
+/* tar.h - reads tar archives, layers and those that hold images: POSIX ustar and pax, GNU with long
  * names, sparse files in all four forms that GNU tar ever wrote, and what came before POSIX.
  *
  * Why not libarchive, which reads many more: through its interface a name that holds a NUL
@@ -69,6 +69,7 @@ struct cl_tar_entry {
     uint64_t uid, gid;
     struct timespec mtime;
     uint64_t size; /* of a FILE, with its holes; else 0 */
+    int is_sparse; /* its bytes are pieces, which lie elsewhere in it than in the archive */
     const struct cl_tar_xattr *xattrs;
     size_t xattr_count;
 };
@@ -117,6 +118,8 @@ struct cl_tar {
 
 /* FD, the caller's, is read from where it stands. */
 int cl_tar_start(struct cl_tar *tar, int fd, struct cl_error *err);
+/* Of the SIZE_BYTES of a regular file, as cl_stream_start_file has it. */
+int cl_tar_start_file(struct cl_tar *tar, int fd, uint64_t size_bytes, struct cl_error *err);
 void cl_tar_done(struct cl_tar *tar);
 #define CL_CLEANUP_TAR CL_CLEANUP(cl_tar_done)
 
