@@ -15,14 +15,14 @@
 #include "helpers/image/verbs.h"
 
 static const struct cl_verb verbs[] = {
-    {"manifest", "NAME PLATFORM [MEDIA_TYPE]", 2, 1, cl_verb_manifest},
-    {"config", "NAME", 1, 0, cl_verb_config},
-    {"archive", "NAME", 1, 0, cl_verb_archive},
-    {"saved", "NAME [TAG]", 1, 1, cl_verb_saved},
-    {"oci-index", "NAME PLATFORM [TAG]", 2, 1, cl_verb_oci_index},
-    {"auth", "NAME REGISTRY", 2, 0, cl_verb_auth},
-    {"auth-edit", "NAME REGISTRY", 2, 0, cl_verb_auth_edit},
-    {"credential", "NAME", 1, 0, cl_verb_credential},
+    {"manifest", "NAME PLATFORM [MEDIA_TYPE]", 2, 1, cl_verb_parse},
+    {"config", "NAME", 1, 0, cl_verb_parse},
+    {"archive", "NAME", 1, 0, cl_verb_parse},
+    {"saved", "NAME [TAG]", 1, 1, cl_verb_parse},
+    {"oci-index", "NAME PLATFORM [TAG]", 2, 1, cl_verb_parse},
+    {"auth", "NAME REGISTRY", 2, 0, cl_verb_parse},
+    {"auth-edit", "NAME REGISTRY", 2, 0, cl_verb_parse},
+    {"credential", "NAME", 1, 0, cl_verb_parse},
     {"verify", "SIZE OFFSET growing|whole", 3, 0, cl_verb_verify},
     {"verify-stream", "MAX", 1, 0, cl_verb_verify_stream},
     {"inflate", "gzip|zstd", 1, 0, cl_verb_inflate},
@@ -37,7 +37,7 @@ static int run(int argc, char *const argv[], struct cl_error *err)
             continue;
         if (argc - 2 < verbs[i].args || argc - 2 > verbs[i].args + verbs[i].more)
             return cl_refuse(err, EINVAL, "cloister-image %s %s", verbs[i].name, verbs[i].usage);
-        return verbs[i].run(argv + 2, err);
+        return verbs[i].run(&verbs[i], argv + 2, err);
     }
     return cl_refuse(err, EINVAL, "this program is cloister's own; see cloister pull");
 }

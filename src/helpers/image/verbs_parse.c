@@ -1,4 +1,5 @@
-/* The parsers' verbs: read all, in a jail without files, and answer with a record. */
+/* The parsers' verbs: read all, in a jail without files, and answer with a record. What they
+ * differ in is a row each. */
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
@@ -21,8 +22,6 @@ struct job {
     struct cl_document document; /* empty for an archive, which is read where it is */
     struct cl_arena *arena;
 };
-
-typedef int (*make_fn)(const struct job *job, struct cl_buf *output, struct cl_error *err);
 
 /* The argument at INDEX, if there is one. */
 static const char *argument(const struct job *job, int index)
@@ -118,76 +117,60 @@ static int check_arguments(char *const args[], struct cl_error *err)
     return 0;
 }
 
-static int read_and_make(char *const args[], make_fn make, struct cl_buf *output,
+/* --- the table ---------------------------------------------------------------------- */
+
+static const struct row {
+    const char *name;
+    int (*make)(const struct job *job, struct cl_buf *output, struct cl_error *err);
+    unsigned int fds; /* that stay open */
+    int reads_file;   /* by itself: descriptor 0 is no document */
+} rows[] = {
+    {"manifest", make_manifest, FDS, 0},     {"config", make_config, FDS, 0},
+    {"archive", make_archive, FDS, 1},       {"saved", make_saved, FDS, 0},
+    {"oci-index", make_oci_index, FDS, 0},   {"auth", make_auth, FDS, 0},
+    {"credential", make_credential, FDS, 0}, {"auth-edit", make_auth_edit, MORE_FD + 1, 0},
+};
+
+static const struct row *find_row(const char *name)
+{
+    size_t i = 0;
+
+    while (i < CL_ARRAY_SIZE(rows) && strcmp(rows[i].name, name) != 0)
+        i++;
+    CL_ASSERT(i < CL_ARRAY_SIZE(rows)); /* main.c has no other for us */
+    return &rows[i];
+}
+
+static int read_and_make(const struct row *row, char *const args[], struct cl_buf *output,
                          struct cl_error *err)
 {
     CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(ARENA_CAP);
     CL_CLEANUP_BUF struct cl_buf input = CL_BUF_INIT(CL_MAX_MANIFEST_BYTES);
-    int r = make == make_archive ? 0 : cl_read_all(STDIN_FILENO, args[0], &input, err);
+    int r = row->reads_file ? 0 : cl_read_all(STDIN_FILENO, args[0], &input, err);
 
     if (r < 0)
         return r;
     const struct job job = {args, {args[0], cl_buf_text(&input), input.size}, &arena};
-    return make(&job, output, err);
+    return row->make(&job, output, err);
 }
 
-static int parse(char *const args[], make_fn make, struct cl_error *err)
+int cl_verb_parse(const struct cl_verb *verb, char *const args[], struct cl_error *err)
 {
     CL_CLEANUP_BUF struct cl_buf output = CL_BUF_INIT(CL_MAX_RECORD_BYTES);
-    const unsigned int fds = make == make_auth_edit ? MORE_FD + 1 : FDS;
-    struct cl_jail jail = {.keep_fds = fds};
+    const struct row *row = find_row(verb->name);
+    struct cl_jail jail = {.keep_fds = row->fds};
     int r = check_arguments(args, err);
 
     if (r == 0)
-        r = cl_process_begin(fds, err);
+        r = cl_process_begin(row->fds, err);
     if (r < 0)
         return r;
     r = cl_jail_enter(&jail, err);
     if (r < 0)
         return cl_prefix(err, "cloister-image's jail");
-    r = read_and_make(args, make, &output, err);
+    r = read_and_make(row, args, &output, err);
     if (r < 0)
         return r;
     r = cl_write_all(STDOUT_FILENO, output.data, output.size);
     return r < 0 ? cl_fail(err, r, "write the record") : 0;
-}
-
-int cl_verb_manifest(char *const args[], struct cl_error *err)
-{
-    return parse(args, make_manifest, err);
-}
-
-int cl_verb_config(char *const args[], struct cl_error *err)
-{
-    return parse(args, make_config, err);
-}
-
-int cl_verb_archive(char *const args[], struct cl_error *err)
-{
-    return parse(args, make_archive, err);
-}
-
-int cl_verb_saved(char *const args[], struct cl_error *err)
-{
-    return parse(args, make_saved, err);
-}
-
-int cl_verb_oci_index(char *const args[], struct cl_error *err)
-{
-    return parse(args, make_oci_index, err);
-}
-
-int cl_verb_auth(char *const args[], struct cl_error *err)
-{
-    return parse(args, make_auth, err);
-}
-
-int cl_verb_credential(char *const args[], struct cl_error *err)
-{
-    return parse(args, make_credential, err);
-}
-
-int cl_verb_auth_edit(char *const args[], struct cl_error *err)
-{
-    return parse(args, make_auth_edit, err);
 }

@@ -38,7 +38,7 @@ static int verify(const struct cl_verify *how, unsigned int fds, struct cl_error
     return r < 0 ? r : cl_verify_run(how, &ignored, err);
 }
 
-int cl_verb_verify(char *const args[], struct cl_error *err)
+int cl_verb_verify(CL_UNUSED const struct cl_verb *verb, char *const args[], struct cl_error *err)
 {
     struct cl_verify how = {.source = STDIN_FILENO,
                             .is_file = 1,
@@ -59,7 +59,8 @@ static int is_pipe(int fd)
 }
 
 /* From inflate to unpack it is pipes; where nobody unpacks it isn't. */
-int cl_verb_verify_stream(char *const args[], struct cl_error *err)
+int cl_verb_verify_stream(CL_UNUSED const struct cl_verb *verb, char *const args[],
+                          struct cl_error *err)
 {
     struct cl_verify how = {
         .source = STDIN_FILENO, .sink = STDOUT_FILENO, .report = REPORT_FD, .ticks = -1};
@@ -70,7 +71,7 @@ int cl_verb_verify_stream(char *const args[], struct cl_error *err)
     return verify(&how, FDS_OF_A_STREAM, err);
 }
 
-int cl_verb_inflate(char *const args[], struct cl_error *err)
+int cl_verb_inflate(CL_UNUSED const struct cl_verb *verb, char *const args[], struct cl_error *err)
 {
     const enum cl_compression format =
         strcmp(args[0], "zstd") == 0 ? CL_COMPRESSION_ZSTD : CL_COMPRESSION_GZIP;

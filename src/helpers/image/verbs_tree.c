@@ -33,7 +33,7 @@ static int open_root(struct cl_error *err)
     return root < 0 ? cl_fail(err, root, "open the layer's directory") : root;
 }
 
-int cl_verb_unpack(char *const args[], struct cl_error *err)
+int cl_verb_unpack(CL_UNUSED const struct cl_verb *verb, char *const args[], struct cl_error *err)
 {
     struct cl_unpack how = {.stream = STDIN_FILENO, .report = REPORT_FD};
     struct cl_unpack_report ignored; /* it is in the file already */
@@ -76,7 +76,8 @@ static int remove_all(int root, struct cl_error *err)
     return r < 0 ? cl_fail(err, r, "list what is to be removed") : 0;
 }
 
-int cl_verb_remove(CL_UNUSED char *const args[], struct cl_error *err)
+int cl_verb_remove(CL_UNUSED const struct cl_verb *verb, CL_UNUSED char *const args[],
+                   struct cl_error *err)
 {
     int r = enter(REMOVE_CHANNEL, err);
 
