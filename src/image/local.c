@@ -7,8 +7,8 @@
 
 #include "base/fd.h"
 #include "base/follow.h"
-#include "base/json.h"
 #include "base/sys.h"
+#include "image/manifest_json.h"
 #include "oci/reference.h"
 
 enum { MAX_CONFIG = 4 << 20, MAX_MANY = 4 << 20, PATH_SIZE = 96 };
@@ -190,33 +190,37 @@ static int saved_config(struct cl_origin *origin,
     return read_named(of(origin), of(origin)->saved.config, ret, err);
 }
 
-static void write_descriptor(struct cl_json *json, const char *key, const char *type,
-                             const char *digest, uint64_t size)
+/* Its config, and the record of it. */
+static int read_config(struct cl_local_origin *local, struct cl_buf *bytes,
+                       struct cl_config_record *ret, struct cl_error *err)
 {
-    cl_json_object(json, key);
-    cl_json_string(json, "mediaType", type);
-    cl_json_string(json, "digest", digest);
-    cl_json_u64(json, "size", size);
-    cl_json_close(json, '}');
+    const char *args[CL_HELPER_MAX_ARGS] = {"config", local->saved.config};
+    int r = saved_config(&local->origin, NULL, bytes, err);
+
+    return r < 0 ? r : cl_parse(&local->parser, args, bytes, &cl_config_shape, ret, err);
 }
 
-static int write_layers(struct cl_local_origin *local, const struct cl_config_record *config,
-                        struct cl_json *json, struct cl_error *err)
+static int list_layers(struct cl_local_origin *local, const struct cl_config_record *config,
+                       struct cl_manifest_layers *ret, struct cl_error *err)
 {
-    if (config->diff_ids.count != local->saved.layers.count)
+    const size_t count = local->saved.layers.count;
+    struct cl_manifest_layer *items = cl_arena_array(local->parser.arena, count, sizeof(*items));
+
+    if (items == NULL)
+        return cl_fail_memory(err);
+    if (config->diff_ids.count != count)
         return cl_refuse(err, EBADMSG, "its manifest.json has %zu layers, and its config knows %zu",
-                         local->saved.layers.count, config->diff_ids.count);
-    cl_json_array(json, "layers");
-    for (size_t i = 0; i < local->saved.layers.count; i++) {
+                         count, config->diff_ids.count);
+    for (size_t i = 0; i < count; i++) {
         struct place place;
         int r = find(local, local->saved.layers.items[i], &place, err);
 
         if (r < 0)
             return r;
-        write_descriptor(json, NULL, "application/vnd.oci.image.layer.v1.tar",
-                         config->diff_ids.items[i], place.size_bytes);
+        items[i] = (struct cl_manifest_layer){.digest = config->diff_ids.items[i],
+                                              .size_bytes = place.size_bytes};
     }
-    cl_json_close(json, ']');
+    *ret = (struct cl_manifest_layers){items, count};
     return 0;
 }
 
@@ -228,30 +232,21 @@ static int saved_manifest(struct cl_origin *origin, CL_UNUSED const char *refere
 {
     CL_CLEANUP_BUF struct cl_buf bytes = CL_BUF_INIT(MAX_CONFIG);
     struct cl_local_origin *local = of(origin);
-    const char *args[CL_HELPER_MAX_ARGS] = {"config", local->saved.config};
+    struct cl_manifest_record record = {0};
     struct cl_config_record config = {0};
+    char digest_text[CL_DIGEST_TEXT_SIZE];
     struct cl_digest digest;
-    char text[CL_DIGEST_TEXT_SIZE];
-    struct cl_json json;
-    int r = saved_config(origin, NULL, &bytes, err);
+    int r = read_config(local, &bytes, &config, err);
 
     if (r == 0)
-        r = cl_parse(&local->parser, args, &bytes, &cl_config_shape, &config, err);
+        r = list_layers(local, &config, &record.layers, err);
     if (r < 0)
         return r;
     cl_digest_of(cl_buf_text(&bytes), bytes.size, &digest);
-    cl_json_begin(&json, ret, 0);
-    cl_json_object(&json, NULL);
-    cl_json_u64(&json, "schemaVersion", 2);
-    cl_json_string(&json, "mediaType", "application/vnd.oci.image.manifest.v1+json");
-    write_descriptor(&json, "config", "application/vnd.oci.image.config.v1+json",
-                     cl_digest_format(&digest, text), bytes.size);
-    r = write_layers(local, &config, &json, err);
-    cl_json_close(&json, '}');
+    record.target = cl_digest_format(&digest, digest_text);
+    record.target_size_bytes = bytes.size;
     ret_type[0] = '\0';
-    if (r < 0)
-        return r;
-    r = cl_json_end(&json);
+    r = cl_manifest_json_write(&record, ret);
     return r < 0 ? cl_fail(err, r, "write the manifest of %.200s", local->path) : 0;
 }
 
@@ -268,12 +263,6 @@ static int saved_open(struct cl_origin *origin, const struct cl_blob_wanted *wan
 }
 
 /* --- opening ---------------------------------------------------------------------- */
-
-static int no_news(CL_UNUSED struct cl_origin *origin, CL_UNUSED struct cl_download_report *ret,
-                   CL_UNUSED struct cl_error *err)
-{
-    return 0;
-}
 
 static void done(struct cl_origin *origin)
 {
@@ -394,7 +383,6 @@ int cl_local_open(const struct cl_local_how *how, struct cl_arena *arena,
                    .config = layout_config,
                    .open = layout_open,
                    .news = -1,
-                   .listen = no_news,
                    .done = done},
         .kind = how->kind,
         .platform = how->platform,

@@ -51,7 +51,7 @@ struct cl_origin {
                 struct cl_blob_source *ret, struct cl_error *err);
     /* Where news of downloads come: a descriptor to poll, or -1. */
     int news;
-    /* One report: 1, 0 when it was of no interest, or -errno. */
+    /* One report: 1, 0 when it was of no interest, or -errno. NULL where `news` is -1. */
     int (*listen)(struct cl_origin *origin, struct cl_download_report *ret, struct cl_error *err);
     void (*done)(struct cl_origin *origin);
     int downloads; /* layers come from elsewhere: keep what came of them */

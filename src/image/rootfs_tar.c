@@ -9,6 +9,7 @@
 #include "base/json.h"
 #include "base/signals.h"
 #include "base/sys.h"
+#include "image/manifest_json.h"
 #include "image/unpacker.h"
 #include "oci/compression.h"
 
@@ -177,41 +178,25 @@ static int write_config(const struct cl_rootfs_tar_how *how, const struct stat *
     return cl_json_end(&json);
 }
 
-static void add_descriptor(struct cl_json *json, const char *key, const char *media_type,
-                           const struct cl_digest *digest, uint64_t size_bytes)
-{
-    char text[CL_DIGEST_TEXT_SIZE];
-
-    cl_json_object(json, key);
-    cl_json_string(json, "mediaType", media_type);
-    cl_json_string(json, "digest", cl_digest_format(digest, text));
-    cl_json_u64(json, "size", size_bytes);
-    cl_json_close(json, '}');
-}
-
 static int write_manifest(const struct cl_buf *config, const struct cl_unpacked *unpacked,
                           enum cl_compression compression, struct cl_buf *buf)
 {
-    static const char *const layer_types[CL_COMPRESSION_COUNT] = {
-        [CL_COMPRESSION_NONE] = "application/vnd.oci.image.layer.v1.tar",
-        [CL_COMPRESSION_GZIP] = "application/vnd.oci.image.layer.v1.tar+gzip",
-        [CL_COMPRESSION_ZSTD] = "application/vnd.oci.image.layer.v1.tar+zstd",
-    };
+    char layer_text[CL_DIGEST_TEXT_SIZE];
+    char config_text[CL_DIGEST_TEXT_SIZE];
     struct cl_digest digest;
-    struct cl_json json;
+    const struct cl_manifest_layer layer = {
+        .digest = cl_digest_format(&unpacked->blob, layer_text),
+        .size_bytes = unpacked->blob_bytes,
+        .compression = compression,
+    };
 
     cl_digest_of(config->data, config->size, &digest);
-    cl_json_begin(&json, buf, 0);
-    cl_json_object(&json, NULL);
-    cl_json_u64(&json, "schemaVersion", 2);
-    cl_json_string(&json, "mediaType", "application/vnd.oci.image.manifest.v1+json");
-    add_descriptor(&json, "config", "application/vnd.oci.image.config.v1+json", &digest,
-                   config->size);
-    cl_json_array(&json, "layers");
-    add_descriptor(&json, NULL, layer_types[compression], &unpacked->blob, unpacked->blob_bytes);
-    cl_json_close(&json, ']');
-    cl_json_close(&json, '}');
-    return cl_json_end(&json);
+    const struct cl_manifest_record record = {
+        .target = cl_digest_format(&digest, config_text),
+        .target_size_bytes = config->size,
+        .layers = {&layer, 1},
+    };
+    return cl_manifest_json_write(&record, buf);
 }
 
 /* --- the origin -------------------------------------------------------------------- */
@@ -237,12 +222,6 @@ static int tar_open(struct cl_origin *origin, CL_UNUSED const struct cl_blob_wan
                     struct cl_blob_source *ret, CL_UNUSED struct cl_error *err)
 {
     *ret = (struct cl_blob_source){.fd = of(origin)->file, .ticks = -1};
-    return 0;
-}
-
-static int no_news(CL_UNUSED struct cl_origin *origin, CL_UNUSED struct cl_download_report *ret,
-                   CL_UNUSED struct cl_error *err)
-{
     return 0;
 }
 
@@ -290,7 +269,6 @@ int cl_rootfs_tar_open(const struct cl_rootfs_tar_how *how, struct cl_rootfs_tar
                    .config = tar_config,
                    .open = tar_open,
                    .news = -1,
-                   .listen = no_news,
                    .done = tar_done},
         .file = how->file,
         .config = CL_BUF_INIT(MAX_DOCUMENT),
