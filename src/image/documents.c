@@ -45,6 +45,10 @@ static int parse_manifest(struct cl_documents *documents, struct cl_error *err)
         "manifest", cl_digest_format(&documents->digest, subject), documents->platform,
         documents->type[0] == '\0' ? NULL : documents->type};
 
+    if (documents->origin->made != NULL) {
+        documents->manifest = *documents->origin->made;
+        return 0;
+    }
     documents->manifest = (struct cl_manifest_record){0};
     int r = cl_parse(documents->parser, args, &documents->manifest_bytes, &cl_manifest_shape,
                      &documents->manifest, err);

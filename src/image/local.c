@@ -9,6 +9,7 @@
 #include "base/follow.h"
 #include "base/sys.h"
 #include "image/manifest_json.h"
+#include "oci/compression.h"
 #include "oci/reference.h"
 
 enum { MAX_CONFIG = 4 << 20, MAX_MANY = 4 << 20, PATH_SIZE = 96 };
@@ -200,6 +201,49 @@ static int read_config(struct cl_local_origin *local, struct cl_buf *bytes,
     return r < 0 ? r : cl_parse(&local->parser, args, bytes, &cl_config_shape, ret, err);
 }
 
+/* Writers that don't run layers leave them compressed (crane, kaniko, jib, bazel), whatever they
+ * call them. Docker looks at the first bytes, too. */
+static int find_compression(const struct cl_local_origin *local, size_t i,
+                            const struct place *place, enum cl_compression *ret,
+                            struct cl_error *err)
+{
+    char head[CL_COMPRESSION_HEAD_SIZE];
+    ssize_t got = cl_sys_pread(place->fd, head, (size_t)cl_min_u64(sizeof(head), place->size_bytes),
+                               (off_t)place->offset_bytes);
+
+    if (got < 0)
+        return cl_fail(err, (int)got, "read %.200s", local->path);
+    const struct cl_compression_guess guess = cl_compression_guess(head, (size_t)got);
+    if (guess.compression == CL_COMPRESSION_COUNT)
+        return cl_refuse(err, ENOTSUP,
+                         "layer %zu is compressed by %s, which is not read here; skopeo copy "
+                         "docker-archive:OLD docker-archive:NEW writes it plain",
+                         i + 1, guess.program);
+    *ret = guess.compression;
+    return 0;
+}
+
+/* A plain layer's digest is its diffID; a compressed one's would take reading all of it, at each
+ * run, and nobody asks for it. */
+static int describe_layer(struct cl_local_origin *local, size_t i, const char *diff_id,
+                          struct cl_manifest_layer *ret, struct cl_error *err)
+{
+    enum cl_compression compression = CL_COMPRESSION_NONE;
+    struct place place;
+    int r = find(local, local->saved.layers.items[i], &place, err);
+
+    if (r == 0)
+        r = find_compression(local, i, &place, &compression, err);
+    if (r < 0)
+        return r;
+    *ret = (struct cl_manifest_layer){
+        .digest = compression == CL_COMPRESSION_NONE ? diff_id : "",
+        .size_bytes = place.size_bytes,
+        .compression = compression,
+    };
+    return 0;
+}
+
 static int list_layers(struct cl_local_origin *local, const struct cl_config_record *config,
                        struct cl_manifest_layers *ret, struct cl_error *err)
 {
@@ -212,41 +256,60 @@ static int list_layers(struct cl_local_origin *local, const struct cl_config_rec
         return cl_refuse(err, EBADMSG, "its manifest.json has %zu layers, and its config knows %zu",
                          count, config->diff_ids.count);
     for (size_t i = 0; i < count; i++) {
-        struct place place;
-        int r = find(local, local->saved.layers.items[i], &place, err);
+        int r = describe_layer(local, i, config->diff_ids.items[i], &items[i], err);
 
         if (r < 0)
             return r;
-        items[i] = (struct cl_manifest_layer){.digest = config->diff_ids.items[i],
-                                              .size_bytes = place.size_bytes};
     }
     *ret = (struct cl_manifest_layers){items, count};
     return 0;
 }
 
+/* What the manifest of the image says whose config is BYTES. */
+static int describe(struct cl_local_origin *local, const struct cl_buf *bytes,
+                    const struct cl_config_record *config, struct cl_manifest_record *ret,
+                    struct cl_error *err)
+{
+    struct cl_manifest_record record = {
+        .set = CL_RECORD_BIT(CL_MANIFEST_KIND) | CL_RECORD_BIT(CL_MANIFEST_MEDIA_TYPE) |
+               CL_RECORD_BIT(CL_MANIFEST_TARGET) | CL_RECORD_BIT(CL_MANIFEST_TARGET_SIZE) |
+               CL_RECORD_BIT(CL_MANIFEST_LAYERS),
+        .kind = CL_MANIFEST_IMAGE,
+        .media_type = CL_MANIFEST_JSON_TYPE,
+        .target_size_bytes = bytes->size,
+    };
+    char text[CL_DIGEST_TEXT_SIZE];
+    struct cl_digest digest;
+    int r = list_layers(local, config, &record.layers, err);
+
+    if (r < 0)
+        return r;
+    cl_digest_of(cl_buf_text(bytes), bytes->size, &digest);
+    record.target = cl_arena_strdup(local->parser.arena, cl_digest_format(&digest, text));
+    if (record.target == NULL)
+        return cl_fail_memory(err);
+    *ret = record;
+    return 0;
+}
+
 /* `docker save` keeps no manifest: this is the one that a registry would have of the image with
- * its layers as they are, plain. Their digests are then their diffIDs. */
+ * its layers as they are, but for digests that nobody knows. */
 static int saved_manifest(struct cl_origin *origin, CL_UNUSED const char *reference,
                           struct cl_buf *ret, char ret_type[CL_MEDIA_TYPE_SIZE],
                           struct cl_error *err)
 {
     CL_CLEANUP_BUF struct cl_buf bytes = CL_BUF_INIT(MAX_CONFIG);
     struct cl_local_origin *local = of(origin);
-    struct cl_manifest_record record = {0};
     struct cl_config_record config = {0};
-    char digest_text[CL_DIGEST_TEXT_SIZE];
-    struct cl_digest digest;
     int r = read_config(local, &bytes, &config, err);
 
     if (r == 0)
-        r = list_layers(local, &config, &record.layers, err);
+        r = describe(local, &bytes, &config, &local->made, err);
     if (r < 0)
         return r;
-    cl_digest_of(cl_buf_text(&bytes), bytes.size, &digest);
-    record.target = cl_digest_format(&digest, digest_text);
-    record.target_size_bytes = bytes.size;
     ret_type[0] = '\0';
-    r = cl_manifest_json_write(&record, ret);
+    origin->made = &local->made;
+    r = cl_manifest_json_write(&local->made, ret);
     return r < 0 ? cl_fail(err, r, "write the manifest of %.200s", local->path) : 0;
 }
 

@@ -25,6 +25,7 @@ struct cl_local_origin {
     int root;                         /* the directory, or the archive's file */
     struct cl_archive_record archive; /* its members */
     struct cl_saved_record saved;     /* docker-archive's image */
+    struct cl_manifest_record made;   /* and the manifest that it lacks */
     int is_layout;
     struct cl_manifest_record chosen; /* a layout's */
     int opened[CL_LOCAL_MAX_FILES];   /* blobs' files of a directory, until the end */

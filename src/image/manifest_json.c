@@ -20,7 +20,8 @@ static void add(struct cl_json *json, const char *key, const struct descriptor *
 {
     cl_json_object(json, key);
     cl_json_string(json, "mediaType", descriptor->type);
-    cl_json_string(json, "digest", descriptor->digest);
+    if (descriptor->digest[0] != '\0')
+        cl_json_string(json, "digest", descriptor->digest);
     cl_json_u64(json, "size", descriptor->size_bytes);
     cl_json_close(json, '}');
 }
@@ -34,7 +35,7 @@ int cl_manifest_json_write(const struct cl_manifest_record *record, struct cl_bu
     cl_json_begin(&json, buf, 0);
     cl_json_object(&json, NULL);
     cl_json_u64(&json, "schemaVersion", 2);
-    cl_json_string(&json, "mediaType", TYPE "manifest.v1+json");
+    cl_json_string(&json, "mediaType", CL_MANIFEST_JSON_TYPE);
     add(&json, "config", &config);
     cl_json_array(&json, "layers");
     for (size_t i = 0; i < record->layers.count; i++) {

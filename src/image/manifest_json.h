@@ -9,8 +9,10 @@
 #include "base/buf.h"
 #include "oci/records.h"
 
-/* Adds OCI's manifest of the image that RECORD describes: its target and its layers. 0 or
- * -errno. */
+#define CL_MANIFEST_JSON_TYPE "application/vnd.oci.image.manifest.v1+json"
+
+/* Adds OCI's manifest of the image that RECORD describes: its target and its layers, of which one
+ * without a digest ("") has none there. 0 or -errno. */
 int cl_manifest_json_write(const struct cl_manifest_record *record, struct cl_buf *buf);
 
 #endif

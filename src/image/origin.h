@@ -55,6 +55,10 @@ struct cl_origin {
     int (*listen)(struct cl_origin *origin, struct cl_download_report *ret, struct cl_error *err);
     void (*done)(struct cl_origin *origin);
     int downloads; /* layers come from elsewhere: keep what came of them */
+    /* What `manifest` gave, where the origin made it; NULL where it is foreign and has to be
+     * parsed. Of such an image alone a layer may have no digest (""): its bytes are read once,
+     * and judged by their diffID. */
+    const struct cl_manifest_record *made;
 };
 
 #endif

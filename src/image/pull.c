@@ -58,6 +58,8 @@ static int prepare_task(struct pull *pull, size_t i, struct cl_error *err)
     task->program = pull->parser.helper.path;
     task->layer = &pull->documents.manifest.layers.items[i];
     task->index = i;
+    task->subject = task->layer->digest[0] != '\0' ? task->layer->digest
+                                                   : pull->documents.config.diff_ids.items[i];
     pull->count = i + 1;
     int r = cl_digest_parse(pull->documents.config.diff_ids.items[i], &task->diff_id, err);
     if (r == 0 && task->layer->digest[0] != '\0')
@@ -114,7 +116,7 @@ static void show(struct pull *pull)
         struct cl_task *task = &pull->tasks[i];
         struct cl_pull_layer *layer = &pull->views[i];
 
-        layer->digest = task->layer->digest;
+        layer->digest = task->subject;
         layer->state = task->state;
         layer->size_bytes = task->layer->size_bytes;
         if (task->state == CL_PULL_RUNNING)

@@ -31,7 +31,7 @@ enum cl_pull_state {
 
 /* A layer for people to look at. */
 struct cl_pull_layer {
-    const char *digest; /* of the blob */
+    const char *digest; /* of the blob, or, where that has none, of the plain layer */
     enum cl_pull_state state;
     uint64_t size_bytes;
     uint64_t came_bytes;     /* of the blob */

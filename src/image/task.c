@@ -11,7 +11,7 @@
 /* What messages call the layer. */
 static int in_layer(const struct cl_task *task, struct cl_error *err)
 {
-    return cl_prefix(err, "layer %.19s", task->layer->digest);
+    return cl_prefix(err, "layer %.19s", task->subject);
 }
 
 /* --- the download's file ------------------------------------------------------- */

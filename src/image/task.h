@@ -12,6 +12,7 @@ struct cl_task {
     const char *program; /* cloister-image */
     const struct cl_manifest_layer *layer;
     size_t index;
+    const char *subject;   /* what messages call it: a digest */
     struct cl_digest blob; /* of what travels; no digits: it has no digest */
     struct cl_digest diff_id;
     struct cl_digest chain;

@@ -37,7 +37,7 @@ enum cl_compression {
 };
 
 struct cl_manifest_layer {
-    const char *digest;
+    const char *digest;  /* of what travels; "" where nobody said it (image/origin.h) */
     uint64_t size_bytes; /* as it travels */
     uint32_t compression;
     uint32_t foreign; /* nondistributable: registries may not have its bytes */
@@ -216,7 +216,7 @@ struct cl_layer_record {
     uint64_t set;
     const char *chain;   /* chain ID */
     const char *diff_id; /* of the plain tar stream */
-    const char *blob;    /* of the bytes that came; not set when they had no digest */
+    const char *blob;    /* of the bytes that came */
     uint64_t size_bytes; /* of the bytes that came */
     uint64_t disk_bytes; /* what the unpacked tree takes */
     uint64_t entries;

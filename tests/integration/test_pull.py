@@ -5,11 +5,12 @@ import json
 import os
 import re
 import stat
+import subprocess
 
 import pytest
 
 from lib import engines, layouts, packing, samples, tars, trees, web_faults as faults
-from lib.images import make_config, make_image, make_index, make_layer, push
+from lib.images import layer_of_blob, make_config, make_image, make_index, make_layer, push
 from lib.proxy import Proxy
 from lib.pulling import Pulls, chain_ids, unpacked
 from lib.terminal import Terminal
@@ -527,6 +528,53 @@ def test_docker_archives(pulls, small_tree, style):
     pulls.pull(f"docker-archive:{path}").ok()
     trees.assert_same(small_tree, pulls.describe(image), ignore=["."], names=("gnu tar", "cloister"))
     pulls.is_settled()
+
+
+@pytest.mark.parametrize("packed", ["gzip", "zstd", "members", "frames", "none", "mixed"])
+def test_docker_archives_of_compressed_layers(pulls, small_tree, packed):
+    """As crane, kaniko and jib write them. A layer is told by its first bytes; of a compressed one only the diffID is known."""
+    layers = [samples.small_layers(kind)[number] for number, kind in enumerate(["gzip", "none", "zstd"] if packed == "mixed" else [packed] * 3)]
+    image = make_image(layers, json.loads(samples.small_image().config)["config"], "docker")
+    path = layouts.write_docker_archive(pulls.cloister.directory("saved") / "image.tar", {"some/name:tag": image}, "crane")
+    name = f"docker-archive:{path}"
+    first = pulls.pull("--format", "json", name).ok()
+    shown = {event["layer"] for event in map(json.loads, first.lines()) if event["event"] == "layer"}
+    assert shown == {layer.diff_id for layer in layers}
+    trees.assert_same(small_tree, pulls.describe(image), ignore=["."], names=("gnu tar", "cloister"))
+    digest = pulls.pull("-q", name).word()
+    assert digest == json.loads(first.lines()[-1])["digest"]  # the same bytes are the same image
+    (told,) = json.loads(pulls.call("inspect", "--image", digest[7:19]).ok().out)
+    assert [layer["digest"] for layer in told["layers"]] == [layer.blob.digest for layer in layers]
+    pulls.is_settled()
+
+
+@pytest.mark.parametrize("packed", ["gzip", "zstd"])
+def test_layers_of_docker_archives_that_lie(pulls, packed):
+    place = pulls.cloister.directory("saved")
+    entries = [tars.directory("etc"), tars.file("etc/text", os.urandom(9000))]
+    good = make_layer(entries, packed)
+    cut = layer_of_blob(good.blob.whole()[:-2000], good.diff_id, packed)
+    for layer, needles in ((make_layer(entries, packed, "sha256:" + "7" * 64), ["layer sha256:777777777777", "plain bytes", "config says sha256:777777777777"]),
+                           (cut, [good.diff_id[:19], packed, "middle"])):
+        path = layouts.write_docker_archive(place / "image.tar", {"some/name:tag": make_image([layer])}, "crane")
+        refused(pulls.pull("-q", f"docker-archive:{path}"), str(path), *needles)
+        pulls.is_empty()
+
+
+@pytest.mark.parametrize("program", ["xz", "bzip2"])
+def test_layers_of_docker_archives_that_nobody_reads(pulls, program):
+    packed = subprocess.run([program, "-c"], input=tars.tar([tars.directory("etc")]), capture_output=True, check=True, timeout=20).stdout
+    image = make_image([make_layer([tars.directory("etc")]), layer_of_blob(packed, compression="none")])
+    path = layouts.write_docker_archive(pulls.cloister.directory("saved") / "image.tar", {"some/name:tag": image}, "crane")
+    refused(pulls.pull("-q", f"docker-archive:{path}"), str(path), "layer 2", f"compressed by {program}", "skopeo copy")
+    pulls.is_empty()
+
+
+@pytest.mark.parametrize("packed", ["gzip", "zstd", "none"])
+def test_runs_of_docker_archives_of_compressed_layers(pulls, packed):
+    path = layouts.write_docker_archive(pulls.cloister.directory("saved") / "image.tar", {"some/name:tag": samples.small_image("docker", packed)}, "crane")
+    for _ in range(2):
+        assert pulls.run(f"docker-archive:{path}", "cat", "/etc/first", opts=["-q"]).ok().out == b"layer 3\n"
 
 
 def test_files_that_are_not_there_or_no_images(pulls, world):

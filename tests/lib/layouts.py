@@ -84,10 +84,13 @@ def write_oci_archive(path, images, index=None, directories=True):
 def docker_entries(images, style="save", manifest=None):
     """The entries of docker-archive, of {"name:tag": image}; layers are stored plain.
 
-    style: "save" as Docker 1.10 to 24 wrote it, "oci" as since 25, "ancient" without manifest.json.
+    style: "save" as Docker 1.10 to 24 wrote it, "oci" as since 25, "ancient" without manifest.json; "crane" as crane, kaniko,
+    jib and bazel write it: layers as they are, mostly compressed.
     """
     if style == "oci":
         return _docker_oci(images, manifest)
+    if style == "crane":
+        return _docker_crane(images, manifest)
     entries, listed, repositories = {}, [], {}
     for name, image in images.items():
         config = hashlib.sha256(image.config).hexdigest() + ".json"
@@ -108,6 +111,18 @@ def docker_entries(images, style="save", manifest=None):
         entries["manifest.json"] = manifest or json.dumps(listed).encode()
     entries["repositories"] = json.dumps(repositories).encode()
     return [tars.directory(name) if data is None else _as_entry(name, data) for name, data in entries.items()]
+
+
+def _docker_crane(images, manifest):
+    entries, listed = {}, []
+    for name, image in images.items():
+        config = "sha256:" + hashlib.sha256(image.config).hexdigest()
+        entries[config] = image.config
+        paths = [f"{layer.blob.digest[7:]}.tar.gz" for layer in image.layers]
+        entries.update(zip(paths, (layer.blob for layer in image.layers)))
+        listed.append({"Config": config, "RepoTags": [name], "Layers": paths})
+    entries["manifest.json"] = manifest or json.dumps(listed).encode()
+    return [_as_entry(name, data) for name, data in entries.items()]
 
 
 def _docker_oci(images, manifest):

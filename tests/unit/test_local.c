@@ -155,6 +155,85 @@ TEST(what_docker_saved_gets_a_manifest)
     cl_local_done(&local.origin);
 }
 
+/* Replaces its layers by those of these compressions, and packs it anew. */
+static void pack_saved(struct local *local, enum cl_compression first, enum cl_compression second)
+{
+    for (size_t i = 0; i < 2; i++)
+        blob_done(&local->layers[i]);
+    local_image_done(&local->image);
+    blob_make(&local->scene, 'a', first, 10, &local->layers[0]);
+    blob_make(&local->scene, 'b', second, 20, &local->layers[1]);
+    local_image_make(local->layers, 2, "", &local->image);
+    local_saved(&local->scene, &local->image, local->layers, 2);
+}
+
+static void check_made(const struct local *local, size_t index)
+{
+    const struct cl_manifest_layer *layer = &local->origin.origin.made->layers.items[index];
+    const struct blob *blob = &local->layers[index];
+    const char *text = cl_buf_text(&local->bytes);
+    char digest[CL_DIGEST_TEXT_SIZE];
+
+    CHECK(layer->compression == (uint32_t)blob->compression);
+    CHECK(layer->size_bytes == blob->bytes.size);
+    if (blob->compression == CL_COMPRESSION_NONE) {
+        CHECK_TEXT(layer->digest, cl_digest_format(&blob->diff_id, digest));
+        CHECK_HAS(text, digest);
+    } else {
+        CHECK_TEXT(layer->digest, "");
+        CHECK(strstr(text, blob->digest.hex) == NULL && strstr(text, blob->diff_id.hex) == NULL);
+        CHECK_HAS(text, blob->compression == CL_COMPRESSION_GZIP ? "tar+gzip" : "tar+zstd");
+    }
+}
+
+TEST(what_docker_loads_may_have_compressed_layers)
+{
+    for (unsigned int first = 0; first < CL_COMPRESSION_COUNT; first++) {
+        CL_CLEANUP_LOCAL struct local local;
+        char digest[CL_DIGEST_TEXT_SIZE];
+
+        set_up(&local);
+        pack_saved(&local, (enum cl_compression)first, CL_COMPRESSION_GZIP);
+        CHECK(open_local(&local, CL_LOCAL_DOCKER_ARCHIVE, "saved.tar") == 0);
+        CHECK(local.origin.origin.made == NULL);
+        CHECK(get_manifest(&local, NULL) == 0);
+        CHECK_TEXT(local.scene.err.msg, "");
+        const struct cl_manifest_record *made = local.origin.origin.made;
+        CHECK(made != NULL && made->kind == CL_MANIFEST_IMAGE && made->layers.count == 2);
+        CHECK_TEXT(made->target, cl_digest_format(&local.image.config_digest, digest));
+        CHECK(made->target_size_bytes == local.image.config.size);
+        for (size_t i = 0; i < 2; i++) {
+            check_made(&local, i);
+            check_layer(&local, i);
+        }
+        cl_local_done(&local.origin);
+    }
+}
+
+TEST(layers_that_nobody_reads_are_told_by_name)
+{
+    static const struct {
+        const char *head;
+        const char *message;
+    } rows[] = {
+        {"\\3757zXZ\\0", "layer 2 is compressed by xz, which is not read here; skopeo copy "},
+        {"BZh9", "layer 2 is compressed by bzip2"},
+    };
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(rows); i++) {
+        CL_CLEANUP_LOCAL struct local local;
+
+        set_up(&local);
+        CHECK(scene_shell("cd %s/saved && printf '%s' >1.tar && tar -cf ../saved.tar *",
+                          local.scene.dir, rows[i].head) == 0);
+        CHECK(open_local(&local, CL_LOCAL_DOCKER_ARCHIVE, "saved.tar") == 0);
+        CHECK(get_manifest(&local, NULL) == -ENOTSUP);
+        CHECK_HAS(local.scene.err.msg, rows[i].message);
+        CHECK(local.origin.origin.made == NULL);
+        cl_local_done(&local.origin);
+    }
+}
+
 /* As `import` and standard input have it. */
 TEST(an_archive_may_be_open_already)
 {
@@ -442,6 +521,8 @@ int main(int argc, char *argv[])
     static const struct check_test tests[] = {
         ROW(a_layout_is_read_where_it_lies),
         ROW(what_docker_saved_gets_a_manifest),
+        ROW(what_docker_loads_may_have_compressed_layers),
+        ROW(layers_that_nobody_reads_are_told_by_name),
         ROW(an_archive_may_be_open_already),
         ROW(its_names_are_whole),
         ROW(what_can_not_be_opened_is_told),

@@ -23,6 +23,7 @@ TEST(a_manifest_is_these_bytes)
         {.digest = "sha256:1", .size_bytes = 1, .compression = CL_COMPRESSION_NONE},
         {.digest = "sha256:2", .size_bytes = 1ULL << 40, .compression = CL_COMPRESSION_GZIP},
         {.digest = "sha256:3", .size_bytes = 3, .compression = CL_COMPRESSION_ZSTD},
+        {.digest = "", .size_bytes = 4, .compression = CL_COMPRESSION_GZIP},
     };
 
     check_bytes(NULL, 0, BEGIN "]}\n");
@@ -30,7 +31,8 @@ TEST(a_manifest_is_these_bytes)
                 BEGIN "{" TYPE "layer.v1.tar\",\"digest\":\"sha256:1\",\"size\":1},"
                       "{" TYPE
                       "layer.v1.tar+gzip\",\"digest\":\"sha256:2\",\"size\":1099511627776},"
-                      "{" TYPE "layer.v1.tar+zstd\",\"digest\":\"sha256:3\",\"size\":3}]}\n");
+                      "{" TYPE "layer.v1.tar+zstd\",\"digest\":\"sha256:3\",\"size\":3},"
+                      "{" TYPE "layer.v1.tar+gzip\",\"size\":4}]}\n");
 }
 
 TEST(one_that_has_no_room_is_told)
