@@ -62,7 +62,7 @@ static int prepare_task(struct pull *pull, size_t i, struct cl_error *err)
                                                    : pull->documents.config.diff_ids.items[i];
     pull->count = i + 1;
     int r = cl_digest_parse(pull->documents.config.diff_ids.items[i], &task->diff_id, err);
-    if (r == 0 && task->layer->digest[0] != '\0')
+    if (r == 0 && (task->layer->digest[0] != '\0' || pull->how->origin->made == NULL))
         r = cl_digest_parse(task->layer->digest, &task->blob, err);
     if (r < 0)
         return cl_prefix(err, "layer %zu", i + 1);
