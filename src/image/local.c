@@ -327,11 +327,6 @@ static int saved_open(struct cl_origin *origin, const struct cl_blob_wanted *wan
 
 /* --- opening ---------------------------------------------------------------------- */
 
-static void done(struct cl_origin *origin)
-{
-    cl_local_done(of(origin));
-}
-
 void cl_local_done(struct cl_local_origin *local)
 {
     for (size_t i = 0; i < local->opened_count; i++)
@@ -445,8 +440,7 @@ int cl_local_open(const struct cl_local_how *how, struct cl_arena *arena,
         .origin = {.manifest = layout_manifest,
                    .config = layout_config,
                    .open = layout_open,
-                   .news = -1,
-                   .done = done},
+                   .news = -1},
         .kind = how->kind,
         .platform = how->platform,
         .root = how->archive,

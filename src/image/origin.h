@@ -53,7 +53,6 @@ struct cl_origin {
     int news;
     /* One report: 1, 0 when it was of no interest, or -errno. NULL where `news` is -1. */
     int (*listen)(struct cl_origin *origin, struct cl_download_report *ret, struct cl_error *err);
-    void (*done)(struct cl_origin *origin);
     int downloads; /* layers come from elsewhere: keep what came of them */
     /* What `manifest` gave, where the origin made it; NULL where it is foreign and has to be
      * parsed. Of such an image alone a layer may have no digest (""): its bytes are read once,

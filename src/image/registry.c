@@ -203,11 +203,6 @@ static int listen_to(struct cl_origin *origin, struct cl_download_report *ret, s
     return 1;
 }
 
-static void done(struct cl_origin *origin)
-{
-    cl_registry_done(of(origin));
-}
-
 void cl_registry_done(struct cl_registry_origin *registry)
 {
     cl_fetcher_done(&registry->fetcher);
@@ -227,7 +222,6 @@ int cl_registry_open(const struct cl_reference *reference,
                    .config = get_config,
                    .open = open_layer,
                    .listen = listen_to,
-                   .done = done,
                    .downloads = 1},
         .fetcher = CL_FETCHER_INIT,
         .message = CL_BUF_INIT(CL_FETCH_MAX_MESSAGE),

@@ -225,11 +225,6 @@ static int tar_open(struct cl_origin *origin, CL_UNUSED const struct cl_blob_wan
     return 0;
 }
 
-static void tar_done(struct cl_origin *origin)
-{
-    cl_rootfs_tar_done(of(origin));
-}
-
 void cl_rootfs_tar_done(struct cl_rootfs_tar *tar)
 {
     cl_buf_done(&tar->config);
@@ -265,11 +260,7 @@ int cl_rootfs_tar_open(const struct cl_rootfs_tar_how *how, struct cl_rootfs_tar
                        struct cl_error *err)
 {
     CL_CLEANUP_ROOTFS_TAR struct cl_rootfs_tar tar = {
-        .origin = {.manifest = tar_manifest,
-                   .config = tar_config,
-                   .open = tar_open,
-                   .news = -1,
-                   .done = tar_done},
+        .origin = {.manifest = tar_manifest, .config = tar_config, .open = tar_open, .news = -1},
         .file = how->file,
         .config = CL_BUF_INIT(MAX_DOCUMENT),
         .manifest = CL_BUF_INIT(MAX_DOCUMENT),

@@ -121,7 +121,7 @@ TEST(a_layout_is_read_where_it_lies)
         check_layer(&local, 0);
         check_layer(&local, 1);
         check_layer(&local, 0); /* again, as after a wrong start */
-        local.origin.origin.done(&local.origin.origin);
+        cl_local_done(&local.origin);
         cl_local_done(&local.origin); /* twice is as once */
     }
 }

@@ -161,7 +161,7 @@ static void scene_init(struct scene *scene, const char *what)
 
 static void scene_done(struct scene *scene)
 {
-    scene->registry.origin.done(&scene->registry.origin);
+    cl_registry_done(&scene->registry);
     cl_buf_done(&scene->bytes);
     CHECK(check_count_fds() == scene->before);
     CHECK(waitpid(-1, NULL, WNOHANG) == -1 && errno == ECHILD);
