@@ -22,8 +22,6 @@ static int put_layer(struct cl_buf *buf, const void *item)
 
     if (r == 0)
         r = cl_flat_put_u32(buf, layer->compression);
-    if (r == 0)
-        r = cl_flat_put_u32(buf, layer->foreign);
     return r < 0 ? r : cl_flat_put_text(buf, layer->digest);
 }
 
@@ -33,11 +31,9 @@ static int take_layer(struct cl_flat_cursor *cursor, void *item)
 
     if (cl_flat_take_u64(cursor, &layer->size_bytes) < 0 ||
         cl_flat_take_u32(cursor, &layer->compression) < 0 ||
-        cl_flat_take_u32(cursor, &layer->foreign) < 0 ||
         cl_flat_take_text(cursor, &layer->digest) < 0)
         return -EBADMSG;
-    if (layer->size_bytes > SIZE_MAX_BYTES || layer->compression >= CL_COMPRESSION_COUNT ||
-        layer->foreign > 1)
+    if (layer->size_bytes > SIZE_MAX_BYTES || layer->compression >= CL_COMPRESSION_COUNT)
         return -EBADMSG;
     return 0;
 }
@@ -90,7 +86,7 @@ static int take_registry(struct cl_flat_cursor *cursor, void *item)
 }
 
 static const struct cl_flat_item layer_item = {.size = sizeof(struct cl_manifest_layer),
-                                               .least_size = 17,
+                                               .least_size = 13,
                                                .put = put_layer,
                                                .take = take_layer};
 static const struct cl_flat_item member_item = {.size = sizeof(struct cl_archive_member),

@@ -40,7 +40,6 @@ struct cl_manifest_layer {
     const char *digest;  /* of what travels; "" where nobody said it (image/origin.h) */
     uint64_t size_bytes; /* as it travels */
     uint32_t compression;
-    uint32_t foreign; /* nondistributable: registries may not have its bytes */
 };
 
 struct cl_manifest_layers {

@@ -70,7 +70,7 @@ def test_manifest(image):
     found = answer(image, b"clocim", IMAGE, "manifest", "m", "linux/amd64", IMAGE["mediaType"])
     assert flat.number(found[1]) == 1 and flat.text(found[2]) == IMAGE["mediaType"]
     assert flat.text(found[3]) == A and flat.number(found[4]) == 7 and flat.text(found[5]) == OCI + "config.v1+json"
-    assert flat.items(found[6], "QII", 1) == [(7, 1, 0, B)]
+    assert flat.items(found[6], "QI", 1) == [(7, 1, B)]
     found = answer(image, b"clocim", INDEX, "manifest", "m", "linux/amd64", "-")
     assert flat.number(found[1]) == 0 and flat.text(found[3]) == B and 6 not in found
 

@@ -318,9 +318,8 @@ static void offer(const struct cl_flat_shape *shape, const void *record)
 
 TEST(a_manifest_that_says_too_little_is_refused)
 {
-    static const struct cl_manifest_layer layer = {"", 10, CL_COMPRESSION_NONE, 0};
-    static const struct cl_manifest_layer strange = {"sha256:../../etc", 10, CL_COMPRESSION_GZIP,
-                                                     0};
+    static const struct cl_manifest_layer layer = {"", 10, CL_COMPRESSION_NONE};
+    static const struct cl_manifest_layer strange = {"sha256:../../etc", 10, CL_COMPRESSION_GZIP};
     static const struct cl_manifest_record records[] = {
         {.set = 0},
         {.set = SET(KIND), .kind = CL_MANIFEST_IMAGE},

@@ -12,9 +12,9 @@
 #define ALL(count) ((1ULL << (count)) - 1)
 
 static const struct cl_manifest_layer layers[] = {
-    {DIGEST_A, 123, CL_COMPRESSION_GZIP, 0},
-    {DIGEST_B, 1ULL << 50, CL_COMPRESSION_ZSTD, 1},
-    {DIGEST_B, 0, CL_COMPRESSION_NONE, 0},
+    {DIGEST_A, 123, CL_COMPRESSION_GZIP},
+    {DIGEST_B, 1ULL << 50, CL_COMPRESSION_ZSTD},
+    {DIGEST_B, 0, CL_COMPRESSION_NONE},
 };
 static const struct cl_manifest_record manifest = {
     .set = ALL(CL_MANIFEST_FIELD_COUNT),
@@ -188,7 +188,6 @@ TEST(members_are_what_they_were)
         CHECK_TEXT(back.layers.items[i].digest, layers[i].digest);
         CHECK(back.layers.items[i].size_bytes == layers[i].size_bytes);
         CHECK(back.layers.items[i].compression == layers[i].compression);
-        CHECK(back.layers.items[i].foreign == layers[i].foreign);
     }
 }
 
@@ -231,9 +230,6 @@ TEST(what_no_manifest_can_say_is_refused)
     record.layers.count = 1;
     some[0].compression = CL_COMPRESSION_COUNT;
     check_refused(&cl_manifest_shape, &record, "a compression that isn't known");
-    some[0] = layers[0];
-    some[0].foreign = 2;
-    check_refused(&cl_manifest_shape, &record, "foreign: 2");
     some[0] = layers[0];
     some[0].size_bytes = (1ULL << 50) + 1;
     check_refused(&cl_manifest_shape, &record, "a layer larger than a pebibyte");

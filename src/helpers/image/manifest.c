@@ -107,7 +107,6 @@ static int take_layer(const struct cl_descriptor *descriptor, struct cl_manifest
         .digest = descriptor->digest,
         .size_bytes = descriptor->size.value,
         .compression = type.compression,
-        .foreign = (uint32_t)type.foreign,
     };
     return 0;
 }

@@ -14,15 +14,15 @@
 /* rows of the table */
 #define KIND(text, type)                                                                           \
     {                                                                                              \
-        text, CL_MEDIA_##type, PLAIN, 0, NULL                                                      \
+        text, CL_MEDIA_##type, PLAIN, NULL                                                         \
     }
-#define LAYER(text, how, is_foreign)                                                               \
+#define LAYER(text, how)                                                                           \
     {                                                                                              \
-        text, CL_MEDIA_LAYER, how, is_foreign, NULL                                                \
+        text, CL_MEDIA_LAYER, how, NULL                                                            \
     }
 #define OTHER(text, is_what)                                                                       \
     {                                                                                              \
-        text, CL_MEDIA_OTHER, PLAIN, 0, is_what                                                    \
+        text, CL_MEDIA_OTHER, PLAIN, is_what                                                       \
     }
 
 static const struct cl_media_type types[] = {
@@ -36,18 +36,18 @@ static const struct cl_media_type types[] = {
     KIND(OCI "config.v1+json", CONFIG),
     KIND(DOCKER "container.image.v1+json", CONFIG),
 
-    LAYER(OCI "layer.v1.tar", PLAIN, 0),
-    LAYER(OCI "layer.v1.tar+gzip", GZIP, 0),
-    LAYER(OCI "layer.v1.tar+zstd", ZSTD, 0),
-    LAYER(OCI "layer.nondistributable.v1.tar", PLAIN, 1),
-    LAYER(OCI "layer.nondistributable.v1.tar+gzip", GZIP, 1),
-    LAYER(OCI "layer.nondistributable.v1.tar+zstd", ZSTD, 1),
-    LAYER(DOCKER "image.rootfs.diff.tar", PLAIN, 0),
-    LAYER(DOCKER "image.rootfs.diff.tar.gzip", GZIP, 0),
-    LAYER(DOCKER "image.rootfs.diff.tar.zstd", ZSTD, 0),
-    LAYER(DOCKER "image.rootfs.foreign.diff.tar", PLAIN, 1),
-    LAYER(DOCKER "image.rootfs.foreign.diff.tar.gzip", GZIP, 1),
-    LAYER(DOCKER "image.rootfs.foreign.diff.tar.zstd", ZSTD, 1),
+    LAYER(OCI "layer.v1.tar", PLAIN),
+    LAYER(OCI "layer.v1.tar+gzip", GZIP),
+    LAYER(OCI "layer.v1.tar+zstd", ZSTD),
+    LAYER(OCI "layer.nondistributable.v1.tar", PLAIN),
+    LAYER(OCI "layer.nondistributable.v1.tar+gzip", GZIP),
+    LAYER(OCI "layer.nondistributable.v1.tar+zstd", ZSTD),
+    LAYER(DOCKER "image.rootfs.diff.tar", PLAIN),
+    LAYER(DOCKER "image.rootfs.diff.tar.gzip", GZIP),
+    LAYER(DOCKER "image.rootfs.diff.tar.zstd", ZSTD),
+    LAYER(DOCKER "image.rootfs.foreign.diff.tar", PLAIN),
+    LAYER(DOCKER "image.rootfs.foreign.diff.tar.gzip", GZIP),
+    LAYER(DOCKER "image.rootfs.foreign.diff.tar.zstd", ZSTD),
 
     /* Compute-Spec WASM OCI artifact, and what came before it */
     KIND("application/vnd.wasm.config.v0+json", WASM),

@@ -21,7 +21,6 @@ struct cl_media_type {
     const char *name;
     enum cl_media_kind kind;
     enum cl_compression compression; /* LAYER */
-    int foreign;                     /* LAYER */
     const char *what;                /* OTHER: "a Helm chart" */
 };
 
