@@ -242,35 +242,15 @@ int cl_registry_open(const struct cl_reference *reference,
 
 /* --- without an image ------------------------------------------------------------ */
 
-static int ask(struct cl_registry_origin *registry, enum cl_fetch_kind kind,
-               struct cl_fetch_report *ret, struct cl_error *err)
+int cl_registry_login(struct cl_registry_origin *registry, struct cl_error *err)
 {
-    struct cl_fetch_request request = request_for(registry, kind, registry->reference);
+    struct cl_fetch_request request = request_for(registry, CL_FETCH_LOGIN, registry->reference);
+    struct cl_fetch_report report = {0};
     int r = cl_fetcher_ask(&registry->fetcher, &request, -1, -1, err);
 
     if (r == 0)
-        r = hear_out(registry, request.id, ret, err);
+        r = hear_out(registry, request.id, &report, err);
     if (r == 0)
-        prefer(registry, ret);
+        prefer(registry, &report);
     return r;
-}
-
-int cl_registry_head(struct cl_registry_origin *registry, struct cl_digest *ret,
-                     struct cl_error *err)
-{
-    struct cl_fetch_report report = {0};
-    int r = ask(registry, CL_FETCH_HEAD, &report, err);
-
-    if (r < 0)
-        return r;
-    if (!has(&report, CL_FETCH_REPORT_DIGEST))
-        return cl_refuse(err, ENODATA, "the registry doesn't tell the digest");
-    return cl_digest_parse(report.digest, ret, err);
-}
-
-int cl_registry_login(struct cl_registry_origin *registry, struct cl_error *err)
-{
-    struct cl_fetch_report report = {0};
-
-    return ask(registry, CL_FETCH_LOGIN, &report, err);
 }

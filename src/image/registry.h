@@ -29,11 +29,6 @@ int cl_registry_open(const struct cl_reference *reference,
                      struct cl_registry_origin *ret, struct cl_error *err);
 void cl_registry_done(struct cl_registry_origin *registry);
 
-/* The digest that the registry claims for the reference, without its manifest. -ENOENT: it is
- * unknown there; -ENODATA: this registry doesn't say (both with a message). */
-int cl_registry_head(struct cl_registry_origin *registry, struct cl_digest *ret,
-                     struct cl_error *err);
-
 /* Do the endpoint's credentials open it? */
 int cl_registry_login(struct cl_registry_origin *registry, struct cl_error *err);
 

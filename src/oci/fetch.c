@@ -57,7 +57,6 @@ static const struct cl_flat_field report_fields[CL_FETCH_REPORT_FIELD_COUNT] = {
     NUMBER(cl_fetch_report, CL_FETCH_REPORT_KIND, 2, kind, CL_FETCH_REPORT_KIND_COUNT - 1),
     NUMBER(cl_fetch_report, CL_FETCH_REPORT_BYTES, 3, bytes, 1ULL << 50),
     TEXT(cl_fetch_report, CL_FETCH_REPORT_TYPE, 4, media_type, 0, TYPE_MAX),
-    TEXT(cl_fetch_report, CL_FETCH_REPORT_DIGEST, 5, digest, 0, TYPE_MAX),
     TEXT(cl_fetch_report, CL_FETCH_REPORT_URL, 6, url, 0, URL_MAX_BYTES),
     NUMBER(cl_fetch_report, CL_FETCH_REPORT_CODE, 7, code, 4095),
     TEXT(cl_fetch_report, CL_FETCH_REPORT_ERROR, 8, error, 0, ERROR_MAX),

@@ -32,7 +32,6 @@ enum { CL_FETCH_CHANNEL_FD = 3, CL_FETCH_MAX_MESSAGE = 192 << 10 };
 
 enum cl_fetch_kind {
     CL_FETCH_MANIFEST, /* GET /v2/<repository>/manifests/<reference>, all media types we know */
-    CL_FETCH_HEAD,     /* HEAD of the same: digest, type and size alone; no descriptor */
     CL_FETCH_BLOB,     /* GET /v2/<repository>/blobs/<reference> */
     CL_FETCH_LOGIN,    /* do the credentials open GET /v2/ ?; no descriptor */
     CL_FETCH_KIND_COUNT,
@@ -89,7 +88,6 @@ enum cl_fetch_report_field {
     CL_FETCH_REPORT_KIND,
     CL_FETCH_REPORT_BYTES,
     CL_FETCH_REPORT_TYPE,
-    CL_FETCH_REPORT_DIGEST,
     CL_FETCH_REPORT_URL,
     CL_FETCH_REPORT_CODE,
     CL_FETCH_REPORT_ERROR,
@@ -100,9 +98,8 @@ struct cl_fetch_report {
     uint64_t set;
     uint64_t id;
     uint64_t kind;
-    uint64_t bytes;         /* of the body so far, FAILED too; HEAD: that the body would have */
+    uint64_t bytes;         /* of the body so far, FAILED too */
     const char *media_type; /* DONE: Content-Type without parameters */
-    const char *digest;     /* DONE: Docker-Content-Digest, as claimed; may be missing */
     const char *url;        /* the endpoint that answered */
     uint64_t code;          /* FAILED: an errno: ENOENT (404), EACCES (401, 403), ... */
     const char *error;      /* FAILED: one line for people */

@@ -13,7 +13,7 @@ from pathlib import Path
 from lib import flat
 
 REQUEST, REPORT = b"clfetq\r\n", b"clfetr"
-MANIFEST, HEAD, BLOB, LOGIN = range(4)
+MANIFEST, BLOB, LOGIN = range(3)
 PROGRESS, DONE, FAILED = range(3)
 MOST = 192 << 10
 TIMEOUT = 30
@@ -43,15 +43,13 @@ class Report:
     kind: int
     bytes: int = None
     type: str = None
-    digest: str = None
     url: str = None
     code: int = None
     error: str = None
 
     @classmethod
     def read(cls, data):
-        readers = {1: ("id", flat.number), 2: ("kind", flat.number), 3: ("bytes", flat.number), 4: ("type", flat.text),
-                   5: ("digest", flat.text), 6: ("url", flat.text), 7: ("code", flat.number), 8: ("error", flat.text)}
+        readers = {1: ("id", flat.number), 2: ("kind", flat.number), 3: ("bytes", flat.number), 4: ("type", flat.text), 6: ("url", flat.text), 7: ("code", flat.number), 8: ("error", flat.text)}
         return cls(**{readers[key][0]: readers[key][1](payload) for key, payload in flat.fields(data, REPORT).items()})
 
 
@@ -155,7 +153,7 @@ class Fetcher:
     def ask_oddly(self, kind, endpoint, fds=(), repository="library/test", reference="latest"):
         """Send a request whose parts need not fit; wait for its end."""
         self.last += 1
-        self.requests[self.last], self.progress[self.last] = Request(self.last, HEAD), []
+        self.requests[self.last], self.progress[self.last] = Request(self.last, LOGIN), []
         fields = [(1, "NUMBER", self.last), (2, "NUMBER", kind), endpoints_field([Endpoint(endpoint)]), (4, "TEXT", repository),
                   (5, "TEXT", reference)]
         self.send(flat.record(REQUEST, 1, fields), fds)
@@ -197,9 +195,6 @@ class Fetcher:
 
     def manifest(self, *endpoints, **options):
         return self.do(MANIFEST, *endpoints, **options)
-
-    def head(self, *endpoints, **options):
-        return self.do(HEAD, *endpoints, **options)
 
     def login(self, *endpoints, **options):
         return self.do(LOGIN, *endpoints, **options)

@@ -135,19 +135,12 @@ static const struct {
     uint64_t code; /* of the failure; 0: none */
     const char *body;
 } wants[] = {
-    {CL_FETCH_MANIFEST, "good", 0, 0, "body"},
-    {CL_FETCH_MANIFEST, "moved", 0, 0, "body"},
-    {CL_FETCH_MANIFEST, "loop", 0, ELOOP, ""},
-    {CL_FETCH_MANIFEST, "busy", 0, EBUSY, ""},
-    {CL_FETCH_MANIFEST, "cut", 0, ECONNRESET, ""},
-    {CL_FETCH_MANIFEST, "gone", 0, ENOENT, ""},
-    {CL_FETCH_MANIFEST, "locked", 1, 0, "open"},
-    {CL_FETCH_MANIFEST, "locked", 1, 0, "open"},
-    {CL_FETCH_MANIFEST, "locked", 0, EACCES, ""},
-    {CL_FETCH_HEAD, "good", 0, 0, NULL},
-    {CL_FETCH_BLOB, "b", 0, 0, "abcdef"},
-    {CL_FETCH_BLOB, "long", 0, EFBIG, ""},
-    {CL_FETCH_LOGIN, "", 1, 0, NULL},
+    {CL_FETCH_MANIFEST, "good", 0, 0, "body"},     {CL_FETCH_MANIFEST, "moved", 0, 0, "body"},
+    {CL_FETCH_MANIFEST, "loop", 0, ELOOP, ""},     {CL_FETCH_MANIFEST, "busy", 0, EBUSY, ""},
+    {CL_FETCH_MANIFEST, "cut", 0, ECONNRESET, ""}, {CL_FETCH_MANIFEST, "gone", 0, ENOENT, ""},
+    {CL_FETCH_MANIFEST, "locked", 1, 0, "open"},   {CL_FETCH_MANIFEST, "locked", 1, 0, "open"},
+    {CL_FETCH_MANIFEST, "locked", 0, EACCES, ""},  {CL_FETCH_BLOB, "b", 0, 0, "abcdef"},
+    {CL_FETCH_BLOB, "long", 0, EFBIG, ""},         {CL_FETCH_LOGIN, "", 1, 0, NULL},
     {CL_FETCH_LOGIN, "", 0, EACCES, NULL},
 };
 
@@ -235,17 +228,19 @@ static void be_core(int channel, int is_strict)
 {
     const struct cl_fetch_endpoint endpoint = {server_url, "", "", "", ""};
     const struct cl_fetch_request last = {
-        .kind = CL_FETCH_HEAD,
+        .kind = CL_FETCH_MANIFEST,
         .endpoints = {&endpoint, 1},
         .repository = "a",
         .reference = "silent",
+        .size_bytes = MANIFEST_MAX,
     };
+    CL_CLEANUP_FD int body = cl_sys_memfd_create("body", 1);
     size_t left = CL_ARRAY_SIZE(wants);
     struct cl_fetch_report report;
 
     for (size_t i = 0; i < CL_ARRAY_SIZE(wants); i++)
         CHECK(ask(channel, i) == 0 || !is_strict);
-    CHECK(send_request(channel, 99, &last, -1) == 0 || !is_strict);
+    CHECK(send_request(channel, 99, &last, body) == 0 || !is_strict);
     while (left > 0 && hear(channel, &report) == 0) {
         if (is_strict)
             check_report(&report);

@@ -92,7 +92,6 @@ static const struct cl_fetch_report report = {.set = ALL(CL_FETCH_REPORT_FIELD_C
                                               .kind = CL_FETCH_FAILED,
                                               .bytes = 1ULL << 50,
                                               .media_type = "t",
-                                              .digest = DIGEST_A,
                                               .url = "https://a",
                                               .code = 4095,
                                               .error = "no"};

@@ -34,15 +34,6 @@ static void answer(const struct asked *asked)
     fetch_done(asked->request.id, "application/test", SECOND);
 }
 
-static void answer_head(const struct asked *asked, const char *digest)
-{
-    fetch_report(
-        &(struct cl_fetch_report){.set = REPORT_BITS(CL_FETCH_REPORT_DIGEST, CL_FETCH_REPORT_ID),
-                                  .id = asked->request.id,
-                                  .kind = CL_FETCH_DONE,
-                                  .digest = digest});
-}
-
 static void answer_large(const struct asked *asked)
 {
     if (ftruncate(asked->body, (8L << 20) + 1) == 0 || pwrite(asked->body, "x", 1, 1L << 20) >= 0)
@@ -90,12 +81,6 @@ CL_NORETURN static void act(const char *what)
     while (fetch_take(&asked)) {
         if (strcmp(what, "answer") == 0)
             answer(&asked);
-        else if (strcmp(what, "digest") == 0)
-            answer_head(&asked, DIGEST_A);
-        else if (strcmp(what, "no-digest") == 0)
-            fetch_done(asked.request.id, "t", FIRST);
-        else if (strcmp(what, "bad-digest") == 0)
-            answer_head(&asked, "sha256:../../../etc/passwd");
         else if (strcmp(what, "large") == 0)
             answer_large(&asked);
         else if (strcmp(what, "unknown") == 0)
@@ -211,7 +196,7 @@ TEST(a_config_is_a_blob_of_its_size)
     scene_init(&scene, "answer");
     CHECK(scene.registry.origin.config(&scene.registry.origin, &record, &scene.bytes, &scene.err) ==
           0);
-    CHECK_TEXT(cl_buf_text(&scene.bytes), "2 library/debian " DIGEST_A " 0 77 " FIRST);
+    CHECK_TEXT(cl_buf_text(&scene.bytes), "1 library/debian " DIGEST_A " 0 77 " FIRST);
     record.target_size_bytes = (1 << 20) + 1;
     CHECK(scene.registry.origin.config(&scene.registry.origin, &record, &scene.bytes, &scene.err) ==
           -EFBIG);
@@ -312,24 +297,6 @@ TEST(what_is_refused_is_told)
     }
 }
 
-TEST(what_the_registry_says_of_a_reference_is_a_digest)
-{
-    static const struct {
-        const char *what;
-        int code;
-    } rows[] = {{"digest", 0}, {"no-digest", ENODATA}, {"bad-digest", EINVAL}, {"unknown", ENOENT}};
-
-    for (size_t i = 0; i < CL_ARRAY_SIZE(rows); i++) {
-        CL_CLEANUP_SCENE struct scene scene;
-        struct cl_digest digest = {{0}};
-
-        scene_init(&scene, rows[i].what);
-        CHECK(cl_registry_head(&scene.registry, &digest, &scene.err) == -rows[i].code);
-        CHECK((rows[i].code == 0) == (digest.hex[0] == 'a'));
-        CHECK((rows[i].code == 0) == (scene.err.msg[0] == '\0'));
-    }
-}
-
 TEST(credentials_open_it_or_not)
 {
     static const char *const answers[] = {"answer", "denied"};
@@ -416,7 +383,6 @@ int main(int argc, char *argv[])
         ROW(a_layer_goes_on_where_it_was),
         ROW(a_layer_that_fails_says_why),
         ROW(what_is_refused_is_told),
-        ROW(what_the_registry_says_of_a_reference_is_a_digest),
         ROW(credentials_open_it_or_not),
         ROW(a_registry_has_one_to_32_places),
         ROW(whatever_fails_is_told_and_leaves_nothing),

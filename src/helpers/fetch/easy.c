@@ -179,9 +179,6 @@ static int set_question(const struct cl_exchange *exchange)
     case CL_METHOD_GET:
         SET(CURLOPT_HTTPGET, 1L);
         break;
-    case CL_METHOD_HEAD:
-        SET(CURLOPT_NOBODY, 1L);
-        break;
     case CL_METHOD_POST:
         SET(CURLOPT_POST, 1L);
         SET(CURLOPT_POSTFIELDS, exchange->form);

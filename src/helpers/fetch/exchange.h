@@ -23,7 +23,7 @@
 
 enum { CL_MAX_REDIRECTS = 5 };
 
-enum cl_method { CL_METHOD_GET, CL_METHOD_HEAD, CL_METHOD_POST };
+enum cl_method { CL_METHOD_GET, CL_METHOD_POST };
 
 struct cl_ask {
     enum cl_method method;

@@ -77,7 +77,6 @@ static int keep(struct cl_head *head, const char *line, size_t name_size, const 
         {"Content-Type", &head->content_type, SHORT_MAX},
         {"Content-Range", &head->content_range, SHORT_MAX},
         {"Content-Length", &head->content_length, SHORT_MAX},
-        {"Docker-Content-Digest", &head->digest, SHORT_MAX},
         {"Location", &head->location, URL_MAX},
         {"Retry-After", &head->retry_after, SHORT_MAX},
     };

@@ -26,7 +26,6 @@ struct cl_head {
     const char *content_type; /* without parameters */
     const char *content_range;
     const char *content_length;
-    const char *digest; /* Docker-Content-Digest */
     const char *location;
     const char *retry_after;
     struct cl_challenges challenges;

@@ -208,9 +208,9 @@ static int start_exchange(struct cl_request *request, const struct cl_grant *gra
     request->wrong_range = 0;
     request->asked_from = request->no_range ? 0 : request->blob.have;
     const struct cl_ask ask = {
-        .method = kind == CL_FETCH_HEAD ? CL_METHOD_HEAD : CL_METHOD_GET,
+        .method = CL_METHOD_GET,
         .url = &url,
-        .accept = kind == CL_FETCH_MANIFEST || kind == CL_FETCH_HEAD ? accepted_manifests : NULL,
+        .accept = kind == CL_FETCH_MANIFEST ? accepted_manifests : NULL,
         .authorization = grant->authorization,
         .authority = cl_door_authority(request->door),
         .from = request->asked_from,

@@ -126,13 +126,10 @@ static void succeed(struct cl_request *request)
     const int64_t length = cl_head_length(head);
     struct cl_fetch_report report = {
         .media_type = keep_text(request, head->content_type),
-        .digest = keep_text(request, head->digest),
     };
 
     if (report.media_type != NULL)
         report.set |= CL_RECORD_BIT(CL_FETCH_REPORT_TYPE);
-    if (report.digest != NULL)
-        report.set |= CL_RECORD_BIT(CL_FETCH_REPORT_DIGEST);
     if (request->what.kind == CL_FETCH_MANIFEST || length >= 0) {
         report.set |= CL_RECORD_BIT(CL_FETCH_REPORT_BYTES);
         report.bytes =
