@@ -88,11 +88,16 @@ static int apply(const struct parser *parser, const struct cl_option *option, co
     return r < 0 ? cl_prefix(err, "--%s", option->name) : 0;
 }
 
+static int refuse_end(const struct cl_option *option, struct cl_error *err)
+{
+    return cl_refuse(err, EINVAL, "--%s needs a value, %s", option->name, option->value);
+}
+
 static int next_value(struct parser *parser, const struct cl_option *option, const char **ret,
                       struct cl_error *err)
 {
     if (parser->index + 1 >= parser->argc)
-        return cl_refuse(err, EINVAL, "--%s needs a value, %s", option->name, option->value);
+        return refuse_end(option, err);
     *ret = parser->argv[++parser->index];
     return 0;
 }
@@ -143,6 +148,68 @@ static int parse_letters(struct parser *parser, const char *letters, struct cl_e
     }
     return 0;
 }
+
+/* --- their order ----------------------------------------------------------------- */
+
+/* The option whose value is the word after WORD, or NULL. */
+static const struct cl_option *wants_next(const struct cl_option_table *table, const char *word)
+{
+    if (word[1] == '-') {
+        const char *name = word + 2;
+        const struct cl_option *option = find_long(table, name, strlen(name)); /* no "=" */
+
+        return option != NULL && option->value != NULL ? option : NULL;
+    }
+    for (const char *letter = word + 1; *letter != '\0'; letter++) {
+        const struct cl_option *option = find_letter(table, *letter);
+
+        if (option == NULL)
+            return NULL; /* it is the parser's to refuse */
+        if (option->value != NULL)
+            return letter[1] == '\0' ? option : NULL;
+    }
+    return NULL;
+}
+
+/* COUNT words at FROM come to stand at TO, which is before it. */
+static void move_up(char *argv[], int from, int to, int count)
+{
+    for (; count > 0; count--, from++, to++) {
+        char *word = argv[from];
+
+        memmove(&argv[to + 1], &argv[to], (size_t)(from - to) * sizeof(*argv));
+        argv[to] = word;
+    }
+}
+
+int cl_options_order(struct cl_option_table table, int argc, char *argv[], struct cl_error *err)
+{
+    int front = 1; /* where the next option belongs */
+
+    for (int i = 1; i < argc;) {
+        const char *word = argv[i];
+        int count = 1;
+
+        if (word[0] != '-' || word[1] == '\0') {
+            i++;
+            continue;
+        }
+        if (strcmp(word, "--") == 0) {
+            move_up(argv, i, front, 1);
+            return 0;
+        }
+        const struct cl_option *option = wants_next(&table, word);
+        if (option != NULL && i + 1 >= argc)
+            return refuse_end(option, err);
+        count += option != NULL;
+        move_up(argv, i, front, count);
+        front += count;
+        i += count;
+    }
+    return 0;
+}
+
+/* --- parsing --------------------------------------------------------------------- */
 
 int cl_options_parse(struct cl_option_table table, int argc, char *const argv[], void *context,
                      struct cl_error *err)

@@ -1,8 +1,9 @@
 /* options.h - command-line options as rows, one setter a row; help
  * and shell completions are generated from the same rows.
  *
- * Options end at the first operand, so that a sandboxed command's own flags are
- * never ours. Long names must be whole: abbreviations are refused, with a guess at
+ * Parsing ends at the first operand, so that a sandboxed command's own flags are never
+ * ours; where no command follows, cl_options_order first takes the options from among the
+ * operands. Long names must be whole: abbreviations are refused, with a guess at
  * what was meant.
  */
 #ifndef CL_BASE_OPTIONS_H
@@ -36,6 +37,11 @@ struct cl_option_table {
     size_t count;
     const struct cl_refused_option *refused; /* NULL, or rows up to one without a name */
 };
+
+/* Moves the options of argv[1..], each with its value, before the operands; both keep their
+ * order. A "--" ends the options and then stands behind them: what followed it are operands.
+ * -EINVAL: the last option lacks its value. */
+int cl_options_order(struct cl_option_table table, int argc, char *argv[], struct cl_error *err);
 
 /* Parses argv[1..]; returns the index of the first operand. */
 int cl_options_parse(struct cl_option_table table, int argc, char *const argv[], void *context,

@@ -146,6 +146,40 @@ def test_names_may_come_after_two_dashes(sandbox, words):
         assert json.loads(outcome.out)[0]["id"] == identifier
 
 
+OTHERS = ["pull", "import", "images", "rmi", "login", "logout", "ps", "inspect", "kill", "prune", "doctor", "version", "completion"]
+
+
+def test_of_all_commands_run_alone_ends_its_options(cloister):
+    listed = re.findall(r"^  (\w+) ", text(cloister.call("help").ok().out).partition("\nCommands:\n")[2], re.MULTILINE)
+    assert sorted(listed) == sorted(["run", *OTHERS])
+    assert b"Usage:" not in cloister.call("run", "host", "--help").out
+
+
+@pytest.mark.parametrize("command", OTHERS)
+def test_options_may_stand_behind_arguments(cloister, command):
+    assert cloister.call(command, "x", "y", "--help").ok().out == cloister.call(command, "--help").ok().out
+    cloister.call(command, "x", "--no-such").refused("unknown option --no-such")
+    cloister.call(command, "x", "-?", "y").refused("unknown option -\\?")
+    assert b"unknown option" not in cloister.call(command, "--", "x", "--no-such").refused().err
+
+
+@pytest.mark.parametrize("words,said", [
+    (["inspect", "no-such", "--image"], "no image no-such here"), (["inspect", "no-such", "--format", "xml"], "--format: expected"),
+    (["kill", "no-such", "-s"], "--signal needs a value"), (["kill", "no-such", "-s", "NOSUCH"], "--signal: .*NOSUCH"),
+    (["rmi", "x", "-a"], "--all: see cloister prune --all"), (["pull", "x", "--max-size", "much"], "--max-size: expected a size"),
+    (["import", "x", "y", "--change", "EXPOSE 80"], "--change: expected CMD"), (["login", "localhost:1", "-p", "secret"], "--password: other users"),
+    (["login", "localhost:1", "--password-stdin"], "--password-stdin needs --username"), (["images", "x", "--format"], "--format needs a value")],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "")
+def test_options_behind_arguments_are_obeyed(cloister, words, said):
+    cloister.call(*words).refused(said)
+
+
+def test_a_signal_may_be_named_behind_the_sandbox(sandbox):
+    cloister, running, _ = sandbox
+    cloister.call("kill", "target", "-s", "USR1").ok()
+    running.expect(b"got 10\n")
+
+
 SAYING = [["ps", "-q"], ["inspect", "target"], ["kill", "-s", "USR1", "target"], ["kill", "no-such"], ["prune"], ["doctor"], ["version"],
           ["completion", "bash"], ["help"], ["no-such"]]
 

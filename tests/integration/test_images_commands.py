@@ -157,6 +157,15 @@ def test_a_name_leaves_what_it_means(images, word, count):
     assert len(images.list(word)) == count and len(images.ok("images", word).lines()) == count + 1
 
 
+def test_options_behind_the_name_count(images):
+    """rmi's -f most of all: as another name it was tried, and told, after the image was gone or kept."""
+    digest = images.add("a/b:1", two_layers())
+    images.add("a/b:2", two_layers())
+    assert images.ok("images", "a/b", "-q").lines() == [digest[7:19]]
+    images.call("rmi", digest).refused("has 2 names")
+    assert images.ok("rmi", digest, "-f").lines()[-1] == f"Deleted: {digest}"
+
+
 def test_a_moved_name_leaves_an_image_without_one(images):
     first = images.add("tests/moved", small_image())
     second = images.add("tests/moved", two_layers())
@@ -403,7 +412,7 @@ def test_wrong_sources(images, world):
     archive = images.write("root.tar", root_tar())
     images.call("import", archive, "Upper").refused("lower case")
     images.call("import", archive, "my/root@" + "sha256:" + "5" * 64).refused("has a digest of its own")
-    images.call("import", archive, "--quiet", "x").refused('got also "x"')
+    images.call("import", archive, "x", "--quiet", "y").refused('got also "y"')
     images.call("import", "--max-size", "10k", "-", input=bytes(20_000)).refused("more than 10KiB; --max-size raises the limit")
     images.whole()
     assert images.list() == []

@@ -14,7 +14,6 @@
 #include "base/json.h"
 #include "base/loop.h"
 #include "base/num.h"
-#include "base/options.h"
 #include "base/sha256.h"
 #include "base/steps.h"
 #include "base/sys.h"
@@ -321,113 +320,6 @@ TEST(steps_undo_what_was_done)
     CHECK_TEXT(part.text, "+++ba");
 }
 
-/* --- options -------------------------------------------------------------- */
-
-struct seen_options {
-    char text[64];
-};
-
-static int note(void *context, const struct cl_option *option, const char *value,
-                struct cl_error *err)
-{
-    struct seen_options *seen = context;
-    size_t used = strlen(seen->text);
-
-    if (value != NULL && strcmp(value, "bad") == 0)
-        return cl_refuse(err, EINVAL, "wrong");
-    (void)snprintf(seen->text + used, sizeof(seen->text) - used, "[%s=%s]", option->name,
-                   value == NULL ? "" : value);
-    return 0;
-}
-
-static const struct cl_option options[] = {
-    {"interactive", 'i', NULL, "", note, 0, NULL},
-    {"tty", 't', NULL, "", note, 0, NULL},
-    {"memory", 'm', "SIZE", "", note, 0, NULL},
-    {"name", 0, "NAME", "", note, 0, NULL},
-};
-
-static const struct cl_refused_option refused[] = {
-    {"detach", 'd', "not built yet"},
-    {NULL, 0, NULL},
-};
-
-static int parse(const char *a, const char *b, const char *c, struct seen_options *seen,
-                 struct cl_error *err)
-{
-    char words[4][16] = {"cloister"};
-    char *argv[5] = {words[0], NULL};
-    const char *const given[] = {a, b, c};
-    int argc = 1;
-
-    for (int i = 0; i < 3 && given[i] != NULL; i++) {
-        (void)snprintf(words[argc], sizeof(words[argc]), "%s", given[i]);
-        argv[argc] = words[argc];
-        argc++;
-    }
-    const struct cl_option_table table = {options, CL_ARRAY_SIZE(options), refused};
-
-    return cl_options_parse(table, argc, argv, seen, err);
-}
-
-TEST(options_end_at_the_first_operand)
-{
-    struct seen_options seen = {""};
-    struct cl_error err = {0};
-
-    CHECK(parse("-it", "--memory=1g", "host", &seen, &err) == 3);
-    CHECK(parse("-m512m", "host", "-i", &seen, &err) == 2);
-    CHECK(parse("--", "-i", NULL, &seen, &err) == 2);
-    CHECK(parse("-", NULL, NULL, &seen, &err) == 1);
-    CHECK_TEXT(seen.text, "[interactive=][tty=][memory=1g][memory=512m]");
-}
-
-TEST(options_refuse_what_they_do_not_know)
-{
-    struct seen_options seen = {""};
-    struct cl_error err = {0};
-
-    CHECK(parse("--mem=1", NULL, NULL, &seen, &err) == -EINVAL); /* no abbreviations */
-    CHECK_HAS(err.msg, "unknown option --mem");
-    CHECK(parse("-x", NULL, NULL, &seen, &err) == -EINVAL);
-    CHECK(parse("--tty=1", NULL, NULL, &seen, &err) == -EINVAL);
-    CHECK_HAS(err.msg, "takes no value");
-    CHECK(parse("--detach=1", NULL, NULL, &seen, &err) == -ENOSYS);
-    CHECK_TEXT(err.msg, "--detach: not built yet");
-    CHECK(parse("-td", NULL, NULL, &seen, &err) == -ENOSYS);
-    CHECK_TEXT(err.msg, "--detach: not built yet");
-    CHECK(parse("--name", NULL, NULL, &seen, &err) == -EINVAL);
-    CHECK_HAS(err.msg, "needs a value, NAME");
-    CHECK(parse("--name", "bad", NULL, &seen, &err) == -EINVAL);
-    CHECK_TEXT(err.msg, "--name: wrong");
-    CHECK_TEXT(seen.text, "[tty=]");
-}
-
-TEST(options_guess_what_was_meant)
-{
-    static const struct {
-        const char *word;
-        const char *message;
-    } guesses[] = {
-        {"--memroy=1", "unknown option --memroy; did you mean --memory?"},
-        {"--mem", "unknown option --mem; did you mean --memory?"},
-        {"--memory-limit", "unknown option --memory-limit; did you mean --memory?"},
-        {"--nam", "unknown option --nam; did you mean --name?"},
-        {"--detatch", "unknown option --detatch; did you mean --detach?"},
-        {"--Tty", "unknown option --Tty; did you mean --tty?"},
-        {"--x", "unknown option --x; see --help"},
-        {"--=x", "unknown option --; see --help"},
-        {"-x", "unknown option -x; see --help"},
-    };
-    struct seen_options seen = {""};
-    struct cl_error err = {0};
-
-    for (size_t i = 0; i < CL_ARRAY_SIZE(guesses); i++) {
-        CHECK(parse(guesses[i].word, NULL, NULL, &seen, &err) == -EINVAL);
-        CHECK_TEXT(err.msg, guesses[i].message);
-    }
-}
-
 /* --- loop and descriptors -------------------------------------------------- */
 
 static int on_event(struct cl_source *source, uint32_t events, struct cl_error *err)
@@ -569,9 +461,6 @@ int main(void)
         ROW(errors_are_one_printable_line),
         ROW(errors_that_nobody_knows_have_their_number),
         ROW(steps_undo_what_was_done),
-        ROW(options_end_at_the_first_operand),
-        ROW(options_refuse_what_they_do_not_know),
-        ROW(options_guess_what_was_meant),
         ROW(loop_dispatches_and_stops),
         ROW(reading_stops_at_the_cap),
         ROW(only_regular_files_are_opened),

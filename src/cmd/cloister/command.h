@@ -28,6 +28,7 @@ struct cl_command {
     /* Words to complete, or "@sandbox"; "@stored", an image of the store; "@image", also others
      * that can be run; "@either", a sandbox, or with --image an image of the store. NULL: files */
     const char *operands;
+    int runs_words; /* its operands end with a command, whose options aren't ours */
 };
 
 /* In the order of help. */

@@ -36,7 +36,7 @@ static const struct cl_option options[] = {
 
 static const struct cl_refused_option refused[] = {
     {"message", 'm', "there is none: an image's history isn't kept"},
-    {"input", 'i', "name the file after the options"},
+    {"input", 'i', "name the file without it"},
     {NULL, 0, NULL},
 };
 

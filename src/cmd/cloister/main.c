@@ -99,8 +99,9 @@ static int run_help(int argc, char *const argv[], struct cl_error *err)
     return cl_help_command(command, err);
 }
 
-/* argv[0] is the command's name. */
-static int dispatch(int argc, char *const argv[], struct cl_error *err)
+/* argv[0] is the command's name. Its options may stand among its operands, but for one whose
+ * operands hold a command. */
+static int dispatch(int argc, char *argv[], struct cl_error *err)
 {
     if (argc < 1 || strcmp(argv[0], "--help") == 0 || strcmp(argv[0], "-h") == 0)
         return cl_help_all(err);
@@ -110,7 +111,8 @@ static int dispatch(int argc, char *const argv[], struct cl_error *err)
         find_command(strcmp(argv[0], "--version") == 0 ? "version" : argv[0]);
     if (command == NULL)
         return refuse_command(argv[0], err);
-    return command->run(command, argc, argv, err);
+    int r = command->runs_words ? 0 : cl_options_order(cl_command_table(command), argc, argv, err);
+    return r < 0 ? r : command->run(command, argc, argv, err);
 }
 
 /* What a caller may have made of them: ignored children would be gone before anybody waits

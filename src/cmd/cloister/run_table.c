@@ -106,4 +106,5 @@ const struct cl_command cl_command_run = {
     .option_count = CL_ARRAY_SIZE(cl_run_options),
     .refused = cl_run_refused,
     .operands = "@image",
+    .runs_words = 1,
 };
