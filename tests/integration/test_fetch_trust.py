@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import re
 import ssl
 import time
 
@@ -188,6 +189,31 @@ def test_a_certificate_that_nobody_known_signed(fetch, start, authority):
     shelf.put_manifest("latest", SMALL)
     fetch.manifest(shelf.url).failed(errno.EKEYREJECTED, shelf.address, "registries.yaml")
     assert not shelf.seen()
+
+
+def test_a_certificate_that_is_not_trusted_is_the_message(fetch, start, authority):
+    """And nothing is asked in the clear where somebody shows one: neither at once nor by the next request."""
+    shelf = start(Shelf(tls=authority.server_context()))
+    for _ in range(2):
+        result = fetch.manifest(shelf.url, shelf.url.replace("https:", "http:")).failed(errno.EKEYREJECTED, shelf.address)
+        assert result.report.error.endswith("as `authority: FILE`") and "before that" not in result.report.error
+    assert shelf.connections == 1 and not shelf.seen()
+
+
+def test_of_a_mirror_that_is_not_trusted_the_cure_is_told(fetch, start, authority):
+    mirror, registry = start(Shelf(tls=authority.server_context())), start(Shelf())
+    plain = mirror.url.replace("https:", "http:")
+    result = fetch.manifest(mirror.url, plain, registry.url, reference="none").failed(errno.ENOENT, registry.address, f"before that, {mirror.address}: nobody known")
+    assert result.report.error.endswith("as `authority: FILE`") and "status" not in result.report.error
+    registry.put_manifest("latest", SMALL)
+    assert fetch.manifest(mirror.url, plain, registry.url).ok().report.url == registry.url
+    assert not mirror.seen()
+
+
+def test_what_mirrors_say_ends_with_a_word(fetch, start, authority):
+    mirrors, registry = [start(Shelf(tls=authority.server_context())) for _ in range(3)], start(Shelf())
+    said = fetch.manifest(*(mirror.url for mirror in mirrors), registry.url, reference="none").failed(errno.ENOENT).report.error
+    assert re.search(r"[a-z]\.\.\.$", said), said
 
 
 def test_a_certificate_for_another_name(fetch, start, names, authority, pem):

@@ -84,7 +84,8 @@ def test_store_of_somebody_else_is_not_used(pulls, world, tiny, registry):
 def test_tls_registry_with_its_authority(pulls, start_registry, authority, tiny):
     registry = start_registry(tls=authority)
     name = push(tiny, registry, "a/b")
-    pulls.pull(name).refused("nobody known signed its certificate", "registries.yaml")
+    refused = pulls.pull(name).refused(f"{registry.address}: nobody known signed its certificate", "registries.yaml, as `authority: FILE`$")
+    assert b"before that" not in refused.err and b"status 400" not in refused.err
     pulls.is_empty()
     pulled(pulls.trust(registry).pull(name), tiny)
     pulls.has(tiny, name)

@@ -5,10 +5,15 @@
 
 #include "helpers/fetch/json_answers.h"
 
-/* What curl says, shorter where it is long. */
+/* What curl says, without what our own words say. */
 static const char *reason_of(const struct cl_exchange *exchange, CURLcode code)
 {
-    return exchange->curl_says[0] != '\0' ? exchange->curl_says : curl_easy_strerror(code);
+    static const char certificate[] = "SSL certificate problem: ";
+    const char *says = exchange->curl_says;
+
+    if (strncmp(says, certificate, strlen(certificate)) == 0)
+        says += strlen(certificate);
+    return says[0] != '\0' ? says : curl_easy_strerror(code);
 }
 
 /* Of all that connect(2) can fail with, what a caller may act upon: EACCES, say, would be taken
@@ -75,8 +80,8 @@ static enum cl_end explain_tls(const struct cl_exchange *exchange, CURLcode code
     else if (strstr(reason, "unable to get local issuer") != NULL ||
              strstr(reason, "self-signed") != NULL || strstr(reason, "self signed") != NULL)
         (void)cl_refuse(err, EKEYREJECTED,
-                        "%s: nobody known signed its certificate; name its authority's file in "
-                        "registries.yaml, if it is the right one (%.160s)",
+                        "%s: nobody known signed its certificate (%.100s); if it is the right one, "
+                        "name its authority's file in registries.yaml, as `authority: FILE`",
                         place, reason);
     else if (code == CURLE_SSL_CACERT_BADFILE)
         (void)cl_refuse(err, EKEYREJECTED,

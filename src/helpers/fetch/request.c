@@ -13,7 +13,7 @@
 enum {
     ARENA_CAP = 2 * CL_FETCH_MAX_MESSAGE,
     MIRRORS_SAID = 320, /* bytes of the last error that are about mirrors */
-    MIRROR_SAID = 160,
+    MIRROR_SAID = 200,
 };
 #define REPORT_EVERY_NS (100 * CL_NS_PER_MS)
 #define FLUSH_EVERY_NS (5 * CL_NS_PER_MS)
@@ -301,17 +301,45 @@ static int is_scheme_tried(const struct cl_request *request, const struct cl_err
     return why->code == EPROTONOSUPPORT && strncmp(next, "http:", 5) == 0;
 }
 
+/* As far as there is room; what doesn't fit ends with a word. */
 static void note_mirror(struct cl_request *request, const struct cl_error *why)
 {
-    if (is_scheme_tried(request, why))
+    struct cl_buf *said = &request->mirrors;
+    const char *mark = said->size > 0 ? "; " : "";
+    const size_t room = cl_min_u64(MIRROR_SAID, said->cap - said->size - strlen("; ..."));
+    size_t size = strlen(why->msg);
+
+    if (is_scheme_tried(request, why) || said->cap - said->size <= strlen("; ..."))
         return;
-    (void)cl_buf_printf(&request->mirrors, "%s%.*s", request->mirrors.size > 0 ? "; " : "",
-                        MIRROR_SAID, why->msg); /* as far as there is room */
+    if (size <= room) {
+        (void)cl_buf_printf(said, "%s%s", mark, why->msg);
+        return;
+    }
+    for (size = room; size > 0 && why->msg[size] != ' ';)
+        size--;
+    (void)cl_buf_printf(said, "%s%.*s...", mark, (int)size, why->msg);
+}
+
+/* Who shows a certificate speaks TLS: whoever it is, plain HTTP is no answer to one that isn't to
+ * be trusted, and what that says is no news. */
+static size_t next_endpoint(const struct cl_request *request, const struct cl_error *why)
+{
+    const struct cl_fetch_endpoints *all = &request->what.endpoints;
+    const char *now = current(request)->url;
+    const size_t next = request->endpoint + 1;
+
+    if (why->code == EKEYREJECTED && next < all->count && strncmp(now, "https://", 8) == 0 &&
+        strncmp(all->items[next].url, "http://", 7) == 0 &&
+        strcmp(now + 8, all->items[next].url + 7) == 0)
+        return next + 1;
+    return next;
 }
 
 void cl_request_give_up_endpoint(struct cl_request *request, const struct cl_error *why)
 {
-    if (cl_request_is_last_endpoint(request)) {
+    const size_t next = next_endpoint(request, why);
+
+    if (next >= request->what.endpoints.count) {
         struct cl_error err = *why;
 
         if (request->mirrors.size > 0 && strcmp(request->mirrors.data, why->msg) != 0)
@@ -320,7 +348,7 @@ void cl_request_give_up_endpoint(struct cl_request *request, const struct cl_err
         return;
     }
     note_mirror(request, why);
-    request->endpoint++;
+    request->endpoint = next;
     begin_endpoint(request);
 }
 
