@@ -90,6 +90,11 @@ int cl_domain_check(const char *text, size_t size, struct cl_error *err)
     char quoted[CL_QUOTE_SIZE];
     struct halves halves = split(text, size);
 
+    const char *slash = memchr(text, '/', size);
+
+    if (slash != NULL && slash != text && slash[-1] != ':')
+        return cl_refuse(err, EINVAL, "a path follows the host; say \"%s\" alone",
+                         cl_quote_part(text, (size_t)(slash - text), quoted));
     (void)cl_quote_part(halves.host, halves.host_size, quoted);
     if (size > 0 && text[0] == '[') {
         if (!is_bracketed_ipv6(halves.host, halves.host_size))

@@ -411,7 +411,8 @@ TEST(a_default_domain_must_be_one)
     check_refused("quay.io/a", "", EINVAL, "the default registry \"\": \"\" is no host's name");
     check_refused("a", "[", EINVAL, "\"[\" is no IPv6 address in brackets");
     check_refused("a", "https://quay.io", EINVAL, "the default registry \"https://quay.io\": ");
-    check_refused("a", "quay.io/a", EINVAL, "\"quay.io/a\" is no host's name");
+    check_refused("a", "quay.io/a", EINVAL, "a path follows the host; say \"quay.io\" alone");
+    check_refused("a", "https://quay.io", EINVAL, "\"://quay.io\" and not by \":\" and a port");
     check_refused("a", "quay.io:0", EINVAL, "the host is followed by \":0\"");
     check_refused("a", "quay\n.io", EINVAL, "\"quay\\x0a.io\" is no host's name");
 }
