@@ -56,6 +56,9 @@ int cl_plan_decide(struct cl_decide *how, struct cl_plan *ret, struct cl_error *
 /* Whether IMAGE, as a user writes it, is the name of an image: who knows names looks it up
  * and gives what is found as the first part, with image_kind STORE. */
 int cl_image_is_name(const char *image);
+/* 0 when an image can be pulled, or named, by NAME; -EINVAL or -ENOSYS with what IMAGE takes it
+ * for in its place. That the rest is right is for who parses it to find out. */
+int cl_image_check_name(const char *name, struct cl_error *err);
 /* Whether IMAGE is one that lies on this host: oci:DIR, oci-archive:FILE, docker-archive:FILE. */
 int cl_image_is_local(const char *image);
 

@@ -30,23 +30,71 @@ int cl_image_is_local(const char *image)
     return 0;
 }
 
-/* Refuses what isn't the name of an image, for what it is or may have been meant to be; 0 when
- * it may be one. */
-static int refuse_other(const char *image, struct cl_error *err)
+/* Other tools' transports, and TRANSPORT:/PATH, which is no name on any registry. */
+static int refuse_transport(const char *image, struct cl_error *err)
 {
-    if (cl_image_is_local(image))
+    static const struct {
+        const char *prefix;
+        const char *cure;
+    } others[] = {
+        {"docker-daemon:", "; save it: docker save -o FILE NAME, then docker-archive:FILE"},
+        {"containers-storage:", "; save it: podman save -o FILE NAME, then docker-archive:FILE"},
+        {"dir:", "; a root file system in a directory is rootfs:DIR"},
+        {"tarball:", "; see cloister import"},
+        {"ostree:", ""},
+        {"sif:", ""},
+    };
+    const char *colon = strchr(image, ':');
+    const char *cure = NULL;
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(others) && cure == NULL; i++)
+        cure = begins(image, others[i].prefix) ? others[i].cure : NULL;
+    if (cure == NULL && colon != NULL && colon[1] == '/' && colon[2] != '/' && image[0] != '[')
+        cure = "";
+    if (cure == NULL)
         return 0;
+    return cl_refuse(err, EINVAL,
+                     "\"%.150s\": there is no transport %.*s; those there are: oci:DIR[:TAG], "
+                     "oci-archive:FILE, docker-archive:FILE%s",
+                     image, (int)cl_min_u64((uint64_t)(colon - image), 64), image, cure);
+}
+
+/* Refuses what RUN takes for another thing than a name, or would but for a slip. */
+static int refuse_kind(const char *image, struct cl_error *err)
+{
     if (ends(image, ".wasm"))
-        return cl_refuse(err, ENOSYS, "wasm modules are not built yet; use host or rootfs:DIR");
-    if (strcasecmp(image, "host") == 0 || begins(image, "host:"))
+        return cl_refuse(err, ENOSYS,
+                         "\"%.200s\" is a wasm module's name: those are not built yet; use host or "
+                         "rootfs:DIR",
+                         image);
+    if (begins(image, "host:"))
+        return cl_refuse(
+            err, EINVAL,
+            "\"%.200s\" is no image: host, without a tag, is the view of this machine; "
+            "an image that is called so has its registry before it, as in "
+            "docker.io/library/host:latest",
+            image);
+    if (strcasecmp(image, "host") == 0)
         return cl_refuse(err, EINVAL, "\"%.200s\" is no image; did you mean host?", image);
-    if (strcmp(image, "rootfs") == 0 || begins(image, "rootfs=") || begins(image, "dir:"))
+    if (strcmp(image, "rootfs") == 0 || begins(image, "rootfs="))
         return cl_refuse(err, EINVAL, "\"%.200s\" is no image; did you mean rootfs:DIR?", image);
     if (ends(image, ".tar") || ends(image, ".tgz"))
         return cl_refuse(err, EINVAL,
                          "\"%.150s\" is no image; write docker-archive:%.150s or "
                          "oci-archive:%.150s for what was saved, or see cloister import",
                          image, image, image);
+    return refuse_transport(image, err);
+}
+
+/* Refuses what isn't the name of an image, for what it is or may have been meant to be; 0 when
+ * it may be one. */
+static int refuse_other(const char *image, struct cl_error *err)
+{
+    if (cl_image_is_local(image))
+        return 0;
+    int r = refuse_kind(image, err);
+    if (r < 0)
+        return r;
     if (image[0] == '/' || image[0] == '.')
         return cl_refuse(err, EINVAL, "\"%.200s\" is no image; for a directory write rootfs:%.200s",
                          image, image);
@@ -59,6 +107,23 @@ int cl_image_is_name(const char *image)
 
     return strcmp(image, "host") != 0 && !begins(image, rootfs) &&
            refuse_other(image, &unused) == 0;
+}
+
+int cl_image_check_name(const char *name, struct cl_error *err)
+{
+    if (strcmp(name, "host") == 0)
+        return cl_refuse(err, EINVAL,
+                         "\"host\" is no image's name: cloister run shows this machine by it; with "
+                         "its registry before it, as in docker.io/library/host, it is one");
+    if (begins(name, rootfs))
+        return cl_refuse(err, EINVAL,
+                         "\"%.200s\" is no image's name: cloister run takes the directory as it is",
+                         name);
+    if (cl_image_is_local(name))
+        return cl_refuse(err, EINVAL,
+                         "\"%.200s\" is where an image lies on this host, and no name for one",
+                         name);
+    return refuse_kind(name, err);
 }
 
 static int decide_rootfs(struct cl_decision *d, struct cl_error *err)

@@ -418,6 +418,30 @@ def test_wrong_sources(images, world):
     assert images.list() == []
 
 
+def test_names_that_run_takes_for_something_else_are_refused(images):
+    archive = images.write("root.tar", root_tar())
+    for name, said in [("host", 'host" is no image\'s name: cloister run shows this machine'), ("host:1", "host, without a tag, is the view of this machine"),
+                       ("rootfs:/x", "takes the directory as it is"), ("a/x.wasm", "wasm module"), ("oci:x", "where an image lies"),
+                       ("docker-daemon:x", "there is no transport docker-daemon")]:
+        images.call("import", "-q", archive, name).refused(said)
+        if name != "oci:x":
+            images.call("pull", "-q", name).refused(said)
+    images.run("host:1", "true").refused("host, without a tag, is the view of this machine")
+    assert images.list() == []
+
+
+@pytest.mark.parametrize("image,said", [
+    ("dir:/tmp", "no transport dir; .*oci:DIR.*rootfs:DIR"), ("docker-daemon:foo", "no transport docker-daemon; .*docker save -o FILE NAME, then docker-archive:FILE"),
+    ("containers-storage:foo", "no transport containers-storage; .*podman save"), ("quux:/tmp", "no transport quux; those there are: oci:DIR")])
+def test_transports_that_there_are_not(images, image, said):
+    images.call("pull", image).refused(said)
+    images.run(image, "true").refused(said)
+
+
+def test_a_login_is_for_a_registry(images):
+    images.call("login", "-u", "x", "localhost:5000/repo").refused('a path follows the host; say "localhost:5000" alone')
+
+
 def test_standard_input_at_a_terminal_is_refused(images):
     with Terminal() as terminal:
         terminal.launch(images.cloister.argv("import", "-"), images.cloister.environment(images.env))

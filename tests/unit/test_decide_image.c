@@ -109,16 +109,74 @@ TEST(names_of_images_are_told_from_other_forms)
         "oci.tar/x",
         "oci-archive:x.tar",
         "docker-archive:x",
+        "dir",
+        "dir/x:1",
+        "docker:24",
+        "registry:2",
+        "localhost/host",
+        "docker.io/library/host:latest",
     };
     static const char *const others[] = {
-        "host",   "rootfs:/x", "rootfs:", "host:x", "HOST",   "rootfs", "rootfs=/x",
-        "dir:/x", "/x",        "./x",     "..",     "x.wasm", "x.tar",  "x.tgz",
+        "host",
+        "rootfs:/x",
+        "rootfs:",
+        "host:x",
+        "HOST",
+        "rootfs",
+        "rootfs=/x",
+        "dir:/x",
+        "/x",
+        "./x",
+        "..",
+        "x.wasm",
+        "x.tar",
+        "x.tgz",
+        "host:",
+        "docker-daemon:x:1",
+        "containers-storage:x",
+        "sif:x",
+        "x:/tmp",
     };
 
     for (size_t i = 0; i < CL_ARRAY_SIZE(names); i++)
         CHECK(cl_image_is_name(names[i]));
     for (size_t i = 0; i < CL_ARRAY_SIZE(others); i++)
         CHECK(!cl_image_is_name(others[i]));
+}
+
+TEST(what_an_image_can_not_be_called_is_told)
+{
+    static const struct {
+        const char *name;
+        const char *message;
+    } rows[] = {
+        {"host", "\"host\" is no image's name: cloister run shows this machine by it; with its "
+                 "registry before it, as in docker.io/library/host, it is one"},
+        {"host:latest", "\"host:latest\" is no image: host, without a tag, is the view of this "
+                        "machine; an image that is called so has its registry before it, as in "
+                        "docker.io/library/host:latest"},
+        {"rootfs:/x",
+         "\"rootfs:/x\" is no image's name: cloister run takes the directory as it is"},
+        {"oci:x", "\"oci:x\" is where an image lies on this host, and no name for one"},
+        {"x.wasm", "\"x.wasm\" is a wasm module's name: those are not built yet; use host or "
+                   "rootfs:DIR"},
+        {"docker-daemon:x:1",
+         "\"docker-daemon:x:1\": there is no transport docker-daemon; those there are: "
+         "oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE; save it: docker save -o FILE NAME, "
+         "then docker-archive:FILE"},
+        {"quux:/tmp", "\"quux:/tmp\": there is no transport quux; those there are: oci:DIR[:TAG], "
+                      "oci-archive:FILE, docker-archive:FILE"},
+    };
+    static const char *const names[] = {"debian:12", "localhost:5000/x", "docker.io/library/host",
+                                        "[::1]:5000/x", "docker://debian"};
+    struct cl_error err = {0};
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(rows); i++) {
+        CHECK(cl_image_check_name(rows[i].name, &err) < 0);
+        CHECK_TEXT(err.msg, rows[i].message);
+    }
+    for (size_t i = 0; i < CL_ARRAY_SIZE(names); i++)
+        CHECK(cl_image_check_name(names[i], &err) == 0);
 }
 
 /* --- the command ------------------------------------------------------------------------- */
@@ -333,6 +391,7 @@ int main(void)
     static const struct check_test tests[] = {
         ROW(an_image_of_the_store_is_taken_as_it_is),
         ROW(names_of_images_are_told_from_other_forms),
+        ROW(what_an_image_can_not_be_called_is_told),
         ROW(entrypoint_and_command_are_dockers),
         ROW(a_command_has_a_name),
         ROW(variables_lie_over_the_defaults_and_under_what_is_given),

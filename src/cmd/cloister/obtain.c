@@ -20,6 +20,7 @@
 #include "image/local.h"
 #include "image/registry.h"
 #include "image/rootfs_tar.h"
+#include "plan/decide.h"
 
 #define MAX_FILE (1ULL << 50)
 
@@ -129,8 +130,10 @@ static int take_name(struct job *job, const struct cl_reference *reference, stru
 static int take_given_name(struct job *job, struct cl_error *err)
 {
     struct cl_reference reference;
-    int r = cl_reference_parse(job->how->name, job->fallback, job->arena, &reference, err);
+    int r = cl_image_check_name(job->how->name, err);
 
+    if (r == 0)
+        r = cl_reference_parse(job->how->name, job->fallback, job->arena, &reference, err);
     if (r < 0)
         return r;
     if (reference.has_digest)
@@ -166,7 +169,9 @@ static int from_registry(struct job *job, const char *text, struct cl_pulled *re
     if (scheme != NULL)
         return cl_refuse(err, EINVAL, "%.200s: images are named without %.*s://, as in debian:12",
                          text, (int)cl_min_u64((uint64_t)(scheme - text), 32), text);
-    int r = cl_reference_parse(text, job->fallback, job->arena, &reference, err);
+    int r = cl_image_check_name(text, err);
+    if (r == 0)
+        r = cl_reference_parse(text, job->fallback, job->arena, &reference, err);
     if (r == 0)
         r = cl_parser_init(job->arena, &parser, err);
     if (r == 0)
