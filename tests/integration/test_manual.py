@@ -1,6 +1,7 @@
 """The manual and --help say the same of commands and their options."""
 
 import re
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,34 @@ def test_the_page_has_the_options_of_help_and_no_others(as_root, command):
 @pytest.mark.parametrize("command", COMMANDS)
 def test_the_synopsis_is_the_usage(as_root, command):
     assert f"Usage: {plain(section(f'cloister-{command}.1', 'SYNOPSIS')).strip()}\n" in help_of(as_root, command)
+
+
+def test_the_first_page_refers_to_the_page_of_each_command():
+    for command, told in re.findall(r"^\*(.*)\*\n((?:\t.*\n)+)", section("cloister.1", "COMMANDS"), re.MULTILINE):
+        assert f"*cloister-{command}*(1)" in told, command
+
+
+def test_run_describes_all_kinds_of_images():
+    described = plain(section("cloister-run.1", "IMAGES"))
+    for kind in ("[REGISTRY/]REPOSITORY", "oci:DIR", "oci-archive:FILE", "docker-archive:FILE", "host", "rootfs:DIR"):
+        assert kind in described
+
+
+def rendered(page):
+    roff = subprocess.run(["scdoc"], input=PAGES[page].encode(), capture_output=True, check=True).stdout
+    shown = subprocess.run(["groff", "-man", "-Tutf8", "-P-c"], input=roff, capture_output=True, check=True).stdout.decode()
+    return [re.sub(r".\x08", "", line).strip() for line in shown.splitlines()]
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_examples_survive_rendering(page):
+    """Each line as it is typed, with the backslash at its end: outside of blocks lines are joined, and a single one is eaten."""
+    examples = re.search(r"^# EXAMPLES?\n(.*?)(?=^# |\Z)", PAGES[page], re.DOTALL | re.MULTILINE)
+    assert examples is None or "\n\t" not in re.sub(r"^```$.*?^```$", "", examples[1], flags=re.DOTALL | re.MULTILINE), "an example is in no block"
+    shown = rendered(page)
+    for block in re.findall(r"^```\n(.*?)^```$", PAGES[page], re.DOTALL | re.MULTILINE):
+        lines = [line.strip().replace("\\\\", "\\") for line in block.splitlines()]
+        assert any(shown[at:at + len(lines)] == lines for at in range(len(shown))), block
 
 
 @pytest.mark.parametrize("page", PAGES)
