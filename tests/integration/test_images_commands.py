@@ -303,7 +303,7 @@ def test_prune_removes_what_a_killed_import_left(images):
     archive = images.write("big.tar", tars.tar(entries))
     with subprocess.Popen([os.fspath(word) for word in images.cloister.argv("import", archive, "tests/killed")], stdout=subprocess.PIPE,
                           stderr=subprocess.PIPE, env=images.cloister.environment(images.env), cwd="/") as process:
-        poll(lambda: images.path.exists() and images.files("work"), 30, "nothing was unpacked")
+        poll(lambda: (images.path / "work").exists() and images.files("work"), 30, "nothing was unpacked")
         process.kill()
     removed = json.loads(images.ok("prune", "--images", "--format", "json").out)
     assert removed["leftovers"] in (0, 1) and removed["images"] == 0  # the next command may have been quicker
@@ -530,7 +530,19 @@ def test_what_is_there_is_not_made_again(images):
     outcome = images.ok("import", f"oci:{layouts.write_oci_directory(images.place / 'whole', {None: small_image()})}", "tests/whole")
     assert text(outcome.err).count(": already here (") == 2 and text(outcome.err).count(": unpacking (") == 1
     outcome = images.ok("import", f"oci:{images.place / 'whole'}", "tests/again")
+    assert text(outcome.err) == "tests/again:latest: named now; the image was here\n"
+    outcome = images.ok("import", f"oci:{images.place / 'whole'}", "tests/again")
     assert text(outcome.err) == "tests/again:latest: up to date\n"
+    outcome = images.ok("import", f"oci:{images.place / 'whole'}", "tests/two")
+    assert text(outcome.err) == "tests/two:latest: named now, was another image's\n"
+
+
+def test_a_run_says_nothing_where_nothing_had_to_be_done(images):
+    image = f"oci:{layouts.write_oci_directory(images.place / 'whole', {None: two_layers()})}"
+    assert b": ready" in images.run(image, "true").ok().err
+    assert images.run(image, "true").ok().err == b""
+    images.ok("import", "-q", image, "tests/whole")
+    assert images.run(image, "true").ok().err == b"" and images.ok("pull", image).err != b""
 
 
 @pytest.mark.skipif(not shutil.which("podman"), reason="needs podman")

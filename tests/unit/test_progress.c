@@ -161,6 +161,17 @@ TEST(lines_are_for_what_changes)
     progress.is_terminal = 0;
     (void)command_capture(show_all, 2, NULL);
     CHECK_HAS(said.err_out, "debian:12: up to date\n");
+    cl_progress_init(&progress, "debian:12", CL_PROGRESS_AUTO);
+    progress.is_terminal = 0;
+    progress.only_news = 1;
+    (void)command_capture(show_all, 2, NULL);
+    CHECK(strstr(said.err_out, "up to date") == NULL);
+    progress.before = CL_NAME_NEW;
+    (void)command_capture(show_all, 2, NULL);
+    CHECK_HAS(said.err_out, "debian:12: named now; the image was here\n");
+    progress.before = CL_NAME_ANOTHERS;
+    (void)command_capture(show_all, 2, NULL);
+    CHECK_HAS(said.err_out, "debian:12: named now, was another image's\n");
 }
 
 TEST(events_are_lines_of_json)

@@ -17,6 +17,7 @@
 #include "image/collect.h"
 #include "image/config.h"
 #include "image/endpoints.h"
+#include "image/images.h"
 #include "image/local.h"
 #include "image/registry.h"
 #include "image/rootfs_tar.h"
@@ -80,6 +81,31 @@ static void keep_budget(const struct job *job, const struct cl_pulled *pulled, u
                       collected.images, collected.images == 1 ? "" : "s", budget);
 }
 
+static enum cl_progress_name judge_name(const struct cl_image_names *names, const char *name,
+                                        const struct cl_digest *digest)
+{
+    for (size_t i = 0; i < names->count; i++) {
+        if (strcmp(names->items[i].text, name) == 0)
+            return cl_digest_equal(&names->items[i].digest, digest) ? CL_NAME_ITS
+                                                                    : CL_NAME_ANOTHERS;
+    }
+    return CL_NAME_NEW;
+}
+
+/* What the image PULLED was called in BEFORE. Of several new names one stands for all. */
+static enum cl_progress_name judge_names(const struct job *job, const struct cl_image_names *before,
+                                         const struct cl_pulled *pulled)
+{
+    enum cl_progress_name found = CL_NAME_ITS;
+
+    for (size_t i = 0; i < job->names.count; i++) {
+        const enum cl_progress_name one = judge_name(before, job->names.items[i], &pulled->digest);
+
+        found = one > found ? one : found;
+    }
+    return found;
+}
+
 static int pull(struct job *job, struct cl_origin *origin, struct cl_pulled *ret,
                 struct cl_error *err)
 {
@@ -96,8 +122,11 @@ static int pull(struct job *job, struct cl_origin *origin, struct cl_pulled *ret
         .find_user = cl_image_user_find,
         .user_context = job->arena,
     };
+    struct cl_image_names before = {0};
     int r = cl_unpack_range_take(&range, err);
 
+    if (r == 0 && job->names.count > 0)
+        r = cl_names_list(job->store, job->arena, &before, err);
     if (r < 0)
         return r;
     how.uid_base = range.base;
@@ -105,6 +134,7 @@ static int pull(struct job *job, struct cl_origin *origin, struct cl_pulled *ret
     r = cl_pull(job->store, &how, ret, err);
     if (r < 0)
         return cl_prefix(err, "image %.200s", job->source);
+    job->progress->before = judge_names(job, &before, ret);
     cl_progress_end(job->progress, ret);
     keep_budget(job, ret, range.base);
     return 0;
@@ -285,6 +315,7 @@ int cl_obtain(const struct cl_obtain *how, struct cl_pulled *ret, struct cl_erro
         return r;
     job.fallback = cl_image_config_default(&job.config);
     cl_progress_init(job.progress, text, how->progress);
+    job.progress->only_news = how->only_news;
     if (how->rootfs != NULL)
         return from_rootfs(&job, text, ret, err);
     if (kind == 0)

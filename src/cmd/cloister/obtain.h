@@ -20,6 +20,7 @@ struct cl_obtain {
     uint64_t max_entries;
     int without_landlock;
     enum cl_progress_how progress;
+    int only_news; /* progress.h */
 
     /* Of what is on this host already; an image of a registry has its name from there. */
     const char *name; /* to give it, as the user wrote it; NULL: none */

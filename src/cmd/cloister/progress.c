@@ -245,6 +245,18 @@ static void print_end_event(const struct cl_progress *progress, const struct cl_
     put_event(&json, &buf);
 }
 
+static void say_was_there(const struct cl_progress *progress)
+{
+    static const char *const told[] = {
+        [CL_NAME_ITS] = "up to date",
+        [CL_NAME_NEW] = "named now; the image was here",
+        [CL_NAME_ANOTHERS] = "named now, was another image's",
+    };
+
+    if (!progress->only_news || progress->before != CL_NAME_ITS)
+        (void)fprintf(stderr, "%s: %s\n", progress->name, told[progress->before]);
+}
+
 void cl_progress_end(struct cl_progress *progress, const struct cl_pulled *pulled)
 {
     const uint64_t tenths = (cl_clock_boot_ns() - progress->started_ns) / (CL_NS_PER_S / 10);
@@ -255,7 +267,7 @@ void cl_progress_end(struct cl_progress *progress, const struct cl_pulled *pulle
     if (progress->how != CL_PROGRESS_AUTO)
         return;
     if (pulled->was_there)
-        (void)fprintf(stderr, "%s: up to date\n", progress->name);
+        say_was_there(progress);
     else if (progress->made == 0)
         (void)fprintf(stderr, "%s: ready, all its layers were here\n", progress->name);
     else

@@ -13,6 +13,13 @@ enum cl_progress_how {
     CL_PROGRESS_JSON,
 };
 
+/* What the image's name was before. */
+enum cl_progress_name {
+    CL_NAME_ITS, /* its already, or it has none */
+    CL_NAME_NEW,
+    CL_NAME_ANOTHERS,
+};
+
 enum { CL_PROGRESS_LAYERS = CL_MAX_LAYERS };
 
 /* What was shown of a layer last, and how fast it comes. */
@@ -26,7 +33,9 @@ struct cl_progress_layer {
 struct cl_progress {
     const char *name; /* of the image */
     enum cl_progress_how how;
-    int is_terminal; /* that a cursor can be moved on */
+    enum cl_progress_name before; /* of an image that was there */
+    int only_news;                /* nothing is said of one for which nothing had to be done */
+    int is_terminal;              /* that a cursor can be moved on */
     int colour;
     uint64_t started_ns;
     uint64_t shown_ns;

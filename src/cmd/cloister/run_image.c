@@ -83,6 +83,7 @@ static int pull(const struct cl_run_image *image, const struct cl_store *store,
     how.text = image->text;
     how.arena = arena;
     how.progress = image->progress;
+    how.only_news = 1;
     how.without_landlock = image->without_landlock;
     int r = cl_obtain(&how, &pulled, err);
     if (r < 0)
