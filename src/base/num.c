@@ -201,7 +201,7 @@ const char *cl_size_unit(uint64_t *bytes)
 
     for (; *bytes > 0 && *bytes % 1024 == 0 && unit + 1 < CL_ARRAY_SIZE(units); unit++)
         *bytes /= 1024;
-    return units[unit];
+    return unit == 0 && *bytes == 1 ? " byte" : units[unit];
 }
 
 const char *cl_size_text(uint64_t bytes, char ret[CL_SIZE_TEXT])

@@ -320,10 +320,12 @@ def test_a_budget_is_kept_to(as_user):
     digests = [images.add(f"tests/image:{n}", make_image([make_layer([tars.file(f"file{n}", os.urandom(100_000))])])) for n in range(2)]
     os.utime(images.path / "launch" / digests[0][7:], (1_700_000_000,) * 2)
     outcome = images.ok("import", f"oci:{layout_of(images, [tars.file('x', os.urandom(150_000))])}", "tests/image:2")
-    assert b"cloister: removed 1 image to keep the store within 300KiB\n" in outcome.err
+    assert b"cloister: removed 1 image to keep the store within 300KiB: tests/image:0\n" in outcome.err
     assert images.names() == ["tests/image:2", "tests/image:1"] or sorted(images.names()) == ["tests/image:1", "tests/image:2"]
     (config / "registries.yaml").write_text("store: {budget: 1KiB}\n")
-    images.add("tests/large", make_image([make_layer([tars.file("y", os.urandom(50_000))])]))
+    outcome = images.ok("import", f"oci:{layout_of(images, [tars.file('y', os.urandom(50_000))])}", "tests/large")
+    assert re.search("removed 2 images to keep the store within 1KiB: tests/image:[12], tests/image:[12]\n"
+                     "cloister: the store takes 5[0-9].[0-9] KiB, more than its budget of 1KiB: tests/large:latest alone takes 5", text(outcome.err))
     assert images.names() == ["tests/large:latest"]  # the one that was pulled stays, whatever it takes
     images.whole()
 
@@ -333,6 +335,27 @@ def layout_of(images, entries):
 
 
 # --- import of a root file system -------------------------------------------------------
+
+def test_what_a_budget_can_not_remove_is_told(as_user, rootfs):
+    images = Images(as_user)
+    config = images.place / "config/cloister"
+    config.mkdir(parents=True)
+    images.add("tests/used", two_layers())
+    (config / "registries.yaml").write_text("store: {budget: 60KiB}\n")
+    with images.start("tests/used", "sh", "-c", "echo ready; exec sleep 100") as running:
+        running.expect(b"ready")
+        outcome = images.ok("import", f"oci:{layout_of(images, [tars.file('x', os.urandom(5_000))])}", "tests/small")
+        assert re.search("store takes .*, more than its budget of 60KiB: 1 image is in use\n", text(outcome.err)) and "removed" not in text(outcome.err)
+        (config / "registries.yaml").write_text("{}\n")
+        for number in range(4):
+            images.add(f"tests/n:{number}", make_image([make_layer([tars.file(f"n{number}", os.urandom(5_000))])]))
+        (config / "registries.yaml").write_text("store: {budget: 1}\n")
+        outcome = images.ok("import", f"oci:{layout_of(images, [tars.file('y', os.urandom(5_000))])}", "tests/n:9")
+        assert re.search(r"removed 5 images to keep the store within 1 byte: (tests/\w+:\w+, ){2}tests/\w+:\w+ and 2 more\n"
+                         r"cloister: the store takes .*, more than its budget of 1 byte: tests/n:9 alone takes [0-9.]+ KiB, and 1 image is in use\n", text(outcome.err))
+        assert sorted(images.names()) == ["tests/n:9", "tests/used:latest"]
+    running.wait(20)
+
 
 @pytest.mark.parametrize("pack", ["plain", "gzip", "zstd"])
 @pytest.mark.parametrize("how", ["file", "input"])

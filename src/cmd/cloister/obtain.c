@@ -1,20 +1,18 @@
 #include "cmd/cloister/obtain.h"
 
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/follow.h"
-#include "base/num.h"
 #include "base/sys.h"
+#include "cmd/cloister/budget.h"
 #include "cmd/cloister/image_name.h"
 #include "cmd/cloister/image_user.h"
 #include "cmd/cloister/spool.h"
 #include "cmd/cloister/unpack_range.h"
-#include "image/collect.h"
 #include "image/config.h"
 #include "image/endpoints.h"
 #include "image/images.h"
@@ -57,28 +55,20 @@ struct job {
 
 /* --- the pull itself ----------------------------------------------------------- */
 
-/* The image is there, and stays: that the others still take too much is for people to know. */
 static void keep_budget(const struct job *job, const struct cl_pulled *pulled, uint32_t uid_base)
 {
-    char keep[CL_DIGEST_TEXT_SIZE];
-    char budget[CL_SIZE_TEXT];
-    const struct cl_collect_how how = {
+    const struct cl_budget budget = {
+        .store = job->store,
+        .bytes = job->config.budget_bytes,
         .uid_base = uid_base,
-        .budget_bytes = job->config.budget_bytes,
-        .keep_digest = cl_digest_format(&pulled->digest, keep),
+        .image = pulled,
+        .called = job->called,
+        .fallback = job->fallback,
+        .is_quiet = job->how->progress != CL_PROGRESS_AUTO,
     };
-    struct cl_collected collected = {0};
-    struct cl_error err = {0};
 
-    if ((job->config.set & CL_RECORD_BIT(CL_REGISTRIES_BUDGET)) == 0 || pulled->was_there)
-        return;
-    (void)cl_size_text(how.budget_bytes, budget);
-    /* a closed stderr is the caller's wish, here and below */
-    if (cl_collect(job->store, &how, &collected, &err) < 0)
-        (void)fprintf(stderr, "cloister: can't keep the store within %s: %s\n", budget, err.msg);
-    else if (collected.images > 0 && job->how->progress == CL_PROGRESS_AUTO)
-        (void)fprintf(stderr, "cloister: removed %" PRIu64 " image%s to keep the store within %s\n",
-                      collected.images, collected.images == 1 ? "" : "s", budget);
+    if ((job->config.set & CL_RECORD_BIT(CL_REGISTRIES_BUDGET)) != 0 && !pulled->was_there)
+        cl_budget_keep(&budget);
 }
 
 static enum cl_progress_name judge_name(const struct cl_image_names *names, const char *name,
