@@ -61,6 +61,7 @@ static int start_hop(struct cl_exchange *exchange, struct cl_error *err)
     cl_head_init(&exchange->head);
     exchange->complaint.size = 0;
     exchange->paced = 0;
+    exchange->unanswered = 0;
     exchange->refused = 0;
     exchange->silenced = 0;
     exchange->pace = (struct cl_pace){0};
@@ -186,24 +187,37 @@ void cl_exchange_finished(struct cl_exchange *exchange, CURLcode code)
     end(exchange, how);
 }
 
+/* A head may come slowly, but has the time that silence has. */
+static int is_late(const struct cl_exchange *exchange, uint64_t now_ns)
+{
+    return !exchange->head.complete &&
+           now_ns - exchange->pace.began_ns >= exchange->net->waits.pace.silence_ns;
+}
+
 int cl_exchange_watch(struct cl_exchange *exchange, uint64_t now_ns)
 {
-    const struct cl_waits *waits = &exchange->net->waits;
+    const struct cl_pace_limits *limits = &exchange->net->waits.pace;
+    const unsigned int silence_s = (unsigned int)(limits->silence_ns / CL_NS_PER_S);
 
     if (!exchange->paced)
         return 0;
-    switch (cl_pace_judge(&exchange->pace, &waits->pace, now_ns)) {
+    switch (cl_pace_judge(&exchange->pace, limits, now_ns)) {
     case CL_PACE_FINE:
-        return 0;
+        if (!is_late(exchange, now_ns))
+            return 0;
+        (void)cl_refuse(&exchange->err, ETIMEDOUT, "%s sent no whole answer in %u s",
+                        exchange->url.place, silence_s);
+        break;
     case CL_PACE_SILENT:
         (void)cl_refuse(&exchange->err, ETIMEDOUT, "%s sent nothing for %u s", exchange->url.place,
-                        (unsigned int)(waits->pace.silence_ns / CL_NS_PER_S));
+                        silence_s);
         break;
     case CL_PACE_SLOW:
         (void)cl_refuse(&exchange->err, ETIMEDOUT, "%s sends less than %d bytes a second",
                         exchange->url.place, CL_PACE_LEAST);
         break;
     }
+    exchange->unanswered = !exchange->head.complete;
     cl_exchange_stop(exchange);
     end(exchange, CL_END_CUT);
     return 1;

@@ -78,7 +78,8 @@ struct cl_exchange {
     struct cl_head head;
     struct cl_buf complaint; /* the body of an answer other than 2xx */
     struct cl_pace pace;
-    int paced; /* the request was sent */
+    int paced;      /* the request was sent */
+    int unanswered; /* and given up before a whole head came */
     struct cl_error err;
     int refused; /* err is set by us */
     char curl_says[CURL_ERROR_SIZE];

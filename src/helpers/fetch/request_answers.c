@@ -322,10 +322,14 @@ static void take_answer(struct cl_request *request)
 /* --- ends ------------------------------------------------------------------ */
 
 /* In the middle of a blob, a registry that was there will be there again. */
+static int was_there(const struct cl_request *request)
+{
+    return request->blob.have > request->what.offset_bytes;
+}
+
 static void take_unreachable(struct cl_request *request, const struct cl_error *why)
 {
-    const int was_there = request->blob.have > request->what.offset_bytes;
-    const struct cl_again again = {was_there ? CL_TRIES_ORIGIN : CL_TRIES_CONNECT, 0};
+    const struct cl_again again = {was_there(request) ? CL_TRIES_ORIGIN : CL_TRIES_CONNECT, 0};
 
     if (cl_request_is_last_endpoint(request)) {
         cl_request_ask_again(request, &again, why);
@@ -351,7 +355,10 @@ static int keep_blob(struct cl_request *request, struct cl_error *err)
 static void on_end(void *context, enum cl_end how)
 {
     struct cl_request *request = context;
-    const struct cl_again again = {most_tries(request), 0};
+    const struct cl_again again = {request->exchange.unanswered && !was_there(request)
+                                       ? CL_TRIES_CONNECT
+                                       : most_tries(request),
+                                   0};
     const struct cl_error why = request->exchange.err;
     struct cl_error err = {0};
 

@@ -175,7 +175,8 @@ static void try_again(struct cl_token *token, const struct cl_error *failure)
     uint32_t random = 0;
 
     (void)cl_sys_getrandom(&random, sizeof(random)); /* any number will do */
-    if (!cl_tries_again(&token->tries, MAX_TRIES, random, &wait_ns)) {
+    const unsigned int most = token->exchange.unanswered ? CL_TRIES_CONNECT : MAX_TRIES;
+    if (!cl_tries_again(&token->tries, most, random, &wait_ns)) {
         tell_waiting(token, failure);
         return;
     }

@@ -12,10 +12,10 @@
 #include "base/error.h"
 
 enum {
-    CL_TRIES_ORIGIN = 5, /* failures in a row */
-    CL_TRIES_MIRROR = 2, /* for there is somebody else to ask */
-    CL_TRIES_CONNECT = 2,
-    CL_TRIES_ALL = 200, /* of one request, however much each brought */
+    CL_TRIES_ORIGIN = 5,  /* failures in a row */
+    CL_TRIES_MIRROR = 2,  /* for there is somebody else to ask */
+    CL_TRIES_CONNECT = 2, /* and for a first answer: each try is half a minute */
+    CL_TRIES_ALL = 200,   /* of one request, however much each brought */
 };
 
 /* A server that wants more is left alone. */
