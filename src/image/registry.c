@@ -1,13 +1,14 @@
 #include "image/registry.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/fd.h"
 #include "base/sys.h"
 
-enum { ARENA_MAX = 1 << 20 };
+enum { ARENA_MAX = 1 << 20, SLOW_AFTER_MS = 2000 };
 
 static struct cl_registry_origin *of(struct cl_origin *origin)
 {
@@ -46,11 +47,40 @@ static void take_failure(const struct cl_fetch_report *report, struct cl_error *
     (void)cl_error_check(ret);
 }
 
+/* "host:port" of a URL that is no more than a scheme and that. */
+static const char *place_of(const char *url)
+{
+    const char *mark = strstr(url, "://");
+
+    return mark == NULL ? url : mark + 3;
+}
+
+/* Which of its places is being asked, cloister-fetch doesn't say; the last is the registry's. */
+static void tell_slow(struct cl_registry_origin *registry)
+{
+    const char *origin = place_of(registry->endpoints[registry->count - 1].url);
+    const int is_alone = strcmp(place_of(registry->endpoints[0].url), origin) == 0;
+    char who[512];
+
+    (void)snprintf(who, sizeof(who), "%.400s%s", origin, is_alone ? "" : " and its mirrors");
+    registry->slow(registry->slow_context, who);
+    registry->slow = NULL;
+}
+
+static void wait_a_moment(struct cl_registry_origin *registry)
+{
+    struct pollfd poll = {.fd = registry->fetcher.channel, .events = POLLIN};
+
+    if (registry->slow != NULL && cl_sys_poll(&poll, 1, SLOW_AFTER_MS) == 0)
+        tell_slow(registry);
+}
+
 /* Waits for the end of request ID, when no other is under way. */
 static int hear_out(struct cl_registry_origin *registry, uint64_t id, struct cl_fetch_report *ret,
                     struct cl_error *err)
 {
     do {
+        wait_a_moment(registry);
         int r =
             cl_fetcher_listen(&registry->fetcher, &registry->message, &registry->arena, ret, err);
 
@@ -61,14 +91,6 @@ static int hear_out(struct cl_registry_origin *registry, uint64_t id, struct cl_
         return 0;
     take_failure(ret, err);
     return -err->code;
-}
-
-/* "host:port" of a URL that is no more than a scheme and that. */
-static const char *place_of(const char *url)
-{
-    const char *mark = strstr(url, "://");
-
-    return mark == NULL ? url : mark + 3;
 }
 
 /* The endpoint that answered is asked first from now on, and alone of those of its place: which

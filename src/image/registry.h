@@ -20,6 +20,10 @@ struct cl_registry_origin {
     const char *repository;
     const char *reference; /* a tag or a digest */
     char digest[CL_DIGEST_TEXT_SIZE];
+    /* Set by who wants to hear, once, that an answer takes more than a moment, and whose it is:
+     * "HOST", or "HOST and its mirrors". May be NULL. */
+    void (*slow)(void *context, const char *who);
+    void *slow_context;
 };
 
 /* Starts cloister-fetch for REFERENCE, to be had from ENDPOINTS (in order; borrowed, as

@@ -174,6 +174,29 @@ TEST(lines_are_for_what_changes)
     CHECK_HAS(said.err_out, "debian:12: named now, was another image's\n");
 }
 
+static int ask_somebody(int argc, CL_UNUSED char *argv[])
+{
+    for (int i = 0; i < argc; i++)
+        cl_progress_asking(&progress, "registry.example:5000 and its mirrors");
+    return 0;
+}
+
+TEST(who_takes_long_to_answer_is_said_on_a_terminal)
+{
+    cl_progress_init(&progress, "debian:12", CL_PROGRESS_AUTO);
+    progress.is_terminal = 0;
+    (void)command_capture(ask_somebody, 1, NULL);
+    CHECK_TEXT(said.err_out, "");
+    progress.is_terminal = 1;
+    (void)command_capture(ask_somebody, 2, NULL);
+    CHECK_TEXT(said.err_out, "asking registry.example:5000 and its mirrors ...\033[K\n");
+    CHECK(progress.drawn == 1); /* what comes next goes over it */
+    cl_progress_init(&progress, "debian:12", CL_PROGRESS_NONE);
+    progress.is_terminal = 1;
+    (void)command_capture(ask_somebody, 1, NULL);
+    CHECK_TEXT(said.err_out, "");
+}
+
 TEST(events_are_lines_of_json)
 {
     cl_progress_init(&progress, "debian:12", CL_PROGRESS_JSON);
@@ -201,10 +224,15 @@ TEST(a_screen_is_drawn_over)
 int main(void)
 {
     static const struct check_test tests[] = {
-        ROW(a_line_for_each_layer),          ROW(lines_fit_the_screen),
-        ROW(few_rows_are_for_those_at_work), ROW(amounts_have_one_unit),
-        ROW(what_is_read_has_a_line),        ROW(lines_are_for_what_changes),
-        ROW(events_are_lines_of_json),       ROW(a_screen_is_drawn_over),
+        ROW(a_line_for_each_layer),
+        ROW(lines_fit_the_screen),
+        ROW(few_rows_are_for_those_at_work),
+        ROW(amounts_have_one_unit),
+        ROW(what_is_read_has_a_line),
+        ROW(lines_are_for_what_changes),
+        ROW(who_takes_long_to_answer_is_said_on_a_terminal),
+        ROW(events_are_lines_of_json),
+        ROW(a_screen_is_drawn_over),
     };
 
     return check_run(tests, CL_ARRAY_SIZE(tests));

@@ -204,6 +204,8 @@ static int from_registry(struct job *job, const char *text, struct cl_pulled *re
         (void)cl_digest_format(&reference.digest, job->digest);
     job->source = job->called;
     r = cl_registry_open(&reference, &endpoints, job->how->without_landlock, &registry, err);
+    registry.slow = cl_progress_asking;
+    registry.slow_context = job->progress;
     return r < 0 ? r : pull(job, &registry.origin, ret, err);
 }
 

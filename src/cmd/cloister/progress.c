@@ -106,6 +106,18 @@ void cl_progress_read(void *context, uint64_t bytes, uint64_t size_bytes)
     put_frame(progress, &frame, r < 0 ? r : 1);
 }
 
+void cl_progress_asking(void *context, const char *who)
+{
+    CL_CLEANUP_BUF struct cl_buf frame = CL_BUF_INIT(FRAME_MAX);
+    struct cl_progress *progress = context;
+
+    if (progress->how != CL_PROGRESS_AUTO || !progress->is_terminal || progress->drawn > 0)
+        return;
+    const struct cl_progress_screen screen = screen_of(progress);
+    int r = cl_progress_add_asking(who, &screen, &frame);
+    put_frame(progress, &frame, r < 0 ? r : 1);
+}
+
 /* --- lines and events ------------------------------------------------------------ */
 
 static void put_event(struct cl_json *json, struct cl_buf *buf)

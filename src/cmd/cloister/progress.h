@@ -53,6 +53,9 @@ void cl_progress_show(void *context, const struct cl_pull_view *view);
 /* Before a pull: so much of the image's file was read. SIZE_BYTES 0: it is not known. */
 void cl_progress_read(void *context, uint64_t bytes, uint64_t size_bytes);
 
+/* Before it, too: WHO takes its time to answer. Said on a terminal, where somebody waits. */
+void cl_progress_asking(void *context, const char *who);
+
 /* The last line. */
 void cl_progress_end(struct cl_progress *progress, const struct cl_pulled *pulled);
 

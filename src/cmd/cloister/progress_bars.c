@@ -185,6 +185,16 @@ int cl_progress_add_layers(const struct cl_pull_view *view, const struct cl_prog
     return r < 0 ? r : lines;
 }
 
+int cl_progress_add_asking(const char *who, const struct cl_progress_screen *screen,
+                           struct cl_buf *buf)
+{
+    char line[LINE_SIZE];
+
+    (void)snprintf(line, sizeof(line), "asking %.*s ...", LINE_SIZE - 16, who);
+    return cl_buf_printf(buf, "%.*s" CLEAR_REST, (int)cl_min_u64(screen->columns - 1, LINE_SIZE),
+                         line);
+}
+
 int cl_progress_add_reading(const char *name, uint64_t bytes, uint64_t size_bytes,
                             const struct cl_progress_screen *screen, struct cl_buf *buf)
 {

@@ -23,6 +23,10 @@ int cl_progress_add_layers(const struct cl_pull_view *view, const struct cl_prog
 int cl_progress_add_reading(const char *name, uint64_t bytes, uint64_t size_bytes,
                             const struct cl_progress_screen *screen, struct cl_buf *buf);
 
+/* One line about WHO hasn't answered yet. */
+int cl_progress_add_asking(const char *who, const struct cl_progress_screen *screen,
+                           struct cl_buf *buf);
+
 /* "3.2 / 31.2 MiB", both in the unit of SIZE. Returns RET. */
 enum { CL_PROGRESS_PAIR_SIZE = 64 };
 const char *cl_progress_pair(uint64_t bytes, uint64_t size_bytes, char ret[CL_PROGRESS_PAIR_SIZE]);
