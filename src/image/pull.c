@@ -320,6 +320,9 @@ static void find_user(struct pull *pull, struct cl_plan *launch)
         return;
     launch->uid = found.uid;
     cl_plan_mark(launch, CL_FIELD_UID);
+    launch->home = found.home;
+    if (cl_plan_has(&found, CL_FIELD_HOME))
+        cl_plan_mark(launch, CL_FIELD_HOME);
     if (!cl_plan_has(&found, CL_FIELD_GID))
         return;
     launch->gid = found.gid;

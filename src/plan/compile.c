@@ -161,7 +161,7 @@ static int check_fields(enum cl_compile_kind kind, const struct cl_plan *plan)
         break;
     case CL_COMPILE_USER:
         needed = BIT(CL_FIELD_UID);
-        allowed = needed | BIT(CL_FIELD_GID);
+        allowed = needed | BIT(CL_FIELD_GID) | BIT(CL_FIELD_HOME);
         break;
     case CL_COMPILE_KIND_COUNT:
         break;

@@ -20,7 +20,7 @@ enum { CL_COMPILE_MAX_INPUT = 1 << 20 };
 enum cl_compile_kind {
     CL_COMPILE_POLICY,  /* a policy file: fields of scope POLICY */
     CL_COMPILE_SECCOMP, /* a Docker/OCI profile: seccomp and its name */
-    CL_COMPILE_USER,    /* /etc/passwd and /etc/group of an image: uid, and gid if known */
+    CL_COMPILE_USER,    /* /etc/passwd and /etc/group of an image: uid; gid and home if known */
     CL_COMPILE_KIND_COUNT,
 };
 

@@ -158,6 +158,7 @@ static int lay_parts(struct cl_decide *how, struct cl_decision *d, struct cl_err
         if (cl_plan_has(&part, CL_FIELD_USER)) { /* who was found is another */
             cl_plan_unmark(d->plan, CL_FIELD_UID);
             cl_plan_unmark(d->plan, CL_FIELD_GID);
+            cl_plan_unmark(d->plan, CL_FIELD_HOME);
         }
         if (r == 0)
             r = cl_plan_overlay(d->plan, &part, how->arena, err);

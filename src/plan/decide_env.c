@@ -32,12 +32,13 @@ static int add_env(struct cl_plan *env, struct cl_arena *arena, const char *name
 static int default_env(const struct cl_decision *d, struct cl_plan *ret, struct cl_error *err)
 {
     const struct cl_plan *plan = d->plan;
+    const char *home = plan->uid == 0 ? "/root" : "/tmp";
     const struct {
         const char *name;
         const char *value; /* NULL: not in this plan */
     } rows[] = {
         {"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
-        {"HOME", plan->uid == 0 ? "/root" : "/tmp"},
+        {"HOME", cl_plan_has(plan, CL_FIELD_HOME) ? plan->home : home},
         {"HOSTNAME", plan->hostname},
         {"LANG", "C.UTF-8"},
         {"TERM", plan->tty ? "xterm" : NULL},
@@ -70,6 +71,7 @@ int cl_decide_env(struct cl_decision *d, struct cl_error *err)
         r = cl_plan_overlay(&below, &above, d->how->arena, err);
     if (r < 0)
         return r;
+    cl_plan_unmark(d->plan, CL_FIELD_HOME); /* it is said */
     d->plan->env = below.env;
     cl_plan_mark(d->plan, CL_FIELD_ENV);
     return 0;

@@ -72,6 +72,9 @@ static int find_ids(struct cl_decision *d, struct cl_error *err)
     CL_ASSERT(cl_plan_has(&found, CL_FIELD_UID));
     d->plan->uid = found.uid;
     d->plan->gid = cl_plan_has(&found, CL_FIELD_GID) ? found.gid : found.uid;
+    d->plan->home = found.home;
+    if (cl_plan_has(&found, CL_FIELD_HOME))
+        cl_plan_mark(d->plan, CL_FIELD_HOME);
     return 0;
 }
 
@@ -137,8 +140,10 @@ int cl_decide_user(struct cl_decision *d, struct cl_error *err)
                        ? "the strict profile never runs as root: user 1000 instead (--profile "
                          "build has root inside)"
                        : "the strict profile never runs as root: group 1000 instead";
-    if (plan->uid == 0)
+    if (plan->uid == 0) {
         plan->uid = STRICT_ID;
+        cl_plan_unmark(plan, CL_FIELD_HOME); /* it is root's */
+    }
     if (plan->gid == 0)
         plan->gid = STRICT_ID;
     return 0;

@@ -123,6 +123,7 @@ struct cl_plan {
     const char *user; /* as written: "1000", "1000:1000" or a name */
     uint64_t uid;     /* as decided */
     uint64_t gid;
+    const char *home; /* of the user, as the image's /etc/passwd has it; decided, it is in env */
     const char *workdir;
     const char *hostname;
     struct cl_strlist command;

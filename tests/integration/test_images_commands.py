@@ -197,7 +197,7 @@ def test_inspect_has_the_config_as_run_applies_it(images):
     digest = images.add("tests/all:1", image)
     found = images.one("tests/all:1")
     assert found["config"] == {"entrypoint": ["/bin/sh"], "command": ["-c", "true"], "env": ["PATH=/bin", "A=b=c"], "workdir": "/srv/app",
-                               "user": "app:staff", "uid": 1234, "gid": 50, "stop_signal": "SIGQUIT", "labels": {"org.example.a": "b", "empty": ""}}
+                               "user": "app:staff", "uid": 1234, "gid": 50, "home": "/home/app", "stop_signal": "SIGQUIT", "labels": {"org.example.a": "b", "empty": ""}}
     assert found["digest"] == digest == image.digest and found["config_digest"] == sha256(image.config)
     assert found["names"] == ["docker.io/tests/all:1"] and found["platform"] == "linux/amd64" and found["media_type"] == image.media_type
     assert [layer["diff_id"] for layer in found["layers"]] == [layer.diff_id for layer in image.layers]
@@ -392,7 +392,7 @@ def test_changes_are_the_images_config(images):
     images.ok("import", "-c", 'CMD ["-c", "echo $A $(pwd) $(id -u)"]', "--change", "ENTRYPOINT [\"/bin/sh\"]", "-c", 'ENV A="b c" D=e', "-c", "USER app",
               "-c", "WORKDIR /srv", "-c", "STOPSIGNAL 3", archive, "my/changed")
     assert images.one("my/changed")["config"] == {"entrypoint": ["/bin/sh"], "command": ["-c", "echo $A $(pwd) $(id -u)"], "env": ["A=b c", "D=e"],
-                                                 "workdir": "/srv", "user": "app", "uid": 1234, "gid": 1234, "stop_signal": "SIGQUIT", "labels": {}}
+                                                 "workdir": "/srv", "user": "app", "uid": 1234, "gid": 1234, "home": "/home/app", "stop_signal": "SIGQUIT", "labels": {}}
     assert images.run("my/changed").ok().out == b"b c /srv 1234\n"
 
 
@@ -558,6 +558,22 @@ def test_what_is_there_is_not_made_again(images):
     assert text(outcome.err) == "tests/again:latest: up to date\n"
     outcome = images.ok("import", f"oci:{images.place / 'whole'}", "tests/two")
     assert text(outcome.err) == "tests/two:latest: named now, was another image's\n"
+
+
+def test_home_is_that_of_the_images_user(images):
+    """Of its passwd file; but not for another user, and below what the image or the caller says."""
+    layers = [*small_layers()[:2], make_layer([tars.file("etc/passwd", b"root:x:0:0::/root:/bin/sh\napp:x:1234:1234::/home/app:/bin/sh\n"),
+                                               tars.directory("home/app")])]
+    def home(*words):
+        return images.run(*words, "sh", "-c", "echo $HOME").ok().out.decode().strip()
+    for name, config in {"app": {"User": "app"}, "number": {"User": "1234"}, "root": {}, "named": {"User": "app", "Env": ["PATH=/bin", "HOME=/srv"]}}.items():
+        images.add(f"tests/{name}", make_image(layers, {**SHELL, **config}))
+    assert images.one("tests/app")["config"]["home"] == "/home/app" and images.one("tests/root")["config"]["home"] is None
+    assert (home("tests/app"), home("tests/number"), home("tests/root"), home("tests/named")) == ("/home/app", "/home/app", "/tmp", "/srv")
+
+    def given(*options):
+        return images.call("run", "--without", "limits", *options, "tests/app", "sh", "-c", "echo $HOME").ok().out.decode().strip()
+    assert (given("-e", "HOME=/x"), given("-u", "77"), given("-u", "app:77")) == ("/x", "/tmp", "/home/app")
 
 
 def test_a_run_says_nothing_where_nothing_had_to_be_done(images):

@@ -344,6 +344,27 @@ static int is_user(uint64_t uid, uint64_t gid)
            cl_plan_has(&scene.plan, CL_FIELD_UID) && cl_plan_has(&scene.plan, CL_FIELD_GID);
 }
 
+TEST(the_home_is_the_users_of_the_image)
+{
+    set_user("app", 77, 78);
+    set(&scene.image, CL_FIELD_HOME, "/home/app");
+    CHECK(is_user(77, 78));
+    CHECK_TEXT(env_of("HOME"), "/home/app");
+    CHECK(!cl_plan_has(&scene.plan, CL_FIELD_HOME)); /* it is a variable now */
+    put_words(&scene.image, CL_FIELD_ENV, "HOME=/srv");
+    CHECK(is_user(77, 78));
+    CHECK_TEXT(env_of("HOME"), "/srv");
+    set_user("root", 0, 0); /* strict has another user, whose home it isn't */
+    set(&scene.image, CL_FIELD_HOME, "/root");
+    CHECK(is_user(1000, 1000));
+    CHECK_TEXT(env_of("HOME"), "/tmp");
+    set_user("app", 77, 78); /* nor is it that of one by a flag */
+    set(&scene.image, CL_FIELD_HOME, "/home/app");
+    set(&scene.flags, CL_FIELD_USER, "33");
+    CHECK(is_user(33, 33));
+    CHECK_TEXT(env_of("HOME"), "/tmp");
+}
+
 TEST(the_user_is_the_images)
 {
     set_user("app", 77, 78);
@@ -397,6 +418,7 @@ int main(void)
         ROW(variables_lie_over_the_defaults_and_under_what_is_given),
         ROW(the_working_directory_counts_from_the_images_root),
         ROW(the_stop_signal_is_the_images_or_the_flags),
+        ROW(the_home_is_the_users_of_the_image),
         ROW(the_user_is_the_images),
         ROW(a_user_who_is_given_wins),
         ROW(strict_never_runs_as_the_images_root),

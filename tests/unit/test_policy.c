@@ -254,7 +254,12 @@ static const char passwd_text[] = "# comment\n"
                                   "max:x:4294967295:6::/:\n"
                                   "app:x:1000:1001:App:/home/app:/bin/sh\n"
                                   "app:x:1:1::/:\n"
+                                  "homeless:x:9:9:::\n"
+                                  "lost:x:10:10::home:\n"
+                                  "odd:x:11:11::/home/\033[2J:\n"
                                   "last:x:7:8::/:";
+
+static struct cl_arena user_arena = CL_ARENA_INIT(1 << 16);
 
 static int resolve(const char *name, struct cl_plan *ret, struct cl_error *err)
 {
@@ -264,7 +269,9 @@ static int resolve(const char *name, struct cl_plan *ret, struct cl_error *err)
     *err = (struct cl_error){0};
     CHECK(cl_buf_add(&passwd, passwd_text, sizeof(passwd_text) - 1) == 0);
     CHECK(cl_buf_add_str(&group, "root:x:0:\nstaff:x:50:app\nwide:x:51:a:b\n") == 0);
-    return cl_user_resolve(name, &passwd, &group, ret, err);
+    const struct cl_user_files files = {&passwd, &group};
+    cl_arena_done(&user_arena);
+    return cl_user_resolve(name, &files, &user_arena, ret, err);
 }
 
 TEST(users_are_found)
@@ -288,6 +295,28 @@ TEST(users_are_found)
         CHECK(plan.uid == rows[i].uid && plan.gid == rows[i].gid);
         CHECK(cl_plan_has(&plan, CL_FIELD_GID) == rows[i].has_gid);
     }
+}
+
+TEST(a_home_is_an_absolute_path)
+{
+    static const struct {
+        const char *name;
+        const char *home; /* NULL: none */
+    } rows[] = {
+        {"root", "/root"},  {"app", "/home/app"}, {"1000", "/home/app"}, {"app:staff", "/home/app"},
+        {"homeless", NULL}, {"lost", NULL},       {"odd", NULL},         {"2000", NULL},
+    };
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(rows); i++) {
+        struct cl_plan plan = {0};
+        struct cl_error err;
+
+        CHECK(resolve(rows[i].name, &plan, &err) == 0);
+        CHECK(cl_plan_has(&plan, CL_FIELD_HOME) == (rows[i].home != NULL));
+        if (rows[i].home != NULL)
+            CHECK_TEXT(plan.home, rows[i].home);
+    }
+    cl_arena_done(&user_arena);
 }
 
 TEST(bad_users_are_refused)
@@ -316,6 +345,7 @@ int main(void)
         ROW(too_many_variables_are_an_error),
         ROW(a_long_name_leaves_room_for_the_reason),
         ROW(users_are_found),
+        ROW(a_home_is_an_absolute_path),
         ROW(bad_users_are_refused),
     };
 

@@ -125,7 +125,9 @@ static int find_user(void *context, const struct cl_plan *plan, struct cl_plan *
     CHECK_TEXT(plan->user, "app");
     CHECK(plan->image_layers.count == 6);
     ret->uid = 77;
+    ret->home = "/srv/app";
     cl_plan_mark(ret, CL_FIELD_UID);
+    cl_plan_mark(ret, CL_FIELD_HOME);
     return 0;
 }
 
@@ -152,6 +154,7 @@ TEST(many_layers_are_made_at_once_and_shown)
     for (size_t i = 0; i < 6; i++)
         CHECK(last_states[i] == CL_PULL_DONE);
     CHECK(cl_image_read_launch(&scene.store, &pulled.digest, &scene.arena, &plan, &scene.err) == 0);
+    CHECK_TEXT(plan.home, "/srv/app");
     CHECK(plan.uid == 77 && cl_plan_has(&plan, CL_FIELD_UID) && !cl_plan_has(&plan, CL_FIELD_GID));
 }
 

@@ -157,6 +157,7 @@ static int add_config(struct cl_json *json, const struct cl_plan *launch,
     cl_json_string(json, "user", launch->user);
     add_id(json, "uid", launch, CL_FIELD_UID, launch->uid);
     add_id(json, "gid", launch, CL_FIELD_GID, launch->gid);
+    cl_json_string(json, "home", launch->home);
     add_stop_signal(json, launch);
     int r = add_labels(json, &config->labels, arena);
     cl_json_close(json, '}');

@@ -66,10 +66,11 @@ static int make_user(struct job *job, struct cl_buf *output, struct cl_error *er
 {
     CL_CLEANUP_BUF struct cl_buf group = CL_BUF_INIT(MAX_INPUT);
     struct cl_plan plan = {0};
+    const struct cl_user_files files = {&job->input, &group};
     int r = read_input(GROUP_FD, "/etc/group", &group, err);
 
     if (r == 0)
-        r = cl_user_resolve(job->name, &job->input, &group, &plan, err);
+        r = cl_user_resolve(job->name, &files, &job->arena, &plan, err);
     return r < 0 ? r : cl_plan_write(&plan, output, err);
 }
 

@@ -5,7 +5,14 @@
 
 #include "base/num.h"
 
-enum { MAX_NAME = 64, MAX_ID_DIGITS = 10, PASSWD_FIELDS = 7, GROUP_FIELDS = 4, MAX_FIELDS = 7 };
+enum {
+    MAX_NAME = 64,
+    MAX_ID_DIGITS = 10,
+    PASSWD_FIELDS = 7,
+    HOME_FIELD = 5,
+    GROUP_FIELDS = 4,
+    MAX_FIELDS = 7
+};
 
 struct field {
     const char *text;
@@ -49,7 +56,8 @@ static int is_text(const struct field *field, const char *text)
 
 struct match {
     uint64_t id;
-    uint64_t gid; /* passwd only */
+    uint64_t gid;      /* passwd only, as */
+    struct field home; /* which is any text */
 };
 
 /* The first line of FILE whose name is NAME, or whose id is *ID when NAME is NULL. */
@@ -69,6 +77,7 @@ static int find_line(const struct cl_buf *file, size_t field_count, const char *
             parse_id(&fields[2], &match.id) == 0 &&
             (field_count != PASSWD_FIELDS || parse_id(&fields[3], &match.gid) == 0) &&
             (name != NULL ? is_text(&fields[0], name) : match.id == *id)) {
+            match.home = fields[field_count == PASSWD_FIELDS ? HOME_FIELD : 0];
             *ret = match;
             return 1;
         }
@@ -89,8 +98,23 @@ static int parse_number(const char *text, const char *what, uint64_t *ret, struc
     return 0;
 }
 
-static int resolve_user(const char *user, const struct cl_buf *passwd, struct cl_plan *plan,
-                        struct cl_error *err)
+/* One that is no path, or would look like something else where it is printed, counts for none. */
+static int take_home(const struct field *home, struct cl_arena *arena, struct cl_plan *plan,
+                     struct cl_error *err)
+{
+    if (home->size == 0 || home->text[0] != '/' || home->size > cl_field_info(CL_FIELD_HOME)->max)
+        return 0;
+    for (size_t i = 0; i < home->size; i++) {
+        if ((unsigned char)home->text[i] < 0x20 || home->text[i] == 0x7f)
+            return 0;
+    }
+    plan->home = cl_arena_strndup(arena, home->text, home->size);
+    cl_plan_mark(plan, CL_FIELD_HOME);
+    return plan->home == NULL ? cl_fail_memory(err) : 0;
+}
+
+static int resolve_user(const char *user, const struct cl_buf *passwd, struct cl_arena *arena,
+                        struct cl_plan *plan, struct cl_error *err)
 {
     struct match match = {0};
     int r = parse_number(user, "user", &plan->uid, err);
@@ -106,7 +130,7 @@ static int resolve_user(const char *user, const struct cl_buf *passwd, struct cl
         cl_plan_mark(plan, CL_FIELD_GID);
     }
     cl_plan_mark(plan, CL_FIELD_UID);
-    return 0;
+    return found ? take_home(&match.home, arena, plan, err) : 0;
 }
 
 static int resolve_group(const char *name, const struct cl_buf *group, struct cl_plan *plan,
@@ -124,7 +148,7 @@ static int resolve_group(const char *name, const struct cl_buf *group, struct cl
     return 0;
 }
 
-int cl_user_resolve(const char *name, const struct cl_buf *passwd, const struct cl_buf *group,
+int cl_user_resolve(const char *name, const struct cl_user_files *files, struct cl_arena *arena,
                     struct cl_plan *ret, struct cl_error *err)
 {
     const char *colon = strchr(name, ':');
@@ -136,9 +160,9 @@ int cl_user_resolve(const char *name, const struct cl_buf *passwd, const struct 
         (colon != NULL && (colon[1] == '\0' || strchr(colon + 1, ':') != NULL)))
         return cl_refuse(err, EINVAL, "expected USER or USER:GROUP, got \"%.80s\"", name);
     memcpy(user, name, size); // NOLINT(bugprone-not-null-terminated-result): zeros follow
-    int r = resolve_user(user, passwd, &plan, err);
+    int r = resolve_user(user, files->passwd, arena, &plan, err);
     if (r == 0 && colon != NULL)
-        r = resolve_group(colon + 1, group, &plan, err);
+        r = resolve_group(colon + 1, files->group, &plan, err);
     if (r == 0)
         *ret = plan;
     return r;
