@@ -560,6 +560,13 @@ def test_what_is_there_is_not_made_again(images):
     assert text(outcome.err) == "tests/two:latest: named now, was another image's\n"
 
 
+def test_a_platform_has_two_spellings(images):
+    archive = images.write("root.tar", root_tar())
+    for given, kept in [("linux/aarch64", "linux/arm64"), ("linux/x86_64", "linux/amd64"), ("linux/arm64/v8", "linux/arm64/v8")]:
+        images.ok("import", "-q", "--platform", given, archive, "tests/root")
+        assert images.one("tests/root")["platform"] == kept
+
+
 def test_home_is_that_of_the_images_user(images):
     """Of its passwd file; but not for another user, and below what the image or the caller says."""
     layers = [*small_layers()[:2], make_layer([tars.file("etc/passwd", b"root:x:0:0::/root:/bin/sh\napp:x:1234:1234::/home/app:/bin/sh\n"),

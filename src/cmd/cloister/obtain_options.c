@@ -25,6 +25,22 @@ int cl_obtain_set_format(void *context, CL_UNUSED const struct cl_option *option
     return 0;
 }
 
+/* What uname(2) calls a machine is another word for what images do. */
+static const char *usual_platform(const char *value)
+{
+    static const char *const rows[][2] = {
+        {"linux/x86_64", "linux/amd64"},
+        {"linux/aarch64", "linux/arm64"},
+        {"linux/aarch64/v8", "linux/arm64/v8"},
+    };
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(rows); i++) {
+        if (strcmp(value, rows[i][0]) == 0)
+            return rows[i][1];
+    }
+    return value;
+}
+
 /* OS, architecture and perhaps a variant. */
 int cl_obtain_set_platform(void *context, CL_UNUSED const struct cl_option *option,
                            const char *value, struct cl_error *err)
@@ -46,7 +62,7 @@ int cl_obtain_set_platform(void *context, CL_UNUSED const struct cl_option *opti
     if (*at != '\0' || parts < 2 || parts > 3 || strncmp(value, "linux/", 6) != 0)
         return cl_refuse(err, EINVAL, "expected linux/ARCHITECTURE, as linux/amd64, got \"%.32s\"",
                          value);
-    how->platform = value;
+    how->platform = usual_platform(value);
     return 0;
 }
 

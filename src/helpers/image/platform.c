@@ -41,13 +41,21 @@ int cl_platform_parse(const char *text, struct cl_arena *arena, struct cl_platfo
     return 0;
 }
 
+/* As uname(2) has it, or as images do. */
+static const char *architecture_of(const char *name)
+{
+    if (strcmp(name, "aarch64") == 0)
+        return "arm64";
+    return strcmp(name, "x86_64") == 0 ? "amd64" : name;
+}
+
 static const char *variant_of(const struct cl_platform *platform)
 {
     static const char *const usual[][2] = {{"amd64", "v1"}, {"arm64", "v8"}, {"arm", "v7"}};
     const char *variant = platform->variant;
 
     for (size_t i = 0; i < CL_ARRAY_SIZE(usual); i++) {
-        if (strcmp(platform->architecture, usual[i][0]) != 0)
+        if (strcmp(architecture_of(platform->architecture), usual[i][0]) != 0)
             continue;
         if (variant == NULL || variant[0] == '\0' || strcmp(variant, usual[i][1] + 1) == 0)
             return usual[i][1]; /* "8" was written too */
@@ -59,7 +67,8 @@ int cl_platform_matches(const struct cl_platform *wanted, const struct cl_platfo
 {
     return offered->os != NULL && offered->architecture != NULL &&
            strcmp(wanted->os, offered->os) == 0 &&
-           strcmp(wanted->architecture, offered->architecture) == 0 &&
+           strcmp(architecture_of(wanted->architecture), architecture_of(offered->architecture)) ==
+               0 &&
            strcmp(variant_of(wanted), variant_of(offered)) == 0;
 }
 
