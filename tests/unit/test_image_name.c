@@ -22,10 +22,12 @@ TEST(whole_names_are_shown_as_people_say_them)
          "docker.io/library/debian", "12"},
         {"quay.io/a/b:1", "quay.io", "a/b:1", "a/b", "1"},
         {"localhost:5000/a:1", NULL, "localhost:5000/a:1", "localhost:5000/a", "1"},
-        {"docker.io/library/debian@sha256:" HEX, NULL, "debian@sha256:" HEX, "debian", NULL},
-        {"docker.io/library/debian:12@sha256:" HEX, NULL, "debian:12@sha256:" HEX, "debian", NULL},
+        {"docker.io/library/debian@sha256:" HEX, NULL, "debian@sha256:" HEX, "debian",
+         "@0123456789ab"},
+        {"docker.io/library/debian:12@sha256:" HEX, NULL, "debian:12@sha256:" HEX, "debian",
+         "12@0123456789ab"},
         {"localhost:5000/a@sha256:" HEX, NULL, "localhost:5000/a@sha256:" HEX, "localhost:5000/a",
-         NULL},
+         "@0123456789ab"},
         {"No name", NULL, "No name", "No name", NULL},
     };
 

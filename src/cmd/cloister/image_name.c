@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <string.h>
 
+enum { SHOWN_DIGITS = 12 };
+
 /* Where the tag's colon of a familiar or whole name is, or NULL. */
 static const char *find_tag(const char *text)
 {
@@ -42,13 +44,20 @@ int cl_image_name_split(const char *whole, const char *fallback, struct cl_arena
     if (familiar == NULL)
         return -ENOMEM;
     const char *colon = find_tag(familiar);
-    const int has_digest = strchr(familiar, '@') != NULL;
+    const char *digest = strstr(familiar, "@sha256:");
     const size_t size = colon != NULL ? (size_t)(colon - familiar) : strcspn(familiar, "@");
     struct cl_image_name_parts parts = {
         .repository = cl_arena_strndup(arena, familiar, size),
-        .tag = colon == NULL || has_digest ? NULL : colon + 1,
+        .tag = colon == NULL ? NULL : colon + 1,
     };
-    if (parts.repository == NULL)
+    if (digest != NULL) {
+        const size_t tag_size = parts.tag == NULL ? 0 : (size_t)(digest - parts.tag);
+
+        parts.tag =
+            cl_arena_printf(arena, "%.*s@%.*s", (int)tag_size, parts.tag == NULL ? "" : parts.tag,
+                            SHOWN_DIGITS, digest + strlen("@sha256:"));
+    }
+    if (parts.repository == NULL || (digest != NULL && parts.tag == NULL))
         return -ENOMEM;
     *ret = parts;
     return 0;

@@ -15,8 +15,8 @@ int cl_image_name_has_tag(const char *text);
 /* WHOLE for people; as it is where it is no name. NULL: the arena is full. */
 const char *cl_image_name_familiar(const char *whole, const char *fallback, struct cl_arena *arena);
 
-/* "debian" and "bookworm" of WHOLE; a name with a digest has the tag NULL, also where it says
- * one: what it names doesn't move with that. -ENOMEM. */
+/* "debian" and "bookworm" of WHOLE; of a name with a digest, "bookworm@0123456789ab", or
+ * "@0123456789ab" where it says no tag. Of what is no name the tag is NULL. -ENOMEM. */
 struct cl_image_name_parts {
     const char *repository;
     const char *tag;
