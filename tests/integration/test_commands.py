@@ -164,7 +164,7 @@ def test_options_may_stand_behind_arguments(cloister, command):
 
 
 @pytest.mark.parametrize("words,said", [
-    (["inspect", "no-such", "--image"], "no image no-such here"), (["inspect", "no-such", "--format", "xml"], "--format: expected"),
+    (["inspect", "no-such", "--image"], "no image no-such here"), (["inspect", "no-such", "--format", "table"], '--format: expected json, got "table"'),
     (["kill", "no-such", "-s"], "--signal needs a value"), (["kill", "no-such", "-s", "NOSUCH"], "--signal: .*NOSUCH"),
     (["rmi", "x", "-a"], "--all: see cloister prune --all"), (["pull", "x", "--max-size", "much"], "--max-size: expected a size"),
     (["import", "x", "y", "--change", "EXPOSE 80"], "--change: expected CMD"), (["login", "localhost:1", "-p", "secret"], "--password: other users"),

@@ -137,7 +137,7 @@ static void refuse_to_inspect(void)
     CHECK(RUN(&cl_command_inspect, NULL) == -EINVAL);
     CHECK_TEXT(said.err.msg, "inspect: no sandbox named; see cloister ps");
     CHECK(RUN(&cl_command_inspect, "--format", "table", "x", NULL) == -EINVAL);
-    CHECK_TEXT(said.err.msg, "inspect: json is the only format");
+    CHECK_TEXT(said.err.msg, "--format: expected json, got \"table\"");
     pid_t one = start_supervisor(id_1, "first", 1, 0);
     CHECK(RUN(&cl_command_inspect, "first", "nobody", NULL) == -ESRCH);
     CHECK_HAS(said.err.msg, "nobody");

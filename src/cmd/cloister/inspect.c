@@ -1,5 +1,6 @@
 /* inspect: all that is known of running sandboxes, or of images, as JSON. */
 #include <errno.h>
+#include <string.h>
 
 #include "cmd/cloister/command.h"
 #include "cmd/cloister/describe.h"
@@ -12,14 +13,20 @@ enum { ARENA_MAX = 32 << 20, IMAGES_ARENA_MAX = 256 << 20 };
 
 struct context {
     int image;
-    int format_json;
 };
+
+static int set_format(CL_UNUSED void *context, CL_UNUSED const struct cl_option *option,
+                      const char *value, struct cl_error *err)
+{
+    return strcmp(value, "json") == 0
+               ? 0
+               : cl_refuse(err, EINVAL, "expected json, got \"%.100s\"", value);
+}
 
 static const struct cl_option options[] = {
     {"image", 0, NULL, "images of the store are named, by name or digest", cl_set_flag,
      (int)offsetof(struct context, image), NULL},
-    {"format", 0, "FORMAT", "json, which is all there is", cl_set_format,
-     (int)offsetof(struct context, format_json), "json"},
+    {"format", 0, "FORMAT", "json, which is all there is", set_format, 0, "json"},
     CL_OPTION_HELP,
 };
 
@@ -98,7 +105,7 @@ static int add_images(int count, char *const words[], struct cl_json *json, stru
 static int run(const struct cl_command *self, int argc, char *const argv[], struct cl_error *err)
 {
     CL_CLEANUP_BUF struct cl_buf buf = CL_BUF_INIT(CL_OUTPUT_MAX);
-    struct context context = {.format_json = 1};
+    struct context context = {0};
     struct cl_json json;
     int first = cl_command_parse(self, argc, argv, &context, err);
 
@@ -108,8 +115,6 @@ static int run(const struct cl_command *self, int argc, char *const argv[], stru
         return cl_refuse(err, EINVAL,
                          context.image ? "inspect: no image named; see cloister images"
                                        : "inspect: no sandbox named; see cloister ps");
-    if (!context.format_json)
-        return cl_refuse(err, EINVAL, "inspect: json is the only format");
     cl_json_begin(&json, &buf, 1);
     cl_json_array(&json, NULL);
     int r = context.image ? add_images(argc - first, argv + first, &json, err)
