@@ -427,6 +427,7 @@ def test_broken_archives_are_refused_by_name(images, kind, how):
 
 def test_wrong_sources(images, world):
     images.call("import", "/no/such/file").refused("/no/such/file")
+    images.call("import", "", "x").refused("the file's name is empty")
     images.call("import", "/usr").refused("/usr: not a regular file", "rootfs:DIR")
     images.call("import", "/dev/zero").refused("/dev/zero: not a regular file")
     images.call("import", "https://example.org/x.tar").refused("fetch it first")

@@ -73,6 +73,8 @@ static int run(const struct cl_command *self, int argc, char *const argv[], stru
     if (first >= argc)
         return cl_refuse(err, EINVAL,
                          "import: no file named, as in: cloister import rootfs.tar my/image");
+    if (argv[first][0] == '\0')
+        return cl_refuse(err, EINVAL, "import: the file's name is empty; is a variable not set?");
     if (argc - first > 2)
         return cl_refuse(err, EINVAL, "import takes a file and one name, got also \"%.100s\"",
                          argv[first + 2]);
