@@ -74,7 +74,12 @@ TEST(lines_fit_the_screen)
     CHECK(strchr(drawn(70, 24, 0, 1), '[') != NULL);
     CHECK_HAS(drawn(66, 24, 0, 1), "downloading   10.0 / 40.0 MiB         9.0 MiB/s\033[K");
     CHECK_HAS(drawn(48, 24, 0, 1), "downloading   10.0 / 40.0 MiB\033[K");
-    CHECK_HAS(drawn(30, 24, 0, 1), "bbbbbbbbbbbb  downloading \033[K");
+    CHECK_HAS(drawn(47, 24, 0, 1), "bbbbbbbbbbbb  downloading    25%\033[K");
+    CHECK_HAS(drawn(33, 24, 0, 1), "bbbbbbbbbbbb  downloading    25%\033[K");
+    CHECK_HAS(drawn(33, 24, 0, 1), "aaaaaaaaaaaa  unpacking     100%\033[K");
+    CHECK_HAS(drawn(32, 24, 0, 1), "bbbbbbbbbbbb   25%\033[K");
+    CHECK_HAS(drawn(19, 24, 0, 1), "bbbbbbbbbbbb   25%\033[K");
+    CHECK_HAS(drawn(18, 24, 0, 1), "bbbbbbbbbbbb  dow\033[K");
     CHECK_HAS(drawn(10, 24, 0, 1), "bbbbbbbbb\033[K");
 }
 
@@ -112,6 +117,13 @@ TEST(what_is_read_has_a_line)
         check_width(cl_buf_text(&buf), columns);
     }
     CHECK_HAS(cl_buf_text(&buf), "reading a-file-with-a-long  [====");
+    for (size_t columns = 20; columns < 45; columns += 24) {
+        const struct cl_progress_screen screen = {columns, 24, 0};
+
+        CHECK(cl_progress_add_reading("a-file-with-a-long-name.tar.gz", 5, 10, &screen, &buf) == 0);
+    }
+    CHECK_HAS(cl_buf_text(&buf), "reading a-fil   50%\033[K");
+    CHECK_HAS(cl_buf_text(&buf), "reading a-file-with-a-long   50%\033[K");
     CHECK_HAS(cl_buf_text(&buf), "reading x  5.0 MiB");
 }
 

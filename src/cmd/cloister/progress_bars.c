@@ -14,8 +14,10 @@ enum {
     LEFT_WIDTH = ID_WIDTH + GAP + WORD_WIDTH,
     PAIR_WIDTH = 19, /* "1023.9 / 1023.9 MiB" */
     RATE_WIDTH = 12, /* "1023.9 MiB/s" */
+    PERCENT_WIDTH = 4,
     BAR_LEAST = 10,
     BAR_MOST = 42,
+    READING_LEAST = 16, /* columns, for a percentage behind it */
     LINE_SIZE = 160,
 };
 
@@ -73,6 +75,13 @@ static void format_bar(const struct amounts *amounts, size_t width, char ret[LIN
     ret[2 + inside] = '\0';
 }
 
+static unsigned int percent_of(const struct amounts *amounts)
+{
+    if (amounts->part >= amounts->whole)
+        return 100;
+    return (unsigned int)(amounts->part * 100 / amounts->whole); /* as in format_bar */
+}
+
 static int add_amounts(const struct amounts *amounts, size_t room, struct cl_buf *buf)
 {
     const size_t least = GAP + BAR_LEAST + GAP + PAIR_WIDTH + GAP + RATE_WIDTH;
@@ -88,7 +97,11 @@ static int add_amounts(const struct amounts *amounts, size_t room, struct cl_buf
     if (room >= GAP + PAIR_WIDTH + GAP + RATE_WIDTH)
         return cl_buf_printf(buf, "%*s%-*s%*s%*s", GAP, "", PAIR_WIDTH, amounts->size, GAP, "",
                              RATE_WIDTH, amounts->rate);
-    return room < GAP + PAIR_WIDTH ? 0 : cl_buf_printf(buf, "%*s%s", GAP, "", amounts->size);
+    if (room >= GAP + PAIR_WIDTH)
+        return cl_buf_printf(buf, "%*s%s", GAP, "", amounts->size);
+    return room < GAP + PERCENT_WIDTH
+               ? 0
+               : cl_buf_printf(buf, "%*s%*u%%", GAP, "", PERCENT_WIDTH - 1, percent_of(amounts));
 }
 
 /* --- layers ---------------------------------------------------------------------- */
@@ -135,9 +148,15 @@ static int add_layer(const struct cl_pull_view *view, size_t i,
     (void)snprintf(left, sizeof(left), "%-*.*s%*s%-*s", ID_WIDTH, ID_WIDTH,
                    short_digest(layer->digest), GAP, "", is_running ? WORD_WIDTH : 0,
                    word_of(layer, view));
+    const size_t word = ID_WIDTH + GAP;
+    if (is_running && usable < LEFT_WIDTH + GAP + PERCENT_WIDTH && usable >= word + PERCENT_WIDTH) {
+        const struct amounts amounts = {layer->came_bytes, layer->size_bytes, "", ""};
+
+        return cl_buf_printf(buf, "%.*s%*u%%" CLEAR_REST, (int)word, left, PERCENT_WIDTH - 1,
+                             percent_of(&amounts)); /* it says more than the word */
+    }
     if (usable < strlen(left))
         return cl_buf_printf(buf, "%.*s" CLEAR_REST, (int)usable, left);
-    const size_t word = ID_WIDTH + GAP;
     int r = screen->colour ? cl_buf_printf(buf, "%.*s%s%s\033[0m", (int)word, left,
                                            colours[layer->state], left + word)
                            : cl_buf_add_str(buf, left);
@@ -208,6 +227,12 @@ int cl_progress_add_reading(const char *name, uint64_t bytes, uint64_t size_byte
     else
         (void)cl_size_about(bytes, size);
     (void)snprintf(left, sizeof(left), "reading %.*s", LEFT_WIDTH - 8, name);
+    if (size_bytes > 0 && usable < LEFT_WIDTH + GAP + PAIR_WIDTH && usable >= READING_LEAST) {
+        const int width = (int)cl_min_u64(usable - GAP - PERCENT_WIDTH, LEFT_WIDTH);
+
+        return cl_buf_printf(buf, "%-*.*s%*s%*u%%" CLEAR_REST, width, width, left, GAP, "",
+                             PERCENT_WIDTH - 1, percent_of(&amounts));
+    }
     if (usable < strlen(left) + GAP + strlen(size))
         return cl_buf_printf(buf, "%.*s" CLEAR_REST, (int)usable, left);
     int r = size_bytes == 0 || usable < LEFT_WIDTH
