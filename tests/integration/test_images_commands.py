@@ -561,6 +561,15 @@ def test_what_is_there_is_not_made_again(images):
     assert text(outcome.err) == "tests/two:latest: named now, was another image's\n"
 
 
+@pytest.mark.parametrize("data,said", [(bytes(10240), b"holds nothing: no file is in the archive\n"), (root_tar(), b"")], ids=["zeros", "root"])
+def test_an_archive_that_holds_nothing_is_told(images, data, said):
+    """By tar's own rule blocks of zeros are one."""
+    archive = images.write("an.tar", data)
+    for _ in range(2):
+        err = images.ok("import", "-q", archive, "my/nothing").err
+        assert err == (said and b"cloister: " + os.fsencode(archive) + b" " + said)
+
+
 def test_a_platform_has_two_spellings(images):
     archive = images.write("root.tar", root_tar())
     for given, kept in [("linux/aarch64", "linux/arm64"), ("linux/x86_64", "linux/amd64"), ("linux/arm64/v8", "linux/arm64/v8")]:

@@ -16,6 +16,7 @@
 #include "image/config.h"
 #include "image/endpoints.h"
 #include "image/images.h"
+#include "image/layers.h"
 #include "image/local.h"
 #include "image/registry.h"
 #include "image/rootfs_tar.h"
@@ -246,6 +247,22 @@ static int open_archive(struct job *job, const char *text, struct cl_error *err)
                : fd;
 }
 
+/* Zeros are an archive too, by tar's own rule: an image of it can be had, but hardly was meant. */
+static void hint_at_nothing(struct job *job, const struct cl_pulled *pulled)
+{
+    struct cl_image_record record = {0};
+    struct cl_layer_record layer = {0};
+    struct cl_error ignored = {0};
+
+    if (cl_image_read(job->store, &pulled->digest, job->arena, &record, &ignored) < 0 ||
+        record.layers.count != 1 ||
+        cl_layer_read(job->store, record.layers.items[0], job->arena, &layer, &ignored) < 0)
+        return;             /* somebody has removed it */
+    if (layer.entries == 0) /* a closed stderr is the caller's wish */
+        (void)fprintf(stderr, "cloister: %s holds nothing: no file is in the archive\n",
+                      job->source);
+}
+
 static int from_rootfs(struct job *job, const char *text, struct cl_pulled *ret,
                        struct cl_error *err)
 {
@@ -272,6 +289,8 @@ static int from_rootfs(struct job *job, const char *text, struct cl_pulled *ret,
     r = cl_rootfs_tar_open(&how, &tar, err);
     if (r == 0)
         r = pull(job, &tar.origin, ret, err);
+    if (r == 0)
+        hint_at_nothing(job, ret);
     return r == -EBADMSG ? cl_hint(err, "was %.100s changed meanwhile?", job->source) : r;
 }
 
