@@ -373,9 +373,9 @@ def test_every_compression_of_both_kinds_is_the_same_tree(pulls, registry, small
 
 
 def test_image_without_layers(pulls, registry):
-    image = make_image([])
-    pulled(pulls.pull(push(image, registry, "pull/no-layers")), image)
-    pulls.has(image).is_settled()
+    name = push(make_image([]), registry, "pull/no-layers")
+    refused(pulls.pull(name), name, "it has no layers")
+    pulls.is_empty()
 
 
 def test_layer_without_entries(pulls, registry):

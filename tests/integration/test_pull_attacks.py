@@ -91,3 +91,15 @@ def test_many_names_of_an_image_with_much_to_say(pulls, world):
     pulls.call("rmi", "-f", "many/names:7").ok()
     pulls.call("prune", "--all").ok()
     pulls.is_empty()
+
+
+def test_failed_pulls_keep_to_the_budget(user_pulls, fake_registry):
+    """Each leaves a layer that is whole, for the next one."""
+    user_pulls.configure({"store": {"budget": "5MiB"}})
+    broken = make_layer([tars.file("x")])
+    broken = type(broken)(broken.blob, "sha256:" + "0" * 64, broken.compression)
+    for number in range(4):
+        image = make_image([make_layer([tars.file(f"{number}", bytes([number]) * (2 << 20))]), broken])
+        assert user_pulls.pull("-q", fake_registry.add(image)).exit == 125
+        assert len(user_pulls.names("layers")) <= 2, user_pulls.left()
+    assert user_pulls.names("layers"), "what is within the budget stays"

@@ -110,3 +110,14 @@ void cl_budget_keep(const struct cl_budget *budget)
     else if (!budget->is_quiet && say(budget, &before, &collected, &arena, &buf) == 0)
         (void)fputs(cl_buf_text(&buf), stderr);
 }
+
+void cl_budget_keep_after_failure(const struct cl_store *store, uint64_t bytes, uint32_t uid_base)
+{
+    const struct cl_collect_how how = {.uid_base = uid_base, .budget_bytes = bytes};
+    struct cl_collected collected;
+    struct cl_error ignored = {0};
+    uint64_t usage = 0;
+
+    if (cl_store_usage(store, &usage, &ignored) == 0 && usage > bytes)
+        (void)cl_collect(store, &how, &collected, &ignored); /* the next pull tries again */
+}

@@ -18,4 +18,8 @@ struct cl_budget {
  * rest still takes too much where it does. The image is there, so that nothing of this fails it. */
 void cl_budget_keep(const struct cl_budget *budget);
 
+/* Layers that a pull had finished when it failed stay for the next one, where the budget lets
+ * them. Says nothing: the pull's own error is told. */
+void cl_budget_keep_after_failure(const struct cl_store *store, uint64_t bytes, uint32_t uid_base);
+
 #endif

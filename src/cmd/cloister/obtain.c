@@ -123,8 +123,11 @@ static int pull(struct job *job, struct cl_origin *origin, struct cl_pulled *ret
     how.uid_base = range.base;
     job->progress->name = job->called;
     r = cl_pull(job->store, &how, ret, err);
-    if (r < 0)
+    if (r < 0) {
+        if ((job->config.set & CL_RECORD_BIT(CL_REGISTRIES_BUDGET)) != 0)
+            cl_budget_keep_after_failure(job->store, job->config.budget_bytes, range.base);
         return cl_prefix(err, "image %.200s", job->source);
+    }
     job->progress->before = judge_names(job, &before, ret);
     cl_progress_end(job->progress, ret);
     keep_budget(job, ret, range.base);
