@@ -72,12 +72,11 @@ int cl_launch_layers(const struct cl_store *store, const struct cl_strlist *laye
     return 0;
 }
 
-int cl_launch_compose(const struct cl_store *store, const char *digest,
-                      const struct cl_strlist *layers, const struct cl_config_record *config,
-                      struct cl_arena *arena, struct cl_plan *ret, struct cl_error *err)
+int cl_launch_compose(const struct cl_launch_of *image, struct cl_arena *arena, struct cl_plan *ret,
+                      struct cl_error *err)
 {
-    struct cl_plan plan = {.image_kind = CL_IMAGE_STORE, .image_layers = *layers};
-    const char *path = cl_arena_printf(arena, "%s/layers", store->path);
+    struct cl_plan plan = {.image_kind = CL_IMAGE_STORE, .image_layers = image->layers};
+    const char *path = cl_arena_printf(arena, "%s/layers", image->store->path);
 
     if (path == NULL)
         return cl_fail_memory(err);
@@ -85,9 +84,9 @@ int cl_launch_compose(const struct cl_store *store, const char *digest,
     cl_plan_mark(&plan, CL_FIELD_IMAGE_LAYERS);
     int r = set_text(&plan, CL_FIELD_IMAGE_PATH, path, arena, err);
     if (r == 0)
-        r = set_text(&plan, CL_FIELD_IMAGE_DIGEST, digest, arena, err);
+        r = set_text(&plan, CL_FIELD_IMAGE_DIGEST, image->digest, arena, err);
     if (r == 0)
-        r = set_config(config, arena, &plan, err);
+        r = set_config(image->config, arena, &plan, err);
     if (r == 0)
         *ret = plan;
     return r;

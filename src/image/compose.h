@@ -11,10 +11,17 @@
 int cl_launch_layers(const struct cl_store *store, const struct cl_strlist *layers,
                      struct cl_arena *arena, struct cl_strlist *ret, struct cl_error *err);
 
-/* What `run` of the image DIGEST needs: where LAYERS are, and what CONFIG says. Memory is
- * ARENA's and CONFIG's. Config values that a plan can't have are refused by their names. */
-int cl_launch_compose(const struct cl_store *store, const char *digest,
-                      const struct cl_strlist *layers, const struct cl_config_record *config,
-                      struct cl_arena *arena, struct cl_plan *ret, struct cl_error *err);
+/* Whose launch record it is. */
+struct cl_launch_of {
+    const struct cl_store *store;
+    const char *digest;       /* of its manifest */
+    struct cl_strlist layers; /* those that are stacked, lowest first */
+    const struct cl_config_record *config;
+};
+
+/* What `run` of IMAGE needs: where its layers are, and what its config says. Memory is ARENA's
+ * and the config's. Config values that a plan can't have are refused by their names. */
+int cl_launch_compose(const struct cl_launch_of *image, struct cl_arena *arena, struct cl_plan *ret,
+                      struct cl_error *err);
 
 #endif

@@ -56,14 +56,19 @@ static void make_key(const struct cl_helper *helper, const struct cl_buf *bytes,
     cl_sha256_final_hex(&hash, ret);
 }
 
-static int ask_helper(const struct cl_helper *helper, const char *path, const struct cl_buf *bytes,
+struct file {
+    const char *path;
+    const struct cl_buf *bytes;
+};
+
+static int ask_helper(const struct cl_helper *helper, const struct file *file,
                       struct cl_arena *arena, struct cl_bytes *ret, struct cl_error *err)
 {
     CL_CLEANUP_BUF struct cl_buf output = CL_BUF_INIT(cl_registries_shape.max_size);
     const struct cl_helper_call call = {
-        .args = {"registries", path},
-        .subject = path,
-        .inputs = {bytes},
+        .args = {"registries", file->path},
+        .subject = file->path,
+        .inputs = {file->bytes},
         .timeout_ns = PARSE_SECONDS * CL_NS_PER_S,
     };
     int r = cl_helper_run(helper, &call, &output, err);
@@ -92,6 +97,7 @@ static int load(const char *path, const struct cl_buf *bytes, struct cl_arena *a
                 struct cl_registries_record *ret, struct cl_error *err)
 {
     char key[CL_SHA256_HEX_SIZE];
+    const struct file file = {path, bytes};
     struct cl_bytes flat = {0};
     struct cl_helper helper;
     int r = cl_helper_find(NULL, "cloister-plan", &helper, err);
@@ -103,7 +109,7 @@ static int load(const char *path, const struct cl_buf *bytes, struct cl_arena *a
     if (cache >= 0 && cl_plan_cache_load(cache, key, arena, &flat) == 0 &&
         read_record(&flat, arena, ret, err) == 0)
         return 0;
-    r = ask_helper(&helper, path, bytes, arena, &flat, err);
+    r = ask_helper(&helper, &file, arena, &flat, err);
     if (r == 0)
         r = read_record(&flat, arena, ret, err);
     if (r == 0 && cache >= 0)

@@ -147,7 +147,7 @@ static int ask_program(const struct cl_parser *parser, const char *name, const c
         *ret = (struct cl_auth_record){.kind = CL_AUTH_NONE};
         return 0;
     }
-    return r < 0 ? r : cl_parse(parser, args, &answer, &cl_auth_shape, ret, err);
+    return r < 0 ? r : cl_parse(parser, args, &answer, CL_INTO(&cl_auth_shape, ret), err);
 }
 
 /* --- finding --------------------------------------------------------------------- */
@@ -173,7 +173,7 @@ static int look_into(const struct cl_parser *parser, const char *path, const cha
 
     *ret = (struct cl_auth_record){.kind = CL_AUTH_NONE};
     int r = read_if_there(path, &bytes, err);
-    return r <= 0 ? r : cl_parse(parser, args, &bytes, &cl_auth_shape, ret, err);
+    return r <= 0 ? r : cl_parse(parser, args, &bytes, CL_INTO(&cl_auth_shape, ret), err);
 }
 
 int cl_credentials_find(const struct cl_parser *parser, const char *domain, const char *repository,
@@ -294,7 +294,7 @@ static int edit_file(const struct cl_parser *parser, const char *path, const cha
 {
     CL_CLEANUP_BUF struct cl_buf old = CL_BUF_INIT(MAX_FILE);
     CL_CLEANUP_BUF struct cl_buf flat = CL_BUF_INIT(MAX_FILE);
-    CL_CLEANUP_BUF struct cl_buf output = CL_BUF_INIT(2 * MAX_FILE);
+    CL_CLEANUP_BUF struct cl_buf output = CL_BUF_INIT(2UL * MAX_FILE);
     const struct cl_helper_call call = {
         .args = {"auth-edit", path, server},
         .subject = path,

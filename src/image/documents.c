@@ -50,8 +50,8 @@ static int parse_manifest(struct cl_documents *documents, struct cl_error *err)
         return 0;
     }
     documents->manifest = (struct cl_manifest_record){0};
-    int r = cl_parse(documents->parser, args, &documents->manifest_bytes, &cl_manifest_shape,
-                     &documents->manifest, err);
+    int r = cl_parse(documents->parser, args, &documents->manifest_bytes,
+                     CL_INTO(&cl_manifest_shape, &documents->manifest), err);
     if (r < 0)
         return r;
     if ((documents->manifest.set & CL_RECORD_BIT(CL_MANIFEST_TARGET)) == 0)
@@ -149,7 +149,8 @@ int cl_documents_find_config(struct cl_documents *documents, struct cl_error *er
     if (r == 0)
         r = check_digest(documents, err);
     if (r == 0)
-        r = cl_parse(documents->parser, args, bytes, &cl_config_shape, &documents->config, err);
+        r = cl_parse(documents->parser, args, bytes, CL_INTO(&cl_config_shape, &documents->config),
+                     err);
     if (r == 0)
         r = check_platform(documents, err);
     if (r < 0)

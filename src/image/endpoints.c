@@ -154,15 +154,15 @@ int cl_endpoints_find(const struct cl_parser *parser, const struct cl_registries
 }
 
 int cl_endpoints_for_login(const struct cl_parser *parser,
-                           const struct cl_registries_record *config, const char *domain,
-                           const struct cl_auth_record *record, struct cl_fetch_endpoints *ret,
+                           const struct cl_registries_record *config,
+                           const struct cl_login_as *login, struct cl_fetch_endpoints *ret,
                            struct cl_error *err)
 {
     struct list list = {.parser = parser, .config = config, .repository = ""};
     struct cl_fetch_endpoint rest;
-    int r = fill(&list, domain, record, &rest, err);
+    int r = fill(&list, login->domain, login->record, &rest, err);
 
     if (r == 0)
-        r = add_registry(&list, domain, &rest, err);
+        r = add_registry(&list, login->domain, &rest, err);
     return r < 0 ? r : finish(&list, ret, err);
 }

@@ -15,10 +15,14 @@ int cl_endpoints_find(const struct cl_parser *parser, const struct cl_registries
                       const struct cl_reference *reference, struct cl_fetch_endpoints *ret,
                       struct cl_error *err);
 
-/* The same of DOMAIN itself, without mirrors, and with RECORD's credentials alone. */
+/* The same of a domain itself, without mirrors, and with those credentials alone. */
+struct cl_login_as {
+    const char *domain;
+    const struct cl_auth_record *record;
+};
 int cl_endpoints_for_login(const struct cl_parser *parser,
-                           const struct cl_registries_record *config, const char *domain,
-                           const struct cl_auth_record *record, struct cl_fetch_endpoints *ret,
+                           const struct cl_registries_record *config,
+                           const struct cl_login_as *login, struct cl_fetch_endpoints *ret,
                            struct cl_error *err);
 
 #endif

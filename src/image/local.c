@@ -128,7 +128,8 @@ static int choose(struct cl_local_origin *local, struct cl_error *err)
     int r = read_named(local, "index.json", &index, err);
 
     if (r == 0)
-        r = cl_parse(&local->parser, args, &index, &cl_manifest_shape, &local->chosen, err);
+        r = cl_parse(&local->parser, args, &index, CL_INTO(&cl_manifest_shape, &local->chosen),
+                     err);
     if (r == 0 && (local->chosen.set & CL_RECORD_BIT(CL_MANIFEST_TARGET)) == 0)
         return cl_refuse(err, EBADMSG, "%.200s: no manifest was chosen", local->path);
     return r;
@@ -198,7 +199,7 @@ static int read_config(struct cl_local_origin *local, struct cl_buf *bytes,
     const char *args[CL_HELPER_MAX_ARGS] = {"config", local->saved.config};
     int r = saved_config(&local->origin, NULL, bytes, err);
 
-    return r < 0 ? r : cl_parse(&local->parser, args, bytes, &cl_config_shape, ret, err);
+    return r < 0 ? r : cl_parse(&local->parser, args, bytes, CL_INTO(&cl_config_shape, ret), err);
 }
 
 /* Writers that don't run layers leave them compressed (crane, kaniko, jib, bazel), whatever they
@@ -367,8 +368,8 @@ static int list_members(struct cl_local_origin *local, struct cl_error *err)
 {
     const char *args[CL_HELPER_MAX_ARGS] = {"archive", local->path};
 
-    return cl_parse_file(&local->parser, args, local->root, &cl_archive_shape, &local->archive,
-                         err);
+    return cl_parse_file(&local->parser, args, local->root,
+                         CL_INTO(&cl_archive_shape, &local->archive), err);
 }
 
 static int has_member(const struct cl_local_origin *local, const char *name)
@@ -387,7 +388,7 @@ static int read_saved(struct cl_local_origin *local, struct cl_error *err)
     int r = read_named(local, "manifest.json", &manifest, err);
 
     if (r == 0)
-        r = cl_parse(&local->parser, args, &manifest, &cl_saved_shape, &local->saved, err);
+        r = cl_parse(&local->parser, args, &manifest, CL_INTO(&cl_saved_shape, &local->saved), err);
     if (r == 0 && (local->saved.set & CL_RECORD_BIT(CL_SAVED_CONFIG)) == 0)
         return cl_refuse(err, EBADMSG, "%.200s: no image was chosen", local->path);
     return r;

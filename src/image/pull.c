@@ -359,7 +359,8 @@ static const char *text_or_empty(const char *text)
 static int compose_records(struct pull *pull, struct cl_error *err)
 {
     const struct cl_documents *documents = &pull->documents;
-    struct cl_strlist layers;
+    struct cl_launch_of image = {
+        .store = pull->store, .digest = pull->digest, .config = &documents->config};
     struct cl_image_record record = {
         .set = CL_RECORD_BIT(CL_STORED_IMAGE_FIELD_COUNT) - 1,
         .digest = cl_digest_format(&documents->digest, pull->digest),
@@ -372,10 +373,9 @@ static int compose_records(struct pull *pull, struct cl_error *err)
     int r = layer_names(pull, &record.layers, err);
 
     if (r == 0)
-        r = cl_launch_layers(pull->store, &record.layers, &pull->arena, &layers, err);
+        r = cl_launch_layers(pull->store, &record.layers, &pull->arena, &image.layers, err);
     if (r == 0)
-        r = cl_launch_compose(pull->store, pull->digest, &layers, &documents->config, &pull->arena,
-                              &pull->launch, err);
+        r = cl_launch_compose(&image, &pull->arena, &pull->launch, err);
     if (r < 0)
         return r;
     find_user(pull, &pull->launch);

@@ -17,7 +17,9 @@ static int compose(const struct cl_config_record *config, struct cl_arena *arena
 {
     const struct cl_store store = {.dir = -1, .path = "/var/lib/cloister/images"};
 
-    return cl_launch_compose(&store, DIGEST, &layers, config, arena, ret, err);
+    const struct cl_launch_of image = {&store, DIGEST, layers, config};
+
+    return cl_launch_compose(&image, arena, ret, err);
 }
 
 static uint64_t bits(const enum cl_field *fields, size_t count)

@@ -40,8 +40,8 @@ static int parse(struct scene *scene)
 {
     scene->err = (struct cl_error){0};
     scene->record = (struct cl_manifest_record){0};
-    return cl_parse(&scene->parser, args, &scene->document, &cl_manifest_shape, &scene->record,
-                    &scene->err);
+    return cl_parse(&scene->parser, args, &scene->document,
+                    CL_INTO(&cl_manifest_shape, &scene->record), &scene->err);
 }
 
 static void offer_record(void)
@@ -99,8 +99,8 @@ TEST(a_file_becomes_a_record)
     CL_CLEANUP_FD int file = cl_sys_memfd_create("file", 1);
     CHECK(write(file, "hello", 5) == 5 && ftruncate(file, 1L << 33) == 0);
     CHECK(lseek(file, 3, SEEK_SET) == 3);
-    CHECK(cl_parse_file(&scene.parser, args, file, &cl_manifest_shape, &scene.record, &scene.err) ==
-          0);
+    CHECK(cl_parse_file(&scene.parser, args, file, CL_INTO(&cl_manifest_shape, &scene.record),
+                        &scene.err) == 0);
     CHECK_TEXT(scene.err.msg, "");
     CHECK_TEXT(scene.record.target, DIGEST_A);
     CHECK(lseek(file, 0, SEEK_CUR) == 3); /* the caller's place in it is its own */

@@ -107,7 +107,7 @@ static int read_config(const struct cl_store *store, const struct cl_image_recor
     r = cl_read_all(fd, name, &bytes, err);
     if (r == 0)
         r = cl_parser_init(arena, &parser, err);
-    return r < 0 ? r : cl_parse(&parser, args, &bytes, &cl_config_shape, ret, err);
+    return r < 0 ? r : cl_parse(&parser, args, &bytes, CL_INTO(&cl_config_shape, ret), err);
 }
 
 static int add_labels(struct cl_json *json, const struct cl_strlist *labels, struct cl_arena *arena)

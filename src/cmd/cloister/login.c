@@ -118,16 +118,15 @@ static int check_secret(const struct cl_buf *secret, struct cl_error *err)
 
 /* Do they open it? With them alone: what is kept already must not answer in their place. */
 static int try_them(const struct cl_parser *parser, const struct cl_registries_record *config,
-                    const char *domain, const struct context *context,
-                    const struct cl_auth_record *record, struct cl_error *err)
+                    const struct cl_login_as *login, int without_landlock, struct cl_error *err)
 {
-    const struct cl_reference reference = {.domain = domain, .repository = "", .tag = ""};
+    const struct cl_reference reference = {.domain = login->domain, .repository = "", .tag = ""};
     CL_CLEANUP(cl_registry_done) struct cl_registry_origin registry = {.fetcher = CL_FETCHER_INIT};
     struct cl_fetch_endpoints endpoints = {0};
-    int r = cl_endpoints_for_login(parser, config, domain, record, &endpoints, err);
+    int r = cl_endpoints_for_login(parser, config, login, &endpoints, err);
 
     if (r == 0)
-        r = cl_registry_open(&reference, &endpoints, context->without_landlock, &registry, err);
+        r = cl_registry_open(&reference, &endpoints, without_landlock, &registry, err);
     return r < 0 ? r : cl_registry_login(&registry, err);
 }
 
@@ -157,7 +156,8 @@ static int login(const struct context *context, const char *domain,
         return r;
     record.user = context->user != NULL ? context->user : cl_buf_text(&user);
     record.secret = cl_buf_text(&secret);
-    r = try_them(&parser, config, domain, context, &record, err);
+    const struct cl_login_as as = {domain, &record};
+    r = try_them(&parser, config, &as, context->without_landlock, err);
     if (r == 0)
         r = cl_credentials_keep(&parser, domain, &record, &where, err);
     if (r < 0)

@@ -48,7 +48,7 @@ static int auths_of(json_t *root, const char *name, json_t **ret, struct cl_erro
 static json_t *make_entry(const struct cl_auth_record *record)
 {
     CL_CLEANUP_BUF struct cl_buf plain = CL_BUF_INIT(PLAIN_MAX);
-    CL_CLEANUP_BUF struct cl_buf encoded = CL_BUF_INIT(2 * PLAIN_MAX);
+    CL_CLEANUP_BUF struct cl_buf encoded = CL_BUF_INIT(2UL * PLAIN_MAX);
     const int is_identity = record->kind == CL_AUTH_IDENTITY;
     const char *user = is_identity ? "<token>" : record->user;
     const char *secret = is_identity ? "" : record->secret;
