@@ -242,7 +242,8 @@ TEST(content_has_a_bound)
     scene.max_bytes = 15;
     for (int i = 0; i < 4; i++)
         tar_file(&tar, "a", "1234");
-    scene_refused(&scene, &tar, EFBIG, "the layer's files have more than the 15 bytes that --max-size");
+    scene_refused(&scene, &tar, EFBIG,
+                  "the layer's files have more than the 15 bytes that --max-size");
     scene.max_bytes = 1 << 20;
     TAR(&tar, .name = "huge", .said_size = 0777777777777);
     scene_refused(&scene, &tar, EFBIG, "the layer's files have more than the 1MiB that --max-size");

@@ -5,8 +5,8 @@
 #include "base/error.h"
 #include "helpers/image/tally.h"
 
-/* BASE in PARENT, whatever it is and however deep; STATUS is its own. Links are not followed, and no more than
- * two descriptors are open. */
+/* BASE in PARENT, whatever it is and however deep; STATUS is its own. Links are not followed, and
+ * no more than two descriptors are open. */
 int cl_remove(int parent, const char *base, const struct stat *status, struct cl_tally *tally,
               struct cl_error *err);
 
