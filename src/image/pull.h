@@ -2,7 +2,7 @@
  *
  * Theory of operation. The manifest says which layers, the config their diffIDs, and from
  * these come the chain IDs under which the store has layers. What is missing is begun (one
- * worker a chain, by its lock), at most `parallel` at a time: its download starts, and an
+ * worker a chain, by its lock), a few at a time: its download starts, and an
  * unpacker (unpacker.h) works on it while it arrives. A layer whose digests and sizes agree is
  * committed; when all are there the file system is synced, once, and the image gets its
  * records and its name. Whatever happens before that leaves layers that are whole, downloads

@@ -186,7 +186,7 @@ int cl_store_open(int make, struct cl_store *ret, struct cl_error *err)
 
 /* --- locks ------------------------------------------------------------------ */
 
-/* Eight bytes of the digest, of which the two highest bits say what is locked. */
+/* Sixty bits of the digest, and above them two that say what is locked. */
 static off_t lock_offset(enum cl_store_lock lock, const struct cl_digest *digest)
 {
     uint64_t number = 0;

@@ -6,7 +6,8 @@
  * blobs and the insides of layers, which are never followed.
  *
  * Locks are the kernel's (F_OFD byte ranges of the file `locks`, each at an offset of its own)
- * and go with their holder. Order, for who takes several: COLLECT, then a chain, then a blob.
+ * and go with their holder. Who holds a chain or a blob may wait for COLLECT; who holds COLLECT
+ * waits for neither, and only tries whether they are free.
  */
 #ifndef CL_IMAGE_STORE_H
 #define CL_IMAGE_STORE_H

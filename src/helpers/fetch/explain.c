@@ -118,7 +118,7 @@ static enum cl_end explain_answer(const struct cl_exchange *exchange, CURLcode c
         else
             (void)cl_fail_memory(err);
         return CL_END_REFUSED;
-    default: /* receiving, sending, a part of the body, HTTP/2's own */
+    default: /* receiving, sending, a part of the body */
         (void)cl_refuse(err, ECONNRESET, "%s: the connection broke: %.200s", place,
                         reason_of(exchange, code));
         return CL_END_CUT;

@@ -1,6 +1,6 @@
 /* The jail of cloister-fetch.
  *
- * It assumes that curl, OpenSSL, nghttp2, jansson or the C library's resolver is taken over by
+ * It assumes that curl, OpenSSL, jansson or the C library's resolver is taken over by
  * what a server sent, and leaves the winner: sockets of the internet families, the descriptors
  * that the core hands over, and a few files of the host that everybody may read.
  *

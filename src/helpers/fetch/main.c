@@ -9,10 +9,9 @@
  *
  * Stages: look at the arguments; load what the jail would forbid; enter the jail (jail.c);
  * serve (service.c). All that is written here by foreign hands is in libraries: curl, OpenSSL,
- * nghttp2, jansson; our own parsers read a few headers (head.c, auth_header.c, range.c).
+ * jansson; our own parsers read a few headers (head.c, auth_header.c, range.c).
  *
- * Proxies: none. The environment is empty, and what a proxy variable would do here is not
- * decided yet.
+ * Proxies: none; the environment is empty (docs/images.md, "Limits").
  */
 #include <errno.h>
 #include <stdio.h>

@@ -27,7 +27,8 @@ int cl_attributes_mode_differs(const struct cl_attributes *attributes, const str
 int cl_attributes_set(int fd, const struct stat *status, const struct cl_attributes *attributes,
                       const struct cl_tar_text *name, struct cl_error *err);
 
-/* Says that the owner of NAME could not be set. Returns R. */
+/* Says that the owner of NAME could not be set (R). Returns -EOVERFLOW where it is an id that is
+ * not there (EINVAL), else R. */
 int cl_attributes_no_owner(int r, const struct cl_attributes *attributes,
                            const struct cl_tar_text *name, struct cl_error *err);
 
