@@ -153,7 +153,7 @@ static int take_name(struct job *job, const struct cl_reference *reference, stru
 
 static int take_given_name(struct job *job, struct cl_error *err)
 {
-    struct cl_reference reference;
+    struct cl_reference reference = {0};
     int r = cl_image_check_name(job->how->name, err);
 
     if (r == 0)
@@ -186,7 +186,7 @@ static int from_registry(struct job *job, const char *text, struct cl_pulled *re
 {
     CL_CLEANUP(cl_registry_done) struct cl_registry_origin registry = {.fetcher = CL_FETCHER_INIT};
     struct cl_fetch_endpoints endpoints = {0};
-    struct cl_reference reference;
+    struct cl_reference reference = {0};
     struct cl_parser parser;
     const char *scheme = strstr(text, "://");
 
