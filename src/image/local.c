@@ -214,13 +214,13 @@ static int find_compression(const struct cl_local_origin *local, size_t i,
 
     if (got < 0)
         return cl_fail(err, (int)got, "read %.200s", local->path);
-    const struct cl_compression_guess guess = cl_compression_guess(head, (size_t)got);
-    if (guess.compression == CL_COMPRESSION_COUNT)
+    const struct cl_compression_guess *guess = cl_compression_guess(head, (size_t)got);
+    if (guess->compression == CL_COMPRESSION_COUNT)
         return cl_refuse(err, ENOTSUP,
                          "layer %zu is compressed by %s, which is not read here; skopeo copy "
                          "docker-archive:OLD docker-archive:NEW writes it plain",
-                         i + 1, guess.program);
-    *ret = guess.compression;
+                         i + 1, guess->program);
+    *ret = guess->compression;
     return 0;
 }
 

@@ -30,12 +30,12 @@ static int find_compression(int file, enum cl_compression *ret, struct cl_error 
 
     if (got < 0)
         return cl_fail(err, (int)got, "read it");
-    const struct cl_compression_guess guess = cl_compression_guess(head, (size_t)got);
-    if (guess.compression == CL_COMPRESSION_COUNT)
+    const struct cl_compression_guess *guess = cl_compression_guess(head, (size_t)got);
+    if (guess->compression == CL_COMPRESSION_COUNT)
         return cl_refuse(err, ENOTSUP,
                          "it is compressed by %s: %s -dc FILE | cloister import - reads it",
-                         guess.program, guess.program);
-    *ret = guess.compression;
+                         guess->program, guess->program);
+    *ret = guess->compression;
     return 0;
 }
 

@@ -13,11 +13,13 @@ static const struct row {
     {{'B', 'Z', 'h'}, 3, {"bzip2", CL_COMPRESSION_COUNT}},
 };
 
-struct cl_compression_guess cl_compression_guess(const void *head, size_t size)
+const struct cl_compression_guess *cl_compression_guess(const void *head, size_t size)
 {
+    static const struct cl_compression_guess none = {NULL, CL_COMPRESSION_NONE};
+
     for (size_t i = 0; i < CL_ARRAY_SIZE(rows); i++) {
         if (size >= rows[i].size && memcmp(head, rows[i].magic, rows[i].size) == 0)
-            return rows[i].guess;
+            return &rows[i].guess;
     }
-    return (struct cl_compression_guess){NULL, CL_COMPRESSION_NONE};
+    return &none;
 }

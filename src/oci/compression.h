@@ -17,7 +17,7 @@ struct cl_compression_guess {
     enum cl_compression compression; /* COUNT: one that nothing here reads */
 };
 
-/* Of the first SIZE bytes; more than CL_COMPRESSION_HEAD_SIZE say no more. */
-struct cl_compression_guess cl_compression_guess(const void *head, size_t size);
+/* Of the first SIZE bytes; more than CL_COMPRESSION_HEAD_SIZE say no more. Never NULL. */
+const struct cl_compression_guess *cl_compression_guess(const void *head, size_t size);
 
 #endif

@@ -66,7 +66,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     try_change(cl_buf_text(&text));
     try_date(cl_buf_text(&text));
-    const struct cl_compression_guess guess = cl_compression_guess(data, size);
-    CL_ASSERT((guess.program == NULL) == (guess.compression == CL_COMPRESSION_NONE));
+    const struct cl_compression_guess *guess = cl_compression_guess(data, size);
+    CL_ASSERT((guess->program == NULL) == (guess->compression == CL_COMPRESSION_NONE));
     return 0;
 }

@@ -25,11 +25,11 @@ static const struct {
 TEST(the_first_bytes_say_it)
 {
     for (size_t i = 0; i < CL_ARRAY_SIZE(heads); i++) {
-        const struct cl_compression_guess guess =
+        const struct cl_compression_guess *guess =
             cl_compression_guess(heads[i].head, heads[i].size);
 
-        CHECK(guess.compression == heads[i].compression);
-        CHECK_TEXT(guess.program == NULL ? "" : guess.program, heads[i].program);
+        CHECK(guess->compression == heads[i].compression);
+        CHECK_TEXT(guess->program == NULL ? "" : guess->program, heads[i].program);
     }
 }
 

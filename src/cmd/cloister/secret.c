@@ -136,7 +136,7 @@ static int wait_for_key(int fd, int signals)
 static int read_line(int fd, int signals, struct cl_buf *ret)
 {
     const size_t start = ret->size;
-    unsigned char character;
+    unsigned char character = 0;
     int r = 1;
 
     while (r > 0) {

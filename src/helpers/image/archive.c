@@ -44,7 +44,7 @@ static int check_start(int fd, uint64_t size, struct cl_error *err)
     ssize_t got = cl_sys_pread(fd, start, sizeof(start), 0);
     if (got < 0)
         return cl_fail(err, (int)got, "read the archive");
-    const char *program = cl_compression_guess(start, (size_t)got).program;
+    const char *program = cl_compression_guess(start, (size_t)got)->program;
     if (program != NULL)
         return cl_refuse(err, ENOTSUP,
                          "the archive is compressed by %s; uncompress it first (%s -d)", program,

@@ -26,14 +26,12 @@ struct job {
 /* The argument at INDEX, if there is one. */
 static const char *argument(const struct job *job, int index)
 {
-    const char *text = NULL;
-
-    for (int i = 0; i <= index; i++) {
-        text = job->args[i];
-        if (text == NULL)
+    for (int i = 0; i < index; i++) {
+        if (job->args[i] == NULL)
             return NULL;
     }
-    return strcmp(text, "-") == 0 ? NULL : text;
+    const char *text = job->args[index];
+    return text == NULL || strcmp(text, "-") == 0 ? NULL : text;
 }
 
 static int make_manifest(const struct job *job, struct cl_buf *output, struct cl_error *err)
