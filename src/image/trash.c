@@ -57,6 +57,17 @@ static int remove_empty(int trash, int dir, const char *name)
     return cl_sys_unlinkat(trash, name, AT_REMOVEDIR) == 0;
 }
 
+/* -ENOENT: another collection has removed it between its opening and the lock. */
+static int lock_what_is_there(int dir)
+{
+    struct stat st;
+    int r = cl_sys_flock(dir, LOCK_EX | LOCK_NB);
+
+    if (r == 0)
+        r = cl_sys_fstat(dir, &st);
+    return r == 0 && st.st_nlink == 0 ? -ENOENT : r;
+}
+
 /* All of trash/NAME is removed from inside: its tree may belong to another of the user's ids, and
  * let nobody else in. The lock keeps a second collection from removing what the first one is
  * just looking at. */
@@ -64,7 +75,7 @@ static int remove_one(struct cl_helper *helper, int trash, const char *name, uin
                       struct cl_error *err)
 {
     CL_CLEANUP_FD int dir = cl_sys_openat(trash, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-    int r = dir < 0 ? dir : cl_sys_flock(dir, LOCK_EX | LOCK_NB);
+    int r = dir < 0 ? dir : lock_what_is_there(dir);
 
     if (r == -ENOENT || r == -EAGAIN)
         return 0; /* another collection has removed it, or does */
