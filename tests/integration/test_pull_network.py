@@ -322,7 +322,7 @@ def test_registry_that_vanishes_and_comes_back(hurried, world, start, big, blob)
                 registry.service.process.kill()
                 told.set()
             proxy.on(blob.digest, half, nth=1)
-            hurried.pull("-q", f"{proxy.address}/a/b").refused(blob.digest[:19])
+            hurried.pull("-q", f"{proxy.address}/a/b").refused("layer sha256:")  # this one, or one that is asked for afterwards
             assert told.is_set()
     hurried.is_empty("downloads", "layers", "chains")
     registry = start(Registry(directory))
