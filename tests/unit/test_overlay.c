@@ -104,6 +104,30 @@ static void check_attributes(void)
     CHECK((fs.f_flags & 0x6) == 0x6); /* ST_NOSUID and ST_NODEV */
 }
 
+/* Three layers with all mount points, but without /etc/hosts. */
+static void show_names(void)
+{
+    struct stat st;
+
+    make_store(3, 7);
+    put_dir(1, "/proc");
+    put_dir(1, "/dev");
+    put_dir(1, "/tmp");
+    put_dir(0, "/etc");
+    put_file(0, "/etc/low", "low");
+    CHECK(make_root() == 0);
+    CHECK(!room.container.root_grows && has("etc/low") && has("file") && has("srv/low"));
+    CHECK(fstatat(room.container.root, "etc/hosts", &st, AT_SYMLINK_NOFOLLOW) == 0);
+    CHECK(S_ISREG(st.st_mode) && st.st_size == 0);
+    CHECK(write_in_root("new") == -EROFS && room.container.scratch_dirs == 0);
+    CHECK(count_overlays() == 1);
+}
+
+TEST(an_image_without_hosts_gets_a_layer_that_has_it)
+{
+    room_run(show_names);
+}
+
 static void show_layers(void)
 {
     make_store(3, 7);
@@ -334,6 +358,7 @@ TEST(layers_of_the_wall_that_are_left_out_take_their_attributes_along)
 int main(void)
 {
     static const struct check_test tests[] = {
+        ROW(an_image_without_hosts_gets_a_layer_that_has_it),
         ROW(whole_layers_are_shown_read_only),
         ROW(missing_mount_points_are_made_in_one_overlay),
         ROW(a_mount_point_that_is_hidden_is_missing),

@@ -208,9 +208,16 @@ int cl_is_closed(int r);
  * WHAT is for the message. OWNED: the top directory belongs to the sandbox's user. */
 int cl_overlay_make(struct cl_container *container, int lower, const char *what, int owned,
                     struct cl_error *err);
+/* What lies on the image's layers. */
+enum cl_overlay_top {
+    CL_TOP_NONE,  /* nothing: read-only */
+    CL_TOP_NAMES, /* a layer of ours that has an empty /etc/hosts: read-only, too, and a third of
+                     what an upper directory costs */
+    CL_TOP_UPPER, /* a fresh upper directory in scratch */
+};
 /* An overlay of the image's layers, which `image_tree` (taken) has, attached in the new root's
- * place; with a fresh upper in scratch or read-only. A descriptor of it. */
-int cl_overlay_image(struct cl_container *container, int with_upper, struct cl_error *err);
+ * place. A descriptor of it. */
+int cl_overlay_image(struct cl_container *container, enum cl_overlay_top top, struct cl_error *err);
 
 /* Shows in the directory DIR, as NAME, what SOURCE (O_PATH, not followed) is: a link is
  * copied, anything else bound read-only (skeleton.c). */

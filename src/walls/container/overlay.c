@@ -8,6 +8,7 @@
  * which costs less than to take them away again: what is attached in scratch goes with
  * the old root, or lies below the new one, where nothing leads.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mount.h>
@@ -130,11 +131,13 @@ int cl_overlay_make(struct cl_container *container, int lower, const char *what,
 
 /* --- of an image's layers --------------------------------------------------------------- */
 
-/* "lowerdir=12/tree:7/tree": the topmost first. Layers' names fit, as many as a plan can have. */
-static void name_layers(const struct cl_plan *plan, char options[OPTIONS_SIZE])
+/* "lowerdir=12/tree:7/tree": the topmost first. Layers' names fit, as many as a plan can have.
+ * A layer of ours is beside the mount of the others, from which ".." leads to scratch. */
+static void name_layers(const struct cl_plan *plan, int with_names, char options[OPTIONS_SIZE])
 {
     char tree[CL_LAYER_TREE_SIZE];
-    size_t used = (size_t)snprintf(options, OPTIONS_SIZE, "userxattr,lowerdir=");
+    size_t used = (size_t)snprintf(options, OPTIONS_SIZE, "userxattr,lowerdir=%s",
+                                   with_names ? "../names:" : "");
 
     for (size_t i = plan->image_layers.count; i-- > 0;) {
         used +=
@@ -168,6 +171,77 @@ static int make_image_upper(struct cl_container *container, int layers, struct u
     return make_upper(container, &st, 0, ret, err);
 }
 
+/* NAME of scratch looks as LIKE: overlay shows the topmost layer's owner and mode. An id that is
+ * not known here can't be set. */
+static int make_dir_like(const struct cl_container *container, const char *name,
+                         const struct stat *like, struct cl_error *err)
+{
+    int r = make_dir(container, name, err);
+
+    if (r < 0)
+        return r;
+    (void)cl_sys_fchownat(container->scratch, name, like->st_uid, like->st_gid, 0);
+    r = cl_sys_fchmodat(container->scratch, name, like->st_mode & 01777);
+    return r < 0 ? cl_fail(err, r, "set the mode of a layer of ours") : 0;
+}
+
+/* What NAME ("/etc") is in the topmost layer that has something of the name: -ENOENT where none
+ * has, or where it is taken away there. */
+static int stat_topmost(const struct cl_container *container, int layers, const char *name,
+                        struct stat *ret)
+{
+    const struct cl_strlist *names = &container->plan->image_layers;
+    char path[CL_LAYER_TREE_SIZE + sizeof("/etc/hosts")];
+    char tree[CL_LAYER_TREE_SIZE];
+    int r = -ENOENT;
+
+    for (size_t i = names->count; r == -ENOENT && i-- > 0;) {
+        (void)snprintf(path, sizeof(path), "%s%s", cl_layer_tree(names->items[i], tree), name);
+        r = cl_sys_fstatat(layers, path, ret, AT_SYMLINK_NOFOLLOW);
+    }
+    return r == 0 && S_ISCHR(ret->st_mode) ? -ENOENT : r;
+}
+
+/* What our /etc is to look like; 0 where the image's stays as it is: it is no directory, or its
+ * hosts is a link, which leads nowhere. */
+static int look_at_etc(const struct cl_container *container, int layers, struct stat *ret)
+{
+    struct stat hosts;
+    int r = stat_topmost(container, layers, "/etc", ret);
+
+    if (r == -ENOENT) {
+        *ret = (struct stat){.st_mode = S_IFDIR | 0755};
+        return 1;
+    }
+    if (r < 0 || !S_ISDIR(ret->st_mode))
+        return r;
+    r = stat_topmost(container, layers, "/etc/hosts", &hosts);
+    return r == -ENOENT ? 1 : r;
+}
+
+/* Makes the layer "names" in scratch: 1, or 0 where none is wanted. */
+static int make_names(const struct cl_container *container, int layers, struct cl_error *err)
+{
+    const struct cl_strlist *names = &container->plan->image_layers;
+    char tree[CL_LAYER_TREE_SIZE];
+    struct stat etc;
+    struct stat top;
+    int r = cl_sys_fstatat(layers, cl_layer_tree(names->items[names->count - 1], tree), &top,
+                           AT_SYMLINK_NOFOLLOW);
+
+    if (r == 0)
+        r = look_at_etc(container, layers, &etc);
+    if (r <= 0)
+        return r < 0 ? cl_fail(err, r, "look at /etc of the layers") : 0;
+    r = make_dir_like(container, "names", &top, err);
+    if (r == 0)
+        r = make_dir_like(container, "names/etc", &etc, err);
+    if (r < 0)
+        return r;
+    r = cl_sys_mknodat(container->scratch, "names/etc/hosts", S_IFREG | 0644, 0);
+    return r < 0 ? cl_fail(err, r, "make an empty /etc/hosts") : 1;
+}
+
 static unsigned long mount_flags(const struct cl_plan *plan, int is_read_only)
 {
     const uint64_t attrs = cl_mount_attrs(plan, CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV |
@@ -179,15 +253,18 @@ static unsigned long mount_flags(const struct cl_plan *plan, int is_read_only)
 }
 
 /* Attaches it at the new root's place; nothing else mounts by path. */
-static int mount_layers(struct cl_container *container, int layers, int with_upper,
+static int mount_layers(struct cl_container *container, int layers, enum cl_overlay_top top,
                         struct cl_error *err)
 {
     const struct cl_plan *plan = container->plan;
+    const int with_upper = top == CL_TOP_UPPER;
     char options[OPTIONS_SIZE];
     struct upper upper;
-    int r = 0;
+    int r = top == CL_TOP_NAMES ? make_names(container, layers, err) : 0;
 
-    name_layers(plan, options);
+    if (r < 0)
+        return r;
+    name_layers(plan, r > 0, options);
     if (with_upper) {
         r = make_image_upper(container, layers, &upper, err);
         if (r < 0)
@@ -207,11 +284,11 @@ static int mount_layers(struct cl_container *container, int layers, int with_upp
     return r < 0 ? cl_fail(err, r, "open the new root") : r;
 }
 
-int cl_overlay_image(struct cl_container *container, int with_upper, struct cl_error *err)
+int cl_overlay_image(struct cl_container *container, enum cl_overlay_top top, struct cl_error *err)
 {
     const struct cl_plan *plan = container->plan;
     CL_CLEANUP_FD int layers = CL_TAKE_FD(container->image_tree);
-    int r = mount_layers(container, layers, with_upper, err);
+    int r = mount_layers(container, layers, top, err);
 
     if (r >= 0)
         return r;

@@ -90,7 +90,7 @@ static int lacks_mount_points(const struct cl_container *container)
         if (!image_has(container, plan->files.items[i].target))
             return 1;
     }
-    return lacks_names(container);
+    return 0;
 }
 
 static int make_host_root(struct cl_container *container, struct cl_error *err)
@@ -152,10 +152,16 @@ int cl_rootfs_make(void *context, struct cl_error *err)
 
     container->root_grows = plan->image_kind == CL_IMAGE_HOST || cl_rootfs_is_writable(plan) ||
                             lacks_mount_points(container);
+    const int needs_names = !container->root_grows && lacks_names(container);
     if (cl_image_is_layered(plan)) {
-        container->root = cl_overlay_image(container, container->root_grows, err);
+        container->root = cl_overlay_image(container,
+                                           container->root_grows ? CL_TOP_UPPER
+                                           : needs_names         ? CL_TOP_NAMES
+                                                                 : CL_TOP_NONE,
+                                           err);
         return container->root < 0 ? container->root : 0;
     }
+    container->root_grows |= needs_names;
     int r = attach_root(container, err);
     if (r == 0 && plan->image_kind == CL_IMAGE_HOST)
         r = cl_host_image_fill(container, err);
