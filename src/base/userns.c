@@ -130,8 +130,11 @@ static int run_mapper(const char *program, pid_t pid, unsigned int own,
         _exit(NOT_STARTED - r);
     }
     int waited = cl_sys_wait_for(child, &status);
-    if (waited < 0)
+    if (waited < 0) {
+        (void)cl_sys_kill(child, SIGKILL);
+        (void)cl_sys_wait_for(child, &status); /* it ends now */
         return cl_fail(err, waited, "wait for %s", program);
+    }
     if (WIFEXITED(status) && WEXITSTATUS(status) > NOT_STARTED) {
         int r = cl_fail(err, WEXITSTATUS(status) - NOT_STARTED, "start %s", program);
         return r == -ENOENT ? cl_hint(err, "install the package uidmap") : r;
