@@ -70,7 +70,7 @@ static int has_subids(const struct scene *scene)
     struct cl_error ignored;
 
     cl_accounts_login(uid, login);
-    return uid != 0 && cl_accounts_find_subids("/etc/subuid", login, uid, &range, &ignored) == 0;
+    return uid != 0 && cl_accounts_find_subids("/etc/subuid", login, uid, &range, &ignored) > 0;
 }
 
 /* Root's are a range of their own outside, and on the disk the numbers of the image. */
