@@ -93,7 +93,7 @@ def finish(pulls, targets, what):
     outcome = pulls.pull("-q", targets.names[what]).ok()
     assert outcome.seconds < 5 * targets.clean(what) + 3, f"something was stuck: {outcome}"
     image = targets.images[what]
-    pulls.has(image, targets.names[what]).is_settled()
+    pulls.has(image, targets.names[what]).is_settled(killed=True)
     is_whole(pulls, targets.trees[what])
     assert len(pulls.names("chains")) == len(image.layers)
     assert len(pulls.names("layers")) == len(image.layers), "layers that nobody can find"
@@ -171,7 +171,7 @@ def test_two_pulls_of_one_image_do_the_work_once(pulls, fake_registry, middle):
             second.wait().ok()
     for layer in middle.layers:
         assert len(fake_registry.seen(layer.blob.digest)) == 1, "fetched by both"
-    pulls.has(middle, name).is_settled()
+    pulls.has(middle, name).is_settled(killed=True)
     assert len(pulls.names("layers")) == 4
 
 
@@ -184,7 +184,7 @@ def test_many_pulls_of_one_image_do_the_work_once(pulls, registry, repository, m
     finally:
         for one in running:
             one.stop()
-    pulls.has(middle, name).is_settled()
+    pulls.has(middle, name).is_settled(killed=True)
     wanted = [layer.blob.digest for layer in middle.layers]
     time.sleep(0.1)  # the log is written a moment after the answer
     fetched = [digest for request in registry.requests for digest in wanted if request.path == f"/v2/{repository}/blobs/{digest}" and request.method == "GET"]
@@ -199,7 +199,7 @@ def test_two_images_at_once_share_the_layer_below(pulls, fake_registry, middle):
     with pulls.start("-q", names[0]) as first, pulls.start("-q", names[1]) as second:
         first.wait().ok()
         second.wait().ok()
-    pulls.has(one, names[0]).has(two, names[1]).is_settled()
+    pulls.has(one, names[0]).has(two, names[1]).is_settled(killed=True)
     assert len(pulls.names("layers")) == 6
     for layer in middle.layers:
         assert len(fake_registry.seen(layer.blob.digest)) == 1, "fetched by both"
@@ -218,7 +218,7 @@ def test_waiting_pull_goes_on_where_the_killed_one_was(pulls, fake_registry, mid
     hold.released = True
     assert [seen.range for seen in fake_registry.seen(blob.digest)] == [None, f"bytes={2 * MIB}-{blob.size - 1}"] or \
         [seen.range for seen in fake_registry.seen(blob.digest)] == [None, f"bytes={2 * MIB}-"]
-    pulls.has(middle, name).is_settled()
+    pulls.has(middle, name).is_settled(killed=True)
 
 
 def test_waiting_pull_can_be_killed_too(pulls, fake_registry, middle, nobody_new):
@@ -233,7 +233,7 @@ def test_waiting_pull_can_be_killed_too(pulls, fake_registry, middle, nobody_new
         hold.released = True
         first.wait().ok()
     nobody_new()
-    pulls.has(middle, name).is_settled()
+    pulls.has(middle, name).is_settled(killed=True)
 
 
 # -- in the middle of a layer
@@ -260,7 +260,7 @@ def test_helpers_end_with_their_pull(pulls, in_the_middle, middle, nobody_new, n
     poll(lambda: all_gone(below), 5, "helpers outlive their pull")
     nobody_new()
     pulls.pull("-q", in_the_middle.name).ok()
-    pulls.has(middle).is_settled()
+    pulls.has(middle).is_settled(killed=True)
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -275,7 +275,7 @@ def test_helper_that_is_killed_ends_its_pull(pulls, in_the_middle, middle, nobod
     nobody_new()
     pulls.is_empty("downloads", "layers", "chains")
     pulls.pull("-q", in_the_middle.name).ok()
-    pulls.has(middle).is_settled()
+    pulls.has(middle).is_settled(killed=True)
 
 
 def test_locks_go_with_their_holder(pulls, in_the_middle, middle):
@@ -288,4 +288,4 @@ def test_locks_go_with_their_holder(pulls, in_the_middle, middle):
         in_the_middle.process.kill()
         in_the_middle.hold.released = True
         second.wait().ok()
-    pulls.has(middle).is_settled()
+    pulls.has(middle).is_settled(killed=True)
