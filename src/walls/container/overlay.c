@@ -224,8 +224,8 @@ static int make_names(const struct cl_container *container, int layers, struct c
 {
     const struct cl_strlist *names = &container->plan->image_layers;
     char tree[CL_LAYER_TREE_SIZE];
-    struct stat etc;
-    struct stat top;
+    struct stat etc = {0};
+    struct stat top = {0};
     int r = cl_sys_fstatat(layers, cl_layer_tree(names->items[names->count - 1], tree), &top,
                            AT_SYMLINK_NOFOLLOW);
 
