@@ -24,8 +24,9 @@ struct walk {
     size_t asked_bytes;   /* of all that was looked up so far */
     char done[PATH_SIZE]; /* "/a/b" or "" */
     char rest[PATH_SIZE];
-    int turns; /* what led elsewhere so far: links and ".." */
-    int found; /* what was looked for */
+    int turns;   /* what led elsewhere so far: links and ".." */
+    int no_link; /* a link at the end is itself what is looked for */
+    int found;   /* what was looked for */
 };
 
 /* What layer number LAYER has at `done`; not followed when it is a link. */
@@ -193,7 +194,7 @@ static int visit(struct walk *walk)
 
     if (fd < 0)
         return fd;
-    if (S_ISLNK(st.st_mode))
+    if (S_ISLNK(st.st_mode) && (more || !walk->no_link))
         return follow(walk, fd);
     if (more)
         return S_ISDIR(st.st_mode) ? 0 : -ENOTDIR;
@@ -220,13 +221,27 @@ static int step(struct walk *walk)
     return go_up(walk);
 }
 
+static int open_path(struct walk *walk, const char *path)
+{
+    int r = path[0] == '\0' ? -ENOENT : put_before(walk, path, strlen(path));
+
+    CL_ASSERT(walk->names->count > 0);
+    while (r == 0)
+        r = step(walk);
+    return r < 0 ? r : walk->found;
+}
+
 int cl_merged_open(int layers, const struct cl_strlist *names, const char *path)
 {
     struct walk walk = {.layers = layers, .names = names, .found = -1};
-    int r = path[0] == '\0' ? -ENOENT : put_before(&walk, path, strlen(path));
 
-    CL_ASSERT(names->count > 0);
-    while (r == 0)
-        r = step(&walk);
-    return r < 0 ? r : walk.found;
+    return open_path(&walk, path);
+}
+
+int cl_merged_lstat(int layers, const struct cl_strlist *names, const char *path, struct stat *ret)
+{
+    struct walk walk = {.layers = layers, .names = names, .found = -1, .no_link = 1};
+    CL_CLEANUP_FD int fd = open_path(&walk, path);
+
+    return fd < 0 ? fd : cl_sys_fstat(fd, ret);
 }

@@ -15,6 +15,8 @@
 #ifndef CL_IMAGE_MERGED_H
 #define CL_IMAGE_MERGED_H
 
+#include <sys/stat.h>
+
 #include "base/flat.h"
 #include "image/layer_name.h"
 
@@ -24,5 +26,9 @@
  * second: who makes the layers can make it hours), -ENAMETOOLONG (from 2 KiB on), or another
  * -errno. */
 int cl_merged_open(int layers, const struct cl_strlist *names, const char *path);
+
+/* What is there, as lstat(2) has it: a link at the end of PATH is not followed. 0 or -errno, as
+ * above. */
+int cl_merged_lstat(int layers, const struct cl_strlist *names, const char *path, struct stat *ret);
 
 #endif

@@ -237,6 +237,24 @@ def test_localhost_is_found_in_any_image(own_store, profile, count, etc):
         assert own_store.run("bare", "busybox", "touch", "/etc/new").exit == 1
 
 
+def test_a_lower_layers_etc_leads_nowhere(own_store, world):
+    """It is a link to the host, whose files must not decide what the sandbox gets; a layer above has a directory in its place."""
+    outside = world.directory("outside", owner="user")
+    (outside / "hosts").write_text("of the host\n")
+
+    def lowest(tree):
+        (tree / "etc").symlink_to(outside)
+
+    def program(tree):
+        (tree / "bin").mkdir()
+        shutil.copy(trees.BUSYBOX, tree / "bin/busybox")
+        for name in ("tmp", "proc", "dev", "etc"):
+            (tree / name).mkdir()
+
+    own_store.store.add("bent", [own_store.store.layer(fill) for fill in (lowest, program)], env=["PATH=/bin"])
+    assert own_store.run("bent", "busybox", "cat", "/etc/hosts", opts=["-h", "named"]).ok().lines()[0] == "127.0.0.1 localhost"
+
+
 def test_volumes(images, world):
     source = world.directory("source", owner="user")
     (source / "file").write_text("of the host\n")

@@ -218,6 +218,30 @@ TEST(paths_are_what_overlay_shows)
     room_run(find_as_overlay_does);
 }
 
+static mode_t type_of(int store, const char *path)
+{
+    struct stat st;
+    int r = cl_merged_lstat(store, &layers, path, &st);
+
+    return r < 0 ? 0 : st.st_mode & S_IFMT;
+}
+
+static void look_at_links(void)
+{
+    make_layers();
+    CL_CLEANUP_FD int store = open("/mnt/layers", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+    CHECK(type_of(store, "/bad") == S_IFLNK && type_of(store, "/loop") == S_IFLNK);
+    CHECK(type_of(store, "/lib") == S_IFLNK && type_of(store, "/usr/lib/deep") == S_IFDIR);
+    CHECK(type_of(store, "/lib/low") == S_IFREG && type_of(store, "/loop/file") == 0);
+    CHECK(type_of(store, "/") == S_IFDIR && type_of(store, "/nowhere") == 0);
+}
+
+TEST(a_link_at_the_end_is_looked_at_itself)
+{
+    room_run(look_at_links);
+}
+
 static void bound_the_walk(void)
 {
     static char path[4096];
@@ -264,6 +288,7 @@ int main(void)
 {
     static const struct check_test tests[] = {
         ROW(paths_are_what_overlay_shows),
+        ROW(a_link_at_the_end_is_looked_at_itself),
         ROW(a_walk_has_an_end),
         ROW(layers_have_short_numbers_for_names),
     };

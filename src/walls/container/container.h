@@ -211,8 +211,7 @@ int cl_overlay_make(struct cl_container *container, int lower, const char *what,
 /* What lies on the image's layers. */
 enum cl_overlay_top {
     CL_TOP_NONE,  /* nothing: read-only */
-    CL_TOP_NAMES, /* a layer of ours that has an empty /etc/hosts: read-only, too, and a third of
-                     what an upper directory costs */
+    CL_TOP_NAMES, /* a layer of ours that has an empty /etc/hosts: read-only, too */
     CL_TOP_UPPER, /* a fresh upper directory in scratch */
 };
 /* An overlay of the image's layers, which `image_tree` (taken) has, attached in the new root's

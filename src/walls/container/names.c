@@ -1,8 +1,9 @@
 /* What the sandbox calls itself: /etc/hosts and /etc/hostname. Without them a program finds
  * neither `localhost` nor its own host: what an image brings, if anything, is an empty
  * file or another machine's. A file of the image is covered; where there is none it is
- * made, if the root can grow (an image of a store always can); what is no regular file or
- * lies behind a link is left alone. Volumes come later, and cover ours.
+ * made, if the root can grow (an image of a store can, or has an empty hosts of ours by now:
+ * rootfs.c); what is no regular file or lies behind a link is left alone. Volumes come later,
+ * and cover ours.
  */
 #include <stdio.h>
 

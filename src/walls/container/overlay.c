@@ -157,22 +157,28 @@ static void name_upper(const struct upper *upper, char options[OPTIONS_SIZE])
     CL_ASSERT(used < OPTIONS_SIZE);
 }
 
-static int make_image_upper(struct cl_container *container, int layers, struct upper *ret,
-                            struct cl_error *err)
+/* The root of the topmost layer, whose owner and mode overlay shows. */
+static int stat_top(const struct cl_container *container, int layers, struct stat *ret,
+                    struct cl_error *err)
 {
     const struct cl_strlist *names = &container->plan->image_layers;
     char tree[CL_LAYER_TREE_SIZE];
-    struct stat st;
-    int r = cl_sys_fstatat(layers, cl_layer_tree(names->items[names->count - 1], tree), &st,
+    int r = cl_sys_fstatat(layers, cl_layer_tree(names->items[names->count - 1], tree), ret,
                            AT_SYMLINK_NOFOLLOW);
 
-    if (r < 0)
-        return cl_fail(err, r, "stat the topmost layer");
-    return make_upper(container, &st, 0, ret, err);
+    return r < 0 ? cl_fail(err, r, "stat the topmost layer") : 0;
 }
 
-/* NAME of scratch looks as LIKE: overlay shows the topmost layer's owner and mode. An id that is
- * not known here can't be set. */
+static int make_image_upper(struct cl_container *container, int layers, struct upper *ret,
+                            struct cl_error *err)
+{
+    struct stat top = {0};
+    int r = stat_top(container, layers, &top, err);
+
+    return r < 0 ? r : make_upper(container, &top, 0, ret, err);
+}
+
+/* NAME of scratch looks as LIKE. An id that is not known here can't be set. */
 static int make_dir_like(const struct cl_container *container, const char *name,
                          const struct stat *like, struct cl_error *err)
 {
@@ -185,29 +191,13 @@ static int make_dir_like(const struct cl_container *container, const char *name,
     return r < 0 ? cl_fail(err, r, "set the mode of a layer of ours") : 0;
 }
 
-/* What NAME ("/etc") is in the topmost layer that has something of the name: -ENOENT where none
- * has, or where it is taken away there. */
-static int stat_topmost(const struct cl_container *container, int layers, const char *name,
-                        struct stat *ret)
-{
-    const struct cl_strlist *names = &container->plan->image_layers;
-    char path[CL_LAYER_TREE_SIZE + sizeof("/etc/hosts")];
-    char tree[CL_LAYER_TREE_SIZE];
-    int r = -ENOENT;
-
-    for (size_t i = names->count; r == -ENOENT && i-- > 0;) {
-        (void)snprintf(path, sizeof(path), "%s%s", cl_layer_tree(names->items[i], tree), name);
-        r = cl_sys_fstatat(layers, path, ret, AT_SYMLINK_NOFOLLOW);
-    }
-    return r == 0 && S_ISCHR(ret->st_mode) ? -ENOENT : r;
-}
-
 /* What our /etc is to look like; 0 where the image's stays as it is: it is no directory, or its
  * hosts is a link, which leads nowhere. */
 static int look_at_etc(const struct cl_container *container, int layers, struct stat *ret)
 {
+    const struct cl_strlist *names = &container->plan->image_layers;
     struct stat hosts;
-    int r = stat_topmost(container, layers, "/etc", ret);
+    int r = cl_merged_lstat(layers, names, "/etc", ret);
 
     if (r == -ENOENT) {
         *ret = (struct stat){.st_mode = S_IFDIR | 0755};
@@ -215,25 +205,22 @@ static int look_at_etc(const struct cl_container *container, int layers, struct 
     }
     if (r < 0 || !S_ISDIR(ret->st_mode))
         return r;
-    r = stat_topmost(container, layers, "/etc/hosts", &hosts);
+    r = cl_merged_lstat(layers, names, "/etc/hosts", &hosts);
     return r == -ENOENT ? 1 : r;
 }
 
 /* Makes the layer "names" in scratch: 1, or 0 where none is wanted. */
 static int make_names(const struct cl_container *container, int layers, struct cl_error *err)
 {
-    const struct cl_strlist *names = &container->plan->image_layers;
-    char tree[CL_LAYER_TREE_SIZE];
     struct stat etc = {0};
     struct stat top = {0};
-    int r = cl_sys_fstatat(layers, cl_layer_tree(names->items[names->count - 1], tree), &top,
-                           AT_SYMLINK_NOFOLLOW);
+    int r = look_at_etc(container, layers, &etc);
 
-    if (r == 0)
-        r = look_at_etc(container, layers, &etc);
     if (r <= 0)
         return r < 0 ? cl_fail(err, r, "look at /etc of the layers") : 0;
-    r = make_dir_like(container, "names", &top, err);
+    r = stat_top(container, layers, &top, err);
+    if (r == 0)
+        r = make_dir_like(container, "names", &top, err);
     if (r == 0)
         r = make_dir_like(container, "names/etc", &etc, err);
     if (r < 0)
