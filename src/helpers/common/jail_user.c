@@ -10,15 +10,18 @@
 
 enum { FIRST_ID = 0x7fff0000, NOBODY = 65534 };
 
-static int become(uint32_t id)
+/* SET's id becomes ID, or nobody's in a user namespace that doesn't map that (EINVAL). Where
+ * neither is mapped, root is somebody unprivileged already. */
+static int become(int (*set)(uint32_t id), uint32_t id)
 {
-    int r = cl_sys_setresgid(id);
+    int r = set(id);
 
-    return r < 0 ? r : cl_sys_setresuid(id);
+    if (r == -EINVAL)
+        r = set(NOBODY);
+    return r == -EINVAL ? 0 : r;
 }
 
-/* In a user namespace that maps no such id (EINVAL), nor nobody's, root is somebody unprivileged
- * already; setgroups may be closed there too (EPERM). */
+/* setgroups may be closed in a user namespace (EPERM). */
 int cl_jail_drop_user(struct cl_error *err)
 {
     uint16_t number = 0;
@@ -30,8 +33,8 @@ int cl_jail_drop_user(struct cl_error *err)
     int r = cl_sys_setgroups(0, NULL);
     if (r < 0 && r != -EPERM)
         return cl_fail(err, r, "setgroups");
-    r = become(FIRST_ID + number);
-    if (r == -EINVAL)
-        r = become(NOBODY);
-    return r < 0 && r != -EINVAL ? cl_fail(err, r, "change to an id without privileges") : 0;
+    r = become(cl_sys_setresgid, FIRST_ID + number);
+    if (r == 0)
+        r = become(cl_sys_setresuid, FIRST_ID + number);
+    return r < 0 ? cl_fail(err, r, "change to an id without privileges") : 0;
 }
