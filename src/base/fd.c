@@ -127,6 +127,17 @@ int cl_make_file(int dirfd, const char *path, const char *text, const char *what
     return r < 0 ? cl_fail(err, r, "write %s", what) : 0;
 }
 
+int cl_memory_file(const char *name, size_t size, int seals, struct cl_error *err)
+{
+    enum { CLOEXEC = 1, ALLOW_SEALING = 2 };
+    CL_CLEANUP_FD int fd = cl_sys_memfd_create(name, CLOEXEC | ALLOW_SEALING);
+    int r = fd < 0 ? fd : cl_sys_ftruncate(fd, (off_t)size);
+
+    if (r >= 0)
+        r = cl_sys_fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SEAL | seals);
+    return r < 0 ? cl_fail(err, r, "make a file of memory") : CL_TAKE_FD(fd);
+}
+
 int cl_fd_guard_standard(struct cl_error *err)
 {
     for (int fd = 0; fd <= 2; fd++) {

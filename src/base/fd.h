@@ -42,6 +42,10 @@ int cl_write_file(int dirfd, const char *path, const char *text);
 int cl_make_file(int dirfd, const char *path, const char *text, const char *what,
                  struct cl_error *err);
 
+/* A file of memory of SIZE bytes that can't grow, whoever writes to it; SEALS is F_SEAL_SHRINK
+ * where it can't shrink either, or 0. NAME is for /proc. A descriptor, or -errno. */
+int cl_memory_file(const char *name, size_t size, int seals, struct cl_error *err);
+
 /* Makes sure that descriptors 0, 1 and 2 are open (on /dev/null where the caller
  * closed them), so that none of our own ever takes their place. */
 int cl_fd_guard_standard(struct cl_error *err);

@@ -8,15 +8,7 @@
 
 int cl_complaint_file(struct cl_error *err)
 {
-    enum { CLOEXEC = 1, ALLOW_SEALING = 2 };
-    CL_CLEANUP_FD int fd = cl_sys_memfd_create("complaint", CLOEXEC | ALLOW_SEALING);
-    int r = fd;
-
-    if (r >= 0)
-        r = cl_sys_ftruncate(fd, CL_COMPLAINT_SIZE);
-    if (r >= 0) /* whoever is taken over can't fill the memory with it */
-        r = cl_sys_fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL);
-    return r < 0 ? cl_fail(err, r, "make a file of memory") : CL_TAKE_FD(fd);
+    return cl_memory_file("complaint", CL_COMPLAINT_SIZE, F_SEAL_SHRINK, err);
 }
 
 void cl_complaint_read(int file, char ret[CL_COMPLAINT_SIZE])

@@ -117,18 +117,6 @@ static void prefer(struct cl_registry_origin *registry, const struct cl_fetch_re
     registry->count = count;
 }
 
-/* Of SIZE bytes, and no more whatever becomes of who writes to it. */
-static int memory_file(size_t size, struct cl_error *err)
-{
-    enum { CLOEXEC = 1, ALLOW_SEALING = 2 };
-    CL_CLEANUP_FD int fd = cl_sys_memfd_create("body", CLOEXEC | ALLOW_SEALING);
-    int r = fd < 0 ? fd : cl_sys_ftruncate(fd, (off_t)size);
-
-    if (r >= 0)
-        r = cl_sys_fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SEAL);
-    return r < 0 ? cl_fail(err, r, "make a file of memory") : CL_TAKE_FD(fd);
-}
-
 static int read_body(int body, const struct cl_fetch_report *report, struct cl_buf *ret,
                      struct cl_error *err)
 {
@@ -145,7 +133,7 @@ static int read_body(int body, const struct cl_fetch_report *report, struct cl_b
 static int get(struct cl_registry_origin *registry, struct cl_fetch_request *request,
                struct cl_buf *ret, struct cl_fetch_report *ret_report, struct cl_error *err)
 {
-    CL_CLEANUP_FD int body = memory_file(ret->cap, err);
+    CL_CLEANUP_FD int body = cl_memory_file("body", ret->cap, 0, err);
 
     if (body < 0)
         return body;

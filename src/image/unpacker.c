@@ -9,18 +9,12 @@
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/sys.h"
-#include "base/utf8.h"
+#include "image/complaint.h"
 #include "image/jailed.h"
 #include "oci/exit_status.h"
 #include "oci/stream_report.h"
 
-enum {
-    PIPE_SIZE = 1 << 20,
-    COMPLAINT_SIZE = 512,
-    NUMBER_SIZE = 24,
-    CHANNEL_FD = 4,
-    CURE_SIZE = 256
-};
+enum { PIPE_SIZE = 1 << 20, NUMBER_SIZE = 24, CHANNEL_FD = 4, CURE_SIZE = 256 };
 
 /* What tar adds to content at most: headers, padding, pax headers, an end. */
 #define MOST (1ULL << 50)
@@ -60,19 +54,6 @@ static int lay_pipe(int ret[2], struct cl_error *err)
     return 0;
 }
 
-static int memory_file(size_t size, struct cl_error *err)
-{
-    enum { CLOEXEC = 1, ALLOW_SEALING = 2 };
-    CL_CLEANUP_FD int fd = cl_sys_memfd_create("report", CLOEXEC | ALLOW_SEALING);
-    int r = fd;
-
-    if (r >= 0)
-        r = cl_sys_ftruncate(fd, (off_t)size);
-    if (r >= 0) /* whoever is taken over can't fill the memory with it */
-        r = cl_sys_fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL);
-    return r < 0 ? cl_fail(err, r, "make a file of memory") : CL_TAKE_FD(fd);
-}
-
 /* Nobody unpacks: what would be unpacked goes nowhere. */
 static int lay_sink(struct joints *joints, struct cl_error *err)
 {
@@ -91,8 +72,9 @@ static int furnish(struct cl_unpacker *unpacker, struct joints *joints, struct c
     int r = 0;
 
     for (size_t i = 0; r == 0 && i < CL_STAGE_COUNT; i++) {
-        unpacker->complaints[i] = memory_file(COMPLAINT_SIZE, err);
-        unpacker->reports[i] = unpacker->complaints[i] < 0 ? -1 : memory_file(size, err);
+        unpacker->complaints[i] = cl_memory_file("report", CL_COMPLAINT_SIZE, F_SEAL_SHRINK, err);
+        unpacker->reports[i] =
+            unpacker->complaints[i] < 0 ? -1 : cl_memory_file("report", size, F_SEAL_SHRINK, err);
         if (unpacker->reports[i] < 0)
             return -err->code;
         if (i > 0)
@@ -176,23 +158,12 @@ static int lacks_ids(char ret_cure[CURE_SIZE])
     return 1;
 }
 
-/* The one line that STAGE wrote; "" when it wrote none. */
-static void read_complaint(const struct cl_unpacker *unpacker, enum cl_unpacker_stage stage,
-                           char ret[COMPLAINT_SIZE])
-{
-    ssize_t got = cl_sys_pread(unpacker->complaints[stage], ret, COMPLAINT_SIZE - 1, 0);
-
-    ret[got < 0 ? 0 : got] = '\0';
-    ret[strcspn(ret, "\n")] = '\0';
-    cl_utf8_make_printable(ret);
-}
-
 /* One that couldn't enter its jail has said why, with the cure. */
 static int explain_start(const struct cl_unpacker *unpacker, int r, struct cl_error *err)
 {
-    char text[COMPLAINT_SIZE];
+    char text[CL_COMPLAINT_SIZE];
 
-    read_complaint(unpacker, CL_STAGE_UNPACK, text);
+    cl_complaint_read(unpacker->complaints[CL_STAGE_UNPACK], text);
     return text[0] == '\0' ? r : cl_refuse(err, -r, "%s", text);
 }
 
@@ -319,13 +290,13 @@ static int find_complaint(const struct cl_unpacker *unpacker, struct cl_error *e
     static const char *const what[CL_STAGE_COUNT] = {"the check of the bytes", "the decompression",
                                                      "the check of the plain bytes",
                                                      "the unpacking"};
-    char text[COMPLAINT_SIZE];
+    char text[CL_COMPLAINT_SIZE];
     unsigned int cut_off = CL_STAGE_COUNT;
 
     for (unsigned int i = 0; i < CL_STAGE_COUNT; i++) {
         if (!unpacker->failed[i])
             continue;
-        read_complaint(unpacker, (enum cl_unpacker_stage)i, text);
+        cl_complaint_read(unpacker->complaints[i], text);
         if (text[0] != '\0')
             return cl_refuse(err, i == CL_STAGE_UNPACK && unpacker->no_room ? ENOSPC : EINVAL, "%s",
                              text);
