@@ -330,6 +330,26 @@ static int check_is_there(const struct cl_store *store, const struct cl_digest *
     return 0;
 }
 
+/* Which image KEY's name is of. -ENOENT: it names nothing. */
+static int find_owner(const struct cl_store *store, const struct cl_digest *key,
+                      struct cl_digest *ret, struct cl_error *err)
+{
+    char name[CL_STORE_NAME_SIZE];
+
+    cl_store_name("refs", key, name);
+    int r = read_owner(store, name, ret, err);
+    return r == 0 ? check_is_there(store, ret, err) : r;
+}
+
+int cl_name_find(const struct cl_store *store, const char *text, struct cl_digest *ret,
+                 struct cl_error *err)
+{
+    struct cl_digest key;
+
+    cl_name_key(text, &key);
+    return find_owner(store, &key, ret, err);
+}
+
 int cl_reference_is_left(const struct cl_store *store, const char *name, struct cl_error *err)
 {
     char path[CL_STORE_NAME_SIZE];
@@ -351,11 +371,8 @@ static int read_name(const struct cl_store *store, const struct cl_digest *key,
 {
     char name[CL_STORE_NAME_SIZE];
     struct cl_bytes bytes = {0};
+    int r = find_owner(store, key, &ret->digest, err);
 
-    cl_store_name("refs", key, name);
-    int r = read_owner(store, name, &ret->digest, err);
-    if (r == 0)
-        r = check_is_there(store, &ret->digest, err);
     if (r < 0)
         return r;
     cl_store_name("names", key, name);

@@ -71,6 +71,10 @@ int cl_name_set(const struct cl_store *store, const char *text, const struct cl_
 /* TEXT names nothing any more; -ENOENT, without a message: it named nothing. */
 int cl_name_drop(const struct cl_store *store, const char *text, struct cl_error *err);
 
+/* Which image TEXT names; -ENOENT, without a message: none. */
+int cl_name_find(const struct cl_store *store, const char *text, struct cl_digest *ret,
+                 struct cl_error *err);
+
 int cl_names_list(const struct cl_store *store, struct cl_arena *arena, struct cl_image_names *ret,
                   struct cl_error *err);
 

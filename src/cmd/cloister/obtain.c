@@ -72,6 +72,26 @@ static void keep_budget(const struct job *job, const struct cl_pulled *pulled, u
         cl_budget_keep(&budget);
 }
 
+/* What the names that the image is to get name by now. */
+static int find_names(const struct job *job, struct cl_image_names *ret, struct cl_error *err)
+{
+    struct cl_image_name *items = cl_arena_array(job->arena, job->names.count, sizeof(*items));
+    size_t count = 0;
+
+    if (items == NULL)
+        return cl_fail_memory(err);
+    for (size_t i = 0; i < job->names.count; i++) {
+        items[count].text = job->names.items[i];
+        int r = cl_name_find(job->store, items[count].text, &items[count].digest, err);
+
+        if (r < 0 && r != -ENOENT)
+            return r;
+        count += r == 0;
+    }
+    *ret = (struct cl_image_names){items, count};
+    return 0;
+}
+
 static enum cl_progress_name judge_name(const struct cl_image_names *names, const char *name,
                                         const struct cl_digest *digest)
 {
@@ -117,7 +137,7 @@ static int pull(struct job *job, struct cl_origin *origin, struct cl_pulled *ret
     int r = cl_unpack_range_take(&range, err);
 
     if (r == 0 && job->names.count > 0)
-        r = cl_names_list(job->store, job->arena, &before, err);
+        r = find_names(job, &before, err);
     if (r < 0)
         return r;
     how.uid_base = range.base;
