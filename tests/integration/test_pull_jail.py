@@ -5,7 +5,6 @@ import os
 import random
 import re
 import stat
-import time
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ import pytest
 from lib import tars
 from lib.images import make_image, make_layer
 from lib.leaks import HELPERS, IDS
-from lib.pulling import all_gone, verbs_of
+from lib.pulling import all_gone, hold_back, verbs_of
 from lib.runner import descendants, poll
 
 MIB = 1 << 20
@@ -60,20 +59,6 @@ class Held:
         return Path(f"/proc/{self.helpers[verb]}/{name}").read_bytes()
 
 
-def hold(fake_registry, blob, after):
-    def fault(exchange):
-        reply = exchange.honest()
-        data = reply.whole()
-        exchange.head(reply.status, reply.headers)
-        exchange.piece(data[:after])
-        while not fault.released and not exchange.stopping.is_set():
-            time.sleep(0.01)
-        exchange.piece(data[after:])
-    fault.released = False
-    fake_registry.on(blob.digest, fault, nth=1)
-    return fault
-
-
 @pytest.fixture(scope="module")
 def image():
     return make_image([make_layer([tars.file("first", "x"), tars.file("data", random.Random(8).randbytes(3 * MIB))])])
@@ -83,7 +68,7 @@ def image():
 def held(pulls, fake_registry, image):
     """With credentials at hand, of which nobody but the fetcher may know."""
     pulls.credentials({"auths": {fake_registry.address: {"auth": base64.b64encode(f"user:{SECRET}".encode()).decode()}}})
-    gate = hold(fake_registry, image.layers[0].blob, 2 * MIB)
+    gate = hold_back(fake_registry, image.layers[0].blob, 2 * MIB)
     with pulls.start("-q", fake_registry.add(image), env={"CANARY": SECRET}) as running:
         yield Held(pulls, running, image)
         gate.released = True
@@ -216,7 +201,7 @@ def test_memory_of_all_of_them(held):
 def test_two_pulls_unpack_under_two_ranges(root_pulls, fake_registry, image):
     """What takes over the one can't touch the other's files, or send it a signal."""
     other = make_image([make_layer([tars.file("first", "y"), tars.file("data", random.Random(9).randbytes(3 * MIB))])])
-    gates = [hold(fake_registry, one.layers[0].blob, 2 * MIB) for one in (image, other)]
+    gates = [hold_back(fake_registry, one.layers[0].blob, 2 * MIB) for one in (image, other)]
     names = [fake_registry.add(one, f"some/{number}") for number, one in enumerate((image, other))]
     with root_pulls.start("-q", names[0]) as first, root_pulls.start("-q", names[1]) as second:
         def unpackers():
@@ -236,7 +221,7 @@ def test_download_is_the_owners_alone(held):
 
 
 def test_killing_the_pull_ends_them_all(pulls, fake_registry, image):
-    gate = hold(fake_registry, image.layers[0].blob, 2 * MIB)
+    gate = hold_back(fake_registry, image.layers[0].blob, 2 * MIB)
     with pulls.start("-q", fake_registry.add(image)) as running:
         held_one = Held(pulls, running, image)
         below = descendants(running.pid)

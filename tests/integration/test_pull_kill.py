@@ -12,7 +12,7 @@ import pytest
 
 from lib import samples, tars, trees
 from lib.images import make_image, make_layer, push
-from lib.pulling import Pulls, all_gone, kill_group, verbs_of
+from lib.pulling import Pulls, all_gone, hold_back, kill_group, verbs_of
 from lib.runner import descendants, poll
 
 MIB = 1 << 20
@@ -140,28 +140,9 @@ def test_kill_one_of_two_pulls(targets, nobody_new, identity):
 
 # -- two pulls at once, step by step
 
-def held(fake_registry, blob, after):
-    """Answers for a blob stop after so many bytes, until `release` is called."""
-    def fault(exchange):
-        reply = exchange.honest()
-        data = reply.whole()
-        exchange.head(reply.status, reply.headers)
-        exchange.piece(data[:after])
-        while not fault.released and not exchange.stopping.is_set():
-            time.sleep(0.01)
-        try:
-            exchange.piece(data[after:])
-        except OSError:
-            pass  # whom it was for was killed
-    fault.released = False
-    fake_registry.on(blob.digest, fault, nth=1)
-    return fault
-
-
-
 def test_two_pulls_of_one_image_do_the_work_once(pulls, fake_registry, middle):
     name = fake_registry.add(middle)
-    hold = held(fake_registry, middle.layers[0].blob, MIB)
+    hold = hold_back(fake_registry, middle.layers[0].blob, MIB)
     with pulls.start("-q", name) as first:
         fake_registry.wait_seen(middle.layers[0].blob.digest)
         with pulls.start("--format", "json", name) as second:
@@ -207,7 +188,7 @@ def test_two_images_at_once_share_the_layer_below(pulls, fake_registry, middle):
 
 def test_waiting_pull_goes_on_where_the_killed_one_was(pulls, fake_registry, middle):
     name, blob = fake_registry.add(middle), middle.layers[0].blob
-    hold = held(fake_registry, blob, 2 * MIB)
+    hold = hold_back(fake_registry, blob, 2 * MIB)
     download = pulls.path / "downloads" / blob.digest[7:]
     with pulls.start("-q", name) as first:
         poll(lambda: download.exists() and download.stat().st_size == 2 * MIB, 20, "the first pull never came to the middle")
@@ -223,7 +204,7 @@ def test_waiting_pull_goes_on_where_the_killed_one_was(pulls, fake_registry, mid
 
 def test_waiting_pull_can_be_killed_too(pulls, fake_registry, middle, nobody_new):
     name = fake_registry.add(middle)
-    hold = held(fake_registry, middle.layers[0].blob, MIB)
+    hold = hold_back(fake_registry, middle.layers[0].blob, MIB)
     with pulls.start("-q", name) as first:
         fake_registry.wait_seen(middle.layers[0].blob.digest)
         with pulls.start("--format", "json", name) as second:
@@ -241,7 +222,7 @@ def test_waiting_pull_can_be_killed_too(pulls, fake_registry, middle, nobody_new
 @pytest.fixture
 def in_the_middle(pulls, fake_registry, middle):
     """A pull whose first layer has stopped after a MiB, and how to let it go on."""
-    hold = held(fake_registry, middle.layers[0].blob, MIB)
+    hold = hold_back(fake_registry, middle.layers[0].blob, MIB)
     name = fake_registry.add(middle)
     with pulls.start("-q", name) as running:
         fake_registry.wait_seen(middle.layers[0].blob.digest)

@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import time
 from pathlib import Path
 
 from lib import flat, trees
@@ -195,6 +196,24 @@ def _inside(file, own, login=None):
         return 0 if number == own else number - first + 1
 
     return inside
+
+
+def hold_back(fake_registry, blob, after):
+    """Answers for a blob stop after so many bytes, until `released` is set."""
+    def fault(exchange):
+        reply = exchange.honest()
+        data = reply.whole()
+        exchange.head(reply.status, reply.headers)
+        exchange.piece(data[:after])
+        while not fault.released and not exchange.stopping.is_set():
+            time.sleep(0.01)
+        try:
+            exchange.piece(data[after:])
+        except OSError:
+            pass  # whom it was for was killed
+    fault.released = False
+    fake_registry.on(blob.digest, fault, nth=1)
+    return fault
 
 
 def unpacked(world, image):

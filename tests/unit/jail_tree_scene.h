@@ -20,7 +20,7 @@
 #include "helpers/common/jail.h"
 #include "helpers/image/unpack.h"
 #include "image/jailed.h"
-#include "check.h"
+#include "proc_status.h"
 
 enum { SOMEBODY = 12345, UID_BASE = 0x50000000, LEAKED_FD = 2, CHANNEL = 3 };
 enum { NO_JAIL = 200, WRONG = 201, STATUS_SIZE = 4096 };
@@ -457,16 +457,6 @@ static inline int can_be(enum who who)
     return who == USER || geteuid() == 0;
 }
 
-static inline int host_lets_us_unshare(void)
-{
-    int status = -1;
-    pid_t pid = fork();
-
-    if (pid == 0)
-        _exit(cl_sys_unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0);
-    CHECK(waitpid(pid, &status, 0) == pid);
-    return status == 0;
-}
 #define NEED_NAMESPACES()                                                                          \
     do {                                                                                           \
         if (!host_lets_us_unshare())                                                               \

@@ -22,7 +22,7 @@
 #include "base/fault.h"
 #include "base/fd.h"
 #include "base/sys.h"
-#include "check.h"
+#include "proc_status.h"
 #include "helpers/fetch/jail.h"
 
 enum { NO_JAIL = 255, KEPT_FDS = 16 };
@@ -417,31 +417,10 @@ TEST(landlock_alone_leaves_no_files)
     }
 }
 
-static void read_status(int fd, char *ret, size_t size)
-{
-    const ssize_t got = pread(fd, ret, size - 1, 0);
-
-    CHECK(got > 0);
-    ret[got < 0 ? 0 : got] = '\0';
-}
-
-/* All four of them are one that nobody hands out. */
-static int is_an_id_of_its_own(const char *status, const char *what)
-{
-    const char *at = strstr(status, what);
-    unsigned int ids[4];
-
-    if (at == NULL ||
-        sscanf(at + strlen(what), "%u %u %u %u", &ids[0], &ids[1], &ids[2], &ids[3]) != 4)
-        return 0;
-    return ids[0] >= 0x7fff0000U && ids[0] < 0x80000000U && ids[1] == ids[0] && ids[2] == ids[0] &&
-           ids[3] == ids[0];
-}
-
 static void lose_privilege(void)
 {
     char text[4096];
-    CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, "/proc/self/status", O_RDONLY, 0);
+    CL_CLEANUP_FD int fd = open_status();
 
     CHECK(enter_unfiltered() == 0);
     read_status(fd, text, sizeof(text));

@@ -317,6 +317,23 @@ static void offer(const struct cl_flat_shape *shape, const void *record)
     program_offer("record", buf.data, buf.size);
 }
 
+/* A pull whose helper says RECORD of what VERB parses. */
+static void refuse_record(const struct cl_flat_shape *shape, const char *verb, const void *record)
+{
+    CL_CLEANUP_SCENE struct scene scene;
+    CL_CLEANUP_FAKE struct fake fake;
+    struct cl_pulled pulled;
+
+    scene_init(&scene);
+    fake_make(&scene, 'a', 1, CL_COMPRESSION_NONE, &fake);
+    offer(shape, record);
+    program_fake("cloister-image", verb, "cat $dir/record");
+    CHECK(pull(&fake, &pulled) < 0);
+    CHECK(scene.err.msg[0] != '\0');
+    CHECK(fake.opened == 0);
+    check_settled(&scene);
+}
+
 #define SET(field) CL_RECORD_BIT(CL_MANIFEST_##field)
 
 TEST(a_manifest_that_says_too_little_is_refused)
@@ -331,20 +348,8 @@ TEST(a_manifest_that_says_too_little_is_refused)
         {.set = SET(KIND) | SET(LAYERS), .kind = CL_MANIFEST_IMAGE, .layers = {&strange, 1}},
     };
 
-    for (size_t i = 0; i < CL_ARRAY_SIZE(records); i++) {
-        CL_CLEANUP_SCENE struct scene scene;
-        CL_CLEANUP_FAKE struct fake fake;
-        struct cl_pulled pulled;
-
-        scene_init(&scene);
-        fake_make(&scene, 'a', 1, CL_COMPRESSION_NONE, &fake);
-        offer(&cl_manifest_shape, &records[i]);
-        program_fake("cloister-image", "manifest", "cat $dir/record");
-        CHECK(pull(&fake, &pulled) < 0);
-        CHECK(scene.err.msg[0] != '\0');
-        CHECK(fake.opened == 0);
-        check_settled(&scene);
-    }
+    for (size_t i = 0; i < CL_ARRAY_SIZE(records); i++)
+        refuse_record(&cl_manifest_shape, "manifest", &records[i]);
     program_real("cloister-image");
 }
 
@@ -356,20 +361,8 @@ TEST(a_config_that_says_too_little_is_refused)
         {.set = CL_RECORD_BIT(CL_CONFIG_DIFF_IDS), .diff_ids = {strange, 1}},
     };
 
-    for (size_t i = 0; i < CL_ARRAY_SIZE(records); i++) {
-        CL_CLEANUP_SCENE struct scene scene;
-        CL_CLEANUP_FAKE struct fake fake;
-        struct cl_pulled pulled;
-
-        scene_init(&scene);
-        fake_make(&scene, 'a', 1, CL_COMPRESSION_NONE, &fake);
-        offer(&cl_config_shape, &records[i]);
-        program_fake("cloister-image", "config", "cat $dir/record");
-        CHECK(pull(&fake, &pulled) < 0);
-        CHECK(scene.err.msg[0] != '\0');
-        CHECK(fake.opened == 0);
-        check_settled(&scene);
-    }
+    for (size_t i = 0; i < CL_ARRAY_SIZE(records); i++)
+        refuse_record(&cl_config_shape, "config", &records[i]);
     program_real("cloister-image");
 }
 
