@@ -3,6 +3,7 @@
 #define CL_TESTS_UNIT_PROC_STATUS_H
 
 #include <sched.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -39,13 +40,15 @@ static inline void read_status(int fd, char *ret, size_t size)
 static inline int is_an_id_of_its_own(const char *status, const char *what)
 {
     const char *at = strstr(status, what);
-    unsigned int ids[4];
+    char *end = cl_unconst(at == NULL ? "" : at + strlen(what));
+    unsigned long ids[4];
 
-    if (at == NULL ||
-        sscanf(at + strlen(what), "%u %u %u %u", &ids[0], &ids[1], &ids[2], &ids[3]) != 4)
-        return 0;
-    return ids[0] >= 0x7fff0000U && ids[0] < 0x80000000U && ids[1] == ids[0] && ids[2] == ids[0] &&
-           ids[3] == ids[0];
+    for (size_t i = 0; i < CL_ARRAY_SIZE(ids); i++) {
+        ids[i] = strtoul(end, &end, 10);
+        if (ids[i] != ids[0] || ids[i] < 0x7fff0000UL || ids[i] >= 0x80000000UL)
+            return 0;
+    }
+    return 1;
 }
 
 #endif
