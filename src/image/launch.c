@@ -24,7 +24,8 @@ enum { USED_S = 60, MAX_TURNS = 8 };
 static const uint64_t needed =
     BIT(IMAGE_KIND) | BIT(IMAGE_PATH) | BIT(IMAGE_LAYERS) | BIT(IMAGE_DIGEST);
 static const uint64_t allowed = BIT(ENTRYPOINT) | BIT(COMMAND) | BIT(ENV) | BIT(WORKDIR) |
-                                BIT(USER) | BIT(UID) | BIT(GID) | BIT(HOME) | BIT(STOP_SIGNAL);
+                                BIT(USER) | BIT(UID) | BIT(GID) | BIT(HOME) | BIT(STOP_SIGNAL) |
+                                BIT(IMAGE_PLACES);
 
 static int check(const struct cl_plan *plan, struct cl_digest *ret, struct cl_error *err)
 {

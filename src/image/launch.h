@@ -3,9 +3,9 @@
  * A launch record is a plan in its flat form (plan/format.h) that sets image_kind (STORE),
  * image_path (the store's `layers`), image_layers, image_digest and what the image's config
  * says: entrypoint, command, env, workdir, user; uid, gid and home (where the user could be
- * looked up); stop_signal. It lies in the store's refs/<hex>, <hex> being the SHA-256 of the whole
- * name (cl_reference_text); a hard link to launch/<digest>. So `run` of an image that is there
- * costs an open, a read and a lock.
+ * looked up); stop_signal; and image_places (places.h). It lies in the store's refs/<hex>, <hex>
+ * being the SHA-256 of the whole name (cl_reference_text); a hard link to launch/<digest>. So `run`
+ * of an image that is there costs an open, a read and a lock.
  *
  * The descriptor holds a shared lock (F_OFD) on the record: as long as it is open, nobody
  * removes the image. Records are trusted as far as the plan's reader goes: the store is its

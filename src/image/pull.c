@@ -13,6 +13,7 @@
 #include "image/documents.h"
 #include "image/images.h"
 #include "image/lease.h"
+#include "image/places.h"
 #include "image/task.h"
 
 enum {
@@ -379,6 +380,7 @@ static int compose_records(struct pull *pull, struct cl_error *err)
     if (r < 0)
         return r;
     find_user(pull, &pull->launch);
+    cl_places_find(pull->store, &pull->launch);
     pull->record = record;
     return 0;
 }

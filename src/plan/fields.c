@@ -13,6 +13,8 @@ static const char *const network_words[] = {"none", "outbound", NULL};
 static const char *const root_words[] = {"profile", "read-only", "writable", NULL};
 static const char *const image_kind_words[] = {"host", "rootfs", "store", NULL};
 static const char *const scratch_words[] = {"memory", "disk", NULL};
+static const char *const place_words[] = {"/proc", "/dev", "/tmp", "/etc/hosts", NULL};
+_Static_assert(CL_ARRAY_SIZE(place_words) == CL_PLACE_COUNT + 1, "a path for each");
 
 /* setrlimit(2)'s names in lower case without RLIMIT_, by their numbers. */
 static const char *const rlimit_words[] = {
@@ -71,6 +73,8 @@ const char *const *cl_field_words(enum cl_field field)
         return image_kind_words;
     case CL_FIELD_SCRATCH:
         return scratch_words;
+    case CL_FIELD_IMAGE_PLACES:
+        return place_words;
     case CL_FIELD_WITHOUT:
         return layer_words;
     case CL_FIELD_RLIMITS:
@@ -102,6 +106,11 @@ enum cl_field cl_field_by_id(uint16_t id)
             return (enum cl_field)f;
     }
     return CL_FIELD_COUNT;
+}
+
+const char *cl_place_path(enum cl_place place)
+{
+    return place_words[place];
 }
 
 const char *cl_layer_name(enum cl_layer layer)

@@ -30,6 +30,10 @@ enum cl_root_mode { CL_ROOT_PROFILE, CL_ROOT_READ_ONLY, CL_ROOT_WRITABLE, CL_ROO
 /* Where the root file system comes from. STORE: image_layers, directories below image_path, which
  * is the store's `layers` (src/image); what an image's launch record sets. */
 enum cl_image_kind { CL_IMAGE_HOST, CL_IMAGE_ROOTFS, CL_IMAGE_STORE, CL_IMAGE_COUNT };
+/* Places of an image that a wall looks for: mount points, and the name of localhost. */
+enum cl_place { CL_PLACE_PROC, CL_PLACE_DEV, CL_PLACE_TMP, CL_PLACE_HOSTS, CL_PLACE_COUNT };
+#define CL_PLACE_BIT(place) (1ULL << (place))
+#define CL_PLACE_MASK ((1ULL << CL_PLACE_COUNT) - 1)
 /* What holds all that is written: a tmpfs, or a file system in a file of the host. */
 enum cl_scratch { CL_SCRATCH_MEMORY, CL_SCRATCH_DISK, CL_SCRATCH_COUNT };
 
@@ -116,6 +120,7 @@ struct cl_plan {
     const char *image_path;
     const char *image_digest;       /* STORE: of the manifest, "sha256:..." */
     struct cl_strlist image_layers; /* STORE: names below image_path, lowest first */
+    uint64_t image_places;          /* STORE: those it has; unset: not looked for yet */
     struct cl_strlist entrypoint;   /* goes before the command */
     uint64_t stop_signal;           /* unset: SIGTERM */
     const char *name;
@@ -172,6 +177,8 @@ struct cl_field_info {
 const struct cl_field_info *cl_field_info(enum cl_field field);
 /* The names of an ENUM's or MASK's values in order, NULL-ended; NULL for others. */
 const char *const *cl_field_words(enum cl_field field);
+/* "/proc" for CL_PLACE_PROC. */
+const char *cl_place_path(enum cl_place place);
 /* The field whose path is PATH, or CL_FIELD_COUNT. */
 enum cl_field cl_field_by_path(const char *path);
 enum cl_field cl_field_by_id(uint16_t id);

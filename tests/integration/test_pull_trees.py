@@ -6,9 +6,9 @@ import struct
 
 import pytest
 
-from lib import engines, samples, tars, trees
+from lib import engines, flat, samples, tars, trees
 from lib.images import make_image, make_layer, push
-from lib.pulling import Pulls, unpacked
+from lib.pulling import Pulls, hexadecimal, unpacked
 from lib.real_image import real_image
 from lib.store import subid
 
@@ -268,3 +268,18 @@ def test_umask_and_cwd_change_nothing(pulls, registry, repository, world):
     name = push(image, registry, repository)
     pulls.pull(name, umask=0o077).ok()
     trees.assert_same(unpacked(world, image), pulls.describe(image), ignore=["."], names=("gnu tar", "cloister"))
+
+@pytest.mark.parametrize("places", [("proc", "dev", "tmp", "etc"), ("proc", "dev", "tmp"), ("proc",), ()], ids=lambda places: "-".join(places) or "nothing")
+@pytest.mark.parametrize("above", [[], [tars.file("more", "m\n")]], ids=["one-layer", "two-layers"])
+@pytest.mark.parametrize("hosts", [False, True], ids=["without-hosts", "with-hosts"])
+def test_places_that_are_known_since_the_pull(pulls, fake_registry, places, above, hosts):
+    """Mount points and /etc/hosts are looked for once; a run finds all of them there, or makes them."""
+    lowest = [*samples.program_entries(), *map(tars.directory, places), *([tars.file("etc/hosts", "10.9.9.9 image\n")] if hosts else [])]
+    image = make_image([make_layer(entries) for entries in ([lowest, above] if above else [lowest])], {"Env": ["PATH=/bin"]})
+    name = fake_registry.add(image)
+    pulls.pull("-q", name).ok()
+    for profile in ("strict", "build"):
+        found = pulls.run(name, "sh", "-c", "cat /etc/hosts; echo x >/tmp/new; cat /proc/self/comm; echo >/dev/null", opts=["--profile", profile])
+        assert found.ok().lines() == ["127.0.0.1 localhost", "::1 localhost", found.lines()[2], "cat"], f"{found}"
+    known = sum(1 << n for n, place in enumerate(("proc", "dev", "tmp")) if place in places) | hosts << 3
+    assert flat.plan_number((pulls.path / "launch" / hexadecimal(image.digest)).read_bytes(), "image_places") == known

@@ -9,11 +9,11 @@ NUMBERS = {"BOOL", "ENUM", "COUNT", "SIZE", "DURATION", "MILLICPU", "MASK"}
 ROW = re.compile(r'^CL_FIELD\((\d+), \w+, "([^"]+)", (\w+),', re.MULTILINE)
 
 
-def fields(data, magic):
+def fields(data, magic, version=1):
     """{id: payload} of the record whose magic begins with `magic`."""
     assert data[:8] == magic + b"\r\n", data[:24]
-    version, count, total = struct.unpack_from("<IIQ", data, 8)
-    assert version == 1 and total == len(data), (version, total, len(data))
+    found_version, count, total = struct.unpack_from("<IIQ", data, 8)
+    assert found_version == version and total == len(data), (found_version, total, len(data))
     found, at = {}, 24
     for _ in range(count):
         number, size = struct.unpack_from("<II", data, at)
@@ -83,8 +83,16 @@ def plan_rows():
     return found
 
 
+def plan_version():
+    return int(re.search(r"CL_PLAN_VERSION = (\d+)", (SOURCES / "plan/format.h").read_text())[1])
+
+
+def plan_number(data, path):
+    """The number in the field PATH of a plan."""
+    return number(fields(data, b"clplan", plan_version())[plan_rows()[path][0]])
+
+
 def plan(**values):
     """A plan: fields by their paths, with "_" for "."."""
-    version = int(re.search(r"CL_PLAN_VERSION = (\d+)", (SOURCES / "plan/format.h").read_text())[1])
     rows = {path.replace(".", "_"): row for path, row in plan_rows().items()}
-    return record(b"clplan\r\n", version, [(*rows[path], value) for path, value in values.items()])
+    return record(b"clplan\r\n", plan_version(), [(*rows[path], value) for path, value in values.items()])

@@ -191,22 +191,16 @@ static int make_dir_like(const struct cl_container *container, const char *name,
     return r < 0 ? cl_fail(err, r, "set the mode of a layer of ours") : 0;
 }
 
-/* What our /etc is to look like; 0 where the image's stays as it is: it is no directory, or its
- * hosts is a link, which leads nowhere. */
+/* What our /etc is to look like; 0 where the image's is no directory. */
 static int look_at_etc(const struct cl_container *container, int layers, struct stat *ret)
 {
-    const struct cl_strlist *names = &container->plan->image_layers;
-    struct stat hosts;
-    int r = cl_merged_lstat(layers, names, "/etc", ret);
+    int r = cl_merged_lstat(layers, &container->plan->image_layers, "/etc", ret);
 
     if (r == -ENOENT) {
         *ret = (struct stat){.st_mode = S_IFDIR | 0755};
         return 1;
     }
-    if (r < 0 || !S_ISDIR(ret->st_mode))
-        return r;
-    r = cl_merged_lstat(layers, names, "/etc/hosts", &hosts);
-    return r == -ENOENT ? 1 : r;
+    return r < 0 ? r : S_ISDIR(ret->st_mode);
 }
 
 /* Makes the layer "names" in scratch: 1, or 0 where none is wanted. */

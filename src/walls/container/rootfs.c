@@ -16,6 +16,7 @@
 #include "base/fd.h"
 #include "base/sys.h"
 #include "image/merged.h"
+#include "image/places.h"
 #include "walls/container/container.h"
 
 int cl_rootfs_is_writable(const struct cl_plan *plan)
@@ -63,6 +64,16 @@ static int image_has(const struct cl_container *container, const char *path)
     return fd >= 0;
 }
 
+static int has_place(const struct cl_container *container, enum cl_place place)
+{
+    const struct cl_plan *plan = container->plan;
+
+    if (cl_plan_has(plan, CL_FIELD_IMAGE_PLACES))
+        return (plan->image_places & CL_PLACE_BIT(place)) != 0;
+    return cl_image_is_layered(plan) ? cl_places_look(container->image_tree, plan, place)
+                                     : exists(container->image_tree, cl_place_path(place));
+}
+
 /* An image without /etc/hosts, as most from registries are, would not find localhost. A caller's
  * directory is taken as it is. */
 static int lacks_names(const struct cl_container *container)
@@ -70,17 +81,17 @@ static int lacks_names(const struct cl_container *container)
     const struct cl_plan *plan = container->plan;
 
     return plan->image_kind == CL_IMAGE_STORE && !is_covered(plan, "/etc/hosts") &&
-           !image_has(container, "/etc/hosts");
+           !has_place(container, CL_PLACE_HOSTS);
 }
 
 /* True when something has to be mounted where the image has nothing. */
 static int lacks_mount_points(const struct cl_container *container)
 {
-    static const char *const own[] = {"/proc", "/dev", "/tmp"};
+    static const enum cl_place own[] = {CL_PLACE_PROC, CL_PLACE_DEV, CL_PLACE_TMP};
     const struct cl_plan *plan = container->plan;
 
     for (size_t i = 0; i < CL_ARRAY_SIZE(own); i++) {
-        if (!image_has(container, own[i]))
+        if (!has_place(container, own[i]))
             return 1;
     }
     if (!is_covered(plan, plan->workdir) && !image_has(container, plan->workdir))
