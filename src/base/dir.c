@@ -1,5 +1,8 @@
 #include "base/dir.h"
 
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/sys.h"
@@ -37,4 +40,20 @@ int cl_dir_next(struct cl_dir *dir, const char **ret_name, unsigned char *ret_ty
             *ret_type = entry->type;
         return 1;
     }
+}
+
+int cl_dir_make_path(const char *path, mode_t parents, mode_t mode)
+{
+    char part[PATH_MAX];
+    int r = strlen(path) < sizeof(part) ? 0 : -ENAMETOOLONG;
+
+    for (const char *slash = strchr(path + 1, '/'); r == 0 && slash != NULL;
+         slash = strchr(slash + 1, '/')) {
+        (void)snprintf(part, sizeof(part), "%.*s", (int)(slash - path), path);
+        r = cl_sys_mkdirat(AT_FDCWD, part, parents);
+        r = r == -EEXIST ? 0 : r;
+    }
+    if (r == 0)
+        r = cl_sys_mkdirat(AT_FDCWD, path, mode);
+    return r == -EEXIST ? 0 : r;
 }

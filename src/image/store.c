@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/dir.h"
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/sys.h"
@@ -51,22 +52,6 @@ static int choose_path(char path[CL_STORE_PATH_SIZE], struct cl_error *err)
     if (size < 0 || size >= CL_STORE_PATH_SIZE)
         return cl_refuse(err, ENAMETOOLONG, "the path of the image store is too long");
     return 0;
-}
-
-/* Makes PATH and what is missing above it. 0 or -errno. */
-static int make_path(const char *path)
-{
-    char part[CL_STORE_PATH_SIZE];
-    int r = 0;
-
-    for (const char *slash = strchr(path + 1, '/'); slash != NULL; slash = strchr(slash + 1, '/')) {
-        (void)snprintf(part, sizeof(part), "%.*s", (int)(slash - path), path);
-        r = cl_sys_mkdirat(AT_FDCWD, part, geteuid() == 0 ? 0711 : 0700);
-        if (r < 0 && r != -EEXIST)
-            return r;
-    }
-    r = cl_sys_mkdirat(AT_FDCWD, path, 0700);
-    return r == -EEXIST ? 0 : r;
 }
 
 static int check(const struct cl_store *store, struct cl_error *err)
@@ -149,7 +134,7 @@ static int open_or_make_directory(const char *path)
 
     if (fd != -ENOENT)
         return fd;
-    int r = make_path(path);
+    int r = cl_dir_make_path(path, geteuid() == 0 ? 0711 : 0700, 0700);
     return r < 0 ? r : open_directory(path);
 }
 
