@@ -61,6 +61,12 @@ int cl_sys_timerfd_settime(int fd, int flags, const struct itimerspec *spec)
     return (int)result_of(timerfd_settime(fd, flags, spec, NULL));
 }
 
+int cl_sys_timerfd_gettime(int fd, struct itimerspec *ret)
+{
+    RETURN_FAULT(SYS_timerfd_gettime);
+    return (int)result_of(timerfd_gettime(fd, ret));
+}
+
 ssize_t cl_sys_sendmsg(int fd, const struct msghdr *message, int flags)
 {
     RETURN_FAULT(SYS_sendmsg);

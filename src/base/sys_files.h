@@ -26,6 +26,11 @@ static inline ssize_t cl_sys_write(int fd, const void *data, size_t size)
     return (ssize_t)CL_SYS3(SYS_write, fd, data, size);
 }
 
+static inline ssize_t cl_sys_writev(int fd, const struct iovec *parts, int count)
+{
+    return CL_SYS3(SYS_writev, fd, parts, count);
+}
+
 static inline ssize_t cl_sys_pread(int fd, void *data, size_t size, off_t offset)
 {
     return (ssize_t)CL_SYS4(SYS_pread64, fd, data, size, offset);
@@ -160,6 +165,16 @@ int cl_sys_statfs(const char *path, struct statfs *ret);
 static inline ssize_t cl_sys_getdents64(int fd, void *data, size_t size)
 {
     return (ssize_t)CL_SYS3(SYS_getdents64, fd, data, size);
+}
+
+static inline int cl_sys_inotify_init(void)
+{
+    return (int)CL_SYS1(SYS_inotify_init1, O_CLOEXEC | O_NONBLOCK);
+}
+
+static inline int cl_sys_inotify_add(int fd, const char *path, uint32_t mask)
+{
+    return (int)CL_SYS3(SYS_inotify_add_watch, fd, path, mask);
 }
 
 static inline int cl_sys_flock(int fd, int operation)

@@ -260,8 +260,9 @@ static inline int cl_sys_timerfd_create(int clock)
     return (int)CL_SYS2(SYS_timerfd_create, clock, 02000000 | 04000);
 }
 
-/* timerfd_settime goes through libc for struct itimerspec. */
+/* Through libc for struct itimerspec. */
 int cl_sys_timerfd_settime(int fd, int flags, const struct itimerspec *spec);
+int cl_sys_timerfd_gettime(int fd, struct itimerspec *ret);
 
 static inline int cl_sys_socketpair(int type, int ret_fds[2])
 {

@@ -86,33 +86,44 @@ static void print_outcome(struct cl_json *json, const struct cl_result *result)
     cl_json_close(json, ']');
 }
 
-int cl_result_print(const struct cl_result *result, struct cl_buf *buf, struct cl_error *err)
+const char *cl_result_status_name(enum cl_result_status status)
+{
+    return status_names[status];
+}
+
+void cl_result_add(const struct cl_result *result, struct cl_json *json, const char *key)
 {
     const struct cl_plan *plan = result->plan;
+
+    cl_json_object(json, key);
+    cl_json_string(json, "id", result->id);
+    cl_json_string(json, "name", plan->name);
+    cl_json_string(json, "tenant", plan->tenant);
+    cl_json_string(json, "wall", result->wall);
+    cl_json_string(json, "image", plan->image);
+    cl_json_string(json, "digest", plan->image_digest); /* directories have none */
+    print_outcome(json, result);
+    print_time(json, "created_at", result->created_wall_ns);
+    print_time(json, "started_at", result->started_wall_ns);
+    print_time(json, "ended_at", result->ended_wall_ns);
+    cl_json_object(json, "time_ns");
+    cl_json_u64(json, "setup", result->setup_ns);
+    cl_json_u64(json, "run", result->run_ns);
+    cl_json_u64(json, "teardown", result->teardown_ns);
+    cl_json_close(json, '}');
+    print_usage(json, result);
+    cl_plan_print_limits(plan, json);
+    print_layers(json, "layers", result->layers);
+    print_layers(json, "without", plan->without);
+    cl_json_close(json, '}');
+}
+
+int cl_result_print(const struct cl_result *result, struct cl_buf *buf, struct cl_error *err)
+{
     struct cl_json json;
 
     cl_json_begin(&json, buf, 1);
-    cl_json_object(&json, NULL);
-    cl_json_string(&json, "id", result->id);
-    cl_json_string(&json, "name", plan->name);
-    cl_json_string(&json, "tenant", plan->tenant);
-    cl_json_string(&json, "wall", result->wall);
-    cl_json_string(&json, "image", plan->image);
-    cl_json_string(&json, "digest", plan->image_digest); /* directories have none */
-    print_outcome(&json, result);
-    print_time(&json, "created_at", result->created_wall_ns);
-    print_time(&json, "started_at", result->started_wall_ns);
-    print_time(&json, "ended_at", result->ended_wall_ns);
-    cl_json_object(&json, "time_ns");
-    cl_json_u64(&json, "setup", result->setup_ns);
-    cl_json_u64(&json, "run", result->run_ns);
-    cl_json_u64(&json, "teardown", result->teardown_ns);
-    cl_json_close(&json, '}');
-    print_usage(&json, result);
-    cl_plan_print_limits(plan, &json);
-    print_layers(&json, "layers", result->layers);
-    print_layers(&json, "without", plan->without);
-    cl_json_close(&json, '}');
+    cl_result_add(result, &json, NULL);
     return cl_json_end(&json) < 0 ? cl_fail_memory(err) : 0;
 }
 

@@ -3,6 +3,7 @@
 #define CL_SANDBOX_RESULT_H
 
 #include "base/buf.h"
+#include "base/json.h"
 #include "limits/limits.h"
 #include "plan/plan.h"
 
@@ -50,6 +51,11 @@ struct cl_result {
     uint64_t layers;
 };
 
+/* "exited" */
+const char *cl_result_status_name(enum cl_result_status status);
+
+/* The record as an object of JSON, under KEY. */
+void cl_result_add(const struct cl_result *result, struct cl_json *json, const char *key);
 /* The record as one JSON object. */
 int cl_result_print(const struct cl_result *result, struct cl_buf *buf, struct cl_error *err);
 
