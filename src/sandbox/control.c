@@ -89,8 +89,8 @@ static int take_ring(int bell, struct cl_control_ring *ret)
     if (got < 0)
         return (int)got;
     if (got == (ssize_t)sizeof(*ret) && ret->request.version == VERSION &&
-        ret->request.reserved == 0 && ret->id[CL_ID_SIZE - 1] == '\0' &&
-        ret->client[CL_ID_SIZE - 1] == '\0' && cl_id_is(ret->client))
+        ret->id[CL_ID_SIZE - 1] == '\0' && ret->client[CL_ID_SIZE - 1] == '\0' &&
+        cl_id_is(ret->client))
         return 0;
     while (cl_sys_read(bell, rest, sizeof(rest)) > 0)
         ;
@@ -280,6 +280,14 @@ int cl_control_signal(const struct cl_entry *entry, int signal, struct cl_error 
 {
     const struct cl_control_request request = {
         .version = VERSION, .command = CL_CONTROL_SIGNAL, .signal = signal};
+
+    return ask(entry, &request, err);
+}
+
+int cl_control_stop(const struct cl_entry *entry, uint32_t grace_ms, struct cl_error *err)
+{
+    const struct cl_control_request request = {
+        .version = VERSION, .command = CL_CONTROL_STOP, .grace_ms = grace_ms};
 
     return ask(entry, &request, err);
 }

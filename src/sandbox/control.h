@@ -18,13 +18,14 @@
 enum cl_control_command {
     CL_CONTROL_SIGNAL = 1,
     CL_CONTROL_REFRESH, /* write into the record what has become known since the start */
+    CL_CONTROL_STOP,    /* the stop signal; and its end for sure after `grace_ms` */
 };
 
 struct cl_control_request {
     uint32_t version; /* 2 */
     uint32_t command;
     int32_t signal;
-    uint32_t reserved;
+    uint32_t grace_ms; /* STOP's, else 0 */
 };
 
 /* What is written into the FIFO; less than PIPE_BUF, so never in pieces. */
@@ -44,6 +45,10 @@ struct cl_control_answer {
 /* Client: asks ENTRY's supervisor to send SIGNAL: 9 ends the sandbox (its result
  * says "killed"), any other goes to the main process. Waits for the answer. */
 int cl_control_signal(const struct cl_entry *entry, int signal, struct cl_error *err);
+
+/* Client: asks ENTRY's supervisor to send its stop signal, and to end it when GRACE_MS have passed.
+ * That is the supervisor's to do from then on, whatever becomes of the client. */
+int cl_control_stop(const struct cl_entry *entry, uint32_t grace_ms, struct cl_error *err);
 
 /* Client: asks ENTRY's supervisor to bring its record up to date, and waits until it has.
  * A start doesn't pay for what only inspect wants to know. */

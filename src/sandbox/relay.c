@@ -69,6 +69,10 @@ static ssize_t write_now(const struct cl_relay *relay, const void *data, size_t 
 {
     int fd = relay->out.fd;
 
+    if (relay->out_manner == CL_RELAY_LOG) {
+        cl_log_write(relay->log, relay->log_kind, data, size);
+        return (ssize_t)size;
+    }
     if (relay->out_manner == CL_RELAY_SOCKET)
         return cl_sys_send(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
     if (relay->out_manner == CL_RELAY_BORROWED) {
@@ -224,6 +228,15 @@ int cl_relay_start_output(struct cl_relay *relay, struct cl_loop *loop, int in, 
     relay->in_manner = CL_RELAY_OURS;
     relay->owns_out = choose_manner(&out, O_WRONLY, &relay->out_manner);
     return start(relay, loop, in, out, err);
+}
+
+int cl_relay_start_log(struct cl_relay *relay, struct cl_loop *loop, int in, struct cl_error *err)
+{
+    relay->owns_in = 1;
+    relay->in_manner = CL_RELAY_OURS;
+    relay->owns_out = 0;
+    relay->out_manner = CL_RELAY_LOG;
+    return start(relay, loop, in, -1, err);
 }
 
 int cl_relay_start_input(struct cl_relay *relay, struct cl_loop *loop, int in, int out,

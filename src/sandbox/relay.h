@@ -9,6 +9,7 @@
 #define CL_SANDBOX_RELAY_H
 
 #include "base/loop.h"
+#include "sandbox/log.h"
 
 /* What the relays of one sandbox may carry out together. */
 struct cl_output_budget {
@@ -25,6 +26,7 @@ enum cl_relay_manner {
     CL_RELAY_FILE,     /* can't be polled and never blocks */
     CL_RELAY_SOCKET,   /* MSG_DONTWAIT */
     CL_RELAY_BORROWED, /* asked right before each small read or write */
+    CL_RELAY_LOG,      /* no descriptor: a log, which takes all and never fails */
 };
 
 struct cl_relay {
@@ -41,6 +43,8 @@ struct cl_relay {
     int failed;    /* -errno of a read or write that ended it; 0: it ended well */
     size_t start;
     size_t end;
+    struct cl_log *log;
+    enum cl_log_kind log_kind;
     uint64_t total;                  /* bytes carried */
     struct cl_output_budget *budget; /* NULL: none */
     /* Called once when nothing more will be carried, or the budget is used up. */
@@ -53,6 +57,9 @@ struct cl_relay {
  * OUT is the caller's, borrowed. BUDGET, ON_END and CONTEXT are the caller's to set before. */
 int cl_relay_start_output(struct cl_relay *relay, struct cl_loop *loop, int in, int out,
                           struct cl_error *err);
+
+/* Sandbox to relay->log, as records of relay->log_kind, both set before. IN as above. */
+int cl_relay_start_log(struct cl_relay *relay, struct cl_loop *loop, int in, struct cl_error *err);
 
 /* Caller to sandbox: IN is the caller's, borrowed; OUT (taken) is ours, non-blocking. */
 int cl_relay_start_input(struct cl_relay *relay, struct cl_loop *loop, int in, int out,

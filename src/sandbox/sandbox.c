@@ -11,12 +11,17 @@
 #include "base/sys.h"
 #include "limits/limits.h"
 #include "sandbox/filter.h"
+#include "sandbox/ended.h"
 #include "sandbox/ids.h"
+#include "sandbox/kept.h"
+#include "sandbox/log.h"
 #include "sandbox/outcome.h"
 #include "sandbox/result_file.h"
 #include "sandbox/state.h"
 #include "sandbox/supervisor.h"
 #include "sandbox/sweep.h"
+
+enum { EXIT_ERROR = 125 };
 
 struct sandbox {
     const struct cl_plan *plan;
@@ -25,6 +30,8 @@ struct sandbox {
     struct cl_state state;
     struct cl_entry entry;
     struct cl_status status;
+    struct cl_kept kept;
+    struct cl_log log;
     struct cl_limits limits;
     struct cl_wall_process process;
     struct cl_supervisor supervisor;
@@ -160,7 +167,7 @@ static int make_pipes(void *context, struct cl_error *err)
 {
     struct sandbox *sandbox = context;
     const struct cl_plan *plan = sandbox->plan;
-    int first = plan->interactive || has_input() ? 0 : 1;
+    int first = plan->interactive || (!plan->detach && has_input()) ? 0 : 1;
 
     if (plan->tty || cl_plan_without(plan, CL_LAYER_STDIO))
         return 0;
@@ -181,8 +188,9 @@ static int make_record(struct sandbox *sandbox, struct cl_error *err)
     if (r < 0 || cl_plan_without(sandbox->plan, CL_LAYER_LIMITS))
         return r;
     /* Without a result only what decides how it ended is of use. */
-    unsigned int wanted =
-        sandbox->options->result_path != NULL ? CL_USAGE_ALL : CL_USAGE_BIT(CL_USAGE_OOM_KILLS);
+    unsigned int wanted = sandbox->options->result_path != NULL || sandbox->plan->detach
+                              ? CL_USAGE_ALL
+                              : CL_USAGE_BIT(CL_USAGE_OOM_KILLS);
     r = cl_limits_create_for(&sandbox->limits, sandbox->plan, sandbox->status.id, wanted, err);
     if (r < 0)
         cl_entry_remove(&sandbox->state, &sandbox->entry);
@@ -276,6 +284,17 @@ static int record_after(void *context, struct cl_error *err)
     return make_record(sandbox, err);
 }
 
+/* Undone at the very end, when it is known how that was (settle_kept). */
+static int keep(void *context, struct cl_error *err)
+{
+    struct sandbox *sandbox = context;
+
+    if (!sandbox->plan->detach)
+        return 0;
+    int r = cl_kept_create(&sandbox->status, sandbox->plan, &sandbox->kept, err);
+    return r < 0 ? r : cl_log_create(sandbox->kept.dir, &sandbox->log, err);
+}
+
 static int release(void *context, struct cl_error *err)
 {
     struct sandbox *sandbox = context;
@@ -295,6 +314,7 @@ static const struct cl_step steps[] = {
     {"record and limits", record_before, remove_record},
     {"container", start_wall, stop_wall},
     {"record and limits", record_after, NULL},
+    {"keep", keep, NULL},
     {"release", release, NULL},
 };
 
@@ -358,6 +378,33 @@ static void write_result(struct sandbox *sandbox, int fd, struct cl_error *err)
     (void)cl_result_file_write(fd, result, err); /* ERR says it */
 }
 
+/* A detached one that has ended as RESULT says, with EXIT_STATUS. What never ran leaves nothing:
+ * whoever started it has been told why. */
+static int settle_kept(struct sandbox *sandbox, int exit_status, struct cl_error *err)
+{
+    struct cl_kept *kept = &sandbox->kept;
+    const struct cl_ended ended = cl_ended_of(&sandbox->result, exit_status);
+    int r = 0;
+
+    cl_log_done(&sandbox->log);
+    if (kept->dir < 0)
+        return 0;
+    if (sandbox->plan->remove || !sandbox->supervisor.is_told)
+        (void)cl_kept_remove(kept); /* a sweep finds what is left */
+    else
+        r = cl_kept_end(kept, &ended, err);
+    cl_kept_done(kept);
+    return r;
+}
+
+static void tell_started(void *context)
+{
+    const struct sandbox *sandbox = context;
+
+    if (sandbox->options->on_started != NULL)
+        sandbox->options->on_started(sandbox->options->context, sandbox->status.id);
+}
+
 /* Runs the sandbox that stands; returns exec's errno or 0, or -errno. */
 static int supervise(struct sandbox *sandbox, struct cl_error *err)
 {
@@ -371,12 +418,18 @@ static int supervise(struct sandbox *sandbox, struct cl_error *err)
     supervisor->limits = &sandbox->limits;
     supervisor->entry = &sandbox->entry;
     supervisor->status = &sandbox->status;
+    supervisor->kept = &sandbox->kept;
+    supervisor->log = sandbox->log.fd >= 0 ? &sandbox->log : NULL;
+    supervisor->on_started = tell_started;
+    supervisor->context = sandbox;
     for (int fd = 0; fd < 3; fd++)
         supervisor->stdio[fd] = CL_TAKE_FD(sandbox->ours[fd]);
     for (int i = 0; i < 2; i++)
         supervisor->outputs[i] = CL_TAKE_FD(sandbox->theirs[i + 1]);
     /* The record says "running" while the sandbox already starts. */
     r = cl_entry_update(&sandbox->entry, &sandbox->status, err);
+    if (r == 0 && sandbox->kept.dir >= 0)
+        r = cl_kept_update(&sandbox->kept, &sandbox->status, err);
     (void)cl_sweep_beside(&sandbox->state, &sandbox->entry,
                           &ignored); /* a failure is prune's to tell */
     if (r == 0)
@@ -397,6 +450,8 @@ static void set_up(struct sandbox *sandbox, const struct cl_plan *plan,
     sandbox->wall = cl_wall_get((enum cl_wall_kind)plan->wall);
     sandbox->state = CL_STATE_INIT;
     sandbox->entry = CL_ENTRY_INIT;
+    sandbox->kept = CL_KEPT_INIT;
+    sandbox->log = CL_LOG_INIT;
     sandbox->limits = CL_LIMITS_INIT;
     sandbox->signals = -1;
     sandbox->parent = -1;
@@ -465,9 +520,10 @@ int cl_sandbox_run(const struct cl_plan *plan, const struct cl_run_options *opti
         (void)cl_filter_explain(sandbox.is_filtered, err);
     if (sandbox.result.status == CL_STATUS_ERROR)
         sandbox.result.error = err->msg;
+    int status = r < 0 ? EXIT_ERROR : cl_result_exit_status(&sandbox.result, r);
     struct cl_error write_error = {0};
     write_result(&sandbox, result_fd, &write_error);
-    if (write_error.code != 0) {
+    if (settle_kept(&sandbox, status, &write_error) < 0 || write_error.code != 0) {
         *err = write_error;
         return -write_error.code;
     }
@@ -476,5 +532,5 @@ int cl_sandbox_run(const struct cl_plan *plan, const struct cl_run_options *opti
     cl_result_explain(&sandbox.result, why);
     if (why[0] != '\0')
         (void)cl_refuse(err, ECANCELED, "%s", why);
-    return cl_result_exit_status(&sandbox.result, r);
+    return status;
 }

@@ -1,5 +1,5 @@
-/* sandbox.h - a sandbox from plan to result, in the foreground: the calling process is
- * its supervisor.
+/* sandbox.h - a sandbox from plan to result: the calling process is its supervisor, in the
+ * foreground or on its own (a detached plan).
  *
  * Theory of operation. Creation is a list of named steps with an undo for each
  * (sandbox.c); an error at one step undoes those before it and says which failed on
@@ -19,6 +19,9 @@ struct cl_run_options {
     const char *result_path; /* where the record is written; NULL: nowhere */
     char *const *argv;       /* the program's own, which the sandbox must not see */
     int argc;
+    /* Of a detached plan: called once, when its command runs as sandbox ID. */
+    void (*on_started)(void *context, const char *id);
+    void *context;
 };
 
 /* Runs PLAN, which cl_plan_decide has made, to its end. Returns the status to exit with

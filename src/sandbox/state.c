@@ -9,11 +9,11 @@
 #include "base/fd.h"
 #include "base/sys.h"
 #include "plan/format.h"
+#include "sandbox/kept.h"
 #include "sandbox/table.h"
 
 enum {
     STATUS_VERSION = 3,
-    RECORD_MAX = (int)sizeof(struct cl_status) + CL_PLAN_MAX_SIZE,
     PLAN_INSIDE_MAX = CL_SEAT_SIZE - (int)sizeof(struct cl_status),
     RECORD_USUAL = 1500,
     GATE_TRIES = 2000, /* of a millisecond each */
@@ -84,23 +84,32 @@ static int check_room(const struct cl_entry *entry, size_t size, struct cl_error
                      (unsigned long long)needed);
 }
 
+int cl_record_write(struct cl_status *status, const struct cl_plan *plan, struct cl_buf *buf,
+                    struct cl_error *err)
+{
+    if (cl_buf_add(buf, status, sizeof(*status)) < 0)
+        return cl_fail_memory(err);
+    int r = cl_plan_write(plan, buf, err);
+    if (r < 0)
+        return r;
+    status->plan_size = (uint32_t)(buf->size - sizeof(*status));
+    memcpy(buf->data, status, sizeof(*status));
+    return 0;
+}
+
 /* The mark makes it known; a plan file comes after that, so that none is without a
  * record. prlimit, pwrite, pwrite */
 static int write_record(const struct cl_entry *entry, struct cl_status *status,
                         const struct cl_plan *plan, struct cl_error *err)
 {
     char storage[RECORD_USUAL]; /* enough for most */
-    CL_CLEANUP_BUF struct cl_buf buf = CL_BUF_INIT_IN(RECORD_MAX, storage);
+    CL_CLEANUP_BUF struct cl_buf buf = CL_BUF_INIT_IN(CL_RECORD_MAX, storage);
+    int r = cl_record_write(status, plan, &buf, err);
 
-    if (cl_buf_add(&buf, status, sizeof(*status)) < 0)
-        return cl_fail_memory(err);
-    int r = cl_plan_write(plan, &buf, err);
     if (r == 0)
         r = check_room(entry, buf.size, err);
     if (r < 0)
         return r;
-    status->plan_size = (uint32_t)(buf.size - sizeof(*status));
-    memcpy(buf.data, status, sizeof(*status));
     int is_inside = status->plan_size <= PLAN_INSIDE_MAX;
     size_t size = is_inside ? buf.size : sizeof(*status);
     ssize_t put = cl_sys_pwrite(entry->table, buf.data, size, cl_seat_offset(entry->seat));
@@ -144,11 +153,20 @@ static int claim_name(struct cl_state *state, int table, const struct cl_plan *p
                       struct cl_error *err)
 {
     const char *name = plan->name;
+    char id[CL_ID_SIZE];
     int r = lock_names(table);
 
     if (r < 0)
         return cl_fail(err, r, "lock the names in the state directory");
-    return cl_state_walk(state, visit_name, &name, err);
+    r = cl_state_walk(state, visit_name, &name, err);
+    if (r == 0)
+        r = cl_kept_named(name, id, err);
+    if (r <= 0)
+        return r;
+    return cl_refuse(err, EEXIST,
+                     "the name %s belongs to sandbox %s, which has ended; free it by "
+                     "cloister rm %s",
+                     name, id, name);
 }
 
 /* fcntl, pread, pread and write_record's */
@@ -232,7 +250,7 @@ void cl_entry_done(struct cl_entry *entry)
 
 /* --- reading a record ----------------------------------------------------- */
 
-static int is_status(const struct cl_status *status)
+int cl_status_is_whole(const struct cl_status *status)
 {
     return status->version == STATUS_VERSION && status->phase < CL_PHASE_COUNT &&
            status->id[CL_ID_SIZE - 1] == '\0' && cl_id_is(status->id) &&
@@ -246,7 +264,7 @@ int cl_status_read(int table, int seat, struct cl_status *ret)
 
     if (got < 0)
         return (int)got;
-    if (got != (ssize_t)sizeof(status) || !is_status(&status))
+    if (got != (ssize_t)sizeof(status) || !cl_status_is_whole(&status))
         return -EBADMSG;
     *ret = status;
     return 0;

@@ -25,6 +25,7 @@
 #define CL_SANDBOX_STATE_H
 
 #include "base/error.h"
+#include "plan/format.h"
 #include "plan/plan.h"
 
 enum { CL_ID_SIZE = 17 }; /* 16 hex digits and NUL */
@@ -48,6 +49,8 @@ struct cl_status {
     char reserved[7];
 };
 _Static_assert(sizeof(struct cl_status) == 80, "the record's head is a file format");
+
+struct cl_ended;
 
 struct cl_state {
     int dir; /* the state directory */
@@ -103,6 +106,14 @@ int cl_entry_read(struct cl_entry *entry, struct cl_arena *arena, struct cl_stat
 /* The record's head alone, checked: 0, or -EBADMSG or another -errno without a message. */
 int cl_status_read(int table, int seat, struct cl_status *ret);
 
+/* A record as it stands in a seat, or in the directory of one that is kept: STATUS, completed by
+ * the plan's size, and then PLAN. Appends to BUF, which is empty. */
+enum { CL_RECORD_MAX = (int)sizeof(struct cl_status) + CL_PLAN_MAX_SIZE };
+int cl_record_write(struct cl_status *status, const struct cl_plan *plan, struct cl_buf *buf,
+                    struct cl_error *err);
+/* Whether STATUS, read from a record, is one of this version. */
+int cl_status_is_whole(const struct cl_status *status);
+
 /* Removes the plan file, where STATUS says that there is one. */
 void cl_plan_file_remove(int dir, const struct cl_status *status);
 
@@ -115,10 +126,15 @@ struct cl_visit {
     const struct cl_status *status;
     const struct cl_plan *plan;
     int alive;
+    const struct cl_ended *ended; /* of one that is kept (known.h), else NULL */
 };
 int cl_state_walk(struct cl_state *state,
                   int (*visit)(void *context, struct cl_visit *visit, struct cl_error *err),
                   void *context, struct cl_error *err);
+
+/* How well WANTED, an id, the start of one (of 4 digits at least) or a name, names a sandbox. */
+enum cl_match { CL_MATCH_NONE, CL_MATCH_PREFIX, CL_MATCH_NAME, CL_MATCH_ID };
+enum cl_match cl_visit_match(const struct cl_visit *visit, const char *wanted);
 
 /* What is found: the seat, and its record. */
 struct cl_found {

@@ -38,7 +38,7 @@ static int visit_one(const struct walk *walk, int seat, struct cl_error *err)
         status = (struct cl_status){0};
         memcpy(status.id, entry.id, CL_ID_SIZE);
     }
-    struct cl_visit seen = {&entry, &status, known ? &plan : NULL, alive};
+    struct cl_visit seen = {&entry, &status, known ? &plan : NULL, alive, NULL};
     return walk->visit(walk->context, &seen, err);
 }
 
@@ -67,27 +67,26 @@ int cl_state_walk(struct cl_state *state,
 
 /* --- finding -------------------------------------------------------------- */
 
-enum { MATCH_NONE, MATCH_PREFIX, MATCH_NAME, MATCH_ID };
-
 struct search {
     const char *wanted;
-    int best;  /* MATCH_* */
+    int best;  /* enum cl_match */
     int count; /* of the best kind */
     struct cl_entry entry;
 };
 
-static int match_of(const struct search *search, const struct cl_visit *visit)
+enum cl_match cl_visit_match(const struct cl_visit *visit, const char *wanted)
 {
-    size_t size = strlen(search->wanted);
+    size_t size = strlen(wanted);
 
-    if (strcmp(visit->entry->id, search->wanted) == 0)
-        return MATCH_ID;
-    if (cl_plan_has(visit->plan, CL_FIELD_NAME) && strcmp(visit->plan->name, search->wanted) == 0)
-        return MATCH_NAME;
-    if (size >= PREFIX_MIN && size < CL_ID_SIZE &&
-        strncmp(visit->entry->id, search->wanted, size) == 0)
-        return MATCH_PREFIX;
-    return MATCH_NONE;
+    if (strcmp(visit->entry->id, wanted) == 0)
+        return CL_MATCH_ID;
+    if (visit->plan == NULL)
+        return CL_MATCH_NONE;
+    if (cl_plan_has(visit->plan, CL_FIELD_NAME) && strcmp(visit->plan->name, wanted) == 0)
+        return CL_MATCH_NAME;
+    if (size >= PREFIX_MIN && size < CL_ID_SIZE && strncmp(visit->entry->id, wanted, size) == 0)
+        return CL_MATCH_PREFIX;
+    return CL_MATCH_NONE;
 }
 
 static int visit_match(void *context, struct cl_visit *visit, struct cl_error *err)
@@ -96,8 +95,8 @@ static int visit_match(void *context, struct cl_visit *visit, struct cl_error *e
 
     if (!visit->alive || visit->plan == NULL)
         return 0;
-    int match = match_of(search, visit);
-    if (match == MATCH_NONE || match < search->best)
+    int match = (int)cl_visit_match(visit, search->wanted);
+    if (match == CL_MATCH_NONE || match < search->best)
         return 0;
     if (match == search->best) {
         search->count++;

@@ -101,6 +101,14 @@ static void send_signal(struct cl_supervisor *supervisor, int signal)
     (void)supervisor->wall->signal(supervisor->process, signal, &unused);
 }
 
+static void send_stop_signal(struct cl_supervisor *supervisor)
+{
+    const struct cl_plan *plan = supervisor->plan;
+
+    send_signal(supervisor,
+                cl_plan_has(plan, CL_FIELD_STOP_SIGNAL) ? (int)plan->stop_signal : SIGTERM);
+}
+
 /* The sandbox has ended, and nobody reads the rest of its output. What is lost is no success,
  * whatever the command said: END is how it ended. */
 static void give_up_rest(struct cl_supervisor *supervisor, enum cl_end end)
@@ -122,15 +130,13 @@ static int on_time(struct cl_source *source, CL_UNUSED uint32_t events, struct c
         return 0;
     }
     if (supervisor->in_grace || supervisor->plan->limits.grace_ns == 0) {
-        kill_sandbox(supervisor, CL_END_TIME);
+        kill_sandbox(supervisor, supervisor->is_stopping ? CL_END_KILLED : CL_END_TIME);
         return 0;
     }
     supervisor->in_grace = 1;
     if (supervisor->end == CL_END_NONE)
         supervisor->end = CL_END_TIME;
-    send_signal(supervisor, cl_plan_has(supervisor->plan, CL_FIELD_STOP_SIGNAL)
-                                ? (int)supervisor->plan->stop_signal
-                                : SIGTERM);
+    send_stop_signal(supervisor);
     return set_timer(source->fd, supervisor->plan->limits.grace_ns, err);
 }
 
@@ -203,6 +209,11 @@ static int start_output(struct cl_supervisor *supervisor, int index, int in, int
     relay->on_end = on_stream_end;
     relay->context = supervisor;
     relay->budget = &supervisor->budget;
+    if (supervisor->log != NULL) {
+        relay->log = supervisor->log;
+        relay->log_kind = index == STDERR_FILENO ? CL_LOG_ERR : CL_LOG_OUT;
+        return cl_relay_start_log(relay, &supervisor->loop, in, err);
+    }
     return cl_relay_start_output(relay, &supervisor->loop, in, out, err);
 }
 
@@ -222,8 +233,8 @@ static int start_pipes(struct cl_supervisor *supervisor, struct cl_error *err)
         if (r < 0)
             return r;
     }
-    if (supervisor->stdio[0] < 0)
-        return 0;
+    if (supervisor->stdio[0] < 0 || supervisor->log != NULL)
+        return 0; /* what is open stays so, for who attaches */
     return cl_relay_start_input(&supervisor->relays[0], &supervisor->loop, STDIN_FILENO,
                                 CL_TAKE_FD(supervisor->stdio[0]), err);
 }
@@ -257,8 +268,11 @@ static int start_terminal(struct cl_supervisor *supervisor, struct cl_error *err
     int r = cl_sys_fcntl(master, F_SETFL, O_RDWR | O_NONBLOCK);
     if (r < 0)
         return cl_fail(err, r, "make the pty non-blocking");
-    copy_size(master);
-    if (wants_input(supervisor->plan)) {
+    if (supervisor->log != NULL)
+        cl_terminal_usual_size(master);
+    else
+        copy_size(master);
+    if (supervisor->log == NULL && wants_input(supervisor->plan)) {
         input = cl_sys_fcntl(master, F_DUPFD_CLOEXEC, 3);
         if (input < 0)
             return cl_fail(err, input, "duplicate the pty");
@@ -283,16 +297,36 @@ static int start_terminal(struct cl_supervisor *supervisor, struct cl_error *err
                                 CL_TAKE_FD(input), err);
 }
 
+static void note_start(struct cl_supervisor *supervisor)
+{
+    if (!supervisor->process->is_started || supervisor->is_told)
+        return;
+    supervisor->is_told = 1;
+    if (supervisor->on_started != NULL)
+        supervisor->on_started(supervisor->context);
+}
+
+/* What init sends: the pty's master, and that a detached command runs. */
 static int on_channel(struct cl_source *source, uint32_t events, struct cl_error *err)
 {
     struct cl_supervisor *supervisor = source->context;
+    const struct cl_plan *plan = supervisor->plan;
     int r = supervisor->wall->receive(supervisor->process, err);
 
     if (r < 0)
         return r;
-    if (supervisor->process->terminal >= 0 || (events & EPOLLHUP) != 0)
+    note_start(supervisor);
+    const int has_terminal = supervisor->process->terminal >= 0;
+    if (has_terminal) {
+        r = start_terminal(supervisor, err);
+        if (r < 0)
+            return r;
+    }
+    const int is_done =
+        (!plan->tty || supervisor->pty >= 0) && (!plan->detach || supervisor->is_told);
+    if (is_done || (events & EPOLLHUP) != 0)
         cl_loop_remove(&supervisor->loop, source);
-    return supervisor->process->terminal >= 0 ? start_terminal(supervisor, err) : 0;
+    return 0;
 }
 
 /* --- signals and requests ------------------------------------------------------------------ */
@@ -333,7 +367,48 @@ static int refresh(struct cl_supervisor *supervisor, struct cl_error *err)
     status->layers = supervisor->process->report->layers;
     if (status->main == 0)
         status->main = cl_first_child(status->init);
-    return cl_entry_update(supervisor->entry, status, err);
+    int r = cl_entry_update(supervisor->entry, status, err);
+    if (r < 0 || supervisor->kept->dir < 0)
+        return r;
+    return cl_kept_update(supervisor->kept, status, err);
+}
+
+/* What is left until the timer expires; UINT64_MAX where there is none. */
+static int time_left(const struct cl_supervisor *supervisor, uint64_t *ret_ns, struct cl_error *err)
+{
+    struct itimerspec left = {0};
+
+    *ret_ns = UINT64_MAX;
+    if (supervisor->timer.fd < 0)
+        return 0;
+    int r = cl_sys_timerfd_gettime(supervisor->timer.fd, &left);
+    if (r < 0)
+        return cl_fail(err, r, "read a timer");
+    *ret_ns = (uint64_t)left.it_value.tv_sec * CL_NS_PER_S + (uint64_t)left.it_value.tv_nsec;
+    return 0;
+}
+
+/* The time limit's timer becomes that of the end, which never comes later for it. */
+static int stop(struct cl_supervisor *supervisor, uint32_t grace_ms, struct cl_error *err)
+{
+    const uint64_t grace_ns = grace_ms * CL_NS_PER_MS;
+    uint64_t left_ns;
+
+    if (grace_ms == 0) {
+        kill_sandbox(supervisor, CL_END_KILLED);
+        return 0;
+    }
+    send_stop_signal(supervisor);
+    int r = time_left(supervisor, &left_ns, err);
+    if (r < 0)
+        return r;
+    supervisor->in_grace = 1;
+    if (left_ns <= grace_ns)
+        return 0;
+    supervisor->is_stopping = 1;
+    return supervisor->timer.fd < 0
+               ? add_timer(supervisor, &supervisor->timer, grace_ns, on_time, err)
+               : set_timer(supervisor->timer.fd, grace_ns, err);
 }
 
 static int on_control(struct cl_source *source, CL_UNUSED uint32_t events,
@@ -349,6 +424,8 @@ static int on_control(struct cl_source *source, CL_UNUSED uint32_t events,
         return 0;
     if (request.command == CL_CONTROL_REFRESH)
         r = refresh(supervisor, &asked);
+    else if (request.command == CL_CONTROL_STOP)
+        r = stop(supervisor, request.grace_ms, &asked);
     else if (request.command != CL_CONTROL_SIGNAL || request.signal < 1 || request.signal > 64)
         r = -EINVAL;
     else if (request.signal == SIGKILL)
@@ -394,6 +471,7 @@ static int on_init(struct cl_source *source, CL_UNUSED uint32_t events, struct c
         r = bound_rest(supervisor, err);
     if (r < 0)
         return r;
+    note_start(supervisor);
     if (process->terminal >= 0) { /* it ended before the loop saw the pty */
         r = start_terminal(supervisor, err);
         if (r < 0)
@@ -431,7 +509,7 @@ static int add_sources(struct cl_supervisor *supervisor, int signals, int parent
         r = add(supervisor, &supervisor->signals, signals, on_signal, err);
     if (r == 0 && parent >= 0)
         r = add(supervisor, &supervisor->parent, parent, on_parent, err);
-    if (r == 0 && supervisor->plan->tty)
+    if (r == 0 && (supervisor->plan->tty || supervisor->plan->detach))
         r = add(supervisor, &supervisor->channel, supervisor->process->channel, on_channel, err);
     if (r == 0)
         r = add_clocks(supervisor, err);
@@ -457,6 +535,14 @@ static int check_streams(const struct cl_supervisor *supervisor, struct cl_error
     return 0;
 }
 
+/* Who stays holds no directory of his caller's. */
+static int leave_directory(const struct cl_plan *plan, struct cl_error *err)
+{
+    int r = plan->detach ? cl_sys_chdir("/") : 0;
+
+    return r < 0 ? cl_fail(err, r, "change to /") : 0;
+}
+
 int cl_supervisor_run(struct cl_supervisor *supervisor, int signals, int parent,
                       struct cl_error *err)
 {
@@ -475,6 +561,8 @@ int cl_supervisor_run(struct cl_supervisor *supervisor, int signals, int parent,
         r = add_sources(supervisor, signals, parent, err);
     if (r == 0)
         r = start_pipes(supervisor, err);
+    if (r == 0)
+        r = leave_directory(plan, err);
     if (r == 0)
         r = supervisor->wall->shrink(plan, err);
     if (r == 0)

@@ -10,6 +10,8 @@
 #define CL_SANDBOX_SUPERVISOR_H
 
 #include "base/loop.h"
+#include "sandbox/kept.h"
+#include "sandbox/log.h"
 #include "sandbox/relay.h"
 #include "sandbox/result.h"
 #include "sandbox/state.h"
@@ -25,8 +27,13 @@ struct cl_supervisor {
     struct cl_wall_process *process;
     const struct cl_limits *limits;
     struct cl_entry *entry;
-    struct cl_status *status; /* what the record says */
-    int stdio[3];             /* our ends of the pipes, taken; -1: none */
+    struct cl_status *status;   /* what the record says */
+    const struct cl_kept *kept; /* what is kept of it; its dir -1: nothing */
+    struct cl_log *log;         /* takes the output; NULL: the caller's descriptors do */
+    /* Called once when the command of a detached sandbox runs; may be NULL. */
+    void (*on_started)(void *context);
+    void *context;
+    int stdio[3]; /* our ends of the pipes, taken; -1: none */
     /* The other ends of the output's, taken; -1: none. Held until init has ended, so that
      * the command's exit, which closes the last of theirs, doesn't wake us twice: on a
      * virtual machine to wake a processor costs the dying process 40 us.
@@ -47,8 +54,10 @@ struct cl_supervisor {
     int pty; /* the master, kept to the end: its last close hangs the command up */
     enum cl_end end;
     uint64_t millicpus; /* that the sandbox can use at a time */
-    int in_grace;
-    int interrupts; /* SIGINT and SIGTERM so far */
+    int in_grace;       /* the timer's next expiry is the end */
+    int is_stopping;    /* somebody has asked for that */
+    int is_told;        /* on_started has been called */
+    int interrupts;     /* SIGINT and SIGTERM so far */
     int ended;
     int init_status;
 };

@@ -32,3 +32,10 @@ void cl_terminal_copy_size(int fd, int master)
     if (cl_sys_ioctl(fd, TIOCGWINSZ, &size) == 0)
         (void)cl_sys_ioctl(master, TIOCSWINSZ, &size); /* a size is no reason to end */
 }
+
+void cl_terminal_usual_size(int pty)
+{
+    struct winsize size = {.ws_row = 24, .ws_col = 80};
+
+    (void)cl_sys_ioctl(pty, TIOCSWINSZ, &size); /* it stays as it is */
+}

@@ -19,5 +19,7 @@ void cl_terminal_restore(struct cl_terminal *terminal);
 
 /* Gives the pty behind MASTER the size of the caller's terminal FD, if that is one. */
 void cl_terminal_copy_size(int fd, int master);
+/* A pty that nobody looks at has the usual size. */
+void cl_terminal_usual_size(int pty);
 
 #endif

@@ -63,6 +63,7 @@ struct cl_wall_process {
     int userns;               /* of the first process; -1 when it is of no more use */
     int scratch;              /* the root of the scratch file system, once received */
     int terminal;             /* the pty's master, once received */
+    int is_started;           /* the main process has been executed: of detached plans, received */
 };
 
 struct cl_wall {
@@ -77,7 +78,7 @@ struct cl_wall {
                    struct cl_error *err);
     /* Sends SIGNAL to the main process. */
     int (*signal)(struct cl_wall_process *process, int signal, struct cl_error *err);
-    /* Takes what the first process has sent so far: sets scratch and terminal. */
+    /* Takes what the first process has sent so far: sets scratch, terminal and is_started. */
     int (*receive)(struct cl_wall_process *process, struct cl_error *err);
     /* The calling supervisor gives up what this wall's sandboxes no longer need of it:
      * capabilities, most system calls. For good. */

@@ -152,7 +152,7 @@ def test_rubbish_in_the_state_directory_is_left_alone_or_swept(cloister, rootfs,
         assert cloister.call("ps", "-a", "-q", timeout=20).ok().out == b""
         assert cloister.run(rootfs, "echo", "ran", timeout=20).ok().out == b"ran\n"
         assert (outside / "file").read_text() == "keep\n"
-        assert cloister.call("inspect", "0123456789ab", timeout=20).refused("no running sandbox")
-        assert cloister.call("kill", "0123456789abcdef", timeout=20).refused("no running sandbox")
+        assert cloister.call("inspect", "0123456789ab", timeout=20).refused("no sandbox")
+        assert cloister.call("kill", "0123456789abcdef", timeout=20).refused("no sandbox")
     finally:
         command("find", place, "-mindepth", "1", "-delete")

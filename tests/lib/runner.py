@@ -198,7 +198,7 @@ class Cloister:
         values = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8", **SECRET}
         if self.identity == "user":
             values.update(HOME=str(self.world.home), USER=self.world.user.pw_name,
-                          XDG_RUNTIME_DIR=str(self.world.user_runtime))
+                          XDG_RUNTIME_DIR=str(self.world.user_runtime), XDG_STATE_HOME=str(self.world.user_kept))
         else:
             values.update(HOME="/root", USER="root")
         # what the sanitised build needs to be told comes from outside
@@ -209,6 +209,10 @@ class Cloister:
     def state(self):
         """The state directory of this identity."""
         return self.world.user_runtime / "cloister" if self.identity == "user" else Path("/run/cloister")
+
+    def kept(self):
+        """Where what is kept of this identity's detached sandboxes is."""
+        return self.world.user_kept / "cloister/sandboxes" if self.identity == "user" else Path("/var/lib/cloister/sandboxes")
 
     def directory(self, name="dir", mode=0o755):
         """A directory on the host that belongs to this identity."""

@@ -23,6 +23,7 @@ from lib.account import ordinary_user
 
 CLONE_NEWNS = 0x00020000
 ROOT_STATE = Path("/run/cloister")
+ROOT_KEPT = Path("/var/lib/cloister/sandboxes")
 KEEPER = Path("/run/cloister-bare")  # src/walls/container/bare.c
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -95,6 +96,7 @@ class World:
         self.base = Path(tempfile.mkdtemp(prefix="cloister-test-", dir="/var/tmp"))
         self.base.chmod(0o755)
         self.user_runtime = self.directory("runtime", owner="user", mode=0o700)
+        self.user_kept = self.directory("kept", owner="user", mode=0o700)
         self.home = Path(self.user.pw_dir)
 
     def _enter_mounts(self):
@@ -103,7 +105,8 @@ class World:
                 raise OSError(ctypes.get_errno(), "unshare(CLONE_NEWNS)")
         command("mount", "--make-rprivate", "/")
         command("mount", "--make-rshared", "/")
-        for directory in (ROOT_STATE, KEEPER):
+        ROOT_KEPT.parent.mkdir(mode=0o711, exist_ok=True)
+        for directory in (ROOT_STATE, ROOT_KEPT, KEEPER):
             directory.mkdir(mode=0o700, exist_ok=True)
             command("mount", "-t", "tmpfs", "-o", "mode=0700", "state", directory)
 

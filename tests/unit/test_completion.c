@@ -117,7 +117,7 @@ TEST(texts_for_fish_are_quoted)
     const char *script = script_of("fish");
 
     CHECK_HAS(script, "complete -c cloister -f -n __fish_use_subcommand -a ps -d 'List the "
-                      "sandboxes that run'\n");
+                      "sandboxes that run, or all that are kept'\n");
     CHECK_HAS(script, "-l env -s e -x -d 'set a variable; without a value take the caller\\'s'\n");
     CHECK_HAS(script, "-l policy -r -F -d 'a policy file; flags override it'\n");
     CHECK_HAS(script, "-l profile -x -a 'strict build' -d ");

@@ -10,7 +10,7 @@ static void print(void (*describe)(struct cl_json *json, const struct cl_visit *
                   const struct cl_plan *with)
 {
     CL_CLEANUP_BUF struct cl_buf buf = CL_BUF_INIT(sizeof(text) - 1);
-    const struct cl_visit visit = {NULL, &status, with, 1};
+    const struct cl_visit visit = {.status = &status, .plan = with, .alive = 1};
     struct cl_json json;
 
     cl_json_begin(&json, &buf, 0);
@@ -31,7 +31,7 @@ static void set_up(void)
 TEST(a_status_has_a_word)
 {
     static const char *const words[] = {"creating", "running"};
-    struct cl_visit visit = {NULL, &status, NULL, 1};
+    struct cl_visit visit = {.status = &status, .alive = 1};
 
     set_up();
     for (uint32_t phase = 0; phase < CL_PHASE_COUNT; phase++) {
@@ -49,7 +49,8 @@ TEST(what_is_not_known_is_null)
     print(cl_describe_brief, NULL);
     CHECK_TEXT(text, "{\"id\":\"00112233445566aa\",\"status\":\"running\","
                      "\"created_at\":\"1970-01-01T00:00:01.000000001Z\",\"started_at\":null,"
-                     "\"supervisor_pid\":12,\"pid\":null,\"name\":null,\"tenant\":null,"
+                     "\"ended_at\":null,\"exit_status\":null,\"supervisor_pid\":12,\"pid\":null,"
+                     "\"name\":null,\"tenant\":null,"
                      "\"image\":null}\n");
 }
 
@@ -66,7 +67,8 @@ TEST(a_list_has_what_identifies)
     plan.command = (struct cl_strlist){words, 2};
     plan.labels = (struct cl_strlist){labels, 1};
     print(cl_describe_brief, &plan);
-    CHECK_HAS(text, "\"started_at\":\"1970-01-01T00:00:02.000000000Z\",\"supervisor_pid\":12,"
+    CHECK_HAS(text, "\"started_at\":\"1970-01-01T00:00:02.000000000Z\",\"ended_at\":null,"
+                    "\"exit_status\":null,\"supervisor_pid\":12,"
                     "\"pid\":13,\"name\":\"first\",\"tenant\":null,\"image\":\"host\","
                     "\"wall\":\"container\",\"command\":[\"sh\",\"-c\"],\"labels\":[\"a=b\"]}");
 }

@@ -80,7 +80,7 @@ TEST(bad_flags_are_refused)
         const char *needle;
     } rows[] = {
         {"--privileged|host", "--privileged: a sandbox with the host"},
-        {"-d|host", "--detach: not built yet"},
+        {"--keep|host", "--keep: not built yet"},
         {"--keep|host", "not built yet"},
         {"--stdin|f|host", "not built yet"},
         {"--pull=newer|host", "--pull: "},

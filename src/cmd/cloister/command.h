@@ -25,8 +25,9 @@ struct cl_command {
     const struct cl_option *options;
     size_t option_count;
     const struct cl_refused_option *refused; /* as in struct cl_option_table */
-    /* Words to complete, or "@sandbox"; "@stored", an image of the store; "@image", also others
-     * that can be run; "@either", a sandbox, or with --image an image of the store. NULL: files */
+    /* Words to complete, or "@sandbox", one that runs; "@known", also one that has ended;
+     * "@stored", an image of the store; "@image", also others that can be run; "@either", a
+     * sandbox, or with --image an image of the store. NULL: files */
     const char *operands;
     int runs_words; /* its operands end with a command, whose options aren't ours */
 };
@@ -91,7 +92,11 @@ extern const struct cl_command cl_command_login;
 extern const struct cl_command cl_command_logout;
 extern const struct cl_command cl_command_ps;
 extern const struct cl_command cl_command_inspect;
+extern const struct cl_command cl_command_logs;
+extern const struct cl_command cl_command_wait;
+extern const struct cl_command cl_command_stop;
 extern const struct cl_command cl_command_kill;
+extern const struct cl_command cl_command_rm;
 extern const struct cl_command cl_command_prune;
 extern const struct cl_command cl_command_doctor;
 extern const struct cl_command cl_command_version;

@@ -24,13 +24,16 @@ struct kind {
 
 static const struct kind kinds[] = {
     {"@sandbox", "$(cloister ps --names 2>/dev/null)", "(cloister ps --names 2>/dev/null)"},
+    {"@known", "$(cloister ps --all --names 2>/dev/null)",
+     "(cloister ps --all --names 2>/dev/null)"},
     {"@stored", "$(cloister images --names 2>/dev/null)", "(cloister images --names 2>/dev/null)"},
     {"@image", IMAGE_FORMS " $(cloister images --names 2>/dev/null)",
      IMAGE_FORMS " (cloister images --names 2>/dev/null)"},
     {"@either",
      "$(case \" ${COMP_WORDS[*]} \" in (*\" --image \"*) cloister images --names ;; "
-     "(*) cloister ps --names ;; esac 2>/dev/null)",
-     "(if __fish_seen_argument -l image; cloister images --names; else; cloister ps --names; end "
+     "(*) cloister ps --all --names ;; esac 2>/dev/null)",
+     "(if __fish_seen_argument -l image; cloister images --names; else; cloister ps --all --names; "
+     "end "
      "2>/dev/null)"},
 };
 

@@ -2,12 +2,15 @@
 
 #include "base/clock.h"
 #include "plan/print.h"
+#include "sandbox/ended.h"
 
 static const char *const phase_words[] = {"creating", "running"};
 _Static_assert(CL_ARRAY_SIZE(phase_words) == CL_PHASE_COUNT, "a word for each");
 
 const char *cl_describe_status(const struct cl_visit *visit)
 {
+    if (visit->ended != NULL)
+        return cl_result_status_name((enum cl_result_status)visit->ended->status);
     if (!visit->alive)
         return "dead";
     return phase_words[visit->status->phase];
@@ -42,8 +45,13 @@ static void add_status(struct cl_json *json, const struct cl_visit *visit)
     cl_json_string(json, "status", cl_describe_status(visit));
     add_time(json, "created_at", status->created_ns);
     add_time(json, "started_at", status->started_ns);
-    add_pid(json, "supervisor_pid", status->supervisor);
-    add_pid(json, "pid", status->main);
+    add_time(json, "ended_at", visit->ended == NULL ? 0 : visit->ended->ended_wall_ns);
+    if (visit->ended != NULL)
+        cl_json_u64(json, "exit_status", visit->ended->exit_status);
+    else
+        cl_json_null(json, "exit_status");
+    add_pid(json, "supervisor_pid", visit->ended == NULL ? status->supervisor : 0);
+    add_pid(json, "pid", visit->ended == NULL ? status->main : 0);
 }
 
 static void add_list(struct cl_json *json, const char *key, const struct cl_strlist *list)
@@ -78,7 +86,7 @@ void cl_describe_all(struct cl_json *json, const struct cl_visit *visit)
 
     cl_json_object(json, NULL);
     add_status(json, visit);
-    add_pid(json, "init_pid", status->init);
+    add_pid(json, "init_pid", visit->ended == NULL ? status->init : 0);
     if (status->uid_base != 0)
         cl_json_u64(json, "uid_base", status->uid_base);
     else
@@ -98,5 +106,10 @@ void cl_describe_all(struct cl_json *json, const struct cl_visit *visit)
         cl_json_null(json, "digest");
     cl_plan_print(plan, json);
     cl_plan_print_limits(plan, json);
+    if (visit->ended != NULL) {
+        const struct cl_result result = cl_ended_result(visit->ended, plan, status->id);
+
+        cl_result_add(&result, json, "result");
+    }
     cl_json_close(json, '}');
 }

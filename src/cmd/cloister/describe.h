@@ -5,7 +5,8 @@
 #include "base/json.h"
 #include "sandbox/state.h"
 
-/* "creating", "running", "ending"; "dead" where the supervisor is gone. */
+/* "creating", "running"; how it ended, as in a result; "dead" where the supervisor is gone and
+ * nothing is kept. */
 const char *cl_describe_status(const struct cl_visit *visit);
 
 /* One object with what a list needs. */

@@ -1,4 +1,4 @@
-/* inspect: all that is known of running sandboxes, or of images, as JSON. */
+/* inspect: all that is known of sandboxes, or of images, as JSON. */
 #include <errno.h>
 #include <string.h>
 
@@ -7,6 +7,7 @@
 #include "cmd/cloister/describe_image.h"
 #include "cmd/cloister/stored.h"
 #include "sandbox/control.h"
+#include "sandbox/known.h"
 #include "sandbox/sweep.h"
 
 enum { ARENA_MAX = 32 << 20, IMAGES_ARENA_MAX = 256 << 20 };
@@ -36,20 +37,23 @@ static const struct cl_refused_option refused[] = {
     {NULL, 0, NULL},
 };
 
+/* What is known since the start of one that runs; how one ended that has. */
 static int add_one(struct cl_state *state, const char *id_or_name, struct cl_json *json,
                    struct cl_error *err)
 {
     CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(ARENA_MAX);
-    CL_CLEANUP_FOUND struct cl_found found = CL_FOUND_INIT;
-    int r = cl_state_find(state, id_or_name, &arena, &found, err);
+    CL_CLEANUP_KNOWN struct cl_known known = CL_KNOWN_INIT;
+    int r = cl_known_find(state, id_or_name, &arena, &known, err);
+    struct cl_found *found = &known.found;
 
-    if (r == 0)
-        r = cl_control_refresh(&found.entry, err);
-    if (r == 0)
-        r = cl_entry_read(&found.entry, &arena, &found.status, &found.plan, err);
+    if (r == 0 && known.is_alive)
+        r = cl_control_refresh(&found->entry, err);
+    if (r == 0 && known.is_alive)
+        r = cl_entry_read(&found->entry, &arena, &found->status, &found->plan, err);
     if (r < 0)
         return r;
-    const struct cl_visit visit = {&found.entry, &found.status, &found.plan, 1};
+    const struct cl_visit visit = {&found->entry, &found->status, &found->plan, known.is_alive,
+                                   known.is_alive ? NULL : &known.ended};
     cl_describe_all(json, &visit);
     return 0;
 }
@@ -130,7 +134,7 @@ static int run(const struct cl_command *self, int argc, char *const argv[], stru
 const struct cl_command cl_command_inspect = {
     .name = "inspect",
     .usage = "[OPTIONS] ID|NAME...",
-    .help = "Show all that is known of running sandboxes, or of images",
+    .help = "Show all that is known of sandboxes, or of images",
     .run = run,
     .options = options,
     .option_count = CL_ARRAY_SIZE(options),

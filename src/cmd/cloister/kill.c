@@ -1,14 +1,13 @@
 /* kill: a signal to sandboxes through their supervisors. KILL ends a sandbox. */
 #include <errno.h>
 #include <signal.h>
-#include <string.h>
 
 #include "base/signals.h"
 #include "cmd/cloister/command.h"
+#include "cmd/cloister/each.h"
 #include "sandbox/control.h"
-#include "sandbox/sweep.h"
 
-enum { ARENA_MAX = 32 << 20 };
+enum { ARENA_MAX = 64 << 20 };
 
 struct context {
     int signal;
@@ -28,45 +27,25 @@ static const struct cl_option options[] = {
     CL_OPTION_HELP,
 };
 
-static int kill_one(struct cl_state *state, const char *id_or_name, int signal,
+static int kill_one(void *data, struct cl_state *state, const char *name, struct cl_buf *out,
                     struct cl_error *err)
 {
     CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(ARENA_MAX);
-    CL_CLEANUP_FOUND struct cl_found found = CL_FOUND_INIT;
-    int r = cl_state_find(state, id_or_name, &arena, &found, err);
+    CL_CLEANUP_KNOWN struct cl_known known = CL_KNOWN_INIT;
+    const struct context *context = data;
+    int r = cl_find_living(state, name, &arena, &known, err);
 
-    return r < 0 ? r : cl_control_signal(&found.entry, signal, err);
-}
-
-/* All are tried; the first failure is told. */
-static int kill_all(int count, char *const names[], int signal, struct cl_error *err)
-{
-    CL_CLEANUP_STATE struct cl_state state = CL_STATE_INIT;
-    CL_CLEANUP_BUF struct cl_buf done = CL_BUF_INIT(CL_OUTPUT_MAX);
-    struct cl_error first = {0};
-    struct cl_error failure = {0};
-    int r = cl_state_open(&state, err);
-
+    if (r == 0)
+        r = cl_control_signal(&known.found.entry, context->signal, err);
     if (r < 0)
         return r;
-    for (int i = 0; i < count; i++) {
-        r = kill_one(&state, names[i], signal, &failure);
-        if (r < 0 && first.code == 0)
-            first = failure;
-        if (r == 0 && cl_buf_printf(&done, "%s\n", names[i]) < 0)
-            return cl_fail_memory(err);
-    }
-    (void)cl_sweep_seldom(&state, &failure); /* a failure is prune's to tell */
-    r = cl_print(&done, err);
-    if (r < 0 || first.code == 0)
-        return r;
-    *err = first;
-    return -first.code;
+    return cl_buf_printf(out, "%s\n", name) < 0 ? cl_fail_memory(err) : 0;
 }
 
 static int run(const struct cl_command *self, int argc, char *const argv[], struct cl_error *err)
 {
     struct context context = {.signal = SIGKILL};
+    const struct cl_each each = {kill_one, &context};
     const int is_number = argc > 1 && argv[1][0] == '-' && argv[1][1] >= '0' && argv[1][1] <= '9';
 
     /* kill(1)'s "-9", before the options alone */
@@ -78,7 +57,7 @@ static int run(const struct cl_command *self, int argc, char *const argv[], stru
     first += is_number;
     if (first >= argc)
         return cl_refuse(err, EINVAL, "kill: no sandbox named; see cloister ps");
-    return kill_all(argc - first, argv + first, context.signal, err);
+    return cl_each_sandbox(&each, argc - first, argv + first, err);
 }
 
 const struct cl_command cl_command_kill = {

@@ -11,12 +11,8 @@
 #include "cmd/cloister/command.h"
 
 static const struct cl_refused_command refused[] = {
-    {"logs", "not built yet"},
     {"exec", "not built yet"},
     {"attach", "not built yet"},
-    {"stop", "not built yet; see kill"},
-    {"wait", "not built yet"},
-    {"rm", "not built yet; sandboxes are removed when they end"},
     {"stats", "not built yet; see run --result"},
     {"cp", "not built yet; see run --volume"},
     {"pause", "not built yet"},

@@ -4,14 +4,16 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/date.h"
 #include "base/json.h"
 #include "cmd/cloister/command.h"
 #include "cmd/cloister/describe.h"
 #include "cmd/cloister/table.h"
 #include "sandbox/children.h"
+#include "sandbox/known.h"
 #include "sandbox/sweep.h"
 
-enum { ARENA_MAX = 256 << 20, COMMAND_WIDTH = 40 };
+enum { ARENA_MAX = 256 << 20, COMMAND_WIDTH = 40, STATUS_SIZE = 80 };
 
 struct context {
     int all;
@@ -26,7 +28,7 @@ struct context {
 };
 
 static const struct cl_option options[] = {
-    {"all", 'a', NULL, "also what dead supervisors left and is not swept yet", cl_set_flag,
+    {"all", 'a', NULL, "also those that have ended and are kept", cl_set_flag,
      (int)offsetof(struct context, all), NULL},
     {"quiet", 'q', NULL, "ids alone", cl_set_flag, (int)offsetof(struct context, quiet), NULL},
     {"names", 0, NULL, NULL, cl_set_flag, (int)offsetof(struct context, names), NULL},
@@ -38,8 +40,8 @@ static const struct cl_refused_option refused[] = {
     {"json", 0, "say --format json"},
     {"filter", 'f', "not built yet; --format json has all there is to choose from"},
     {"no-trunc", 0, "not built yet; --format json cuts nothing"},
-    {"last", 'n', "there is none: sandboxes that ended are gone"},
-    {"latest", 'l', "there is none: sandboxes that ended are gone"},
+    {"last", 'n', "not built yet; --all --format json has when each was made"},
+    {"latest", 'l', "not built yet; --all --format json has when each was made"},
     {"size", 's', "not built yet; see run --result for what was written"},
     {NULL, 0, NULL},
 };
@@ -77,23 +79,43 @@ static void format_command(char ret[COMMAND_WIDTH + 4], const struct cl_strlist 
     }
 }
 
+/* "running", "exited 1, 5 minutes ago" */
+static void format_status(char ret[STATUS_SIZE], const struct cl_visit *visit)
+{
+    const struct cl_ended *ended = visit->ended;
+    char ago[CL_DATE_AGO_SIZE];
+    char code[16] = "";
+
+    if (ended == NULL) {
+        (void)snprintf(ret, STATUS_SIZE, "%s", cl_describe_status(visit));
+        return;
+    }
+    if (ended->status == CL_STATUS_EXITED)
+        (void)snprintf(code, sizeof(code), " %u", (unsigned int)ended->exit_code);
+    (void)snprintf(ret, STATUS_SIZE, "%s%s, %s", cl_describe_status(visit), code,
+                   cl_date_ago((int64_t)(cl_clock_wall_ns() / CL_NS_PER_S),
+                               (int64_t)(ended->ended_wall_ns / CL_NS_PER_S), ago));
+}
+
 static int add_row(struct context *context, const struct cl_visit *visit)
 {
     static const struct cl_plan nothing = {0};
     const struct cl_plan *plan = visit->plan == NULL ? &nothing : visit->plan;
     char command[COMMAND_WIDTH + 4];
     char age[32] = "";
+    char status[STATUS_SIZE];
 
     format_command(command, &plan->command);
     if (visit->plan != NULL && context->now_ns > visit->status->created_ns)
         format_age(age, context->now_ns - visit->status->created_ns);
+    format_status(status, visit);
     const char *const cells[] = {
         visit->status->id,
         cl_plan_has(plan, CL_FIELD_NAME) ? plan->name : "",
         cl_plan_has(plan, CL_FIELD_IMAGE) ? plan->image : "",
         command,
         age,
-        cl_describe_status(visit),
+        status,
     };
     return cl_table_add(&context->table, cells);
 }
@@ -149,7 +171,8 @@ static int list(struct context *context, struct cl_state *state, struct cl_error
     int r = cl_table_add(&context->table, head);
     if (r < 0)
         return cl_fail_memory(err);
-    r = cl_state_walk(state, visit_one, context, err);
+    r = context->all ? cl_known_walk(state, visit_one, context, err)
+                     : cl_state_walk(state, visit_one, context, err);
     if (r < 0)
         return r;
     if (json) {
@@ -184,7 +207,7 @@ static int run(const struct cl_command *self, int argc, char *const argv[], stru
 const struct cl_command cl_command_ps = {
     .name = "ps",
     .usage = "[OPTIONS]",
-    .help = "List the sandboxes that run",
+    .help = "List the sandboxes that run, or all that are kept",
     .run = run,
     .options = options,
     .option_count = CL_ARRAY_SIZE(options),

@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "cmd/cloister/closed.h"
 #include "cmd/cloister/command.h"
+#include "cmd/cloister/detach.h"
 #include "cmd/cloister/image_user.h"
 #include "cmd/cloister/run_image.h"
 #include "cmd/cloister/run_options.h"
@@ -177,7 +178,8 @@ int cl_run_command(const struct cl_command *self, int argc, char *const argv[],
         .argc = argc + 1,
     };
     cl_closed_explain(&plan, closed, sizeof(closed)); /* afterwards it may not look */
-    r = cl_sandbox_run(&plan, &options, err);
+    r = plan.detach ? cl_detach(&plan, &options, image_lock, err)
+                    : cl_sandbox_run(&plan, &options, err);
     hint_at_closed(closed, r, err);
     if (r >= 0)
         say(&request, r, err->msg);

@@ -10,10 +10,9 @@
 #define CPU_WEIGHT "processors have one limit, not weights and periods; see --cpus"
 #define MEMORY_ONE "memory has one hard limit, and going over it ends the run; see --memory"
 #define HEALTH "there are no health checks: a sandbox runs one command to its end"
-#define LOG "there are no logs: output goes to whoever started the run"
+#define LOG "there is one kind of log; see --detach and cloister logs"
 
 const struct cl_refused_option cl_run_refused[] = {
-    {"detach", 'd', LATER},
     {"detach-keys", 0, LATER},
     {"keep", 0, LATER},
     {"copy-in", 0, LATER},

@@ -42,6 +42,7 @@ const struct cl_option cl_run_options[] = {
     FIELD("name", 0, "NAME", "a name for ps, inspect and kill", NAME, NULL),
     ADD("label", 'l', "KEY=VALUE", "a note that is kept with the sandbox", label, NULL),
 
+    TRUE("detach", 'd', "run on when cloister has printed the sandbox's id", DETACH),
     TRUE("interactive", 'i', "pass standard input on also when it is a terminal", INTERACTIVE),
     TRUE("tty", 't', "give the command a terminal of its own", TTY),
     ADD("env", 'e', "NAME[=VALUE]", "set a variable; without a value take the caller's", env, NULL),
@@ -89,7 +90,7 @@ const struct cl_option cl_run_options[] = {
      (int)offsetof(struct cl_run_request, format_json), "table json"},
     TRUE("die-with-parent", 0, "end when the process that started cloister ends", DIE_WITH_PARENT),
     ADD("without", 0, "LAYER", "accept that a layer is missing on this host", without, LAYERS),
-    {"rm", 0, NULL, "remove the sandbox at its end (always so)", cl_run_set_nothing, 0, NULL},
+    TRUE("rm", 0, "keep nothing after the end (always so without --detach)", REMOVE),
     {"init", 0, NULL, "have an init inside (always so)", cl_run_set_nothing, 0, NULL},
     CL_OPTION_HELP,
 

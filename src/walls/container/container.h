@@ -50,6 +50,7 @@ enum cl_message_kind {
     /* init to maker */
     CL_MESSAGE_SCRATCH,  /* with a descriptor on the scratch file system */
     CL_MESSAGE_TERMINAL, /* with the pty's master */
+    CL_MESSAGE_STARTED,  /* the command runs; where the plan is detached */
 };
 
 struct cl_message {

@@ -398,6 +398,15 @@ static void forward(struct cl_container *container, pid_t main)
         (void)cl_sys_kill(main, message.value); /* a dead main has been or will be reaped */
 }
 
+/* A supervisor in the foreground doesn't ask. */
+static void tell_start(const struct cl_container *container)
+{
+    const struct cl_message message = {.kind = CL_MESSAGE_STARTED};
+
+    if (container->plan->detach) /* a supervisor that is gone ends us */
+        (void)cl_message_send(container->channel[1], &message, NULL, 0);
+}
+
 /* proc(5): /proc/PID/cmdline is open to everybody, and shows this memory. */
 static void forget_arguments(const struct cl_container *container)
 {
@@ -427,6 +436,7 @@ void cl_init_run(struct cl_container *container)
     pid_t main = cl_main_start(container, &err);
     if (main < 0)
         fail(container, &err);
+    tell_start(container);
     r = shrink(container, &err);
     if (r < 0)
         fail(container, &err);

@@ -354,6 +354,8 @@ static void take_message(struct cl_wall_process *process, const struct cl_messag
         process->terminal = CL_TAKE_FD(taken);
     else if (message->kind == CL_MESSAGE_SCRATCH && process->scratch < 0)
         process->scratch = CL_TAKE_FD(taken);
+    else if (message->kind == CL_MESSAGE_STARTED)
+        process->is_started = 1;
 }
 
 static int container_receive(struct cl_wall_process *process, struct cl_error *err)

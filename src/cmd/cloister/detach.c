@@ -1,0 +1,152 @@
+/* A pipe tells the caller's process what has become of the start: one message, and its end when the
+ * supervisor has died without a word. */
+#include "cmd/cloister/detach.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/fd.h"
+#include "base/sys.h"
+#include "cmd/cloister/command.h"
+#include "sandbox/state.h"
+
+/* How it began. */
+struct birth {
+    int32_t status; /* 0: the command runs; else what to exit with, or -errno */
+    int32_t code;   /* the error's */
+    char id[CL_ID_SIZE];
+    char message[CL_ERROR_MSG_SIZE];
+};
+_Static_assert(sizeof(struct birth) <= 4096, "written whole (pipe(7))");
+
+struct detached {
+    int tell; /* the pipe's end; -1: told */
+};
+
+static void tell(struct detached *detached, const struct birth *birth)
+{
+    if (detached->tell < 0)
+        return;
+    (void)cl_write_all(detached->tell, birth, sizeof(*birth)); /* a caller who has gone misses it */
+    cl_fd_close(&detached->tell);
+}
+
+static void tell_started(void *context, const char *id)
+{
+    struct birth birth = {0};
+
+    memcpy(birth.id, id, CL_ID_SIZE);
+    tell(context, &birth);
+}
+
+/* --- the supervisor's process ------------------------------------------------------------------
+ */
+
+/* All descriptors but the pipe's and KEEP are the caller's: whoever waits for their end must not
+ * wait for us. */
+static int let_go(int tell, int keep, struct cl_error *err)
+{
+    const int first = keep >= 0 && keep < tell ? keep : tell;
+    const int second = keep > tell ? keep : tell;
+    CL_CLEANUP_FD int null = cl_sys_openat(AT_FDCWD, "/dev/null", O_RDWR, 0);
+    int r = null;
+
+    for (int fd = 0; r >= 0 && fd <= 2; fd++)
+        r = cl_sys_dup3(null, fd, 0);
+    if (r < 0)
+        return cl_fail(err, r, "put /dev/null in place of the standard descriptors");
+    if (first > 3)
+        r = cl_sys_close_range(3, (unsigned int)first - 1, 0);
+    if (r >= 0 && second > first + 1)
+        r = cl_sys_close_range((unsigned int)first + 1, (unsigned int)second - 1, 0);
+    if (r >= 0)
+        r = cl_sys_close_range((unsigned int)second + 1, ~0U, 0);
+    if (r < 0)
+        return cl_fail(err, r, "close the caller's descriptors");
+    (void)CL_TAKE_FD(null); /* closed with the rest */
+    r = cl_sys_setsid();
+    return r < 0 ? cl_fail(err, r, "setsid") : 0;
+}
+
+CL_NORETURN static void supervise(const struct cl_plan *plan, struct cl_run_options options,
+                                  int told, int keep)
+{
+    struct detached detached = {.tell = told};
+    struct cl_error err = {0};
+    struct birth birth = {0};
+    int r = let_go(told, keep, &err);
+
+    options.on_started = tell_started;
+    options.context = &detached;
+    if (r == 0)
+        r = cl_sandbox_run(plan, &options, &err);
+    birth.status = r == 0 ? -ECANCELED : r; /* it ended well before it began? */
+    birth.code = err.code;
+    (void)snprintf(birth.message, sizeof(birth.message), "%s", err.msg);
+    tell(&detached, &birth);
+    _exit(r < 0 ? CL_EXIT_FAILED : r);
+}
+
+/* --- the caller's ------------------------------------------------------------------------------
+ */
+
+static int judge(const struct birth *birth, size_t size, struct cl_error *err)
+{
+    if (size != sizeof(*birth))
+        return cl_refuse(err, ECHILD,
+                         "the sandbox's supervisor was killed while it made the "
+                         "sandbox");
+    if (birth->status != 0) {
+        err->code = birth->code;
+        (void)snprintf(err->msg, sizeof(err->msg), "%s", birth->message);
+        return birth->status;
+    }
+    CL_CLEANUP_BUF struct cl_buf line = CL_BUF_INIT(CL_OUTPUT_MAX);
+    if (cl_buf_printf(&line, "%s\n", birth->id) < 0)
+        return cl_fail_memory(err);
+    return cl_print(&line, err);
+}
+
+static size_t listen_to(int from, struct birth *ret)
+{
+    size_t size = 0;
+    ssize_t got = 1;
+
+    while (got != 0 && size < sizeof(*ret)) {
+        got = cl_sys_read(from, (char *)ret + size, sizeof(*ret) - size);
+        if (got == -EINTR)
+            continue;
+        if (got < 0)
+            break;
+        size += (size_t)got;
+    }
+    ret->id[CL_ID_SIZE - 1] = '\0';
+    ret->message[CL_ERROR_MSG_SIZE - 1] = '\0';
+    return size;
+}
+
+int cl_detach(const struct cl_plan *plan, const struct cl_run_options *options, int keep,
+              struct cl_error *err)
+{
+    struct birth birth;
+    int ends[2];
+    int r = cl_sys_pipe2(ends, 0);
+
+    if (r < 0)
+        return cl_fail(err, r, "make a pipe");
+    CL_CLEANUP_FD int from = ends[0];
+    CL_CLEANUP_FD int to = ends[1];
+    pid_t pid = fork();
+    if (pid < 0)
+        return cl_fail(err, -errno, "make the sandbox's supervisor");
+    if (pid == 0) {
+        cl_fd_close(&from);
+        supervise(plan, *options, CL_TAKE_FD(to), keep);
+    }
+    cl_fd_close(&to);
+    size_t size = listen_to(from, &birth);
+    return judge(&birth, size, err);
+}

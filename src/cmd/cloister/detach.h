@@ -1,0 +1,13 @@
+/* detach.h - a run that doesn't stay: its sandbox gets a supervisor of its own. */
+#ifndef CL_CMD_CLOISTER_DETACH_H
+#define CL_CMD_CLOISTER_DETACH_H
+
+#include "sandbox/sandbox.h"
+
+/* Starts PLAN's sandbox under a process in a session of its own, which holds nothing of the
+ * caller's but KEEP (a descriptor, or -1), and prints its id when its command runs. 0, or as
+ * cl_sandbox_run of a sandbox that could not be started. */
+int cl_detach(const struct cl_plan *plan, const struct cl_run_options *options, int keep,
+              struct cl_error *err);
+
+#endif

@@ -1,0 +1,488 @@
+#include "sandbox/kept.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/dir.h"
+#include "base/fd.h"
+#include "base/hostdir.h"
+#include "base/sys.h"
+
+enum {
+    PATH_SIZE = 4096,
+    NAME_SIZE = 160, /* "name-" and a name, or two ids */
+    ENDED_MAX = 65536,
+    OLD_S = 60, /* a directory without a record is a killed start's when it is older */
+};
+
+static const char name_prefix[] = "name-";
+
+/* --- where it is ------------------------------------------------------------------------ */
+
+static int choose_path(char ret[PATH_SIZE], struct cl_error *err)
+{
+    const char *base = getenv("XDG_STATE_HOME"); // NOLINT(concurrency-mt-unsafe): one thread
+    const char *below = "/cloister/sandboxes";
+
+    if (geteuid() == 0) {
+        base = CL_HOSTDIR_PARENT;
+    } else if (base == NULL || base[0] != '/') {
+        base = getenv("HOME"); // NOLINT(concurrency-mt-unsafe)
+        below = "/.local/state/cloister/sandboxes";
+    }
+    if (base == NULL || base[0] != '/')
+        return cl_refuse(err, ENOENT,
+                         "there is no place for detached sandboxes: set HOME or XDG_STATE_HOME");
+    int size = snprintf(ret, PATH_SIZE, "%s%s", base, below);
+    if (size < 0 || size >= PATH_SIZE)
+        return cl_refuse(err, ENAMETOOLONG, "the path of the directory of sandboxes is too long");
+    return 0;
+}
+
+static int check_owner(int dir, const char *path, struct cl_error *err)
+{
+    struct stat st;
+    int r = cl_sys_fstat(dir, &st);
+
+    if (r < 0)
+        return cl_fail(err, r, "look at %s", path);
+    if (st.st_uid != geteuid())
+        return cl_refuse(err, EPERM,
+                         "%s belongs to uid %u; set XDG_STATE_HOME to a directory of "
+                         "your own",
+                         path, (unsigned int)st.st_uid);
+    if ((st.st_mode & 077) != 0)
+        return cl_refuse(err, EPERM, "%s is open to others; run chmod 700 on it", path);
+    return 0;
+}
+
+/* MAKE: where it is missing. Else -ENOENT without a message. */
+static int open_base(int make, struct cl_error *err)
+{
+    const int how = O_RDONLY | O_DIRECTORY | O_NOFOLLOW;
+    char path[PATH_SIZE];
+    int r = choose_path(path, err);
+
+    if (r < 0) {
+        if (!make && r == -ENOENT) { /* who has no place has put nothing there */
+            *err = (struct cl_error){0};
+            return -ENOENT;
+        }
+        return r;
+    }
+    CL_CLEANUP_FD int dir = cl_sys_openat(AT_FDCWD, path, how, 0);
+    if (dir == -ENOENT && !make)
+        return -ENOENT;
+    if (dir == -ENOENT) {
+        r = cl_dir_make_path(path, geteuid() == 0 ? 0711 : 0700, 0700);
+        if (r < 0)
+            return cl_fail(err, r, "make %s", path);
+        dir = cl_sys_openat(AT_FDCWD, path, how, 0);
+    }
+    if (dir < 0)
+        return cl_fail(err, dir, "open %s", path);
+    r = check_owner(dir, path, err);
+    return r < 0 ? r : CL_TAKE_FD(dir);
+}
+
+void cl_kept_done(struct cl_kept *kept)
+{
+    cl_fd_close(&kept->record);
+    cl_fd_close(&kept->dir);
+    cl_fd_close(&kept->base);
+}
+
+/* --- the supervisor's side ---------------------------------------------------------------- */
+
+static int lock_record(int fd)
+{
+    struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+    return cl_sys_fcntl_lock(fd, F_OFD_SETLK, &all);
+}
+
+/* Locked before it says anything: what can be read has a holder, or had one. */
+static int make_record(const struct cl_kept *kept, const struct cl_buf *bytes, struct cl_error *err)
+{
+    CL_CLEANUP_FD int fd = cl_sys_openat(kept->dir, "record", O_RDWR | O_CREAT | O_EXCL, 0600);
+    int r = fd < 0 ? fd : lock_record(fd);
+
+    if (r == 0)
+        r = cl_write_all(fd, bytes->data, bytes->size);
+    return r < 0 ? cl_fail(err, r, "write the record of sandbox %s", kept->id) : CL_TAKE_FD(fd);
+}
+
+/* A link of that name is one whose sandbox is gone: the name was free a moment ago, and our seat
+ * has it (state.c). */
+static int make_name(const struct cl_kept *kept, const char *name, struct cl_error *err)
+{
+    char link[NAME_SIZE];
+
+    (void)snprintf(link, sizeof(link), "%s%.128s", name_prefix, name);
+    int r = cl_sys_symlinkat(kept->id, kept->base, link);
+    if (r == -EEXIST) {
+        r = cl_sys_unlinkat(kept->base, link, 0);
+        if (r == 0)
+            r = cl_sys_symlinkat(kept->id, kept->base, link);
+    }
+    return r < 0 ? cl_fail(err, r, "keep the name %s", name) : 0;
+}
+
+static int fill(struct cl_kept *kept, const struct cl_status *status, const struct cl_plan *plan,
+                struct cl_error *err)
+{
+    CL_CLEANUP_BUF struct cl_buf bytes = CL_BUF_INIT(CL_RECORD_MAX);
+    struct cl_status head = *status;
+    int r = cl_sys_mkdirat(kept->base, kept->id, 0700);
+
+    if (r < 0)
+        return cl_fail(err, r, "make a directory for sandbox %s", kept->id);
+    kept->dir = cl_sys_openat(kept->base, kept->id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+    if (kept->dir < 0)
+        return cl_fail(err, kept->dir, "open the directory of sandbox %s", kept->id);
+    r = cl_record_write(&head, plan, &bytes, err);
+    if (r == 0)
+        r = make_record(kept, &bytes, err);
+    if (r < 0)
+        return r;
+    kept->record = r;
+    return cl_plan_has(plan, CL_FIELD_NAME) ? make_name(kept, plan->name, err) : 0;
+}
+
+int cl_kept_create(const struct cl_status *status, const struct cl_plan *plan, struct cl_kept *ret,
+                   struct cl_error *err)
+{
+    CL_CLEANUP_KEPT struct cl_kept kept = CL_KEPT_INIT;
+
+    memcpy(kept.id, status->id, CL_ID_SIZE);
+    kept.base = open_base(1, err);
+    if (kept.base < 0)
+        return kept.base;
+    int r = fill(&kept, status, plan, err);
+    if (r < 0) {
+        if (kept.dir >= 0)
+            (void)cl_kept_remove(&kept); /* else a sweep does */
+        return r;
+    }
+    *ret = kept;
+    kept = CL_KEPT_INIT;
+    return 0;
+}
+
+int cl_kept_update(const struct cl_kept *kept, const struct cl_status *status, struct cl_error *err)
+{
+    ssize_t put = cl_sys_pwrite(kept->record, status, sizeof(*status), 0);
+
+    if (put != (ssize_t)sizeof(*status))
+        return cl_fail(err, put < 0 ? (int)put : -EIO, "write the record of sandbox %s", kept->id);
+    return 0;
+}
+
+int cl_kept_end(const struct cl_kept *kept, const struct cl_ended *ended, struct cl_error *err)
+{
+    CL_CLEANUP_BUF struct cl_buf bytes = CL_BUF_INIT(ENDED_MAX);
+    int r = cl_flat_write(&cl_ended_shape, ended, &bytes, err);
+
+    if (r < 0)
+        return r;
+    CL_CLEANUP_FD int fd =
+        cl_sys_openat(kept->dir, "ended.new", O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600);
+    r = fd < 0 ? fd : cl_write_all(fd, bytes.data, bytes.size);
+    if (r == 0)
+        r = cl_sys_renameat(kept->dir, "ended.new", kept->dir, "ended");
+    return r < 0 ? cl_fail(err, r, "write how sandbox %s ended", kept->id) : 0;
+}
+
+/* --- removing ------------------------------------------------------------------------------ */
+
+/* Every name in it is a file of ours. */
+static int empty(int dir)
+{
+    CL_CLEANUP_FD int own = cl_sys_openat(dir, ".", O_RDONLY | O_DIRECTORY, 0);
+    struct cl_dir entries;
+    const char *name;
+    int first = 0;
+    int r = own;
+
+    if (own < 0)
+        return own;
+    cl_dir_start(&entries, own);
+    while ((r = cl_dir_next(&entries, &name, NULL)) > 0) {
+        int gone = cl_sys_unlinkat(dir, name, 0);
+        if (gone < 0 && gone != -ENOENT && first == 0)
+            first = gone;
+    }
+    return first < 0 ? first : r;
+}
+
+/* Its name, if it still is its own. */
+static void remove_name(const struct cl_kept *kept, const char *name)
+{
+    char link[NAME_SIZE];
+    char id[CL_ID_SIZE + 1];
+
+    (void)snprintf(link, sizeof(link), "%s%.128s", name_prefix, name);
+    ssize_t size = cl_sys_readlinkat(kept->base, link, id, sizeof(id));
+    if (size == CL_ID_SIZE - 1 && memcmp(id, kept->id, CL_ID_SIZE - 1) == 0)
+        (void)cl_sys_unlinkat(kept->base, link, 0); /* one that leads nowhere is taken over */
+}
+
+/* The record goes last but for its directory: as long as something is there, it says what. */
+int cl_kept_remove(const struct cl_kept *kept)
+{
+    CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(4 * CL_RECORD_MAX);
+    struct cl_kept_record record = {0};
+    struct cl_error ignored = {0};
+
+    if (cl_kept_read(kept, &arena, &record, &ignored) == 0 &&
+        cl_plan_has(&record.plan, CL_FIELD_NAME))
+        remove_name(kept, record.plan.name);
+    int r = empty(kept->dir);
+    if (r == 0)
+        r = cl_sys_unlinkat(kept->base, kept->id, AT_REMOVEDIR);
+    return r == -ENOENT ? 0 : r;
+}
+
+/* --- reading ------------------------------------------------------------------------------- */
+
+/* Takes KEPT's base. */
+static int open_in(int base, const char *id, struct cl_kept *ret)
+{
+    CL_CLEANUP_KEPT struct cl_kept kept = CL_KEPT_INIT;
+
+    memcpy(kept.id, id, CL_ID_SIZE);
+    kept.base = base;
+    kept.dir = cl_sys_openat(base, id, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+    if (kept.dir < 0)
+        return kept.dir;
+    /* for writing, or F_OFD_GETLK would not ask for a writer's lock */
+    kept.record = cl_sys_openat(kept.dir, "record", O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0);
+    if (kept.record < 0 && kept.record != -ENOENT)
+        return kept.record;
+    *ret = kept;
+    kept = CL_KEPT_INIT;
+    return 0;
+}
+
+int cl_kept_open(const char *id, struct cl_kept *ret, struct cl_error *err)
+{
+    int base = open_base(0, err);
+
+    if (base < 0)
+        return base;
+    int r = open_in(base, id, ret);
+    return r == 0 || r == -ENOENT ? r : cl_fail(err, r, "open what is kept of sandbox %s", id);
+}
+
+static int is_held(int record)
+{
+    struct flock all = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+
+    /* A file system without locks can't say; nothing is swept then. */
+    return cl_sys_fcntl_lock(record, F_OFD_GETLK, &all) < 0 || all.l_type != F_UNLCK;
+}
+
+static int fail_read(const struct cl_kept *kept, int r, struct cl_error *err)
+{
+    if (r == -EBADMSG)
+        return cl_refuse(err, EBADMSG,
+                         "what is kept of sandbox %s is damaged; remove it by "
+                         "cloister rm %s",
+                         kept->id, kept->id);
+    return cl_fail(err, r, "read what is kept of sandbox %s", kept->id);
+}
+
+/* The whole of the file FD, which has MAX bytes at most, into ARENA. */
+static int read_file(int fd, size_t max, struct cl_arena *arena, struct cl_bytes *ret)
+{
+    struct stat st;
+    int r = cl_sys_fstat(fd, &st);
+
+    if (r < 0)
+        return r;
+    if (!S_ISREG(st.st_mode) || st.st_size < 0 || (uint64_t)st.st_size > max)
+        return -EBADMSG;
+    char *data = cl_arena_alloc(arena, (size_t)st.st_size + 1);
+    if (data == NULL)
+        return -ENOMEM;
+    ssize_t got = cl_sys_pread(fd, data, (size_t)st.st_size, 0);
+    if (got < 0)
+        return (int)got;
+    *ret = (struct cl_bytes){data, (size_t)got};
+    return 0;
+}
+
+static int read_record(const struct cl_kept *kept, struct cl_arena *arena,
+                       struct cl_kept_record *ret, struct cl_error *err)
+{
+    struct cl_bytes bytes = {0};
+    int r = kept->record < 0 ? -EBADMSG : read_file(kept->record, CL_RECORD_MAX, arena, &bytes);
+
+    if (r < 0 || bytes.size < sizeof(ret->status))
+        return fail_read(kept, r < 0 ? r : -EBADMSG, err);
+    memcpy(&ret->status, bytes.data, sizeof(ret->status));
+    if (!cl_status_is_whole(&ret->status) || strcmp(ret->status.id, kept->id) != 0)
+        return fail_read(kept, -EBADMSG, err);
+    r = cl_plan_read((const char *)bytes.data + sizeof(ret->status),
+                     bytes.size - sizeof(ret->status), arena, &ret->plan, err);
+    return r < 0 ? fail_read(kept, r == -ENOMEM ? r : -EBADMSG, err) : 0;
+}
+
+/* What nobody wrote down: its supervisor was killed, with all of it. */
+static struct cl_ended lost_end(const struct cl_kept *kept, const struct cl_status *status)
+{
+    static const char why[] = "its supervisor was killed";
+    const struct cl_result result = {
+        .status = CL_STATUS_ERROR,
+        .exit_code = -1,
+        .error = why,
+        .created_wall_ns = status->created_ns,
+        .started_wall_ns = status->started_ns,
+        .layers = status->layers,
+    };
+    struct cl_ended ended = cl_ended_of(&result, 125);
+    struct stat st;
+
+    /* no later than this */
+    if (cl_sys_fstatat(kept->dir, "log", &st, AT_SYMLINK_NOFOLLOW) == 0 ||
+        cl_sys_fstat(kept->record, &st) == 0)
+        ended.ended_wall_ns =
+            (uint64_t)st.st_mtim.tv_sec * CL_NS_PER_S + (uint64_t)st.st_mtim.tv_nsec;
+    return ended;
+}
+
+/* 1, 0 when nothing is written yet. */
+static int read_end(const struct cl_kept *kept, struct cl_arena *arena, struct cl_ended *ret,
+                    struct cl_error *err)
+{
+    CL_CLEANUP_FD int fd = cl_sys_openat(kept->dir, "ended", O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+    struct cl_bytes bytes = {0};
+
+    if (fd == -ENOENT)
+        return 0;
+    int r = fd < 0 ? fd : read_file(fd, ENDED_MAX, arena, &bytes);
+    if (r == 0)
+        r = cl_flat_read(&cl_ended_shape, &bytes, arena, ret, err);
+    return r < 0 ? fail_read(kept, r, err) : 1;
+}
+
+/* Who holds it is asked first: what is written after that was a living supervisor's. */
+int cl_kept_read(const struct cl_kept *kept, struct cl_arena *arena, struct cl_kept_record *ret,
+                 struct cl_error *err)
+{
+    struct cl_kept_record record = {.is_alive = kept->record >= 0 && is_held(kept->record)};
+    int r = read_record(kept, arena, &record, err);
+
+    if (r == 0)
+        r = read_end(kept, arena, &record.ended, err);
+    if (r < 0)
+        return r;
+    record.has_ended = r;
+    if (record.has_ended == 0 && !record.is_alive) {
+        record.ended = lost_end(kept, &record.status);
+        record.has_ended = 1;
+    }
+    *ret = record;
+    return 0;
+}
+
+int cl_kept_wait(const struct cl_kept *kept)
+{
+    struct flock all = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
+    int r = kept->record < 0 ? 0 : cl_sys_fcntl_lock(kept->record, F_OFD_SETLKW, &all);
+
+    if (r < 0 || kept->record < 0)
+        return r;
+    all.l_type = F_UNLCK;
+    return cl_sys_fcntl_lock(kept->record, F_OFD_SETLK, &all);
+}
+
+int cl_kept_walk(int (*visit)(void *context, const struct cl_kept *kept, struct cl_error *err),
+                 void *context, struct cl_error *err)
+{
+    CL_CLEANUP_FD int base = open_base(0, err);
+    struct cl_dir entries;
+    const char *name;
+    int r;
+
+    if (base < 0)
+        return base == -ENOENT && err->code == 0 ? 0 : base;
+    cl_dir_start(&entries, base);
+    while ((r = cl_dir_next(&entries, &name, NULL)) > 0) {
+        CL_CLEANUP_KEPT struct cl_kept kept = CL_KEPT_INIT;
+
+        if (!cl_id_is(name))
+            continue;
+        int own = cl_sys_fcntl(base, F_DUPFD_CLOEXEC, 3);
+        r = own < 0 ? own : open_in(own, name, &kept);
+        if (r == -ENOENT)
+            continue; /* removed meanwhile */
+        if (r < 0)
+            return cl_fail(err, r, "open what is kept of sandbox %.16s", name);
+        r = visit(context, &kept, err);
+        if (r < 0)
+            return r;
+    }
+    return r < 0 ? cl_fail(err, r, "list the sandboxes that are kept") : 0;
+}
+
+int cl_kept_named(const char *name, char ret[CL_ID_SIZE], struct cl_error *err)
+{
+    CL_CLEANUP_FD int base = open_base(0, err);
+    char link[NAME_SIZE];
+    char id[CL_ID_SIZE + 1] = "";
+
+    if (base < 0)
+        return base == -ENOENT && err->code == 0 ? 0 : base;
+    (void)snprintf(link, sizeof(link), "%s%.128s", name_prefix, name);
+    ssize_t size = cl_sys_readlinkat(base, link, id, sizeof(id));
+    if (size == -ENOENT)
+        return 0;
+    if (size < 0)
+        return cl_fail(err, (int)size, "read whose the name %s is", name);
+    id[size < CL_ID_SIZE ? size : CL_ID_SIZE] = '\0';
+    if (!cl_id_is(id) || cl_sys_faccessat(base, id, F_OK) < 0)
+        return 0; /* it leads nowhere */
+    memcpy(ret, id, CL_ID_SIZE);
+    return 1;
+}
+
+/* --- sweeping ------------------------------------------------------------------------------- */
+
+static int is_old(const struct cl_kept *kept)
+{
+    struct stat st;
+
+    return cl_sys_fstat(kept->dir, &st) == 0 &&
+           (uint64_t)st.st_mtim.tv_sec + OLD_S <= cl_clock_wall_ns() / CL_NS_PER_S;
+}
+
+static int sweep_one(CL_UNUSED void *context, const struct cl_kept *kept,
+                     CL_UNUSED struct cl_error *err)
+{
+    CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(4 * CL_RECORD_MAX);
+    struct cl_kept_record record = {0};
+    struct cl_error ignored = {0};
+
+    if (kept->record < 0) {
+        if (is_old(kept))
+            (void)cl_kept_remove(kept); /* the next sweep tries again, here and below */
+        return 0;
+    }
+    /* The lock is ours until KEPT is closed: nobody else sweeps it, and its supervisor is dead. */
+    if (lock_record(kept->record) < 0 || cl_kept_read(kept, &arena, &record, &ignored) < 0)
+        return 0;
+    if (record.plan.remove)
+        (void)cl_kept_remove(kept);
+    else if (cl_sys_faccessat(kept->dir, "ended", F_OK) == -ENOENT)
+        (void)cl_kept_end(kept, &record.ended, &ignored);
+    return 0;
+}
+
+int cl_kept_sweep(struct cl_error *err)
+{
+    return cl_kept_walk(sweep_one, NULL, err);
+}

@@ -1,0 +1,196 @@
+#include "sandbox/known.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/sys.h"
+#include "sandbox/table.h"
+
+enum { PLAN_ROOM = 4 * CL_RECORD_MAX }; /* its bytes, and the lists of pointers into them */
+
+/* --- walking ------------------------------------------------------------------------------- */
+
+struct walk {
+    int (*visit)(void *context, struct cl_visit *visit, struct cl_error *err);
+    void *context;
+    struct cl_buf seen; /* ids of those in the table, CL_ID_SIZE bytes each */
+};
+
+static int visit_seat(void *context, struct cl_visit *visit, struct cl_error *err)
+{
+    struct walk *walk = context;
+
+    if (visit->alive && cl_buf_add(&walk->seen, visit->entry->id, CL_ID_SIZE) < 0)
+        return cl_fail_memory(err);
+    return walk->visit(walk->context, visit, err);
+}
+
+static int is_seen(const struct walk *walk, const char *id)
+{
+    for (size_t at = 0; at < walk->seen.size; at += CL_ID_SIZE) {
+        if (strcmp(walk->seen.data + at, id) == 0)
+            return 1;
+    }
+    return 0;
+}
+
+static int visit_kept(void *context, const struct cl_kept *kept, struct cl_error *err)
+{
+    CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(PLAN_ROOM);
+    struct walk *walk = context;
+    struct cl_entry entry = CL_ENTRY_INIT;
+    struct cl_kept_record record = {0};
+    struct cl_error ignored = {0};
+
+    if (is_seen(walk, kept->id))
+        return 0;
+    const int known = cl_kept_read(kept, &arena, &record, &ignored) == 0;
+    if (!known)
+        record = (struct cl_kept_record){0};
+    memcpy(record.status.id, kept->id, CL_ID_SIZE);
+    memcpy(entry.id, kept->id, CL_ID_SIZE);
+    struct cl_visit seen = {
+        .entry = &entry,
+        .status = &record.status,
+        .plan = known ? &record.plan : NULL,
+        .alive = record.is_alive && !record.has_ended,
+        .ended = record.has_ended ? &record.ended : NULL,
+    };
+    return walk->visit(walk->context, &seen, err);
+}
+
+int cl_known_walk(struct cl_state *state,
+                  int (*visit)(void *context, struct cl_visit *visit, struct cl_error *err),
+                  void *context, struct cl_error *err)
+{
+    struct walk walk = {.visit = visit, .context = context, .seen = CL_BUF_INIT(CL_ID_SIZE * 8192)};
+    int r = cl_state_walk(state, visit_seat, &walk, err);
+
+    if (r == 0)
+        r = cl_kept_walk(visit_kept, &walk, err);
+    cl_buf_done(&walk.seen);
+    return r;
+}
+
+/* --- finding ------------------------------------------------------------------------------- */
+
+struct search {
+    const char *wanted;
+    enum cl_match best;
+    int count; /* of the best kind */
+    char id[CL_ID_SIZE];
+};
+
+static int visit_match(void *context, struct cl_visit *visit, CL_UNUSED struct cl_error *err)
+{
+    struct search *search = context;
+    const enum cl_match match = cl_visit_match(visit, search->wanted);
+
+    if (match == CL_MATCH_NONE || match < search->best || (!visit->alive && visit->ended == NULL))
+        return 0;
+    if (match == search->best) {
+        search->count++;
+        return 0;
+    }
+    search->best = match;
+    search->count = 1;
+    memcpy(search->id, visit->entry->id, CL_ID_SIZE);
+    return 0;
+}
+
+void cl_known_done(struct cl_known *known)
+{
+    cl_found_done(&known->found);
+    cl_kept_done(&known->kept);
+}
+
+/* What is known of ID. Who ends between two looks is found by the second: kept, or not at all. */
+static int load(struct cl_state *state, const char *id, struct cl_arena *arena,
+                struct cl_known *ret, struct cl_error *err)
+{
+    struct cl_kept_record record = {0};
+    int r = cl_state_find(state, id, arena, &ret->found, err);
+
+    if (r < 0 && r != -ESRCH)
+        return r;
+    ret->is_alive = r == 0;
+    *err = (struct cl_error){0};
+    r = cl_kept_open(id, &ret->kept, err);
+    if (r < 0 && r != -ENOENT)
+        return r;
+    if (ret->is_alive)
+        return 0;
+    if (r == -ENOENT)
+        return cl_refuse(err, ESRCH, "sandbox %s has ended", id);
+    r = cl_kept_read(&ret->kept, arena, &record, err);
+    if (r == 0 && !record.has_ended) { /* its supervisor is about to write how */
+        r = cl_kept_wait(&ret->kept);
+        r = r < 0 ? cl_fail(err, r, "wait for the end of sandbox %s", id)
+                  : cl_kept_read(&ret->kept, arena, &record, err);
+    }
+    if (r < 0)
+        return r;
+    memcpy(ret->found.entry.id, id, CL_ID_SIZE);
+    ret->found.status = record.status;
+    ret->found.plan = record.plan;
+    ret->ended = record.ended;
+    return 0;
+}
+
+int cl_known_find(struct cl_state *state, const char *id_or_name, struct cl_arena *arena,
+                  struct cl_known *ret, struct cl_error *err)
+{
+    struct search search = {.wanted = id_or_name};
+    CL_CLEANUP_KNOWN struct cl_known known = CL_KNOWN_INIT;
+    int r = cl_known_walk(state, visit_match, &search, err);
+
+    if (r < 0)
+        return r;
+    if (search.count == 0)
+        return cl_refuse(err, ESRCH, "no sandbox \"%.128s\"", id_or_name);
+    if (search.count > 1)
+        return cl_refuse(err, EINVAL, "\"%.128s\" is the start of %d ids; write more of it",
+                         id_or_name, search.count);
+    r = load(state, search.id, arena, &known, err);
+    if (r < 0)
+        return r;
+    *ret = known;
+    known = CL_KNOWN_INIT;
+    return 0;
+}
+
+/* --- waiting ------------------------------------------------------------------------------- */
+
+/* The number may be another's by now: it is our supervisor's while he holds the seat. */
+int cl_known_open_supervisor(const struct cl_known *known)
+{
+    const struct cl_entry *entry = &known->found.entry;
+    CL_CLEANUP_FD int pidfd = cl_sys_pidfd_open(known->found.status.supervisor);
+
+    if (pidfd < 0)
+        return pidfd;
+    return cl_seat_is_held(entry->table, entry->seat) ? CL_TAKE_FD(pidfd) : -ESRCH;
+}
+
+int cl_known_wait(const struct cl_known *known, int timeout_ms, struct cl_error *err)
+{
+    CL_CLEANUP_FD int pidfd = known->is_alive ? cl_known_open_supervisor(known) : -ESRCH;
+    const uint64_t wait_ms = timeout_ms < 0 ? 0 : (uint64_t)timeout_ms;
+    const uint64_t until_ns = cl_clock_boot_ns() + wait_ms * CL_NS_PER_MS;
+    struct pollfd polled = {.fd = pidfd, .events = POLLIN};
+    int r = 0;
+
+    if (pidfd == -ESRCH)
+        return 1;
+    if (pidfd < 0)
+        return cl_fail(err, pidfd, "watch sandbox %s", known->found.entry.id);
+    do {
+        const uint64_t now_ns = cl_clock_boot_ns();
+        const uint64_t left_ns = until_ns > now_ns ? until_ns - now_ns : 0;
+
+        r = cl_sys_poll(&polled, 1, timeout_ms < 0 ? -1 : (int)(left_ns / CL_NS_PER_MS + 1));
+    } while (r == -EINTR);
+    return r < 0 ? cl_fail(err, r, "wait for sandbox %s", known->found.entry.id) : r;
+}
