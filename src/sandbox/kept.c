@@ -104,14 +104,16 @@ static int lock_record(int fd)
     return cl_sys_fcntl_lock(fd, F_OFD_SETLK, &all);
 }
 
-/* Locked before it says anything: what can be read has a holder, or had one. */
+/* Locked and whole before it has its name: what is found has a holder, or had one. */
 static int make_record(const struct cl_kept *kept, const struct cl_buf *bytes, struct cl_error *err)
 {
-    CL_CLEANUP_FD int fd = cl_sys_openat(kept->dir, "record", O_RDWR | O_CREAT | O_EXCL, 0600);
+    CL_CLEANUP_FD int fd = cl_sys_openat(kept->dir, "record.new", O_RDWR | O_CREAT | O_EXCL, 0600);
     int r = fd < 0 ? fd : lock_record(fd);
 
     if (r == 0)
         r = cl_write_all(fd, bytes->data, bytes->size);
+    if (r == 0)
+        r = cl_sys_renameat(kept->dir, "record.new", kept->dir, "record");
     return r < 0 ? cl_fail(err, r, "write the record of sandbox %s", kept->id) : CL_TAKE_FD(fd);
 }
 
@@ -181,19 +183,24 @@ int cl_kept_update(const struct cl_kept *kept, const struct cl_status *status, s
     return 0;
 }
 
+/* Behind the plan, whose file nobody else writes to. */
 int cl_kept_end(const struct cl_kept *kept, const struct cl_ended *ended, struct cl_error *err)
 {
     CL_CLEANUP_BUF struct cl_buf bytes = CL_BUF_INIT(ENDED_MAX);
+    struct cl_status head;
     int r = cl_flat_write(&cl_ended_shape, ended, &bytes, err);
 
     if (r < 0)
         return r;
-    CL_CLEANUP_FD int fd =
-        cl_sys_openat(kept->dir, "ended.new", O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600);
-    r = fd < 0 ? fd : cl_write_all(fd, bytes.data, bytes.size);
-    if (r == 0)
-        r = cl_sys_renameat(kept->dir, "ended.new", kept->dir, "ended");
-    return r < 0 ? cl_fail(err, r, "write how sandbox %s ended", kept->id) : 0;
+    ssize_t got = cl_sys_pread(kept->record, &head, sizeof(head), 0);
+    if (got != (ssize_t)sizeof(head))
+        return cl_fail(err, got < 0 ? (int)got : -EIO, "read the record of sandbox %s", kept->id);
+    const off_t at = (off_t)sizeof(head) + (off_t)head.plan_size;
+    ssize_t put = cl_sys_pwrite(kept->record, bytes.data, bytes.size, at);
+    if (put == (ssize_t)bytes.size)
+        return 0;
+    (void)cl_sys_ftruncate(kept->record, at); /* or it is taken for none */
+    return cl_fail(err, put < 0 ? (int)put : -ENOSPC, "write how sandbox %s ended", kept->id);
 }
 
 /* --- removing ------------------------------------------------------------------------------ */
@@ -205,7 +212,7 @@ static int empty(int dir)
     struct cl_dir entries;
     const char *name;
     int first = 0;
-    int r = own;
+    int r;
 
     if (own < 0)
         return own;
@@ -233,7 +240,7 @@ static void remove_name(const struct cl_kept *kept, const char *name)
 /* The record goes last but for its directory: as long as something is there, it says what. */
 int cl_kept_remove(const struct cl_kept *kept)
 {
-    CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(4 * CL_RECORD_MAX);
+    CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(CL_KEPT_ROOM);
     struct cl_kept_record record = {0};
     struct cl_error ignored = {0};
 
@@ -260,10 +267,8 @@ static int open_in(int base, const char *id, struct cl_kept *ret)
         return kept.dir;
     /* for writing, or F_OFD_GETLK would not ask for a writer's lock */
     kept.record = cl_sys_openat(kept.dir, "record", O_RDWR | O_NOFOLLOW | O_NONBLOCK, 0);
-    if (kept.record < 0 && kept.record != -ENOENT)
-        return kept.record;
     *ret = kept;
-    kept = CL_KEPT_INIT;
+    kept = CL_KEPT_INIT; // NOLINT(clang-analyzer-deadcode.DeadStores): the cleanup reads it
     return 0;
 }
 
@@ -315,20 +320,48 @@ static int read_file(int fd, size_t max, struct cl_arena *arena, struct cl_bytes
     return 0;
 }
 
+/* BYTES is what follows the plan: 1, or 0 where it says no end, or half of one, which a supervisor
+ * was killed over. */
+static int read_end(const struct cl_bytes *bytes, struct cl_arena *arena, struct cl_ended *ret,
+                    struct cl_error *err)
+{
+    struct cl_error why = {0};
+
+    if (bytes->size == 0)
+        return 0;
+    int r = cl_flat_read(&cl_ended_shape, bytes, arena, ret, &why);
+    if (r == -EBADMSG)
+        *ret = (struct cl_ended){0};
+    else if (r < 0)
+        *err = why;
+    return r == -EBADMSG ? 0 : r < 0 ? r : 1;
+}
+
+/* The head, the plan, and the end. */
 static int read_record(const struct cl_kept *kept, struct cl_arena *arena,
                        struct cl_kept_record *ret, struct cl_error *err)
 {
     struct cl_bytes bytes = {0};
-    int r = kept->record < 0 ? -EBADMSG : read_file(kept->record, CL_RECORD_MAX, arena, &bytes);
+    int r = kept->record < 0 ? -EBADMSG
+                             : read_file(kept->record, CL_RECORD_MAX + ENDED_MAX, arena, &bytes);
 
     if (r < 0 || bytes.size < sizeof(ret->status))
         return fail_read(kept, r < 0 ? r : -EBADMSG, err);
+    const char *at = (const char *)bytes.data + sizeof(ret->status);
+    const size_t left = bytes.size - sizeof(ret->status);
     memcpy(&ret->status, bytes.data, sizeof(ret->status));
-    if (!cl_status_is_whole(&ret->status) || strcmp(ret->status.id, kept->id) != 0)
+    if (!cl_status_is_whole(&ret->status) || strcmp(ret->status.id, kept->id) != 0 ||
+        ret->status.plan_size > left)
         return fail_read(kept, -EBADMSG, err);
-    r = cl_plan_read((const char *)bytes.data + sizeof(ret->status),
-                     bytes.size - sizeof(ret->status), arena, &ret->plan, err);
-    return r < 0 ? fail_read(kept, r == -ENOMEM ? r : -EBADMSG, err) : 0;
+    r = cl_plan_read(at, ret->status.plan_size, arena, &ret->plan, err);
+    if (r < 0)
+        return fail_read(kept, r == -ENOMEM ? r : -EBADMSG, err);
+    const struct cl_bytes rest = {at + ret->status.plan_size, left - ret->status.plan_size};
+    r = read_end(&rest, arena, &ret->ended, err);
+    if (r < 0)
+        return fail_read(kept, r, err);
+    ret->has_ended = r;
+    return 0;
 }
 
 /* What nobody wrote down: its supervisor was killed, with all of it. */
@@ -354,21 +387,6 @@ static struct cl_ended lost_end(const struct cl_kept *kept, const struct cl_stat
     return ended;
 }
 
-/* 1, 0 when nothing is written yet. */
-static int read_end(const struct cl_kept *kept, struct cl_arena *arena, struct cl_ended *ret,
-                    struct cl_error *err)
-{
-    CL_CLEANUP_FD int fd = cl_sys_openat(kept->dir, "ended", O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
-    struct cl_bytes bytes = {0};
-
-    if (fd == -ENOENT)
-        return 0;
-    int r = fd < 0 ? fd : read_file(fd, ENDED_MAX, arena, &bytes);
-    if (r == 0)
-        r = cl_flat_read(&cl_ended_shape, &bytes, arena, ret, err);
-    return r < 0 ? fail_read(kept, r, err) : 1;
-}
-
 /* Who holds it is asked first: what is written after that was a living supervisor's. */
 int cl_kept_read(const struct cl_kept *kept, struct cl_arena *arena, struct cl_kept_record *ret,
                  struct cl_error *err)
@@ -376,14 +394,11 @@ int cl_kept_read(const struct cl_kept *kept, struct cl_arena *arena, struct cl_k
     struct cl_kept_record record = {.is_alive = kept->record >= 0 && is_held(kept->record)};
     int r = read_record(kept, arena, &record, err);
 
-    if (r == 0)
-        r = read_end(kept, arena, &record.ended, err);
     if (r < 0)
         return r;
-    record.has_ended = r;
-    if (record.has_ended == 0 && !record.is_alive) {
+    if (!record.has_ended && !record.is_alive) {
         record.ended = lost_end(kept, &record.status);
-        record.has_ended = 1;
+        record.has_ended = record.is_lost = 1;
     }
     *ret = record;
     return 0;
@@ -463,12 +478,12 @@ static int is_old(const struct cl_kept *kept)
 static int sweep_one(CL_UNUSED void *context, const struct cl_kept *kept,
                      CL_UNUSED struct cl_error *err)
 {
-    CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(4 * CL_RECORD_MAX);
+    CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(CL_KEPT_ROOM);
     struct cl_kept_record record = {0};
     struct cl_error ignored = {0};
 
     if (kept->record < 0) {
-        if (is_old(kept))
+        if (kept->record == -ENOENT && is_old(kept))
             (void)cl_kept_remove(kept); /* the next sweep tries again, here and below */
         return 0;
     }
@@ -477,7 +492,7 @@ static int sweep_one(CL_UNUSED void *context, const struct cl_kept *kept,
         return 0;
     if (record.plan.remove)
         (void)cl_kept_remove(kept);
-    else if (cl_sys_faccessat(kept->dir, "ended", F_OK) == -ENOENT)
+    else if (record.is_lost)
         (void)cl_kept_end(kept, &record.ended, &ignored);
     return 0;
 }

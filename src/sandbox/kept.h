@@ -3,8 +3,8 @@
  *
  *   /var/lib/cloister/sandboxes (root), $XDG_STATE_HOME/cloister/sandboxes or
  *   ~/.local/state/cloister/sandboxes (others), mode 0700, owner checked:
- *     <id>/record    struct cl_status, then the plan's flat form (state.h)
- *     <id>/ended     how it ended (ended.h); there when it has, whole
+ *     <id>/record    struct cl_status, then the plan's flat form (state.h); when it has ended,
+ *                    then how (ended.h)
  *     <id>/log, ...  what it wrote (log.h)
  *     name-<name>    a link to <id>: whose name it is
  *
@@ -22,7 +22,8 @@
 struct cl_kept {
     int base;   /* the directory of all; owned */
     int dir;    /* its own; owned; -1: nothing is kept */
-    int record; /* its record; locked in the supervisor */
+    int record; /* its record, locked in the supervisor; -errno when it can't be opened: -ENOENT
+                   while it is being made */
     char id[CL_ID_SIZE];
 };
 #define CL_KEPT_INIT ((struct cl_kept){.base = -1, .dir = -1, .record = -1})
@@ -34,7 +35,7 @@ int cl_kept_create(const struct cl_status *status, const struct cl_plan *plan, s
 /* Rewrites the record's head. */
 int cl_kept_update(const struct cl_kept *kept, const struct cl_status *status,
                    struct cl_error *err);
-/* Says how it ended; the plan's file stays for who asks. */
+/* Says how it ended. Who has the record open can read it, also when it is removed after that. */
 int cl_kept_end(const struct cl_kept *kept, const struct cl_ended *ended, struct cl_error *err);
 /* Removes all of it. 0 or -errno. */
 int cl_kept_remove(const struct cl_kept *kept);
@@ -50,8 +51,12 @@ struct cl_kept_record {
     struct cl_plan plan;
     int is_alive;  /* its supervisor is */
     int has_ended; /* `ended` is there */
+    int is_lost;   /* nobody wrote it down: its supervisor was killed */
     struct cl_ended ended;
 };
+
+/* Room for what cl_kept_read takes of an arena: the bytes, and the lists of pointers into them. */
+#define CL_KEPT_ROOM (4UL * CL_RECORD_MAX)
 
 /* -EBADMSG for what is none. Who was killed with his sandbox has ended with the status
  * "error". */

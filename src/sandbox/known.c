@@ -8,8 +8,6 @@
 #include "base/sys.h"
 #include "sandbox/table.h"
 
-enum { PLAN_ROOM = 4 * CL_RECORD_MAX }; /* its bytes, and the lists of pointers into them */
-
 /* --- walking ------------------------------------------------------------------------------- */
 
 struct walk {
@@ -22,6 +20,8 @@ static int visit_seat(void *context, struct cl_visit *visit, struct cl_error *er
 {
     struct walk *walk = context;
 
+    if (!visit->alive && visit->plan != NULL && visit->plan->detach)
+        return 0; /* what is kept of it says more */
     if (visit->alive && cl_buf_add(&walk->seen, visit->entry->id, CL_ID_SIZE) < 0)
         return cl_fail_memory(err);
     return walk->visit(walk->context, visit, err);
@@ -38,13 +38,13 @@ static int is_seen(const struct walk *walk, const char *id)
 
 static int visit_kept(void *context, const struct cl_kept *kept, struct cl_error *err)
 {
-    CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(PLAN_ROOM);
+    CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(CL_KEPT_ROOM);
     struct walk *walk = context;
     struct cl_entry entry = CL_ENTRY_INIT;
     struct cl_kept_record record = {0};
     struct cl_error ignored = {0};
 
-    if (is_seen(walk, kept->id))
+    if (is_seen(walk, kept->id) || kept->record == -ENOENT) /* one that is being made, or wasn't */
         return 0;
     const int known = cl_kept_read(kept, &arena, &record, &ignored) == 0;
     if (!known)
@@ -65,7 +65,8 @@ int cl_known_walk(struct cl_state *state,
                   int (*visit)(void *context, struct cl_visit *visit, struct cl_error *err),
                   void *context, struct cl_error *err)
 {
-    struct walk walk = {.visit = visit, .context = context, .seen = CL_BUF_INIT(CL_ID_SIZE * 8192)};
+    struct walk walk = {
+        .visit = visit, .context = context, .seen = CL_BUF_INIT(CL_ID_SIZE * 8192UL)};
     int r = cl_state_walk(state, visit_seat, &walk, err);
 
     if (r == 0)
@@ -88,7 +89,9 @@ static int visit_match(void *context, struct cl_visit *visit, CL_UNUSED struct c
     struct search *search = context;
     const enum cl_match match = cl_visit_match(visit, search->wanted);
 
-    if (match == CL_MATCH_NONE || match < search->best || (!visit->alive && visit->ended == NULL))
+    const int is_of_table = visit->entry->table >= 0;
+
+    if (match == CL_MATCH_NONE || match < search->best || (is_of_table && !visit->alive))
         return 0;
     if (match == search->best) {
         search->count++;

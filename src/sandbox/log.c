@@ -158,8 +158,8 @@ static int fill(struct cl_log_reader *reader, size_t wanted, struct cl_error *er
 static int go_on(struct cl_log_reader *reader, struct cl_error *err)
 {
     CL_CLEANUP_FD int next = -1;
-    struct stat ours;
-    struct stat there;
+    struct stat ours = {0};
+    struct stat there = {0};
     int r = cl_sys_fstat(reader->fd, &ours);
 
     if (r == 0)

@@ -389,10 +389,10 @@ static int settle_kept(struct sandbox *sandbox, int exit_status, struct cl_error
     cl_log_done(&sandbox->log);
     if (kept->dir < 0)
         return 0;
+    if (sandbox->supervisor.is_told)
+        r = cl_kept_end(kept, &ended, err);
     if (sandbox->plan->remove || !sandbox->supervisor.is_told)
         (void)cl_kept_remove(kept); /* a sweep finds what is left */
-    else
-        r = cl_kept_end(kept, &ended, err);
     cl_kept_done(kept);
     return r;
 }

@@ -9,6 +9,7 @@
 #include "base/sys.h"
 #include "limits/limits.h"
 #include "sandbox/control.h"
+#include "sandbox/kept.h"
 #include "sandbox/table.h"
 
 struct sweep {
@@ -224,6 +225,9 @@ int cl_sweep(struct cl_state *state, void (*on_swept)(void *context, const char 
             sweep_seat(&sweep, seat);
     }
     cl_control_sweep(state);
+    struct cl_error failure = {0};
+    if (cl_kept_sweep(&failure) < 0 && sweep.first.code == 0)
+        sweep.first = failure;
     sweep_orphans(&sweep, &seats);
     return conclude(&sweep, err);
 }

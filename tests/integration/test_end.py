@@ -51,7 +51,7 @@ def children(pid):
 def start_one(cloister, rootfs, shape):
     """A run of that shape that has become cloister: what stands before it (setpriv, a shell) is none of it."""
     command, opts = shape
-    process = start(cloister, *cloister._run_words(rootfs, command, opts, None))
+    process = start(cloister, *cloister.run_words(rootfs, command, opts, None))
     while process.poll() is None and Path(f"/proc/{process.pid}/comm").read_text() != "cloister\n":
         pass
     return process
@@ -354,7 +354,7 @@ def test_init_killed_from_the_host(cloister, rootfs, nothing_left):
 
 def parent_and_child(cloister, rootfs, opts):
     """A shell that starts cloister in its background; (Running of the shell, pid of cloister)."""
-    words = cloister._run_words(rootfs, ["sh", "-c", "echo ready; exec cat"], ["-i", *opts], None)
+    words = cloister.run_words(rootfs, ["sh", "-c", "echo ready; exec cat"], ["-i", *opts], None)
     # the standard input of a background job is /dev/null: hand ours over explicitly
     argv = ["sh", "-c", 'exec 3<&0; "$@" <&3 3<&- & echo "pid $!"; wait', "parent", *cloister.argv(*words)]
     running = Running(argv, env=cloister.environment(), cwd="/")
@@ -449,7 +449,7 @@ def test_a_stop_during_the_start_holds_nobody(cloister, rootfs, delay, nothing_l
 def test_a_death_signal_of_the_callers_stays(cloister, rootfs, nothing_left):
     """Asked for before cloister was executed, as service managers and test runners do."""
     bind = "import ctypes, os, sys; ctypes.CDLL(None).prctl(1, 9); os.execv(sys.argv[1], sys.argv[1:])"
-    words = cloister._run_words(rootfs, ("probe", "wait"), [], None)
+    words = cloister.run_words(rootfs, ("probe", "wait"), [], None)
     argv = cloister.argv(*words)
     at = argv.index(str(cloister.binary))
     start = f"import subprocess, sys; print(subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL).pid, flush=True); sys.stdin.read()"

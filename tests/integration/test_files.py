@@ -113,7 +113,7 @@ def test_copy_on_write_over_a_tree_with_a_mount_below(cloister, own_rootfs, flag
     """Root's is refused where that mount can't be id-mapped, an ordinary user's always; both name the tree and the cure."""
     place = own_rootfs.path / "srv/work"
     opts = [flag.format(tree=own_rootfs.path) for flag in flags]
-    words = cloister._run_words(own_rootfs, ["/bin/busybox", "true"], opts, None)
+    words = cloister.run_words(own_rootfs, ["/bin/busybox", "true"], opts, None)
     hide = f'mount --make-rprivate / && mount -t proc proc {place} && exec "$@"'
     done = subprocess.run(["unshare", "-m", "sh", "-c", hide, "sh", *cloister.argv(*words)], env=cloister.environment(), cwd="/",
                           capture_output=True, text=True, timeout=60)
@@ -428,7 +428,7 @@ def test_copy_on_write_is_on_disk_before_linux_6_6(cloister, rootfs, opts, on_di
 
     An ordinary user has no disk for it: see `rm -r` in the README.
     """
-    words = cloister._run_words(rootfs, ["sh", "-c", "grep ' /tmp ' /proc/mounts"], opts, None)
+    words = cloister.run_words(rootfs, ["sh", "-c", "grep ' /tmp ' /proc/mounts"], opts, None)
     done = subprocess.run(["setarch", "--uname-2.6", *cloister.argv(*words)], env=cloister.environment(), cwd="/", capture_output=True, timeout=60)
     assert done.returncode == 0, done
     assert done.stdout.startswith(b"/dev/loop") == (on_disk and cloister.identity == "root"), done

@@ -69,7 +69,7 @@ def test_only_an_ordinary_users_strict_sandbox_keeps_the_callers_groups(cloister
     (volume / "file").write_text("of the group\n")
     os.chown(volume / "file", 0, group)
     (volume / "file").chmod(0o640)
-    words = cloister._run_words(rootfs, ["sh", "-c", "id -G; cat /v/file"], ["--profile", profile, "-v", f"{volume}:/v"], None)
+    words = cloister.run_words(rootfs, ["sh", "-c", "id -G; cat /v/file"], ["--profile", profile, "-v", f"{volume}:/v"], None)
     before = ["setpriv", f"--reuid={cloister.uid}", f"--regid={cloister.gid}", f"--groups={group}", "--"]
     done = subprocess.run([*before, str(cloister.binary), *words], env=cloister.environment(), cwd="/", capture_output=True, text=True, timeout=60)
     if (cloister.identity, profile) == ("user", "strict"):

@@ -253,7 +253,7 @@ def test_no_descriptor_of_the_caller_enters(cloister, rootfs):
 @pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&-", ">&- 2>&-", "<&- >&- 2>&-"])
 def test_closed_standard_descriptors(cloister, rootfs, closed, nothing_left):
     path = cloister.result_path()
-    words = cloister._run_words(rootfs, ["sh", "-c", "echo to-out; echo to-err >&2; probe fds >/dev/null; exit 6"], [], path)
+    words = cloister.run_words(rootfs, ["sh", "-c", "echo to-out; echo to-err >&2; probe fds >/dev/null; exit 6"], [], path)
     argv = ["sh", "-c", f'exec "$@" {closed}', "sh", *cloister.argv(*words)]
     with Running(argv, path, env=cloister.environment(), cwd="/") as running:
         outcome = running.wait(20)
@@ -267,7 +267,7 @@ def test_closed_standard_descriptors(cloister, rootfs, closed, nothing_left):
 
 
 def test_closed_descriptors_inside_are_open(cloister, rootfs):
-    words = cloister._run_words(rootfs, ["probe", "fds"], [], None)
+    words = cloister.run_words(rootfs, ["probe", "fds"], [], None)
     argv = ["sh", "-c", 'exec "$@" <&-', "sh", *cloister.argv(*words)]
     with Running(argv, env=cloister.environment(), cwd="/") as running:
         outcome = running.wait(20).ok()
@@ -276,7 +276,7 @@ def test_closed_descriptors_inside_are_open(cloister, rootfs):
 
 def test_it_starts_in_a_directory_that_is_gone(cloister, rootfs):
     gone = cloister.directory("gone")
-    argv = ["sh", "-c", 'cd "$0" && rmdir "$0" && exec "$@"', gone, *cloister.argv(*cloister._run_words(rootfs, ["echo", "fine"], [], None))]
+    argv = ["sh", "-c", 'cd "$0" && rmdir "$0" && exec "$@"', gone, *cloister.argv(*cloister.run_words(rootfs, ["echo", "fine"], [], None))]
     with Running(argv, env=cloister.environment()) as running:
         assert running.wait(20).ok().out == b"fine\n"
 
@@ -287,7 +287,7 @@ def test_the_sandbox_does_not_begin_in_the_callers_directory(cloister, rootfs, w
 
 
 def test_signals_ignored_and_blocked_by_the_caller_are_not_so_inside(cloister, rootfs):
-    words = cloister._run_words(rootfs, ["grep", "-E", "^Sig(Ign|Blk)", "/proc/self/status"], [], None)
+    words = cloister.run_words(rootfs, ["grep", "-E", "^Sig(Ign|Blk)", "/proc/self/status"], [], None)
     argv = ["sh", "-c", "trap '' INT HUP PIPE USR1; exec \"$@\"", "sh", *cloister.argv(*words)]
     with Running(argv, env=cloister.environment(), cwd="/") as running:
         outcome = running.wait(20).ok()

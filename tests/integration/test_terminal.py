@@ -40,7 +40,7 @@ def test_window_size_and_its_change(cloister, rootfs, terminal):
 
 def test_a_change_is_seen_where_only_the_input_is_a_terminal(cloister, rootfs, terminal):
     """As in `cloister run -it ... | tee log`."""
-    words = cloister._run_words(rootfs, ("probe", "trap", "3"), ["-it"], None)
+    words = cloister.run_words(rootfs, ("probe", "trap", "3"), ["-it"], None)
     argv = ["sh", "-c", 'exec "$0" "$@" | cat', *cloister.argv(*words)]
     terminal.launch(argv, cloister.environment({"TERM": "vt100"}))
     terminal.expect(b"ready")

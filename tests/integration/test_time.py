@@ -82,7 +82,7 @@ def test_time_out_with_output_that_nobody_reads(cloister, rootfs):
 
 def test_timeout_holds_while_the_callers_pipe_is_full(cloister, rootfs):
     path = cloister.result_path()
-    argv = cloister.argv(*cloister._run_words(rootfs, ["yes"], ["--timeout", "700ms", "--stop-grace", "100ms"], path))
+    argv = cloister.argv(*cloister.run_words(rootfs, ["yes"], ["--timeout", "700ms", "--stop-grace", "100ms"], path))
     process = subprocess.Popen([str(a) for a in argv], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                                env=cloister.environment(), cwd="/")
     try:

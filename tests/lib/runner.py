@@ -241,7 +241,7 @@ class Cloister:
                                  f" out {(out or b'')[-300:]!r}\n err {(err or b'')[-300:]!r}") from None
         return Outcome(argv, process.returncode, out or b"", err or b"", time.monotonic() - started)
 
-    def _run_words(self, image, command, opts, result):
+    def run_words(self, image, command, opts, result=None):
         words = ["run"]
         for layer in self.without:
             words += ["--without", layer]
@@ -255,15 +255,19 @@ class Cloister:
     def run(self, image, *command, opts=(), result=True, **options):
         """cloister run, waited for; the result record is parsed into the outcome."""
         path = self.result_path() if result else None
-        outcome = self.call(*self._run_words(image, command, opts, path), **options)
+        outcome = self.call(*self.run_words(image, command, opts, path), **options)
         outcome.result = read_result(path)
         return outcome
+
+    def detach(self, image, *command, opts=(), **options):
+        """cloister run --detach, waited for: its output is the id."""
+        return self.call(*self.run_words(image, command, ["-d", *opts], None), **options)
 
     def start(self, image, *command, opts=(), result=True, env=None, **options):
         """cloister run, left running: use it as a context manager."""
         path = self.result_path() if result else None
         options.setdefault("cwd", "/")
-        return Running(self.argv(*self._run_words(image, command, opts, path)), path,
+        return Running(self.argv(*self.run_words(image, command, opts, path)), path,
                        env=self.environment(env), **options)
 
 

@@ -47,7 +47,7 @@ class Terminal:
     def start(self, cloister, image, *command, opts=(), result=True, stderr=None):
         """cloister run with the terminal as its standard input, output and error."""
         self.result_path = cloister.result_path() if result else None
-        words = cloister._run_words(image, command, opts, self.result_path)
+        words = cloister.run_words(image, command, opts, self.result_path)
         return self.launch(cloister.argv(*words), cloister.environment({"TERM": "vt100"}), stderr)
 
     def launch(self, argv, env, stderr=None):

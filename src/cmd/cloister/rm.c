@@ -54,6 +54,10 @@ static int remove_one(void *data, struct cl_state *state, const char *name, stru
     CL_CLEANUP_KNOWN struct cl_known known = CL_KNOWN_INIT;
     int r = cl_known_find(state, name, &arena, &known, err);
 
+    if (r == -EBADMSG && cl_id_is(name)) { /* a damaged record: the id is all that is known */
+        *err = (struct cl_error){0};
+        r = cl_kept_open(name, &known.kept, err);
+    }
     if (r == 0 && known.is_alive)
         r = end_it(data, &known, err);
     if (r < 0)

@@ -258,11 +258,26 @@ static int settle_swap(struct cl_run_request *request, struct cl_error *err)
     return 0;
 }
 
+static int check_detached(const struct cl_plan *flags, struct cl_error *err)
+{
+    if (!flags->detach)
+        return 0;
+    if (flags->die_with_parent)
+        return cl_refuse(err, EINVAL,
+                         "--detach and --die-with-parent exclude each other; see --timeout");
+    if (flags->interactive)
+        return cl_refuse(err, ENOSYS,
+                         "--interactive: not built yet with --detach: nobody could attach");
+    return 0;
+}
+
 int cl_run_request_finish(struct cl_run_request *request, int argc, char *const argv[],
                           struct cl_error *err)
 {
     int r = settle_swap(request, err);
 
+    if (r == 0)
+        r = check_detached(&request->flags, err);
     if (r < 0)
         return r;
     if (argc < 1)

@@ -35,9 +35,6 @@ static int wait_for(CL_UNUSED void *context, struct cl_state *state, const char 
     if (r < 0)
         return cl_fail(err, r, "wait for sandbox %s", known.found.entry.id);
     r = cl_kept_read(&known.kept, &arena, &record, err);
-    if (r == -EBADMSG && known.found.plan.remove) /* --rm: it is gone, and how it ended with it */
-        return cl_refuse(err, ESRCH, "sandbox %s has ended and is removed (--rm)",
-                         known.found.entry.id);
     if (r < 0)
         return r;
     r = cl_buf_printf(out, "%" PRIu64 "\n", record.ended.exit_status);
