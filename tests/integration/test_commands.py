@@ -38,7 +38,7 @@ def test_ps_of_nothing(cloister):
 @pytest.mark.parametrize("words,said", [
     (["rnu"], 'unknown command "rnu"; did you mean run?'), (["versoin"], "did you mean version?"), (["quux"], 'unknown command "quux"; see cloister help'),
     (["ls"], "ls: there is none; see ps"), (["top", "x"], "top: there is none; see inspect"), (["host", "true"], "say cloister run host"),
-    (["rootfs:/x", "true"], "say cloister run rootfs:/x"), (["ps", "--filter", "x=y"], "--filter: not built yet"), (["ps", "--al"], "did you mean --all?"),
+    (["rootfs:/x", "true"], "say cloister run rootfs:/x"), (["ps", "--filter", "x=y"], "--filter: expected id=, name=, label="), (["ps", "-f", "name="], "--filter: nothing follows"), (["ps", "--al"], "did you mean --all?"),
     (["prune", "--volumes"], "--volumes: there are none"), (["kill", "--signl", "9", "x"], "did you mean --signal?"),
     (["--verison"], "did you mean --version"), (["--quux"], "options follow the command"), (["run", "rootfs:", "x"], "image: rootfs: needs a directory"),
     (["ps", "--json"], "--json: say --format json"), (["doctor", "--json"], "--format json"), (["version", "--json"], "--format json"),

@@ -199,6 +199,21 @@ def test_a_prefix_of_an_id_will_do(detach, cloister):
     cloister.call("wait", "no-such").refused('no sandbox "no-such"')
 
 
+@pytest.mark.parametrize("filters,wanted", [
+    ([], "ab"), (["name=fir"], "a"), (["name=x"], ""), (["label=k"], "ab"), (["label=k=1"], "a"), (["label=k=1", "label=k=2"], "ab"), (["label=k=1", "name=second"], ""),
+    (["status=running"], "b"), (["status=exited"], "a"), (["tenant=t1"], "a"), (["label=ke"], ""), (["status=exited", "status=running", "label=other"], "b")],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "")
+def test_filters(detach, cloister, filters, wanted):
+    a = detach("true", opts=["--name", "first", "-l", "k=1", "--tenant", "t1"])
+    b = detach("sleep", "1000", opts=["--name", "second", "-l", "k=2", "-l", "other="])
+    assert a.exit_status() == 0
+    words = [word for one in filters for word in ("--filter", one)]
+    ids = {"a": a.id, "b": b.id}
+    assert sorted(cloister.call("ps", "-aq", *words).ok().lines()) == sorted(ids[one] for one in wanted)
+    assert cloister.call("ps", "-aq", "-f", f"id={a.id[:5]}").ok().lines() == [a.id]
+    assert sorted(cloister.call("ps", "-aq", "-f", f"image={b.inspect()['image']}").ok().lines()) == sorted(ids.values())
+
+
 # -- logs
 
 def test_both_streams_and_their_order(detach):
@@ -365,6 +380,14 @@ def test_rm(detach, cloister):
     running.call("rm", "--force").ok()
     poll(lambda: not any(map(alive, pids)), 10, "it lives on")
     assert os.listdir(cloister.kept()) == []
+
+
+def test_prune_ended(detach, cloister):
+    running, ended = detach("sleep", "1000"), detach("true", opts=["--name", "gone"])
+    assert ended.exit_status() == 0
+    assert cloister.call("prune").ok().out == b"nothing to remove\n"
+    assert cloister.call("prune", "--ended").ok().out.decode() == f"removed {ended.id}\n"
+    assert os.listdir(cloister.kept()) == [running.id]
 
 
 # -- ends that nobody wrote down

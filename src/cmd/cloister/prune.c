@@ -9,9 +9,11 @@
 #include "cmd/cloister/command.h"
 #include "cmd/cloister/unpack_range.h"
 #include "image/collect.h"
+#include "sandbox/kept.h"
 #include "sandbox/sweep.h"
 
 struct context {
+    int ended;
     int images;
     int all;
     int format_json;
@@ -28,6 +30,8 @@ static int set_nothing(CL_UNUSED void *context, CL_UNUSED const struct cl_option
 }
 
 static const struct cl_option options[] = {
+    {"ended", 0, NULL, "also what is kept of detached sandboxes that have ended", cl_set_flag,
+     (int)offsetof(struct context, ended), NULL},
     {"images", 0, NULL, "also images without a name, and what pulls left", cl_set_flag,
      (int)offsetof(struct context, images), NULL},
     {"all", 'a', NULL, "the same, and every image that is not in use", cl_set_flag,
@@ -142,6 +146,22 @@ static int write_json(const struct context *context, struct cl_buf *buf)
 
 /* --- doing ------------------------------------------------------------------------- */
 
+static int remove_ended(void *data, const struct cl_kept *kept, struct cl_error *err)
+{
+    CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(CL_KEPT_ROOM);
+    struct cl_kept_record record = {0};
+    struct cl_error ignored = {0};
+    int r = cl_kept_read(kept, &arena, &record, &ignored);
+
+    if (r < 0 || record.is_alive) /* what is damaged is rm's, by its id */
+        return 0;
+    r = cl_kept_remove(kept);
+    if (r < 0)
+        return cl_fail(err, r, "remove what is kept of sandbox %s", kept->id);
+    note_swept(data, kept->id);
+    return 0;
+}
+
 static int sweep_sandboxes(struct context *context, struct cl_error *err)
 {
     CL_CLEANUP_STATE struct cl_state state = CL_STATE_INIT;
@@ -149,6 +169,8 @@ static int sweep_sandboxes(struct context *context, struct cl_error *err)
 
     if (r == 0)
         r = cl_sweep(&state, note_swept, context, err);
+    if (r >= 0 && context->ended)
+        r = cl_kept_walk(remove_ended, context, err);
     return r < 0 ? r : 0;
 }
 
@@ -209,7 +231,7 @@ static int run(const struct cl_command *self, int argc, char *const argv[], stru
 const struct cl_command cl_command_prune = {
     .name = "prune",
     .usage = "[OPTIONS]",
-    .help = "Remove what sandboxes left whose supervisor was killed, and unused images",
+    .help = "Remove what sandboxes left whose supervisor was killed, ended ones, and unused images",
     .run = run,
     .options = options,
     .option_count = CL_ARRAY_SIZE(options),

@@ -8,6 +8,7 @@
 #include "base/json.h"
 #include "cmd/cloister/command.h"
 #include "cmd/cloister/describe.h"
+#include "cmd/cloister/filter.h"
 #include "cmd/cloister/table.h"
 #include "sandbox/children.h"
 #include "sandbox/known.h"
@@ -25,12 +26,21 @@ struct context {
     struct cl_json json;
     struct cl_buf buf;
     uint64_t now_ns;
+    struct cl_filters filters;
 };
+
+static int add_filter(void *data, CL_UNUSED const struct cl_option *option, const char *value,
+                      struct cl_error *err)
+{
+    return cl_filters_add(&((struct context *)data)->filters, value, err);
+}
 
 static const struct cl_option options[] = {
     {"all", 'a', NULL, "also those that have ended and are kept", cl_set_flag,
      (int)offsetof(struct context, all), NULL},
     {"quiet", 'q', NULL, "ids alone", cl_set_flag, (int)offsetof(struct context, quiet), NULL},
+    {"filter", 'f', "KEY=VALUE", "those alone: id, name, label, status, tenant or image",
+     add_filter, 0, NULL},
     {"names", 0, NULL, NULL, cl_set_flag, (int)offsetof(struct context, names), NULL},
     CL_OPTION_FORMAT(struct context),
     CL_OPTION_HELP,
@@ -38,7 +48,6 @@ static const struct cl_option options[] = {
 
 static const struct cl_refused_option refused[] = {
     {"json", 0, "say --format json"},
-    {"filter", 'f', "not built yet; --format json has all there is to choose from"},
     {"no-trunc", 0, "not built yet; --format json cuts nothing"},
     {"last", 'n', "not built yet; --all --format json has when each was made"},
     {"latest", 'l', "not built yet; --all --format json has when each was made"},
@@ -148,7 +157,7 @@ static int visit_one(void *data, struct cl_visit *visit, struct cl_error *err)
     struct context *context = data;
     int r = 0;
 
-    if (!visit->alive && !context->all)
+    if ((!visit->alive && !context->all) || !cl_filters_match(&context->filters, visit))
         return 0;
     if (context->quiet || context->names)
         r = add_words(context, visit);
