@@ -154,20 +154,30 @@ static void close_pipes(void *context)
 }
 
 /* A terminal is no input without -i; /dev/null is what the command gets anyway. */
-static int has_input(void)
+static int has_input(int fd)
 {
     struct stat st;
 
-    if (cl_sys_fstat(STDIN_FILENO, &st) < 0 || !S_ISCHR(st.st_mode))
+    if (cl_sys_fstat(fd, &st) < 0 || !S_ISCHR(st.st_mode))
         return 1;
-    return st.st_rdev != makedev(1, 3) && !isatty(STDIN_FILENO);
+    return st.st_rdev != makedev(1, 3) && !isatty(fd);
+}
+
+/* What a standard stream of the command is carried to or from: -1 for the log. */
+static int stream_of(const struct sandbox *sandbox, int fd)
+{
+    const int *streams = sandbox->options->streams;
+
+    if (streams != NULL && streams[fd] >= 0)
+        return streams[fd];
+    return sandbox->plan->detach && fd != STDIN_FILENO ? -1 : fd;
 }
 
 static int make_pipes(void *context, struct cl_error *err)
 {
     struct sandbox *sandbox = context;
     const struct cl_plan *plan = sandbox->plan;
-    int first = plan->interactive || (!plan->detach && has_input()) ? 0 : 1;
+    int first = plan->interactive || has_input(stream_of(sandbox, 0)) ? 0 : 1;
 
     if (plan->tty || cl_plan_without(plan, CL_LAYER_STDIO))
         return 0;
@@ -420,6 +430,8 @@ static int supervise(struct sandbox *sandbox, struct cl_error *err)
     supervisor->status = &sandbox->status;
     supervisor->kept = &sandbox->kept;
     supervisor->log = sandbox->log.fd >= 0 ? &sandbox->log : NULL;
+    for (int fd = 0; fd < 3; fd++)
+        supervisor->streams[fd] = stream_of(sandbox, fd);
     supervisor->on_started = tell_started;
     supervisor->context = sandbox;
     for (int fd = 0; fd < 3; fd++)

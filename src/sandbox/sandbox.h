@@ -19,6 +19,9 @@ struct cl_run_options {
     const char *result_path; /* where the record is written; NULL: nowhere */
     char *const *argv;       /* the program's own, which the sandbox must not see */
     int argc;
+    /* Three descriptors that stand for this process's standard ones, and for a detached plan's log;
+     * -1: that one does. NULL: all do. Borrowed. */
+    const int *streams;
     /* Of a detached plan: called once, when its command runs as sandbox ID. */
     void (*on_started)(void *context, const char *id);
     void *context;

@@ -209,7 +209,7 @@ static int start_output(struct cl_supervisor *supervisor, int index, int in, int
     relay->on_end = on_stream_end;
     relay->context = supervisor;
     relay->budget = &supervisor->budget;
-    if (supervisor->log != NULL) {
+    if (out < 0) {
         relay->log = supervisor->log;
         relay->log_kind = index == STDERR_FILENO ? CL_LOG_ERR : CL_LOG_OUT;
         return cl_relay_start_log(relay, &supervisor->loop, in, err);
@@ -229,13 +229,14 @@ static int start_pipes(struct cl_supervisor *supervisor, struct cl_error *err)
     for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
         if (supervisor->stdio[fd] < 0)
             continue;
-        r = start_output(supervisor, fd, CL_TAKE_FD(supervisor->stdio[fd]), fd, err);
+        r = start_output(supervisor, fd, CL_TAKE_FD(supervisor->stdio[fd]), supervisor->streams[fd],
+                         err);
         if (r < 0)
             return r;
     }
-    if (supervisor->stdio[0] < 0 || supervisor->log != NULL)
-        return 0; /* what is open stays so, for who attaches */
-    return cl_relay_start_input(&supervisor->relays[0], &supervisor->loop, STDIN_FILENO,
+    if (supervisor->stdio[0] < 0)
+        return 0;
+    return cl_relay_start_input(&supervisor->relays[0], &supervisor->loop, supervisor->streams[0],
                                 CL_TAKE_FD(supervisor->stdio[0]), err);
 }
 
@@ -286,7 +287,7 @@ static int start_terminal(struct cl_supervisor *supervisor, struct cl_error *err
     if (supervisor->pty < 0)
         return cl_fail(err, supervisor->pty, "duplicate the pty");
     supervisor->relays[1].in_is_pty = 1;
-    r = start_output(supervisor, 1, CL_TAKE_FD(master), STDOUT_FILENO, err);
+    r = start_output(supervisor, 1, CL_TAKE_FD(master), supervisor->streams[1], err);
     if (r < 0 || input < 0)
         return r;
     if (!isatty(STDIN_FILENO)) {

@@ -30,6 +30,8 @@ struct cl_supervisor {
     struct cl_status *status;   /* what the record says */
     const struct cl_kept *kept; /* what is kept of it; its dir -1: nothing */
     struct cl_log *log;         /* takes the output; NULL: the caller's descriptors do */
+    int streams[3];             /* what the command's are carried to and from; borrowed; -1 for an
+                                   output: to the log */
     /* Called once when the command of a detached sandbox runs; may be NULL. */
     void (*on_started)(void *context);
     void *context;

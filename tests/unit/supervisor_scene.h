@@ -146,6 +146,8 @@ static inline void set_up(void)
     scene.supervisor.plan = &scene.plan;
     scene.supervisor.wall = &scene.wall;
     scene.supervisor.process = &scene.process;
+    for (int fd = 0; fd < 3; fd++)
+        scene.supervisor.streams[fd] = fd;
     scene.supervisor.limits = &scene.limits;
     scene.supervisor.entry = &scene.entry;
 }

@@ -81,8 +81,7 @@ TEST(bad_flags_are_refused)
     } rows[] = {
         {"--privileged|host", "--privileged: a sandbox with the host"},
         {"--keep|host", "--keep: not built yet"},
-        {"--keep|host", "not built yet"},
-        {"--stdin|f|host", "not built yet"},
+        {"--copy-in|a:b|host", "not built yet"},
         {"--pull=newer|host", "--pull: "},
         {"--device|/dev/x|host", "--device: "},
         {"-p|80:80|host", "--publish: "},

@@ -45,19 +45,22 @@ static void tell_started(void *context, const char *id)
 /* --- the supervisor's process ------------------------------------------------------------------
  */
 
-/* All descriptors but the pipe's and KEEP are the caller's: whoever waits for their end must not
- * wait for us. */
-static int let_go(int tell, int keep, struct cl_error *err)
+/* All descriptors but the pipe's, KEEP and the files in STREAMS are the caller's: whoever waits for
+ * their end must not wait for us. The files become our standard descriptors, and STREAMS says so.
+ */
+static int let_go(int tell, int keep, int streams[3], struct cl_error *err)
 {
     const int first = keep >= 0 && keep < tell ? keep : tell;
     const int second = keep > tell ? keep : tell;
     CL_CLEANUP_FD int null = cl_sys_openat(AT_FDCWD, "/dev/null", O_RDWR, 0);
     int r = null;
 
-    for (int fd = 0; r >= 0 && fd <= 2; fd++)
-        r = cl_sys_dup3(null, fd, 0);
+    for (int fd = 0; r >= 0 && fd <= 2; fd++) {
+        r = cl_sys_dup3(streams[fd] >= 0 ? streams[fd] : null, fd, 0);
+        streams[fd] = streams[fd] >= 0 ? fd : -1;
+    }
     if (r < 0)
-        return cl_fail(err, r, "put /dev/null in place of the standard descriptors");
+        return cl_fail(err, r, "put others in place of the standard descriptors");
     if (first > 3)
         r = cl_sys_close_range(3, (unsigned int)first - 1, 0);
     if (r >= 0 && second > first + 1)
@@ -77,8 +80,13 @@ CL_NORETURN static void supervise(const struct cl_plan *plan, struct cl_run_opti
     struct detached detached = {.tell = told};
     struct cl_error err = {0};
     struct birth birth = {0};
-    int r = let_go(told, keep, &err);
+    int streams[3] = {-1, -1, -1};
 
+    if (options.streams != NULL)
+        memcpy(streams, options.streams, sizeof(streams));
+    int r = let_go(told, keep, streams, &err);
+
+    options.streams = streams;
     options.on_started = tell_started;
     options.context = &detached;
     if (r == 0)

@@ -13,6 +13,7 @@
 #include "cmd/cloister/run_image.h"
 #include "cmd/cloister/run_options.h"
 #include "cmd/cloister/seal.h"
+#include "cmd/cloister/streams.h"
 #include "plan/compile.h"
 #include "plan/decide.h"
 #include "sandbox/result_file.h"
@@ -163,9 +164,12 @@ int cl_run_command(const struct cl_command *self, int argc, char *const argv[],
     struct cl_plan plan = {0};
     char closed[CL_ERROR_MSG_SIZE];
     CL_CLEANUP_FD int image_lock = -1; /* the supervisor's, to the end of the run */
+    CL_CLEANUP_STREAMS struct cl_streams streams = CL_STREAMS_INIT;
     const uid_t caller = geteuid();
     int r = settle(self, argc, argv, &request, err);
 
+    if (r == 0)
+        r = cl_streams_open(&request, &streams, err);
     if (r == 0)
         r = decide(&request, &plan, &image_lock, err);
     if (r < 0 && r != CL_HELP_SHOWN && request.result_path != NULL)
@@ -176,6 +180,7 @@ int cl_run_command(const struct cl_command *self, int argc, char *const argv[],
         .result_path = request.result_path,
         .argv = whole(argv),
         .argc = argc + 1,
+        .streams = streams.fds,
     };
     cl_closed_explain(&plan, closed, sizeof(closed)); /* afterwards it may not look */
     r = plan.detach ? cl_detach(&plan, &options, image_lock, err)

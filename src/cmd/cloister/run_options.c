@@ -278,6 +278,12 @@ int cl_run_request_finish(struct cl_run_request *request, int argc, char *const 
 
     if (r == 0)
         r = check_detached(&request->flags, err);
+    if (r == 0 && request->flags.tty &&
+        (request->stdin_path != NULL || request->stdout_path != NULL ||
+         request->stderr_path != NULL))
+        r = cl_refuse(err, EINVAL,
+                      "--tty excludes --stdin, --stdout and --stderr: a terminal is "
+                      "all three");
     if (r < 0)
         return r;
     if (argc < 1)

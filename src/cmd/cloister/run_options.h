@@ -18,6 +18,9 @@ struct cl_run_request {
     const char *policy_path;
     const char *seccomp_path;
     const char *result_path;
+    const char *stdin_path; /* files in place of the caller's descriptors; NULL: none */
+    const char *stdout_path;
+    const char *stderr_path;
     uint64_t memory_swap_bytes; /* memory and swap together; UINT64_MAX: not given */
     int format_json;
     int quiet;

@@ -85,6 +85,9 @@ const struct cl_option cl_run_options[] = {
     FIELD("file-size", 0, "SIZE", "size of each file", FILE_SIZE, NULL),
     ADD("ulimit", 0, "NAME=SOFT[:HARD]", "a resource limit of each process", ulimit, NULL),
 
+    STRING("stdin", "FILE", "standard input comes from a file", stdin_path, "@file"),
+    STRING("stdout", "FILE", "standard output goes to a file", stdout_path, "@file"),
+    STRING("stderr", "FILE", "standard error goes to a file", stderr_path, "@file"),
     STRING("result", "FILE", "write how it ended and what it used, as JSON", result_path, "@file"),
     {"format", 0, "FORMAT", "how the line about the end is written: table or json", cl_set_format,
      (int)offsetof(struct cl_run_request, format_json), "table json"},
