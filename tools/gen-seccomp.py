@@ -35,6 +35,7 @@ ARCHES = {
 RET_KILL = 0x80000000
 RET_ALLOW = 0x7fff0000
 RET_ERRNO = 0x00050000
+RET_NEXT = 0x7ff00001  # CL_SECCOMP_NEXT: what is joined behind decides (seccomp.c)
 
 LD, JEQ, JGE, JSET, JA, AND, RET = 0x20, 0x15, 0x35, 0x45, 0x05, 0x54, 0x06
 OFF_NR, OFF_ARCH, OFF_ARGS = 0, 4, 16
@@ -88,6 +89,8 @@ def parse_action(text, where):
         return RET_KILL
     if text == 'skip':
         return RET_ERRNO
+    if text == 'next':
+        return RET_NEXT
     if text.isupper() and hasattr(errno, text):
         return RET_ERRNO | getattr(errno, text)
     raise TableError(f'{where}: no such action: {text}')

@@ -284,6 +284,32 @@ static inline ssize_t cl_sys_send(int fd, const void *data, size_t size, int fla
     return (ssize_t)CL_SYS6(SYS_sendto, fd, data, size, flags | MSG_NOSIGNAL, NULL, 0);
 }
 
+static inline int cl_sys_bind(int fd, const struct sockaddr *address, socklen_t size)
+{
+    return (int)CL_SYS3(SYS_bind, fd, address, size);
+}
+
+static inline int cl_sys_listen(int fd, int backlog)
+{
+    return (int)CL_SYS2(SYS_listen, fd, backlog);
+}
+
+static inline int cl_sys_connect(int fd, const struct sockaddr *address, socklen_t size)
+{
+    return (int)CL_SYS3(SYS_connect, fd, address, size);
+}
+
+/* FLAGS are those of socket(2)'s type; close-on-exec always. */
+static inline int cl_sys_accept(int fd, int flags)
+{
+    return (int)CL_SYS4(SYS_accept4, fd, NULL, NULL, flags | SOCK_CLOEXEC);
+}
+
+static inline int cl_sys_getsockopt(int fd, int level, int option, void *ret, socklen_t *size)
+{
+    return (int)CL_SYS5(SYS_getsockopt, fd, level, option, ret, size);
+}
+
 ssize_t cl_sys_sendmsg(int fd, const struct msghdr *message, int flags);
 ssize_t cl_sys_recvmsg(int fd, struct msghdr *message, int flags);
 

@@ -16,6 +16,7 @@
 #include "base/processors.h"
 #include "limits/limits.h"
 #include "plan/plan.h"
+#include "walls/session.h"
 
 enum cl_report_stage {
     CL_REPORT_NONE,    /* still being made */
@@ -78,6 +79,13 @@ struct cl_wall {
                    struct cl_error *err);
     /* Sends SIGNAL to the main process. */
     int (*signal)(struct cl_wall_process *process, int signal, struct cl_error *err);
+    /* Makes START's streams such as the sandbox may use: of a command to be started in the one
+     * of START's plan, id and uid_base, which runs. The client's, with its caller's privilege. */
+    int (*lend)(const struct cl_wall_start *start, struct cl_error *err);
+    /* Has one more command started, as REQUEST says; FDS are those of walls/session.h, as many as
+     * belong to its flags, and stay the caller's. What becomes of it the session tells. */
+    int (*exec)(struct cl_wall_process *process, const struct cl_exec_request *request,
+                const int *fds, struct cl_error *err);
     /* Takes what the first process has sent so far: sets scratch, terminal and is_started. */
     int (*receive)(struct cl_wall_process *process, struct cl_error *err);
     /* The calling supervisor gives up what this wall's sandboxes no longer need of it:

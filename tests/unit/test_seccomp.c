@@ -1,6 +1,8 @@
 /* test_seccomp.c - which filter the command gets, and a user's profile over the floor. */
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 
 #include "base/fault.h"
 #include "walls/container/seccomp_tables.h"
@@ -76,6 +78,60 @@ TEST(a_users_profile_stands_on_the_floor)
     check_joined(&cl_seccomp_floor_build);
 }
 
+/* Init's: where its own list would pass a call on, the command's filter is asked. Shown by what
+ * the kernel says, in a child that has it. */
+static int install_and_ask(CL_UNUSED void *unused)
+{
+    struct cl_error err = {0};
+
+    (void)cl_sys_prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+    if (cl_seccomp_bind_init(&room.container, &err) < 0)
+        return 10;
+    if (syscall(SYS_getpid) != 1234) /* in no list of ours */
+        return errno == EXDEV ? 0 : 11;
+    return 12;
+}
+
+TEST(inits_filter_asks_the_commands)
+{
+    static const struct sock_filter refuses[] = {
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EXDEV),
+    };
+    int status = 0;
+
+    set_up(CL_PROFILE_STRICT);
+    room.plan.seccomp = (struct cl_bytes){refuses, sizeof(refuses)};
+    cl_plan_mark(&room.plan, CL_FIELD_SECCOMP);
+    CHECK(cl_seccomp_choose(&room.container, &room.err) == 0);
+    pid_t child = fork();
+    if (child == 0)
+        (void)syscall(SYS_exit_group, install_and_ask(NULL)); /* which is in the list */
+    CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    cl_seccomp_forget(&room.container);
+}
+
+/* Where the filter is ours nothing more is put on init: it shares the command's. */
+TEST(a_shared_filter_is_installed_once)
+{
+    int status = 0;
+
+    set_up(CL_PROFILE_STRICT);
+    CHECK(cl_seccomp_choose(&room.container, &room.err) == 0);
+    pid_t child = fork();
+    if (child == 0) {
+        struct cl_error err = {0};
+        int before = cl_sys_prctl(PR_GET_SECCOMP, 0, 0, 0, 0);
+
+        (void)cl_sys_prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+        int r = cl_seccomp_bind_init(&room.container, &err);
+        if (before != 0 || r != 0 || cl_sys_prctl(PR_GET_SECCOMP, 0, 0, 0, 0) != 0)
+            _exit(1);
+        r = cl_seccomp_share(&room.container, &err);
+        _exit(r == 0 && cl_sys_prctl(PR_GET_SECCOMP, 0, 0, 0, 0) == 2 ? 0 : 2);
+    }
+    CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
 /* As long as the plan's reader lets it be. */
 TEST(the_longest_profile_can_be_loaded)
 {
@@ -119,10 +175,9 @@ TEST(without_memory_there_is_no_start)
 int main(void)
 {
     static const struct check_test tests[] = {
-        ROW(a_profile_has_its_filter),
-        ROW(a_users_profile_stands_on_the_floor),
-        ROW(the_longest_profile_can_be_loaded),
-        ROW(without_memory_there_is_no_start),
+        ROW(a_profile_has_its_filter),          ROW(a_users_profile_stands_on_the_floor),
+        ROW(inits_filter_asks_the_commands),    ROW(a_shared_filter_is_installed_once),
+        ROW(the_longest_profile_can_be_loaded), ROW(without_memory_there_is_no_start),
     };
 
     return check_run(tests, CL_ARRAY_SIZE(tests));

@@ -15,12 +15,16 @@
  *   main        takes the identity (build), the last layers (credentials, seccomp) and
  *               becomes the command. (main.c)
  *
+ * Commands that are started later (exec) are born of init as main was, by the same steps.
+ * (sessions.c, newborn.c)
+ *
  * Order and what each stage may still do:
  *   clone3 -> [maker: maps, id-mapped trees, "go"; init: signals, priorities, bounding
  *   set] -> init: identity, death chain, mounts, root -> ["release", with the cgroups'
  *   descriptors] -> init joins the cgroups, closes every foreign descriptor, no-new-privs,
  *   Landlock -> ["network", with the namespace, where clone3 didn't make it] -> clone main
- *   -> credentials, seccomp, exec; init: drops its capabilities, own seccomp filter.
+ *   -> credentials, seccomp, exec; init: drops its capabilities but those that a newborn is to
+ *   take, own seccomp filter, which begins with what a birth needs and ends with the command's.
  *
  * No byte of the image or of a volume is interpreted on the way; their paths are
  * resolved with openat2 below the new root only. Between clone and exec the children
@@ -29,8 +33,11 @@
 #ifndef CL_WALLS_CONTAINER_CONTAINER_H
 #define CL_WALLS_CONTAINER_CONTAINER_H
 
+#include <poll.h>
+
 #include "base/steps.h"
 #include "base/userns.h"
+#include "walls/session.h"
 #include "walls/wall.h"
 
 enum {
@@ -47,6 +54,7 @@ enum cl_message_kind {
     CL_MESSAGE_RELEASE, /* with the cgroups' join descriptors */
     CL_MESSAGE_NETWORK, /* with the network namespace's descriptor */
     CL_MESSAGE_SIGNAL,  /* value: the signal for the main process */
+    CL_MESSAGE_EXEC,    /* value: CL_EXEC_ flags; with the descriptors of walls/session.h */
     /* init to maker */
     CL_MESSAGE_SCRATCH,  /* with a descriptor on the scratch file system */
     CL_MESSAGE_TERMINAL, /* with the pty's master */
@@ -56,12 +64,17 @@ enum cl_message_kind {
 struct cl_message {
     uint32_t kind;
     int32_t value;
+    uint16_t rows; /* of a pty to be made */
+    uint16_t columns;
 };
 
 enum { CL_MESSAGE_MAX_FDS = 8 };
 
 /* Sends MESSAGE with COUNT descriptors. 0 or -errno. */
 int cl_message_send(int channel, const struct cl_message *message, const int *fds, size_t count);
+/* The same, but -EAGAIN where it would have to wait: the sandboxed code can stop a newborn, and
+ * with it init. */
+int cl_message_offer(int channel, const struct cl_message *message, const int *fds, size_t count);
 /* Receives one message; closes descriptors beyond MAX. Returns their number, -EPIPE
  * when the other end is gone, or -errno. FLAGS are recvmsg's. */
 int cl_message_receive(int channel, struct cl_message *ret, int *ret_fds, size_t max, int flags);
@@ -122,7 +135,27 @@ struct cl_container {
     int root_grows; /* mount points can be created: the root isn't the bare image */
     int join_fds[CL_MESSAGE_MAX_FDS];
     int join_count;
-    int terminal; /* the pty's slave, -1 without a tty */
+    int pts;       /* the root of its devpts */
+    int terminal;  /* the pty's slave, -1 without a tty */
+    uint64_t kept; /* a newborn's: the capabilities that init kept for it */
+};
+
+/* A command to be born in the running sandbox: what came for it, or -1. */
+struct cl_birth {
+    int session;
+    int words;
+    int stdio[3];
+    int terminal;
+};
+
+/* One that runs; pid 0: none. */
+struct cl_session {
+    pid_t pid;
+    int socket; /* -1: its client is gone */
+};
+
+struct cl_sessions {
+    struct cl_session items[CL_EXEC_MOST];
 };
 
 /* --- the maker (maker.c, clone.c, idmap.c, volumes.c) ---------------------- */
@@ -289,12 +322,21 @@ int cl_selinux_take(struct cl_container *container, struct cl_error *err);
 /* Adds to ERR what SELinux may have had to do with an exec's failure R; returns R. */
 int cl_selinux_hint(const struct cl_container *container, int r, struct cl_error *err);
 
-enum { CL_CAP_DAC_OVERRIDE = 1, CL_CAP_KILL = 5 }; /* linux/capability.h */
+enum {
+    CL_CAP_DAC_OVERRIDE = 1,
+    CL_CAP_KILL = 5,
+    CL_CAP_SETGID = 6,
+    CL_CAP_SETUID = 7
+}; /* linux/capability.h */
 
 /* --- credentials (layers.c) ------------------------------------------------ */
 
 int cl_capabilities_bound(const struct cl_plan *plan, struct cl_error *err);
 int cl_capabilities_set(uint64_t mask, struct cl_error *err);
+/* What init still has when the command runs, to be taken by a newborn. */
+uint64_t cl_capabilities_kept(const struct cl_plan *plan);
+/* Keeps PERMITTED, and puts EFFECTIVE of it to use. */
+int cl_capabilities_keep(uint64_t permitted, uint64_t effective, struct cl_error *err);
 int cl_securebits_lock(const struct cl_plan *plan, struct cl_error *err);
 
 /* --- system calls (seccomp.c) ----------------------------------------------- */
@@ -303,6 +345,18 @@ int cl_securebits_lock(const struct cl_plan *plan, struct cl_error *err);
 int cl_seccomp_choose(void *context, struct cl_error *err);
 void cl_seccomp_forget(void *context);
 int cl_seccomp_install(const void *instructions, size_t count, struct cl_error *err);
+/* The calling process takes the command's filter: main, and who is born after it. */
+int cl_seccomp_take(struct cl_container *container, struct cl_error *err);
+/* Init takes it before the command is born, where it is one of ours. Init's last step. */
+int cl_seccomp_share(void *context, struct cl_error *err);
+/* Init takes its own, where it doesn't share the command's; when that runs. */
+int cl_seccomp_bind_init(const struct cl_container *container, struct cl_error *err);
+
+/* True when a user's profile is the command's filter, which no one has by birth then. */
+static inline int cl_seccomp_is_users(const struct cl_container *container)
+{
+    return cl_plan_has(container->plan, CL_FIELD_SECCOMP);
+}
 
 /* --- processes ------------------------------------------------------------- */
 
@@ -311,6 +365,35 @@ CL_NORETURN void cl_init_run(struct cl_container *container);
 /* Clones and executes the main process; returns its pid (in the sandbox). Doesn't return
  * when main fails or can't be executed: the report says why. */
 int cl_main_start(struct cl_container *container, struct cl_error *err);
+/* LIST and a NULL at VECTOR; returns where the next one goes. */
+char **cl_vector_fill(char **vector, const struct cl_strlist *list);
+
+/* --- commands in the running sandbox: init's (sessions.c, newborn.c, pty.c) --- */
+
+/* Starts what MESSAGE asks for, with its descriptors, which are taken, and tells the
+ * session. */
+void cl_sessions_begin(struct cl_sessions *sessions, struct cl_container *container,
+                       const struct cl_message *message, const int *fds, size_t count);
+/* What to wait for; how many. */
+size_t cl_sessions_poll(const struct cl_sessions *sessions, struct pollfd ret[CL_EXEC_MOST]);
+/* Takes what came: POLLED is as cl_sessions_poll made it. */
+void cl_sessions_serve(struct cl_sessions *sessions, const struct pollfd *polled, size_t count);
+/* The process PID has been reaped; it may be none of them. */
+void cl_sessions_ended(struct cl_sessions *sessions, pid_t pid, int status);
+
+/* Whether WORDS are those of a command that may run in the sandbox of BASE. */
+int cl_newborn_check(const struct cl_plan *base, const struct cl_plan *words, struct cl_error *err);
+/* Reads BIRTH's words and starts the command. Its pid; REPORT says what became of it. */
+pid_t cl_newborn_make(struct cl_container *container, const struct cl_birth *birth,
+                      struct cl_report *report, struct cl_error *err);
+/* Clones a process that becomes the command of NEWBORN, a copy of the sandbox's container with
+ * plan, report, vectors and streams of its own; returns when it has, or has given up. */
+pid_t cl_newborn_start(struct cl_container *newborn, struct cl_error *err);
+
+/* Opens a new pty: its master; RET_SLAVE is the terminal. */
+int cl_pty_open(const struct cl_container *container, int *ret_slave, struct cl_error *err);
+/* Init's step: what is needed for ptys, and that of the main process. */
+int cl_terminal_make(void *context, struct cl_error *err);
 
 /* True when clone3 leaves the network namespace to a helper (netns.c). */
 static inline int cl_netns_comes_later(const struct cl_container *container)

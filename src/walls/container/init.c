@@ -10,7 +10,6 @@
 #include "base/fd.h"
 #include "base/sys.h"
 #include "walls/container/container.h"
-#include "walls/container/seccomp_tables.h"
 
 #include <sched.h>
 #include <sys/ioctl.h>
@@ -130,30 +129,6 @@ static int ensure_workdir(void *context, struct cl_error *err)
     return fd < 0 ? fd : 0;
 }
 
-/* devpts(5), ioctl_tty(2): a pty of the sandbox's own; the master goes to the
- * supervisor, and the caller's terminal never comes near. */
-static int make_terminal(void *context, struct cl_error *err)
-{
-    struct cl_container *container = context;
-    struct cl_message message = {.kind = CL_MESSAGE_TERMINAL};
-    int unlock = 0;
-
-    if (!container->plan->tty)
-        return 0;
-    CL_CLEANUP_FD int master = cl_open_no_links(container->dev, "pts/ptmx", O_RDWR | O_NOCTTY);
-    if (master < 0)
-        return cl_fail(err, master, "open a pty");
-    int r = cl_sys_ioctl(master, TIOCSPTLCK, &unlock);
-    if (r < 0)
-        return cl_fail(err, r, "unlock a pty");
-    int slave = cl_sys_ioctl_number(master, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC);
-    if (slave < 0)
-        return cl_fail(err, slave, "open the terminal of a pty");
-    container->terminal = slave;
-    r = cl_message_send(container->channel[1], &message, &master, 1);
-    return r < 0 ? cl_fail(err, r, "send the pty to the supervisor") : 0;
-}
-
 /* v1: a single-threaded process writing 0 to `tasks` (p90 0.16 ms; 10 ms by
  * cgroup.procs). The cgroup namespace comes after, so that its root is the cgroup. */
 static int join_limits(void *context, struct cl_error *err)
@@ -229,8 +204,13 @@ static int close_foreign(void *context, struct cl_error *err)
 {
     struct cl_container *container = context;
     const int *stdio = container->start->stdio;
-    int keep[] = {
-        container->channel[1], container->terminal, container->proc, stdio[0], stdio[1], stdio[2]};
+    int keep[] = {container->channel[1],
+                  container->terminal,
+                  container->proc,
+                  container->pts,
+                  stdio[0],
+                  stdio[1],
+                  stdio[2]};
     unsigned int next = 3;
 
     if (cl_plan_without(container->plan, CL_LAYER_STDIO))
@@ -302,7 +282,7 @@ static const struct cl_step init_steps[] = {
     {"names", cl_names_make, NULL},
     {"volumes", cl_volumes_attach, NULL},
     {"working directory", ensure_workdir, NULL},
-    {"terminal", make_terminal, NULL},
+    {"terminal", cl_terminal_make, NULL},
     {"seal the root", cl_rootfs_seal, NULL},
     {"enter the root", cl_rootfs_enter, NULL},
     {"limits", join_limits, NULL},
@@ -311,6 +291,7 @@ static const struct cl_step init_steps[] = {
     {"privileges", bound_privileges, NULL},
     {"landlock", cl_landlock_restrict, NULL},
     {"network", enter_network, NULL},
+    {"system calls", cl_seccomp_share, NULL},
 };
 
 /* --- the life of pid 1 ------------------------------------------------------------------ */
@@ -322,8 +303,9 @@ CL_NORETURN static void fail(struct cl_container *container, const struct cl_err
     _exit(1);
 }
 
-/* What init needs from here on: to send signals to processes that changed their uid,
- * and the few system calls of its loop. */
+/* What init needs from here on: to send signals to processes that changed their uid, the
+ * system calls of its loop, and what a newborn takes: its capabilities, the way to a pty, and
+ * to the host's labels where there are any. */
 static int shrink(struct cl_container *container, struct cl_error *err)
 {
     const struct cl_plan *plan = container->plan;
@@ -336,13 +318,11 @@ static int shrink(struct cl_container *container, struct cl_error *err)
         }
     }
     cl_fd_close(&container->terminal);
-    cl_fd_close(&container->proc);
+    if (!container->has_apparmor && container->process_context[0] == '\0')
+        cl_fd_close(&container->proc);
     if (!cl_plan_without(plan, CL_LAYER_CAPABILITIES))
-        r = cl_capabilities_set(1ULL << CL_CAP_KILL, err);
-    if (r == 0 && !cl_plan_without(plan, CL_LAYER_SECCOMP) &&
-        !cl_plan_without(plan, CL_LAYER_NO_NEW_PRIVS))
-        r = cl_seccomp_install(cl_seccomp_init.insns, cl_seccomp_init.count, err);
-    return r;
+        r = cl_capabilities_keep(cl_capabilities_kept(plan), 1ULL << CL_CAP_KILL, err);
+    return r < 0 ? r : cl_seccomp_bind_init(container, err);
 }
 
 static uint64_t cpu_ns(const struct rusage *usage)
@@ -361,13 +341,21 @@ CL_NORETURN static void end(struct cl_container *container, int status, const st
     _exit(0); /* and with pid 1 everything in the pid namespace ends */
 }
 
-static void reap(struct cl_container *container, int signals, pid_t main)
+/* What init lives with. */
+struct life {
+    struct cl_container *container;
+    int signals;
+    pid_t main;
+    struct cl_sessions sessions;
+};
+
+static void reap(struct life *life)
 {
     struct signalfd_siginfo info;
     struct rusage usage;
     int status;
 
-    (void)cl_sys_read(signals, &info, sizeof(info)); /* only empties it */
+    (void)cl_sys_read(life->signals, &info, sizeof(info)); /* only empties it */
     for (;;) {
         pid_t pid = cl_sys_wait4(-1, &status, WNOHANG, &usage);
 
@@ -377,25 +365,58 @@ static void reap(struct cl_container *container, int signals, pid_t main)
             struct cl_error err = {0};
 
             (void)cl_fail(&err, pid, "wait for the sandbox's processes");
-            fail(container, &err);
+            fail(life->container, &err);
         }
         if (pid <= 0)
             return;
-        if (pid == main)
-            end(container, status, &usage);
+        if (pid == life->main)
+            end(life->container, status, &usage);
+        cl_sessions_ended(&life->sessions, pid, status);
     }
 }
 
-static void forward(struct cl_container *container, pid_t main)
+static void take_message(struct life *life)
 {
     struct cl_message message = {0};
-    int fds[1];
-    int count = cl_message_receive(container->channel[1], &message, fds, 0, MSG_DONTWAIT);
+    int fds[CL_EXEC_MAX_FDS];
+    int count = cl_message_receive(life->container->channel[1], &message, fds, CL_EXEC_MAX_FDS,
+                                   MSG_DONTWAIT);
 
     if (count == -EPIPE)
         _exit(1); /* the supervisor is gone, and its death signal is on the way */
-    if (count >= 0 && message.kind == CL_MESSAGE_SIGNAL)
-        (void)cl_sys_kill(main, message.value); /* a dead main has been or will be reaped */
+    if (count < 0)
+        return;
+    if (message.kind == CL_MESSAGE_EXEC)
+        cl_sessions_begin(&life->sessions, life->container, &message, fds, (size_t)count);
+    else if (message.kind == CL_MESSAGE_SIGNAL)
+        (void)cl_sys_kill(life->main, message.value); /* a dead main has been or will be reaped */
+}
+
+CL_NORETURN static void live(struct life *life)
+{
+    struct pollfd polled[2 + CL_EXEC_MOST] = {
+        {.fd = life->signals, .events = POLLIN},
+        {.fd = life->container->channel[1], .events = POLLIN},
+    };
+
+    for (;;) {
+        size_t count = cl_sessions_poll(&life->sessions, polled + 2);
+        int r = cl_sys_poll(polled, 2 + count, -1);
+
+        if (r == -EINTR) /* by a stop and continue */
+            continue;
+        if (r < 0) {
+            struct cl_error err = {0};
+
+            (void)cl_fail(&err, r, "wait for the sandbox's processes");
+            fail(life->container, &err);
+        }
+        cl_sessions_serve(&life->sessions, polled + 2, count);
+        if (polled[0].revents != 0)
+            reap(life);
+        if (polled[1].revents != 0)
+            take_message(life);
+    }
 }
 
 /* A supervisor in the foreground doesn't ask. */
@@ -428,33 +449,18 @@ void cl_init_run(struct cl_container *container)
     r = cl_steps_run(init_steps, CL_ARRAY_SIZE(init_steps), container, &err);
     if (r < 0)
         fail(container, &err);
-    int signals = cl_sys_signalfd(&sigchld);
-    if (signals < 0) {
-        (void)cl_fail(&err, signals, "signalfd");
+    struct life life = {.container = container};
+    life.signals = cl_sys_signalfd(&sigchld);
+    if (life.signals < 0) {
+        (void)cl_fail(&err, life.signals, "signalfd");
         fail(container, &err);
     }
-    pid_t main = cl_main_start(container, &err);
-    if (main < 0)
+    life.main = cl_main_start(container, &err);
+    if (life.main < 0)
         fail(container, &err);
     tell_start(container);
     r = shrink(container, &err);
     if (r < 0)
         fail(container, &err);
-    struct pollfd polled[2] = {
-        {.fd = signals, .events = POLLIN},
-        {.fd = container->channel[1], .events = POLLIN},
-    };
-    for (;;) {
-        r = cl_sys_poll(polled, 2, -1);
-        if (r == -EINTR) /* by a stop and continue */
-            continue;
-        if (r < 0) {
-            (void)cl_fail(&err, r, "wait for the sandbox's processes");
-            fail(container, &err);
-        }
-        if (polled[0].revents != 0)
-            reap(container, signals, main);
-        if (polled[1].revents != 0)
-            forward(container, main);
-    }
+    live(&life);
 }

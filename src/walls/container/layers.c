@@ -23,12 +23,27 @@ int cl_capabilities_bound(const struct cl_plan *plan, struct cl_error *err)
     return r < 0 ? cl_fail(err, r, "clear the ambient capabilities") : 0;
 }
 
+/* Both sets of a command born later come from here: what the plan gives to the sandbox's
+ * root, and in build what the change to another user takes. CAP_KILL is init's own. */
+uint64_t cl_capabilities_kept(const struct cl_plan *plan)
+{
+    const uint64_t change = 1ULL << CL_CAP_SETGID | 1ULL << CL_CAP_SETUID;
+
+    return plan->capabilities | (plan->profile == CL_PROFILE_BUILD ? change : 0) |
+           1ULL << CL_CAP_KILL;
+}
+
 int cl_capabilities_set(uint64_t mask, struct cl_error *err)
+{
+    return cl_capabilities_keep(mask, mask, err);
+}
+
+int cl_capabilities_keep(uint64_t permitted, uint64_t effective, struct cl_error *err)
 {
     const struct cl_cap_header header = {.version = CL_CAP_VERSION_3};
     const struct cl_cap_data data[2] = {
-        {.effective = (uint32_t)mask, .permitted = (uint32_t)mask},
-        {.effective = (uint32_t)(mask >> 32), .permitted = (uint32_t)(mask >> 32)},
+        {.effective = (uint32_t)effective, .permitted = (uint32_t)permitted},
+        {.effective = (uint32_t)(effective >> 32), .permitted = (uint32_t)(permitted >> 32)},
     };
     int r = cl_sys_capset(&header, data);
 

@@ -1,5 +1,6 @@
 /* The main process: born of init, takes the sandbox's user, puts up the last layers
- * and becomes the command. */
+ * and becomes the command. So does what is born later (exec), by the same steps: its container
+ * is a copy of the sandbox's, with words, streams and a report of its own (newborn.c). */
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -50,6 +51,16 @@ static int unblock_signals(CL_UNUSED void *context, struct cl_error *err)
     int r = cl_sys_rt_sigprocmask(SIG_SETMASK, &none, NULL);
 
     return r < 0 ? cl_fail(err, r, "unblock signals") : 0;
+}
+
+/* Main is born with all that init has; a newborn takes what init kept for it. */
+static int raise_kept(void *context, struct cl_error *err)
+{
+    const struct cl_container *container = context;
+
+    if (container->kept == 0 || cl_plan_without(container->plan, CL_LAYER_CAPABILITIES))
+        return 0;
+    return cl_capabilities_set(container->kept, err);
 }
 
 static int new_session(void *context, struct cl_error *err)
@@ -128,16 +139,10 @@ static int enter_workdir(void *context, struct cl_error *err)
     return r < 0 ? cl_fail(err, r, "change to %s", container->plan->workdir) : 0;
 }
 
+/* Ours came from init, by birth. */
 static int install_filter(struct cl_container *container, struct cl_error *err)
 {
-    const struct cl_container_filter *filter = &container->filter;
-
-    if (cl_plan_without(container->plan, CL_LAYER_SECCOMP))
-        return 0;
-    int r = cl_seccomp_install(filter->instructions, filter->count, err);
-    if (r == 0)
-        cl_layer_up(container, CL_LAYER_SECCOMP);
-    return r;
+    return cl_seccomp_is_users(container) ? cl_seccomp_take(container, err) : 0;
 }
 
 /* Without no_new_privs (test builds) the filter needs capabilities to be installed. */
@@ -177,6 +182,7 @@ static int note_start(void *context, CL_UNUSED struct cl_error *err)
 
 static const struct cl_step main_steps[] = {
     {"signals", unblock_signals, NULL},
+    {"capabilities", raise_kept, NULL},
     {"session", new_session, NULL},
     {"standard descriptors", set_stdio, NULL},
     {"resource limits", set_rlimits, NULL},
@@ -327,17 +333,31 @@ static void hold_here(struct birth *birth)
     birth->is_held = cl_sys_sched_setaffinity(0, &one) == 0;
 }
 
+/* In init's memory but on a stack of its own, with init asleep (CLONE_VFORK) until it has
+ * become the command or written down why not: no page is copied (80 us) and no pipe has to
+ * tell. Descriptors, signals and credentials are its own. */
+static pid_t give_birth(struct birth *birth)
+{
+    static _Alignas(16) char stack[32768];
+
+    return cl_sys_clone_beside(become_command, stack + sizeof(stack),
+                               CLONE_VM | CLONE_VFORK | SIGCHLD, birth);
+}
+
+pid_t cl_newborn_start(struct cl_container *newborn, struct cl_error *err)
+{
+    struct birth birth = {.container = newborn};
+    pid_t pid = give_birth(&birth);
+
+    return pid < 0 ? cl_fail(err, pid, "clone a process") : pid;
+}
+
 int cl_main_start(struct cl_container *container, struct cl_error *err)
 {
-    /* In init's memory but on a stack of its own, with init asleep (CLONE_VFORK) until
-     * main has become the command or written down why not: no page is copied (80 us)
-     * and no pipe has to tell. Descriptors, signals and credentials are main's own. */
-    static _Alignas(16) char stack[32768];
     struct birth birth = {.container = container};
 
     hold_here(&birth);
-    pid_t pid = cl_sys_clone_beside(become_command, stack + sizeof(stack),
-                                    CLONE_VM | CLONE_VFORK | SIGCHLD, &birth);
+    pid_t pid = give_birth(&birth);
     int r = use_processors(&birth, 0, &birth.all, err);
     if (pid < 0)
         return cl_fail(err, pid, "clone the main process");

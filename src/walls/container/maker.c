@@ -16,8 +16,7 @@
 
 /* --- steps of start ------------------------------------------------------------ */
 
-/* LIST and a NULL at VECTOR; returns where the next one goes. */
-static char **fill_vector(char **vector, const struct cl_strlist *list)
+char **cl_vector_fill(char **vector, const struct cl_strlist *list)
 {
     for (size_t i = 0; i < list->count; i++)
         vector[i] = cl_unconst(list->items[i]);
@@ -46,8 +45,8 @@ static int make_vectors(void *context, struct cl_error *err)
         count <= CL_WORDS_USUAL ? container->words : cl_calloc(count, sizeof(*container->argv));
     if (container->argv == NULL)
         return cl_fail_memory(err);
-    container->envp = fill_vector(container->argv, &plan->command);
-    (void)fill_vector(container->envp, &plan->env);
+    container->envp = cl_vector_fill(container->argv, &plan->command);
+    (void)cl_vector_fill(container->envp, &plan->env);
     return 0;
 }
 
@@ -269,6 +268,7 @@ static void set_up(struct cl_container *container, const struct cl_wall_start *s
         .root = -1,
         .proc = -1,
         .dev = -1,
+        .pts = -1,
         .terminal = -1,
     };
     for (size_t i = 0; i < start->plan->files.count; i++)
@@ -341,9 +341,31 @@ static int container_release(struct cl_wall_process *process, const struct cl_li
 static int container_signal(struct cl_wall_process *process, int signal, struct cl_error *err)
 {
     struct cl_message message = {.kind = CL_MESSAGE_SIGNAL, .value = signal};
-    int r = cl_message_send(process->channel, &message, NULL, 0);
+    int r = cl_message_offer(process->channel, &message, NULL, 0);
 
     return r < 0 ? cl_fail(err, r, "send signal %d to the sandbox", signal) : 0;
+}
+
+/* The label of the files of START's sandbox on its streams: all that they need. */
+static int container_lend(const struct cl_wall_start *start, struct cl_error *err)
+{
+    struct cl_container container = {.start = start, .plan = start->plan};
+
+    return cl_selinux_decide(&container, err);
+}
+
+static int container_exec(struct cl_wall_process *process, const struct cl_exec_request *request,
+                          const int *fds, struct cl_error *err)
+{
+    const struct cl_message message = {
+        .kind = CL_MESSAGE_EXEC,
+        .value = (int32_t)request->flags,
+        .rows = request->rows,
+        .columns = request->columns,
+    };
+    int r = cl_message_offer(process->channel, &message, fds, cl_exec_fd_count(request->flags));
+
+    return r < 0 ? cl_fail(err, r, "send a command to the sandbox") : 0;
 }
 
 static void take_message(struct cl_wall_process *process, const struct cl_message *message, int fd)
@@ -465,6 +487,8 @@ const struct cl_wall cl_wall_container = {
     .start = container_start,
     .release = container_release,
     .signal = container_signal,
+    .lend = container_lend,
+    .exec = container_exec,
     .receive = container_receive,
     .shrink = container_shrink,
     .done = container_done,

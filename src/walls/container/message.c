@@ -8,7 +8,8 @@
 
 _Static_assert((int)CL_MESSAGE_MAX_FDS <= (int)CL_CHANNEL_MAX_FDS, "a packet holds a message");
 
-int cl_message_send(int channel, const struct cl_message *message, const int *fds, size_t count)
+static int send_message(int channel, const struct cl_message *message, const int *fds, size_t count,
+                        int flags)
 {
     struct cl_packet packet = {
         .data = cl_unconst(message), .size = sizeof(*message), .fd_count = count};
@@ -16,7 +17,17 @@ int cl_message_send(int channel, const struct cl_message *message, const int *fd
     CL_ASSERT(count <= CL_MESSAGE_MAX_FDS);
     if (count > 0)
         memcpy(packet.fds, fds, count * sizeof(*fds));
-    return cl_channel_send(channel, &packet, 0);
+    return cl_channel_send(channel, &packet, flags);
+}
+
+int cl_message_send(int channel, const struct cl_message *message, const int *fds, size_t count)
+{
+    return send_message(channel, message, fds, count, 0);
+}
+
+int cl_message_offer(int channel, const struct cl_message *message, const int *fds, size_t count)
+{
+    return send_message(channel, message, fds, count, MSG_DONTWAIT);
 }
 
 int cl_message_has_no_reader(int r)

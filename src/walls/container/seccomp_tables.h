@@ -11,13 +11,18 @@
  *   foreign ABI (i386, x32, aarch32) kills the process.
  * floor, floor_build: under a profile that the user brought, on top of which they can only
  *   refuse.
- * init, supervisor: for our own processes once their set-up is done; whatever
- *   they don't need kills the process.
+ * init: begins the filter of process 1; CL_SECCOMP_NEXT where the command's own filter, joined
+ *   behind it, decides.
+ * supervisor: for the supervisor once its sandbox is released; whatever it doesn't need
+ *   kills the process.
  */
 #ifndef CL_WALLS_CONTAINER_SECCOMP_TABLES_H
 #define CL_WALLS_CONTAINER_SECCOMP_TABLES_H
 
 struct sock_filter;
+
+/* An answer that no program gives: SECCOMP_RET_TRACE with a number. */
+#define CL_SECCOMP_NEXT 0x7ff00001U
 
 struct cl_seccomp_program {
     const char *name;
