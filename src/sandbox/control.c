@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "base/clock.h"
 #include "base/dir.h"
@@ -18,6 +19,7 @@ enum {
 };
 
 static const char client_prefix[] = "client-";
+static const char socket_prefix[] = "exec-";
 
 /* Of everything in bells/. */
 enum { NAME_SIZE = sizeof("bells/client-") + CL_ID_SIZE };
@@ -30,6 +32,36 @@ static void bell_path(const struct cl_entry *entry, char ret[NAME_SIZE])
 static void client_path(const char *client, char ret[NAME_SIZE])
 {
     (void)snprintf(ret, NAME_SIZE, "bells/%s%.16s", client_prefix, client);
+}
+
+static void socket_path(const char *client, char ret[NAME_SIZE])
+{
+    (void)snprintf(ret, NAME_SIZE, "bells/%s%.16s", socket_prefix, client);
+}
+
+/* The address of the socket of CLIENT: sun_path has no room for every state directory, but for
+ * a descriptor's name (unix(7)). */
+static struct sockaddr_un socket_address(const struct cl_entry *entry, const char *client)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    char path[NAME_SIZE];
+
+    socket_path(client, path);
+    (void)snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/%s", entry->dir,
+                   path);
+    return address;
+}
+
+/* Whether the other end is our own user's, or root's. */
+static int check_peer(int connection)
+{
+    struct ucred peer = {0};
+    socklen_t size = sizeof(peer);
+    int r = cl_sys_getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &size);
+
+    if (r < 0)
+        return r;
+    return peer.uid == geteuid() || peer.uid == 0 ? 0 : -EPERM;
 }
 
 /* -ENOTSUP for what is no FIFO, -EPERM for that of another user. */
@@ -99,6 +131,14 @@ static int take_ring(int bell, struct cl_control_ring *ret)
 
 int cl_control_accept(int bell, const struct cl_entry *entry, struct cl_control_request *ret)
 {
+    char unused[CL_ID_SIZE];
+
+    return cl_control_accept_from(bell, entry, ret, unused);
+}
+
+int cl_control_accept_from(int bell, const struct cl_entry *entry, struct cl_control_request *ret,
+                           char ret_client[CL_ID_SIZE])
+{
     struct cl_control_ring ring;
     char path[NAME_SIZE];
     int r = take_ring(bell, &ring);
@@ -114,7 +154,21 @@ int cl_control_accept(int bell, const struct cl_entry *entry, struct cl_control_
         return -ESRCH;
     }
     *ret = ring.request;
+    memcpy(ret_client, ring.client, CL_ID_SIZE);
     return CL_TAKE_FD(client);
+}
+
+int cl_control_call_back(const struct cl_entry *entry, const char *client)
+{
+    const struct sockaddr_un address = socket_address(entry, client);
+    CL_CLEANUP_FD int connection = cl_sys_socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0);
+
+    if (connection < 0)
+        return connection;
+    int r = cl_sys_connect(connection, (const struct sockaddr *)&address, sizeof(address));
+    if (r == 0)
+        r = check_peer(connection);
+    return r < 0 ? r : CL_TAKE_FD(connection);
 }
 
 void cl_control_answer(int client, int error)
@@ -299,6 +353,61 @@ int cl_control_refresh(const struct cl_entry *entry, struct cl_error *err)
     return ask(entry, &request, err);
 }
 
+/* A socket that only its own directory's owner can reach. Its name goes when RING has been
+ * answered. */
+static int make_socket(const struct cl_entry *entry, const char *client, struct cl_error *err)
+{
+    const struct sockaddr_un address = socket_address(entry, client);
+    CL_CLEANUP_FD int listener = cl_sys_socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0);
+
+    if (listener < 0)
+        return cl_fail(err, listener, "make a socket");
+    int r = cl_sys_bind(listener, (const struct sockaddr *)&address, sizeof(address));
+    if (r == 0)
+        r = cl_sys_listen(listener, 1);
+    return r < 0 ? cl_fail(err, r, "make a socket in the state directory") : CL_TAKE_FD(listener);
+}
+
+/* The supervisor has said that he has connected. */
+static int take_connection(int listener, const struct cl_entry *entry, struct cl_error *err)
+{
+    CL_CLEANUP_FD int connection = cl_sys_accept(listener, SOCK_NONBLOCK);
+
+    if (connection < 0)
+        return cl_fail(err, connection, "hear from sandbox %s", entry->id);
+    int r = check_peer(connection);
+    return r < 0 ? cl_fail(err, r, "hear from sandbox %s", entry->id) : CL_TAKE_FD(connection);
+}
+
+int cl_control_connect(const struct cl_entry *entry, struct cl_error *err)
+{
+    CL_CLEANUP(client_done)
+    struct client client = {
+        .entry = entry,
+        .bell = -1,
+        .answer = -1,
+        .ring.request = {.version = VERSION, .command = CL_CONTROL_CONNECT},
+    };
+    char path[NAME_SIZE];
+    int r = open_bell(&client, err);
+
+    if (r == 0)
+        r = make_answer(&client, err);
+    if (r < 0)
+        return r;
+    memcpy(client.ring.id, entry->id, CL_ID_SIZE);
+    CL_CLEANUP_FD int listener = make_socket(entry, client.ring.client, err);
+    if (listener >= 0)
+        r = ring(&client, err);
+    if (listener >= 0 && r == 0)
+        r = take_answer(&client, err);
+    socket_path(client.ring.client, path);
+    (void)cl_sys_unlinkat(entry->dir, path, 0); /* a sweep tries again */
+    if (listener < 0 || r < 0)
+        return listener < 0 ? listener : r;
+    return take_connection(listener, entry, err);
+}
+
 /* --- sweeping ------------------------------------------------------------- */
 
 static void judge_name(int bells, const char *name, uint64_t now_ns)
@@ -306,7 +415,8 @@ static void judge_name(int bells, const char *name, uint64_t now_ns)
     const uint64_t least_ns = CLIENT_OLD_S * CL_NS_PER_S;
     struct stat st;
 
-    if (strncmp(name, client_prefix, strlen(client_prefix)) != 0 ||
+    if ((strncmp(name, client_prefix, strlen(client_prefix)) != 0 &&
+         strncmp(name, socket_prefix, strlen(socket_prefix)) != 0) ||
         cl_sys_fstatat(bells, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
         return;
     if ((uint64_t)st.st_mtim.tv_sec * CL_NS_PER_S + least_ns <= now_ns)

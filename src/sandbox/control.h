@@ -3,8 +3,11 @@
  * The supervisor listens at the FIFO bells/<seat>, which stays when he goes and is his
  * successor's in that seat. A client makes a FIFO of its own in bells/ for the answer and
  * writes its name with the request into the bell. So the cost of making something in the
- * file system is the client's, who is seldom; a supervisor opens what is there already,
- * and his system call filter has no sockets in it.
+ * file system is the client's, who is seldom; a supervisor opens what is there already.
+ *
+ * Descriptors need a socket. A client that has some to give (exec) makes a listening one in
+ * bells/ before he rings, and the supervisor connects to it: no sandbox pays for a socket that
+ * nobody calls.
  *
  * The directory is 0700 and its owner's, and each end looks whose the other's FIFO is
  * besides. The supervisor never waits for a client.
@@ -19,6 +22,7 @@ enum cl_control_command {
     CL_CONTROL_SIGNAL = 1,
     CL_CONTROL_REFRESH, /* write into the record what has become known since the start */
     CL_CONTROL_STOP,    /* the stop signal; and its end for sure after `grace_ms` */
+    CL_CONTROL_CONNECT, /* connect to bells/exec-<client> */
 };
 
 struct cl_control_request {
@@ -32,7 +36,7 @@ struct cl_control_request {
 struct cl_control_ring {
     struct cl_control_request request;
     char id[CL_ID_SIZE];     /* who is meant */
-    char client[CL_ID_SIZE]; /* where the answer goes: bells/client-<this> */
+    char client[CL_ID_SIZE]; /* where the answer goes: bells/client-<this>; and exec-<this> */
     char reserved[6];
 };
 _Static_assert(sizeof(struct cl_control_ring) == 56, "a protocol between versions");
@@ -54,6 +58,10 @@ int cl_control_stop(const struct cl_entry *entry, uint32_t grace_ms, struct cl_e
  * A start doesn't pay for what only inspect wants to know. */
 int cl_control_refresh(const struct cl_entry *entry, struct cl_error *err);
 
+/* Client: has ENTRY's supervisor connect. The connection, non-blocking, whose other end is a
+ * process of our own user's or root's. */
+int cl_control_connect(const struct cl_entry *entry, struct cl_error *err);
+
 /* Server: opens the bell of the sandbox's seat; returns its fd. */
 int cl_control_listen(const struct cl_entry *entry, struct cl_error *err);
 
@@ -61,9 +69,14 @@ int cl_control_listen(const struct cl_entry *entry, struct cl_error *err);
  * cl_control_answer and closes the descriptor. Returns the client's FIFO, or -errno for a
  * request that is to be forgotten. SIGPIPE must be blocked. */
 int cl_control_accept(int bell, const struct cl_entry *entry, struct cl_control_request *ret);
+/* The same, and by what name the client is called in bells/. */
+int cl_control_accept_from(int bell, const struct cl_entry *entry, struct cl_control_request *ret,
+                           char ret_client[CL_ID_SIZE]);
+/* Server: connects to the CLIENT that asked for it. The connection, non-blocking, or -errno. */
+int cl_control_call_back(const struct cl_entry *entry, const char *client);
 void cl_control_answer(int client, int error);
 
-/* Removes the FIFOs of clients that were killed; for sweeps. */
+/* Removes the FIFOs and sockets of clients that were killed; for sweeps. */
 void cl_control_sweep(const struct cl_state *state);
 
 #endif

@@ -116,6 +116,8 @@ static int fill(struct cl_relay *relay)
 {
     ssize_t got = read_now(relay, relay->buffer, sizeof(relay->buffer));
 
+    if (got == -EAGAIN && relay->finishing)
+        got = 0;
     if (got == -EAGAIN || got == -EINTR)
         return 0;
     relay->start = 0;
@@ -193,6 +195,15 @@ static int pump(struct cl_relay *relay, struct cl_error *err)
     int full = relay->start < relay->end;
     int r = want(relay, &relay->out, full, err);
     return r < 0 ? r : want(relay, &relay->in, !full, err);
+}
+
+void cl_relay_finish(struct cl_relay *relay)
+{
+    struct cl_error unused = {0};
+
+    relay->finishing = 1;
+    if (relay->active && pump(relay, &unused) < 0)
+        finish(relay);
 }
 
 static int on_ready(struct cl_source *source, CL_UNUSED uint32_t events, struct cl_error *err)

@@ -40,6 +40,7 @@ struct cl_relay {
     int active;
     int in_ended;
     int in_is_pty; /* set before the start: EIO is its end */
+    int finishing; /* an empty pipe is its end */
     int failed;    /* -errno of a read or write that ended it; 0: it ended well */
     size_t start;
     size_t end;
@@ -64,6 +65,10 @@ int cl_relay_start_log(struct cl_relay *relay, struct cl_loop *loop, int in, str
 /* Caller to sandbox: IN is the caller's, borrowed; OUT (taken) is ours, non-blocking. */
 int cl_relay_start_input(struct cl_relay *relay, struct cl_loop *loop, int in, int out,
                          struct cl_error *err);
+
+/* No more is to come from IN, a pipe, than what lies in it, although others may keep it open. Ends
+ * the relay when that is carried: now, maybe. */
+void cl_relay_finish(struct cl_relay *relay);
 
 /* Stops and closes what is owned. */
 void cl_relay_done(struct cl_relay *relay);

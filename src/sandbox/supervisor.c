@@ -5,7 +5,6 @@
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
-#include <termios.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
@@ -240,24 +239,11 @@ static int start_pipes(struct cl_supervisor *supervisor, struct cl_error *err)
                                 CL_TAKE_FD(supervisor->stdio[0]), err);
 }
 
-/* Input that is no terminal has ended. A terminal has no end but the character for it,
- * without which a command that reads would wait until its time limit. */
 static void end_terminal_input(struct cl_relay *relay)
 {
     const struct cl_supervisor *supervisor = relay->context;
-    struct termios settings;
 
-    if (tcgetattr(supervisor->pty, &settings) < 0)
-        return;
-    /* Two, because the first only ends a line that is not complete. */
-    const char end[2] = {(char)settings.c_cc[VEOF], (char)settings.c_cc[VEOF]};
-    (void)cl_sys_write(supervisor->pty, end, sizeof(end)); /* the time limit stays */
-}
-
-/* The caller's terminal's, which may be standard input's alone. */
-static void copy_size(int pty)
-{
-    cl_terminal_copy_size(isatty(STDOUT_FILENO) ? STDOUT_FILENO : STDIN_FILENO, pty);
+    cl_terminal_end_input(supervisor->pty);
 }
 
 /* The pty has come: its master carries both ways. */
@@ -265,24 +251,14 @@ static int start_terminal(struct cl_supervisor *supervisor, struct cl_error *err
 {
     CL_CLEANUP_FD int master = CL_TAKE_FD(supervisor->process->terminal);
     CL_CLEANUP_FD int input = -1;
+    int r =
+        cl_terminal_attach(&supervisor->terminal, master,
+                           supervisor->log == NULL && wants_input(supervisor->plan), &input, err);
 
-    int r = cl_sys_fcntl(master, F_SETFL, O_RDWR | O_NONBLOCK);
     if (r < 0)
-        return cl_fail(err, r, "make the pty non-blocking");
+        return r;
     if (supervisor->log != NULL)
         cl_terminal_usual_size(master);
-    else
-        copy_size(master);
-    if (supervisor->log == NULL && wants_input(supervisor->plan)) {
-        input = cl_sys_fcntl(master, F_DUPFD_CLOEXEC, 3);
-        if (input < 0)
-            return cl_fail(err, input, "duplicate the pty");
-        if (isatty(STDIN_FILENO)) {
-            r = cl_terminal_make_raw(&supervisor->terminal, STDIN_FILENO, err);
-            if (r < 0)
-                return r;
-        }
-    }
     supervisor->pty = cl_sys_fcntl(master, F_DUPFD_CLOEXEC, 3);
     if (supervisor->pty < 0)
         return cl_fail(err, supervisor->pty, "duplicate the pty");
@@ -336,7 +312,7 @@ static void take_signal(struct cl_supervisor *supervisor, int signal)
 {
     if (signal == SIGWINCH) {
         if (supervisor->pty >= 0)
-            copy_size(supervisor->pty);
+            cl_terminal_copy_callers_size(supervisor->pty);
         return;
     }
     if (signal == SIGCHLD || signal == SIGPIPE)
@@ -418,7 +394,9 @@ static int on_control(struct cl_source *source, CL_UNUSED uint32_t events,
     struct cl_supervisor *supervisor = source->context;
     struct cl_control_request request;
     struct cl_error asked = {0}; /* the client's affair */
-    CL_CLEANUP_FD int client = cl_control_accept(source->fd, supervisor->entry, &request);
+    char name[CL_ID_SIZE];
+    CL_CLEANUP_FD int client =
+        cl_control_accept_from(source->fd, supervisor->entry, &request, name);
     int r = 0;
 
     if (client < 0)
@@ -427,6 +405,10 @@ static int on_control(struct cl_source *source, CL_UNUSED uint32_t events,
         r = refresh(supervisor, &asked);
     else if (request.command == CL_CONTROL_STOP)
         r = stop(supervisor, request.grace_ms, &asked);
+    else if (request.command == CL_CONTROL_CONNECT)
+        r = supervisor->ended
+                ? -ESRCH
+                : cl_visitors_call_back(&supervisor->visitors, supervisor->entry, name);
     else if (request.command != CL_CONTROL_SIGNAL || request.signal < 1 || request.signal > 64)
         r = -EINVAL;
     else if (request.signal == SIGKILL)
@@ -557,6 +539,8 @@ int cl_supervisor_run(struct cl_supervisor *supervisor, int signals, int parent,
     supervisor->control.fd = -1;
     supervisor->budget.limit =
         cl_plan_has(plan, CL_FIELD_OUTPUT) ? plan->limits.output_bytes : UINT64_MAX;
+    cl_visitors_init(&supervisor->visitors, &supervisor->loop, supervisor->wall,
+                     supervisor->process);
     r = cl_loop_init(&supervisor->loop, err);
     if (r == 0)
         r = add_sources(supervisor, signals, parent, err);
@@ -583,5 +567,6 @@ void cl_supervisor_done(struct cl_supervisor *supervisor)
     for (size_t i = 0; i < CL_ARRAY_SIZE(supervisor->stdio); i++)
         cl_fd_close(&supervisor->stdio[i]);
     release_outputs(supervisor);
+    cl_visitors_done(&supervisor->visitors);
     cl_loop_done(&supervisor->loop);
 }

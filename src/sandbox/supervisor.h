@@ -16,6 +16,7 @@
 #include "sandbox/result.h"
 #include "sandbox/state.h"
 #include "sandbox/terminal.h"
+#include "sandbox/visitors.h"
 #include "walls/wall.h"
 
 /* Why we ended it; NONE: it ended by itself. The first reason stays. */
@@ -50,7 +51,8 @@ struct cl_supervisor {
     struct cl_source cpu_timer;
     struct cl_source control;
     struct cl_source parent;
-    struct cl_relay relays[3]; /* stdin, stdout (or the pty), stderr */
+    struct cl_visitors visitors; /* who brings a command (exec) */
+    struct cl_relay relays[3];   /* stdin, stdout (or the pty), stderr */
     struct cl_output_budget budget;
     struct cl_terminal terminal;
     int pty; /* the master, kept to the end: its last close hangs the command up */

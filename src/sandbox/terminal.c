@@ -2,6 +2,7 @@
 
 #include <sys/ioctl.h>
 
+#include "base/fd.h"
 #include "base/sys.h"
 
 int cl_terminal_make_raw(struct cl_terminal *ret, int fd, struct cl_error *err)
@@ -38,4 +39,45 @@ void cl_terminal_usual_size(int pty)
     struct winsize size = {.ws_row = 24, .ws_col = 80};
 
     (void)cl_sys_ioctl(pty, TIOCSWINSZ, &size); /* it stays as it is */
+}
+
+void cl_terminal_copy_callers_size(int master)
+{
+    cl_terminal_copy_size(isatty(STDOUT_FILENO) ? STDOUT_FILENO : STDIN_FILENO, master);
+}
+
+int cl_terminal_attach(struct cl_terminal *ret, int master, int wants_input, int *ret_input,
+                       struct cl_error *err)
+{
+    CL_CLEANUP_FD int input = -1;
+    int r = cl_sys_fcntl(master, F_SETFL, O_RDWR | O_NONBLOCK);
+
+    if (r < 0)
+        return cl_fail(err, r, "make the pty non-blocking");
+    cl_terminal_copy_callers_size(master);
+    if (wants_input) {
+        input = cl_sys_fcntl(master, F_DUPFD_CLOEXEC, 3);
+        if (input < 0)
+            return cl_fail(err, input, "duplicate the pty");
+        if (isatty(STDIN_FILENO)) {
+            r = cl_terminal_make_raw(ret, STDIN_FILENO, err);
+            if (r < 0)
+                return r;
+        }
+    }
+    *ret_input = CL_TAKE_FD(input);
+    return 0;
+}
+
+/* Input that is no terminal has ended. A terminal has no end but the character for it,
+ * without which a command that reads would wait until its time limit. */
+void cl_terminal_end_input(int master)
+{
+    struct termios settings;
+
+    if (tcgetattr(master, &settings) < 0)
+        return;
+    /* Two, because the first only ends a line that is not complete. */
+    const char end[2] = {(char)settings.c_cc[VEOF], (char)settings.c_cc[VEOF]};
+    (void)cl_sys_write(master, end, sizeof(end)); /* the time limit stays */
 }

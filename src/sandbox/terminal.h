@@ -17,6 +17,16 @@ struct cl_terminal {
 int cl_terminal_make_raw(struct cl_terminal *ret, int fd, struct cl_error *err);
 void cl_terminal_restore(struct cl_terminal *terminal);
 
+/* Makes MASTER of a pty, to be the caller's terminal, non-blocking and gives it the size of that.
+ * WANTS_INPUT: a second descriptor of it in RET_INPUT (else -1), and standard input, where it is
+ * a terminal, becomes raw. */
+int cl_terminal_attach(struct cl_terminal *ret, int master, int wants_input, int *ret_input,
+                       struct cl_error *err);
+/* Says to who reads from the pty behind MASTER that its input has ended. */
+void cl_terminal_end_input(int master);
+
+/* The size of the caller's terminal, which may be standard input's alone. */
+void cl_terminal_copy_callers_size(int master);
 /* Gives the pty behind MASTER the size of the caller's terminal FD, if that is one. */
 void cl_terminal_copy_size(int fd, int master);
 /* A pty that nobody looks at has the usual size. */

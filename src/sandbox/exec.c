@@ -1,0 +1,563 @@
+#include "sandbox/exec.h"
+
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/signalfd.h>
+#include <sys/sysmacros.h>
+#include <sys/wait.h>
+
+#include "base/channel.h"
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/steps.h"
+#include "base/sys.h"
+#include "sandbox/control.h"
+#include "sandbox/relay.h"
+#include "sandbox/supervisor.h"
+#include "sandbox/terminal.h"
+#include "walls/wall.h"
+
+enum {
+    ADD_SEALS = 1033,        /* F_ADD_SEALS */
+    SEALS = 0x1 | 2 | 4 | 8, /* F_SEAL_SEAL, SHRINK, GROW, WRITE */
+    ANSWER_WAIT_MS = 10000,  /* for the supervisor, who waits for nobody */
+    REST_MS = 200,           /* for what is still in a pty that others keep open */
+    INTERRUPTS_TO_KILL = 3,
+    SANDBOX_ENDED = 137,
+    NOT_EXECUTABLE = 126,
+    NOT_FOUND = 127,
+};
+
+struct client {
+    const struct cl_found *found;
+    const struct cl_plan *plan;
+    const struct cl_exec_options *options;
+    const struct cl_wall *wall;
+    int session[2]; /* ours, and init's */
+    int words;
+    int ours[3];
+    int theirs[3];
+    int connection; /* to the supervisor */
+    int signals;
+    int pty; /* the master, kept to the end */
+    struct cl_terminal terminal;
+    struct cl_loop loop;
+    struct cl_source events;
+    struct cl_source signal_source;
+    struct cl_source rest;
+    struct cl_relay relays[3];
+    int interrupts;
+    int started;
+    int ended;
+    int status; /* once ended: to exit with */
+    struct cl_error why;
+};
+
+/* --- what is made for the command ------------------------------------------------------ */
+
+static int make_session(void *context, struct cl_error *err)
+{
+    struct client *client = context;
+    int r = cl_sys_socketpair(SOCK_SEQPACKET, client->session);
+
+    return r < 0 ? cl_fail(err, r, "socketpair") : 0;
+}
+
+/* The words, in memory that nobody can change any more. */
+static int make_words(void *context, struct cl_error *err)
+{
+    enum { CLOEXEC = 1, ALLOW_SEALING = 2 };
+    struct client *client = context;
+    const struct cl_plan *plan = client->plan;
+    CL_CLEANUP_BUF struct cl_buf buf = CL_BUF_INIT(CL_EXEC_WORDS_MAX);
+    struct cl_plan words = {
+        .command = plan->command,
+        .env = plan->env,
+        .workdir = plan->workdir,
+        .uid = plan->uid,
+        .gid = plan->gid,
+    };
+
+    cl_plan_mark(&words, CL_FIELD_COMMAND);
+    cl_plan_mark(&words, CL_FIELD_ENV);
+    cl_plan_mark(&words, CL_FIELD_WORKDIR);
+    cl_plan_mark(&words, CL_FIELD_UID);
+    cl_plan_mark(&words, CL_FIELD_GID);
+    int r = cl_plan_write(&words, &buf, err);
+    if (r < 0)
+        return r;
+    client->words = cl_sys_memfd_create("words", CLOEXEC | ALLOW_SEALING);
+    r = client->words < 0 ? client->words : cl_write_all(client->words, buf.data, buf.size);
+    if (r == 0)
+        r = cl_sys_fcntl(client->words, ADD_SEALS, SEALS);
+    return r < 0 ? cl_fail(err, r, "make a file of memory") : 0;
+}
+
+/* As for `run`: a terminal is no input without -i. */
+static int has_input(const struct cl_plan *plan)
+{
+    struct stat st;
+
+    if (plan->interactive)
+        return 1;
+    if (cl_sys_fstat(STDIN_FILENO, &st) < 0 || !S_ISCHR(st.st_mode))
+        return 1;
+    return st.st_rdev != makedev(1, 3) && !isatty(STDIN_FILENO);
+}
+
+static int make_pipe(struct client *client, int fd, struct cl_error *err)
+{
+    const uint32_t base = client->found->status.uid_base;
+    int ends[2];
+    int r = cl_sys_pipe2(ends, 0);
+
+    if (r < 0)
+        return cl_fail(err, r, "make a pipe");
+    client->ours[fd] = ends[fd == 0 ? 1 : 0];
+    client->theirs[fd] = ends[fd == 0 ? 0 : 1];
+    r = cl_sys_fcntl(client->ours[fd], F_SETFL, O_NONBLOCK);
+    if (r < 0)
+        return cl_fail(err, r, "make a pipe non-blocking");
+    if (base == 0)
+        return 0;
+    /* So that the command can open /dev/stdout and its like again. */
+    r = cl_sys_fchown(client->theirs[fd], base + (uid_t)client->plan->uid,
+                      base + (gid_t)client->plan->gid);
+    return r < 0 ? cl_fail(err, r, "give a pipe to the sandbox's user") : 0;
+}
+
+static int make_streams(void *context, struct cl_error *err)
+{
+    struct client *client = context;
+    int r = 0;
+
+    if (client->plan->tty || client->options->detach)
+        return 0;
+    for (int fd = has_input(client->plan) ? 0 : 1; r == 0 && fd < 3; fd++)
+        r = make_pipe(client, fd, err);
+    if (r < 0)
+        return r;
+    const struct cl_wall_start start = {
+        .plan = &client->found->plan,
+        .id = client->found->entry.id,
+        .uid_base = client->found->status.uid_base,
+        .cgroup = -1,
+        .stdio = {client->theirs[0], client->theirs[1], client->theirs[2]},
+    };
+    return client->wall->lend(&start, err);
+}
+
+static int connect_to(void *context, struct cl_error *err)
+{
+    struct client *client = context;
+
+    client->connection = cl_control_connect(&client->found->entry, err);
+    return client->connection < 0 ? client->connection : 0;
+}
+
+/* --- asking ---------------------------------------------------------------------------- */
+
+static void set_size(struct cl_exec_request *request)
+{
+    struct winsize size;
+
+    if (cl_sys_ioctl(isatty(STDOUT_FILENO) ? STDOUT_FILENO : STDIN_FILENO, TIOCGWINSZ, &size) < 0)
+        return;
+    request->rows = size.ws_row;
+    request->columns = size.ws_col;
+}
+
+static int send_request(struct client *client, struct cl_error *err)
+{
+    struct cl_exec_request request = {.version = CL_EXEC_VERSION};
+    struct cl_packet packet = {.data = &request,
+                               .size = sizeof(request),
+                               .fds = {client->session[1], client->words},
+                               .fd_count = 2};
+
+    if (client->options->detach)
+        request.flags |= CL_EXEC_DETACH;
+    if (client->plan->tty) {
+        request.flags |= CL_EXEC_TTY;
+        set_size(&request);
+    }
+    for (unsigned int fd = 0; fd < 3; fd++) {
+        if (client->theirs[fd] < 0)
+            continue;
+        request.flags |= 1U << fd;
+        packet.fds[packet.fd_count++] = client->theirs[fd];
+    }
+    int r = cl_channel_send(client->connection, &packet, 0);
+    return r < 0 ? cl_fail(err, r, "send to sandbox %s", client->found->entry.id) : 0;
+}
+
+static int fail_ended(const struct client *client, struct cl_error *err)
+{
+    return cl_refuse(err, ESRCH, "sandbox %s has ended", client->found->entry.id);
+}
+
+/* What the supervisor says to it. */
+static int take_answer(struct client *client, struct cl_error *err)
+{
+    const char *id = client->found->entry.id;
+    struct pollfd wait = {.fd = client->connection, .events = POLLIN};
+    struct cl_control_answer answer = {0};
+    int r;
+
+    do
+        r = cl_sys_poll(&wait, 1, ANSWER_WAIT_MS);
+    while (r == -EINTR);
+    if (r < 0)
+        return cl_fail(err, r, "wait for sandbox %s", id);
+    if (r == 0)
+        return cl_refuse(err, ETIMEDOUT, "sandbox %s does not answer", id);
+    ssize_t got = cl_sys_recv(client->connection, &answer, sizeof(answer), MSG_DONTWAIT);
+    if (got <= 0)
+        return fail_ended(client, err);
+    if (got != (ssize_t)sizeof(answer) || answer.error > 0 || answer.error < -4095)
+        return cl_refuse(err, EPROTO, "sandbox %s answers in another version", id);
+    if (answer.error == -EPROTONOSUPPORT)
+        return cl_refuse(err, EPROTO, "sandbox %s was started by another version of cloister", id);
+    if (answer.error == -EPIPE || answer.error == -ECONNRESET)
+        return fail_ended(client, err);
+    return answer.error < 0 ? cl_fail(err, answer.error, "start a command in sandbox %s", id) : 0;
+}
+
+/* Whose end the command's streams have to show is theirs alone from here on. */
+static void give_up_theirs(struct client *client)
+{
+    cl_fd_close(&client->connection);
+    cl_fd_close(&client->session[1]);
+    cl_fd_close(&client->words);
+    for (int fd = 0; fd < 3; fd++)
+        cl_fd_close(&client->theirs[fd]);
+}
+
+static int ask(void *context, struct cl_error *err)
+{
+    struct client *client = context;
+    int r = send_request(client, err);
+
+    if (r == 0)
+        r = take_answer(client, err);
+    give_up_theirs(client);
+    return r;
+}
+
+/* --- streams --------------------------------------------------------------------------- */
+
+static void stop_when_idle(struct client *client)
+{
+    if (client->ended && !client->relays[1].active && !client->relays[2].active)
+        cl_loop_stop(&client->loop);
+}
+
+static void on_stream_end(struct cl_relay *relay)
+{
+    stop_when_idle(relay->context);
+}
+
+static int start_output(struct client *client, int index, int in, int out, struct cl_error *err)
+{
+    struct cl_relay *relay = &client->relays[index];
+
+    relay->on_end = on_stream_end;
+    relay->context = client;
+    return cl_relay_start_output(relay, &client->loop, in, out, err);
+}
+
+static int start_pipes(struct client *client, struct cl_error *err)
+{
+    int r = 0;
+
+    for (int fd = STDOUT_FILENO; r == 0 && fd <= STDERR_FILENO; fd++) {
+        if (client->ours[fd] >= 0)
+            r = start_output(client, fd, CL_TAKE_FD(client->ours[fd]), fd, err);
+    }
+    if (r < 0 || client->ours[0] < 0)
+        return r;
+    return cl_relay_start_input(&client->relays[0], &client->loop, STDIN_FILENO,
+                                CL_TAKE_FD(client->ours[0]), err);
+}
+
+static void end_terminal_input(struct cl_relay *relay)
+{
+    const struct client *client = relay->context;
+
+    cl_terminal_end_input(client->pty);
+}
+
+/* The pty has come: its master carries both ways. */
+static int start_terminal(struct client *client, int pty, struct cl_error *err)
+{
+    CL_CLEANUP_FD int master = pty;
+    CL_CLEANUP_FD int input = -1;
+    const int wants_input = client->plan->interactive || !isatty(STDIN_FILENO);
+    int r = cl_terminal_attach(&client->terminal, master, wants_input, &input, err);
+
+    if (r < 0)
+        return r;
+    client->pty = cl_sys_fcntl(master, F_DUPFD_CLOEXEC, 3);
+    if (client->pty < 0)
+        return cl_fail(err, client->pty, "duplicate the pty");
+    client->relays[1].in_is_pty = 1;
+    r = start_output(client, 1, CL_TAKE_FD(master), STDOUT_FILENO, err);
+    if (r < 0 || input < 0)
+        return r;
+    if (!isatty(STDIN_FILENO)) {
+        client->relays[0].on_end = end_terminal_input;
+        client->relays[0].context = client;
+    }
+    return cl_relay_start_input(&client->relays[0], &client->loop, STDIN_FILENO, CL_TAKE_FD(input),
+                                err);
+}
+
+/* --- the session ------------------------------------------------------------------------ */
+
+static int on_rest(struct cl_source *source, CL_UNUSED uint32_t events,
+                   CL_UNUSED struct cl_error *err)
+{
+    struct client *client = source->context;
+
+    cl_loop_stop(&client->loop);
+    return 0;
+}
+
+/* Somebody else inside may keep the streams open, and is not waited for: what the command itself
+ * wrote is in its pipes by now. A pty may be a moment late. */
+static int carry_rest(struct client *client, struct cl_error *err)
+{
+    const struct itimerspec after = {.it_value = {.tv_nsec = REST_MS * (long)CL_NS_PER_MS}};
+
+    cl_relay_done(&client->relays[0]);
+    if (client->pty < 0) {
+        cl_relay_finish(&client->relays[1]);
+        cl_relay_finish(&client->relays[2]);
+        stop_when_idle(client);
+        return 0;
+    }
+    stop_when_idle(client);
+    client->rest = (struct cl_source){.fd = cl_sys_timerfd_create(CLOCK_BOOTTIME),
+                                      .events = EPOLLIN,
+                                      .on_event = on_rest,
+                                      .context = client};
+    int r =
+        client->rest.fd < 0 ? client->rest.fd : cl_sys_timerfd_settime(client->rest.fd, 0, &after);
+    return r < 0 ? cl_fail(err, r, "make a timer") : cl_loop_add(&client->loop, &client->rest, err);
+}
+
+static int end_with(struct client *client, int status, struct cl_error *err)
+{
+    cl_loop_remove(&client->loop, &client->events);
+    client->ended = 1;
+    client->status = status;
+    return carry_rest(client, err);
+}
+
+static int lose_session(struct client *client, struct cl_error *err)
+{
+    (void)cl_refuse(&client->why, ESRCH, "the sandbox has ended");
+    return end_with(client, SANDBOX_ENDED, err);
+}
+
+/* What init said of a command that doesn't run. */
+static int take_failure(struct client *client, const struct cl_session_event *event,
+                        struct cl_error *err)
+{
+    struct cl_error failure = {.code = event->value};
+
+    memcpy(failure.msg, event->message, sizeof(failure.msg));
+    (void)cl_error_check(&failure);
+    if (event->kind == CL_SESSION_FAILED) {
+        *err = failure;
+        return -failure.code;
+    }
+    client->why = failure;
+    return end_with(client,
+                    failure.code == ENOENT || failure.code == ENOTDIR ? NOT_FOUND : NOT_EXECUTABLE,
+                    err);
+}
+
+static int take_event(struct client *client, const struct cl_session_event *event, int fd,
+                      struct cl_error *err)
+{
+    CL_CLEANUP_FD int taken = fd;
+
+    switch ((int)event->kind) {
+    case CL_SESSION_TERMINAL:
+        if (taken < 0 || client->pty >= 0 || !client->plan->tty)
+            break;
+        return start_terminal(client, CL_TAKE_FD(taken), err);
+    case CL_SESSION_STARTED:
+        client->started = 1;
+        return client->options->detach ? end_with(client, 0, err) : 0;
+    case CL_SESSION_FAILED:
+    case CL_SESSION_NO_EXEC:
+        return take_failure(client, event, err);
+    case CL_SESSION_ENDED:
+        return end_with(client,
+                        WIFEXITED(event->value) ? WEXITSTATUS(event->value)
+                                                : 128 + WTERMSIG(event->value),
+                        err);
+    default:
+        break;
+    }
+    return cl_refuse(err, EPROTO, "sandbox %s answers in another version", client->found->entry.id);
+}
+
+static int on_session(struct cl_source *source, CL_UNUSED uint32_t events, struct cl_error *err)
+{
+    struct client *client = source->context;
+    struct cl_session_event event = {0};
+    struct cl_packet packet = {.data = &event, .size = sizeof(event), .fds = {-1}, .fd_count = 1};
+    int r = cl_channel_receive(source->fd, &packet, MSG_DONTWAIT);
+
+    if (r == -EAGAIN)
+        return 0;
+    if (r == -EPIPE)
+        return lose_session(client, err);
+    if (r == 0 && packet.size != sizeof(event))
+        r = -EPROTO;
+    if (r < 0)
+        return cl_fail(err, r, "hear from sandbox %s", client->found->entry.id);
+    return take_event(client, &event, packet.fd_count > 0 ? packet.fds[0] : -1, err);
+}
+
+/* --- signals ---------------------------------------------------------------------------- */
+
+static void take_signal(struct client *client, int signal)
+{
+    struct cl_session_order order = {.signal = signal};
+    const int is_interrupt = signal == SIGINT || signal == SIGTERM;
+
+    if (signal == SIGWINCH) {
+        if (client->pty >= 0)
+            cl_terminal_copy_callers_size(client->pty);
+        return;
+    }
+    if (signal == SIGCHLD || signal == SIGPIPE)
+        return;
+    client->interrupts += is_interrupt;
+    if (client->interrupts >= INTERRUPTS_TO_KILL)
+        order.signal = SIGKILL;
+    (void)cl_sys_send(client->session[0], &order, sizeof(order), MSG_DONTWAIT);
+    if (is_interrupt && (client->ended || !client->started ||
+                         client->interrupts > INTERRUPTS_TO_KILL)) { /* we wait no longer */
+        if (!client->ended)
+            client->status = 128 + signal;
+        cl_loop_stop(&client->loop);
+    }
+}
+
+static int on_signal(struct cl_source *source, CL_UNUSED uint32_t events,
+                     CL_UNUSED struct cl_error *err)
+{
+    struct signalfd_siginfo info;
+
+    if (cl_sys_read(source->fd, &info, sizeof(info)) == sizeof(info))
+        take_signal(source->context, (int)info.ssi_signo);
+    return 0;
+}
+
+static int take_signals(void *context, struct cl_error *err)
+{
+    struct client *client = context;
+    uint64_t mask = cl_supervisor_signals();
+    int r = cl_sys_rt_sigprocmask(SIG_BLOCK, &mask, NULL);
+
+    if (r < 0)
+        return cl_fail(err, r, "block signals");
+    client->signals = cl_sys_signalfd(&mask);
+    return client->signals < 0 ? cl_fail(err, client->signals, "signalfd") : 0;
+}
+
+/* --- all of it -------------------------------------------------------------------------- */
+
+static int attend(void *context, struct cl_error *err)
+{
+    struct client *client = context;
+    int r = cl_loop_init(&client->loop, err);
+
+    client->events = (struct cl_source){
+        .fd = client->session[0], .events = EPOLLIN, .on_event = on_session, .context = client};
+    client->signal_source = (struct cl_source){
+        .fd = client->signals, .events = EPOLLIN, .on_event = on_signal, .context = client};
+    if (r == 0)
+        r = cl_loop_add(&client->loop, &client->events, err);
+    if (r == 0)
+        r = cl_loop_add(&client->loop, &client->signal_source, err);
+    if (r == 0)
+        r = start_pipes(client, err);
+    return r < 0 ? r : cl_loop_run(&client->loop, err);
+}
+
+static const struct cl_step steps[] = {
+    {"session", make_session, NULL}, {"words", make_words, NULL},   {"streams", make_streams, NULL},
+    {"signals", take_signals, NULL}, {"sandbox", connect_to, NULL}, {"command", ask, NULL},
+    {"command", attend, NULL},
+};
+
+static void client_done(struct client *client)
+{
+    for (size_t i = 0; i < CL_ARRAY_SIZE(client->relays); i++)
+        cl_relay_done(&client->relays[i]);
+    cl_terminal_restore(&client->terminal);
+    give_up_theirs(client);
+    cl_fd_close(&client->session[0]);
+    cl_fd_close(&client->signals);
+    cl_fd_close(&client->pty);
+    cl_fd_close(&client->rest.fd);
+    for (int fd = 0; fd < 3; fd++)
+        cl_fd_close(&client->ours[fd]);
+    cl_loop_done(&client->loop);
+}
+
+/* Output that is lost is no success, whatever the command says. */
+static int check_streams(const struct client *client, struct cl_error *err)
+{
+    static const char *const names[] = {"input", "output", "error"};
+
+    for (int fd = STDOUT_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (client->relays[fd].failed < 0)
+            return cl_fail(err, client->relays[fd].failed, "carry the command's standard %s",
+                           names[fd]);
+    }
+    return 0;
+}
+
+int cl_exec_run(const struct cl_found *found, const struct cl_plan *plan,
+                const struct cl_exec_options *options, struct cl_error *err)
+{
+    static struct client client; /* 50 KiB of stream buffers: not for the stack */
+    int r = 0;
+
+    *err = (struct cl_error){0};
+    client = (struct client){
+        .found = found,
+        .plan = plan,
+        .options = options,
+        .wall = cl_wall_get((enum cl_wall_kind)found->plan.wall),
+        .session = {-1, -1},
+        .words = -1,
+        .ours = {-1, -1, -1},
+        .theirs = {-1, -1, -1},
+        .connection = -1,
+        .signals = -1,
+        .pty = -1,
+        .terminal = CL_TERMINAL_INIT,
+        .loop = {.epfd = -1},
+        .rest = {.fd = -1},
+    };
+    if (client.wall == NULL)
+        return cl_refuse(err, ENOTSUP, "the wall of sandbox %s is not built", found->entry.id);
+    for (size_t i = 0; r == 0 && i < CL_ARRAY_SIZE(steps); i++)
+        r = steps[i].run(&client, err);
+    if (r == 0)
+        r = check_streams(&client, err);
+    client_done(&client);
+    if (r < 0)
+        return r;
+    if (client.why.code != 0)
+        *err = client.why;
+    return client.status;
+}
