@@ -53,6 +53,13 @@ struct cl_decide {
  * yet"), -ENOMEM. */
 int cl_plan_decide(struct cl_decide *how, struct cl_plan *ret, struct cl_error *err);
 
+/* One more command in a sandbox that runs (exec): BASE is the plan that the sandbox was made from.
+ * The parts can set user, workdir, env, tty, interactive and command; what they don't say is
+ * BASE's, but for tty and interactive, which are off. Afterwards uid, gid, capabilities, workdir,
+ * env and command hold what cl_plan_decide promises; strict: uid and gid are BASE's. */
+int cl_plan_decide_exec(struct cl_decide *how, const struct cl_plan *base, struct cl_plan *ret,
+                        struct cl_error *err);
+
 /* Whether IMAGE, as a user writes it, is the name of an image: who knows names looks it up
  * and gives what is found as the first part, with image_kind STORE. */
 int cl_image_is_name(const char *image);

@@ -18,8 +18,8 @@ int cl_decide_env_form(const char *entry, struct cl_error *err)
     return 0;
 }
 
-static int add_env(struct cl_plan *env, struct cl_arena *arena, const char *name, const char *value,
-                   struct cl_error *err)
+int cl_decide_env_add(struct cl_plan *env, struct cl_arena *arena, const char *name,
+                      const char *value, struct cl_error *err)
 {
     char *entry = cl_arena_printf(arena, "%s=%s", name, value);
 
@@ -47,7 +47,7 @@ static int default_env(const struct cl_decision *d, struct cl_plan *ret, struct 
     for (size_t i = 0; i < CL_ARRAY_SIZE(rows); i++) {
         int r = rows[i].value == NULL
                     ? 0
-                    : add_env(ret, d->how->arena, rows[i].name, rows[i].value, err);
+                    : cl_decide_env_add(ret, d->how->arena, rows[i].name, rows[i].value, err);
 
         if (r < 0)
             return r;

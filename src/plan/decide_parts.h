@@ -35,6 +35,8 @@ cl_decide_check cl_decide_labels;
 
 /* decide_env.c */
 cl_decide_check cl_decide_env;
+int cl_decide_env_add(struct cl_plan *env, struct cl_arena *arena, const char *name,
+                      const char *value, struct cl_error *err);
 int cl_decide_env_form(const char *entry, struct cl_error *err);
 
 /* decide_limits.c */

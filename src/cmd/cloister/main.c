@@ -11,7 +11,6 @@
 #include "cmd/cloister/command.h"
 
 static const struct cl_refused_command refused[] = {
-    {"exec", "not built yet"},
     {"attach", "not built yet"},
     {"stats", "not built yet; see run --result"},
     {"cp", "not built yet; see run --volume"},
