@@ -13,6 +13,7 @@
 #include "base/sys.h"
 #include "sandbox/control.h"
 #include "sandbox/relay.h"
+#include "sandbox/result.h"
 #include "sandbox/supervisor.h"
 #include "sandbox/terminal.h"
 #include "walls/wall.h"
@@ -378,6 +379,20 @@ static int take_failure(struct client *client, const struct cl_session_event *ev
                     err);
 }
 
+static int take_end(struct client *client, int status, struct cl_error *err)
+{
+    struct cl_result result = {
+        .plan = client->plan, .status = CL_STATUS_SIGNALED, .signal = WTERMSIG(status)};
+    char why[256] = "";
+
+    if (WIFEXITED(status))
+        return end_with(client, WEXITSTATUS(status), err);
+    cl_result_explain(&result, why);
+    if (why[0] != '\0')
+        (void)cl_refuse(&client->why, ECANCELED, "%s", why);
+    return end_with(client, 128 + result.signal, err);
+}
+
 static int take_event(struct client *client, const struct cl_session_event *event, int fd,
                       struct cl_error *err)
 {
@@ -395,10 +410,7 @@ static int take_event(struct client *client, const struct cl_session_event *even
     case CL_SESSION_NO_EXEC:
         return take_failure(client, event, err);
     case CL_SESSION_ENDED:
-        return end_with(client,
-                        WIFEXITED(event->value) ? WEXITSTATUS(event->value)
-                                                : 128 + WTERMSIG(event->value),
-                        err);
+        return take_end(client, event->value, err);
     default:
         break;
     }
@@ -491,9 +503,11 @@ static int attend(void *context, struct cl_error *err)
     return r < 0 ? r : cl_loop_run(&client->loop, err);
 }
 
+/* Signals are taken over when there is something to forward them to: until then they end the
+ * client, and with its session what it asked for. */
 static const struct cl_step steps[] = {
-    {"session", make_session, NULL}, {"words", make_words, NULL},   {"streams", make_streams, NULL},
-    {"signals", take_signals, NULL}, {"sandbox", connect_to, NULL}, {"command", ask, NULL},
+    {"session", make_session, NULL}, {"words", make_words, NULL}, {"streams", make_streams, NULL},
+    {"sandbox", connect_to, NULL},   {"command", ask, NULL},      {"signals", take_signals, NULL},
     {"command", attend, NULL},
 };
 
