@@ -90,8 +90,20 @@ static int set_stdio(void *context, struct cl_error *err)
         if (r < 0)
             return cl_fail(err, r, "set descriptor %d", fd);
     }
-    int r = cl_sys_close_range(3, ~0U, 4 /* CLOSE_RANGE_CLOEXEC */);
-    return r < 0 ? cl_fail(err, r, "mark descriptors close-on-exec") : 0;
+    return 0;
+}
+
+/* All others, and not by the exec: for an instant of that the new memory, of the sandbox's user
+ * namespace, is there and the old descriptors are too (begin_new_exec in fs/exec.c), and
+ * /proc/PID/fd shows their numbers to a sandbox's root. */
+static int close_others(void *context, struct cl_error *err)
+{
+    const struct cl_container *container = context;
+
+    if (cl_plan_without(container->plan, CL_LAYER_STDIO))
+        return 0;
+    int r = cl_sys_close_range(3, ~0U, 0);
+    return r < 0 ? cl_fail(err, r, "close all other descriptors") : 0;
 }
 
 static int set_rlimits(void *context, struct cl_error *err)
@@ -145,6 +157,14 @@ static int install_filter(struct cl_container *container, struct cl_error *err)
     return cl_seccomp_is_users(container) ? cl_seccomp_take(container, err) : 0;
 }
 
+/* What no bounding set of ours has goes with the exec (capabilities(7), transformation of
+ * capabilities). Until then it keeps the sandboxed code, which lacks it, from tracing a newborn,
+ * were that ever dumpable (ptrace(2), access mode checking); as it keeps it from init. */
+static uint64_t kept_until_exec(const struct cl_container *container)
+{
+    return container->kept & 1ULL << CL_CAP_KILL;
+}
+
 /* Without no_new_privs (test builds) the filter needs capabilities to be installed. */
 static int last_layers(void *context, struct cl_error *err)
 {
@@ -155,7 +175,7 @@ static int last_layers(void *context, struct cl_error *err)
     int r = filter_first ? install_filter(container, err) : 0;
 
     if (r == 0 && !cl_plan_without(plan, CL_LAYER_CAPABILITIES)) {
-        r = cl_capabilities_set(capabilities, err);
+        r = cl_capabilities_keep(capabilities | kept_until_exec(container), capabilities, err);
         if (r == 0)
             cl_layer_up(container, CL_LAYER_CAPABILITIES);
     }
@@ -189,6 +209,7 @@ static const struct cl_step main_steps[] = {
     {"user", take_user, NULL},
     {"working directory", enter_workdir, NULL},
     {"label", take_label, NULL},
+    {"other descriptors", close_others, NULL},
     {"start time", note_start, NULL},
     {"capabilities and system calls", last_layers, NULL},
 };
