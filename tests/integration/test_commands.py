@@ -150,10 +150,11 @@ OTHERS = ["pull", "import", "images", "rmi", "login", "logout", "ps", "inspect",
           "version", "completion"]
 
 
-def test_of_all_commands_run_alone_ends_its_options(cloister):
+def test_of_all_commands_run_and_exec_alone_end_their_options(cloister):
     listed = re.findall(r"^  (\w+) ", text(cloister.call("help").ok().out).partition("\nCommands:\n")[2], re.MULTILINE)
-    assert sorted(listed) == sorted(["run", *OTHERS])
+    assert sorted(listed) == sorted(["exec", "run", *OTHERS])
     assert b"Usage:" not in cloister.call("run", "host", "--help").out
+    cloister.call("exec", "nobody", "--help").refused("no running sandbox")
 
 
 @pytest.mark.parametrize("command", OTHERS)
@@ -450,7 +451,7 @@ def test_zsh_completes(shell_home, typed, wanted):
 
 LATER_FLAGS = [["--keep"], ["--copy-in", "a:b"], ["--copy-out", "a:b"],
                ["--network", "outbound"], ["--wall", "wasm"], ["--wall", "vm"], ["--wall", "kernel"]]
-LATER_COMMANDS = ["exec", "attach", "stats", "cp", "pause", "unpause"]
+LATER_COMMANDS = ["attach", "stats", "cp", "pause", "unpause"]
 NEVER_FLAGS = [["--privileged"], ["--device", "/dev/null"], ["--gpus", "all"], ["-p", "80:80"], ["--publish", "80:80"], ["--restart", "always"],
                ["--cap-add", "SYS_ADMIN"], ["--pid", "host"], ["--ipc", "host"], ["--userns", "host"], ["--pid=host"], ["--cap-add=ALL"],
                ["-v", "named:/data"]]

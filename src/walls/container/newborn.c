@@ -159,7 +159,7 @@ pid_t cl_newborn_make(struct cl_container *container, const struct cl_birth *bir
                       struct cl_report *report, struct cl_error *err)
 {
     CL_CLEANUP(words_done)
-    struct words words = {.arena = CL_ARENA_INIT(2 * CL_EXEC_WORDS_MAX)};
+    struct words words = {.arena = CL_ARENA_INIT(2UL * CL_EXEC_WORDS_MAX)};
     int r = take_words(birth->words, container->plan, &words, err);
 
     return r < 0 ? r : give_birth(container, &words, birth, report, err);
