@@ -162,7 +162,10 @@ static int install_filter(struct cl_container *container, struct cl_error *err)
  * were that ever dumpable (ptrace(2), access mode checking); as it keeps it from init. */
 static uint64_t kept_until_exec(const struct cl_container *container)
 {
-    return container->kept & 1ULL << CL_CAP_KILL;
+    const struct cl_plan *plan = container->plan;
+    const int has_changed = plan->profile == CL_PROFILE_BUILD && plan->uid != 0;
+
+    return has_changed ? 0 : container->kept & 1ULL << CL_CAP_KILL; /* that took all */
 }
 
 /* Without no_new_privs (test builds) the filter needs capabilities to be installed. */
