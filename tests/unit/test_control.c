@@ -55,7 +55,7 @@ static void done(struct supervisor *supervisor)
     cl_state_done(&supervisor->state);
 }
 
-static int count_clients(void)
+static int count_names(const char *prefix)
 {
     char path[64];
     int count = 0;
@@ -64,10 +64,15 @@ static int count_clients(void)
     DIR *bells = opendir(path);
     CHECK(bells != NULL);
     for (const struct dirent *entry; bells != NULL && (entry = readdir(bells)) != NULL;)
-        count += strncmp(entry->d_name, "client-", strlen("client-")) == 0;
+        count += strncmp(entry->d_name, prefix, strlen(prefix)) == 0;
     if (bells != NULL)
         (void)closedir(bells);
     return count;
+}
+
+static int count_clients(void)
+{
+    return count_names("client-");
 }
 
 static int wait_for_ring(const struct supervisor *supervisor)
@@ -388,10 +393,76 @@ TEST(what_is_no_bell_is_replaced)
     done(&supervisor);
 }
 
+/* Another process that asks to be called back: its exit status says how far it came. */
+static pid_t ask_to_connect(struct supervisor *supervisor)
+{
+    CL_CLEANUP_ENTRY struct cl_entry entry = find(supervisor);
+    pid_t child = fork();
+
+    if (child == 0) {
+        struct cl_error err = {0};
+        char byte = 0;
+        struct pollfd wait = {.events = POLLIN};
+
+        (void)close(supervisor->bell);
+        int connection = cl_control_connect(&entry, &err);
+        if (connection < 0)
+            _exit(-connection);
+        wait.fd = connection;
+        _exit(poll(&wait, 1, 5000) == 1 && read(connection, &byte, 1) == 1 && byte == 'x' ? 0 : 99);
+    }
+    return child;
+}
+
+TEST(a_client_is_called_back)
+{
+    struct supervisor supervisor;
+    struct cl_control_request request = {0};
+    char name[CL_ID_SIZE] = "";
+
+    create(&supervisor);
+    listen_to(&supervisor);
+    pid_t child = ask_to_connect(&supervisor);
+    CHECK(wait_for_ring(&supervisor));
+    CL_CLEANUP_FD int client =
+        cl_control_accept_from(supervisor.bell, &supervisor.entry, &request, name);
+    CHECK(client >= 0 && request.command == CL_CONTROL_CONNECT && cl_id_is(name));
+    CL_CLEANUP_FD int connection = cl_control_call_back(&supervisor.entry, name);
+    CHECK(connection >= 0);
+    CHECK((fcntl(connection, F_GETFL) & O_NONBLOCK) != 0);
+    CHECK(write(connection, "x", 1) == 1);
+    cl_control_answer(client, 0);
+    CHECK(answer_of(child) == 0);
+    CHECK(count_names("exec-") == 0 && count_clients() == 0);
+    CHECK(cl_control_call_back(&supervisor.entry, name) == -ENOENT); /* it is gone */
+    done(&supervisor);
+}
+
+/* The answer is the supervisor's: one who can't connect says why. */
+TEST(a_client_that_can_not_be_called_back_hears_why)
+{
+    struct supervisor supervisor;
+    struct cl_control_request request = {0};
+    char name[CL_ID_SIZE] = "";
+
+    create(&supervisor);
+    listen_to(&supervisor);
+    pid_t child = ask_to_connect(&supervisor);
+    CHECK(wait_for_ring(&supervisor));
+    CL_CLEANUP_FD int client =
+        cl_control_accept_from(supervisor.bell, &supervisor.entry, &request, name);
+    cl_control_answer(client, -EMFILE);
+    CHECK(answer_of(child) == -EMFILE);
+    CHECK(count_names("exec-") == 0);
+    done(&supervisor);
+}
+
 int main(void)
 {
     static const struct check_test tests[] = {
         ROW(a_request_is_answered),
+        ROW(a_client_is_called_back),
+        ROW(a_client_that_can_not_be_called_back_hears_why),
         ROW(several_are_answered_in_turn),
         ROW(nobody_there_is_told),
         ROW(an_end_before_the_answer_is_told_at_once),
