@@ -219,7 +219,9 @@ static int take_answer(struct client *client, struct cl_error *err)
         return cl_refuse(err, EPROTO, "sandbox %s answers in another version", id);
     if (answer.error == -EPROTONOSUPPORT)
         return cl_refuse(err, EPROTO, "sandbox %s was started by another version of cloister", id);
-    if (answer.error == -EPIPE || answer.error == -ECONNRESET)
+    if (answer.error == -EAGAIN) /* or init is held up: see walls/wall.h */
+        return cl_refuse(err, EAGAIN, "sandbox %s is still being made, or too busy", id);
+    if (answer.error == -EPIPE || answer.error == -ECONNRESET || answer.error == -ESRCH)
         return fail_ended(client, err);
     return answer.error < 0 ? cl_fail(err, answer.error, "start a command in sandbox %s", id) : 0;
 }

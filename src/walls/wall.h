@@ -83,7 +83,8 @@ struct cl_wall {
      * of START's plan, id and uid_base, which runs. The client's, with its caller's privilege. */
     int (*lend)(const struct cl_wall_start *start, struct cl_error *err);
     /* Has one more command started, as REQUEST says; FDS are those of walls/session.h, as many as
-     * belong to its flags, and stay the caller's. What becomes of it the session tells. */
+     * belong to its flags, and stay the caller's. What becomes of it the session tells. -EAGAIN
+     * before the main process has started, and when too much waits already: it never blocks. */
     int (*exec)(struct cl_wall_process *process, const struct cl_exec_request *request,
                 const int *fds, struct cl_error *err);
     /* Takes what the first process has sent so far: sets scratch, terminal and is_started. */

@@ -3,7 +3,8 @@
  *   its memory and descriptors, and by then has the uid of the sandboxed code, which waits for it.
  * Layer: dumpable (init and the newborn are one memory, which is not), capabilities (it holds some
  *   that the attacker lacks).
- * Source: CVE-2016-9962 (ptrace of a process that runc exec'ed into a container); ptrace(2), proc(5).
+ * Source: CVE-2016-9962 (ptrace of a process that runc exec'ed into a container); ptrace(2),
+ * proc(5).
  *
  * Says "ready", then tries each process that appears, again and again until it was executed, and
  * says "met" when one first refuses; the verdict comes with SIGTERM. Whoever never met one before
@@ -207,5 +208,4 @@ HUNT(steal)
 HUNT(all)
 
 ATTACK({"exe", hunt_exe}, {"maps", hunt_maps}, {"environ", hunt_environment}, {"mem", hunt_mem},
-       {"fds", hunt_fds}, {"trace", hunt_trace}, {"steal", hunt_steal},
-       {"all", hunt_all})
+       {"fds", hunt_fds}, {"trace", hunt_trace}, {"steal", hunt_steal}, {"all", hunt_all})

@@ -50,10 +50,17 @@ static int words_file(const struct cl_plan *plan)
     return file_of(buf.data, buf.size, SEALS);
 }
 
+static void await_start(void)
+{
+    while (__atomic_load_n(&wall.process.report->stage, __ATOMIC_ACQUIRE) < CL_REPORT_STARTED)
+        (void)sched_yield();
+}
+
 static void begin(const char *fault)
 {
     CHECK(wall_start(fault) == 0);
     CHECK(cl_wall_container.release(&wall.process, NULL, &wall.err) == 0);
+    await_start();
 }
 
 /* Asks for a command with the WORDS (taken); our end of the session. */
@@ -125,6 +132,23 @@ TEST(a_command_runs_and_its_end_is_told)
     CL_CLEANUP_FD int other = ask(words_file(&killed), 0, NULL);
     check_heard(other, CL_SESSION_STARTED, 0, "");
     check_heard(other, CL_SESSION_ENDED, 9, "");
+    cl_wall_container.done(&wall.process);
+}
+
+/* Before its RELEASE init takes nothing else, and would fail. */
+TEST(a_sandbox_that_is_being_made_is_left_alone)
+{
+    const struct cl_exec_request request = {.version = CL_EXEC_VERSION};
+    const int fds[] = {0, 1};
+
+    wall_set_up("exit 6");
+    CHECK(wall_start(NULL) == 0);
+    CHECK(cl_wall_container.exec(&wall.process, &request, fds, &wall.err) == -EAGAIN);
+    CHECK_TEXT(wall.err.msg, "the sandbox is still being made");
+    CHECK(cl_wall_container.release(&wall.process, NULL, &wall.err) == 0);
+    wall_await_end();
+    CHECK(wall_exit_status() == 6);
+    CHECK(cl_wall_container.exec(&wall.process, &request, fds, &wall.err) == -ESRCH);
     cl_wall_container.done(&wall.process);
 }
 
@@ -320,6 +344,7 @@ int main(void)
 {
     static const struct check_test tests[] = {
         ROW(a_command_runs_and_its_end_is_told),
+        ROW(a_sandbox_that_is_being_made_is_left_alone),
         ROW(words_that_can_not_be_are_refused),
         ROW(build_takes_any_id_of_its_own),
         ROW(a_command_that_can_not_be_executed_is_told),

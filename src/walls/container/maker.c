@@ -354,15 +354,22 @@ static int container_lend(const struct cl_wall_start *start, struct cl_error *er
     return cl_selinux_decide(&container, err);
 }
 
+/* Init waits for its own messages until the command has been started. */
 static int container_exec(struct cl_wall_process *process, const struct cl_exec_request *request,
                           const int *fds, struct cl_error *err)
 {
+    const uint32_t stage = __atomic_load_n(&process->report->stage, __ATOMIC_ACQUIRE);
     const struct cl_message message = {
         .kind = CL_MESSAGE_EXEC,
         .value = (int32_t)request->flags,
         .rows = request->rows,
         .columns = request->columns,
     };
+
+    if (stage == CL_REPORT_NONE || stage == CL_REPORT_BORN)
+        return cl_refuse(err, EAGAIN, "the sandbox is still being made");
+    if (stage != CL_REPORT_STARTED)
+        return cl_refuse(err, ESRCH, "the sandbox has ended");
     int r = cl_message_offer(process->channel, &message, fds, cl_exec_fd_count(request->flags));
 
     return r < 0 ? cl_fail(err, r, "send a command to the sandbox") : 0;
