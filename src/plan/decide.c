@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/cidr.h"
 #include "plan/decide_parts.h"
 
 enum { STRICT = 1 << CL_PROFILE_STRICT, BUILD = 1 << CL_PROFILE_BUILD, BOTH = STRICT | BUILD };
@@ -47,10 +48,15 @@ static int check_wall(struct cl_decision *d, struct cl_error *err)
 
 static int check_network(struct cl_decision *d, struct cl_error *err)
 {
-    if (d->plan->network != CL_NETWORK_NONE)
-        return cl_refuse(err, ENOSYS, "%s is not built yet; use none",
-                         cl_field_words(CL_FIELD_NETWORK)[d->plan->network]);
-    return 0;
+    const struct cl_strlist *reach = &d->plan->network_reach;
+    struct cl_cidr cidr;
+    int r = 0;
+
+    if (reach->count > 0 && d->plan->network != CL_NETWORK_OUTBOUND)
+        return cl_refuse(err, EINVAL, "network_reach opens addresses of network outbound");
+    for (size_t i = 0; r == 0 && i < reach->count; i++)
+        r = cl_cidr_parse(reach->items[i], &cidr, err);
+    return r < 0 ? cl_prefix(err, "network_reach") : 0;
 }
 
 static int check_root(struct cl_decision *d, CL_UNUSED struct cl_error *err)
@@ -101,7 +107,7 @@ static const struct {
     cl_decide_check *check;
 } checks[] = {
     {NULL, check_wall},
-    {"network", check_network},
+    {NULL, check_network},
     {NULL, check_root},
     {"image", cl_decide_image},
     {NULL, cl_decide_command},

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <string.h>
 
+#include "base/cidr.h"
 #include "base/num.h"
 #include "plan/decide_parts.h"
 
@@ -248,6 +249,11 @@ int cl_plan_check_text(enum cl_field field, const char *text, struct cl_error *e
         return cl_decide_env_form(text, err);
     case CL_FIELD_LABELS:
         return check_label(text, err);
+    case CL_FIELD_NETWORK_REACH: {
+        struct cl_cidr ignored;
+
+        return cl_cidr_parse(text, &ignored, err);
+    }
     default:
         return 0;
     }

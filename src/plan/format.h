@@ -7,7 +7,7 @@
 #include "base/buf.h"
 #include "plan/plan.h"
 
-enum { CL_PLAN_VERSION = 3, CL_PLAN_MAX_SIZE = 4 << 20 };
+enum { CL_PLAN_VERSION = 4, CL_PLAN_MAX_SIZE = 4 << 20 };
 
 /* Appends PLAN's flat form to BUF. */
 int cl_plan_write(const struct cl_plan *plan, struct cl_buf *buf, struct cl_error *err);

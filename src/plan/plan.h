@@ -113,6 +113,7 @@ struct cl_plan {
     uint64_t wall;
     uint64_t profile;
     uint64_t network;
+    struct cl_strlist network_reach; /* OUTBOUND: what is open although it is closed; CIDRs */
     uint64_t root_mode;
     uint64_t image_kind;
     uint64_t scratch; /* as decided */

@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/processors.h"
 #include "limits/limits.h"
+#include "net/net.h"
 #include "plan/plan.h"
 #include "walls/session.h"
 
@@ -59,12 +60,16 @@ struct cl_wall_start {
 struct cl_wall_process {
     int pidfd;
     int32_t pid;
-    int channel;              /* SOCK_SEQPACKET to the first process */
-    struct cl_report *report; /* shared page, owned here */
-    int userns;               /* of the first process; -1 when it is of no more use */
-    int scratch;              /* the root of the scratch file system, once received */
-    int terminal;             /* the pty's master, once received */
-    int is_started;           /* the main process has been executed: of detached plans, received */
+    int channel;                /* SOCK_SEQPACKET to the first process */
+    struct cl_report *report;   /* shared page, owned here */
+    int userns;                 /* of the first process; -1 when it is of no more use */
+    uint32_t owner;             /* whose that is; 0: our own */
+    const struct cl_plan *plan; /* what it was started for */
+    struct cl_net *net;         /* the host's, with network outbound; owned here */
+    struct cl_child pasta;      /* who carries that network, while the sandbox stands */
+    int scratch;                /* the root of the scratch file system, once received */
+    int terminal;               /* the pty's master, once received */
+    int is_started; /* the main process has been executed: of detached plans, received */
 };
 
 struct cl_wall {

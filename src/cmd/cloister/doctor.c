@@ -37,6 +37,7 @@ static const struct row {
     {"container", "image helpers", "", cl_probe_image_helpers},
     {"container", "image store", "", cl_probe_store},
     {"container", "sub-ids", "", cl_probe_subids},
+    {"container", "network outbound", "network-filter", cl_probe_network},
     {"vm", "kvm", "", cl_probe_kvm},
     {"wasm", "wasm", "", cl_probe_later},
     {"kernel", "kernel", "", cl_probe_later},

@@ -46,6 +46,7 @@ void cl_probe_selinux(struct cl_finding *finding);
 void cl_probe_helper(struct cl_finding *finding);
 void cl_probe_loop(struct cl_finding *finding);
 void cl_probe_kvm(struct cl_finding *finding);
+void cl_probe_network(struct cl_finding *finding);
 void cl_probe_later(struct cl_finding *finding);
 
 /* probe_image.c */

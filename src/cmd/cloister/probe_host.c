@@ -14,6 +14,7 @@
 #include "cmd/cloister/probe.h"
 #include "limits/core.h"
 #include "limits/limits.h"
+#include "net/net.h"
 #include "base/helper.h"
 #include "policy/selinux.h"
 #include "sandbox/control.h"
@@ -143,6 +144,26 @@ void cl_probe_state_dir(struct cl_finding *finding)
     if (r == -ENOSPC || r == -EDQUOT)
         cl_cure(finding, "make room (df, df -i) in the file system of %s",
                 geteuid() == 0 ? "/run" : "$XDG_RUNTIME_DIR, or of /tmp where that is not set");
+}
+
+/* Only who asks for a network needs what is looked for here. */
+void cl_probe_network(struct cl_finding *finding)
+{
+    struct cl_error err = {0};
+    struct cl_net *net = NULL;
+
+    if (cl_net_look(&net, &err) < 0) {
+        found_error(finding, &err);
+        finding->state = CL_PROBE_ABSENT;
+        return;
+    }
+    cl_found(finding, CL_PROBE_WORKS, "%s, %s%s%s; names %s", cl_pasta_find(),
+             net->has_v4 ? "IPv4" : "", net->has_v4 && net->has_v6 ? " and " : "",
+             net->has_v6 ? "IPv6" : "",
+             net->resolver4.family != 0 || net->resolver6.family != 0
+                 ? "by the host's resolver"
+                 : "by nobody: /etc/resolv.conf has no resolver");
+    free(net);
 }
 
 /* PATH as text in BUF; empty where it can't be read. */

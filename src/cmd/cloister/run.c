@@ -94,7 +94,9 @@ static int decide(struct cl_run_request *request, struct cl_plan *ret, int *imag
 /* What others left behind, when our own work is done, by the CALLER whose it is: who could
  * not become root again after the clone looks like an ordinary user, with another state
  * directory. A failure is prune's to tell. */
-static void sweep(uid_t caller)
+__attribute__((noinline)) /* its state must not lie in its caller's frame */
+static void
+sweep(uid_t caller)
 {
     CL_CLEANUP_STATE struct cl_state state = CL_STATE_INIT;
     struct cl_error ignored = {0};

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/cidr.h"
 #include "base/num.h"
 #include "base/signals.h"
 #include "cmd/cloister/env_file.h"
@@ -102,6 +103,18 @@ int cl_run_add_label(void *context, CL_UNUSED const struct cl_option *option, co
     return cl_plan_add_str(&request->flags, CL_FIELD_LABELS, value, request->arena, err);
 }
 
+int cl_run_add_network_reach(void *context, CL_UNUSED const struct cl_option *option,
+                             const char *value, struct cl_error *err)
+{
+    struct cl_run_request *request = context;
+    struct cl_cidr cidr;
+    int r = cl_cidr_parse(value, &cidr, err);
+
+    return r < 0 ? r
+                 : cl_plan_add_str(&request->flags, CL_FIELD_NETWORK_REACH, value, request->arena,
+                                   err);
+}
+
 int cl_run_add_volume(void *context, CL_UNUSED const struct cl_option *option, const char *value,
                       struct cl_error *err)
 {
@@ -186,11 +199,11 @@ int cl_run_set_network(void *context, CL_UNUSED const struct cl_option *option, 
     if (strcmp(value, "host") == 0)
         return cl_refuse(err, EPERM,
                          "the host's network would be a hole in the wall: its local services "
-                         "and abstract sockets would be in reach; there is only none so far");
+                         "and abstract sockets would be in reach; use outbound or none");
     if (strcmp(value, "bridge") == 0 || strcmp(value, "default") == 0 ||
         strncmp(value, "container:", 10) == 0)
         return cl_refuse(err, ENOSYS,
-                         "sandboxes share no network with one another; there is only none so far");
+                         "sandboxes share no network with one another; use outbound or none");
     return cl_plan_set_text(&request->flags, CL_FIELD_NETWORK, value, request->arena, err);
 }
 

@@ -56,6 +56,7 @@ cl_run_setter cl_run_set_nothing; /* what is always so */
 cl_run_setter cl_run_add_env;
 cl_run_setter cl_run_add_env_file;
 cl_run_setter cl_run_add_label;
+cl_run_setter cl_run_add_network_reach;
 cl_run_setter cl_run_add_volume;
 cl_run_setter cl_run_add_mount;
 cl_run_setter cl_run_add_tmpfs;

@@ -3,7 +3,9 @@
 #include "cmd/cloister/run_options.h"
 
 #define LATER "not built yet"
-#define NETWORK "a sandbox has no network yet, so there is nothing to set up in it"
+#define NETWORK                                                                                    \
+    "a sandbox with --network outbound has the host's resolver and addresses of its own, which "   \
+    "are always the same"
 #define NAMESPACE "each sandbox has namespaces of its own, always"
 #define DEVICE "devices of the host stay outside: a driver is too large a door"
 #define DISK_RATE "not built yet: reading and writing have no rate limit; see --disk"

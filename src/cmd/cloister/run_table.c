@@ -64,7 +64,9 @@ const struct cl_option cl_run_options[] = {
      CL_ROOT_READ_ONLY, NULL},
     {"writable", 0, NULL, "the whole image is copy-on-write", cl_run_set_root, CL_ROOT_WRITABLE,
      NULL},
-    {"network", 0, "KIND", "none", cl_run_set_network, 0, "none"},
+    {"network", 0, "KIND", "none (the default) or outbound: outside, but not the host",
+     cl_run_set_network, 0, "none outbound"},
+    ADD("network-reach", 0, "CIDR", "open an address that outbound closes", network_reach, NULL),
 
     FIELD("memory", 'm', "SIZE", "memory of all processes together (512MiB)", MEMORY, NULL),
     FIELD("swap", 0, "SIZE", "swap beside the memory (0)", SWAP, NULL),

@@ -329,6 +329,41 @@ static int parse_files(struct walk *walk, const struct cl_yaml_node *node, struc
     return r;
 }
 
+static int add_reach(struct walk *walk, const struct cl_yaml_node *node, size_t i,
+                     struct cl_error *err)
+{
+    const char *path = cl_arena_printf(walk->arena, "network_reach[%zu]", i);
+
+    if (path == NULL)
+        return cl_fail_memory(err);
+    int r = want_text(walk, node, path, err);
+    if (r < 0)
+        return r;
+    r = cl_plan_add_str(&walk->plan, CL_FIELD_NETWORK_REACH, node->text, walk->arena, err);
+    if (r == 0)
+        r = cl_plan_check_text(CL_FIELD_NETWORK_REACH, node->text, err);
+    if (r == -ENOMEM)
+        return r;
+    return r < 0 ? locate(walk, node, path, err) : 0;
+}
+
+static int parse_reach(struct walk *walk, const struct cl_yaml_node *node, struct cl_error *err)
+{
+    int r = want_kind(walk, node, CL_YAML_LIST, "network_reach", err);
+
+    cl_plan_mark(&walk->plan, CL_FIELD_NETWORK_REACH);
+    for (size_t i = 0; r == 0; i++) {
+        CL_CLEANUP_YAML_NODE struct cl_yaml_node item = {.kind = CL_YAML_END};
+
+        r = cl_yaml_next(&walk->yaml, &item, err);
+        if (r == 0 && item.kind == CL_YAML_END)
+            break;
+        if (r == 0)
+            r = add_reach(walk, &item, i, err);
+    }
+    return r;
+}
+
 /* --- the whole ---------------------------------------------------------- */
 
 static int parse_map(struct walk *walk, const char *prefix, struct cl_error *err);
@@ -343,6 +378,8 @@ static int parse_field(struct walk *walk, const struct cl_yaml_node *value, enum
         return parse_files(walk, value, err);
     case CL_FIELD_NETWORK:
         return parse_network(walk, value, err);
+    case CL_FIELD_NETWORK_REACH:
+        return parse_reach(walk, value, err);
     default:
         CL_ASSERT(cl_field_info(field)->type <= CL_TYPE_STR);
         return parse_scalar(walk, value, field, err);

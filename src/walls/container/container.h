@@ -119,6 +119,7 @@ struct cl_container {
     int pidfd;
     int pid_dir;                /* init's directory in the host's /proc */
     int userns;                 /* init's user namespace */
+    struct cl_net *net;         /* the host's network, NULL without outbound; init reads it */
     struct cl_error init_error; /* what init reported before it was ended; code 0: nothing */
 
     /* init's */
@@ -184,6 +185,8 @@ int cl_priority_level_oom(void *context, struct cl_error *err);
 /* Makes a network namespace, of the user namespace USERNS and with loopback, and sends it
  * down CHANNEL (netns.c). */
 int cl_netns_give(int userns, int channel, struct cl_error *err);
+/* The same for network outbound, with who carries it: PROCESS has what it takes. */
+int cl_netns_give_outbound(struct cl_wall_process *process, int userns, struct cl_error *err);
 /* Loopback of a network namespace that clone3 made; init's step. */
 int cl_netns_raise_own(void *context, struct cl_error *err);
 int cl_netns_enter(struct cl_container *container, int netns, struct cl_error *err);
@@ -291,6 +294,8 @@ static inline int cl_image_is_layered(const struct cl_plan *plan)
     return plan->image_kind == CL_IMAGE_STORE && plan->image_layers.count > 1;
 }
 
+/* True when PATH lies in something that is mounted over the image. */
+int cl_rootfs_is_covered(const struct cl_plan *plan, const char *path);
 /* True when the working directory gets scratch of its own over the image's. */
 int cl_rootfs_workdir_is_copied(const struct cl_plan *plan);
 /* True when the whole root is copy-on-write. */
@@ -399,7 +404,8 @@ int cl_terminal_make(void *context, struct cl_error *err);
 static inline int cl_netns_comes_later(const struct cl_container *container)
 {
     return !cl_plan_without(container->plan, CL_LAYER_NETNS) &&
-           cl_processors_have_idle(&container->start->processors);
+           (container->net != NULL ||
+            cl_processors_have_idle(&container->start->processors));
 }
 
 static inline void cl_layer_up(struct cl_container *container, enum cl_layer layer)

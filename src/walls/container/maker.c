@@ -230,7 +230,26 @@ static int send_go(void *context, struct cl_error *err)
     return r < 0 ? cl_fail(err, r, "send to the sandbox's init") : 0;
 }
 
+static int look_at_network(void *context, struct cl_error *err)
+{
+    struct cl_container *container = context;
+
+    if (container->plan->network != CL_NETWORK_OUTBOUND ||
+        cl_plan_without(container->plan, CL_LAYER_NETNS))
+        return 0;
+    return cl_net_look(&container->net, err);
+}
+
+static void forget_network(void *context)
+{
+    struct cl_container *container = context;
+
+    free(container->net);
+    container->net = NULL;
+}
+
 static const struct cl_step start_steps[] = {
+    {"look at the host's network", look_at_network, forget_network},
     {"look for AppArmor", cl_label_decide, NULL},
     {"look for SELinux", cl_selinux_decide, NULL},
     {"lay out the command", make_vectors, free_vectors},
@@ -305,6 +324,10 @@ static int container_start(const struct cl_wall_start *start, struct cl_wall_pro
         .channel = container.channel[0],
         .report = container.report,
         .userns = CL_TAKE_FD(container.userns),
+        .owner = container.rootless ? 0 : start->uid_base + CL_UIDS_PER_RANGE - 1,
+        .plan = start->plan,
+        .net = container.net,
+        .pasta = CL_CHILD_INIT,
         .scratch = -1,
         .terminal = -1,
     };
@@ -317,7 +340,10 @@ static int give_network(struct cl_wall_process *process, struct cl_error *err)
 {
     CL_CLEANUP_FD int userns = CL_TAKE_FD(process->userns);
 
-    return userns < 0 ? 0 : cl_netns_give(userns, process->channel, err);
+    if (userns < 0)
+        return 0;
+    return process->net != NULL ? cl_netns_give_outbound(process, userns, err)
+                                : cl_netns_give(userns, process->channel, err);
 }
 
 static int container_release(struct cl_wall_process *process, const struct cl_limits *limits,
@@ -435,6 +461,9 @@ static void container_done(struct cl_wall_process *process)
     cl_fd_close(&process->scratch);
     cl_fd_close(&process->terminal);
     cl_fd_close(&process->userns);
+    cl_child_done(&process->pasta);
+    free(process->net);
+    process->net = NULL;
     if (process->report != NULL)
         (void)munmap(process->report, sizeof(*process->report));
     process->report = NULL;
@@ -472,8 +501,6 @@ static int check_layers(const struct cl_plan *plan, struct cl_error *err)
 /* What this wall can't do, said before anything is made. */
 static int container_check(const struct cl_plan *plan, struct cl_error *err)
 {
-    if (plan->network != CL_NETWORK_NONE)
-        return cl_refuse(err, ENOTSUP, "network outbound is not built yet");
     int r = check_ids(plan, err);
     if (r == 0)
         r = check_layers(plan, err);

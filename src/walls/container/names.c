@@ -1,4 +1,5 @@
-/* What the sandbox calls itself: /etc/hosts and /etc/hostname. Without them a program finds
+/* What the sandbox calls itself, /etc/hosts and /etc/hostname, and with network outbound
+ * whom it asks for other names, /etc/resolv.conf. Without them a program finds
  * neither `localhost` nor its own host: what an image brings, if anything, is an empty
  * file or another machine's. A file of the image is covered; where there is none it is
  * made, if the root can grow (an image of a store can, or has an empty hosts of ours by now:
@@ -76,9 +77,27 @@ static int put(const struct cl_container *container, const char *name, const cha
     return S_ISREG(st.st_mode) ? cover(container, target, name, text, err) : 0;
 }
 
+/* Where pasta listens for the host's own resolvers; without any there is nobody to ask. Unlike
+ * the other names this one has to be there: a program whose names aren't found would be told
+ * nothing of the reason. */
+static int put_resolver(struct cl_container *container, struct cl_error *err)
+{
+    static const char path[] = "/etc/resolv.conf";
+    const struct cl_net *net = container->net;
+    char text[TEXT_SIZE];
+
+    if (cl_rootfs_is_covered(container->plan, path))
+        return 0; /* by a volume */
+    (void)snprintf(text, sizeof(text), "%s%s",
+                   net->resolver4.family != 0 ? "nameserver " CL_NET_DNS4 "\n" : "",
+                   net->resolver6.family != 0 ? "nameserver " CL_NET_DNS6 "\n" : "");
+    CL_CLEANUP_FD int target = cl_target_open(container, path, 0, err);
+    return target < 0 ? target : cover(container, target, "resolv.conf", text, err);
+}
+
 int cl_names_make(void *context, struct cl_error *err)
 {
-    const struct cl_container *container = context;
+    struct cl_container *container = context;
     const char *hostname = container->plan->hostname;
     char text[TEXT_SIZE];
 
@@ -88,5 +107,8 @@ int cl_names_make(void *context, struct cl_error *err)
     if (r < 0)
         return r;
     (void)snprintf(text, sizeof(text), "%s\n", hostname);
-    return put(container, "hostname", text, err);
+    r = put(container, "hostname", text, err);
+    if (r < 0 || container->net == NULL)
+        return r;
+    return put_resolver(container, err);
 }

@@ -29,6 +29,9 @@ struct helper {
     int channel; /* to init */
     int fd;      /* the namespace, -1 until it is made */
     int is_sent;
+    const struct cl_net *net;             /* outbound: what its tap is made for, else NULL */
+    const struct cl_net_program *program; /* the filter on the tap */
+    int tap;
     const char *failed; /* what, with the -errno RESULT */
     int result;
 };
@@ -79,6 +82,10 @@ static int run_helper(void *context)
     helper->fd = cl_sys_openat(AT_FDCWD, "/proc/self/ns/net", O_RDONLY, 0);
     if (helper->fd < 0)
         return failed(helper, "open /proc/self/ns/net", helper->fd);
+    if (helper->net != NULL) { /* who carries it has to stand first */
+        helper->tap = cl_net_tap(helper->net, helper->program, &what);
+        return helper->tap < 0 ? failed(helper, what, helper->tap) : 0;
+    }
     helper->is_sent = send_to_init(helper->channel, helper->fd) == 0;
     return 0;
 }
@@ -94,6 +101,34 @@ int cl_netns_give(int userns, int channel, struct cl_error *err)
     /* The helper has no privilege on the host, and so how many descriptors uid 0 may have on
      * the way (unix(7): RLIMIT_NOFILE) holds for it, though all may be somebody else's. */
     r = helper.is_sent ? 0 : send_to_init(channel, netns);
+    return r < 0 ? cl_fail(err, r, "send the network namespace") : 0;
+}
+
+int cl_netns_give_outbound(struct cl_wall_process *process, int userns, struct cl_error *err)
+{
+    static struct cl_net_program program; /* 32 KiB */
+    const struct cl_plan *plan = process->plan;
+    const int is_filtered = !cl_plan_without(plan, CL_LAYER_NETWORK_FILTER);
+    struct helper helper = {.userns = userns,
+                            .channel = process->channel,
+                            .net = process->net,
+                            .program = is_filtered ? &program : NULL,
+                            .fd = -1,
+                            .tap = -1};
+    int r = cl_net_filter_make(process->net, &plan->network_reach, &program, err);
+
+    if (r == 0)
+        r = cl_beside_run("the network maker", 0, run_helper, &helper, err);
+    CL_CLEANUP_FD int netns = helper.fd;
+    CL_CLEANUP_FD int tap = helper.tap;
+    if (r != 0)
+        return r > 0 ? cl_fail(err, helper.result, "%s", helper.failed) : r;
+    const struct cl_pasta_start start = {
+        .net = process->net, .uid = process->owner, .userns = userns, .netns = netns, .tap = tap};
+    r = cl_pasta_start(&start, &process->pasta, err);
+    if (r < 0)
+        return r;
+    r = send_to_init(process->channel, netns);
     return r < 0 ? cl_fail(err, r, "send the network namespace") : 0;
 }
 
@@ -117,5 +152,7 @@ int cl_netns_enter(struct cl_container *container, int netns, struct cl_error *e
     if (r < 0)
         return cl_fail(err, r, "enter the network namespace");
     cl_layer_up(container, CL_LAYER_NETNS);
+    if (container->net != NULL)
+        cl_layer_up(container, CL_LAYER_NETWORK_FILTER);
     return 0;
 }

@@ -220,7 +220,11 @@ static int make_names(const struct cl_container *container, int layers, struct c
     if (r < 0)
         return r;
     r = cl_sys_mknodat(container->scratch, "names/etc/hosts", S_IFREG | 0644, 0);
-    return r < 0 ? cl_fail(err, r, "make an empty /etc/hosts") : 1;
+    if (r < 0)
+        return cl_fail(err, r, "make an empty /etc/hosts");
+    if (container->net != NULL)
+        r = cl_sys_mknodat(container->scratch, "names/etc/resolv.conf", S_IFREG | 0644, 0);
+    return r < 0 ? cl_fail(err, r, "make an empty /etc/resolv.conf") : 1;
 }
 
 static unsigned long mount_flags(const struct cl_plan *plan, int is_read_only)

@@ -24,8 +24,7 @@ int cl_rootfs_is_writable(const struct cl_plan *plan)
     return plan->root_mode == CL_ROOT_WRITABLE;
 }
 
-/* True when DIR lies in something that is mounted over the image. */
-static int is_covered(const struct cl_plan *plan, const char *dir)
+int cl_rootfs_is_covered(const struct cl_plan *plan, const char *dir)
 {
     static const char *const own[] = {"/proc", "/dev", "/tmp", "/var/tmp"};
 
@@ -44,7 +43,7 @@ int cl_rootfs_workdir_is_copied(const struct cl_plan *plan)
 {
     if (plan->root_mode != CL_ROOT_PROFILE || plan->profile != CL_PROFILE_STRICT)
         return 0;
-    return strcmp(plan->workdir, "/") != 0 && !is_covered(plan, plan->workdir);
+    return strcmp(plan->workdir, "/") != 0 && !cl_rootfs_is_covered(plan, plan->workdir);
 }
 
 static int exists(int tree, const char *path)
@@ -80,8 +79,15 @@ static int lacks_names(const struct cl_container *container)
 {
     const struct cl_plan *plan = container->plan;
 
-    return plan->image_kind == CL_IMAGE_STORE && !is_covered(plan, "/etc/hosts") &&
+    return plan->image_kind == CL_IMAGE_STORE && !cl_rootfs_is_covered(plan, "/etc/hosts") &&
            !has_place(container, CL_PLACE_HOSTS);
+}
+
+/* Nor, with a network, any other name: of no image is it the rule to have this one. */
+static int lacks_resolver(const struct cl_container *container)
+{
+    return container->net != NULL && !cl_rootfs_is_covered(container->plan, "/etc/resolv.conf") &&
+           !image_has(container, "/etc/resolv.conf");
 }
 
 /* True when something has to be mounted where the image has nothing. */
@@ -94,7 +100,7 @@ static int lacks_mount_points(const struct cl_container *container)
         if (!has_place(container, own[i]))
             return 1;
     }
-    if (!is_covered(plan, plan->workdir) && !image_has(container, plan->workdir))
+    if (!cl_rootfs_is_covered(plan, plan->workdir) && !image_has(container, plan->workdir))
         return 1;
     for (size_t i = 0; i < plan->files.count; i++) {
         /* A target inside another mount is that mount's affair. */
@@ -163,7 +169,8 @@ int cl_rootfs_make(void *context, struct cl_error *err)
 
     container->root_grows = plan->image_kind == CL_IMAGE_HOST || cl_rootfs_is_writable(plan) ||
                             lacks_mount_points(container);
-    const int needs_names = !container->root_grows && lacks_names(container);
+    const int needs_names =
+        !container->root_grows && (lacks_names(container) || lacks_resolver(container));
     if (cl_image_is_layered(plan)) {
         container->root = cl_overlay_image(container,
                                            container->root_grows ? CL_TOP_UPPER
