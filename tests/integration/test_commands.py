@@ -450,7 +450,7 @@ def test_zsh_completes(shell_home, typed, wanted):
 # later issues, and never
 
 LATER_FLAGS = [["--keep"], ["--copy-in", "a:b"], ["--copy-out", "a:b"],
-               ["--network", "outbound"], ["--wall", "wasm"], ["--wall", "vm"], ["--wall", "kernel"]]
+               ["--wall", "wasm"], ["--wall", "vm"], ["--wall", "kernel"]]
 LATER_COMMANDS = ["attach", "stats", "cp", "pause", "unpause"]
 NEVER_FLAGS = [["--privileged"], ["--device", "/dev/null"], ["--gpus", "all"], ["-p", "80:80"], ["--publish", "80:80"], ["--restart", "always"],
                ["--cap-add", "SYS_ADMIN"], ["--pid", "host"], ["--ipc", "host"], ["--userns", "host"], ["--pid=host"], ["--cap-add=ALL"],

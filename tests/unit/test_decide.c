@@ -201,7 +201,7 @@ TEST(what_is_not_built_is_refused)
 {
     expect(CL_FIELD_WALL, "vm", "not built yet");
     expect(CL_FIELD_WALL, "auto", NULL);
-    expect(CL_FIELD_NETWORK, "outbound", "not built yet");
+    expect(CL_FIELD_NETWORK, "outbound", NULL);
 }
 
 TEST(paths_are_normalised)

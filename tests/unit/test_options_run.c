@@ -95,7 +95,7 @@ TEST(bad_flags_are_refused)
         {"-c|512|host", "--cpu-shares: processors have one limit"},
         {"-P|host", "--publish-all: there are no ports"},
         {"--stop-timeout=3|host", "--stop-timeout: say --stop-grace"},
-        {"--dns|9.9.9.9|host", "--dns: a sandbox has no network yet"},
+        {"--dns|9.9.9.9|host", "--dns: a sandbox with --network outbound has the host's resolver"},
         {"--tasks|9|host", "--tasks: it is called --pids-limit"},
         {"--memroy|1g|host", "did you mean --memory?"},
         {"--nonsense|host", "unknown option --nonsense"},
