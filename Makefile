@@ -9,7 +9,7 @@ export PREFIX DESTDIR V CI
 SHELL := /bin/bash
 
 .DEFAULT_GOAL := all
-.PHONY: all demo test install uninstall bench lint format fuzz coverage clean help
+.PHONY: all demo test test-vm test-vm-short install uninstall bench lint format fuzz coverage clean help
 
 all:
 	@packaging/install-packages.sh build
@@ -21,6 +21,11 @@ demo:
 
 test:
 	@tools/test.sh
+
+test-vm test-vm-short:
+	@packaging/install-packages.sh build
+	@tools/build.sh core helpers weak
+	@tools/vm.sh $(if $(filter test-vm,$@),full,short)
 
 install: all
 	@tools/install.sh
@@ -57,6 +62,7 @@ help:
 	@echo 'make             the release programs, in build/bin'
 	@echo 'make demo        a job, an image, and five attacks that fail'
 	@echo 'make test        everything that is tested'
+	@echo 'make test-vm     sandboxes on Debian 12 with systemd and cgroup v2, emulated: hours; test-vm-short: minutes'
 	@echo 'make install     into PREFIX ($(PREFIX)), below DESTDIR when given'
 	@echo 'make uninstall   what install put there'
 	@echo 'make bench       starts, size and running cost against other sandboxes (BENCH_ARGS=--quick)'

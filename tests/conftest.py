@@ -11,7 +11,7 @@ from lib.runner import Cloister
 from lib.world import KEEPER, World, find_binary, mountinfo
 
 
-pytest_plugins = ("lib.skips", "lib.rig")
+pytest_plugins = ("lib.skips", "lib.slow_host", "lib.rig")
 
 
 def pytest_configure(config):
@@ -54,8 +54,13 @@ def as_root(world, binary):
 
 @pytest.fixture(scope="session")
 def as_user(world, binary):
-    """The ordinary user, with --without limits: nobody delegated a cgroup."""
-    return Cloister(world, binary, "user")
+    """The ordinary user, with --without limits where nobody delegated a cgroup."""
+    return Cloister(world, binary, "user", without=[] if delegated_to_user() else None)
+
+
+def delegated_to_user():
+    """Was this process started in a cgroup that is the ordinary user's, by tools/vm.sh?"""
+    return os.environ.get("CLOISTER_DELEGATED") == "user"
 
 
 @pytest.fixture(params=["root", "user"])
@@ -66,8 +71,10 @@ def cloister(request, as_root, as_user):
 
 @pytest.fixture(params=["own", "v1"], ids=["machine", "v1-only"])
 def limited(request, world, binary, as_root):
-    """cloister as root in each view of the cgroups that this machine can give."""
-    return as_root if request.param == "own" else in_v1_view(world, binary)
+    """cloister in each view of the cgroups that this machine can give: as root, or as whom they were delegated to."""
+    if request.param == "v1":
+        return in_v1_view(world, binary)
+    return request.getfixturevalue("as_user") if delegated_to_user() else as_root
 
 
 def in_v1_view(world, binary):

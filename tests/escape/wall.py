@@ -134,9 +134,9 @@ def _spawn(argv, *, timeout, env=None, stdin=subprocess.DEVNULL, stdout=subproce
 
 
 def options(who='root', without=(), profile='strict', extra=()):
-    """The options of a run: an ordinary user has no cgroups here, so goes without that layer."""
+    """The options of a run: an ordinary user goes without limits where no cgroup is theirs."""
     layers = list(without)
-    if who == 'user' and 'limits' not in layers:
+    if who == 'user' and 'limits' not in layers and os.environ.get('CLOISTER_DELEGATED') != 'user':
         layers.append('limits')
     result = ['--profile', profile]
     for layer in layers:

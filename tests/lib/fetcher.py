@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lib import flat
+from lib.patience import patience
 
 REQUEST, REPORT = b"clfetq\r\n", b"clfetr"
 MANIFEST, BLOB, LOGIN = range(3)
@@ -165,7 +166,7 @@ class Fetcher:
 
     def wait(self, number, timeout=TIMEOUT):
         """Wait for the end of a request."""
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + patience(timeout)
         while number not in self.results:
             pipes = [r.pipe for r in self.requests.values() if r.pipe is not None]
             left = deadline - time.monotonic()

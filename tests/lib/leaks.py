@@ -8,6 +8,7 @@ import struct
 import time
 from pathlib import Path
 
+from lib.patience import patience
 from lib.runner import alive, poll, stat_fields
 from lib.world import KEEPER, mountinfo
 
@@ -136,7 +137,7 @@ class Leaks:
     def no_loops(self, timeout=10):
         """The machine's loop devices are everybody's: only one that stays is ours."""
         left = loop_devices() - self.loops
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + patience(timeout)
         while left and time.monotonic() < deadline:
             time.sleep(0.02)
             left &= loop_devices()

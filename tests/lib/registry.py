@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from lib.patience import patience
 from lib.proxy import Proxy
 from lib.service import Service
 from lib.world import command
@@ -111,7 +112,7 @@ class Registry:
 
         news = self.front.news if self.front else self.service.news
         with news:
-            found = news.wait_for(look, timeout)
+            found = news.wait_for(look, patience(timeout))
         assert found, f"no {count} requests for {pattern!r} within {timeout} s: {self.requests}"
         return found
 

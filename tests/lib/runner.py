@@ -10,6 +10,8 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from lib.patience import patience
+
 TIMEOUT = 60
 V1_ONLY = ["unshare", "-m", "sh", "-c", 'umount /sys/fs/cgroup/unified && exec "$@"', "v1-only"]
 SECRET = {"CLOISTER_TEST_SECRET": "of-the-caller-only"}
@@ -113,7 +115,7 @@ class Running:
     def expect(self, wanted, name="out", timeout=20):
         """Wait until `wanted` was printed; everything printed so far."""
         with self.news:
-            came = self.news.wait_for(lambda: wanted in self.output[name] or name in self.closed, timeout)
+            came = self.news.wait_for(lambda: wanted in self.output[name] or name in self.closed, patience(timeout))
             assert came and wanted in self.output[name], (
                 f"{wanted!r} never came\n {self.argv}\n out {bytes(self.output['out'])!r}\n err {bytes(self.output['err'])!r}")
             return bytes(self.output[name])
@@ -135,7 +137,7 @@ class Running:
             raise AssertionError(f"still running after {timeout} s: {self.argv}\n out {self.out[-300:]!r}\n err {self.err[-300:]!r}") from None
         seconds = time.monotonic() - self.started
         for reader in self.readers:
-            reader.join(10)
+            reader.join(patience(10))
             assert not reader.is_alive(), f"somebody still holds the output pipe: {self.argv}"
         self._close()
         return Outcome(self.argv, code, self.out, self.err, seconds, read_result(self.result_path))
@@ -302,7 +304,7 @@ def alive(pid):
 
 def host_pid_of(running, comm):
     """The host's pid of the sandboxed program called comm."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + patience(10)
     while time.monotonic() < deadline:
         for pid in descendants(running.pid):
             try:
@@ -316,7 +318,7 @@ def host_pid_of(running, comm):
 
 def poll(condition, timeout, what):
     """Wait until condition() is true; fail with `what` (a string or a function) after timeout seconds."""
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + patience(timeout)
     while True:
         value = condition()
         if value:

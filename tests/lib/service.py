@@ -7,6 +7,8 @@ import subprocess
 import threading
 from pathlib import Path
 
+from lib.patience import patience
+
 START = 20  # seconds that a service may take until it answers
 END = 10
 
@@ -55,7 +57,7 @@ class Service:
             return self.ended and "ended"
 
         with self.news:
-            found = self.news.wait_for(look, timeout)
+            found = self.news.wait_for(look, patience(timeout))
         if found and found != "ended":
             return found
         why = f"ended with {self.process.poll()}" if found else f"did not say {pattern!r} within {timeout} s"
@@ -74,7 +76,7 @@ class Service:
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait(END)
-        self.reader.join(END)
+        self.reader.join(patience(END))
         if self.reader.is_alive():
             raise RuntimeError(f"a child of {self.argv[0]} outlives it: it still holds {self.log}")
         self.process.stdout.close()

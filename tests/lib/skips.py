@@ -3,6 +3,7 @@
 tests/expected-skips.txt names the tests that may be skipped: a node id as pytest
 prints it ('*' stands for anything), then '#' and what a host without it lacks.
 Everything else that is skipped, a whole module too, counts as failed and says so.
+--expected-skips FILE adds the list of a host that lacks more.
 """
 
 import re
@@ -13,15 +14,15 @@ import pytest
 LIST = Path(__file__).resolve().parents[1] / "expected-skips.txt"
 
 
-def read_patterns(text):
-    """The expected node ids as compiled expressions; every line needs its reason."""
+def read_patterns(text, where=LIST):
+    """Node ids as compiled expressions; every line needs its reason."""
     patterns = []
     for number, line in enumerate(text.splitlines(), 1):
         name, mark, reason = (part.strip() for part in line.partition("#"))
         if not name:
             continue  # a comment or an empty line
         if not mark or not reason:
-            raise pytest.UsageError(f"{LIST}:{number}: the reason is missing: NODEID # reason")
+            raise pytest.UsageError(f"{where}:{number}: the reason is missing: NODEID # reason")
         patterns.append(re.compile(re.escape(name).replace(r"\*", ".*")))
     return patterns
 
@@ -51,6 +52,13 @@ class ExpectedSkips:
         self.judge(outcome.get_result())
 
 
+def pytest_addoption(parser):
+    parser.addoption("--expected-skips", metavar="FILE", help="skips that this host is known for")
+
+
 def pytest_configure(config):
     patterns = read_patterns(LIST.read_text(encoding="utf-8")) if LIST.exists() else []
+    more = config.getoption("--expected-skips")
+    if more:
+        patterns += read_patterns(Path(more).read_text(encoding="utf-8"), more)
     config.pluginmanager.register(ExpectedSkips(patterns), "cloister-expected-skips")

@@ -8,6 +8,7 @@ import termios
 import threading
 import time
 
+from lib.patience import patience
 from lib.runner import Outcome, read_result
 
 
@@ -63,7 +64,7 @@ class Terminal:
 
     def expect(self, wanted, timeout=20):
         with self.news:
-            came = self.news.wait_for(lambda: wanted in self.seen or self.ended, timeout)
+            came = self.news.wait_for(lambda: wanted in self.seen or self.ended, patience(timeout))
             assert came and wanted in self.seen, f"{wanted!r} never came on the terminal: {bytes(self.seen)!r}"
             return bytes(self.seen)
 

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs, urlsplit
 
+from lib.patience import patience
+
 IDLE = 60  # seconds without a byte after which a connection is given up
 
 
@@ -268,7 +270,7 @@ class Server:
 
     def _wait(self, look, pattern, count, timeout):
         with self.news:
-            found = self.news.wait_for(lambda: len(look()) >= count, timeout)
+            found = self.news.wait_for(lambda: len(look()) >= count, patience(timeout))
             assert found, f"no {count} requests for {pattern!r} within {timeout} s, only: " + "; ".join(map(str, self.requests))
             return look()
 
