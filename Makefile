@@ -9,7 +9,7 @@ export PREFIX DESTDIR V CI
 SHELL := /bin/bash
 
 .DEFAULT_GOAL := all
-.PHONY: all demo test test-vm test-vm-short install uninstall bench lint format fuzz coverage clean help
+.PHONY: all demo test test-vm test-vm-short test-arm64 install uninstall bench lint format fuzz coverage clean help
 
 all:
 	@packaging/install-packages.sh build
@@ -26,6 +26,9 @@ test-vm test-vm-short:
 	@packaging/install-packages.sh build
 	@tools/build.sh core helpers weak
 	@tools/vm.sh $(if $(filter test-vm,$@),full,short)
+
+test-arm64:
+	@tools/test-arm64.sh
 
 install: all
 	@tools/install.sh
@@ -63,6 +66,7 @@ help:
 	@echo 'make demo        a job, an image, and five attacks that fail'
 	@echo 'make test        everything that is tested'
 	@echo 'make test-vm     sandboxes on Debian 12 with systemd and cgroup v2, emulated: hours; test-vm-short: minutes'
+	@echo 'make test-arm64  the core for arm64, and its unit tests emulated'
 	@echo 'make install     into PREFIX ($(PREFIX)), below DESTDIR when given'
 	@echo 'make uninstall   what install put there'
 	@echo 'make bench       starts, size and running cost against other sandboxes (BENCH_ARGS=--quick)'

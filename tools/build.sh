@@ -12,6 +12,7 @@ options_of() {
     case $1 in
         core)     echo 'musl-gcc -Dparts=core' ;;
         helpers)  echo 'gcc -Dparts=helpers' ;;
+        arm64)    echo "musl-gcc -Dparts=core,tests -Dfaults=true --cross-file=build/arm64-sysroot/bin/cross.ini" ;;
         weak)     echo 'musl-gcc -Dparts=core -Dweak=true -Dfaults=true' ;;
         asan)     echo 'gcc -Dparts=core,helpers,tests -Dfaults=true -Doptimization=1
                         -Db_sanitize=address,undefined -Db_lundef=false' ;;

@@ -72,7 +72,7 @@ static inline void programs_enter(int argc, char *argv[])
     programs_remember(argv[2]);
     (void)snprintf(programs_dir, sizeof(programs_dir), "%.*s", (int)sizeof(programs_dir) - 1,
                    argv[0]);
-    (void)close_range(3, ~0U, 0); /* what the caller left open is not what tests count */
+    (void)cl_sys_close_range(3, ~0U, 0); /* what the caller left open is not what tests count */
 }
 
 static inline const char *program_path(const char *name)

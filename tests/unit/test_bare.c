@@ -62,7 +62,7 @@ static int is_mounted(const char *path, long type)
     struct statfs fs = {0};
     CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, path, O_PATH | O_NOFOLLOW, 0);
 
-    return fd >= 0 && cl_sys_fstatfs(fd, &fs) == 0 && fs.f_type == type;
+    return fd >= 0 && cl_sys_fstatfs(fd, &fs) == 0 && (long)fs.f_type == type;
 }
 
 /* --- keeping it -------------------------------------------------------------------- */

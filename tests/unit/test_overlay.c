@@ -40,7 +40,7 @@ static void make_store(int count, unsigned long long first)
     for (int i = 0; i < count; i++) {
         (void)snprintf(name_texts[i], sizeof(name_texts[i]), "%llu", first + (unsigned long long)i);
         names[i] = name_texts[i];
-        (void)snprintf(path, sizeof(path), "/mnt/layers/%s", names[i]);
+        (void)snprintf(path, sizeof(path), "/mnt/layers/%.20s", names[i]);
         CHECK(mkdir(path, 0755) == 0);
         put_dir(i, "");
     }

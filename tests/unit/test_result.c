@@ -1,6 +1,7 @@
 /* test_result.c - the record of an end, its words and the shell's number for it. */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/fault.h"
 #include "base/fd.h"
@@ -266,7 +267,8 @@ TEST(a_record_that_can_not_wait_for_its_reader_says_so)
     cl_fault_set(fault);
     CHECK(cl_result_file_write(ends[1], &result, &err) == -ENOMEM);
     cl_fault_set(NULL);
-    CHECK_TEXT(err.msg, "write the result: Cannot allocate memory");
+    (void)snprintf(fault, sizeof(fault), "write the result: %s", strerror(ENOMEM));
+    CHECK_TEXT(err.msg, fault);
     cl_fd_close(&ends[0]);
     cl_fd_close(&ends[1]);
 }
