@@ -58,6 +58,12 @@ def as_user(world, binary):
     return Cloister(world, binary, "user", without=[] if delegated_to_user() else None)
 
 
+@pytest.fixture(scope="session")
+def unlimited_user(world, binary):
+    """The ordinary user with --without limits, also where a cgroup was delegated."""
+    return Cloister(world, binary, "user", without=["limits"])
+
+
 def delegated_to_user():
     """Was this process started in a cgroup that is the ordinary user's, by tools/vm.sh?"""
     return os.environ.get("CLOISTER_DELEGATED") == "user"

@@ -68,8 +68,11 @@ say "booting"
 began=$SECONDS
 status=0
 boot || status=$?
-[ $status -ne 124 ] && [ $status -ne 137 ] || die "the guest did not end within $seconds s; its log is build/vm/serial.log"
-[ $status -eq 0 ] || die "qemu failed: $status"
+case $status in
+    0) ;;
+    124 | 137) die "the guest did not end within $seconds s; its log is build/vm/serial.log" ;;
+    *) die "qemu failed: $status" ;;
+esac
 rm -rf "$directory/results"
 mkdir "$directory/results"
 tar -xf "$directory/results.img" -C "$directory/results" 2> /dev/null || die "the guest ended without results; its log is build/vm/serial.log"

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from lib.patience import patience
 from lib.record import LAYERS
 from lib.runner import poll, text
 from lib.terminal import Terminal
@@ -299,7 +300,7 @@ def test_ps_for_programs_waits_for_no_stopped_cloister(cloister, rootfs):
         outcome = cloister.call("ps", "--format", "json").ok()
         running.signal(signal.SIGCONT)
         assert any(one["name"] == "stopped" and one["pid"] for one in json.loads(outcome.out))
-        assert outcome.seconds < 5  # a supervisor's answer is waited for 10 s
+        assert outcome.seconds < patience(5)  # a supervisor's answer is waited for 10 s
 
 
 def test_doctor_for_people(cloister):

@@ -11,6 +11,7 @@ import pytest
 
 from lib import packing, samples, tars, trees
 from lib.images import bomb_layer, layer_of_blob, make_image, make_layer
+from lib.patience import patience
 from lib.pulling import Pulls
 
 MIB = 1 << 20
@@ -44,7 +45,7 @@ def refused(pulls, outcome, *needles, layer=None):
     """One line that names image, layer and what is wrong; and the store is as empty as before."""
     outcome.refused(r"image 127\.0\.0\.1:\d+/some/name:latest: ", r"layer sha256:[0-9a-f]{12}" if layer is None else layer.blob.digest[:19], *needles)
     pulls.is_empty()
-    assert outcome.seconds < 30, f"{outcome}"
+    assert outcome.seconds < patience(30), f"{outcome}"
 
 
 # -- entries that are refused, each with the words of its error
@@ -351,7 +352,7 @@ def test_bomb_behind_the_archives_end(pulls, pull_layers, how):
     layer = layer_of_blob(stream, compression=how)
     outcome = pull_layers(layer, options=["--max-size", "1MiB", "--max-files", "1"])
     refused(pulls, outcome, layer=layer)
-    assert outcome.seconds < 10, f"{outcome}"
+    assert outcome.seconds < patience(10), f"{outcome}"
 
 
 def test_attributes_count_as_content(pulls, pull_layers):

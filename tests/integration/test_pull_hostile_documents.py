@@ -8,6 +8,7 @@ import pytest
 
 from lib import layouts, packing, samples, tars, web_faults as faults
 from lib.images import (INDEX, MANIFEST, Image, Layer, as_json, both_kinds, foreign_layer, layer_descriptor, looping_index, make_config, make_image, make_index,
+from lib.patience import patience
                         make_layer, nested_index, schema1, sha256, wasm_image)
 
 LAYERS = [make_layer([tars.directory("etc"), tars.file("etc/text", "x")])]
@@ -55,7 +56,7 @@ def pull_image(pulls, fake_registry):
 def refused(pulls, outcome, *needles):
     outcome.refused(r"image 127\.0\.0\.1:\d+/some/name:latest: ", *needles)
     pulls.is_empty()
-    assert outcome.seconds < 20, f"{outcome}"
+    assert outcome.seconds < patience(20), f"{outcome}"
 
 
 DIGESTS = {
@@ -212,7 +213,7 @@ LIES = {"user-unknown": {"User": "nobody-knows"}, "user-strange": {"User": "0:0:
 def test_lies_about_the_process_do_no_harm(pulls, pull_image, what):
     """The pull takes it or says why not; in no time, with nothing left."""
     outcome = pull_image(make_image(LAYERS, LIES[what]))
-    assert outcome.seconds < 10
+    assert outcome.seconds < patience(10)
     if outcome.exit == 0:
         pulls.is_settled()
     else:
@@ -231,7 +232,7 @@ def test_accounts_that_are_no_file(pulls, pull_image, what):
     """The name of the user is looked up when the image is pulled: that doesn't wait, fill the memory or leave the image."""
     image = make_image([make_layer(ACCOUNTS[what])], {"User": "app", "Cmd": ["/bin/true"]})
     outcome = pull_image(image)
-    assert outcome.exit in (0, 125) and outcome.seconds < 10, f"{outcome}"
+    assert outcome.exit in (0, 125) and outcome.seconds < patience(10), f"{outcome}"
     pulls.is_settled()
 
 
@@ -300,5 +301,5 @@ def test_layouts_whose_files_are_links(pulls, world, what):
         else:
             blob.write_bytes(LAYERS[0].blob.whole() + b"more")
     outcome = pulls.pull("-q", f"oci:{path}:x").refused(re.escape(str(path)))
-    assert outcome.seconds < 10, f"{outcome}"
+    assert outcome.seconds < patience(10), f"{outcome}"
     pulls.is_empty()

@@ -182,6 +182,11 @@ class Cloister:
         self.without = without
 
     @property
+    def has_cgroup(self):
+        """Whether its sandboxes have a cgroup: an ordinary user's only where one was delegated."""
+        return "limits" not in self.without
+
+    @property
     def uid(self):
         return self.world.user.pw_uid if self.identity == "user" else 0
 

@@ -3,7 +3,7 @@
 tests/expected-skips.txt names the tests that may be skipped: a node id as pytest
 prints it ('*' stands for anything), then '#' and what a host without it lacks.
 Everything else that is skipped, a whole module too, counts as failed and says so.
---expected-skips FILE adds the list of a host that lacks more.
+--expected-skips=FILE adds the list of a host that lacks more.
 """
 
 import re

@@ -1,6 +1,6 @@
 """What a machine that is slow, or has not all that the tests want, is given: the rig of tools/vm.sh.
 
---left-out FILE        tests that are not run there, in the form of expected-skips.txt
+--left-out=FILE        tests that are not run there, in the form of expected-skips.txt
 CLOISTER_PATIENCE=N    lib/patience.py
 """
 

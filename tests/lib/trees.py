@@ -42,6 +42,16 @@ def snapshot(top):
     return found
 
 
+def takes_user_attributes(directory):
+    """Whether the file system there has attributes of users: a tmpfs since Linux 6.6."""
+    with tempfile.TemporaryFile(dir=directory) as file:
+        try:
+            os.setxattr(file.fileno(), "user.tests", b"")
+        except OSError:
+            return False
+    return True
+
+
 def build_probe(directory):
     """The compiled tests/lib/probe.c."""
     path = directory / "probe"

@@ -2,16 +2,22 @@
 # In the guest: run the tests of /work/rig/selection as each identity that it names, and put what
 # came of it on the second disk as a tar archive: status, and for each identity its junit file and log.
 set -uo pipefail
-cd /work
+cd /work || exit
 results=/run/results disk=/dev/vdc
 status=0
-user=cloister-test
+user=cloister-test test_seconds=900
 export PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin LANG=C.UTF-8 HOME=/root
 # shellcheck source=/dev/null
 source rig/settings  # CLOISTER_PATIENCE, test_seconds
 
 words_of() {
     sed -n "s/[[:space:]]*#.*//; s/^$1[[:space:]][[:space:]]*//p" rig/selection
+}
+
+# The lines of an identity, or of all (*), of a list whose first word is the identity.
+list_of() {
+    sed -n "s/^$1[[:space:]][[:space:]]*//p; s/^\*[[:space:]][[:space:]]*//p" "$2" > "$results/$1.$(basename "$2")"
+    echo "$results/$1.$(basename "$2")"
 }
 
 # as root in a service with a cgroup of its own
@@ -46,8 +52,11 @@ run_user() {
     # shellcheck disable=SC2016 # its own $
     CLOISTER_DELEGATED=user bash -c '
         echo $$ > "$0/cgroup.procs"
-        grep -v "^$$\$" "$0/cgroup.procs" | xargs -r kill -KILL
-        while [ "$(cat "$0/cgroup.procs")" != $$ ]; do read -rt 0.05 < <(:) || :; done
+        pids=()  # without a process of our own here, which would be in that cgroup too
+        until [ "${pids[*]}" = $$ ]; do
+            mapfile -t pids < "$0/cgroup.procs"
+            for pid in "${pids[@]}"; do [ "$pid" = $$ ] || kill -KILL "$pid"; done
+        done
         exec "$@"' "$scope" "$@" < /dev/null
 }
 
@@ -61,10 +70,11 @@ for identity in root plain user; do
     mapfile -t words < <(words_of $identity)
     [ ${#words[@]} -gt 0 ] || continue
     echo "== $identity"
-    "run_$identity" /usr/bin/python3 -m pytest -q -ra -m 'not measures' -o timeout="$test_seconds" \
+    "run_$identity" /usr/bin/python3 -m pytest -v --tb=short -rfE -m 'not measures' -o timeout="$test_seconds" \
         -o faulthandler_timeout="$((test_seconds + 60))" --durations=15 \
         -o junit_suite_name="$identity" --junit-xml="$results/$identity.xml" \
-        --left-out tests/vm/left-out.txt --expected-skips tests/vm/expected-skips.txt "${words[@]}" 2>&1 |
+        --left-out="$(list_of $identity tests/vm/left-out.txt)" \
+        --expected-skips="$(list_of $identity tests/vm/expected-skips.txt)" "${words[@]}" 2>&1 |
         tee "$results/$identity.log"
     code=${PIPESTATUS[0]}
     echo "== $identity: status $code"
@@ -72,6 +82,6 @@ for identity in root plain user; do
 done
 dmesg --level=err,warn > $results/kernel.log
 journalctl -b -p warning --no-pager > $results/journal.log
-echo $status > $results/status
+echo "$status" > $results/status
 tar -cf $disk -C $results .
 sync
