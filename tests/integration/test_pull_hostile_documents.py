@@ -7,8 +7,8 @@ import re
 import pytest
 
 from lib import layouts, packing, samples, tars, web_faults as faults
-from lib.images import (INDEX, MANIFEST, Image, Layer, as_json, both_kinds, foreign_layer, layer_descriptor, looping_index, make_config, make_image, make_index,
 from lib.patience import patience
+from lib.images import (INDEX, MANIFEST, Image, Layer, as_json, both_kinds, foreign_layer, layer_descriptor, looping_index, make_config, make_image, make_index,
                         make_layer, nested_index, schema1, sha256, wasm_image)
 
 LAYERS = [make_layer([tars.directory("etc"), tars.file("etc/text", "x")])]
