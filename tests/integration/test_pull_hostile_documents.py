@@ -7,9 +7,9 @@ import re
 import pytest
 
 from lib import layouts, packing, samples, tars, web_faults as faults
-from lib.patience import patience
 from lib.images import (INDEX, MANIFEST, Image, Layer, as_json, both_kinds, foreign_layer, layer_descriptor, looping_index, make_config, make_image, make_index,
                         make_layer, nested_index, schema1, sha256, wasm_image)
+from lib.patience import patience
 
 LAYERS = [make_layer([tars.directory("etc"), tars.file("etc/text", "x")])]
 GOOD = make_image(LAYERS)
