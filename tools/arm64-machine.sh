@@ -13,8 +13,9 @@ modules=(fs/overlayfs/overlay.ko drivers/block/loop.ko)
 work=$(mktemp -d "$PWD/build/arm64-machine-XXXXXX")
 trap 'rm -rf "$work"' EXIT
 tree=$work/tree
-mkdir -p "$tree"/{bin,etc,proc,sys,dev,tmp,var/tmp,run,root,new} "$tree$PWD/build/arm64/tests/unit"
-cp "$sysroot/bin/busybox" "$tree/bin/"
+mkdir -p "$tree"/{usr/bin,etc,proc,sys,dev,mnt,tmp,var/tmp,var/lib,run,root,new} "$tree$PWD/build/arm64/tests/unit"
+ln -s usr/bin "$tree/bin"
+cp "$sysroot/bin/busybox" "$tree/usr/bin/"
 for module in "${modules[@]}"; do
     cp "$sysroot"/lib/modules/*/kernel/"$module" "$tree/"
 done
@@ -29,14 +30,14 @@ printf 'root:x:0:\nnogroup:x:65534:\n' > "$tree/etc/group"
 cat > "$tree/init" << 'INIT'
 #!/bin/busybox sh
 /bin/busybox mount -t tmpfs -o size=80%,mode=0755 root /new
-/bin/busybox cp -a /bin /etc /dev /proc /sys /tmp /var /run /root /*.ko /tests /new/
+/bin/busybox cp -a /usr /bin /etc /dev /mnt /proc /sys /tmp /var /run /root /*.ko /tests /new/
 [ -e "/new@WORK@" ] || { /bin/busybox mkdir -p "/new@WORK@" && /bin/busybox cp -a "@WORK@/." "/new@WORK@"; }
 exec /bin/busybox switch_root /new /tests
 INIT
 cat > "$tree/tests" << 'TESTS'
 #!/bin/busybox sh
 /bin/busybox --install -s /bin
-export PATH=/bin HOME=/root
+export PATH=/usr/bin:/bin HOME=/root
 mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs dev /dev
