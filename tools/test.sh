@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 source tools/lib.sh
 fuzz_seconds=10
-all_seconds=2100
+all_seconds=3600
 
 # The command that ends another after so many seconds, as `bounded`. Interrupted, pytest and
 # meson say where they were; on a terminal the command stays in reach of its keys.
@@ -80,8 +80,8 @@ within 240 tools/fuzz.sh $fuzz_seconds
 
 stage "sandboxes: integration and attacks"
 status=0
-sandbox_tests 1200 -n 2 -m 'not measures and not serial' || status=$?
+sandbox_tests 2400 -n 2 -m 'not measures and not serial' || status=$?
 
 stage "sandboxes: what has to run alone"
-sandbox_tests 600 -m 'measures or serial' || status=$?
+sandbox_tests 900 -m 'measures or serial' || status=$?
 [ $status -eq 0 ] || die "tests of sandboxes failed: see above"

@@ -102,7 +102,7 @@ def test_a_newborn_of_another_user_is_closed_to_root(image, who, probe):
 
 
 @pytest.mark.parametrize('who', ['root', 'user'])
-@pytest.mark.parametrize('probe', HUNTS)
+@pytest.mark.parametrize('probe', [*HUNTS, 'all'])
 def test_a_newborn_is_open_without_its_layers(image, who, probe):
     wall.escaped(hunt(image(who), probe, births=MOST_BIRTHS, who=who, profile='build', weak=True,
                       without=['dumpable', 'capabilities', 'securebits', 'seccomp', 'landlock']))
