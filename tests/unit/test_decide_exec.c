@@ -131,7 +131,7 @@ TEST(strict_has_one_user)
         give_to(&scene.part, CL_FIELD_USER, rows[i].user);
         int r = decide();
         CHECK((r == 0) == (rows[i].needle == NULL));
-        if (r < 0)
+        if (rows[i].needle != NULL)
             CHECK_HAS(scene.err.msg, rows[i].needle);
         else
             CHECK(scene.plan.uid == 1000 && scene.plan.gid == 1000);

@@ -404,8 +404,7 @@ int cl_terminal_make(void *context, struct cl_error *err);
 static inline int cl_netns_comes_later(const struct cl_container *container)
 {
     return !cl_plan_without(container->plan, CL_LAYER_NETNS) &&
-           (container->net != NULL ||
-            cl_processors_have_idle(&container->start->processors));
+           (container->net != NULL || cl_processors_have_idle(&container->start->processors));
 }
 
 static inline void cl_layer_up(struct cl_container *container, enum cl_layer layer)

@@ -24,16 +24,16 @@ int cl_rootfs_is_writable(const struct cl_plan *plan)
     return plan->root_mode == CL_ROOT_WRITABLE;
 }
 
-int cl_rootfs_is_covered(const struct cl_plan *plan, const char *dir)
+int cl_rootfs_is_covered(const struct cl_plan *plan, const char *path)
 {
     static const char *const own[] = {"/proc", "/dev", "/tmp", "/var/tmp"};
 
     for (size_t i = 0; i < CL_ARRAY_SIZE(own); i++) {
-        if (cl_path_is_below(dir, own[i]))
+        if (cl_path_is_below(path, own[i]))
             return 1;
     }
     for (size_t i = 0; i < plan->files.count; i++) {
-        if (cl_path_is_below(dir, plan->files.items[i].target))
+        if (cl_path_is_below(path, plan->files.items[i].target))
             return 1;
     }
     return 0;
