@@ -127,6 +127,17 @@ int cl_make_file(int dirfd, const char *path, const char *text, const char *what
     return r < 0 ? cl_fail(err, r, "write %s", what) : 0;
 }
 
+int cl_memory_copy(const char *name, const void *data, size_t size, struct cl_error *err)
+{
+    enum { CLOEXEC = 1, ALLOW_SEALING = 2 };
+    CL_CLEANUP_FD int fd = cl_sys_memfd_create(name, CLOEXEC | ALLOW_SEALING);
+    int r = fd < 0 ? fd : cl_write_all(fd, data, size);
+
+    if (r >= 0)
+        r = cl_sys_fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_WRITE | F_SEAL_SEAL);
+    return r < 0 ? cl_fail(err, r, "make a file of memory") : CL_TAKE_FD(fd);
+}
+
 int cl_memory_file(const char *name, size_t size, int seals, struct cl_error *err)
 {
     enum { CLOEXEC = 1, ALLOW_SEALING = 2 };

@@ -46,6 +46,9 @@ int cl_make_file(int dirfd, const char *path, const char *text, const char *what
  * where it can't shrink either, or 0. NAME is for /proc. A descriptor, or -errno. */
 int cl_memory_file(const char *name, size_t size, int seals, struct cl_error *err);
 
+/* A file of memory with SIZE bytes of DATA that nobody can change any more. As above. */
+int cl_memory_copy(const char *name, const void *data, size_t size, struct cl_error *err);
+
 /* Makes sure that descriptors 0, 1 and 2 are open (on /dev/null where the caller
  * closed them), so that none of our own ever takes their place. */
 int cl_fd_guard_standard(struct cl_error *err);

@@ -3,7 +3,6 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/signalfd.h>
-#include <sys/sysmacros.h>
 #include <sys/wait.h>
 
 #include "base/channel.h"
@@ -14,15 +13,14 @@
 #include "sandbox/control.h"
 #include "sandbox/relay.h"
 #include "sandbox/result.h"
+#include "sandbox/stdio.h"
 #include "sandbox/supervisor.h"
 #include "sandbox/terminal.h"
 #include "walls/wall.h"
 
 enum {
-    ADD_SEALS = 1033,        /* F_ADD_SEALS */
-    SEALS = 0x1 | 2 | 4 | 8, /* F_SEAL_SEAL, SHRINK, GROW, WRITE */
-    ANSWER_WAIT_MS = 10000,  /* for the supervisor, who waits for nobody */
-    REST_MS = 200,           /* for what is still in a pty that others keep open */
+    ANSWER_WAIT_MS = 10000, /* for the supervisor, who waits for nobody */
+    REST_MS = 200,          /* for what is still in a pty that others keep open */
     INTERRUPTS_TO_KILL = 3,
     SANDBOX_ENDED = 137,
     NOT_EXECUTABLE = 126,
@@ -67,7 +65,6 @@ static int make_session(void *context, struct cl_error *err)
 /* The words, in memory that nobody can change any more. */
 static int make_words(void *context, struct cl_error *err)
 {
-    enum { CLOEXEC = 1, ALLOW_SEALING = 2 };
     struct client *client = context;
     const struct cl_plan *plan = client->plan;
     CL_CLEANUP_BUF struct cl_buf buf = CL_BUF_INIT(CL_EXEC_WORDS_MAX);
@@ -87,44 +84,8 @@ static int make_words(void *context, struct cl_error *err)
     int r = cl_plan_write(&words, &buf, err);
     if (r < 0)
         return r;
-    client->words = cl_sys_memfd_create("words", CLOEXEC | ALLOW_SEALING);
-    r = client->words < 0 ? client->words : cl_write_all(client->words, buf.data, buf.size);
-    if (r == 0)
-        r = cl_sys_fcntl(client->words, ADD_SEALS, SEALS);
-    return r < 0 ? cl_fail(err, r, "make a file of memory") : 0;
-}
-
-/* As for `run`: a terminal is no input without -i. */
-static int has_input(const struct cl_plan *plan)
-{
-    struct stat st;
-
-    if (plan->interactive)
-        return 1;
-    if (cl_sys_fstat(STDIN_FILENO, &st) < 0 || !S_ISCHR(st.st_mode))
-        return 1;
-    return st.st_rdev != makedev(1, 3) && !isatty(STDIN_FILENO);
-}
-
-static int make_pipe(struct client *client, int fd, struct cl_error *err)
-{
-    const uint32_t base = client->found->status.uid_base;
-    int ends[2];
-    int r = cl_sys_pipe2(ends, 0);
-
-    if (r < 0)
-        return cl_fail(err, r, "make a pipe");
-    client->ours[fd] = ends[fd == 0 ? 1 : 0];
-    client->theirs[fd] = ends[fd == 0 ? 0 : 1];
-    r = cl_sys_fcntl(client->ours[fd], F_SETFL, O_NONBLOCK);
-    if (r < 0)
-        return cl_fail(err, r, "make a pipe non-blocking");
-    if (base == 0)
-        return 0;
-    /* So that the command can open /dev/stdout and its like again. */
-    r = cl_sys_fchown(client->theirs[fd], base + (uid_t)client->plan->uid,
-                      base + (gid_t)client->plan->gid);
-    return r < 0 ? cl_fail(err, r, "give a pipe to the sandbox's user") : 0;
+    client->words = cl_memory_copy("words", buf.data, buf.size, err);
+    return client->words < 0 ? client->words : 0;
 }
 
 static int make_streams(void *context, struct cl_error *err)
@@ -134,8 +95,14 @@ static int make_streams(void *context, struct cl_error *err)
 
     if (client->plan->tty || client->options->detach)
         return 0;
-    for (int fd = has_input(client->plan) ? 0 : 1; r == 0 && fd < 3; fd++)
-        r = make_pipe(client, fd, err);
+    const int has_input = client->plan->interactive || cl_stdio_has_input(STDIN_FILENO);
+    for (int fd = has_input ? 0 : 1; r == 0 && fd < 3; fd++) {
+        struct cl_stdio_pipe pipe = CL_STDIO_PIPE_INIT;
+
+        r = cl_stdio_make_pipe(fd, client->found->status.uid_base, client->plan, &pipe, err);
+        client->ours[fd] = pipe.ours;
+        client->theirs[fd] = pipe.theirs;
+    }
     if (r < 0)
         return r;
     const struct cl_wall_start start = {
@@ -476,13 +443,9 @@ static int on_signal(struct cl_source *source, CL_UNUSED uint32_t events,
 static int take_signals(void *context, struct cl_error *err)
 {
     struct client *client = context;
-    uint64_t mask = cl_supervisor_signals();
-    int r = cl_sys_rt_sigprocmask(SIG_BLOCK, &mask, NULL);
 
-    if (r < 0)
-        return cl_fail(err, r, "block signals");
-    client->signals = cl_sys_signalfd(&mask);
-    return client->signals < 0 ? cl_fail(err, client->signals, "signalfd") : 0;
+    client->signals = cl_supervisor_take_signals(err);
+    return client->signals < 0 ? client->signals : 0;
 }
 
 /* --- all of it -------------------------------------------------------------------------- */

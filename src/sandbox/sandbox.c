@@ -2,7 +2,6 @@
 
 #include <linux/magic.h>
 #include <string.h>
-#include <sys/sysmacros.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
@@ -18,6 +17,7 @@
 #include "sandbox/outcome.h"
 #include "sandbox/result_file.h"
 #include "sandbox/state.h"
+#include "sandbox/stdio.h"
 #include "sandbox/supervisor.h"
 #include "sandbox/sweep.h"
 
@@ -51,13 +51,9 @@ struct sandbox {
 static int take_signals(void *context, struct cl_error *err)
 {
     struct sandbox *sandbox = context;
-    uint64_t mask = cl_supervisor_signals();
-    int r = cl_sys_rt_sigprocmask(SIG_BLOCK, &mask, NULL);
 
-    if (r < 0)
-        return cl_fail(err, r, "block signals");
-    sandbox->signals = cl_sys_signalfd(&mask);
-    return sandbox->signals < 0 ? cl_fail(err, sandbox->signals, "signalfd") : 0;
+    sandbox->signals = cl_supervisor_take_signals(err);
+    return sandbox->signals < 0 ? sandbox->signals : 0;
 }
 
 static void drop_signals(void *context)
@@ -115,34 +111,6 @@ static void close_state(void *context)
     cl_state_done(&sandbox->state);
 }
 
-static int make_pipe(struct sandbox *sandbox, int fd, struct cl_error *err)
-{
-    int ends[2];
-    int r = cl_sys_pipe2(ends, 0);
-
-    if (r < 0)
-        return cl_fail(err, r, "make a pipe");
-    sandbox->ours[fd] = ends[fd == 0 ? 1 : 0];
-    sandbox->theirs[fd] = ends[fd == 0 ? 0 : 1];
-    r = cl_sys_fcntl(sandbox->ours[fd], F_SETFL, O_NONBLOCK);
-    if (r < 0)
-        return cl_fail(err, r, "make a pipe non-blocking");
-    if (sandbox->status.uid_base == 0)
-        return 0;
-    /* So that the command can open /dev/stdout and its like again. */
-    r = cl_sys_fchown(sandbox->theirs[fd], sandbox->status.uid_base + (uid_t)sandbox->plan->uid,
-                      sandbox->status.uid_base + (gid_t)sandbox->plan->gid);
-    if (r == 0)
-        return 0;
-    (void)cl_fail(err, r, "give a pipe to the sandbox's user");
-    return r == -EINVAL ? cl_hint(err,
-                                  "this process is root of a user namespace (unshare -r, a "
-                                  "container) that lacks the sandboxes' uids, from %u on; start "
-                                  "cloister outside of it",
-                                  (unsigned int)sandbox->status.uid_base)
-                        : r;
-}
-
 static void close_pipes(void *context)
 {
     struct sandbox *sandbox = context;
@@ -151,16 +119,6 @@ static void close_pipes(void *context)
         cl_fd_close(&sandbox->ours[fd]);
         cl_fd_close(&sandbox->theirs[fd]);
     }
-}
-
-/* A terminal is no input without -i; /dev/null is what the command gets anyway. */
-static int has_input(int fd)
-{
-    struct stat st;
-
-    if (cl_sys_fstat(fd, &st) < 0 || !S_ISCHR(st.st_mode))
-        return 1;
-    return st.st_rdev != makedev(1, 3) && !isatty(fd);
 }
 
 /* What a standard stream of the command is carried to or from: -1 for the log. */
@@ -177,12 +135,16 @@ static int make_pipes(void *context, struct cl_error *err)
 {
     struct sandbox *sandbox = context;
     const struct cl_plan *plan = sandbox->plan;
-    int first = plan->interactive || has_input(stream_of(sandbox, 0)) ? 0 : 1;
+    int first = plan->interactive || cl_stdio_has_input(stream_of(sandbox, 0)) ? 0 : 1;
 
     if (plan->tty || cl_plan_without(plan, CL_LAYER_STDIO))
         return 0;
     for (int fd = first; fd < 3; fd++) {
-        int r = make_pipe(sandbox, fd, err);
+        struct cl_stdio_pipe pipe = CL_STDIO_PIPE_INIT;
+        int r = cl_stdio_make_pipe(fd, sandbox->status.uid_base, plan, &pipe, err);
+
+        sandbox->ours[fd] = pipe.ours;
+        sandbox->theirs[fd] = pipe.theirs;
         if (r < 0) {
             close_pipes(sandbox);
             return r;
@@ -393,14 +355,16 @@ static void write_result(struct sandbox *sandbox, int fd, struct cl_error *err)
 static int settle_kept(struct sandbox *sandbox, int exit_status, struct cl_error *err)
 {
     struct cl_kept *kept = &sandbox->kept;
-    const struct cl_ended ended = cl_ended_of(&sandbox->result, exit_status);
     int r = 0;
 
-    cl_log_done(&sandbox->log);
     if (kept->dir < 0)
         return 0;
-    if (sandbox->supervisor.is_told)
+    cl_log_done(&sandbox->log);
+    if (sandbox->supervisor.is_told) {
+        const struct cl_ended ended = cl_ended_of(&sandbox->result, exit_status);
+
         r = cl_kept_end(kept, &ended, err);
+    }
     if (sandbox->plan->remove || !sandbox->supervisor.is_told)
         (void)cl_kept_remove(kept); /* a sweep finds what is left */
     cl_kept_done(kept);

@@ -41,6 +41,17 @@ uint64_t cl_supervisor_signals(void)
     return mask;
 }
 
+int cl_supervisor_take_signals(struct cl_error *err)
+{
+    const uint64_t mask = cl_supervisor_signals();
+    int r = cl_sys_rt_sigprocmask(SIG_BLOCK, &mask, NULL);
+
+    if (r < 0)
+        return cl_fail(err, r, "block signals");
+    r = cl_sys_signalfd(&mask);
+    return r < 0 ? cl_fail(err, r, "signalfd") : r;
+}
+
 /* --- sources ---------------------------------------------------------------------------- */
 
 static int set_timer(int fd, uint64_t after_ns, struct cl_error *err)

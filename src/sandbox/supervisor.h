@@ -69,6 +69,8 @@ struct cl_supervisor {
 /* The signals that a supervisor takes over, as a mask; to be blocked before anything
  * of the sandbox is made. */
 uint64_t cl_supervisor_signals(void);
+/* Blocks them for this process; a signalfd of them, or -errno. */
+int cl_supervisor_take_signals(struct cl_error *err);
 
 /* Runs until the sandbox has ended and its output is carried. SUPERVISOR's members
  * before `loop` are the caller's to set; PARENT is a pidfd or -1, SIGNALS a signalfd. */
