@@ -121,6 +121,7 @@ static int take_ring(int bell, struct cl_control_ring *ret)
     if (got < 0)
         return (int)got;
     if (got == (ssize_t)sizeof(*ret) && ret->request.version == VERSION &&
+        (ret->request.command == CL_CONTROL_STOP || ret->request.grace_ms == 0) &&
         ret->id[CL_ID_SIZE - 1] == '\0' && ret->client[CL_ID_SIZE - 1] == '\0' &&
         cl_id_is(ret->client))
         return 0;
@@ -309,6 +310,15 @@ static int ring(const struct client *client, struct cl_error *err)
     return put < 0 ? cl_fail(err, (int)put, "ring for sandbox %s", client->entry->id) : 0;
 }
 
+/* All that is needed to ring. */
+static int approach(struct client *client, struct cl_error *err)
+{
+    int r = open_bell(client, err);
+
+    memcpy(client->ring.id, client->entry->id, CL_ID_SIZE);
+    return r < 0 ? r : make_answer(client, err);
+}
+
 static int ask(const struct cl_entry *entry, const struct cl_control_request *request,
                struct cl_error *err)
 {
@@ -319,13 +329,10 @@ static int ask(const struct cl_entry *entry, const struct cl_control_request *re
         .answer = -1,
         .ring.request = *request,
     };
-    int r = open_bell(&client, err);
+    int r = approach(&client, err);
 
-    if (r == 0)
-        r = make_answer(&client, err);
     if (r < 0)
         return r;
-    memcpy(client.ring.id, entry->id, CL_ID_SIZE);
     r = ring(&client, err);
     return r < 0 ? r : take_answer(&client, err);
 }
@@ -389,13 +396,10 @@ int cl_control_connect(const struct cl_entry *entry, struct cl_error *err)
         .ring.request = {.version = VERSION, .command = CL_CONTROL_CONNECT},
     };
     char path[NAME_SIZE];
-    int r = open_bell(&client, err);
+    int r = approach(&client, err);
 
-    if (r == 0)
-        r = make_answer(&client, err);
     if (r < 0)
         return r;
-    memcpy(client.ring.id, entry->id, CL_ID_SIZE);
     CL_CLEANUP_FD int listener = make_socket(entry, client.ring.client, err);
     if (listener >= 0)
         r = ring(&client, err);

@@ -276,6 +276,10 @@ TEST(rubbish_is_forgotten)
         CHECK(cl_control_accept(supervisor.bell, &supervisor.entry, &request) < 0);
         CHECK(cl_control_accept(supervisor.bell, &supervisor.entry, &request) == -EAGAIN);
     }
+    struct cl_control_ring graceful = good; /* which only STOP may be */
+    graceful.request.grace_ms = 1;
+    CHECK(write(bell, &graceful, sizeof(graceful)) == (ssize_t)sizeof(graceful));
+    CHECK(cl_control_accept(supervisor.bell, &supervisor.entry, &request) == -EPROTO);
     pid_t child = ask(&supervisor, SIGUSR2);
     CHECK(wait_for_ring(&supervisor));
     CL_CLEANUP_FD int client = cl_control_accept(supervisor.bell, &supervisor.entry, &request);
@@ -414,19 +418,26 @@ static pid_t ask_to_connect(struct supervisor *supervisor)
     return child;
 }
 
+/* Takes the ring of a client who wants to be called back; NAME is his. */
+static int accept_ring(const struct supervisor *supervisor, char name[CL_ID_SIZE])
+{
+    struct cl_control_request request = {0};
+
+    CHECK(wait_for_ring(supervisor));
+    int client = cl_control_accept_from(supervisor->bell, &supervisor->entry, &request, name);
+    CHECK(client >= 0 && request.command == CL_CONTROL_CONNECT && cl_id_is(name));
+    return client;
+}
+
 TEST(a_client_is_called_back)
 {
     struct supervisor supervisor;
-    struct cl_control_request request = {0};
     char name[CL_ID_SIZE] = "";
 
     create(&supervisor);
     listen_to(&supervisor);
     pid_t child = ask_to_connect(&supervisor);
-    CHECK(wait_for_ring(&supervisor));
-    CL_CLEANUP_FD int client =
-        cl_control_accept_from(supervisor.bell, &supervisor.entry, &request, name);
-    CHECK(client >= 0 && request.command == CL_CONTROL_CONNECT && cl_id_is(name));
+    CL_CLEANUP_FD int client = accept_ring(&supervisor, name);
     CL_CLEANUP_FD int connection = cl_control_call_back(&supervisor.entry, name);
     CHECK(connection >= 0);
     CHECK((fcntl(connection, F_GETFL) & O_NONBLOCK) != 0);
@@ -442,15 +453,12 @@ TEST(a_client_is_called_back)
 TEST(a_client_that_can_not_be_called_back_hears_why)
 {
     struct supervisor supervisor;
-    struct cl_control_request request = {0};
     char name[CL_ID_SIZE] = "";
 
     create(&supervisor);
     listen_to(&supervisor);
     pid_t child = ask_to_connect(&supervisor);
-    CHECK(wait_for_ring(&supervisor));
-    CL_CLEANUP_FD int client =
-        cl_control_accept_from(supervisor.bell, &supervisor.entry, &request, name);
+    CL_CLEANUP_FD int client = accept_ring(&supervisor, name);
     cl_control_answer(client, -EMFILE);
     CHECK(answer_of(child) == -EMFILE);
     CHECK(count_names("exec-") == 0);
