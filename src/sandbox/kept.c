@@ -415,33 +415,61 @@ int cl_kept_wait(const struct cl_kept *kept)
     return cl_sys_fcntl_lock(kept->record, F_OFD_SETLK, &all);
 }
 
-int cl_kept_walk(int (*visit)(void *context, const struct cl_kept *kept, struct cl_error *err),
-                 void *context, struct cl_error *err)
+static int each_id(int base, int (*visit)(void *context, const char *id, struct cl_error *err),
+                   void *context, struct cl_error *err)
 {
-    CL_CLEANUP_FD int base = open_base(0, err);
     struct cl_dir entries;
     const char *name;
     int r;
 
-    if (base < 0)
-        return base == -ENOENT && err->code == 0 ? 0 : base;
     cl_dir_start(&entries, base);
     while ((r = cl_dir_next(&entries, &name, NULL)) > 0) {
-        CL_CLEANUP_KEPT struct cl_kept kept = CL_KEPT_INIT;
-
-        if (!cl_id_is(name))
-            continue;
-        int own = cl_sys_fcntl(base, F_DUPFD_CLOEXEC, 3);
-        r = own < 0 ? own : open_in(own, name, &kept);
-        if (r == -ENOENT)
-            continue; /* removed meanwhile */
-        if (r < 0)
-            return cl_fail(err, r, "open what is kept of sandbox %.16s", name);
-        r = visit(context, &kept, err);
+        r = cl_id_is(name) ? visit(context, name, err) : 0;
         if (r < 0)
             return r;
     }
     return r < 0 ? cl_fail(err, r, "list the sandboxes that are kept") : 0;
+}
+
+int cl_kept_ids(int (*visit)(void *context, const char *id, struct cl_error *err), void *context,
+                struct cl_error *err)
+{
+    CL_CLEANUP_FD int base = open_base(0, err);
+
+    if (base < 0)
+        return base == -ENOENT && err->code == 0 ? 0 : base;
+    return each_id(base, visit, context, err);
+}
+
+struct walk {
+    int base;
+    int (*visit)(void *context, const struct cl_kept *kept, struct cl_error *err);
+    void *context;
+};
+
+static int visit_id(void *context, const char *id, struct cl_error *err)
+{
+    CL_CLEANUP_KEPT struct cl_kept kept = CL_KEPT_INIT;
+    const struct walk *walk = context;
+    const int own = cl_sys_fcntl(walk->base, F_DUPFD_CLOEXEC, 3);
+    int r = own < 0 ? own : open_in(own, id, &kept);
+
+    if (r == -ENOENT)
+        return 0; /* removed meanwhile */
+    if (r < 0)
+        return cl_fail(err, r, "open what is kept of sandbox %.16s", id);
+    return walk->visit(walk->context, &kept, err);
+}
+
+int cl_kept_walk(int (*visit)(void *context, const struct cl_kept *kept, struct cl_error *err),
+                 void *context, struct cl_error *err)
+{
+    CL_CLEANUP_FD int base = open_base(0, err);
+    struct walk walk = {.base = base, .visit = visit, .context = context};
+
+    if (base < 0)
+        return base == -ENOENT && err->code == 0 ? 0 : base;
+    return each_id(base, visit_id, &walk, err);
 }
 
 int cl_kept_named(const char *name, char ret[CL_ID_SIZE], struct cl_error *err)

@@ -66,10 +66,14 @@ int cl_kept_read(const struct cl_kept *kept, struct cl_arena *arena, struct cl_k
 /* Waits until its supervisor has let go of it. 0 or -errno. */
 int cl_kept_wait(const struct cl_kept *kept);
 
-/* Calls VISIT with each id of which something is kept, in no order. A negative answer ends the
+/* Calls VISIT with each of which something is kept, in no order. A negative answer ends the
  * walk and is returned. 0 where nothing ever was. */
 int cl_kept_walk(int (*visit)(void *context, const struct cl_kept *kept, struct cl_error *err),
                  void *context, struct cl_error *err);
+
+/* Calls VISIT with each id of which something is kept, as above, and opens nothing. */
+int cl_kept_ids(int (*visit)(void *context, const char *id, struct cl_error *err), void *context,
+                struct cl_error *err);
 
 /* The id of the one kept that has NAME: 1, 0 where there is none, or -errno. */
 int cl_kept_named(const char *name, char ret[CL_ID_SIZE], struct cl_error *err);

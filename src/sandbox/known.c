@@ -27,15 +27,6 @@ static int visit_seat(void *context, struct cl_visit *visit, struct cl_error *er
     return walk->visit(walk->context, visit, err);
 }
 
-static int is_seen(const struct walk *walk, const char *id)
-{
-    for (size_t at = 0; at < walk->seen.size; at += CL_ID_SIZE) {
-        if (strcmp(walk->seen.data + at, id) == 0)
-            return 1;
-    }
-    return 0;
-}
-
 static int visit_kept(void *context, const struct cl_kept *kept, struct cl_error *err)
 {
     CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(CL_KEPT_ROOM);
@@ -44,7 +35,8 @@ static int visit_kept(void *context, const struct cl_kept *kept, struct cl_error
     struct cl_kept_record record = {0};
     struct cl_error ignored = {0};
 
-    if (is_seen(walk, kept->id) || kept->record == -ENOENT) /* one that is being made, or wasn't */
+    if (cl_ids_have(&walk->seen, kept->id) ||
+        kept->record == -ENOENT) /* one that is being made, or wasn't */
         return 0;
     const int known = cl_kept_read(kept, &arena, &record, &ignored) == 0;
     if (!known)
@@ -84,23 +76,56 @@ struct search {
     char id[CL_ID_SIZE];
 };
 
+static void note(struct search *search, enum cl_match match, const char *id)
+{
+    if (match == CL_MATCH_NONE || match < search->best)
+        return;
+    search->count = match == search->best ? search->count + 1 : 1;
+    search->best = match;
+    memcpy(search->id, id, CL_ID_SIZE);
+}
+
 static int visit_match(void *context, struct cl_visit *visit, CL_UNUSED struct cl_error *err)
 {
     struct search *search = context;
-    const enum cl_match match = cl_visit_match(visit, search->wanted);
 
-    const int is_of_table = visit->entry->table >= 0;
-
-    if (match == CL_MATCH_NONE || match < search->best || (is_of_table && !visit->alive))
-        return 0;
-    if (match == search->best) {
-        search->count++;
-        return 0;
-    }
-    search->best = match;
-    search->count = 1;
-    memcpy(search->id, visit->entry->id, CL_ID_SIZE);
+    if (visit->alive)
+        note(search, cl_visit_match(visit, search->wanted), visit->entry->id);
     return 0;
+}
+
+/* One that runs has been met in the table. */
+static int visit_id(void *context, const char *id, CL_UNUSED struct cl_error *err)
+{
+    struct search *search = context;
+
+    if (strcmp(search->id, id) != 0 && cl_id_begins(id, search->wanted))
+        note(search, CL_MATCH_PREFIX, id);
+    return 0;
+}
+
+static int has_kept(const char *id, struct cl_error *err)
+{
+    CL_CLEANUP_KEPT struct cl_kept kept = CL_KEPT_INIT;
+    int r = cl_kept_open(id, &kept, err);
+
+    return r == -ENOENT && err->code == 0 ? 0 : r < 0 ? r : 1;
+}
+
+/* Among those that are kept, of which there may be thousands: only names of files are read. */
+static int search_kept(struct search *search, struct cl_error *err)
+{
+    char id[CL_ID_SIZE];
+    int r = cl_id_is(search->wanted) ? has_kept(search->wanted, err) : 0;
+
+    if (r > 0)
+        note(search, CL_MATCH_ID, search->wanted);
+    if (r != 0 || search->best >= CL_MATCH_NAME)
+        return r < 0 ? r : 0;
+    r = cl_kept_named(search->wanted, id, err);
+    if (r > 0)
+        note(search, CL_MATCH_NAME, id);
+    return r == 0 ? cl_kept_ids(visit_id, search, err) : r < 0 ? r : 0;
 }
 
 void cl_known_done(struct cl_known *known)
@@ -147,8 +172,10 @@ int cl_known_find(struct cl_state *state, const char *id_or_name, struct cl_aren
 {
     struct search search = {.wanted = id_or_name};
     CL_CLEANUP_KNOWN struct cl_known known = CL_KNOWN_INIT;
-    int r = cl_known_walk(state, visit_match, &search, err);
+    int r = cl_state_walk(state, visit_match, &search, err);
 
+    if (r == 0 && search.best < CL_MATCH_ID)
+        r = search_kept(&search, err);
     if (r < 0)
         return r;
     if (search.count == 0)

@@ -40,6 +40,23 @@ int cl_id_is(const char *text)
     return strlen(text) == CL_ID_SIZE - 1 && strspn(text, "0123456789abcdef") == CL_ID_SIZE - 1;
 }
 
+int cl_id_begins(const char *id, const char *word)
+{
+    enum { LEAST = 4 };
+    const size_t size = strlen(word);
+
+    return size >= LEAST && size < CL_ID_SIZE && strncmp(id, word, size) == 0;
+}
+
+int cl_ids_have(const struct cl_buf *ids, const char *id)
+{
+    for (size_t at = 0; at < ids->size; at += CL_ID_SIZE) {
+        if (strcmp(ids->data + at, id) == 0)
+            return 1;
+    }
+    return 0;
+}
+
 /* --- making a record ------------------------------------------------------ */
 
 /* A plan file is made where there is none yet: its id is fresh. */

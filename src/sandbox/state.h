@@ -82,6 +82,10 @@ int cl_state_open_dir(int dirfd, const char *path, int flags);
 /* A fresh random id. */
 int cl_id_make(char ret[CL_ID_SIZE], struct cl_error *err);
 int cl_id_is(const char *text);
+/* Whether WORD is the start of ID, of 4 digits at least. */
+int cl_id_begins(const char *id, const char *word);
+/* Whether IDS, CL_ID_SIZE bytes each, has ID. */
+int cl_ids_have(const struct cl_buf *ids, const char *id);
 
 /* Takes a seat for STATUS->id, with its record (STATUS completed, and PLAN), held by this
  * process as long as ENTRY is open. The name, when the plan has one, must not be that of a

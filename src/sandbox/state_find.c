@@ -9,7 +9,6 @@
 #include "sandbox/table.h"
 
 enum {
-    PREFIX_MIN = 4,
     PLAN_ROOM = 4 * CL_PLAN_MAX_SIZE, /* its bytes, and the lists of pointers into them */
 };
 
@@ -76,17 +75,13 @@ struct search {
 
 enum cl_match cl_visit_match(const struct cl_visit *visit, const char *wanted)
 {
-    size_t size = strlen(wanted);
-
     if (strcmp(visit->entry->id, wanted) == 0)
         return CL_MATCH_ID;
     if (visit->plan == NULL)
         return CL_MATCH_NONE;
     if (cl_plan_has(visit->plan, CL_FIELD_NAME) && strcmp(visit->plan->name, wanted) == 0)
         return CL_MATCH_NAME;
-    if (size >= PREFIX_MIN && size < CL_ID_SIZE && strncmp(visit->entry->id, wanted, size) == 0)
-        return CL_MATCH_PREFIX;
-    return CL_MATCH_NONE;
+    return cl_id_begins(visit->entry->id, wanted) ? CL_MATCH_PREFIX : CL_MATCH_NONE;
 }
 
 static int visit_match(void *context, struct cl_visit *visit, struct cl_error *err)

@@ -186,13 +186,7 @@ static int list_known(const struct sweep *sweep, struct cl_table *seats, struct 
 
 static int is_known(void *context, const char *id)
 {
-    const struct cl_buf *known = context;
-
-    for (size_t at = 0; at < known->size; at += CL_ID_SIZE) {
-        if (strcmp(known->data + at, id) == 0)
-            return 1;
-    }
-    return 0;
+    return cl_ids_have(context, id);
 }
 
 static void sweep_orphans(const struct sweep *sweep, struct cl_table *seats)
