@@ -312,11 +312,15 @@ static int parse_file(struct walk *walk, const struct cl_yaml_node *node, size_t
     return r < 0 ? locate(walk, node, path, err) : 0;
 }
 
-static int parse_files(struct walk *walk, const struct cl_yaml_node *node, struct cl_error *err)
+/* A list: ADD is called with each of its items. */
+static int parse_list(struct walk *walk, const struct cl_yaml_node *node, enum cl_field field,
+                      int (*add)(struct walk *walk, const struct cl_yaml_node *node, size_t i,
+                                 struct cl_error *err),
+                      struct cl_error *err)
 {
-    int r = want_kind(walk, node, CL_YAML_LIST, "files", err);
+    int r = want_kind(walk, node, CL_YAML_LIST, cl_field_info(field)->path, err);
 
-    cl_plan_mark(&walk->plan, CL_FIELD_FILES);
+    cl_plan_mark(&walk->plan, field);
     for (size_t i = 0; r == 0; i++) {
         CL_CLEANUP_YAML_NODE struct cl_yaml_node item = {.kind = CL_YAML_END};
 
@@ -324,9 +328,14 @@ static int parse_files(struct walk *walk, const struct cl_yaml_node *node, struc
         if (r == 0 && item.kind == CL_YAML_END)
             break;
         if (r == 0)
-            r = parse_file(walk, &item, i, err);
+            r = add(walk, &item, i, err);
     }
     return r;
+}
+
+static int parse_files(struct walk *walk, const struct cl_yaml_node *node, struct cl_error *err)
+{
+    return parse_list(walk, node, CL_FIELD_FILES, parse_file, err);
 }
 
 static int add_reach(struct walk *walk, const struct cl_yaml_node *node, size_t i,
@@ -349,19 +358,7 @@ static int add_reach(struct walk *walk, const struct cl_yaml_node *node, size_t 
 
 static int parse_reach(struct walk *walk, const struct cl_yaml_node *node, struct cl_error *err)
 {
-    int r = want_kind(walk, node, CL_YAML_LIST, "network_reach", err);
-
-    cl_plan_mark(&walk->plan, CL_FIELD_NETWORK_REACH);
-    for (size_t i = 0; r == 0; i++) {
-        CL_CLEANUP_YAML_NODE struct cl_yaml_node item = {.kind = CL_YAML_END};
-
-        r = cl_yaml_next(&walk->yaml, &item, err);
-        if (r == 0 && item.kind == CL_YAML_END)
-            break;
-        if (r == 0)
-            r = add_reach(walk, &item, i, err);
-    }
-    return r;
+    return parse_list(walk, node, CL_FIELD_NETWORK_REACH, add_reach, err);
 }
 
 /* --- the whole ---------------------------------------------------------- */
