@@ -4,7 +4,6 @@
 #define CL_TESTS_UNIT_FILTER_SCENE_H
 
 #include <errno.h>
-#include <linux/filter.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -12,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bpf_machine.h"
 #define CL_SECCOMP_EVERY_ARCH
 #include "seccomp_every_arch.h" /* what the generator writes, under a name that isn't compiled by itself */
 
@@ -45,42 +45,22 @@ static void report(bool passed, const char *what, const char *detail)
     printf("%sok %u - %s%s%s\n", passed ? "" : "not ", n_tests, what, *detail ? ": " : "", detail);
 }
 
+/* seccomp(2): aligned words of the data, in the machine's own order. */
+static int load(const void *data, uint32_t at, unsigned int size, uint32_t *ret)
+{
+    if (size != 4 || at % 4 != 0 || at > sizeof(struct data) - size)
+        return -1;
+    memcpy(ret, (const char *)data + at, size);
+    return 0;
+}
+
+/* No filter of ours answers 1. */
 static uint32_t run(const struct cl_seccomp_program *program, const struct data *data)
 {
-    uint32_t a = 0, word;
+    const struct bpf_program machine = {program->insns, program->count, load};
+    uint32_t answer = 1;
 
-    for (unsigned int pc = 0; pc < program->count; pc++) {
-        const struct sock_filter *in = &program->insns[pc];
-
-        switch (in->code) {
-        case BPF_LD | BPF_W | BPF_ABS:
-            if (in->k % 4 != 0 || in->k > sizeof(*data) - sizeof(word))
-                return 1;
-            memcpy(&word, (const char *)data + in->k, sizeof(word));
-            a = word;
-            break;
-        case BPF_ALU | BPF_AND | BPF_K:
-            a &= in->k;
-            break;
-        case BPF_JMP | BPF_JA:
-            pc += in->k;
-            break;
-        case BPF_JMP | BPF_JEQ | BPF_K:
-            pc += a == in->k ? in->jt : in->jf;
-            break;
-        case BPF_JMP | BPF_JGE | BPF_K:
-            pc += a >= in->k ? in->jt : in->jf;
-            break;
-        case BPF_JMP | BPF_JSET | BPF_K:
-            pc += (a & in->k) != 0 ? in->jt : in->jf;
-            break;
-        case BPF_RET | BPF_K:
-            return in->k;
-        default:
-            return 2;
-        }
-    }
-    return 3;
+    return bpf_run(&machine, data, &answer) < 0 ? 1 : answer;
 }
 
 static const struct cl_seccomp_program *find(uint32_t arch, const char *name)
@@ -105,6 +85,25 @@ static void expect(const char *what, const char *name, uint32_t expected, struct
         (void)snprintf(detail, sizeof(detail), "%s on %x gave %#x, not %#x", name, data.arch, got,
                        expected);
     report(got == expected, what, detail);
+}
+
+/* One call on both machines. */
+struct call {
+    const char *what;
+    uint32_t numbers[2]; /* on x86-64 and aarch64 */
+    uint64_t args[4];
+    uint32_t answer;
+};
+
+static inline void expect_both(const struct call *call, const char *name)
+{
+    struct data data = {.nr = call->numbers[0], .arch = X86_64};
+
+    memcpy(data.args, call->args, sizeof(call->args));
+    expect(call->what, name, call->answer, data);
+    data.nr = call->numbers[1];
+    data.arch = AARCH64;
+    expect(call->what, name, call->answer, data);
 }
 
 #endif

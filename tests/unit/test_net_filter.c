@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "bpf_machine.h"
 #include "check.h"
 #include "net/net.h"
 
@@ -25,58 +26,27 @@ static void make(const char *const *opened, size_t count)
     CHECK(program.count <= CL_NET_MAX_INSNS);
 }
 
-static uint32_t fetch(const uint8_t *bytes, uint32_t at, int size)
+/* Of the frame, most significant byte first. */
+static int load(const void *data, uint32_t at, unsigned int size, uint32_t *ret)
 {
-    uint32_t value = 0;
+    const struct frame *frame = data;
 
-    CHECK(at + (uint32_t)size <= SIZE);
-    for (int i = 0; i < size; i++)
-        value = value << 8 | bytes[at + (uint32_t)i];
-    return value;
+    if (at + size > SIZE)
+        return -1;
+    *ret = 0;
+    for (unsigned int i = 0; i < size; i++)
+        *ret = *ret << 8 | frame->bytes[at + i];
+    return 0;
 }
 
-/* The instructions that the filter is made of, as the kernel runs them. */
 static int passes(const struct frame *frame)
 {
-    uint32_t a = 0;
+    const struct bpf_program machine = {program.insns, program.count, load};
+    uint32_t answer = 1;
 
-    for (size_t at = 0; at < program.count; at++) {
-        const struct sock_filter *insn = &program.insns[at];
-
-        switch (insn->code) {
-        case BPF_LD | BPF_W | BPF_ABS:
-            a = fetch(frame->bytes, insn->k, 4);
-            break;
-        case BPF_LD | BPF_H | BPF_ABS:
-            a = fetch(frame->bytes, insn->k, 2);
-            break;
-        case BPF_LD | BPF_B | BPF_ABS:
-            a = fetch(frame->bytes, insn->k, 1);
-            break;
-        case BPF_ALU | BPF_AND | BPF_K:
-            a &= insn->k;
-            break;
-        case BPF_JMP | BPF_JA:
-            at += insn->k;
-            break;
-        case BPF_JMP | BPF_JEQ | BPF_K:
-            at += a == insn->k ? insn->jt : insn->jf;
-            break;
-        case BPF_JMP | BPF_JGE | BPF_K:
-            at += a >= insn->k ? insn->jt : insn->jf;
-            break;
-        case BPF_JMP | BPF_JSET | BPF_K:
-            at += (a & insn->k) != 0 ? insn->jt : insn->jf;
-            break;
-        case BPF_RET | BPF_K:
-            CHECK(insn->k == 0 || insn->k == UINT32_MAX);
-            return insn->k != 0;
-        default:
-            CHECK(0);
-        }
-    }
-    CHECK(0); /* it ran off its end */
-    return 0;
+    CHECK(bpf_run(&machine, frame, &answer) == 0);
+    CHECK(answer == 0 || answer == UINT32_MAX);
+    return answer != 0;
 }
 
 enum { TCP = 6, UDP = 17, ICMP = 1, ICMP6 = 58 };

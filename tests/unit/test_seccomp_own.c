@@ -10,22 +10,17 @@ static void test_supervisor(void)
                                    231, 234, 8, 257, 263, 217, 286, 434, 316, 74};
     static const uint32_t never[] = {2,   43,  49,  50,  53,  54,  288, 56,  57,  59, 101,
                                      157, 165, 272, 308, 317, 319, 321, 322, 425, 435};
-    static const struct {
-        const char *what;
-        uint32_t x86, arm;
-        uint64_t args[4];
-        uint32_t answer;
-    } rows[] = {
-        {"a file mapped", 9, 222, {0, 1, 1, 2}, KILL},
-        {"made executable", 10, 226, {0, 1, 5 | RUBBISH}, KILL},
-        {"TIOCSWINSZ", 16, 29, {0, 0x5414}, ALLOW},
-        {"TIOCSTI", 16, 29, {0, 0x5412 | RUBBISH}, KILL},
-        {"unix seqpacket", 41, 198, {1, 5 | 02000000 | 04000}, ALLOW},
-        {"unix stream", 41, 198, {1, 1}, KILL},
-        {"inet seqpacket", 41, 198, {2, 5}, KILL},
-        {"SO_PEERCRED", 55, 209, {3, 1, 17}, ALLOW},
-        {"SO_ERROR", 55, 209, {3, 1, 4}, KILL},
-        {"another level's 17", 55, 209, {3, 6, 17}, KILL},
+    static const struct call rows[] = {
+        {"a file mapped", {9, 222}, {0, 1, 1, 2}, KILL},
+        {"made executable", {10, 226}, {0, 1, 5 | RUBBISH}, KILL},
+        {"TIOCSWINSZ", {16, 29}, {0, 0x5414}, ALLOW},
+        {"TIOCSTI", {16, 29}, {0, 0x5412 | RUBBISH}, KILL},
+        {"unix seqpacket", {41, 198}, {1, 5 | 02000000 | 04000}, ALLOW},
+        {"unix stream", {41, 198}, {1, 1}, KILL},
+        {"inet seqpacket", {41, 198}, {2, 5}, KILL},
+        {"SO_PEERCRED", {55, 209}, {3, 1, 17}, ALLOW},
+        {"SO_ERROR", {55, 209}, {3, 1, 4}, KILL},
+        {"another level's 17", {55, 209}, {3, 6, 17}, KILL},
     };
 
     for (size_t i = 0; i < sizeof(may) / sizeof(may[0]); i++)
@@ -34,13 +29,7 @@ static void test_supervisor(void)
         expect("supervisor dies", "supervisor", KILL,
                (struct data){.nr = never[i], .arch = X86_64});
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct data data = {.nr = rows[i].x86, .arch = X86_64};
-
-        memcpy(data.args, rows[i].args, sizeof(rows[i].args));
-        expect(rows[i].what, "supervisor", rows[i].answer, data);
-        data.nr = rows[i].arm;
-        data.arch = AARCH64;
-        expect(rows[i].what, "supervisor", rows[i].answer, data);
+        expect_both(&rows[i], "supervisor");
     }
 }
 
@@ -52,37 +41,32 @@ static void test_init(void)
                                    117, 119, 126, 202, 219, 228, 231, 292, 436};
     static const uint32_t next[] = {2,   41,  42,  53,  54,  55,  57,  59,  101, 105, 133, 155,
                                     165, 272, 308, 310, 311, 319, 321, 322, 425, 435, 437};
-    static const struct {
-        const char *what;
-        uint32_t x86, arm;
-        uint64_t args[4];
-        uint32_t answer;
-    } rows[] = {
-        {"anonymous memory", 9, 222, {0, 1, 3, 0x22}, ALLOW},
-        {"executable memory", 9, 222, {0, 1, 7, 0x22}, NEXT},
-        {"a file mapped", 9, 222, {0, 1, 1, 2}, NEXT},
-        {"made executable", 10, 226, {0, 1, 5 | RUBBISH}, NEXT},
-        {"a birth", 56, 220, {0x4111}, ALLOW},
-        {"a thread", 56, 220, {0x3d0f00}, NEXT},
-        {"a birth in a user namespace", 56, 220, {0x10004111}, NEXT},
-        {"open", 257, 56, {0, 0, 02000002}, ALLOW},
-        {"open a new file", 257, 56, {0, 0, 0102, 04755}, NEXT},
-        {"O_TMPFILE", 257, 56, {0, 0, 020200002, 04755}, NEXT},
-        {"own limits", 302, 261, {0, 4, 1}, ALLOW},
-        {"another's limits", 302, 261, {2, 4, 1}, NEXT},
-        {"PR_SET_DUMPABLE", 157, 167, {4}, ALLOW},
-        {"PR_SET_SECUREBITS", 157, 167, {28}, NEXT},
-        {"PR_SET_SECCOMP", 157, 167, {22}, NEXT},
-        {"a filter", 317, 277, {1, 0}, ALLOW},
-        {"a filter with a listener", 317, 277, {1, 8}, NEXT},
-        {"a filter for all threads", 317, 277, {1, 1}, NEXT},
-        {"strict mode", 317, 277, {0, 0}, NEXT},
-        {"F_SETFD", 72, 25, {3, 2}, ALLOW},
-        {"F_GET_SEALS", 72, 25, {3, 1034}, ALLOW},
-        {"F_DUPFD", 72, 25, {3, 0}, NEXT},
-        {"TIOCSCTTY", 16, 29, {0, 0x540e}, ALLOW},
-        {"TIOCGPTPEER", 16, 29, {0, 0x5441}, ALLOW},
-        {"TIOCSTI", 16, 29, {0, 0x5412}, NEXT},
+    static const struct call rows[] = {
+        {"anonymous memory", {9, 222}, {0, 1, 3, 0x22}, ALLOW},
+        {"executable memory", {9, 222}, {0, 1, 7, 0x22}, NEXT},
+        {"a file mapped", {9, 222}, {0, 1, 1, 2}, NEXT},
+        {"made executable", {10, 226}, {0, 1, 5 | RUBBISH}, NEXT},
+        {"a birth", {56, 220}, {0x4111}, ALLOW},
+        {"a thread", {56, 220}, {0x3d0f00}, NEXT},
+        {"a birth in a user namespace", {56, 220}, {0x10004111}, NEXT},
+        {"open", {257, 56}, {0, 0, 02000002}, ALLOW},
+        {"open a new file", {257, 56}, {0, 0, 0102, 04755}, NEXT},
+        {"O_TMPFILE", {257, 56}, {0, 0, 020200002, 04755}, NEXT},
+        {"own limits", {302, 261}, {0, 4, 1}, ALLOW},
+        {"another's limits", {302, 261}, {2, 4, 1}, NEXT},
+        {"PR_SET_DUMPABLE", {157, 167}, {4}, ALLOW},
+        {"PR_SET_SECUREBITS", {157, 167}, {28}, NEXT},
+        {"PR_SET_SECCOMP", {157, 167}, {22}, NEXT},
+        {"a filter", {317, 277}, {1, 0}, ALLOW},
+        {"a filter with a listener", {317, 277}, {1, 8}, NEXT},
+        {"a filter for all threads", {317, 277}, {1, 1}, NEXT},
+        {"strict mode", {317, 277}, {0, 0}, NEXT},
+        {"F_SETFD", {72, 25}, {3, 2}, ALLOW},
+        {"F_GET_SEALS", {72, 25}, {3, 1034}, ALLOW},
+        {"F_DUPFD", {72, 25}, {3, 0}, NEXT},
+        {"TIOCSCTTY", {16, 29}, {0, 0x540e}, ALLOW},
+        {"TIOCGPTPEER", {16, 29}, {0, 0x5441}, ALLOW},
+        {"TIOCSTI", {16, 29}, {0, 0x5412}, NEXT},
     };
 
     for (size_t i = 0; i < sizeof(may) / sizeof(may[0]); i++)
@@ -91,13 +75,7 @@ static void test_init(void)
         expect("init may if the command may", "init", NEXT,
                (struct data){.nr = next[i], .arch = X86_64});
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct data data = {.nr = rows[i].x86, .arch = X86_64};
-
-        memcpy(data.args, rows[i].args, sizeof(rows[i].args));
-        expect(rows[i].what, "init", rows[i].answer, data);
-        data.nr = rows[i].arm;
-        data.arch = AARCH64;
-        expect(rows[i].what, "init", rows[i].answer, data);
+        expect_both(&rows[i], "init");
     }
 }
 
@@ -105,43 +83,33 @@ static void test_init(void)
  * come after it: what they ask there. */
 static void test_steps(const char *program)
 {
-    static const struct {
-        const char *what;
-        uint32_t x86, arm;
-        uint64_t args[4];
-    } rows[] = {
-        {"the birth", 56, 220, {0x4111}},
-        {"capset", 126, 91, {0}},
-        {"setsid", 112, 157, {0}},
-        {"TIOCSCTTY", 16, 29, {0, 0x540e}},
-        {"TIOCSPTLCK", 16, 29, {0, 0x40045431}},
-        {"TIOCGPTPEER", 16, 29, {0, 0x5441}},
-        {"TIOCSWINSZ", 16, 29, {0, 0x5414}},
-        {"dup3", 292, 24, {5, 0}},
-        {"F_SETFD", 72, 25, {0, 2}},
-        {"F_GET_SEALS", 72, 25, {0, 1034}},
-        {"close_range", 436, 436, {3}},
-        {"RLIMIT_NOFILE", 302, 261, {0, 7, 1}},
-        {"setresgid", 119, 149, {1}},
-        {"setresuid", 117, 147, {1}},
-        {"PR_SET_DUMPABLE", 157, 167, {4}},
-        {"chdir", 80, 49, {0}},
-        {"openat", 257, 56, {0, 0, 0400002}},
-        {"kill", 62, 129, {2, 9}},
-        {"wait4", 61, 260, {0}},
-        {"signalfd4", 289, 74, {0}},
-        {"sched_setaffinity", 203, 122, {1}},
-        {"recvmsg", 47, 212, {3}},
+    static const struct call rows[] = {
+        {"the birth", {56, 220}, {0x4111}, ALLOW},
+        {"capset", {126, 91}, {0}, ALLOW},
+        {"setsid", {112, 157}, {0}, ALLOW},
+        {"TIOCSCTTY", {16, 29}, {0, 0x540e}, ALLOW},
+        {"TIOCSPTLCK", {16, 29}, {0, 0x40045431}, ALLOW},
+        {"TIOCGPTPEER", {16, 29}, {0, 0x5441}, ALLOW},
+        {"TIOCSWINSZ", {16, 29}, {0, 0x5414}, ALLOW},
+        {"dup3", {292, 24}, {5, 0}, ALLOW},
+        {"F_SETFD", {72, 25}, {0, 2}, ALLOW},
+        {"F_GET_SEALS", {72, 25}, {0, 1034}, ALLOW},
+        {"close_range", {436, 436}, {3}, ALLOW},
+        {"RLIMIT_NOFILE", {302, 261}, {0, 7, 1}, ALLOW},
+        {"setresgid", {119, 149}, {1}, ALLOW},
+        {"setresuid", {117, 147}, {1}, ALLOW},
+        {"PR_SET_DUMPABLE", {157, 167}, {4}, ALLOW},
+        {"chdir", {80, 49}, {0}, ALLOW},
+        {"openat", {257, 56}, {0, 0, 0400002}, ALLOW},
+        {"kill", {62, 129}, {2, 9}, ALLOW},
+        {"wait4", {61, 260}, {0}, ALLOW},
+        {"signalfd4", {289, 74}, {0}, ALLOW},
+        {"sched_setaffinity", {203, 122}, {1}, ALLOW},
+        {"recvmsg", {47, 212}, {3}, ALLOW},
     };
 
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-        struct data data = {.nr = rows[i].x86, .arch = X86_64};
-
-        memcpy(data.args, rows[i].args, sizeof(rows[i].args));
-        expect(rows[i].what, program, ALLOW, data);
-        data.nr = rows[i].arm;
-        data.arch = AARCH64;
-        expect(rows[i].what, program, ALLOW, data);
+        expect_both(&rows[i], program);
     }
 }
 
