@@ -437,7 +437,7 @@ int cl_kept_ids(int (*visit)(void *context, const char *id, struct cl_error *err
     CL_CLEANUP_FD int base = open_base(0, err);
 
     if (base < 0)
-        return base == -ENOENT && err->code == 0 ? 0 : base;
+        return base == -ENOENT ? 0 : base;
     return each_id(base, visit, context, err);
 }
 
@@ -468,7 +468,7 @@ int cl_kept_walk(int (*visit)(void *context, const struct cl_kept *kept, struct 
     struct walk walk = {.base = base, .visit = visit, .context = context};
 
     if (base < 0)
-        return base == -ENOENT && err->code == 0 ? 0 : base;
+        return base == -ENOENT ? 0 : base;
     return each_id(base, visit_id, &walk, err);
 }
 
@@ -479,7 +479,7 @@ int cl_kept_named(const char *name, char ret[CL_ID_SIZE], struct cl_error *err)
     char id[CL_ID_SIZE + 1] = "";
 
     if (base < 0)
-        return base == -ENOENT && err->code == 0 ? 0 : base;
+        return base == -ENOENT ? 0 : base;
     (void)snprintf(link, sizeof(link), "%s%.128s", name_prefix, name);
     ssize_t size = cl_sys_readlinkat(base, link, id, sizeof(id));
     if (size == -ENOENT)

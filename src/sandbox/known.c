@@ -109,7 +109,7 @@ static int has_kept(const char *id, struct cl_error *err)
     CL_CLEANUP_KEPT struct cl_kept kept = CL_KEPT_INIT;
     int r = cl_kept_open(id, &kept, err);
 
-    return r == -ENOENT && err->code == 0 ? 0 : r < 0 ? r : 1;
+    return r == -ENOENT ? 0 : r < 0 ? r : 1;
 }
 
 /* Among those that are kept, of which there may be thousands: only names of files are read. */

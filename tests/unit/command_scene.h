@@ -81,11 +81,12 @@ static inline int command_run(const struct cl_command *command, const char *cons
 
 /* --- state --------------------------------------------------------------------- */
 
-/* In the room only: /run is its own, and the host's cgroups are out of reach. */
+/* In the room only: /run and /var/lib are its own, and the host's cgroups are out of reach. */
 static inline void command_own_state(void)
 {
     CHECK(geteuid() == 0);
     CHECK(mount("tmpfs", "/run", "tmpfs", 0, "mode=0755") == 0);
+    CHECK(mount("tmpfs", "/var/lib", "tmpfs", 0, "mode=0755") == 0);
     CHECK(mount("tmpfs", "/sys/fs/cgroup", "tmpfs", MS_RDONLY, NULL) == 0 || errno == ENOENT);
 }
 
