@@ -21,11 +21,6 @@ static inline int cl_sys_nanosleep(const struct timespec *time)
     return (int)CL_SYS2(SYS_nanosleep, time, NULL);
 }
 
-static inline off_t cl_sys_lseek(int fd, off_t offset, int whence)
-{
-    return (off_t)CL_SYS3(SYS_lseek, fd, offset, whence);
-}
-
 static inline int cl_sys_sysinfo(struct sysinfo *ret)
 {
     return (int)CL_SYS1(SYS_sysinfo, ret);

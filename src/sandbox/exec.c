@@ -10,7 +10,7 @@
 #include "base/fd.h"
 #include "base/steps.h"
 #include "base/sys.h"
-#include "sandbox/control.h"
+#include "sandbox/call.h"
 #include "sandbox/relay.h"
 #include "sandbox/result.h"
 #include "sandbox/stdio.h"
@@ -19,8 +19,7 @@
 #include "walls/wall.h"
 
 enum {
-    ANSWER_WAIT_MS = 10000, /* for the supervisor, who waits for nobody */
-    REST_MS = 200,          /* for what is still in a pty that others keep open */
+    REST_MS = 200, /* for what is still in a pty that others keep open */
     INTERRUPTS_TO_KILL = 3,
     SANDBOX_ENDED = 137,
     NOT_EXECUTABLE = 126,
@@ -32,11 +31,9 @@ struct client {
     const struct cl_plan *plan;
     const struct cl_exec_options *options;
     const struct cl_wall *wall;
-    int session[2]; /* ours, and init's */
-    int words;
+    int session; /* ours */
     int ours[3];
     int theirs[3];
-    int connection; /* to the supervisor */
     int signals;
     int pty; /* the master, kept to the end */
     struct cl_terminal terminal;
@@ -53,40 +50,6 @@ struct client {
 };
 
 /* --- what is made for the command ------------------------------------------------------ */
-
-static int make_session(void *context, struct cl_error *err)
-{
-    struct client *client = context;
-    int r = cl_sys_socketpair(SOCK_SEQPACKET, client->session);
-
-    return r < 0 ? cl_fail(err, r, "socketpair") : 0;
-}
-
-/* The words, in memory that nobody can change any more. */
-static int make_words(void *context, struct cl_error *err)
-{
-    struct client *client = context;
-    const struct cl_plan *plan = client->plan;
-    CL_CLEANUP_BUF struct cl_buf buf = CL_BUF_INIT(CL_EXEC_WORDS_MAX);
-    struct cl_plan words = {
-        .command = plan->command,
-        .env = plan->env,
-        .workdir = plan->workdir,
-        .uid = plan->uid,
-        .gid = plan->gid,
-    };
-
-    cl_plan_mark(&words, CL_FIELD_COMMAND);
-    cl_plan_mark(&words, CL_FIELD_ENV);
-    cl_plan_mark(&words, CL_FIELD_WORKDIR);
-    cl_plan_mark(&words, CL_FIELD_UID);
-    cl_plan_mark(&words, CL_FIELD_GID);
-    int r = cl_plan_write(&words, &buf, err);
-    if (r < 0)
-        return r;
-    client->words = cl_memory_copy("words", buf.data, buf.size, err);
-    return client->words < 0 ? client->words : 0;
-}
 
 static int make_streams(void *context, struct cl_error *err)
 {
@@ -115,90 +78,21 @@ static int make_streams(void *context, struct cl_error *err)
     return client->wall->lend(&start, err);
 }
 
-static int connect_to(void *context, struct cl_error *err)
-{
-    struct client *client = context;
-
-    client->connection = cl_control_connect(&client->found->entry, err);
-    return client->connection < 0 ? client->connection : 0;
-}
-
 /* --- asking ---------------------------------------------------------------------------- */
 
-static void set_size(struct cl_exec_request *request)
+static void set_size(struct cl_call *call)
 {
     struct winsize size;
 
     if (cl_sys_ioctl(isatty(STDOUT_FILENO) ? STDOUT_FILENO : STDIN_FILENO, TIOCGWINSZ, &size) < 0)
         return;
-    request->rows = size.ws_row;
-    request->columns = size.ws_col;
-}
-
-static int send_request(struct client *client, struct cl_error *err)
-{
-    struct cl_exec_request request = {.version = CL_EXEC_VERSION};
-    struct cl_packet packet = {.data = &request,
-                               .size = sizeof(request),
-                               .fds = {client->session[1], client->words},
-                               .fd_count = 2};
-
-    if (client->options->detach)
-        request.flags |= CL_EXEC_DETACH;
-    if (client->plan->tty) {
-        request.flags |= CL_EXEC_TTY;
-        set_size(&request);
-    }
-    for (unsigned int fd = 0; fd < 3; fd++) {
-        if (client->theirs[fd] < 0)
-            continue;
-        request.flags |= 1U << fd;
-        packet.fds[packet.fd_count++] = client->theirs[fd];
-    }
-    int r = cl_channel_send(client->connection, &packet, 0);
-    return r < 0 ? cl_fail(err, r, "send to sandbox %s", client->found->entry.id) : 0;
-}
-
-static int fail_ended(const struct client *client, struct cl_error *err)
-{
-    return cl_refuse(err, ESRCH, "sandbox %s has ended", client->found->entry.id);
-}
-
-/* What the supervisor says to it. */
-static int take_answer(struct client *client, struct cl_error *err)
-{
-    const char *id = client->found->entry.id;
-    struct pollfd wait = {.fd = client->connection, .events = POLLIN};
-    struct cl_control_answer answer = {0};
-    int r;
-
-    do
-        r = cl_sys_poll(&wait, 1, ANSWER_WAIT_MS);
-    while (r == -EINTR);
-    if (r < 0)
-        return cl_fail(err, r, "wait for sandbox %s", id);
-    if (r == 0)
-        return cl_refuse(err, ETIMEDOUT, "sandbox %s does not answer", id);
-    ssize_t got = cl_sys_recv(client->connection, &answer, sizeof(answer), MSG_DONTWAIT);
-    if (got <= 0)
-        return fail_ended(client, err);
-    if (got != (ssize_t)sizeof(answer) || answer.error > 0 || answer.error < -4095)
-        return cl_refuse(err, EPROTO, "sandbox %s answers in another version", id);
-    if (answer.error == -EPROTONOSUPPORT)
-        return cl_refuse(err, EPROTO, "sandbox %s was started by another version of cloister", id);
-    if (answer.error == -EAGAIN) /* or init is held up: see walls/wall.h */
-        return cl_refuse(err, EAGAIN, "sandbox %s is still being made, or too busy", id);
-    if (answer.error == -EPIPE || answer.error == -ECONNRESET || answer.error == -ESRCH)
-        return fail_ended(client, err);
-    return answer.error < 0 ? cl_fail(err, answer.error, "start a command in sandbox %s", id) : 0;
+    call->rows = size.ws_row;
+    call->columns = size.ws_col;
 }
 
 /* Whose end the command's streams have to show is theirs alone from here on. */
 static void give_up_theirs(struct client *client)
 {
-    cl_fd_close(&client->connection);
-    cl_fd_close(&client->session[1]);
-    cl_fd_close(&client->words);
     for (int fd = 0; fd < 3; fd++)
         cl_fd_close(&client->theirs[fd]);
 }
@@ -206,12 +100,20 @@ static void give_up_theirs(struct client *client)
 static int ask(void *context, struct cl_error *err)
 {
     struct client *client = context;
-    int r = send_request(client, err);
+    struct cl_call call = {
+        .found = client->found,
+        .plan = client->plan,
+        .flags = client->options->detach ? CL_EXEC_DETACH : 0,
+        .streams = {client->theirs[0], client->theirs[1], client->theirs[2]},
+    };
 
-    if (r == 0)
-        r = take_answer(client, err);
+    if (client->plan->tty) {
+        call.flags |= CL_EXEC_TTY;
+        set_size(&call);
+    }
+    client->session = cl_call_make(&call, err);
     give_up_theirs(client);
-    return r;
+    return client->session < 0 ? client->session : 0;
 }
 
 /* --- streams --------------------------------------------------------------------------- */
@@ -421,7 +323,7 @@ static void take_signal(struct client *client, int signal)
     client->interrupts += is_interrupt;
     if (client->interrupts >= INTERRUPTS_TO_KILL)
         order.signal = SIGKILL;
-    (void)cl_sys_send(client->session[0], &order, sizeof(order), MSG_DONTWAIT);
+    (void)cl_sys_send(client->session, &order, sizeof(order), MSG_DONTWAIT);
     if (is_interrupt && (client->ended || !client->started ||
                          client->interrupts > INTERRUPTS_TO_KILL)) { /* we wait no longer */
         if (!client->ended)
@@ -456,7 +358,7 @@ static int attend(void *context, struct cl_error *err)
     int r = cl_loop_init(&client->loop, err);
 
     client->events = (struct cl_source){
-        .fd = client->session[0], .events = EPOLLIN, .on_event = on_session, .context = client};
+        .fd = client->session, .events = EPOLLIN, .on_event = on_session, .context = client};
     client->signal_source = (struct cl_source){
         .fd = client->signals, .events = EPOLLIN, .on_event = on_signal, .context = client};
     if (r == 0)
@@ -471,8 +373,9 @@ static int attend(void *context, struct cl_error *err)
 /* Signals are taken over when there is something to forward them to: until then they end the
  * client, and with its session what it asked for. */
 static const struct cl_step steps[] = {
-    {"session", make_session, NULL}, {"words", make_words, NULL}, {"streams", make_streams, NULL},
-    {"sandbox", connect_to, NULL},   {"command", ask, NULL},      {"signals", take_signals, NULL},
+    {"streams", make_streams, NULL},
+    {"command", ask, NULL},
+    {"signals", take_signals, NULL},
     {"command", attend, NULL},
 };
 
@@ -482,7 +385,7 @@ static void client_done(struct client *client)
         cl_relay_done(&client->relays[i]);
     cl_terminal_restore(&client->terminal);
     give_up_theirs(client);
-    cl_fd_close(&client->session[0]);
+    cl_fd_close(&client->session);
     cl_fd_close(&client->signals);
     cl_fd_close(&client->pty);
     cl_fd_close(&client->rest.fd);
@@ -516,11 +419,9 @@ int cl_exec_run(const struct cl_found *found, const struct cl_plan *plan,
         .plan = plan,
         .options = options,
         .wall = cl_wall_get((enum cl_wall_kind)found->plan.wall),
-        .session = {-1, -1},
-        .words = -1,
+        .session = -1,
         .ours = {-1, -1, -1},
         .theirs = {-1, -1, -1},
-        .connection = -1,
         .signals = -1,
         .pty = -1,
         .terminal = CL_TERMINAL_INIT,
