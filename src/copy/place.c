@@ -72,8 +72,9 @@ static int open_parent(const char *path, struct cl_copy_place *ret, struct cl_er
     if (place.dir < 0)
         return cl_fail(err, place.dir, "copy to %s: open %s", path, parent);
     place.only_dir = path[end] == '/';
+    (void)cl_copy_path_enter(&place.shown, path);
     *ret = place;
-    place = CL_COPY_PLACE_INIT;
+    place.dir = -1;
     return 0;
 }
 
@@ -89,6 +90,9 @@ int cl_copy_place_open(const char *path, const char *name, struct cl_copy_place 
         return cl_fail(err, dir, "copy to %s", path);
     *ret = (struct cl_copy_place){.dir = dir};
     (void)snprintf(ret->name, sizeof(ret->name), "%s", name);
+    (void)cl_copy_path_enter(&ret->shown, path);
+    if (name[0] != '\0')
+        (void)cl_copy_path_enter(&ret->shown, name);
     return 0;
 }
 

@@ -10,6 +10,7 @@ struct cl_copy_place {
     int dir; /* O_PATH; owned */
     int only_dir;
     char name[CL_COPY_NAME_MAX + 1];
+    struct cl_copy_path shown; /* what of it messages say */
 };
 #define CL_COPY_PLACE_INIT ((struct cl_copy_place){.dir = -1})
 

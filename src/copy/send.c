@@ -84,31 +84,38 @@ static int send_range(struct walk *walk, int fd, off_t from, off_t to, struct cl
     return 0;
 }
 
+/* The next data at or behind AT of a file of SIZE bytes; SIZE where only a hole is left. */
+static off_t find_data(int fd, off_t at, off_t size)
+{
+    off_t data = cl_sys_lseek(fd, at, SEEK_DATA);
+
+    return data == -ENXIO || data > size ? size : data;
+}
+
+/* Sends the hole from *AT on and the data behind it, and moves it there. */
+static int send_extent(struct walk *walk, int fd, off_t *at, off_t size, struct cl_error *err)
+{
+    off_t data = find_data(fd, *at, size);
+    off_t hole = data < 0 || data == size ? data : cl_sys_lseek(fd, data, SEEK_HOLE);
+    off_t back = hole < 0 ? hole : cl_sys_lseek(fd, data, SEEK_SET);
+
+    if (back < 0)
+        return cl_fail(err, (int)back, "look for holes in %s", walk->path.text);
+    hole = hole < size ? hole : size;
+    int r = put_hole(walk->sender->out, (uint64_t)(data - *at));
+    if (r < 0)
+        return fail_put(r, err);
+    *at = hole;
+    return send_range(walk, fd, data, hole, err);
+}
+
 static int send_sparse(struct walk *walk, int fd, off_t size, struct cl_error *err)
 {
-    for (off_t at = 0; at < size;) {
-        off_t data = cl_sys_lseek(fd, at, SEEK_DATA);
-        off_t hole = data < 0 ? size : cl_sys_lseek(fd, data, SEEK_HOLE);
+    int r = 0;
 
-        if (data == -ENXIO) /* nothing but a hole up to its end */
-            data = size;
-        if (data < 0 || hole < 0)
-            return cl_fail(err, (int)(data < 0 ? data : hole), "look for holes in %s",
-                           walk->path.text);
-        data = data < size ? data : size;
-        hole = hole < size ? hole : size;
-        int r = put_hole(walk->sender->out, (uint64_t)(data - at));
-        if (r < 0)
-            return fail_put(r, err);
-        off_t back = data < size ? cl_sys_lseek(fd, data, SEEK_SET) : 0;
-        if (back < 0)
-            return cl_fail(err, (int)back, "copy %s", walk->path.text);
-        r = data < size ? send_range(walk, fd, data, hole, err) : 0;
-        if (r < 0)
-            return r;
-        at = data < size ? hole : size;
-    }
-    return 0;
+    for (off_t at = 0; r == 0 && at < size;)
+        r = send_extent(walk, fd, &at, size, err);
+    return r;
 }
 
 static int send_content(struct walk *walk, int fd, const struct stat *st, struct cl_error *err)
@@ -178,7 +185,9 @@ static int enter(struct walk *walk, int fd, const char *name, struct cl_error *e
     if (r < 0)
         return fail_put(r, err);
     struct level *level = &walk->levels[walk->depth++];
-    level->path_size = walk->depth == 1 ? 0 : cl_copy_path_enter(&walk->path, name);
+    level->path_size = walk->path.size;
+    if (walk->depth > 1)
+        (void)cl_copy_path_enter(&walk->path, name);
     level->fd = CL_TAKE_FD(dir);
     cl_dir_start(&level->dir, level->fd);
     return 0;
@@ -255,7 +264,6 @@ static int send_top(struct walk *walk, const char *path, struct cl_error *err)
         return cl_fail(err, r < 0 ? r : -EINVAL, "copy %s", path);
     const struct cl_copy_entry entry = entry_of(CL_COPY_FILE, &st);
     r = cl_copy_put_entry(walk->sender->out, &entry, "");
-    (void)cl_copy_path_enter(&walk->path, path);
     return r < 0 ? fail_put(r, err) : send_content(walk, file, &st, err);
 }
 
@@ -267,6 +275,7 @@ int cl_copy_send(const struct cl_copy_sender *sender, const char *path, struct c
     walk.levels = cl_calloc(CL_COPY_DEPTH_MAX, sizeof(*walk.levels));
     if (walk.levels == NULL)
         return cl_fail_memory(err);
+    (void)cl_copy_path_enter(&walk.path, path);
     int r = send_top(&walk, path, err);
     while (r == 0 && walk.depth > 0)
         r = send_level(&walk, err);

@@ -11,7 +11,7 @@ size_t cl_copy_path_enter(struct cl_copy_path *path, const char *name)
 {
     const size_t before = path->size;
     const size_t room = sizeof(path->text) - 1 - before;
-    const size_t slash = before > 0 && room > 0 ? 1 : 0;
+    const size_t slash = before > 0 && room > 0 && path->text[before - 1] != '/' ? 1 : 0;
     size_t size = strlen(name);
 
     size = size < room - slash ? size : room - slash;

@@ -178,16 +178,12 @@ static int take_content(struct walk *walk, int fd, struct cl_error *err)
 static int take_file(struct walk *walk, int dir, const char *name,
                      const struct cl_copy_entry *entry, struct cl_error *err)
 {
-    const size_t before = cl_copy_path_enter(&walk->path, name);
     CL_CLEANUP_FD int fd = make_file(walk, dir, name, err);
 
     if (fd < 0)
         return fd;
     int r = take_content(walk, fd, err);
-    if (r == 0)
-        r = dress(fd, entry, walk->path.text, err);
-    cl_copy_path_leave(&walk->path, before);
-    return r;
+    return r < 0 ? r : dress(fd, entry, walk->path.text, err);
 }
 
 /* --- links ------------------------------------------------------------------------------- */
@@ -253,7 +249,9 @@ static int enter(struct walk *walk, int dir, const char *name, const struct cl_c
     struct level *level = &walk->levels[walk->depth];
 
     *level = (struct level){.entry = *entry, .fd = -1};
-    level->path_size = cl_copy_path_enter(&walk->path, name);
+    level->path_size = walk->path.size;
+    if (walk->depth > 0)
+        (void)cl_copy_path_enter(&walk->path, name);
     int r = make_dir(walk, dir, name, level, err);
     if (r == 0)
         walk->depth++;
@@ -292,7 +290,7 @@ static int take_top(struct walk *walk, struct cl_error *err)
     if (place->name[0] == '\0')
         return cl_refuse(err, ENOTDIR, "copy a file as the entries of a directory");
     if (place->only_dir)
-        return cl_refuse(err, ENOENT, "copy to %s/: there is no such directory", name);
+        return cl_refuse(err, ENOENT, "copy to %s: there is no such directory", place->shown.text);
     return take_file(walk, place->dir, name, &entry, err);
 }
 
@@ -309,8 +307,13 @@ static int take_entry(struct walk *walk, const struct cl_copy_entry *entry, stru
         return r;
     if (entry->kind == CL_COPY_DIR)
         return enter(walk, dir, walk->name, entry, err);
-    if (entry->kind == CL_COPY_FILE)
-        return take_file(walk, dir, walk->name, entry, err);
+    if (entry->kind == CL_COPY_FILE) {
+        const size_t before = cl_copy_path_enter(&walk->path, walk->name);
+
+        r = take_file(walk, dir, walk->name, entry, err);
+        cl_copy_path_leave(&walk->path, before);
+        return r;
+    }
     if (entry->kind == CL_COPY_LINK)
         return take_link(walk, dir, entry, err);
     leave_out(walk, walk->name, (int)(entry->value & 0xfff)); /* an errno is less (errno(3)) */
@@ -320,7 +323,8 @@ static int take_entry(struct walk *walk, const struct cl_copy_entry *entry, stru
 int cl_copy_take(struct cl_copy_taker *taker, const struct cl_copy_place *place,
                  struct cl_error *err)
 {
-    CL_CLEANUP(walk_done) struct walk walk = {.taker = taker, .place = place};
+    CL_CLEANUP(walk_done)
+    struct walk walk = {.taker = taker, .place = place, .path = place->shown};
     struct cl_copy_entry entry;
 
     walk.levels = cl_calloc(CL_COPY_DEPTH_MAX, sizeof(*walk.levels));

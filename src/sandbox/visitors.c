@@ -12,15 +12,20 @@ static int is_kind(int fd, mode_t kind)
     return cl_sys_fstat(fd, &st) == 0 && (st.st_mode & S_IFMT) == kind;
 }
 
+/* A copy goes one way, through one stream. */
+static int has_sense(uint32_t flags)
+{
+    if ((flags & CL_EXEC_COPY) != 0)
+        return flags == (CL_EXEC_SEND | CL_EXEC_STDOUT) || flags == (CL_EXEC_TAKE | CL_EXEC_STDIN);
+    return (flags & CL_EXEC_STREAMS) == 0 || (flags & CL_EXEC_TTY) == 0;
+}
+
 int cl_visitor_check(const struct cl_exec_request *request, const int *fds, size_t count)
 {
-    const int has_streams = (request->flags & CL_EXEC_STREAMS) != 0;
-    const int has_terminal = (request->flags & CL_EXEC_TTY) != 0;
-
     if (request->version != CL_EXEC_VERSION)
         return -EPROTONOSUPPORT;
     if ((request->flags & ~(uint32_t)CL_EXEC_FLAGS) != 0 || request->reserved != 0 ||
-        (has_streams && has_terminal) || count != cl_exec_fd_count(request->flags))
+        !has_sense(request->flags) || count != cl_exec_fd_count(request->flags))
         return -EINVAL;
     if (!is_kind(fds[0], S_IFSOCK) || !is_kind(fds[1], S_IFREG))
         return -EINVAL;

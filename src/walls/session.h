@@ -1,5 +1,5 @@
-/* session.h - one more command in a running sandbox (exec): what its client, the supervisor
- * and the sandbox's first process say to each other.
+/* session.h - one more command in a running sandbox (exec), or files in or out of it (cp): what its
+ * client, the supervisor and the sandbox's first process say to each other.
  *
  * The client makes everything: a SOCK_SEQPACKET pair, one end of which is the *session*;
  * pipes for the standard streams; a sealed memfd with the *words*, the flat form of a plan
@@ -17,7 +17,7 @@
 #include "plan/format.h"
 
 enum {
-    CL_EXEC_VERSION = 1,
+    CL_EXEC_VERSION = 2,
     CL_EXEC_WORDS_MAX = CL_PLAN_MAX_SIZE,
     CL_EXEC_MOST = 32, /* commands at a time in one sandbox */
     CL_EXEC_MAX_FDS = 5,
@@ -30,7 +30,11 @@ enum cl_exec_flag {
     CL_EXEC_STREAMS = CL_EXEC_STDIN | CL_EXEC_STDOUT | CL_EXEC_STDERR,
     CL_EXEC_TTY = 1 << 3,    /* a new pty, and no streams */
     CL_EXEC_DETACH = 1 << 4, /* the session ends when the command runs */
-    CL_EXEC_FLAGS = (1 << 5) - 1,
+    /* A copy (copy/stream.h), not a command. The words' command says of what: */
+    CL_EXEC_SEND = 1 << 5, /* from the path [0] to standard output, alone */
+    CL_EXEC_TAKE = 1 << 6, /* from standard input, alone, to the path [0], by the name [1] */
+    CL_EXEC_COPY = CL_EXEC_SEND | CL_EXEC_TAKE,
+    CL_EXEC_FLAGS = (1 << 7) - 1,
 };
 
 /* Client to supervisor. With it come the session, the words, and the streams in their

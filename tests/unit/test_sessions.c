@@ -192,9 +192,9 @@ TEST(build_takes_any_id_of_its_own)
     struct cl_plan words = words_for("");
     struct cl_error err = {0};
 
-    CHECK(cl_newborn_check(&base, &words, &err) == 0);
+    CHECK(cl_words_check(&base, &words, &err) == 0);
     words.uid = CL_UIDS_PER_RANGE;
-    CHECK(cl_newborn_check(&base, &words, &err) == -EINVAL);
+    CHECK(cl_words_check(&base, &words, &err) == -EINVAL);
     CHECK_HAS(err.msg, "no ids of a sandbox");
 }
 

@@ -95,6 +95,7 @@ extern const struct cl_command cl_command_ps;
 extern const struct cl_command cl_command_inspect;
 extern const struct cl_command cl_command_logs;
 extern const struct cl_command cl_command_wait;
+extern const struct cl_command cl_command_cp;
 extern const struct cl_command cl_command_stop;
 extern const struct cl_command cl_command_kill;
 extern const struct cl_command cl_command_rm;

@@ -16,7 +16,8 @@
  *               becomes the command. (main.c)
  *
  * Commands that are started later (exec) are born of init as main was, by the same steps.
- * (sessions.c, newborn.c)
+ * (sessions.c, words.c, newborn.c) Files are copied by children of init that execute nothing.
+ * (porter.c)
  *
  * Order and what each stage may still do:
  *   clone3 -> [maker: maps, id-mapped trees, "go"; init: signals, priorities, bounding
@@ -328,7 +329,10 @@ int cl_selinux_take(struct cl_container *container, struct cl_error *err);
 int cl_selinux_hint(const struct cl_container *container, int r, struct cl_error *err);
 
 enum {
+    CL_CAP_CHOWN = 0,
     CL_CAP_DAC_OVERRIDE = 1,
+    CL_CAP_FOWNER = 3,
+    CL_CAP_FSETID = 4,
     CL_CAP_KILL = 5,
     CL_CAP_SETGID = 6,
     CL_CAP_SETUID = 7
@@ -373,7 +377,7 @@ int cl_main_start(struct cl_container *container, struct cl_error *err);
 /* LIST and a NULL at VECTOR; returns where the next one goes. */
 char **cl_vector_fill(char **vector, const struct cl_strlist *list);
 
-/* --- commands in the running sandbox: init's (sessions.c, newborn.c, pty.c) --- */
+/* --- commands in the running sandbox: init's (sessions.c, words.c, newborn.c, pty.c) --- */
 
 /* Starts what MESSAGE asks for, with its descriptors, which are taken, and tells the
  * session. */
@@ -386,14 +390,33 @@ void cl_sessions_serve(struct cl_sessions *sessions, const struct pollfd *polled
 /* The process PID has been reaped; it may be none of them. */
 void cl_sessions_ended(struct cl_sessions *sessions, pid_t pid, int status);
 
+/* What a command to be born is, in init's memory. */
+struct cl_words {
+    char *data;
+    char **vector; /* command and environment as execve wants them */
+    struct cl_arena arena;
+    struct cl_plan plan; /* points into data and arena */
+};
+#define CL_WORDS_INIT ((struct cl_words){.arena = CL_ARENA_INIT(2UL * CL_EXEC_WORDS_MAX)})
+
 /* Whether WORDS are those of a command that may run in the sandbox of BASE. */
-int cl_newborn_check(const struct cl_plan *base, const struct cl_plan *words, struct cl_error *err);
+int cl_words_check(const struct cl_plan *base, const struct cl_plan *words, struct cl_error *err);
+/* Reads and checks what the sealed memory FD has. In any case cl_words_done has to follow. */
+int cl_words_take(int fd, const struct cl_plan *base, struct cl_words *words, struct cl_error *err);
+void cl_words_done(struct cl_words *words);
 /* Reads BIRTH's words and starts the command. Its pid; REPORT says what became of it. */
 pid_t cl_newborn_make(struct cl_container *container, const struct cl_birth *birth,
                       struct cl_report *report, struct cl_error *err);
 /* Clones a process that becomes the command of NEWBORN, a copy of the sandbox's container with
  * plan, report, vectors and streams of its own; returns when it has, or has given up. */
 pid_t cl_newborn_start(struct cl_container *newborn, struct cl_error *err);
+
+/* Clones a process that does the copy which FLAGS (walls/session.h) and BIRTH's words say: its
+ * pid. It tells the session what fails, and its exit status that something did (porter.c). */
+pid_t cl_porter_start(struct cl_container *container, const struct cl_birth *birth, uint32_t flags,
+                      struct cl_error *err);
+/* Tells SOCKET's client that ERR happened. */
+void cl_session_fail(int socket, enum cl_session_event_kind kind, const struct cl_error *err);
 
 /* Opens a new pty: its master; RET_SLAVE is the terminal. */
 int cl_pty_open(const struct cl_container *container, int *ret_slave, struct cl_error *err);

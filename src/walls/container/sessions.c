@@ -23,7 +23,7 @@ static void say(int socket, const struct cl_session_event *event, int fd)
     (void)cl_channel_send(socket, &packet, MSG_DONTWAIT); /* who doesn't listen is soon gone */
 }
 
-static void say_failed(int socket, enum cl_session_event_kind kind, const struct cl_error *err)
+void cl_session_fail(int socket, enum cl_session_event_kind kind, const struct cl_error *err)
 {
     struct cl_session_event event = {.kind = kind, .value = err->code};
 
@@ -68,6 +68,21 @@ static pid_t start_command(struct cl_container *container, const struct cl_messa
     return r < 0 ? r : cl_newborn_make(container, birth, report, err);
 }
 
+static pid_t begin_copy(struct cl_container *container, const struct cl_message *message,
+                        const struct cl_birth *birth)
+{
+    const struct cl_session_event started = {.kind = CL_SESSION_STARTED};
+    struct cl_error err = {0};
+    pid_t pid = cl_porter_start(container, birth, (uint32_t)message->value, &err);
+
+    if (pid > 0) {
+        say(birth->session, &started, -1);
+        return pid;
+    }
+    cl_session_fail(birth->session, CL_SESSION_FAILED, &err);
+    return 0;
+}
+
 /* Its pid once it runs; 0 when it doesn't, and the client knows why. */
 static pid_t begin(struct cl_container *container, const struct cl_message *message,
                    struct cl_birth *birth)
@@ -76,10 +91,12 @@ static pid_t begin(struct cl_container *container, const struct cl_message *mess
     const struct cl_session_event started = {.kind = CL_SESSION_STARTED};
     struct cl_error err = {0};
 
+    if (((uint32_t)message->value & CL_EXEC_COPY) != 0)
+        return begin_copy(container, message, birth);
     memset(&report, 0, sizeof(report));
     pid_t pid = start_command(container, message, birth, &report, &err);
     if (pid < 0) {
-        say_failed(birth->session, CL_SESSION_FAILED, &err);
+        cl_session_fail(birth->session, CL_SESSION_FAILED, &err);
         return 0;
     }
     if (report.stage == CL_REPORT_STARTED) {
@@ -88,9 +105,9 @@ static pid_t begin(struct cl_container *container, const struct cl_message *mess
     }
     if (report.error.code == 0) /* ended by a signal before it could say anything */
         (void)cl_refuse(&report.error, ECANCELED, "the process was ended before it ran");
-    say_failed(birth->session,
-               report.stage == CL_REPORT_NO_EXEC ? CL_SESSION_NO_EXEC : CL_SESSION_FAILED,
-               &report.error);
+    cl_session_fail(birth->session,
+                    report.stage == CL_REPORT_NO_EXEC ? CL_SESSION_NO_EXEC : CL_SESSION_FAILED,
+                    &report.error);
     return 0;
 }
 
@@ -136,7 +153,7 @@ void cl_sessions_begin(struct cl_sessions *sessions, struct cl_container *contai
     if (session == NULL) {
         (void)cl_refuse(&err, EBUSY, "%d commands of exec run in this sandbox, and no more can",
                         CL_EXEC_MOST);
-        say_failed(birth.session, CL_SESSION_FAILED, &err);
+        cl_session_fail(birth.session, CL_SESSION_FAILED, &err);
         return;
     }
     pid_t pid = begin(container, message, &birth);
