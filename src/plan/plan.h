@@ -143,6 +143,8 @@ struct cl_plan {
     uint64_t die_with_parent;
     uint64_t detach;  /* its supervisor is a process of its own, and its end is kept */
     uint64_t remove;  /* with DETACH: nothing is kept after the end */
+    uint64_t waits;   /* the main process begins when the sandbox's supervisor says so */
+    uint64_t stays;   /* after its end the sandbox stands on until that says so */
     uint64_t without; /* CL_LAYER_BITs */
     uint64_t capabilities;
     struct cl_bytes seccomp; /* struct sock_filter[]; unset: the profile's own */

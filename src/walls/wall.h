@@ -6,8 +6,9 @@
  *
  * Life of a start: check -> start (the place is being made, in a process of its
  * own) -> the sandbox makes its record and limits meanwhile -> release (the main
- * process begins). Everything that start made ends with the process behind `pidfd`,
- * which dies with its caller's thread.
+ * process begins; in a plan that waits, when begin says so). Everything that start made
+ * ends with the process behind `pidfd`, which dies with its caller's thread, and by itself
+ * when the main process has ended; in a plan that stays, when leave says so.
  */
 #ifndef CL_WALLS_WALL_H
 #define CL_WALLS_WALL_H
@@ -26,6 +27,7 @@ enum cl_report_stage {
     CL_REPORT_NO_EXEC, /* the command could not be executed: exec_errno, error */
     CL_REPORT_STARTED, /* the main process has been executed */
     CL_REPORT_ENDED,   /* main_status holds its wait status */
+    CL_REPORT_WAITING, /* all stands but the main process, which is yet to begin */
 };
 
 /* One page shared with the wall's first process, which writes it and whose memory no
@@ -69,7 +71,10 @@ struct cl_wall_process {
     struct cl_child pasta;      /* who carries that network, while the sandbox stands */
     int scratch;                /* the root of the scratch file system, once received */
     int terminal;               /* the pty's master, once received */
-    int is_started; /* the main process has been executed: of detached plans, received */
+    /* Received, where the plan is detached, waits or stays: */
+    int is_waiting; /* the main process is yet to begin */
+    int is_started; /* it has been executed */
+    int is_over;    /* it has ended, and all others with it, but the first process */
 };
 
 struct cl_wall {
@@ -82,6 +87,10 @@ struct cl_wall {
     /* Lets the main process begin, within LIMITS (NULL: none). */
     int (*release)(struct cl_wall_process *process, const struct cl_limits *limits,
                    struct cl_error *err);
+    /* Of a plan that waits: has the main process begin. -EAGAIN as exec's. */
+    int (*begin)(struct cl_wall_process *process, struct cl_error *err);
+    /* Of a plan that stays: the first process ends, when all others have. -EAGAIN as above. */
+    int (*leave)(struct cl_wall_process *process, struct cl_error *err);
     /* Sends SIGNAL to the main process. */
     int (*signal)(struct cl_wall_process *process, int signal, struct cl_error *err);
     /* Makes START's streams such as the sandbox may use: of a command to be started in the one
@@ -92,7 +101,8 @@ struct cl_wall {
      * before the main process has started, and when too much waits already: it never blocks. */
     int (*exec)(struct cl_wall_process *process, const struct cl_exec_request *request,
                 const int *fds, struct cl_error *err);
-    /* Takes what the first process has sent so far: sets scratch, terminal and is_started. */
+    /* Takes what the first process has sent so far: sets scratch, terminal, is_waiting,
+     * is_started and is_over. */
     int (*receive)(struct cl_wall_process *process, struct cl_error *err);
     /* The calling supervisor gives up what this wall's sandboxes no longer need of it:
      * capabilities, most system calls. For good. */

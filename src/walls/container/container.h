@@ -56,10 +56,14 @@ enum cl_message_kind {
     CL_MESSAGE_NETWORK, /* with the network namespace's descriptor */
     CL_MESSAGE_SIGNAL,  /* value: the signal for the main process */
     CL_MESSAGE_EXEC,    /* value: CL_EXEC_ flags; with the descriptors of walls/session.h */
+    CL_MESSAGE_BEGIN,   /* where the plan waits: main is to be born */
+    CL_MESSAGE_LEAVE,   /* where it stays: init is to end */
     /* init to maker */
     CL_MESSAGE_SCRATCH,  /* with a descriptor on the scratch file system */
     CL_MESSAGE_TERMINAL, /* with the pty's master */
-    CL_MESSAGE_STARTED,  /* the command runs; where the plan is detached */
+    CL_MESSAGE_STARTED,  /* the command runs; where the plan is detached, waits or stays */
+    CL_MESSAGE_WAITING,  /* all stands but the command; where the plan waits */
+    CL_MESSAGE_OVER,     /* all processes but init have ended; where it stays */
 };
 
 struct cl_message {
@@ -157,6 +161,7 @@ struct cl_session {
 };
 
 struct cl_sessions {
+    int only_copies; /* the command has ended: no other runs any more */
     struct cl_session items[CL_EXEC_MOST];
 };
 

@@ -303,6 +303,18 @@ CL_NORETURN static void fail(struct cl_container *container, const struct cl_err
     _exit(1);
 }
 
+/* Main has its own. */
+static void close_streams(struct cl_container *container)
+{
+    if (!cl_plan_without(container->plan, CL_LAYER_STDIO)) {
+        for (int i = 0; i < 3; i++) {
+            int fd = container->start->stdio[i];
+            cl_fd_close(&fd);
+        }
+    }
+    cl_fd_close(&container->terminal);
+}
+
 /* What init needs from here on: to send signals to processes that changed their uid, the
  * system calls of its loop, and what a newborn takes: its capabilities, the way to a pty, and
  * to the host's labels where there are any. */
@@ -311,13 +323,8 @@ static int shrink(struct cl_container *container, struct cl_error *err)
     const struct cl_plan *plan = container->plan;
     int r = 0;
 
-    if (!cl_plan_without(plan, CL_LAYER_STDIO)) {
-        for (int i = 0; i < 3; i++) {
-            int fd = container->start->stdio[i];
-            cl_fd_close(&fd);
-        }
-    }
-    cl_fd_close(&container->terminal);
+    if (!plan->waits)
+        close_streams(container);
     if (!container->has_apparmor && container->process_context[0] == '\0')
         cl_fd_close(&container->proc);
     if (!cl_plan_without(plan, CL_LAYER_CAPABILITIES))
@@ -332,22 +339,40 @@ static uint64_t cpu_ns(const struct rusage *usage)
     return (uint64_t)(usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) * CL_NS_PER_S + us * 1000;
 }
 
-CL_NORETURN static void end(struct cl_container *container, int status, const struct rusage *usage)
-{
-    container->report->main_status = status;
-    container->report->main_cpu_ns = cpu_ns(usage);
-    container->report->ended_boot_ns = cl_clock_boot_ns();
-    container->report->stage = CL_REPORT_ENDED;
-    _exit(0); /* and with pid 1 everything in the pid namespace ends */
-}
-
 /* What init lives with. */
 struct life {
     struct cl_container *container;
     int signals;
-    pid_t main;
+    pid_t main;  /* 0: it hasn't begun, or has ended */
+    int is_over; /* it has ended, and init stays */
+    int is_told; /* that all others have, too */
     struct cl_sessions sessions;
 };
+
+static void tell(const struct life *life, enum cl_message_kind kind)
+{
+    const struct cl_message message = {.kind = kind};
+
+    (void)cl_message_send(life->container->channel[1], &message, NULL, 0); /* or we end with it */
+}
+
+/* With pid 1 everything in the pid namespace ends; where that stays, by our hand: the kernel
+ * sends to all that are there at one moment, also to those about to be born (kill(2)). */
+static void end(struct life *life, int status, const struct rusage *usage)
+{
+    struct cl_report *report = life->container->report;
+
+    report->main_status = status;
+    report->main_cpu_ns = cpu_ns(usage);
+    report->ended_boot_ns = cl_clock_boot_ns();
+    __atomic_store_n(&report->stage, CL_REPORT_ENDED, __ATOMIC_RELEASE);
+    if (!life->container->plan->stays)
+        _exit(0);
+    life->main = 0;
+    life->is_over = 1;
+    life->sessions.only_copies = 1;
+    (void)cl_sys_kill(-1, SIGKILL); /* fails where there is nobody */
+}
 
 static void reap(struct life *life)
 {
@@ -367,29 +392,69 @@ static void reap(struct life *life)
             (void)cl_fail(&err, pid, "wait for the sandbox's processes");
             fail(life->container, &err);
         }
+        if (pid == -ECHILD && life->is_over && !life->is_told) {
+            life->is_told = 1;
+            tell(life, CL_MESSAGE_OVER);
+        }
         if (pid <= 0)
             return;
         if (pid == life->main)
-            end(life->container, status, &usage);
+            end(life, status, &usage);
         cl_sessions_ended(&life->sessions, pid, status);
+    }
+}
+
+/* The main process of a plan that waits, as a newborn's: init has given up what it had. */
+static void begin(struct life *life)
+{
+    struct cl_container *container = life->container;
+    struct cl_container newborn = *container;
+    struct cl_error err = {0};
+
+    newborn.kept = cl_capabilities_kept(container->plan);
+    life->main = cl_newborn_start(&newborn, &err);
+    if (life->main < 0)
+        fail(container, &err);
+    if (container->report->stage != CL_REPORT_STARTED)
+        _exit(1); /* it has written why */
+    close_streams(container);
+    tell(life, CL_MESSAGE_STARTED);
+}
+
+/* A main process that is yet to begin ends by it as any other would. */
+static void take_signal(struct life *life, int signal)
+{
+    const struct rusage none = {0};
+    struct cl_report *report = life->container->report;
+
+    if (life->main > 0) {
+        (void)cl_sys_kill(life->main, signal); /* a dead main has been or will be reaped */
+    } else if (report->stage == CL_REPORT_WAITING && signal > 0 && signal <= LAST_SIGNAL) {
+        report->started_boot_ns = cl_clock_boot_ns();
+        end(life, signal, &none);
     }
 }
 
 static void take_message(struct life *life)
 {
+    struct cl_container *container = life->container;
     struct cl_message message = {0};
     int fds[CL_EXEC_MAX_FDS];
-    int count = cl_message_receive(life->container->channel[1], &message, fds, CL_EXEC_MAX_FDS,
-                                   MSG_DONTWAIT);
+    int count =
+        cl_message_receive(container->channel[1], &message, fds, CL_EXEC_MAX_FDS, MSG_DONTWAIT);
 
     if (count == -EPIPE)
         _exit(1); /* the supervisor is gone, and its death signal is on the way */
     if (count < 0)
         return;
     if (message.kind == CL_MESSAGE_EXEC)
-        cl_sessions_begin(&life->sessions, life->container, &message, fds, (size_t)count);
+        cl_sessions_begin(&life->sessions, container, &message, fds, (size_t)count);
+    else if (message.kind == CL_MESSAGE_BEGIN && container->report->stage == CL_REPORT_WAITING)
+        begin(life);
+    else if (message.kind == CL_MESSAGE_LEAVE)
+        _exit(0);
     else if (message.kind == CL_MESSAGE_SIGNAL)
-        (void)cl_sys_kill(life->main, message.value); /* a dead main has been or will be reaped */
+        take_signal(life, message.value);
 }
 
 CL_NORETURN static void live(struct life *life)
@@ -419,15 +484,6 @@ CL_NORETURN static void live(struct life *life)
     }
 }
 
-/* A supervisor in the foreground doesn't ask. */
-static void tell_start(const struct cl_container *container)
-{
-    const struct cl_message message = {.kind = CL_MESSAGE_STARTED};
-
-    if (container->plan->detach) /* a supervisor that is gone ends us */
-        (void)cl_message_send(container->channel[1], &message, NULL, 0);
-}
-
 /* proc(5): /proc/PID/cmdline is open to everybody, and shows this memory. */
 static void forget_arguments(const struct cl_container *container)
 {
@@ -435,6 +491,31 @@ static void forget_arguments(const struct cl_container *container)
 
     if (arguments->size > 0)
         memset(arguments->start, 0, arguments->size);
+}
+
+static int start_main(struct life *life, struct cl_error *err)
+{
+    struct cl_container *container = life->container;
+    const struct cl_plan *plan = container->plan;
+
+    life->main = cl_main_start(container, err);
+    if (life->main < 0)
+        return life->main;
+    if (plan->detach || plan->stays) /* another supervisor doesn't ask */
+        tell(life, CL_MESSAGE_STARTED);
+    return shrink(container, err);
+}
+
+static int wait_for_begin(struct life *life, struct cl_error *err)
+{
+    struct cl_container *container = life->container;
+    int r = shrink(container, err);
+
+    if (r < 0)
+        return r;
+    __atomic_store_n(&container->report->stage, CL_REPORT_WAITING, __ATOMIC_RELEASE);
+    tell(life, CL_MESSAGE_WAITING);
+    return 0;
 }
 
 void cl_init_run(struct cl_container *container)
@@ -455,11 +536,7 @@ void cl_init_run(struct cl_container *container)
         (void)cl_fail(&err, life.signals, "signalfd");
         fail(container, &err);
     }
-    life.main = cl_main_start(container, &err);
-    if (life.main < 0)
-        fail(container, &err);
-    tell_start(container);
-    r = shrink(container, &err);
+    r = container->plan->waits ? wait_for_begin(&life, &err) : start_main(&life, &err);
     if (r < 0)
         fail(container, &err);
     live(&life);

@@ -372,6 +372,24 @@ static int container_signal(struct cl_wall_process *process, int signal, struct 
     return r < 0 ? cl_fail(err, r, "send signal %d to the sandbox", signal) : 0;
 }
 
+static int offer(struct cl_wall_process *process, enum cl_message_kind kind, struct cl_error *err)
+{
+    const struct cl_message message = {.kind = kind};
+    int r = cl_message_offer(process->channel, &message, NULL, 0);
+
+    return r < 0 ? cl_fail(err, r, "send to the sandbox's init") : 0;
+}
+
+static int container_begin(struct cl_wall_process *process, struct cl_error *err)
+{
+    return offer(process, CL_MESSAGE_BEGIN, err);
+}
+
+static int container_leave(struct cl_wall_process *process, struct cl_error *err)
+{
+    return offer(process, CL_MESSAGE_LEAVE, err);
+}
+
 /* The label of the files of START's sandbox on its streams: all that they need. */
 static int container_lend(const struct cl_wall_start *start, struct cl_error *err)
 {
@@ -394,7 +412,8 @@ static int container_exec(struct cl_wall_process *process, const struct cl_exec_
 
     if (stage == CL_REPORT_NONE || stage == CL_REPORT_BORN)
         return cl_refuse(err, EAGAIN, "the sandbox is still being made");
-    if (stage != CL_REPORT_STARTED)
+    if (stage != CL_REPORT_STARTED && stage != CL_REPORT_WAITING &&
+        (stage != CL_REPORT_ENDED || !process->plan->stays))
         return cl_refuse(err, ESRCH, "the sandbox has ended");
     int r = cl_message_offer(process->channel, &message, fds, cl_exec_fd_count(request->flags));
 
@@ -411,6 +430,10 @@ static void take_message(struct cl_wall_process *process, const struct cl_messag
         process->scratch = CL_TAKE_FD(taken);
     else if (message->kind == CL_MESSAGE_STARTED)
         process->is_started = 1;
+    else if (message->kind == CL_MESSAGE_WAITING)
+        process->is_waiting = 1;
+    else if (message->kind == CL_MESSAGE_OVER)
+        process->is_over = 1;
 }
 
 static int container_receive(struct cl_wall_process *process, struct cl_error *err)
@@ -520,6 +543,8 @@ const struct cl_wall cl_wall_container = {
     .check = container_check,
     .start = container_start,
     .release = container_release,
+    .begin = container_begin,
+    .leave = container_leave,
     .signal = container_signal,
     .lend = container_lend,
     .exec = container_exec,

@@ -156,6 +156,11 @@ void cl_sessions_begin(struct cl_sessions *sessions, struct cl_container *contai
         cl_session_fail(birth.session, CL_SESSION_FAILED, &err);
         return;
     }
+    if (sessions->only_copies && (flags & CL_EXEC_COPY) == 0) {
+        (void)cl_refuse(&err, ESRCH, "the sandbox's command has ended");
+        cl_session_fail(birth.session, CL_SESSION_FAILED, &err);
+        return;
+    }
     pid_t pid = begin(container, message, &birth);
     if (pid > 0 && (flags & CL_EXEC_DETACH) == 0)
         *session = (struct cl_session){.pid = pid, .socket = CL_TAKE_FD(birth.session)};
