@@ -152,7 +152,7 @@ static int is_populated(int events)
 {
     struct cl_keyed populated = {.key = "populated"};
 
-    if (cl_sys_lseek(events, 0, SEEK_SET) < 0)
+    if (cl_lines_rewind(events) < 0)
         return 0;
     return cl_lines_find(events, &populated, 1) == 1 && populated.value != 0;
 }

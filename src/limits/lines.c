@@ -65,6 +65,13 @@ int cl_lines_next(struct cl_lines *lines, const char **ret)
     }
 }
 
+int cl_lines_rewind(int fd)
+{
+    long r = CL_SYS3(SYS_lseek, fd, 0, SEEK_SET);
+
+    return r < 0 ? (int)r : 0;
+}
+
 /* The text behind "KEY" and one SEPARATOR in LINE, or NULL. */
 static const char *behind_key(const char *line, const char *key, char separator)
 {

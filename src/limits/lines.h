@@ -27,6 +27,9 @@ void cl_lines_init(struct cl_lines *ret, int fd);
  * one with a NUL byte; else read(2)'s -errno. A last line may lack its newline. */
 int cl_lines_next(struct cl_lines *lines, const char **ret);
 
+/* From FD's beginning again: 0 or -errno. */
+int cl_lines_rewind(int fd);
+
 /* One "key value" line of a flat keyed file (the kernel's cgroup-v2.rst, "Format"). */
 struct cl_keyed {
     const char *key;
