@@ -38,7 +38,7 @@ def test_ps_of_nothing(cloister):
 
 @pytest.mark.parametrize("words,said", [
     (["rnu"], 'unknown command "rnu"; did you mean run?'), (["versoin"], "did you mean version?"), (["quux"], 'unknown command "quux"; see cloister help'),
-    (["ls"], "ls: there is none; see ps"), (["top", "x"], "top: there is none; see inspect"), (["host", "true"], "say cloister run host"),
+    (["ls"], "ls: there is none; see ps"), (["top", "x"], "top: there is none; see stats"), (["host", "true"], "say cloister run host"),
     (["rootfs:/x", "true"], "say cloister run rootfs:/x"), (["ps", "--filter", "x=y"], "--filter: expected id=, name=, label="), (["ps", "-f", "name="], "--filter: nothing follows"), (["ps", "--al"], "did you mean --all?"),
     (["prune", "--volumes"], "--volumes: there are none"), (["kill", "--signl", "9", "x"], "did you mean --signal?"),
     (["--verison"], "did you mean --version"), (["--quux"], "options follow the command"), (["run", "rootfs:", "x"], "image: rootfs: needs a directory"),
@@ -147,7 +147,7 @@ def test_names_may_come_after_two_dashes(sandbox, words):
         assert json.loads(outcome.out)[0]["id"] == identifier
 
 
-OTHERS = ["pull", "import", "images", "rmi", "login", "logout", "ps", "inspect", "logs", "wait", "stop", "kill", "rm", "prune", "doctor",
+OTHERS = ["pull", "import", "images", "rmi", "login", "logout", "ps", "stats", "inspect", "logs", "wait", "stop", "kill", "rm", "prune", "doctor",
           "version", "completion"]
 
 
@@ -452,7 +452,7 @@ def test_zsh_completes(shell_home, typed, wanted):
 
 LATER_FLAGS = [["--keep"], ["--copy-in", "a:b"], ["--copy-out", "a:b"],
                ["--wall", "wasm"], ["--wall", "vm"], ["--wall", "kernel"]]
-LATER_COMMANDS = ["attach", "stats", "cp", "pause", "unpause"]
+LATER_COMMANDS = ["attach", "cp", "pause", "unpause"]
 NEVER_FLAGS = [["--privileged"], ["--device", "/dev/null"], ["--gpus", "all"], ["-p", "80:80"], ["--publish", "80:80"], ["--restart", "always"],
                ["--cap-add", "SYS_ADMIN"], ["--pid", "host"], ["--ipc", "host"], ["--userns", "host"], ["--pid=host"], ["--cap-add=ALL"],
                ["-v", "named:/data"]]

@@ -12,7 +12,6 @@
 
 static const struct cl_refused_command refused[] = {
     {"attach", "not built yet"},
-    {"stats", "not built yet; see run --result"},
     {"cp", "not built yet; see run --volume"},
     {"pause", "not built yet"},
     {"unpause", "not built yet"},
@@ -30,7 +29,7 @@ static const struct cl_refused_command refused[] = {
     {"load", "say cloister import docker-archive:FILE"},
     {"search", "there is none: ask the registry"},
     {"image", "there is none: commands stand alone, as in cloister images"},
-    {"top", "there is none; see inspect"},
+    {"top", "there is none; see stats and inspect"},
     {"events", "there is none; see ps and run --result"},
     {"port", "there is none: a sandbox has no network that others can reach"},
     {"network", "there is none: a sandbox has no network that others can reach"},
