@@ -11,8 +11,8 @@
 #include "base/num.h"
 #include "base/processors.h"
 #include "base/sys.h"
-#include "sandbox/children.h"
 #include "sandbox/control.h"
+#include "sandbox/requests.h"
 
 enum {
     CPU_LOOK_MIN_MS = 2, /* looked at the CPU time no more often than this */
@@ -92,7 +92,7 @@ static int add_timer(struct cl_supervisor *supervisor, struct cl_source *source,
 
 /* --- ends ----------------------------------------------------------------------------- */
 
-static void kill_sandbox(struct cl_supervisor *supervisor, enum cl_end end)
+void cl_supervisor_kill(struct cl_supervisor *supervisor, enum cl_end end)
 {
     if (supervisor->end == CL_END_NONE)
         supervisor->end = end;
@@ -111,7 +111,7 @@ static void send_signal(struct cl_supervisor *supervisor, int signal)
     (void)supervisor->wall->signal(supervisor->process, signal, &unused);
 }
 
-static void send_stop_signal(struct cl_supervisor *supervisor)
+void cl_supervisor_send_stop(struct cl_supervisor *supervisor)
 {
     const struct cl_plan *plan = supervisor->plan;
 
@@ -140,13 +140,13 @@ static int on_time(struct cl_source *source, CL_UNUSED uint32_t events, struct c
         return 0;
     }
     if (supervisor->in_grace || supervisor->plan->limits.grace_ns == 0) {
-        kill_sandbox(supervisor, supervisor->is_stopping ? CL_END_KILLED : CL_END_TIME);
+        cl_supervisor_kill(supervisor, supervisor->is_stopping ? CL_END_KILLED : CL_END_TIME);
         return 0;
     }
     supervisor->in_grace = 1;
     if (supervisor->end == CL_END_NONE)
         supervisor->end = CL_END_TIME;
-    send_stop_signal(supervisor);
+    cl_supervisor_send_stop(supervisor);
     return set_timer(source->fd, supervisor->plan->limits.grace_ns, err);
 }
 
@@ -178,7 +178,7 @@ static int on_cpu_time(struct cl_source *source, CL_UNUSED uint32_t events, stru
     if (r < 0)
         return cl_fail(err, r, "read the sandbox's CPU time");
     if (used >= limit) {
-        kill_sandbox(supervisor, CL_END_CPU_TIME);
+        cl_supervisor_kill(supervisor, CL_END_CPU_TIME);
         return 0;
     }
     return set_timer(source->fd, cpu_look_after(supervisor, limit - used), err);
@@ -190,7 +190,7 @@ static int on_parent(struct cl_source *source, CL_UNUSED uint32_t events,
     struct cl_supervisor *supervisor = source->context;
 
     cl_loop_remove(&supervisor->loop, source);
-    kill_sandbox(supervisor, CL_END_KILLED);
+    cl_supervisor_kill(supervisor, CL_END_KILLED);
     return 0;
 }
 
@@ -207,7 +207,7 @@ static void on_stream_end(struct cl_relay *relay)
     struct cl_supervisor *supervisor = relay->context;
 
     if (supervisor->budget.exceeded)
-        kill_sandbox(supervisor, CL_END_OUTPUT);
+        cl_supervisor_kill(supervisor, CL_END_OUTPUT);
     stop_when_idle(supervisor);
 }
 
@@ -317,7 +317,7 @@ static int on_channel(struct cl_source *source, uint32_t events, struct cl_error
     return 0;
 }
 
-/* --- signals and requests ------------------------------------------------------------------ */
+/* --- signals ------------------------------------------------------------------ */
 
 static void take_signal(struct cl_supervisor *supervisor, int signal)
 {
@@ -331,7 +331,7 @@ static void take_signal(struct cl_supervisor *supervisor, int signal)
     if (signal == SIGINT || signal == SIGTERM)
         supervisor->interrupts++;
     if (supervisor->interrupts >= INTERRUPTS_TO_KILL)
-        kill_sandbox(supervisor, CL_END_KILLED);
+        cl_supervisor_kill(supervisor, CL_END_KILLED);
     else
         send_signal(supervisor, signal);
     if (supervisor->ended)
@@ -348,86 +348,11 @@ static int on_signal(struct cl_source *source, CL_UNUSED uint32_t events,
     return 0;
 }
 
-static int refresh(struct cl_supervisor *supervisor, struct cl_error *err)
+int cl_supervisor_arm(struct cl_supervisor *supervisor, uint64_t after_ns, struct cl_error *err)
 {
-    struct cl_status *status = supervisor->status;
-
-    status->layers = supervisor->process->report->layers;
-    if (status->main == 0)
-        status->main = cl_first_child(status->init);
-    int r = cl_entry_update(supervisor->entry, status, err);
-    if (r < 0 || supervisor->kept->dir < 0)
-        return r;
-    return cl_kept_update(supervisor->kept, status, err);
-}
-
-/* What is left until the timer expires; UINT64_MAX where there is none. */
-static int time_left(const struct cl_supervisor *supervisor, uint64_t *ret_ns, struct cl_error *err)
-{
-    struct itimerspec left = {0};
-
-    *ret_ns = UINT64_MAX;
-    if (supervisor->timer.fd < 0)
-        return 0;
-    int r = cl_sys_timerfd_gettime(supervisor->timer.fd, &left);
-    if (r < 0)
-        return cl_fail(err, r, "read a timer");
-    *ret_ns = (uint64_t)left.it_value.tv_sec * CL_NS_PER_S + (uint64_t)left.it_value.tv_nsec;
-    return 0;
-}
-
-/* The time limit's timer becomes that of the end, which never comes later for it. */
-static int stop(struct cl_supervisor *supervisor, uint32_t grace_ms, struct cl_error *err)
-{
-    const uint64_t grace_ns = grace_ms * CL_NS_PER_MS;
-    uint64_t left_ns;
-
-    if (grace_ms == 0) {
-        kill_sandbox(supervisor, CL_END_KILLED);
-        return 0;
-    }
-    send_stop_signal(supervisor);
-    int r = time_left(supervisor, &left_ns, err);
-    if (r < 0)
-        return r;
-    supervisor->in_grace = 1;
-    if (left_ns <= grace_ns)
-        return 0;
-    supervisor->is_stopping = 1;
     return supervisor->timer.fd < 0
-               ? add_timer(supervisor, &supervisor->timer, grace_ns, on_time, err)
-               : set_timer(supervisor->timer.fd, grace_ns, err);
-}
-
-static int on_control(struct cl_source *source, CL_UNUSED uint32_t events,
-                      CL_UNUSED struct cl_error *err)
-{
-    struct cl_supervisor *supervisor = source->context;
-    struct cl_control_request request;
-    struct cl_error asked = {0}; /* the client's affair */
-    char name[CL_ID_SIZE];
-    CL_CLEANUP_FD int client =
-        cl_control_accept_from(source->fd, supervisor->entry, &request, name);
-    int r = 0;
-
-    if (client < 0)
-        return 0;
-    if (request.command == CL_CONTROL_REFRESH)
-        r = refresh(supervisor, &asked);
-    else if (request.command == CL_CONTROL_STOP)
-        r = stop(supervisor, request.grace_ms, &asked);
-    else if (request.command == CL_CONTROL_CONNECT)
-        r = supervisor->ended
-                ? -ESRCH
-                : cl_visitors_call_back(&supervisor->visitors, supervisor->entry, name);
-    else if (request.command != CL_CONTROL_SIGNAL || request.signal < 1 || request.signal > 64)
-        r = -EINVAL;
-    else if (request.signal == SIGKILL)
-        kill_sandbox(supervisor, CL_END_KILLED);
-    else
-        r = supervisor->wall->signal(supervisor->process, request.signal, &asked);
-    cl_control_answer(client, r < 0 ? r : 0);
-    return 0;
+               ? add_timer(supervisor, &supervisor->timer, after_ns, on_time, err)
+               : set_timer(supervisor->timer.fd, after_ns, err);
 }
 
 /* What the sandbox wrote before its end is still carried: as long as its time limit
@@ -437,9 +362,7 @@ static int bound_rest(struct cl_supervisor *supervisor, struct cl_error *err)
 {
     if (supervisor->end == CL_END_NONE)
         return 0; /* the time limit's timer goes on */
-    if (supervisor->timer.fd < 0)
-        return add_timer(supervisor, &supervisor->timer, REST_MS * CL_NS_PER_MS, on_time, err);
-    return set_timer(supervisor->timer.fd, REST_MS * CL_NS_PER_MS, err);
+    return cl_supervisor_arm(supervisor, REST_MS * CL_NS_PER_MS, err);
 }
 
 static void release_outputs(struct cl_supervisor *supervisor)
@@ -512,7 +435,7 @@ static int add_sources(struct cl_supervisor *supervisor, int signals, int parent
     int listener = cl_control_listen(supervisor->entry, err);
     if (listener < 0)
         return listener;
-    return add(supervisor, &supervisor->control, listener, on_control, err);
+    return add(supervisor, &supervisor->control, listener, cl_requests_serve, err);
 }
 
 /* Output that is lost is no success, whatever the command says. */

@@ -1,0 +1,109 @@
+#include "sandbox/requests.h"
+
+#include <errno.h>
+#include <signal.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/sys.h"
+#include "sandbox/children.h"
+#include "sandbox/control.h"
+
+enum { LAST_SIGNAL = 64 };
+
+static int refresh(struct cl_supervisor *supervisor, struct cl_error *err)
+{
+    struct cl_status *status = supervisor->status;
+
+    status->layers = supervisor->process->report->layers;
+    if (status->main == 0)
+        status->main = cl_first_child(status->init);
+    int r = cl_entry_update(supervisor->entry, status, err);
+    if (r < 0 || supervisor->kept->dir < 0)
+        return r;
+    return cl_kept_update(supervisor->kept, status, err);
+}
+
+/* What is left until the timer expires; UINT64_MAX where there is none. */
+static int time_left(const struct cl_supervisor *supervisor, uint64_t *ret_ns, struct cl_error *err)
+{
+    struct itimerspec left = {0};
+
+    *ret_ns = UINT64_MAX;
+    if (supervisor->timer.fd < 0)
+        return 0;
+    int r = cl_sys_timerfd_gettime(supervisor->timer.fd, &left);
+    if (r < 0)
+        return cl_fail(err, r, "read a timer");
+    *ret_ns = (uint64_t)left.it_value.tv_sec * CL_NS_PER_S + (uint64_t)left.it_value.tv_nsec;
+    return 0;
+}
+
+/* The time limit's timer becomes that of the end, which never comes later for it. */
+static int stop(struct cl_supervisor *supervisor, uint32_t grace_ms, struct cl_error *err)
+{
+    const uint64_t grace_ns = grace_ms * CL_NS_PER_MS;
+    uint64_t left_ns;
+
+    if (grace_ms == 0) {
+        cl_supervisor_kill(supervisor, CL_END_KILLED);
+        return 0;
+    }
+    cl_supervisor_send_stop(supervisor);
+    int r = time_left(supervisor, &left_ns, err);
+    if (r < 0)
+        return r;
+    supervisor->in_grace = 1;
+    if (left_ns <= grace_ns)
+        return 0;
+    supervisor->is_stopping = 1;
+    return cl_supervisor_arm(supervisor, grace_ns, err);
+}
+
+static int pass_signal(struct cl_supervisor *supervisor, int signal, struct cl_error *err)
+{
+    if (signal < 1 || signal > LAST_SIGNAL)
+        return -EINVAL;
+    if (signal != SIGKILL)
+        return supervisor->wall->signal(supervisor->process, signal, err);
+    cl_supervisor_kill(supervisor, CL_END_KILLED);
+    return 0;
+}
+
+/* What REQUEST, by the CLIENT of that name, asks for: 0 or -errno. */
+static int serve(struct cl_supervisor *supervisor, const struct cl_control_request *request,
+                 const char *client)
+{
+    struct cl_error asked = {0}; /* the client's affair: it gets the number */
+
+    switch (request->command) {
+    case CL_CONTROL_REFRESH:
+        return refresh(supervisor, &asked);
+    case CL_CONTROL_STOP:
+        return stop(supervisor, request->grace_ms, &asked);
+    case CL_CONTROL_CONNECT:
+        return supervisor->ended
+                   ? -ESRCH
+                   : cl_visitors_call_back(&supervisor->visitors, supervisor->entry, client);
+    case CL_CONTROL_SIGNAL:
+        return pass_signal(supervisor, request->signal, &asked);
+    default:
+        return -EINVAL;
+    }
+}
+
+int cl_requests_serve(struct cl_source *source, CL_UNUSED uint32_t events,
+                      CL_UNUSED struct cl_error *err)
+{
+    struct cl_supervisor *supervisor = source->context;
+    struct cl_control_request request;
+    char name[CL_ID_SIZE];
+    CL_CLEANUP_FD int client =
+        cl_control_accept_from(source->fd, supervisor->entry, &request, name);
+
+    if (client < 0)
+        return 0;
+    int r = serve(supervisor, &request, name);
+    cl_control_answer(client, r < 0 ? r : 0);
+    return 0;
+}

@@ -1,0 +1,19 @@
+/* requests.h - for the supervisor only: what clients ask it for at the bell (control.h), and what
+ * of the supervisor that takes.
+ */
+#ifndef CL_SANDBOX_REQUESTS_H
+#define CL_SANDBOX_REQUESTS_H
+
+#include "sandbox/supervisor.h"
+
+/* SOURCE's event: serves one request at the bell of the supervisor that is its context. */
+int cl_requests_serve(struct cl_source *source, uint32_t events, struct cl_error *err);
+
+/* supervisor.c's: kills the sandbox, END being why if nothing was before. */
+void cl_supervisor_kill(struct cl_supervisor *supervisor, enum cl_end end);
+/* Sends the main process its stop signal. */
+void cl_supervisor_send_stop(struct cl_supervisor *supervisor);
+/* Sets the timer of the time limit, or makes one. */
+int cl_supervisor_arm(struct cl_supervisor *supervisor, uint64_t after_ns, struct cl_error *err);
+
+#endif
