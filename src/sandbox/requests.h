@@ -13,6 +13,8 @@ int cl_requests_serve(struct cl_source *source, uint32_t events, struct cl_error
 void cl_supervisor_kill(struct cl_supervisor *supervisor, enum cl_end end);
 /* Sends the main process its stop signal. */
 void cl_supervisor_send_stop(struct cl_supervisor *supervisor);
+/* Lets go of what is held until all that was written is in the pipes; takes no more input. */
+void cl_supervisor_release(struct cl_supervisor *supervisor);
 /* Sets the timer of the time limit, or makes one. */
 int cl_supervisor_arm(struct cl_supervisor *supervisor, uint64_t after_ns, struct cl_error *err);
 

@@ -35,6 +35,7 @@ struct sandbox {
     struct cl_limits limits;
     struct cl_wall_process process;
     struct cl_supervisor supervisor;
+    struct cl_errands errands;
     struct cl_result result;
     int started;     /* the wall stands; process is ours */
     int is_filtered; /* somebody's seccomp filter is on us already */
@@ -267,6 +268,21 @@ static int keep(void *context, struct cl_error *err)
     return r < 0 ? r : cl_log_create(sandbox->kept.dir, &sandbox->log, err);
 }
 
+/* While we have our caller's privilege. */
+static int make_errands(void *context, struct cl_error *err)
+{
+    struct sandbox *sandbox = context;
+
+    return cl_errands_make(sandbox->options->errands, sandbox->status.id, &sandbox->errands, err);
+}
+
+static void end_errands(void *context)
+{
+    struct sandbox *sandbox = context;
+
+    cl_errands_done(&sandbox->errands);
+}
+
 static int release(void *context, struct cl_error *err)
 {
     struct sandbox *sandbox = context;
@@ -287,6 +303,7 @@ static const struct cl_step steps[] = {
     {"container", start_wall, stop_wall},
     {"record and limits", record_after, NULL},
     {"keep", keep, NULL},
+    {"copies", make_errands, end_errands},
     {"release", release, NULL},
 };
 
@@ -396,6 +413,7 @@ static int supervise(struct sandbox *sandbox, struct cl_error *err)
     supervisor->log = sandbox->log.fd >= 0 ? &sandbox->log : NULL;
     for (int fd = 0; fd < 3; fd++)
         supervisor->streams[fd] = stream_of(sandbox, fd);
+    supervisor->errands = &sandbox->errands;
     supervisor->on_started = tell_started;
     supervisor->context = sandbox;
     for (int fd = 0; fd < 3; fd++)
@@ -429,6 +447,7 @@ static void set_up(struct sandbox *sandbox, const struct cl_plan *plan,
     sandbox->kept = CL_KEPT_INIT;
     sandbox->log = CL_LOG_INIT;
     sandbox->limits = CL_LIMITS_INIT;
+    sandbox->errands = CL_ERRANDS_INIT;
     sandbox->signals = -1;
     sandbox->parent = -1;
     sandbox->ids_lock = -1;

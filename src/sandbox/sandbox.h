@@ -14,6 +14,7 @@
 
 #include "base/error.h"
 #include "plan/plan.h"
+#include "sandbox/errands.h"
 
 struct cl_run_options {
     const char *result_path; /* where the record is written; NULL: nowhere */
@@ -22,6 +23,8 @@ struct cl_run_options {
     /* Three descriptors that stand for this process's standard ones, and for a detached plan's log;
      * -1: that one does. NULL: all do. Borrowed. */
     const int *streams;
+    const struct cl_errand_plan *errands; /* files to copy, in a plan that waits or stays for that;
+                                             NULL: none */
     /* Of a detached plan: called once, when its command runs as sandbox ID. */
     void (*on_started)(void *context, const char *id);
     void *context;

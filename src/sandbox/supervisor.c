@@ -12,6 +12,7 @@
 #include "base/processors.h"
 #include "base/sys.h"
 #include "sandbox/control.h"
+#include "sandbox/phases.h"
 #include "sandbox/requests.h"
 
 enum {
@@ -287,14 +288,19 @@ static int start_terminal(struct cl_supervisor *supervisor, struct cl_error *err
 
 static void note_start(struct cl_supervisor *supervisor)
 {
-    if (!supervisor->process->is_started || supervisor->is_told)
+    const struct cl_wall_process *process = supervisor->process;
+    /* One that nothing has begin stands for those who come: as good as a command that runs. */
+    const int is_there =
+        process->is_started || (process->is_waiting && !supervisor->errands->has_in);
+
+    if (!is_there || supervisor->is_told)
         return;
     supervisor->is_told = 1;
     if (supervisor->on_started != NULL)
         supervisor->on_started(supervisor->context);
 }
 
-/* What init sends: the pty's master, and that a detached command runs. */
+/* What init sends: the pty's master, that a command runs, and the turns of its life. */
 static int on_channel(struct cl_source *source, uint32_t events, struct cl_error *err)
 {
     struct cl_supervisor *supervisor = source->context;
@@ -310,8 +316,11 @@ static int on_channel(struct cl_source *source, uint32_t events, struct cl_error
         if (r < 0)
             return r;
     }
-    const int is_done =
-        (!plan->tty || supervisor->pty >= 0) && (!plan->detach || supervisor->is_told);
+    r = cl_phases_heed(supervisor, err);
+    if (r < 0)
+        return r;
+    const int is_done = (!plan->tty || supervisor->pty >= 0) &&
+                        (!plan->detach || supervisor->is_told) && cl_phases_are_done(supervisor);
     if (is_done || (events & EPOLLHUP) != 0)
         cl_loop_remove(&supervisor->loop, source);
     return 0;
@@ -365,10 +374,11 @@ static int bound_rest(struct cl_supervisor *supervisor, struct cl_error *err)
     return cl_supervisor_arm(supervisor, REST_MS * CL_NS_PER_MS, err);
 }
 
-static void release_outputs(struct cl_supervisor *supervisor)
+void cl_supervisor_release(struct cl_supervisor *supervisor)
 {
     for (size_t i = 0; i < CL_ARRAY_SIZE(supervisor->outputs); i++)
         cl_fd_close(&supervisor->outputs[i]);
+    cl_relay_done(&supervisor->relays[0]);
 }
 
 static int on_init(struct cl_source *source, CL_UNUSED uint32_t events, struct cl_error *err)
@@ -381,8 +391,7 @@ static int on_init(struct cl_source *source, CL_UNUSED uint32_t events, struct c
     supervisor->ended = 1;
     cl_loop_remove(&supervisor->loop, source);
     cl_loop_remove(&supervisor->loop, &supervisor->cpu_timer);
-    release_outputs(supervisor);
-    cl_relay_done(&supervisor->relays[0]);
+    cl_supervisor_release(supervisor);
     int r = supervisor->wall->receive(process, err);
     if (r == 0)
         r = bound_rest(supervisor, err);
@@ -426,7 +435,8 @@ static int add_sources(struct cl_supervisor *supervisor, int signals, int parent
         r = add(supervisor, &supervisor->signals, signals, on_signal, err);
     if (r == 0 && parent >= 0)
         r = add(supervisor, &supervisor->parent, parent, on_parent, err);
-    if (r == 0 && (supervisor->plan->tty || supervisor->plan->detach))
+    if (r == 0 && (supervisor->plan->tty || supervisor->plan->detach || supervisor->plan->waits ||
+                   supervisor->plan->stays))
         r = add(supervisor, &supervisor->channel, supervisor->process->channel, on_channel, err);
     if (r == 0)
         r = add_clocks(supervisor, err);
@@ -500,7 +510,7 @@ void cl_supervisor_done(struct cl_supervisor *supervisor)
     cl_fd_close(&supervisor->control.fd);
     for (size_t i = 0; i < CL_ARRAY_SIZE(supervisor->stdio); i++)
         cl_fd_close(&supervisor->stdio[i]);
-    release_outputs(supervisor);
+    cl_supervisor_release(supervisor);
     cl_visitors_done(&supervisor->visitors);
     cl_loop_done(&supervisor->loop);
 }

@@ -10,6 +10,7 @@
 #define CL_SANDBOX_SUPERVISOR_H
 
 #include "base/loop.h"
+#include "sandbox/errands.h"
 #include "sandbox/kept.h"
 #include "sandbox/log.h"
 #include "sandbox/relay.h"
@@ -33,6 +34,7 @@ struct cl_supervisor {
     struct cl_log *log;         /* takes the output; NULL: the caller's descriptors do */
     int streams[3];             /* what the command's are carried to and from; borrowed; -1 for an
                                    output: to the log */
+    struct cl_errands *errands; /* its copies of files */
     /* Called once when the command of a detached sandbox runs; may be NULL. */
     void (*on_started)(void *context);
     void *context;
@@ -45,12 +47,13 @@ struct cl_supervisor {
 
     struct cl_loop loop;
     struct cl_source init;    /* the first process's pidfd */
-    struct cl_source channel; /* with a tty */
+    struct cl_source channel; /* what the first process sends */
     struct cl_source signals;
     struct cl_source timer; /* time limit, then grace */
     struct cl_source cpu_timer;
     struct cl_source control;
     struct cl_source parent;
+    struct cl_source errand_source;
     struct cl_visitors visitors; /* who brings a command (exec) */
     struct cl_relay relays[3];   /* stdin, stdout (or the pty), stderr */
     struct cl_output_budget budget;
@@ -62,6 +65,8 @@ struct cl_supervisor {
     int is_stopping;    /* somebody has asked for that */
     int is_told;        /* on_started has been called */
     int interrupts;     /* SIGINT and SIGTERM so far */
+    int has_stood;      /* of a plan that waits: it is waiting, or was */
+    int is_over;        /* of one that stays: its command has ended */
     int ended;
     int init_status;
 };

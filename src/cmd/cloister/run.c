@@ -183,6 +183,7 @@ int cl_run_command(const struct cl_command *self, int argc, char *const argv[],
         .argv = whole(argv),
         .argc = argc + 1,
         .streams = streams.fds,
+        .errands = cl_run_copies_plan(&request.copies),
     };
     cl_closed_explain(&plan, closed, sizeof(closed)); /* afterwards it may not look */
     r = plan.detach ? cl_detach(&plan, &options, image_lock, err)

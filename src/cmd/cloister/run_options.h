@@ -7,6 +7,7 @@
 #define CL_CMD_CLOISTER_RUN_OPTIONS_H
 
 #include "base/options.h"
+#include "cmd/cloister/run_copies.h"
 #include "plan/plan.h"
 
 struct cl_command;
@@ -21,6 +22,7 @@ struct cl_run_request {
     const char *stdin_path; /* files in place of the caller's descriptors; NULL: none */
     const char *stdout_path;
     const char *stderr_path;
+    struct cl_run_copies copies;
     uint64_t memory_swap_bytes; /* memory and swap together; UINT64_MAX: not given */
     int format_json;
     int quiet;
@@ -62,6 +64,8 @@ cl_run_setter cl_run_add_mount;
 cl_run_setter cl_run_add_tmpfs;
 cl_run_setter cl_run_add_ulimit;
 cl_run_setter cl_run_add_without;
+cl_run_setter cl_run_add_copy_in;
+cl_run_setter cl_run_add_copy_out;
 cl_run_setter cl_run_set_memory_swap;
 cl_run_setter cl_run_set_entrypoint;
 cl_run_setter cl_run_set_stop_signal;

@@ -87,6 +87,10 @@ const struct cl_option cl_run_options[] = {
     FIELD("file-size", 0, "SIZE", "size of each file", FILE_SIZE, NULL),
     ADD("ulimit", 0, "NAME=SOFT[:HARD]", "a resource limit of each process", ulimit, NULL),
 
+    ADD("copy-in", 0, "SRC:DST", "copy a file or directory in before the command begins", copy_in,
+        "@file"),
+    ADD("copy-out", 0, "SRC:DST", "copy a file or directory out when the command has ended",
+        copy_out, NULL),
     STRING("stdin", "FILE", "standard input comes from a file", stdin_path, "@file"),
     STRING("stdout", "FILE", "standard output goes to a file", stdout_path, "@file"),
     STRING("stderr", "FILE", "standard error goes to a file", stderr_path, "@file"),

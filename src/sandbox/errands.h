@@ -1,0 +1,53 @@
+/* errands.h - a sandbox's own copies: files in before its command begins, and out after its end
+ * (--copy-in, --copy-out).
+ *
+ * A child of the supervisor, with its caller's privilege, which the supervisor gives up, runs
+ * them as a client of the sandbox like any `cp`. It waits to be sent, tells how it went, and ends
+ * with the supervisor.
+ */
+#ifndef CL_SANDBOX_ERRANDS_H
+#define CL_SANDBOX_ERRANDS_H
+
+#include <sys/types.h>
+
+#include "base/error.h"
+
+struct cl_errand {
+    const char *source;
+    const char *target;
+};
+
+struct cl_errand_list {
+    const struct cl_errand *items;
+    size_t count;
+};
+
+/* What is to be copied; borrowed. */
+struct cl_errand_plan {
+    struct cl_errand_list in;
+    struct cl_errand_list out;
+    /* PATH of the copy of SOURCE was left out, for an errno or, 0, for its kind; the child's. */
+    void (*left_out)(const char *source, const char *path, int why);
+};
+
+enum cl_errand_way { CL_ERRANDS_IN = 'i', CL_ERRANDS_OUT = 'o' };
+
+struct cl_errands {
+    pid_t pid; /* 0: there is nothing to copy */
+    int channel;
+    int has_in;
+    int has_out;
+    enum cl_errand_way sent; /* 0: not yet */
+};
+#define CL_ERRANDS_INIT ((struct cl_errands){.channel = -1})
+
+/* Makes the child for the sandbox ID, where PLAN, which may be NULL, has anything. */
+int cl_errands_make(const struct cl_errand_plan *plan, const char *id, struct cl_errands *ret,
+                    struct cl_error *err);
+/* Sends it WAY; `channel` can be read when it is back. */
+int cl_errands_send(struct cl_errands *errands, enum cl_errand_way way, struct cl_error *err);
+/* Takes what it brings: 0 when all has been copied, or why not. */
+int cl_errands_hear(struct cl_errands *errands, struct cl_error *err);
+void cl_errands_done(struct cl_errands *errands);
+
+#endif

@@ -1,0 +1,78 @@
+#include "sandbox/phases.h"
+
+#include <errno.h>
+#include <sys/epoll.h>
+
+#include "sandbox/requests.h"
+
+/* What was copied too late, into a sandbox that somebody ends, is no error of its own. */
+static int on_errands(struct cl_source *source, CL_UNUSED uint32_t events, struct cl_error *err)
+{
+    struct cl_supervisor *supervisor = source->context;
+    struct cl_errands *errands = supervisor->errands;
+    struct cl_error why = {0};
+    int r = cl_errands_hear(errands, &why);
+
+    if (r == -EAGAIN)
+        return 0;
+    if (r < 0 && supervisor->end != CL_END_NONE) {
+        cl_loop_remove(&supervisor->loop, source);
+        return 0;
+    }
+    if (r < 0) {
+        *err = why;
+        return r;
+    }
+    return errands->sent == CL_ERRANDS_IN ? supervisor->wall->begin(supervisor->process, err)
+                                          : supervisor->wall->leave(supervisor->process, err);
+}
+
+static int send_errands(struct cl_supervisor *supervisor, enum cl_errand_way way,
+                        struct cl_error *err)
+{
+    struct cl_source *source = &supervisor->errand_source;
+    int r = cl_errands_send(supervisor->errands, way, err);
+
+    if (r < 0 || source->added)
+        return r;
+    *source = (struct cl_source){.fd = supervisor->errands->channel,
+                                 .events = EPOLLIN,
+                                 .on_event = on_errands,
+                                 .context = supervisor};
+    return cl_loop_add(&supervisor->loop, source, err);
+}
+
+/* Who has nothing to bring in has it begin by something else, or never. */
+static int stand(struct cl_supervisor *supervisor, struct cl_error *err)
+{
+    supervisor->has_stood = 1;
+    return supervisor->errands->has_in ? send_errands(supervisor, CL_ERRANDS_IN, err) : 0;
+}
+
+static int be_over(struct cl_supervisor *supervisor, struct cl_error *err)
+{
+    supervisor->is_over = 1;
+    cl_loop_remove(&supervisor->loop, &supervisor->cpu_timer);
+    cl_supervisor_release(supervisor);
+    return supervisor->errands->has_out ? send_errands(supervisor, CL_ERRANDS_OUT, err)
+                                        : supervisor->wall->leave(supervisor->process, err);
+}
+
+int cl_phases_heed(struct cl_supervisor *supervisor, struct cl_error *err)
+{
+    const struct cl_wall_process *process = supervisor->process;
+    int r = 0;
+
+    if (process->is_waiting && !supervisor->has_stood)
+        r = stand(supervisor, err);
+    if (r == 0 && process->is_over && !supervisor->is_over)
+        r = be_over(supervisor, err);
+    return r;
+}
+
+int cl_phases_are_done(const struct cl_supervisor *supervisor)
+{
+    const struct cl_plan *plan = supervisor->plan;
+
+    return (!plan->waits || supervisor->has_stood) && (!plan->stays || supervisor->is_over);
+}
