@@ -5,7 +5,16 @@
 
 #include "sandbox/requests.h"
 
-/* What was copied too late, into a sandbox that somebody ends, is no error of its own. */
+/* What can't be copied any more because the sandbox ends is no error of its own: whoever ended it is
+ * the reason, or the signal that came for a command which had not begun. */
+static int is_ending(const struct cl_supervisor *supervisor)
+{
+    const uint32_t stage = __atomic_load_n(&supervisor->process->report->stage, __ATOMIC_ACQUIRE);
+
+    return supervisor->end != CL_END_NONE ||
+           (supervisor->errands->sent == CL_ERRANDS_IN && stage == CL_REPORT_ENDED);
+}
+
 static int on_errands(struct cl_source *source, CL_UNUSED uint32_t events, struct cl_error *err)
 {
     struct cl_supervisor *supervisor = source->context;
@@ -15,7 +24,7 @@ static int on_errands(struct cl_source *source, CL_UNUSED uint32_t events, struc
 
     if (r == -EAGAIN)
         return 0;
-    if (r < 0 && supervisor->end != CL_END_NONE) {
+    if (r < 0 && is_ending(supervisor)) {
         cl_loop_remove(&supervisor->loop, source);
         return 0;
     }
