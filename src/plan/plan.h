@@ -141,10 +141,11 @@ struct cl_plan {
     uint64_t tty;
     uint64_t interactive;
     uint64_t die_with_parent;
-    uint64_t detach;  /* its supervisor is a process of its own, and its end is kept */
+    uint64_t detach;  /* its supervisor is a process of its own, and its end is recorded */
     uint64_t remove;  /* with DETACH: nothing is kept after the end */
     uint64_t waits;   /* the main process begins when the sandbox's supervisor says so */
     uint64_t stays;   /* after its end the sandbox stands on until that says so */
+    uint64_t keep;    /* it does until the sandbox is removed; its end is recorded */
     uint64_t without; /* CL_LAYER_BITs */
     uint64_t capabilities;
     struct cl_bytes seccomp; /* struct sock_filter[]; unset: the profile's own */
@@ -204,6 +205,12 @@ static inline void cl_plan_unmark(struct cl_plan *plan, enum cl_field field)
 }
 
 /* True when the plan leaves LAYER out. */
+/* Whether its end is recorded, and its supervisor outlives who started it. */
+static inline int cl_plan_is_recorded(const struct cl_plan *plan)
+{
+    return plan->detach != 0 || plan->keep != 0;
+}
+
 static inline int cl_plan_without(const struct cl_plan *plan, enum cl_layer layer)
 {
     return (plan->without & CL_LAYER_BIT(layer)) != 0;

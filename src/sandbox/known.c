@@ -1,11 +1,15 @@
 #include "sandbox/known.h"
 
 #include <errno.h>
+#include <signal.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/inotify.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/sys.h"
+#include "sandbox/control.h"
 #include "sandbox/table.h"
 
 /* --- walking ------------------------------------------------------------------------------- */
@@ -20,7 +24,9 @@ static int visit_seat(void *context, struct cl_visit *visit, struct cl_error *er
 {
     struct walk *walk = context;
 
-    if (!visit->alive && visit->plan != NULL && visit->plan->detach)
+    if (visit->alive && !cl_visit_runs(visit))
+        return 0; /* as below */
+    if (!visit->alive && visit->plan != NULL && cl_plan_is_recorded(visit->plan))
         return 0; /* what is kept of it says more */
     if (visit->alive && cl_buf_add(&walk->seen, visit->entry->id, CL_ID_SIZE) < 0)
         return cl_fail_memory(err);
@@ -89,7 +95,7 @@ static int visit_match(void *context, struct cl_visit *visit, CL_UNUSED struct c
 {
     struct search *search = context;
 
-    if (visit->alive)
+    if (cl_visit_runs(visit))
         note(search, cl_visit_match(visit, search->wanted), visit->entry->id);
     return 0;
 }
@@ -143,7 +149,8 @@ static int load(struct cl_state *state, const char *id, struct cl_arena *arena,
 
     if (r < 0 && r != -ESRCH)
         return r;
-    ret->is_alive = r == 0;
+    ret->is_resting = r == 0 && ret->found.status.phase == CL_PHASE_RESTING;
+    ret->is_alive = r == 0 && !ret->is_resting;
     *err = (struct cl_error){0};
     r = cl_kept_open(id, &ret->kept, err);
     if (r < 0 && r != -ENOENT)
@@ -204,23 +211,83 @@ int cl_known_open_supervisor(const struct cl_known *known)
     return cl_seat_is_held(entry->table, entry->seat) ? CL_TAKE_FD(pidfd) : -ESRCH;
 }
 
-int cl_known_wait(const struct cl_known *known, int timeout_ms, struct cl_error *err)
+/* By what its supervisor writes, where that lives on. */
+static int watch_record(const struct cl_known *known)
 {
-    CL_CLEANUP_FD int pidfd = known->is_alive ? cl_known_open_supervisor(known) : -ESRCH;
+    char path[64];
+
+    if (!known->found.plan.keep || known->kept.record < 0)
+        return -1;
+    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", known->kept.record);
+    CL_CLEANUP_FD int watch = cl_sys_inotify_init();
+    int r = watch < 0 ? watch : cl_sys_inotify_add(watch, path, IN_MODIFY);
+    return r < 0 ? r : CL_TAKE_FD(watch);
+}
+
+static int has_ended(const struct cl_known *known)
+{
+    CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(CL_KEPT_ROOM);
+    struct cl_kept_record record = {0};
+    struct cl_error ignored = {0};
+
+    return known->found.plan.keep && cl_kept_read(&known->kept, &arena, &record, &ignored) == 0 &&
+           record.has_ended;
+}
+
+static int wait_until(const struct cl_known *known, struct pollfd polled[2], int timeout_ms)
+{
     const uint64_t wait_ms = timeout_ms < 0 ? 0 : (uint64_t)timeout_ms;
     const uint64_t until_ns = cl_clock_boot_ns() + wait_ms * CL_NS_PER_MS;
-    struct pollfd polled = {.fd = pidfd, .events = POLLIN};
+    char events[1024];
     int r = 0;
 
-    if (pidfd == -ESRCH)
-        return 1;
-    if (pidfd < 0)
-        return cl_fail(err, pidfd, "watch sandbox %s", known->found.entry.id);
-    do {
+    for (;;) {
         const uint64_t now_ns = cl_clock_boot_ns();
         const uint64_t left_ns = until_ns > now_ns ? until_ns - now_ns : 0;
 
-        r = cl_sys_poll(&polled, 1, timeout_ms < 0 ? -1 : (int)(left_ns / CL_NS_PER_MS + 1));
-    } while (r == -EINTR);
+        if (has_ended(known))
+            return 1;
+        r = cl_sys_poll(polled, 2, timeout_ms < 0 ? -1 : (int)(left_ns / CL_NS_PER_MS + 1));
+        if (r == -EINTR)
+            continue;
+        if (r <= 0 || polled[0].revents != 0)
+            return r < 0 ? r : r > 0;
+        (void)cl_sys_read(polled[1].fd, events, sizeof(events)); /* only empties it */
+    }
+}
+
+int cl_known_wait(const struct cl_known *known, int timeout_ms, struct cl_error *err)
+{
+    CL_CLEANUP_FD int pidfd = known->is_alive ? cl_known_open_supervisor(known) : -ESRCH;
+    CL_CLEANUP_FD int watch = watch_record(known);
+    struct pollfd polled[2] = {{.fd = pidfd, .events = POLLIN}, {.fd = watch, .events = POLLIN}};
+    int r = pidfd;
+
+    if (pidfd == -ESRCH)
+        return 1;
+    if (pidfd >= 0)
+        r = known->found.plan.keep && watch < 0 ? watch : wait_until(known, polled, timeout_ms);
     return r < 0 ? cl_fail(err, r, "wait for sandbox %s", known->found.entry.id) : r;
+}
+
+int cl_known_release(const struct cl_known *known, struct cl_error *err)
+{
+    enum { END_MS = 10000 }; /* for the kernel to end what was killed */
+    CL_CLEANUP_FD int pidfd = cl_known_open_supervisor(known);
+    struct pollfd polled = {.fd = pidfd, .events = POLLIN};
+    const char *id = known->found.entry.id;
+
+    if (pidfd == -ESRCH)
+        return 0;
+    int r = pidfd < 0 ? pidfd : cl_control_signal(&known->found.entry, SIGKILL, err);
+    if (r == -ESRCH)
+        return 0; /* somebody else has */
+    if (r < 0)
+        return pidfd < 0 ? cl_fail(err, r, "open the supervisor of sandbox %s", id) : r;
+    do
+        r = cl_sys_poll(&polled, 1, END_MS);
+    while (r == -EINTR);
+    if (r == 0)
+        return cl_refuse(err, ETIMEDOUT, "sandbox %s was killed and has not gone yet", id);
+    return r < 0 ? cl_fail(err, r, "wait for sandbox %s", id) : 0;
 }

@@ -14,8 +14,9 @@ int cl_known_walk(struct cl_state *state,
                   void *context, struct cl_error *err);
 
 struct cl_known {
-    struct cl_found found; /* of one that has ended the entry has an id alone */
+    struct cl_found found; /* of one that has ended, and doesn't rest, the entry has an id alone */
     int is_alive;
+    int is_resting;        /* it has ended, and its supervisor keeps its files (run --keep) */
     struct cl_kept kept;   /* its dir -1: nothing is kept of it */
     struct cl_ended ended; /* where it isn't alive */
 };
@@ -32,8 +33,10 @@ int cl_known_find(struct cl_state *state, const char *id_or_name, struct cl_aren
 /* A pidfd of the supervisor of KNOWN, which was alive when it was found; -ESRCH when it has ended,
  * or another -errno. */
 int cl_known_open_supervisor(const struct cl_known *known);
-/* Waits until KNOWN, which was alive when it was found, has ended. TIMEOUT_MS as poll's. 1, or 0
- * when time is over, or -errno. */
+/* Waits until KNOWN, which was alive when it was found, has ended, or rests. TIMEOUT_MS as poll's.
+ * 1, or 0 when time is over, or -errno. */
 int cl_known_wait(const struct cl_known *known, int timeout_ms, struct cl_error *err);
+/* Ends KNOWN, which was resting when it was found: its files go. */
+int cl_known_release(const struct cl_known *known, struct cl_error *err);
 
 #endif

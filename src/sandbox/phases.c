@@ -5,14 +5,25 @@
 
 #include "sandbox/requests.h"
 
-/* What can't be copied any more because the sandbox ends is no error of its own: whoever ended it is
- * the reason, or the signal that came for a command which had not begun. */
+/* What can't be copied any more because the sandbox ends is no error of its own: whoever ended it
+ * is the reason, or the signal that came for a command which had not begun. */
 static int is_ending(const struct cl_supervisor *supervisor)
 {
     const uint32_t stage = __atomic_load_n(&supervisor->process->report->stage, __ATOMIC_ACQUIRE);
 
     return supervisor->end != CL_END_NONE ||
            (supervisor->errands->sent == CL_ERRANDS_IN && stage == CL_REPORT_ENDED);
+}
+
+/* Nothing is left to be done: it ends, or is kept, for which no time is limited. */
+static int finish(struct cl_supervisor *supervisor, struct cl_error *err)
+{
+    if (!supervisor->plan->keep)
+        return supervisor->wall->leave(supervisor->process, err);
+    supervisor->is_resting = 1;
+    cl_loop_remove(&supervisor->loop, &supervisor->timer);
+    cl_supervisor_settle(supervisor);
+    return 0;
 }
 
 static int on_errands(struct cl_source *source, CL_UNUSED uint32_t events, struct cl_error *err)
@@ -33,7 +44,7 @@ static int on_errands(struct cl_source *source, CL_UNUSED uint32_t events, struc
         return r;
     }
     return errands->sent == CL_ERRANDS_IN ? supervisor->wall->begin(supervisor->process, err)
-                                          : supervisor->wall->leave(supervisor->process, err);
+                                          : finish(supervisor, err);
 }
 
 static int send_errands(struct cl_supervisor *supervisor, enum cl_errand_way way,
@@ -64,7 +75,7 @@ static int be_over(struct cl_supervisor *supervisor, struct cl_error *err)
     cl_loop_remove(&supervisor->loop, &supervisor->cpu_timer);
     cl_supervisor_release(supervisor);
     return supervisor->errands->has_out ? send_errands(supervisor, CL_ERRANDS_OUT, err)
-                                        : supervisor->wall->leave(supervisor->process, err);
+                                        : finish(supervisor, err);
 }
 
 int cl_phases_heed(struct cl_supervisor *supervisor, struct cl_error *err)

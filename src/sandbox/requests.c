@@ -76,6 +76,11 @@ static int serve(struct cl_supervisor *supervisor, const struct cl_control_reque
 {
     struct cl_error asked = {0}; /* the client's affair: it gets the number */
 
+    if (supervisor->is_resting &&
+        (request->command == CL_CONTROL_STOP || request->command == CL_CONTROL_SIGNAL)) {
+        cl_supervisor_kill(supervisor, CL_END_KILLED);
+        return 0;
+    }
     switch (request->command) {
     case CL_CONTROL_REFRESH:
         return refresh(supervisor, &asked);

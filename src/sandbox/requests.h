@@ -15,6 +15,8 @@ void cl_supervisor_kill(struct cl_supervisor *supervisor, enum cl_end end);
 void cl_supervisor_send_stop(struct cl_supervisor *supervisor);
 /* Lets go of what is held until all that was written is in the pipes; takes no more input. */
 void cl_supervisor_release(struct cl_supervisor *supervisor);
+/* Ends the loop when nothing of the output is left to be carried. */
+void cl_supervisor_settle(struct cl_supervisor *supervisor);
 /* Sets the timer of the time limit, or makes one. */
 int cl_supervisor_arm(struct cl_supervisor *supervisor, uint64_t after_ns, struct cl_error *err);
 

@@ -42,6 +42,7 @@ struct sandbox {
     int signals;
     int parent;
     int ids_lock;
+    int result_fd; /* where the record goes, borrowed; -1: nowhere */
     int ours[3];   /* our ends of the standard streams */
     int theirs[3]; /* the main process's */
     uint64_t created_boot_ns;
@@ -68,10 +69,12 @@ static void drop_signals(void *context)
 static int watch_parent(void *context, struct cl_error *err)
 {
     struct sandbox *sandbox = context;
-    pid_t parent = getppid();
+    const pid_t given = sandbox->options->parent;
+    const pid_t parent = given > 0 ? given : getppid();
 
-    if (!sandbox->plan->die_with_parent)
-        return 0;
+    const struct cl_plan *plan = sandbox->plan;
+    if (!plan->die_with_parent && !(plan->keep && !plan->detach))
+        return 0; /* one that is kept is another process's, who goes when that has come to rest */
     sandbox->parent = cl_sys_pidfd_open(parent);
     if (sandbox->parent < 0)
         return cl_fail(err, sandbox->parent, "watch the parent process %d", (int)parent);
@@ -161,9 +164,10 @@ static int make_record(struct sandbox *sandbox, struct cl_error *err)
     if (r < 0 || cl_plan_without(sandbox->plan, CL_LAYER_LIMITS))
         return r;
     /* Without a result only what decides how it ended is of use. */
-    unsigned int wanted = sandbox->options->result_path != NULL || sandbox->plan->detach
-                              ? CL_USAGE_ALL
-                              : CL_USAGE_BIT(CL_USAGE_OOM_KILLS);
+    unsigned int wanted =
+        sandbox->options->result_path != NULL || cl_plan_is_recorded(sandbox->plan)
+            ? CL_USAGE_ALL
+            : CL_USAGE_BIT(CL_USAGE_OOM_KILLS);
     r = cl_limits_create_for(&sandbox->limits, sandbox->plan, sandbox->status.id, wanted, err);
     if (r < 0)
         cl_entry_remove(&sandbox->state, &sandbox->entry);
@@ -262,10 +266,11 @@ static int keep(void *context, struct cl_error *err)
 {
     struct sandbox *sandbox = context;
 
-    if (!sandbox->plan->detach)
+    if (!cl_plan_is_recorded(sandbox->plan))
         return 0;
     int r = cl_kept_create(&sandbox->status, sandbox->plan, &sandbox->kept, err);
-    return r < 0 ? r : cl_log_create(sandbox->kept.dir, &sandbox->log, err);
+    return r < 0 || !sandbox->plan->detach ? r
+                                           : cl_log_create(sandbox->kept.dir, &sandbox->log, err);
 }
 
 /* While we have our caller's privilege. */
@@ -430,10 +435,44 @@ static int supervise(struct sandbox *sandbox, struct cl_error *err)
         r = cl_supervisor_run(supervisor, sandbox->signals, sandbox->parent, err);
     sandbox->result.stdout_bytes = supervisor->relays[1].total;
     sandbox->result.stderr_bytes = supervisor->relays[2].total;
-    if (r == 0)
-        r = judge(sandbox, err);
-    cl_supervisor_done(supervisor);
-    return r;
+    return r < 0 ? r : judge(sandbox, err);
+}
+
+/* How it ended goes where it belongs, R being supervise's answer, or start's: the status to exit
+ * with, or -errno where that can't be written. */
+static int conclude(struct sandbox *sandbox, int r, struct cl_error *err)
+{
+    struct cl_error write_error = {0};
+
+    if (r < 0)
+        (void)cl_filter_explain(sandbox->is_filtered, err);
+    if (sandbox->result.status == CL_STATUS_ERROR)
+        sandbox->result.error = err->msg;
+    const int status = r < 0 ? EXIT_ERROR : cl_result_exit_status(&sandbox->result, r);
+    write_result(sandbox, sandbox->result_fd, &write_error);
+    if (settle_kept(sandbox, status, &write_error) >= 0 && write_error.code == 0)
+        return status;
+    *err = write_error;
+    return -write_error.code;
+}
+
+/* Of one that is kept: its end is told, and its files stay where they are until somebody ends
+ * that. */
+static int rest(struct sandbox *sandbox, int r, struct cl_error *err)
+{
+    const int status = conclude(sandbox, r, err);
+    const struct cl_run_options *options = sandbox->options;
+    struct cl_error ignored = {0}; /* whoever waited has been told */
+    char why[256] = "";
+
+    if (status >= 0)
+        cl_result_explain(&sandbox->result, why);
+    if (why[0] != '\0')
+        (void)cl_refuse(err, ECANCELED, "%s", why);
+    if (options->on_rest != NULL)
+        options->on_rest(options->context, status, err);
+    (void)cl_supervisor_rest(&sandbox->supervisor, &ignored);
+    return status;
 }
 
 static void set_up(struct sandbox *sandbox, const struct cl_plan *plan,
@@ -486,6 +525,28 @@ static int start(struct sandbox *sandbox, struct cl_error *err)
     return r;
 }
 
+/* From start to end: the status to exit with, or -errno where how it ended is lost. *RET is -errno
+ * when it failed. */
+static int run(struct sandbox *sandbox, int *ret, struct cl_error *err)
+{
+    int status = 0;
+    int r = start(sandbox, err);
+
+    if (r < 0) {
+        sandbox->result.setup_ns = cl_clock_boot_ns() - sandbox->created_boot_ns;
+        *ret = r;
+        return conclude(sandbox, r, err);
+    }
+    r = supervise(sandbox, err);
+    const int is_resting = r >= 0 && sandbox->supervisor.is_resting;
+    if (is_resting)
+        status = rest(sandbox, r, err);
+    cl_supervisor_done(&sandbox->supervisor);
+    cl_steps_undo(steps, CL_ARRAY_SIZE(steps), sandbox);
+    *ret = r;
+    return is_resting ? status : conclude(sandbox, r, err);
+}
+
 int cl_sandbox_run(const struct cl_plan *plan, const struct cl_run_options *options,
                    struct cl_error *err)
 {
@@ -494,7 +555,7 @@ int cl_sandbox_run(const struct cl_plan *plan, const struct cl_run_options *opti
     static struct sandbox sandbox;
     CL_CLEANUP_FD int result_fd = -1;
     char why[256] = "";
-    int r;
+    int r = 0;
 
     *err = (struct cl_error){0};
     if (options->result_path != NULL) { /* first: nothing runs whose result can't be kept */
@@ -504,24 +565,10 @@ int cl_sandbox_run(const struct cl_plan *plan, const struct cl_run_options *opti
     }
     (void)cl_sys_umask(022); /* the caller's is its own affair: modes here are what we say */
     set_up(&sandbox, plan, options);
-    r = start(&sandbox, err);
-    if (r < 0)
-        sandbox.result.setup_ns = cl_clock_boot_ns() - sandbox.created_boot_ns;
-    if (r == 0) {
-        r = supervise(&sandbox, err);
-        cl_steps_undo(steps, CL_ARRAY_SIZE(steps), &sandbox);
-    }
-    if (r < 0)
-        (void)cl_filter_explain(sandbox.is_filtered, err);
-    if (sandbox.result.status == CL_STATUS_ERROR)
-        sandbox.result.error = err->msg;
-    int status = r < 0 ? EXIT_ERROR : cl_result_exit_status(&sandbox.result, r);
-    struct cl_error write_error = {0};
-    write_result(&sandbox, result_fd, &write_error);
-    if (settle_kept(&sandbox, status, &write_error) < 0 || write_error.code != 0) {
-        *err = write_error;
-        return -write_error.code;
-    }
+    sandbox.result_fd = result_fd;
+    const int status = run(&sandbox, &r, err);
+    if (status < 0)
+        return status;
     if (r < 0)
         return r;
     cl_result_explain(&sandbox.result, why);

@@ -23,10 +23,14 @@ struct cl_run_options {
     /* Three descriptors that stand for this process's standard ones, and for a detached plan's log;
      * -1: that one does. NULL: all do. Borrowed. */
     const int *streams;
+    pid_t parent; /* who must be alive, where that is watched; 0: whoever it is now */
     const struct cl_errand_plan *errands; /* files to copy, in a plan that waits or stays for that;
                                              NULL: none */
     /* Of a detached plan: called once, when its command runs as sandbox ID. */
     void (*on_started)(void *context, const char *id);
+    /* Of one that is kept: called once, when it has ended with STATUS, as cl_sandbox_run would
+     * return it with WHY, and its files are there until somebody removes it. */
+    void (*on_rest)(void *context, int status, const struct cl_error *why);
     void *context;
 };
 

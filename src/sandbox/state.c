@@ -146,8 +146,8 @@ static int visit_name(void *context, struct cl_visit *visit, struct cl_error *er
 
     if (visit->alive && visit->plan != NULL && cl_plan_has(visit->plan, CL_FIELD_NAME) &&
         strcmp(visit->plan->name, name) == 0)
-        return cl_refuse(err, EEXIST, "the name %s belongs to sandbox %s, which is running", name,
-                         visit->entry->id);
+        return cl_refuse(err, EEXIST, "the name %s belongs to sandbox %s, which is %s", name,
+                         visit->entry->id, cl_visit_runs(visit) ? "running" : "kept");
     return 0;
 }
 

@@ -30,7 +30,12 @@
 
 enum { CL_ID_SIZE = 17 }; /* 16 hex digits and NUL */
 
-enum cl_phase { CL_PHASE_CREATING, CL_PHASE_RUNNING, CL_PHASE_COUNT };
+enum cl_phase {
+    CL_PHASE_CREATING,
+    CL_PHASE_RUNNING,
+    CL_PHASE_RESTING, /* it has ended, and stands on for its files (run --keep) */
+    CL_PHASE_COUNT,
+};
 
 /* The record's head: rewritten in place by its supervisor with one pwrite. */
 struct cl_status {
@@ -135,6 +140,11 @@ struct cl_visit {
 int cl_state_walk(struct cl_state *state,
                   int (*visit)(void *context, struct cl_visit *visit, struct cl_error *err),
                   void *context, struct cl_error *err);
+/* Whether it is alive, and has not come to rest. */
+static inline int cl_visit_runs(const struct cl_visit *visit)
+{
+    return visit->alive && visit->status->phase != CL_PHASE_RESTING;
+}
 
 /* How well WANTED, an id, the start of one (of 4 digits at least) or a name, names a sandbox. */
 enum cl_match { CL_MATCH_NONE, CL_MATCH_PREFIX, CL_MATCH_NAME, CL_MATCH_ID };

@@ -197,9 +197,10 @@ static int on_parent(struct cl_source *source, CL_UNUSED uint32_t events,
 
 /* --- streams ---------------------------------------------------------------------------- */
 
-static void stop_when_idle(struct cl_supervisor *supervisor)
+void cl_supervisor_settle(struct cl_supervisor *supervisor)
 {
-    if (supervisor->ended && !supervisor->relays[1].active && !supervisor->relays[2].active)
+    if ((supervisor->ended || supervisor->is_resting) && !supervisor->relays[1].active &&
+        !supervisor->relays[2].active)
         cl_loop_stop(&supervisor->loop);
 }
 
@@ -209,7 +210,7 @@ static void on_stream_end(struct cl_relay *relay)
 
     if (supervisor->budget.exceeded)
         cl_supervisor_kill(supervisor, CL_END_OUTPUT);
-    stop_when_idle(supervisor);
+    cl_supervisor_settle(supervisor);
 }
 
 static int start_output(struct cl_supervisor *supervisor, int index, int in, int out,
@@ -339,7 +340,7 @@ static void take_signal(struct cl_supervisor *supervisor, int signal)
         return;
     if (signal == SIGINT || signal == SIGTERM)
         supervisor->interrupts++;
-    if (supervisor->interrupts >= INTERRUPTS_TO_KILL)
+    if (supervisor->interrupts >= INTERRUPTS_TO_KILL || supervisor->is_resting)
         cl_supervisor_kill(supervisor, CL_END_KILLED);
     else
         send_signal(supervisor, signal);
@@ -403,7 +404,7 @@ static int on_init(struct cl_source *source, CL_UNUSED uint32_t events, struct c
         if (r < 0)
             return r;
     }
-    stop_when_idle(supervisor);
+    cl_supervisor_settle(supervisor);
     return 0;
 }
 
@@ -465,7 +466,7 @@ static int check_streams(const struct cl_supervisor *supervisor, struct cl_error
 /* Who stays holds no directory of his caller's. */
 static int leave_directory(const struct cl_plan *plan, struct cl_error *err)
 {
-    int r = plan->detach ? cl_sys_chdir("/") : 0;
+    int r = cl_plan_is_recorded(plan) ? cl_sys_chdir("/") : 0;
 
     return r < 0 ? cl_fail(err, r, "change to /") : 0;
 }
@@ -497,6 +498,14 @@ int cl_supervisor_run(struct cl_supervisor *supervisor, int signals, int parent,
     if (r == 0)
         r = cl_loop_run(&supervisor->loop, err);
     return r < 0 ? r : check_streams(supervisor, err);
+}
+
+int cl_supervisor_rest(struct cl_supervisor *supervisor, struct cl_error *err)
+{
+    cl_loop_remove(&supervisor->loop, &supervisor->parent); /* it may go now */
+    supervisor->status->phase = CL_PHASE_RESTING;
+    int r = cl_entry_update(supervisor->entry, supervisor->status, err);
+    return r < 0 ? r : cl_loop_run(&supervisor->loop, err);
 }
 
 void cl_supervisor_done(struct cl_supervisor *supervisor)

@@ -4,7 +4,8 @@
  * kill), the CPU-time limit (the cgroup's accounting, looked at no later than the
  * limit can be reached), the output limit; it carries the standard streams, forwards
  * the caller's signals, answers the bell (control.h), and watches the caller where
- * --die-with-parent asks for it. It ends when the wall's first process has.
+ * --die-with-parent asks for it. It ends when the wall's first process has, and of a
+ * sandbox that is kept, when all but that have ended and nothing is left to be done.
  */
 #ifndef CL_SANDBOX_SUPERVISOR_H
 #define CL_SANDBOX_SUPERVISOR_H
@@ -67,6 +68,7 @@ struct cl_supervisor {
     int interrupts;     /* SIGINT and SIGTERM so far */
     int has_stood;      /* of a plan that waits: it is waiting, or was */
     int is_over;        /* of one that stays: its command has ended */
+    int is_resting;     /* of one that is kept: nothing is left to be done */
     int ended;
     int init_status;
 };
@@ -81,6 +83,9 @@ int cl_supervisor_take_signals(struct cl_error *err);
  * before `loop` are the caller's to set; PARENT is a pidfd or -1, SIGNALS a signalfd. */
 int cl_supervisor_run(struct cl_supervisor *supervisor, int signals, int parent,
                       struct cl_error *err);
+
+/* Of a kept sandbox that has come to rest (`is_resting`): keeps it until somebody ends it. */
+int cl_supervisor_rest(struct cl_supervisor *supervisor, struct cl_error *err);
 
 /* Lets go of what run left open. */
 void cl_supervisor_done(struct cl_supervisor *supervisor);

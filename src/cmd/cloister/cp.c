@@ -101,7 +101,7 @@ static int copy(const struct context *context, const struct end *from, const str
     int r = cl_state_open(&state, err);
 
     if (r == 0)
-        r = cl_find_living(&state, is_out ? from->sandbox : to->sandbox, &arena, &known, err);
+        r = cl_find_standing(&state, is_out ? from->sandbox : to->sandbox, &arena, &known, err);
     if (r < 0)
         return r;
     r = is_out ? cl_copy_out_of(&job, &done, err) : cl_copy_into(&job, err);

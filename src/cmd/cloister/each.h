@@ -17,6 +17,10 @@ struct cl_each {
 int cl_each_sandbox(const struct cl_each *each, int count, char *const names[],
                     struct cl_error *err);
 
+/* The one called NAME whose files are there: it lives, or is kept (run --keep). */
+int cl_find_standing(struct cl_state *state, const char *name, struct cl_arena *arena,
+                     struct cl_known *ret, struct cl_error *err);
+
 /* The living one called NAME; another that is known is refused as ended. */
 int cl_find_living(struct cl_state *state, const char *name, struct cl_arena *arena,
                    struct cl_known *ret, struct cl_error *err);

@@ -102,6 +102,8 @@ static int check_phase(const struct cl_found *found, struct cl_error *err)
 {
     if (found->status.phase == CL_PHASE_RUNNING)
         return 0;
+    if (found->status.phase == CL_PHASE_RESTING)
+        return cl_refuse(err, ESRCH, "sandbox %s has ended", found->entry.id);
     return cl_refuse(err, EAGAIN, "sandbox %s is still being made", found->entry.id);
 }
 

@@ -326,6 +326,10 @@ static int show_one(struct context *context, const char *name, struct cl_error *
                          "sandbox %s runs in the foreground: its output goes to whoever started "
                          "it; see run --detach",
                          known.found.entry.id);
+    if (!known.found.plan.detach)
+        return cl_refuse(err, EINVAL,
+                         "sandbox %s ran in the foreground: its output went to whoever started it",
+                         known.found.entry.id);
     return show_log(context, &known, err);
 }
 

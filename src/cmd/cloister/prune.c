@@ -9,7 +9,7 @@
 #include "cmd/cloister/command.h"
 #include "cmd/cloister/unpack_range.h"
 #include "image/collect.h"
-#include "sandbox/kept.h"
+#include "sandbox/known.h"
 #include "sandbox/sweep.h"
 
 struct context {
@@ -146,6 +146,19 @@ static int write_json(const struct context *context, struct cl_buf *buf)
 
 /* --- doing ------------------------------------------------------------------------- */
 
+/* Its supervisor still stands on its files. */
+static int end_resting(const char *id, struct cl_error *err)
+{
+    CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(CL_KEPT_ROOM);
+    CL_CLEANUP_STATE struct cl_state state = CL_STATE_INIT;
+    CL_CLEANUP_KNOWN struct cl_known known = CL_KNOWN_INIT;
+    int r = cl_state_open(&state, err);
+
+    if (r == 0)
+        r = cl_known_find(&state, id, &arena, &known, err);
+    return r == 0 && known.is_resting ? cl_known_release(&known, err) : r;
+}
+
 static int remove_ended(void *data, const struct cl_kept *kept, struct cl_error *err)
 {
     CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(CL_KEPT_ROOM);
@@ -155,6 +168,9 @@ static int remove_ended(void *data, const struct cl_kept *kept, struct cl_error 
 
     if (r < 0 || record.is_alive) /* what is damaged is rm's, by its id */
         return 0;
+    r = record.plan.keep ? end_resting(kept->id, err) : 0;
+    if (r < 0)
+        return r;
     r = cl_kept_remove(kept);
     if (r < 0)
         return cl_fail(err, r, "remove what is kept of sandbox %s", kept->id);

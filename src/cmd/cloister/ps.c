@@ -157,7 +157,7 @@ static int visit_one(void *data, struct cl_visit *visit, struct cl_error *err)
     struct context *context = data;
     int r = 0;
 
-    if ((!visit->alive && !context->all) || !cl_filters_match(&context->filters, visit))
+    if ((!cl_visit_runs(visit) && !context->all) || !cl_filters_match(&context->filters, visit))
         return 0;
     if (context->quiet || context->names)
         r = add_words(context, visit);

@@ -47,6 +47,15 @@ static int end_it(const struct context *context, const struct cl_known *known, s
                : 0;
 }
 
+/* Ends what has to be ended before it is removed. */
+static int end_all(const struct context *context, const struct cl_known *known,
+                   struct cl_error *err)
+{
+    if (known->is_resting)
+        return cl_known_release(known, err);
+    return known->is_alive ? end_it(context, known, err) : 0;
+}
+
 static int remove_one(void *data, struct cl_state *state, const char *name, struct cl_buf *out,
                       struct cl_error *err)
 {
@@ -58,8 +67,8 @@ static int remove_one(void *data, struct cl_state *state, const char *name, stru
         *err = (struct cl_error){0};
         r = cl_kept_open(name, &known.kept, err);
     }
-    if (r == 0 && known.is_alive)
-        r = end_it(data, &known, err);
+    if (r == 0)
+        r = end_all(data, &known, err);
     if (r < 0)
         return r;
     if (known.kept.dir >= 0) {

@@ -10,6 +10,7 @@
 #include "cmd/cloister/command.h"
 #include "cmd/cloister/detach.h"
 #include "cmd/cloister/image_user.h"
+#include "cmd/cloister/keep.h"
 #include "cmd/cloister/run_image.h"
 #include "cmd/cloister/run_options.h"
 #include "cmd/cloister/seal.h"
@@ -186,8 +187,11 @@ int cl_run_command(const struct cl_command *self, int argc, char *const argv[],
         .errands = cl_run_copies_plan(&request.copies),
     };
     cl_closed_explain(&plan, closed, sizeof(closed)); /* afterwards it may not look */
-    r = plan.detach ? cl_detach(&plan, &options, image_lock, err)
-                    : cl_sandbox_run(&plan, &options, err);
+    if (plan.detach)
+        r = cl_detach(&plan, &options, image_lock, err);
+    else
+        r = plan.keep ? cl_keep(&plan, &options, image_lock, err)
+                      : cl_sandbox_run(&plan, &options, err);
     hint_at_closed(closed, r, err);
     if (r >= 0)
         say(&request, r, err->msg);

@@ -71,6 +71,17 @@ int cl_run_set_root(void *context, const struct cl_option *option, CL_UNUSED con
     return 0;
 }
 
+int cl_run_set_keep(void *context, CL_UNUSED const struct cl_option *option,
+                    CL_UNUSED const char *value, CL_UNUSED struct cl_error *err)
+{
+    struct cl_run_request *request = context;
+
+    request->flags.keep = request->flags.stays = 1;
+    cl_plan_mark(&request->flags, CL_FIELD_KEEP);
+    cl_plan_mark(&request->flags, CL_FIELD_STAYS);
+    return 0;
+}
+
 int cl_run_set_nothing(CL_UNUSED void *context, CL_UNUSED const struct cl_option *option,
                        CL_UNUSED const char *value, CL_UNUSED struct cl_error *err)
 {
@@ -273,6 +284,8 @@ static int settle_swap(struct cl_run_request *request, struct cl_error *err)
 
 static int check_detached(const struct cl_plan *flags, struct cl_error *err)
 {
+    if (flags->keep && flags->remove)
+        return cl_refuse(err, EINVAL, "--keep and --rm exclude each other");
     if (!flags->detach)
         return 0;
     if (flags->die_with_parent)

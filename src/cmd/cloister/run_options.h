@@ -55,6 +55,7 @@ cl_run_setter cl_run_set_true;    /* tag: a BOOL field */
 cl_run_setter cl_run_set_string;  /* tag: offset of a const char * in the request */
 cl_run_setter cl_run_set_root;    /* tag: enum cl_root_mode */
 cl_run_setter cl_run_set_nothing; /* what is always so */
+cl_run_setter cl_run_set_keep;
 cl_run_setter cl_run_add_env;
 cl_run_setter cl_run_add_env_file;
 cl_run_setter cl_run_add_label;

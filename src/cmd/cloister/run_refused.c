@@ -16,7 +16,6 @@
 
 const struct cl_refused_option cl_run_refused[] = {
     {"detach-keys", 0, LATER},
-    {"keep", 0, LATER},
     {"cpuset-cpus", 0, "not built yet; see --cpus"},
     {"cpuset-mems", 0, "not built yet; see --memory"},
     {"cidfile", 0, "not built yet; --result holds the id, and --name makes it findable"},

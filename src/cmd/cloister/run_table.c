@@ -99,6 +99,8 @@ const struct cl_option cl_run_options[] = {
      (int)offsetof(struct cl_run_request, format_json), "table json"},
     TRUE("die-with-parent", 0, "end when the process that started cloister ends", DIE_WITH_PARENT),
     ADD("without", 0, "LAYER", "accept that a layer is missing on this host", without, LAYERS),
+    {"keep", 0, NULL, "keep the sandbox's files after the end: for inspect and cp, until rm",
+     cl_run_set_keep, 0, NULL},
     TRUE("rm", 0, "keep nothing after the end (always so without --detach)", REMOVE),
     {"init", 0, NULL, "have an init inside (always so)", cl_run_set_nothing, 0, NULL},
     CL_OPTION_HELP,

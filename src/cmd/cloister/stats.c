@@ -334,7 +334,8 @@ static int visit_one(void *data, struct cl_visit *visit, struct cl_error *err)
     struct context *context = data;
     struct sample sample = {.visit = visit};
 
-    if (!visit->alive || visit->plan == NULL || !cl_filters_match(&context->filters, visit) ||
+    if (!cl_visit_runs(visit) || visit->plan == NULL ||
+        !cl_filters_match(&context->filters, visit) ||
         (context->ids.size > 0 && !cl_ids_have(&context->ids, visit->status->id)))
         return 0;
     struct watched *watched = watch(context, visit->status, err);
