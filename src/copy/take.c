@@ -160,6 +160,8 @@ static int take_content(struct walk *walk, int fd, struct cl_error *err)
             break;
         const uint64_t count = head & ~CL_COPY_HOLE;
         is_hole = (head & CL_COPY_HOLE) != 0;
+        if (count == 0)
+            return fail_stream(err); /* nothing, for ever, is in no bound */
         r = count_bytes(walk, count, err);
         if (r < 0)
             return r;

@@ -281,6 +281,19 @@ TEST(a_tree_that_is_too_deep_is_refused)
     CHECK(check_count_fds() == fds);
 }
 
+/* The porter that sends them would have gone wrong; the client must not hang in them. */
+TEST(holes_of_nothing_are_refused)
+{
+    CLEANUP_SCENE struct scene scene = scene_make();
+    CL_CLEANUP_BUF struct cl_buf stream = STREAM_INIT;
+
+    stream_entry(&stream, (struct cl_copy_entry){.kind = CL_COPY_FILE, .mode = 0644}, "");
+    stream_number(&stream, CL_COPY_HOLE);
+    stream_number(&stream, 0);
+    stream_end(&stream);
+    stream_refused(&scene, &stream, EPROTO, no_copy);
+}
+
 TEST(sizes_do_not_wrap)
 {
     static const uint64_t heads[] = {INT64_MAX, CL_COPY_HOLE | INT64_MAX, 11, CL_COPY_HOLE | 11};
@@ -507,6 +520,7 @@ int main(void)
         ROW(the_top_is_a_file_or_a_directory),
         ROW(what_comes_behind_the_tree_is_refused),
         ROW(a_tree_that_is_too_deep_is_refused),
+        ROW(holes_of_nothing_are_refused),
         ROW(sizes_do_not_wrap),
         ROW(a_directory_in_the_place_of_a_link_is_refused),
         ROW(a_file_in_the_place_of_a_link_is_a_file),
