@@ -46,13 +46,16 @@ static int fail_put(int r, struct cl_error *err)
     return cl_fail(err, r, "send the copy");
 }
 
-/* WHY is an errno, 0 for a kind that is not copied. */
+/* WHY is an errno, 0 for a kind that is not copied. What was removed meanwhile might as well have
+ * been before. */
 static int leave_out(struct walk *walk, const char *name, int why, struct cl_error *err)
 {
     const struct cl_copy_entry entry = {.kind = CL_COPY_LEFT, .value = (uint32_t)why};
     const struct cl_copy_sender *sender = walk->sender;
-    const size_t before = cl_copy_path_enter(&walk->path, name);
 
+    if (why == ENOENT)
+        return 0;
+    const size_t before = cl_copy_path_enter(&walk->path, name);
     if (sender->left_out != NULL)
         sender->left_out(sender->context, walk->path.text, why);
     cl_copy_path_leave(&walk->path, before);
@@ -97,6 +100,8 @@ static int send_extent(struct walk *walk, int fd, off_t *at, off_t size, struct 
 {
     off_t data = find_data(fd, *at, size);
     off_t hole = data < 0 || data == size ? data : cl_sys_lseek(fd, data, SEEK_HOLE);
+    if (hole == -ENXIO) /* somebody has cut it there */
+        hole = size;
     off_t back = hole < 0 ? hole : cl_sys_lseek(fd, data, SEEK_SET);
 
     if (back < 0)
@@ -206,8 +211,6 @@ static int send_entry(struct walk *walk, int dir, const char *name, struct cl_er
     struct stat st;
     int r = cl_sys_fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW);
 
-    if (r == -ENOENT)
-        return 0; /* removed meanwhile */
     if (r < 0)
         return leave_out(walk, name, -r, err);
     if (S_ISREG(st.st_mode))
@@ -236,6 +239,8 @@ static int send_level(struct walk *walk, struct cl_error *err)
     const char *name;
     int r = cl_dir_next(&level->dir, &name, NULL);
 
+    if (r == -ENOENT) /* removed meanwhile, and so empty */
+        return leave(walk, err);
     if (r < 0)
         return cl_fail(err, r, "read the directory %s", walk->path.text);
     return r == 0 ? leave(walk, err) : send_entry(walk, level->fd, name, err);

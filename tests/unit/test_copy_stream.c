@@ -505,6 +505,38 @@ TEST(interrupted_calls_go_on)
 #endif
 }
 
+/* What goes while it is looked at. */
+TEST(what_is_removed_meanwhile_was_not_there)
+{
+#ifndef CL_FAULTS
+    SKIP_TEST("needs a build with faults");
+#else
+    static const struct {
+        int call, n, error;
+    } races[] = {
+        {SYS_newfstatat, 1, ENOENT}, /* an entry that is gone */
+        {SYS_openat, 3, ENOENT},     /* the same a little later, file or directory */
+        {SYS_openat, 4, ENOENT},     {SYS_readlinkat, 1, ENOENT},
+        {SYS_getdents64, 2, ENOENT}, /* a directory that is gone while it is read */
+        {SYS_lseek, 2, ENXIO},       /* a sparse file that is cut */
+    };
+    CLEANUP_SCENE struct scene scene = scene_make();
+
+    make_tree(&scene);
+    for (size_t i = 0; i < CL_ARRAY_SIZE(races); i++) {
+        CL_CLEANUP_FD int sent = scene_memory("", 0);
+
+        set_fault(races[i].call, races[i].n, races[i].error);
+        int r = scene_send(&scene, "from/d", sent);
+        CHECK(!fault_is_over());
+        CHECK(r == 0 && scene.left == 0);
+        if (r < 0 || scene.left > 0)
+            printf("# %zu: %s %s\n", i, scene.err.msg, scene.what);
+        scene.left = 0;
+    }
+#endif
+}
+
 int main(void)
 {
     static const struct check_test tests[] = {
@@ -529,6 +561,7 @@ int main(void)
         ROW(a_taker_tells_what_fails),
         ROW(allocations_fail_as_well),
         ROW(interrupted_calls_go_on),
+        ROW(what_is_removed_meanwhile_was_not_there),
     };
 
     return check_run(tests, CL_ARRAY_SIZE(tests));
