@@ -144,7 +144,8 @@ TEST(any_name_goes_over)
         scene_holds(&scene, path, content);
     }
     scene_holds(&scene, "to/d/\n\033[2J\xff \xc3", "many");
-    memcpy(longest + 2, "to", 2);
+    longest[2] = 't';
+    longest[3] = 'o';
     scene_holds(&scene, longest + 2, "long");
     CHECK(scene.entries == 1 + 253 + 3);
 }

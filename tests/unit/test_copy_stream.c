@@ -3,7 +3,7 @@
 #include "base/fault.h"
 #include "copy_scene.h"
 
-enum { DATA_AT = 300000 };
+enum { DATA_AT = 300000, SPARSE_SIZE = 600000 };
 
 /* --- paths and buffers ------------------------------------------------------------------- */
 
@@ -381,7 +381,7 @@ static void make_tree(const struct scene *scene)
     scene_link(scene, "from/d/l", "e/f");
     scene_link(scene, "from/d/out", "/");
     fd = openat(scene->root, "from/d/sparse", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
-    CHECK(fd >= 0 && ftruncate(fd, 2 * DATA_AT) == 0 && pwrite(fd, "data", 4, DATA_AT) == 4);
+    CHECK(fd >= 0 && ftruncate(fd, SPARSE_SIZE) == 0 && pwrite(fd, "data", 4, DATA_AT) == 4);
 }
 
 static void set_fault(int call, int n, int error)
