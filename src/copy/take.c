@@ -82,7 +82,7 @@ static int count_bytes(struct walk *walk, uint64_t size, struct cl_error *err)
     struct cl_copy_taker *taker = walk->taker;
 
     if (size > taker->most_bytes - taker->bytes)
-        return cl_refuse(err, EFBIG, "more than %" PRIu64 " bytes are to be copied",
+        return cl_refuse(err, EMSGSIZE, "more than %" PRIu64 " bytes are to be copied",
                          taker->most_bytes);
     taker->bytes += size;
     return 0;

@@ -17,7 +17,9 @@ struct cl_copy_taker {
     uint64_t entries;
 };
 
-/* Makes at PLACE what comes, up to END. Only directories, files and links, with their permission
+/* -EMSGSIZE and -E2BIG: more bytes or entries than that come.
+ *
+ * Makes at PLACE what comes, up to END. Only directories, files and links, with their permission
  * bits and times, of the caller; no set-uid, set-gid or sticky bits. A file or a link that is
  * there is replaced, a directory filled. What went over before a failure stays. */
 int cl_copy_take(struct cl_copy_taker *taker, const struct cl_copy_place *place,

@@ -307,7 +307,7 @@ TEST(sizes_do_not_wrap)
         stream_number(&stream, CL_COPY_HOLE | 10);
         stream_number(&stream, heads[i]);
         stream_bytes(&stream, "xxxxxxxxxxxxxxxxxxxx", 20);
-        stream_refused(&scene, &stream, EFBIG, "more than 20 bytes are to be copied");
+        stream_refused(&scene, &stream, EMSGSIZE, "more than 20 bytes are to be copied");
         CHECK(scene.bytes == 10 && scene_stat(&scene, "to/it").st_size == 0);
     }
 }

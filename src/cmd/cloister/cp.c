@@ -11,7 +11,7 @@
 #include "cmd/cloister/left_out.h"
 #include "sandbox/copy.h"
 
-enum { ARENA_MAX = 64 << 20, NAME_SIZE = 256 };
+enum { ARENA_MAX = 64 << 20, NAME_SIZE = 256, EXIT_LEFT_OUT = 1 };
 #define MOST_BYTES (10ULL << 30)
 
 struct context {
@@ -81,6 +81,17 @@ static int parse_end(const char *operand, struct end *ret, struct cl_error *err)
                                 : cl_refuse(err, EINVAL, "cp: no path behind %s:", ret->sandbox);
 }
 
+/* What was left out is said once more, and is another end than that of a copy that failed. */
+static int end_of_copy(const struct cl_left_out *left)
+{
+    struct cl_error err = {0};
+
+    if (cl_left_out_end(left, &err) == 0)
+        return 0;
+    (void)fprintf(stderr, "cloister: %s\n", err.msg); /* a closed stderr is the caller's wish */
+    return EXIT_LEFT_OUT;
+}
+
 static int copy(const struct context *context, const struct end *from, const struct end *to,
                 struct cl_error *err)
 {
@@ -105,9 +116,9 @@ static int copy(const struct context *context, const struct end *from, const str
     if (r < 0)
         return r;
     r = is_out ? cl_copy_out_of(&job, &done, err) : cl_copy_into(&job, err);
-    if (r == -EFBIG)
+    if (is_out && r == -EMSGSIZE)
         return cl_hint(err, "--max-size allows more");
-    return r < 0 ? r : cl_left_out_end(&left, err);
+    return r < 0 ? r : end_of_copy(&left);
 }
 
 static int run(const struct cl_command *self, int argc, char *const argv[], struct cl_error *err)
