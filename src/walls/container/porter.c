@@ -28,6 +28,14 @@ struct porter {
 
 /* --- steps ------------------------------------------------------------------------------- */
 
+/* A file larger than may be (RLIMIT_FSIZE) is an error of the call, which is told. */
+static int settle_signals(CL_UNUSED void *context, struct cl_error *err)
+{
+    int r = cl_sys_signal_ignore(SIGXFSZ);
+
+    return r < 0 ? cl_fail(err, r, "settle signals") : 0;
+}
+
 /* Init's pipes to others, too: their ends have to be seen by who waits for them. */
 static int close_others(void *context, struct cl_error *err)
 {
@@ -109,9 +117,8 @@ static int carry(void *context, struct cl_error *err)
 }
 
 static const struct cl_step steps[] = {
-    {"descriptors", close_others, NULL},
-    {"resource limits", set_rlimits, NULL},
-    {"capabilities", take_rights, NULL},
+    {"signals", settle_signals, NULL},      {"descriptors", close_others, NULL},
+    {"resource limits", set_rlimits, NULL}, {"capabilities", take_rights, NULL},
     {"root directory", enter_root, NULL},
 };
 
