@@ -94,11 +94,15 @@ static int take_end(int status, struct cl_error *err)
 {
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
         return 0;
-    if (WIFSIGNALED(status))
-        return cl_refuse(
-            err, ECANCELED, "the copy's process in the sandbox was ended by signal %d%s",
-            WTERMSIG(status), WTERMSIG(status) == SIGKILL ? "; it may be out of memory" : "");
-    return cl_refuse(err, ECANCELED, "the copy's process in the sandbox has failed");
+    if (!WIFSIGNALED(status))
+        return cl_refuse(err, ECANCELED, "the copy's process in the sandbox has failed");
+    (void)cl_refuse(err, ECANCELED, "the copy's process in the sandbox was ended by signal %d",
+                    WTERMSIG(status));
+    if (WTERMSIG(status) == SIGKILL)
+        return cl_hint(err, "it may be out of memory");
+    if (WTERMSIG(status) == SIGSYS)
+        return cl_hint(err, "the sandbox's --seccomp profile forbids what a copy takes");
+    return -ECANCELED;
 }
 
 /* Waits for the porter's end: 0, or what it, or that its sandbox, has failed. */
