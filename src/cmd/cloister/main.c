@@ -12,7 +12,6 @@
 
 static const struct cl_refused_command refused[] = {
     {"attach", "not built yet"},
-    {"cp", "not built yet; see run --volume"},
     {"pause", "not built yet"},
     {"unpause", "not built yet"},
     {"create", "there is none: a sandbox is made and started in one; use run"},
