@@ -9,6 +9,7 @@
 #include "base/channel.h"
 #include "base/fd.h"
 #include "base/sys.h"
+#include "copy/confine.h"
 #include "copy/place.h"
 #include "copy/send.h"
 #include "copy/take.h"
@@ -144,6 +145,14 @@ static int settle(const struct cl_copy_job *job, struct way *way, int r, struct 
     return heard;
 }
 
+/* Where the sandbox has been started without Landlock, the host's kernel may have none. */
+static int confine(const struct cl_copy_job *job, int dir, struct cl_error *err)
+{
+    if (!job->is_last || cl_plan_without(&job->found->plan, CL_LAYER_LANDLOCK))
+        return 0;
+    return cl_copy_confine(dir, err);
+}
+
 int cl_copy_out_of(const struct cl_copy_job *job, struct cl_copy_done *ret, struct cl_error *err)
 {
     CL_CLEANUP(cl_copy_place_done) struct cl_copy_place place = CL_COPY_PLACE_INIT;
@@ -159,6 +168,8 @@ int cl_copy_out_of(const struct cl_copy_job *job, struct cl_copy_done *ret, stru
         r = cl_copy_place_open(job->target, name, &place, err);
     if (r == 0)
         r = open_way(job, CL_EXEC_SEND, words, &way, err);
+    if (r == 0)
+        r = confine(job, place.dir, err);
     if (r < 0)
         return r;
     in->fd = way.ours;

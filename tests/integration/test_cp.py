@@ -6,12 +6,13 @@ import os
 import re
 import signal
 import stat
+from pathlib import Path
 
 import pytest
 
 from lib.cp import Copies, failed, names, said
 from lib.exec import sandbox
-from lib.runner import alive, text
+from lib.runner import alive, host_pid_of, poll, text
 
 LOTS = 2000
 
@@ -453,11 +454,16 @@ def test_what_changes_meanwhile(busy, here, script):
 # --- several, and ends in the middle --------------------------------------------------------------
 
 
+def fill(room):
+    """A tree that takes long to copy."""
+    room.shell("mkdir /tmp/d; head -c 8000000 /dev/zero >/tmp/d/f; cd /tmp/d; for i in $(seq 500); do ln f $i; done").ok()
+    return "/tmp/d"
+
+
 @pytest.fixture
 def long_copy(room, here):
     """Words of a copy out that lasts."""
-    room.shell("mkdir /tmp/d; head -c 8000000 /dev/zero >/tmp/d/f; cd /tmp/d; for i in $(seq 500); do ln f $i; done").ok()
-    return f"{room.name}:/tmp/d", here / "long"
+    return f"{room.name}:{fill(room)}", here / "long"
 
 
 def test_two_at_a_time(room, files, here, cloister):
@@ -471,6 +477,17 @@ def test_two_at_a_time(room, files, here, cloister):
     assert (here / "1").stat().st_size == (here / "2").stat().st_size == 20000000
     assert room.exec("stat", "-c", "%s", "/tmp/g").ok().word() == str(20 << 20)
     files.gone()
+
+
+@pytest.mark.parametrize("opts", [[], ["--without", "landlock"]], ids=["landlock", "without"])
+def test_a_client_shuts_itself_in(cloister, rootfs, here, opts):
+    """Before the first byte comes (tests/unit/test_copy_confine.c); where the sandbox stands on Landlock."""
+    with sandbox(cloister, rootfs, opts=opts) as room:
+        source, target = fill(room), here / "long"
+        with Copies(room).start(f"{room.name}:{source}", target) as running:
+            poll(target.exists, 20, "nothing was copied")
+            status = (Path("/proc") / str(running.pid) / "status").read_text()
+            assert re.search(r"^NoNewPrivs:\t(\d)", status, re.M)[1] == ("0" if opts else "1")
 
 
 @pytest.mark.parametrize("name", ["KILL", "TERM", "INT"])
@@ -519,8 +536,10 @@ def test_a_sandbox_that_ends_in_the_middle(room, files, long_copy):
 
 def test_out_of_memory(as_root, rootfs, world):
     source = made(as_root, world.directory("cp") / "big", bytes(31 << 20))
-    script = "cd /tmp; mkfifo p; { head -c 40000000 /dev/zero; echo full; sleep 1000; } >p & echo ready; exec tail -c 40000000 p"
+    script = "cd /tmp; mkfifo p; { head -c 40000000 /dev/zero; sleep 1000; } >p & echo ready; exec tail -c 40000000 p"
     with sandbox(as_root, rootfs, "sh", "-c", script, opts=["-m", "64m"]) as room:
+        status = Path("/proc") / str(host_pid_of(room.running, "tail")) / "status"
+        poll(lambda: int(re.search(r"VmRSS:\s+(\d+)", status.read_text())[1]) > 38000, 20, "main never grew")
         outcome = Copies(room).into(source, "/tmp")
         assert outcome.exit == 125 and len(said(outcome)) == 1, str(outcome)
         assert re.search("out of memory|has ended", text(outcome.err)), str(outcome)

@@ -105,6 +105,7 @@ static int copy(const struct context *context, const struct end *from, const str
         .source = from->path,
         .target = to->path,
         .most_bytes = context->most_bytes,
+        .is_last = 1,
         .left_out = cl_left_out_say,
         .context = &left,
     };
