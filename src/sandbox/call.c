@@ -69,8 +69,9 @@ static int wait_for(int connection, const char *id, struct cl_error *err)
 }
 
 /* What the supervisor says to it. */
-static int take_answer(int connection, const char *id, struct cl_error *err)
+static int take_answer(int connection, const struct cl_entry *entry, struct cl_error *err)
 {
+    const char *id = entry->id;
     struct cl_control_answer answer = {0};
     int r = wait_for(connection, id, err);
 
@@ -83,6 +84,8 @@ static int take_answer(int connection, const char *id, struct cl_error *err)
         return cl_refuse(err, EPROTO, "sandbox %s answers in another version", id);
     if (answer.error == -EPROTONOSUPPORT)
         return cl_refuse(err, EPROTO, "sandbox %s was started by another version of cloister", id);
+    if (answer.error == -EBUSY)
+        return cl_control_fail_paused(entry, err);
     if (answer.error == -EAGAIN) /* or init is held up: see walls/wall.h */
         return cl_refuse(err, EAGAIN, "sandbox %s is still being made, or too busy", id);
     if (answer.error == -EPIPE || answer.error == -ECONNRESET || answer.error == -ESRCH)
@@ -107,6 +110,6 @@ int cl_call_make(const struct cl_call *call, struct cl_error *err)
         return connection;
     r = send_request(call, connection, (const int[]){theirs, words}, err);
     if (r == 0)
-        r = take_answer(connection, call->found->entry.id, err);
+        r = take_answer(connection, &call->found->entry, err);
     return r < 0 ? r : CL_TAKE_FD(ours);
 }

@@ -267,6 +267,31 @@ static int wait_for_answer(const struct client *client, struct cl_error *err)
     }
 }
 
+int cl_control_fail_paused(const struct cl_entry *entry, struct cl_error *err)
+{
+    return cl_refuse(err, EBUSY, "sandbox %s is paused; cloister unpause %s", entry->id, entry->id);
+}
+
+/* What the supervisor's ERROR means. */
+static int fail_answer(const struct client *client, int error, struct cl_error *err)
+{
+    const struct cl_control_request *request = &client->ring.request;
+    const char *id = client->entry->id;
+
+    if (error == -ESRCH)
+        return fail_ended(client, err);
+    if (error == -EBUSY)
+        return cl_control_fail_paused(client->entry, err);
+    if (error == -EALREADY)
+        return cl_refuse(err, EALREADY, "sandbox %s is %s", id,
+                         request->command == CL_CONTROL_PAUSE ? "paused already" : "not paused");
+    if (error == -EAGAIN && request->command >= CL_CONTROL_PAUSE)
+        return cl_refuse(err, EAGAIN, "sandbox %s is still being made, or too busy", id);
+    if (request->command == CL_CONTROL_SIGNAL)
+        return cl_fail(err, error, "send signal %d to sandbox %s", request->signal, id);
+    return cl_fail(err, error, "ask sandbox %s", id);
+}
+
 /* The answer, or what its absence means. */
 static int take_answer(const struct client *client, struct cl_error *err)
 {
@@ -282,14 +307,7 @@ static int take_answer(const struct client *client, struct cl_error *err)
         return cl_fail(err, (int)got, "read the answer of sandbox %s", client->entry->id);
     if (got != (ssize_t)sizeof(answer) || answer.error > 0 || answer.error < -4095)
         return cl_refuse(err, EPROTO, "sandbox %s answers in another version", client->entry->id);
-    if (answer.error == -ESRCH)
-        return fail_ended(client, err);
-    if (answer.error == 0)
-        return 0;
-    if (client->ring.request.command == CL_CONTROL_SIGNAL)
-        return cl_fail(err, answer.error, "send signal %d to sandbox %s",
-                       client->ring.request.signal, client->entry->id);
-    return cl_fail(err, answer.error, "ask sandbox %s", client->entry->id);
+    return answer.error == 0 ? 0 : fail_answer(client, answer.error, err);
 }
 
 /* A bell that nobody has open any more would end us by SIGPIPE, which for a FIFO there is
@@ -356,6 +374,14 @@ int cl_control_stop(const struct cl_entry *entry, uint32_t grace_ms, struct cl_e
 int cl_control_refresh(const struct cl_entry *entry, struct cl_error *err)
 {
     const struct cl_control_request request = {.version = VERSION, .command = CL_CONTROL_REFRESH};
+
+    return ask(entry, &request, err);
+}
+
+int cl_control_pause(const struct cl_entry *entry, enum cl_control_command command,
+                     struct cl_error *err)
+{
+    const struct cl_control_request request = {.version = VERSION, .command = (uint32_t)command};
 
     return ask(entry, &request, err);
 }

@@ -23,6 +23,9 @@ enum cl_control_command {
     CL_CONTROL_REFRESH, /* write into the record what has become known since the start */
     CL_CONTROL_STOP,    /* the stop signal; and its end for sure after `grace_ms` */
     CL_CONTROL_CONNECT, /* connect to bells/exec-<client> */
+    CL_CONTROL_PAUSE,
+    CL_CONTROL_PAUSE_AGAIN, /* of one that is paused: what runs all the same */
+    CL_CONTROL_UNPAUSE,
 };
 
 struct cl_control_request {
@@ -41,6 +44,7 @@ struct cl_control_ring {
 };
 _Static_assert(sizeof(struct cl_control_ring) == 56, "a protocol between versions");
 
+/* -EBUSY: it is paused; -EALREADY: it is, or isn't, already. */
 struct cl_control_answer {
     int32_t error; /* 0 or -errno */
     uint32_t reserved;
@@ -57,6 +61,14 @@ int cl_control_stop(const struct cl_entry *entry, uint32_t grace_ms, struct cl_e
 /* Client: asks ENTRY's supervisor to bring its record up to date, and waits until it has.
  * A start doesn't pay for what only inspect wants to know. */
 int cl_control_refresh(const struct cl_entry *entry, struct cl_error *err);
+
+/* Client: asks ENTRY's supervisor for COMMAND, one of PAUSE, PAUSE_AGAIN and UNPAUSE. What has
+ * been asked for is under way when this returns (pause.h). */
+int cl_control_pause(const struct cl_entry *entry, enum cl_control_command command,
+                     struct cl_error *err);
+
+/* Says that ENTRY is paused, and what helps; -EBUSY. */
+int cl_control_fail_paused(const struct cl_entry *entry, struct cl_error *err);
 
 /* Client: has ENTRY's supervisor connect. The connection, non-blocking, whose other end is a
  * process of our own user's or root's. */

@@ -72,6 +72,8 @@ static int stand(struct cl_supervisor *supervisor, struct cl_error *err)
 static int be_over(struct cl_supervisor *supervisor, struct cl_error *err)
 {
     supervisor->is_over = 1;
+    supervisor->is_paused = 0; /* all who stood still have been killed */
+    supervisor->visitors.are_refused = 0;
     cl_loop_remove(&supervisor->loop, &supervisor->cpu_timer);
     cl_supervisor_release(supervisor);
     return supervisor->errands->has_out ? send_errands(supervisor, CL_ERRANDS_OUT, err)

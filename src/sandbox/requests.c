@@ -8,10 +8,11 @@
 #include "base/sys.h"
 #include "sandbox/children.h"
 #include "sandbox/control.h"
+#include "sandbox/pause.h"
 
 enum { LAST_SIGNAL = 64 };
 
-static int refresh(struct cl_supervisor *supervisor, struct cl_error *err)
+int cl_requests_refresh(struct cl_supervisor *supervisor, struct cl_error *err)
 {
     struct cl_status *status = supervisor->status;
 
@@ -64,10 +65,21 @@ static int pass_signal(struct cl_supervisor *supervisor, int signal, struct cl_e
 {
     if (signal < 1 || signal > LAST_SIGNAL)
         return -EINVAL;
+    if (signal == SIGCONT && supervisor->is_paused)
+        return 0; /* unpause sends it */
     if (signal != SIGKILL)
         return supervisor->wall->signal(supervisor->process, signal, err);
     cl_supervisor_kill(supervisor, CL_END_KILLED);
     return 0;
+}
+
+static int connect_to(struct cl_supervisor *supervisor, const char *client)
+{
+    if (supervisor->ended)
+        return -ESRCH;
+    if (supervisor->is_paused)
+        return -EBUSY;
+    return cl_visitors_call_back(&supervisor->visitors, supervisor->entry, client);
 }
 
 /* What REQUEST, by the CLIENT of that name, asks for: 0 or -errno. */
@@ -83,13 +95,17 @@ static int serve(struct cl_supervisor *supervisor, const struct cl_control_reque
     }
     switch (request->command) {
     case CL_CONTROL_REFRESH:
-        return refresh(supervisor, &asked);
+        return cl_requests_refresh(supervisor, &asked);
     case CL_CONTROL_STOP:
         return stop(supervisor, request->grace_ms, &asked);
     case CL_CONTROL_CONNECT:
-        return supervisor->ended
-                   ? -ESRCH
-                   : cl_visitors_call_back(&supervisor->visitors, supervisor->entry, client);
+        return connect_to(supervisor, client);
+    case CL_CONTROL_PAUSE:
+        return cl_pause_set(supervisor, 1, &asked);
+    case CL_CONTROL_PAUSE_AGAIN:
+        return cl_pause_again(supervisor, &asked);
+    case CL_CONTROL_UNPAUSE:
+        return cl_pause_set(supervisor, 0, &asked);
     case CL_CONTROL_SIGNAL:
         return pass_signal(supervisor, request->signal, &asked);
     default:

@@ -9,6 +9,9 @@
 /* SOURCE's event: serves one request at the bell of the supervisor that is its context. */
 int cl_requests_serve(struct cl_source *source, uint32_t events, struct cl_error *err);
 
+/* Writes into the record what has become known since the start. */
+int cl_requests_refresh(struct cl_supervisor *supervisor, struct cl_error *err);
+
 /* supervisor.c's: kills the sandbox, END being why if nothing was before. */
 void cl_supervisor_kill(struct cl_supervisor *supervisor, enum cl_end end);
 /* Sends the main process its stop signal. */

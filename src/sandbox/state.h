@@ -33,6 +33,7 @@ enum { CL_ID_SIZE = 17 }; /* 16 hex digits and NUL */
 enum cl_phase {
     CL_PHASE_CREATING,
     CL_PHASE_RUNNING,
+    CL_PHASE_PAUSED,
     CL_PHASE_RESTING, /* it has ended, and stands on for its files (run --keep) */
     CL_PHASE_COUNT,
 };

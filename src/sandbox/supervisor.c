@@ -12,6 +12,7 @@
 #include "base/processors.h"
 #include "base/sys.h"
 #include "sandbox/control.h"
+#include "sandbox/pause.h"
 #include "sandbox/phases.h"
 #include "sandbox/requests.h"
 
@@ -115,9 +116,12 @@ static void send_signal(struct cl_supervisor *supervisor, int signal)
 void cl_supervisor_send_stop(struct cl_supervisor *supervisor)
 {
     const struct cl_plan *plan = supervisor->plan;
+    struct cl_error unused;
 
     send_signal(supervisor,
                 cl_plan_has(plan, CL_FIELD_STOP_SIGNAL) ? (int)plan->stop_signal : SIGTERM);
+    if (supervisor->is_paused) /* or it could do nothing in its grace; after that it is killed */
+        (void)cl_pause_set(supervisor, 0, &unused);
 }
 
 /* The sandbox has ended, and nobody reads the rest of its output. What is lost is no success,

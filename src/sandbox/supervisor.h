@@ -64,11 +64,12 @@ struct cl_supervisor {
     uint64_t millicpus; /* that the sandbox can use at a time */
     int in_grace;       /* the timer's next expiry is the end */
     int is_stopping;    /* somebody has asked for that */
-    int is_told;        /* on_started has been called */
-    int interrupts;     /* SIGINT and SIGTERM so far */
-    int has_stood;      /* of a plan that waits: it is waiting, or was */
-    int is_over;        /* of one that stays: its command has ended */
-    int is_resting;     /* of one that is kept: nothing is left to be done */
+    int is_paused;
+    int is_told;    /* on_started has been called */
+    int interrupts; /* SIGINT and SIGTERM so far */
+    int has_stood;  /* of a plan that waits: it is waiting, or was */
+    int is_over;    /* of one that stays: its command has ended */
+    int is_resting; /* of one that is kept: nothing is left to be done */
     int ended;
     int init_status;
 };

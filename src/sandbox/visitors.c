@@ -50,6 +50,8 @@ static int pass_on(struct cl_visitors *visitors, const struct cl_exec_request *r
                 ? cl_visitor_check(request, packet->fds, packet->fd_count)
                 : -EPROTONOSUPPORT;
 
+    if (r == 0 && visitors->are_refused) /* paused since it came */
+        return -EBUSY;
     return r < 0 ? r : visitors->wall->exec(visitors->process, request, packet->fds, &unused);
 }
 
@@ -81,6 +83,7 @@ void cl_visitors_init(struct cl_visitors *visitors, struct cl_loop *loop,
     visitors->loop = loop;
     visitors->wall = wall;
     visitors->process = process;
+    visitors->are_refused = 0;
     visitors->next = 0; /* the sources are untouched: nobody comes to most sandboxes */
 }
 

@@ -19,6 +19,7 @@ struct cl_visitors {
     struct cl_wall_process *process;
     struct cl_source sources[CL_VISITORS_MOST];
     unsigned int next;
+    int are_refused; /* the sandbox is paused */
 };
 
 /* Nobody yet, in memory that was zero. All is borrowed. */

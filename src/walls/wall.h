@@ -93,6 +93,9 @@ struct cl_wall {
     int (*leave)(struct cl_wall_process *process, struct cl_error *err);
     /* Sends SIGNAL to the main process. */
     int (*signal)(struct cl_wall_process *process, int signal, struct cl_error *err);
+    /* Stops all processes but the first, or has them go on. Whoever is stopped can be continued by
+     * another that isn't yet: who asks looks, and asks again. Never blocks: -EAGAIN. */
+    int (*pause)(struct cl_wall_process *process, int is_paused, struct cl_error *err);
     /* Makes START's streams such as the sandbox may use: of a command to be started in the one
      * of START's plan, id and uid_base, which runs. The client's, with its caller's privilege. */
     int (*lend)(const struct cl_wall_start *start, struct cl_error *err);

@@ -250,6 +250,37 @@ static int do_wait(char **argv)
     return 0;
 }
 
+/* N processes that continue each other for ever */
+static int do_continue(char **argv)
+{
+    for (long n = num(argv, 1, 1); n > 1 && fork() != 0; n--)
+        ;
+    puts("ready");
+    fflush(stdout);
+    for (;;)
+        kill(-1, SIGCONT);
+    return 0;
+}
+
+/* tick for ever; with "job" in a child, whose stops and continuations are told as a shell would */
+static int do_tick(char **argv)
+{
+    const struct timespec pause = {.tv_nsec = 5000000};
+    pid_t pid = strcmp(arg(argv, 1, ""), "job") == 0 ? fork() : 0;
+    int status;
+    if (pid > 0) {
+        while (waitpid(pid, &status, WUNTRACED | WCONTINUED) > 0 && !WIFEXITED(status) && !WIFSIGNALED(status))
+            ;
+        return 9;
+    }
+    for (;;) {
+        puts("tick");
+        fflush(stdout);
+        nanosleep(&pause, NULL);
+    }
+    return 0;
+}
+
 static int do_fds(char **argv)
 {
     (void)argv;
@@ -350,6 +381,7 @@ static const struct {
     {"bomb", do_bomb},         {"write", do_write},   {"inodes", do_inodes},
     {"flood", do_flood},       {"signal", do_signal}, {"trap", do_trap},
     {"wait", do_wait},         {"fds", do_fds},       {"openmany", do_openmany},
+    {"tick", do_tick},         {"continue", do_continue},
     {"leave", do_leave},       {"tty", do_tty},       {"net", do_net},
     {"mkdir", do_mkdir},       {"create", do_create}, {"nothing", do_nothing},
 };

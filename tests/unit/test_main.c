@@ -33,7 +33,6 @@ TEST(what_there_is_not_is_refused_in_one_line)
     check_refused("--tty", "run", "cloister: unknown option --tty; options follow the command\n");
     check_refused("", NULL, "cloister: unknown command \"\"; see cloister help\n");
     check_refused("ru", NULL, "cloister: unknown command \"ru\"; did you mean run?\n");
-    check_refused("pause", "x", "cloister: pause: not built yet\n");
     check_refused("commit", NULL,
                   "cloister: commit: there is none: Cloister runs images and doesn't make them\n");
     check_refused("help", "attach", "cloister: attach: not built yet\n");

@@ -99,6 +99,8 @@ extern const struct cl_command cl_command_wait;
 extern const struct cl_command cl_command_cp;
 extern const struct cl_command cl_command_stop;
 extern const struct cl_command cl_command_kill;
+extern const struct cl_command cl_command_pause;
+extern const struct cl_command cl_command_unpause;
 extern const struct cl_command cl_command_rm;
 extern const struct cl_command cl_command_prune;
 extern const struct cl_command cl_command_doctor;

@@ -12,6 +12,8 @@ const struct cl_command *const cl_commands[] = {
     &cl_command_wait,
     &cl_command_stop,
     &cl_command_kill,
+    &cl_command_pause,
+    &cl_command_unpause,
     &cl_command_rm,
     &cl_command_cp,
     &cl_command_pull,

@@ -4,7 +4,7 @@
 #include "plan/print.h"
 #include "sandbox/ended.h"
 
-static const char *const phase_words[] = {"creating", "running", "kept"};
+static const char *const phase_words[] = {"creating", "running", "paused", "kept"};
 _Static_assert(CL_ARRAY_SIZE(phase_words) == CL_PHASE_COUNT, "a word for each");
 
 const char *cl_describe_status(const struct cl_visit *visit)

@@ -10,6 +10,7 @@
 #include "cmd/cloister/image_user.h"
 #include "cmd/cloister/run_options.h"
 #include "plan/decide.h"
+#include "sandbox/control.h"
 #include "sandbox/exec.h"
 
 enum { ARENA_MAX = 64 << 20 };
@@ -104,6 +105,8 @@ static int check_phase(const struct cl_found *found, struct cl_error *err)
         return 0;
     if (found->status.phase == CL_PHASE_RESTING)
         return cl_refuse(err, ESRCH, "sandbox %s has ended", found->entry.id);
+    if (found->status.phase == CL_PHASE_PAUSED)
+        return cl_control_fail_paused(&found->entry, err);
     return cl_refuse(err, EAGAIN, "sandbox %s is still being made", found->entry.id);
 }
 

@@ -12,8 +12,6 @@
 
 static const struct cl_refused_command refused[] = {
     {"attach", "not built yet"},
-    {"pause", "not built yet"},
-    {"unpause", "not built yet"},
     {"create", "there is none: a sandbox is made and started in one; use run"},
     {"start", "there is none: a sandbox is made and started in one; use run"},
     {"restart", "there is none: a sandbox that ended is gone; use run again"},

@@ -55,6 +55,7 @@ enum cl_message_kind {
     CL_MESSAGE_RELEASE, /* with the cgroups' join descriptors */
     CL_MESSAGE_NETWORK, /* with the network namespace's descriptor */
     CL_MESSAGE_SIGNAL,  /* value: the signal for the main process */
+    CL_MESSAGE_PAUSE,   /* value: 1 stops all processes, 0 has them go on */
     CL_MESSAGE_EXEC,    /* value: CL_EXEC_ flags; with the descriptors of walls/session.h */
     CL_MESSAGE_BEGIN,   /* where the plan waits: main is to be born */
     CL_MESSAGE_LEAVE,   /* where it stays: init is to end */

@@ -14,7 +14,10 @@
 #include <sched.h>
 #include <sys/ioctl.h>
 
-enum { LAST_SIGNAL = 64 };
+enum {
+    LAST_SIGNAL = 64,
+    STOP_ROUNDS = 16,
+};
 
 /* --- steps -------------------------------------------------------------------------- */
 
@@ -435,6 +438,15 @@ static void take_signal(struct life *life, int signal)
     }
 }
 
+/* All but init, which kill(2) leaves out. Who is in the middle of continuing others (SIGCONT)
+ * stops when that is done, and those others have been continued: they get no further than to
+ * the next round, which comes before they run. */
+static void pause_all(int is_paused)
+{
+    for (int i = 0; i < (is_paused ? STOP_ROUNDS : 1); i++)
+        (void)cl_sys_kill(-1, is_paused ? SIGSTOP : SIGCONT); /* nobody left: it is ending */
+}
+
 static void take_message(struct life *life)
 {
     struct cl_container *container = life->container;
@@ -451,6 +463,8 @@ static void take_message(struct life *life)
         cl_sessions_begin(&life->sessions, container, &message, fds, (size_t)count);
     else if (message.kind == CL_MESSAGE_BEGIN && container->report->stage == CL_REPORT_WAITING)
         begin(life);
+    else if (message.kind == CL_MESSAGE_PAUSE)
+        pause_all(message.value);
     else if (message.kind == CL_MESSAGE_LEAVE)
         _exit(0);
     else if (message.kind == CL_MESSAGE_SIGNAL)

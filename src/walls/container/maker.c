@@ -390,6 +390,14 @@ static int container_leave(struct cl_wall_process *process, struct cl_error *err
     return offer(process, CL_MESSAGE_LEAVE, err);
 }
 
+static int container_pause(struct cl_wall_process *process, int is_paused, struct cl_error *err)
+{
+    const struct cl_message message = {.kind = CL_MESSAGE_PAUSE, .value = is_paused};
+    int r = cl_message_offer(process->channel, &message, NULL, 0);
+
+    return r < 0 ? cl_fail(err, r, "%s the sandbox", is_paused ? "pause" : "unpause") : 0;
+}
+
 /* The label of the files of START's sandbox on its streams: all that they need. */
 static int container_lend(const struct cl_wall_start *start, struct cl_error *err)
 {
@@ -546,6 +554,7 @@ const struct cl_wall cl_wall_container = {
     .begin = container_begin,
     .leave = container_leave,
     .signal = container_signal,
+    .pause = container_pause,
     .lend = container_lend,
     .exec = container_exec,
     .receive = container_receive,
