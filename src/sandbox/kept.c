@@ -367,11 +367,10 @@ static int read_record(const struct cl_kept *kept, struct cl_arena *arena,
 /* What nobody wrote down: its supervisor was killed, with all of it. */
 static struct cl_ended lost_end(const struct cl_kept *kept, const struct cl_status *status)
 {
-    static const char why[] = "its supervisor was killed";
     const struct cl_result result = {
         .status = CL_STATUS_ERROR,
         .exit_code = -1,
-        .error = why,
+        .error = CL_KEPT_LOST,
         .created_wall_ns = status->created_ns,
         .started_wall_ns = status->started_ns,
         .layers = status->layers,

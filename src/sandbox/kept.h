@@ -45,6 +45,9 @@ void cl_kept_done(struct cl_kept *kept);
 /* Opens that of ID for reading; -ENOENT, without a message, where nothing is kept of it. */
 int cl_kept_open(const char *id, struct cl_kept *ret, struct cl_error *err);
 
+/* The error of one whose end nobody wrote down. */
+#define CL_KEPT_LOST "its supervisor was killed"
+
 /* What a record says. What was read points into the arena. */
 struct cl_kept_record {
     struct cl_status status;

@@ -51,6 +51,8 @@ int cl_pause_set(struct cl_supervisor *supervisor, int is_paused, struct cl_erro
         return r;
     note(supervisor, is_paused);
     r = cl_requests_refresh(supervisor, err);
+    if (r == 0)
+        cl_supervisor_say(supervisor, is_paused ? CL_EVENT_PAUSE : CL_EVENT_UNPAUSE);
     if (r < 0 && is_paused) { /* nobody could see why it stands still */
         struct cl_error unused = {0};
 

@@ -46,6 +46,7 @@ static int stop(struct cl_supervisor *supervisor, uint32_t grace_ms, struct cl_e
     const uint64_t grace_ns = grace_ms * CL_NS_PER_MS;
     uint64_t left_ns;
 
+    cl_supervisor_say(supervisor, CL_EVENT_STOP);
     if (grace_ms == 0) {
         cl_supervisor_kill(supervisor, CL_END_KILLED);
         return 0;
@@ -61,16 +62,29 @@ static int stop(struct cl_supervisor *supervisor, uint32_t grace_ms, struct cl_e
     return cl_supervisor_arm(supervisor, grace_ns, err);
 }
 
+static void say_signal(const struct cl_supervisor *supervisor, int signal)
+{
+    struct cl_event event = cl_event_of(CL_EVENT_KILL, supervisor->entry->id, supervisor->plan);
+
+    event.signal = (uint64_t)signal;
+    event.set |= CL_EVENT_BIT(SIGNAL);
+    cl_events_tell(supervisor->entry->dir, &event);
+}
+
 static int pass_signal(struct cl_supervisor *supervisor, int signal, struct cl_error *err)
 {
+    const int comes_later = signal == SIGCONT && supervisor->is_paused; /* with unpause */
+    int r = 0;
+
     if (signal < 1 || signal > LAST_SIGNAL)
         return -EINVAL;
-    if (signal == SIGCONT && supervisor->is_paused)
-        return 0; /* unpause sends it */
-    if (signal != SIGKILL)
-        return supervisor->wall->signal(supervisor->process, signal, err);
-    cl_supervisor_kill(supervisor, CL_END_KILLED);
-    return 0;
+    if (signal == SIGKILL)
+        cl_supervisor_kill(supervisor, CL_END_KILLED);
+    else if (!comes_later)
+        r = supervisor->wall->signal(supervisor->process, signal, err);
+    if (r == 0)
+        say_signal(supervisor, signal);
+    return r;
 }
 
 static int connect_to(struct cl_supervisor *supervisor, const char *client)

@@ -4,6 +4,7 @@
 #ifndef CL_SANDBOX_REQUESTS_H
 #define CL_SANDBOX_REQUESTS_H
 
+#include "sandbox/events.h"
 #include "sandbox/supervisor.h"
 
 /* SOURCE's event: serves one request at the bell of the supervisor that is its context. */
@@ -11,6 +12,13 @@ int cl_requests_serve(struct cl_source *source, uint32_t events, struct cl_error
 
 /* Writes into the record what has become known since the start. */
 int cl_requests_refresh(struct cl_supervisor *supervisor, struct cl_error *err);
+
+/* Tells who listens (events.h) that KIND happens to the sandbox. */
+static inline void cl_supervisor_say(const struct cl_supervisor *supervisor,
+                                     enum cl_event_kind kind)
+{
+    cl_events_say(supervisor->entry->dir, kind, supervisor->entry->id, supervisor->plan);
+}
 
 /* supervisor.c's: kills the sandbox, END being why if nothing was before. */
 void cl_supervisor_kill(struct cl_supervisor *supervisor, enum cl_end end);

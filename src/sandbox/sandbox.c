@@ -11,6 +11,7 @@
 #include "limits/limits.h"
 #include "sandbox/filter.h"
 #include "sandbox/ended.h"
+#include "sandbox/events.h"
 #include "sandbox/ids.h"
 #include "sandbox/kept.h"
 #include "sandbox/log.h"
@@ -37,8 +38,10 @@ struct sandbox {
     struct cl_supervisor supervisor;
     struct cl_errands errands;
     struct cl_result result;
-    int started;     /* the wall stands; process is ours */
-    int is_filtered; /* somebody's seccomp filter is on us already */
+    int started;      /* the wall stands; process is ours */
+    int awaits_start; /* init tells when the command runs */
+    int has_run;      /* the command has */
+    int is_filtered;  /* somebody's seccomp filter is on us already */
     int signals;
     int parent;
     int ids_lock;
@@ -111,8 +114,7 @@ static void close_state(void *context)
 {
     struct sandbox *sandbox = context;
 
-    cl_fd_close(&sandbox->ids_lock);
-    cl_state_done(&sandbox->state);
+    cl_fd_close(&sandbox->ids_lock); /* the directory stays open until the end is told */
 }
 
 static void close_pipes(void *context)
@@ -224,6 +226,9 @@ static struct cl_arguments find_arguments(const struct cl_run_options *options)
 static int start_wall(void *context, struct cl_error *err)
 {
     struct sandbox *sandbox = context;
+
+    sandbox->awaits_start = sandbox->plan->detach || sandbox->plan->waits || sandbox->plan->stays ||
+                            cl_events_are_heard(sandbox->state.dir);
     const struct cl_wall_start start = {
         .plan = sandbox->plan,
         .arguments = find_arguments(sandbox->options),
@@ -232,6 +237,7 @@ static int start_wall(void *context, struct cl_error *err)
         .processors = cl_processors_look(),
         .cgroup = cl_limits_cgroup_fd(&sandbox->limits),
         .stdio = {sandbox->theirs[0], sandbox->theirs[1], sandbox->theirs[2]},
+        .tells_start = sandbox->awaits_start,
     };
     int r = sandbox->wall->start(&start, &sandbox->process, err);
 
@@ -393,12 +399,35 @@ static int settle_kept(struct sandbox *sandbox, int exit_status, struct cl_error
     return r;
 }
 
+/* Also when nobody was there to be told of its start. */
+static void announce_end(const struct sandbox *sandbox)
+{
+    const struct cl_result *result = &sandbox->result;
+    const struct cl_event event = cl_event_of_end(result);
+
+    if (!sandbox->has_run)
+        return;
+    if (result->status == CL_STATUS_OOM || (result->limits_hit & CL_HIT_MEMORY) != 0)
+        cl_events_say(sandbox->state.dir, CL_EVENT_OOM, sandbox->status.id, sandbox->plan);
+    cl_events_tell(sandbox->state.dir, &event);
+    if (sandbox->plan->detach && sandbox->plan->remove)
+        cl_events_say(sandbox->state.dir, CL_EVENT_REMOVE, sandbox->status.id, sandbox->plan);
+}
+
 static void tell_started(void *context)
 {
     const struct sandbox *sandbox = context;
 
+    cl_events_say(sandbox->state.dir, CL_EVENT_START, sandbox->status.id, sandbox->plan);
     if (sandbox->options->on_started != NULL)
         sandbox->options->on_started(sandbox->options->context, sandbox->status.id);
+}
+
+static int has_run(const struct cl_report *report)
+{
+    const uint32_t stage = __atomic_load_n(&report->stage, __ATOMIC_ACQUIRE);
+
+    return stage == CL_REPORT_STARTED || stage == CL_REPORT_ENDED;
 }
 
 /* Runs the sandbox that stands; returns exec's errno or 0, or -errno. */
@@ -415,6 +444,7 @@ static int supervise(struct sandbox *sandbox, struct cl_error *err)
     supervisor->entry = &sandbox->entry;
     supervisor->status = &sandbox->status;
     supervisor->kept = &sandbox->kept;
+    supervisor->awaits_start = sandbox->awaits_start;
     supervisor->log = sandbox->log.fd >= 0 ? &sandbox->log : NULL;
     for (int fd = 0; fd < 3; fd++)
         supervisor->streams[fd] = stream_of(sandbox, fd);
@@ -433,6 +463,7 @@ static int supervise(struct sandbox *sandbox, struct cl_error *err)
                           &ignored); /* a failure is prune's to tell */
     if (r == 0)
         r = cl_supervisor_run(supervisor, sandbox->signals, sandbox->parent, err);
+    sandbox->has_run = has_run(sandbox->process.report);
     sandbox->result.stdout_bytes = supervisor->relays[1].total;
     sandbox->result.stderr_bytes = supervisor->relays[2].total;
     return r < 0 ? r : judge(sandbox, err);
@@ -450,7 +481,9 @@ static int conclude(struct sandbox *sandbox, int r, struct cl_error *err)
         sandbox->result.error = err->msg;
     const int status = r < 0 ? EXIT_ERROR : cl_result_exit_status(&sandbox->result, r);
     write_result(sandbox, sandbox->result_fd, &write_error);
-    if (settle_kept(sandbox, status, &write_error) >= 0 && write_error.code == 0)
+    const int settled = settle_kept(sandbox, status, &write_error);
+    announce_end(sandbox);
+    if (settled >= 0 && write_error.code == 0)
         return status;
     *err = write_error;
     return -write_error.code;
@@ -567,6 +600,7 @@ int cl_sandbox_run(const struct cl_plan *plan, const struct cl_run_options *opti
     set_up(&sandbox, plan, options);
     sandbox.result_fd = result_fd;
     const int status = run(&sandbox, &r, err);
+    cl_state_done(&sandbox.state); /* open until the end was told */
     if (status < 0)
         return status;
     if (r < 0)

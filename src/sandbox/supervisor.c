@@ -325,7 +325,8 @@ static int on_channel(struct cl_source *source, uint32_t events, struct cl_error
     if (r < 0)
         return r;
     const int is_done = (!plan->tty || supervisor->pty >= 0) &&
-                        (!plan->detach || supervisor->is_told) && cl_phases_are_done(supervisor);
+                        (!supervisor->awaits_start || supervisor->is_told) &&
+                        cl_phases_are_done(supervisor);
     if (is_done || (events & EPOLLHUP) != 0)
         cl_loop_remove(&supervisor->loop, source);
     return 0;
@@ -440,8 +441,7 @@ static int add_sources(struct cl_supervisor *supervisor, int signals, int parent
         r = add(supervisor, &supervisor->signals, signals, on_signal, err);
     if (r == 0 && parent >= 0)
         r = add(supervisor, &supervisor->parent, parent, on_parent, err);
-    if (r == 0 && (supervisor->plan->tty || supervisor->plan->detach || supervisor->plan->waits ||
-                   supervisor->plan->stays))
+    if (r == 0 && (supervisor->plan->tty || supervisor->awaits_start))
         r = add(supervisor, &supervisor->channel, supervisor->process->channel, on_channel, err);
     if (r == 0)
         r = add_clocks(supervisor, err);
@@ -467,6 +467,11 @@ static int check_streams(const struct cl_supervisor *supervisor, struct cl_error
     return 0;
 }
 
+static void say_exec(void *context)
+{
+    cl_supervisor_say(context, CL_EVENT_EXEC);
+}
+
 /* Who stays holds no directory of his caller's. */
 static int leave_directory(const struct cl_plan *plan, struct cl_error *err)
 {
@@ -490,6 +495,8 @@ int cl_supervisor_run(struct cl_supervisor *supervisor, int signals, int parent,
         cl_plan_has(plan, CL_FIELD_OUTPUT) ? plan->limits.output_bytes : UINT64_MAX;
     cl_visitors_init(&supervisor->visitors, &supervisor->loop, supervisor->wall,
                      supervisor->process);
+    supervisor->visitors.on_exec = say_exec;
+    supervisor->visitors.context = supervisor;
     r = cl_loop_init(&supervisor->loop, err);
     if (r == 0)
         r = add_sources(supervisor, signals, parent, err);

@@ -36,7 +36,8 @@ struct cl_supervisor {
     int streams[3];             /* what the command's are carried to and from; borrowed; -1 for an
                                    output: to the log */
     struct cl_errands *errands; /* its copies of files */
-    /* Called once when the command of a detached sandbox runs; may be NULL. */
+    int awaits_start;           /* the first process tells when the command runs */
+    /* Called once when the command runs, where that is told; may be NULL. */
     void (*on_started)(void *context);
     void *context;
     int stdio[3]; /* our ends of the pipes, taken; -1: none */

@@ -9,8 +9,11 @@
 #include "base/sys.h"
 #include "limits/limits.h"
 #include "sandbox/control.h"
+#include "sandbox/events.h"
 #include "sandbox/kept.h"
 #include "sandbox/table.h"
+
+enum { PLAN_ROOM = 4 * CL_PLAN_MAX_SIZE }; /* as in state_find.c */
 
 struct sweep {
     struct cl_state *state;
@@ -39,12 +42,40 @@ static int clear_leavings(const struct sweep *sweep, const struct cl_status *sta
     return 0;
 }
 
+/* Of one whose command was told to run, and of whose end nobody else can tell: to be read while the
+ * record is there. */
+static int find_lost(const struct sweep *sweep, int seat, struct cl_arena *arena,
+                     struct cl_plan *ret)
+{
+    struct cl_entry entry = {.dir = sweep->state->dir, .table = sweep->table, .seat = seat};
+    struct cl_status status;
+    struct cl_error unused = {0};
+
+    return cl_events_are_heard(sweep->state->dir) &&
+           cl_entry_read(&entry, arena, &status, ret, &unused) == 0 &&
+           status.phase != CL_PHASE_CREATING;
+}
+
+static void tell_lost(const struct sweep *sweep, const char *id, const struct cl_plan *plan)
+{
+    const struct cl_result result = {
+        .plan = plan, .id = id, .status = CL_STATUS_ERROR, .exit_code = -1, .error = CL_KEPT_LOST};
+    const struct cl_event event = cl_event_of_end(&result);
+
+    cl_events_tell(sweep->state->dir, &event);
+    if (plan->detach && plan->remove)
+        cl_events_say(sweep->state->dir, CL_EVENT_REMOVE, id, plan);
+}
+
 /* A record that can't be read names nothing that could be removed: the seat goes, and a
  * cgroup that it may have had is an orphan (limits.h). */
 static int clear_seat(struct sweep *sweep, int seat, struct cl_error *err)
 {
+    CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(PLAN_ROOM);
     struct cl_status status = {.id = ""};
+    struct cl_plan plan = {0};
     int r = cl_status_read(sweep->table, seat, &status);
+    const int is_lost = r == 0 && find_lost(sweep, seat, &arena, &plan);
 
     if (r == 0)
         r = clear_leavings(sweep, &status, err);
@@ -58,6 +89,8 @@ static int clear_seat(struct sweep *sweep, int seat, struct cl_error *err)
     if (r < 0)
         return cl_fail(err, r, "free seat %d of the table of sandboxes", seat);
     sweep->swept++;
+    if (is_lost)
+        tell_lost(sweep, status.id, &plan);
     if (sweep->on_swept != NULL)
         sweep->on_swept(sweep->context, status.id[0] != '\0' ? status.id : "(damaged)");
     return 0;

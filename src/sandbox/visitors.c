@@ -51,8 +51,12 @@ static int pass_on(struct cl_visitors *visitors, const struct cl_exec_request *r
                 : -EPROTONOSUPPORT;
 
     if (r == 0 && visitors->are_refused) /* paused since it came */
-        return -EBUSY;
-    return r < 0 ? r : visitors->wall->exec(visitors->process, request, packet->fds, &unused);
+        r = -EBUSY;
+    if (r == 0)
+        r = visitors->wall->exec(visitors->process, request, packet->fds, &unused);
+    if (r == 0 && visitors->on_exec != NULL)
+        visitors->on_exec(visitors->context);
+    return r;
 }
 
 static int on_visitor(struct cl_source *source, CL_UNUSED uint32_t events,
@@ -84,6 +88,7 @@ void cl_visitors_init(struct cl_visitors *visitors, struct cl_loop *loop,
     visitors->wall = wall;
     visitors->process = process;
     visitors->are_refused = 0;
+    visitors->on_exec = NULL;
     visitors->next = 0; /* the sources are untouched: nobody comes to most sandboxes */
 }
 

@@ -19,7 +19,9 @@ struct cl_visitors {
     struct cl_wall_process *process;
     struct cl_source sources[CL_VISITORS_MOST];
     unsigned int next;
-    int are_refused; /* the sandbox is paused */
+    int are_refused;                /* the sandbox is paused */
+    void (*on_exec)(void *context); /* called when the sandbox has been given a command */
+    void *context;
 };
 
 /* Nobody yet, in memory that was zero. All is borrowed. */

@@ -56,6 +56,7 @@ struct cl_wall_start {
     uint32_t uid_base;               /* root mode: first of 65,536 uids; 0: rootless */
     struct cl_processors processors; /* where one idles, things are done beside each other */
     int cgroup;                      /* v2: the directory to be born in, else -1 */
+    int tells_start;                 /* when the main process has been executed: is_started */
     int stdio[3];                    /* the main process's ends; -1: /dev/null; all -1 with a tty */
 };
 
@@ -71,7 +72,7 @@ struct cl_wall_process {
     struct cl_child pasta;      /* who carries that network, while the sandbox stands */
     int scratch;                /* the root of the scratch file system, once received */
     int terminal;               /* the pty's master, once received */
-    /* Received, where the plan is detached, waits or stays: */
+    /* Received, where start was to tell it, and the plan waits or stays: */
     int is_waiting; /* the main process is yet to begin */
     int is_started; /* it has been executed */
     int is_over;    /* it has ended, and all others with it, but the first process */

@@ -147,7 +147,7 @@ def test_names_may_come_after_two_dashes(sandbox, words):
         assert json.loads(outcome.out)[0]["id"] == identifier
 
 
-OTHERS = ["pull", "import", "images", "rmi", "login", "logout", "cp", "ps", "stats", "inspect", "logs", "wait", "stop", "kill", "pause", "unpause", "rm", "prune", "doctor",
+OTHERS = ["pull", "import", "images", "rmi", "login", "logout", "cp", "ps", "stats", "events", "inspect", "logs", "wait", "stop", "kill", "pause", "unpause", "rm", "prune", "doctor",
           "version", "completion"]
 
 

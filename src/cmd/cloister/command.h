@@ -93,6 +93,7 @@ extern const struct cl_command cl_command_login;
 extern const struct cl_command cl_command_logout;
 extern const struct cl_command cl_command_ps;
 extern const struct cl_command cl_command_stats;
+extern const struct cl_command cl_command_events;
 extern const struct cl_command cl_command_inspect;
 extern const struct cl_command cl_command_logs;
 extern const struct cl_command cl_command_wait;

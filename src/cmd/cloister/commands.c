@@ -7,6 +7,7 @@ const struct cl_command *const cl_commands[] = {
     &cl_command_exec,
     &cl_command_ps,
     &cl_command_stats,
+    &cl_command_events,
     &cl_command_inspect,
     &cl_command_logs,
     &cl_command_wait,

@@ -27,7 +27,6 @@ static const struct cl_refused_command refused[] = {
     {"search", "there is none: ask the registry"},
     {"image", "there is none: commands stand alone, as in cloister images"},
     {"top", "there is none; see stats and inspect"},
-    {"events", "there is none; see ps and run --result"},
     {"port", "there is none: a sandbox has no network that others can reach"},
     {"network", "there is none: a sandbox has no network that others can reach"},
     {"rename", "there is none: a sandbox keeps the name it was started with"},

@@ -9,6 +9,7 @@
 #include "cmd/cloister/command.h"
 #include "cmd/cloister/unpack_range.h"
 #include "image/collect.h"
+#include "sandbox/events.h"
 #include "sandbox/known.h"
 #include "sandbox/sweep.h"
 
@@ -146,21 +147,24 @@ static int write_json(const struct context *context, struct cl_buf *buf)
 
 /* --- doing ------------------------------------------------------------------------- */
 
+struct removal {
+    struct context *context;
+    struct cl_state *state;
+};
+
 /* Its supervisor still stands on its files. */
-static int end_resting(const char *id, struct cl_error *err)
+static int end_resting(struct cl_state *state, const char *id, struct cl_error *err)
 {
     CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(CL_KEPT_ROOM);
-    CL_CLEANUP_STATE struct cl_state state = CL_STATE_INIT;
     CL_CLEANUP_KNOWN struct cl_known known = CL_KNOWN_INIT;
-    int r = cl_state_open(&state, err);
+    int r = cl_known_find(state, id, &arena, &known, err);
 
-    if (r == 0)
-        r = cl_known_find(&state, id, &arena, &known, err);
     return r == 0 && known.is_resting ? cl_known_release(&known, err) : r;
 }
 
 static int remove_ended(void *data, const struct cl_kept *kept, struct cl_error *err)
 {
+    const struct removal *removal = data;
     CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(CL_KEPT_ROOM);
     struct cl_kept_record record = {0};
     struct cl_error ignored = {0};
@@ -168,25 +172,28 @@ static int remove_ended(void *data, const struct cl_kept *kept, struct cl_error 
 
     if (r < 0 || record.is_alive) /* what is damaged is rm's, by its id */
         return 0;
-    r = record.plan.keep ? end_resting(kept->id, err) : 0;
+    r = record.plan.keep ? end_resting(removal->state, kept->id, err) : 0;
     if (r < 0)
         return r;
     r = cl_kept_remove(kept);
     if (r < 0)
         return cl_fail(err, r, "remove what is kept of sandbox %s", kept->id);
-    note_swept(data, kept->id);
+    cl_events_say(removal->state->dir, CL_EVENT_REMOVE, kept->id, &record.plan);
+    note_swept(removal->context, kept->id);
     return 0;
 }
 
 static int sweep_sandboxes(struct context *context, struct cl_error *err)
 {
+    struct removal removal = {context, NULL};
     CL_CLEANUP_STATE struct cl_state state = CL_STATE_INIT;
     int r = cl_state_open(&state, err);
 
+    removal.state = &state;
     if (r == 0)
         r = cl_sweep(&state, note_swept, context, err);
     if (r >= 0 && context->ended)
-        r = cl_kept_walk(remove_ended, context, err);
+        r = cl_kept_walk(remove_ended, &removal, err);
     return r < 0 ? r : 0;
 }
 

@@ -5,6 +5,7 @@
 #include "cmd/cloister/command.h"
 #include "cmd/cloister/each.h"
 #include "sandbox/control.h"
+#include "sandbox/events.h"
 
 enum {
     ARENA_MAX = 64 << 20,
@@ -75,6 +76,7 @@ static int remove_one(void *data, struct cl_state *state, const char *name, stru
         r = cl_kept_remove(&known.kept);
         if (r < 0)
             return cl_fail(err, r, "remove what is kept of sandbox %s", known.found.entry.id);
+        cl_events_say(state->dir, CL_EVENT_REMOVE, known.kept.id, &known.found.plan);
     }
     return cl_buf_printf(out, "%s\n", name) < 0 ? cl_fail_memory(err) : 0;
 }

@@ -62,7 +62,7 @@ enum cl_message_kind {
     /* init to maker */
     CL_MESSAGE_SCRATCH,  /* with a descriptor on the scratch file system */
     CL_MESSAGE_TERMINAL, /* with the pty's master */
-    CL_MESSAGE_STARTED,  /* the command runs; where the plan is detached, waits or stays */
+    CL_MESSAGE_STARTED,  /* the command runs; where that is asked for */
     CL_MESSAGE_WAITING,  /* all stands but the command; where the plan waits */
     CL_MESSAGE_OVER,     /* all processes but init have ended; where it stays */
 };

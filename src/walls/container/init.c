@@ -510,12 +510,11 @@ static void forget_arguments(const struct cl_container *container)
 static int start_main(struct life *life, struct cl_error *err)
 {
     struct cl_container *container = life->container;
-    const struct cl_plan *plan = container->plan;
 
     life->main = cl_main_start(container, err);
     if (life->main < 0)
         return life->main;
-    if (plan->detach || plan->stays) /* another supervisor doesn't ask */
+    if (container->start->tells_start) /* another supervisor doesn't ask */
         tell(life, CL_MESSAGE_STARTED);
     return shrink(container, err);
 }
