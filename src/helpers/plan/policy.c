@@ -17,7 +17,7 @@
 #include "plan/decide.h"
 
 struct walk {
-    struct cl_yaml yaml;
+    struct cl_yaml *yaml;
     struct cl_arena *arena;
     struct cl_plan plan;
 };
@@ -25,19 +25,19 @@ struct walk {
 static int locate(const struct walk *walk, const struct cl_yaml_node *node, const char *path,
                   struct cl_error *err)
 {
-    return cl_yaml_locate_node(&walk->yaml, node, path, err);
+    return cl_yaml_locate_node(walk->yaml, node, path, err);
 }
 
 static int want_kind(const struct walk *walk, const struct cl_yaml_node *node,
                      enum cl_yaml_kind kind, const char *path, struct cl_error *err)
 {
-    return cl_yaml_want_kind(&walk->yaml, node, kind, path, err);
+    return cl_yaml_want_kind(walk->yaml, node, kind, path, err);
 }
 
 static int want_text(const struct walk *walk, const struct cl_yaml_node *node, const char *path,
                      struct cl_error *err)
 {
-    return cl_yaml_want_text(&walk->yaml, node, path, err);
+    return cl_yaml_want_text(walk->yaml, node, path, err);
 }
 
 /* --- maps --------------------------------------------------------------- */
@@ -117,10 +117,11 @@ static int parse_network(struct walk *walk, const struct cl_yaml_node *node, str
     return parse_scalar(walk, node, CL_FIELD_NETWORK, err);
 }
 
-static int parse_env_entry(struct walk *walk, const struct cl_yaml_node *key, struct cl_error *err)
+static int parse_env_entry(struct walk *walk, const struct cl_yaml_node *key, const char *prefix,
+                           struct cl_error *err)
 {
     CL_CLEANUP_YAML_NODE struct cl_yaml_node value = {.kind = CL_YAML_END};
-    const char *path = cl_arena_printf(walk->arena, "env.%s", key->text);
+    const char *path = cl_arena_printf(walk->arena, "%s.%s", prefix, key->text);
     int r;
 
     if (path == NULL)
@@ -129,7 +130,7 @@ static int parse_env_entry(struct walk *walk, const struct cl_yaml_node *key, st
         (void)cl_refuse(err, EINVAL, "a variable's name can't hold \"=\"");
         return locate(walk, key, path, err);
     }
-    r = cl_yaml_next(&walk->yaml, &value, err);
+    r = cl_yaml_next(walk->yaml, &value, err);
     if (r == 0)
         r = want_text(walk, &value, path, err);
     if (r < 0)
@@ -143,23 +144,24 @@ static int parse_env_entry(struct walk *walk, const struct cl_yaml_node *key, st
     r = cl_plan_add_str(&walk->plan, CL_FIELD_ENV, pair, walk->arena, err);
     if (r == -ENOMEM)
         return r;
-    return r < 0 ? locate(walk, key, "env", err) : 0;
+    return r < 0 ? locate(walk, key, prefix, err) : 0;
 }
 
-static int parse_env(struct walk *walk, const struct cl_yaml_node *node, struct cl_error *err)
+static int parse_env(struct walk *walk, const struct cl_yaml_node *node, const char *path,
+                     struct cl_error *err)
 {
     const struct cl_yaml_seen *seen = NULL;
-    int r = want_kind(walk, node, CL_YAML_MAP, "env", err);
+    int r = want_kind(walk, node, CL_YAML_MAP, path, err);
 
     cl_plan_mark(&walk->plan, CL_FIELD_ENV);
     while (r == 0) {
         CL_CLEANUP_YAML_NODE struct cl_yaml_node key = {.kind = CL_YAML_END};
 
-        r = cl_yaml_next_key(&walk->yaml, "env", &seen, &key, err);
+        r = cl_yaml_next_key(walk->yaml, path, &seen, &key, err);
         if (r == 0 && key.kind == CL_YAML_END)
             break;
         if (r == 0)
-            r = parse_env_entry(walk, &key, err);
+            r = parse_env_entry(walk, &key, path, err);
     }
     return r;
 }
@@ -239,7 +241,7 @@ static int parse_file_key(struct walk *walk, const struct cl_yaml_node *key, con
         i++;
     if (i == CL_ARRAY_SIZE(file_keys))
         return refuse_file_key(walk, key, path, err);
-    int r = cl_yaml_next(&walk->yaml, &value, err);
+    int r = cl_yaml_next(walk->yaml, &value, err);
     if (r == 0)
         r = want_text(walk, &value, path, err);
     if (r < 0)
@@ -298,7 +300,7 @@ static int parse_file(struct walk *walk, const struct cl_yaml_node *node, size_t
     while (r == 0) {
         CL_CLEANUP_YAML_NODE struct cl_yaml_node key = {.kind = CL_YAML_END};
 
-        r = cl_yaml_next_key(&walk->yaml, path, &seen, &key, err);
+        r = cl_yaml_next_key(walk->yaml, path, &seen, &key, err);
         if (r == 0 && key.kind == CL_YAML_END)
             break;
         if (r == 0)
@@ -324,7 +326,7 @@ static int parse_list(struct walk *walk, const struct cl_yaml_node *node, enum c
     for (size_t i = 0; r == 0; i++) {
         CL_CLEANUP_YAML_NODE struct cl_yaml_node item = {.kind = CL_YAML_END};
 
-        r = cl_yaml_next(&walk->yaml, &item, err);
+        r = cl_yaml_next(walk->yaml, &item, err);
         if (r == 0 && item.kind == CL_YAML_END)
             break;
         if (r == 0)
@@ -370,7 +372,7 @@ static int parse_field(struct walk *walk, const struct cl_yaml_node *value, enum
 {
     switch ((int)field) {
     case CL_FIELD_ENV:
-        return parse_env(walk, value, err);
+        return parse_env(walk, value, "env", err);
     case CL_FIELD_FILES:
         return parse_files(walk, value, err);
     case CL_FIELD_NETWORK:
@@ -397,7 +399,7 @@ static int parse_entry(struct walk *walk, const struct cl_yaml_node *key, const 
                 (is_group(path) || (field != CL_FIELD_COUNT && may_stand_in_policy(field)));
     if (!known)
         return refuse_key(walk, key, path, err);
-    int r = cl_yaml_next(&walk->yaml, &value, err);
+    int r = cl_yaml_next(walk->yaml, &value, err);
     if (r < 0)
         return r;
     if (field != CL_FIELD_COUNT)
@@ -416,7 +418,7 @@ static int parse_map(struct walk *walk, const char *prefix, struct cl_error *err
     while (r == 0) {
         CL_CLEANUP_YAML_NODE struct cl_yaml_node key = {.kind = CL_YAML_END};
 
-        r = cl_yaml_next_key(&walk->yaml, prefix, &seen, &key, err);
+        r = cl_yaml_next_key(walk->yaml, prefix, &seen, &key, err);
         if (r == 0 && key.kind == CL_YAML_END)
             break;
         if (r == 0)
@@ -425,24 +427,47 @@ static int parse_map(struct walk *walk, const char *prefix, struct cl_error *err
     return r;
 }
 
-int cl_policy_parse(const struct cl_document *document, struct cl_arena *arena, struct cl_plan *ret,
-                    struct cl_error *err)
+int cl_policy_parse_map(struct cl_yaml *yaml, const struct cl_yaml_node *node, struct cl_plan *ret,
+                        struct cl_error *err)
 {
-    struct walk walk = {.arena = arena};
-    CL_CLEANUP_YAML_NODE struct cl_yaml_node root = {.kind = CL_YAML_END};
-    int r = cl_yaml_init(&walk.yaml, document, "policy", arena, err);
+    struct walk walk = {.yaml = yaml, .arena = yaml->arena};
+    int r = want_kind(&walk, node, CL_YAML_MAP, "", err);
 
-    if (r < 0)
-        return r;
-    r = cl_yaml_first(&walk.yaml, &root, err);
-    if (r == 0)
-        r = want_kind(&walk, &root, CL_YAML_MAP, "", err);
     if (r == 0)
         r = parse_map(&walk, "", err);
     if (r == 0)
-        r = cl_yaml_finish(&walk.yaml, err);
-    cl_yaml_done(&walk.yaml);
+        *ret = walk.plan;
+    return r;
+}
+
+int cl_policy_parse_env(struct cl_yaml *yaml, const struct cl_yaml_node *node, const char *path,
+                        struct cl_plan *ret, struct cl_error *err)
+{
+    struct walk walk = {.yaml = yaml, .arena = yaml->arena};
+    int r = parse_env(&walk, node, path, err);
+
     if (r == 0)
         *ret = walk.plan;
+    return r;
+}
+
+int cl_policy_parse(const struct cl_document *document, struct cl_arena *arena, struct cl_plan *ret,
+                    struct cl_error *err)
+{
+    CL_CLEANUP_YAML_NODE struct cl_yaml_node root = {.kind = CL_YAML_END};
+    struct cl_plan plan = {.set = 0};
+    struct cl_yaml yaml;
+    int r = cl_yaml_init(&yaml, document, "policy", arena, err);
+
+    if (r < 0)
+        return r;
+    r = cl_yaml_first(&yaml, &root, err);
+    if (r == 0)
+        r = cl_policy_parse_map(&yaml, &root, &plan, err);
+    if (r == 0)
+        r = cl_yaml_finish(&yaml, err);
+    cl_yaml_done(&yaml);
+    if (r == 0)
+        *ret = plan;
     return r;
 }

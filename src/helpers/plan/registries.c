@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <string.h>
 
-#include "base/guess.h"
 #include "base/num.h"
 #include "helpers/plan/yaml_walk.h"
 #include "oci/domain.h"
@@ -32,17 +31,6 @@ struct walk {
     const struct plain_mirror *plain_mirrors;
 };
 
-struct key {
-    const char *name;
-    int (*take)(struct walk *walk, const struct cl_yaml_node *value, const char *path,
-                struct cl_error *err);
-};
-
-struct keys {
-    const struct key *rows;
-    size_t count;
-};
-
 /* --- maps ------------------------------------------------------------------------- */
 
 static int locate(const struct walk *walk, const struct cl_yaml_node *node, const char *path,
@@ -51,62 +39,17 @@ static int locate(const struct walk *walk, const struct cl_yaml_node *node, cons
     return cl_yaml_locate_node(&walk->yaml, node, path, err);
 }
 
-static const struct key *find_key(const struct keys *keys, const char *name)
+static struct cl_yaml_walk yaml_walk(struct walk *walk)
 {
-    for (size_t i = 0; i < keys->count; i++) {
-        if (strcmp(keys->rows[i].name, name) == 0)
-            return &keys->rows[i];
-    }
-    return NULL;
+    return (struct cl_yaml_walk){&walk->yaml, walk};
 }
 
-static int refuse_key(const struct walk *walk, const struct cl_yaml_node *key, const char *path,
-                      const struct keys *keys, struct cl_error *err)
-{
-    struct cl_guess guess = {0};
-
-    for (size_t i = 0; i < keys->count; i++)
-        cl_guess_try(&guess, key->text, keys->rows[i].name);
-    if (guess.best != NULL)
-        (void)cl_refuse(err, EINVAL, "unknown key (did you mean %s?)", guess.best);
-    else
-        (void)cl_refuse(err, EINVAL, "unknown key");
-    return locate(walk, key, path, err);
-}
-
-static int take_key(struct walk *walk, const struct cl_yaml_node *key, const char *prefix,
-                    const struct keys *keys, struct cl_error *err)
-{
-    CL_CLEANUP_YAML_NODE struct cl_yaml_node value = {.kind = CL_YAML_END};
-    const struct key *found = find_key(keys, key->text);
-    const char *path =
-        cl_arena_printf(walk->arena, "%s%s%s", prefix, prefix[0] == '\0' ? "" : ".", key->text);
-
-    if (path == NULL)
-        return cl_fail_memory(err);
-    if (found == NULL)
-        return refuse_key(walk, key, path, keys, err);
-    int r = cl_yaml_next(&walk->yaml, &value, err);
-    return r < 0 ? r : found->take(walk, &value, path, err);
-}
-
-/* The map that NODE opened. */
 static int take_map(struct walk *walk, const struct cl_yaml_node *node, const char *path,
-                    const struct keys *keys, struct cl_error *err)
+                    const struct cl_yaml_keys *keys, struct cl_error *err)
 {
-    const struct cl_yaml_seen *seen = NULL;
-    int r = cl_yaml_want_kind(&walk->yaml, node, CL_YAML_MAP, path, err);
+    const struct cl_yaml_walk by_table = yaml_walk(walk);
 
-    while (r == 0) {
-        CL_CLEANUP_YAML_NODE struct cl_yaml_node key = {.kind = CL_YAML_END};
-
-        r = cl_yaml_next_key(&walk->yaml, path, &seen, &key, err);
-        if (r == 0 && key.kind == CL_YAML_END)
-            break;
-        if (r == 0)
-            r = take_key(walk, &key, path, keys, err);
-    }
-    return r;
+    return cl_yaml_take_map(&by_table, node, path, keys, err);
 }
 
 /* --- values --------------------------------------------------------------------------- */
@@ -140,9 +83,10 @@ static int copy_text(struct walk *walk, const char *text, const char **ret, stru
     return *ret == NULL ? cl_fail_memory(err) : 0;
 }
 
-static int take_default(struct walk *walk, const struct cl_yaml_node *value, const char *path,
+static int take_default(void *context, const struct cl_yaml_node *value, const char *path,
                         struct cl_error *err)
 {
+    struct walk *walk = context;
     int r = cl_yaml_want_text(&walk->yaml, value, path, err);
 
     if (r < 0)
@@ -153,9 +97,10 @@ static int take_default(struct walk *walk, const struct cl_yaml_node *value, con
     return copy_text(walk, value->text, &walk->record.default_domain, err);
 }
 
-static int take_budget(struct walk *walk, const struct cl_yaml_node *value, const char *path,
+static int take_budget(void *context, const struct cl_yaml_node *value, const char *path,
                        struct cl_error *err)
 {
+    struct walk *walk = context;
     uint64_t bytes = 0;
     int r = cl_yaml_want_text(&walk->yaml, value, path, err);
 
@@ -174,25 +119,22 @@ static int take_budget(struct walk *walk, const struct cl_yaml_node *value, cons
     return 0;
 }
 
-static int take_http(struct walk *walk, const struct cl_yaml_node *value, const char *path,
+static int take_http(void *context, const struct cl_yaml_node *value, const char *path,
                      struct cl_error *err)
 {
-    int r = cl_yaml_want_kind(&walk->yaml, value, CL_YAML_TEXT, path, err);
-    int is_true = r == 0 && strcmp(value->text, "true") == 0;
+    struct walk *walk = context;
+    int is_true;
+    int r = cl_yaml_want_bool(&walk->yaml, value, path, &is_true, err);
 
-    if (r < 0)
-        return r;
-    if (!value->plain || (!is_true && strcmp(value->text, "false") != 0)) {
-        (void)cl_refuse(err, EINVAL, "expected true or false, got \"%.40s\"", value->text);
-        return locate(walk, value, path, err);
-    }
-    walk->entry->plain_http = (uint32_t)is_true;
-    return 0;
+    if (r == 0)
+        walk->entry->plain_http = (uint32_t)is_true;
+    return r;
 }
 
-static int take_authority(struct walk *walk, const struct cl_yaml_node *value, const char *path,
+static int take_authority(void *context, const struct cl_yaml_node *value, const char *path,
                           struct cl_error *err)
 {
+    struct walk *walk = context;
     int r = cl_yaml_want_text(&walk->yaml, value, path, err);
 
     if (r < 0)
@@ -249,9 +191,10 @@ static int remember_plain(struct walk *walk, const struct cl_yaml_node *value, c
     return copy_text(walk, domain, &mirror->domain, err);
 }
 
-static int take_mirror(struct walk *walk, const struct cl_yaml_node *value, const char *path,
+static int take_mirror(void *context, const struct cl_yaml_node *value, const char *path,
                        struct cl_error *err)
 {
+    struct walk *walk = context;
     int is_plain = 0;
     const char *domain = NULL;
     int r = cl_yaml_want_text(&walk->yaml, value, path, err);
@@ -267,26 +210,13 @@ static int take_mirror(struct walk *walk, const struct cl_yaml_node *value, cons
     return is_plain ? remember_plain(walk, value, path, domain, err) : 0;
 }
 
-static int take_mirrors(struct walk *walk, const struct cl_yaml_node *value, const char *path,
+static int take_mirrors(void *context, const struct cl_yaml_node *value, const char *path,
                         struct cl_error *err)
 {
-    int r = cl_yaml_want_kind(&walk->yaml, value, CL_YAML_LIST, path, err);
+    static const struct cl_yaml_items mirrors = {take_mirror, MAX_MIRRORS, "mirrors"};
+    const struct cl_yaml_walk by_table = yaml_walk(context);
 
-    for (size_t i = 0; r == 0; i++) {
-        CL_CLEANUP_YAML_NODE struct cl_yaml_node item = {.kind = CL_YAML_END};
-        const char *here = cl_arena_printf(walk->arena, "%s[%zu]", path, i);
-
-        r = here == NULL ? cl_fail_memory(err) : cl_yaml_next(&walk->yaml, &item, err);
-        if (r == 0 && item.kind == CL_YAML_END)
-            break;
-        if (r == 0 && i == MAX_MIRRORS) {
-            (void)cl_refuse(err, E2BIG, "more than %d mirrors", MAX_MIRRORS);
-            r = locate(walk, &item, path, err);
-        }
-        if (r == 0)
-            r = take_mirror(walk, &item, here, err);
-    }
-    return r;
+    return cl_yaml_take_list(&by_table, value, path, &mirrors, err);
 }
 
 static int check_plain_mirrors(const struct walk *walk, struct cl_error *err)
@@ -309,16 +239,17 @@ static int check_plain_mirrors(const struct walk *walk, struct cl_error *err)
 
 /* --- the maps of the file ---------------------------------------------------------------- */
 
-static const struct key store_rows[] = {{"budget", take_budget}};
-static const struct keys store_keys = {store_rows, CL_ARRAY_SIZE(store_rows)};
+static const struct cl_yaml_key store_rows[] = {{"budget", take_budget}};
+static const struct cl_yaml_keys store_keys = {store_rows, CL_ARRAY_SIZE(store_rows)};
 
-static const struct key entry_rows[] = {
+static const struct cl_yaml_key entry_rows[] = {
     {"mirrors", take_mirrors}, {"http", take_http}, {"authority", take_authority}};
-static const struct keys entry_keys = {entry_rows, CL_ARRAY_SIZE(entry_rows)};
+static const struct cl_yaml_keys entry_keys = {entry_rows, CL_ARRAY_SIZE(entry_rows)};
 
-static int take_store(struct walk *walk, const struct cl_yaml_node *value, const char *path,
+static int take_store(void *context, const struct cl_yaml_node *value, const char *path,
                       struct cl_error *err)
 {
+    struct walk *walk = context;
     return take_map(walk, value, path, &store_keys, err);
 }
 
@@ -344,9 +275,10 @@ static int take_entry(struct walk *walk, const struct cl_yaml_node *key, const c
     return r < 0 ? r : take_map(walk, &value, path, &entry_keys, err);
 }
 
-static int take_registries(struct walk *walk, const struct cl_yaml_node *value, const char *path,
+static int take_registries(void *context, const struct cl_yaml_node *value, const char *path,
                            struct cl_error *err)
 {
+    struct walk *walk = context;
     const struct cl_yaml_seen *seen = NULL;
     int r = cl_yaml_want_kind(&walk->yaml, value, CL_YAML_MAP, path, err);
 
@@ -362,9 +294,9 @@ static int take_registries(struct walk *walk, const struct cl_yaml_node *value, 
     return r;
 }
 
-static const struct key top_rows[] = {
+static const struct cl_yaml_key top_rows[] = {
     {"default", take_default}, {"store", take_store}, {"registries", take_registries}};
-static const struct keys top_keys = {top_rows, CL_ARRAY_SIZE(top_rows)};
+static const struct cl_yaml_keys top_keys = {top_rows, CL_ARRAY_SIZE(top_rows)};
 
 static int take_document(struct walk *walk, struct cl_error *err)
 {

@@ -22,8 +22,12 @@ const char *cl_yaml_kind_name(enum cl_yaml_kind kind)
 int cl_yaml_locate(const struct cl_yaml *yaml, const yaml_mark_t *mark, const char *path,
                    struct cl_error *err)
 {
-    return cl_prefix(err, "%s:%zu:%zu%s%.120s", cl_report_name(yaml->document.name), mark->line + 1,
-                     mark->column + 1, path[0] == '\0' ? "" : ": ", path);
+    const char *within = yaml->within;
+    const int has_path = path[0] != '\0';
+
+    return cl_prefix(err, "%s:%zu:%zu%s%.60s%s%.120s", cl_report_name(yaml->document.name),
+                     mark->line + 1, mark->column + 1, has_path || within[0] != '\0' ? ": " : "",
+                     within, has_path && within[0] != '\0' ? "." : "", path);
 }
 
 /* Where the byte at OFFSET stands; columns count characters, as libyaml's do. */
@@ -68,7 +72,11 @@ static int check_bytes(const struct cl_yaml *yaml, struct cl_error *err)
 int cl_yaml_init(struct cl_yaml *ret, const struct cl_document *document, const char *what,
                  struct cl_arena *arena, struct cl_error *err)
 {
-    *ret = (struct cl_yaml){.document = *document, .what = what, .arena = arena};
+    *ret = (struct cl_yaml){.document = *document,
+                            .what = what,
+                            .within = "",
+                            .least = "{} is one that changes nothing",
+                            .arena = arena};
     int r = check_bytes(ret, err);
 
     if (r < 0)
@@ -204,7 +212,7 @@ int cl_yaml_first(struct cl_yaml *yaml, struct cl_yaml_node *ret, struct cl_erro
     if (r < 0)
         return r;
     if (document.type != YAML_DOCUMENT_START_EVENT) {
-        (void)cl_refuse(err, EINVAL, "the %s is empty; {} is one that changes nothing", yaml->what);
+        (void)cl_refuse(err, EINVAL, "the %s is empty; %s", yaml->what, yaml->least);
         return cl_prefix(err, "%s", cl_report_name(yaml->document.name));
     }
     if (document.data.document_start.tag_directives.start !=

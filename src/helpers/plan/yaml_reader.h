@@ -18,7 +18,9 @@ enum { CL_YAML_MAX_DEPTH = 8 };
 struct cl_yaml {
     yaml_parser_t parser;
     struct cl_document document;
-    const char *what; /* "policy" */
+    const char *what;   /* "policy" */
+    const char *within; /* a path that those of messages begin below; "" at first */
+    const char *least;  /* what is said of an empty document, after a semicolon */
     struct cl_arena *arena;
     int depth;
 };
@@ -53,7 +55,7 @@ int cl_yaml_finish(struct cl_yaml *yaml, struct cl_error *err);
 /* "text", "a list", "a map", "the end" */
 const char *cl_yaml_kind_name(enum cl_yaml_kind kind);
 
-/* Puts "NAME:LINE:COLUMN: PATH: " (PATH may be "") before the message in ERR. */
+/* Puts "NAME:LINE:COLUMN: WITHIN.PATH: " (each may be "") before the message in ERR. */
 int cl_yaml_locate(const struct cl_yaml *yaml, const yaml_mark_t *mark, const char *path,
                    struct cl_error *err);
 

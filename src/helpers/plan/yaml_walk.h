@@ -30,4 +30,42 @@ int cl_yaml_want_text(const struct cl_yaml *yaml, const struct cl_yaml_node *nod
 int cl_yaml_next_key(struct cl_yaml *yaml, const char *path, const struct cl_yaml_seen **seen,
                      struct cl_yaml_node *key, struct cl_error *err);
 
+/* A map by a table of its keys, and a list by what takes its items. TAKE gets the CONTEXT of the
+ * walk, the value and its path. */
+struct cl_yaml_walk {
+    struct cl_yaml *yaml;
+    void *context;
+};
+
+typedef int cl_yaml_take(void *context, const struct cl_yaml_node *value, const char *path,
+                         struct cl_error *err);
+
+struct cl_yaml_key {
+    const char *name;
+    cl_yaml_take *take;
+};
+
+struct cl_yaml_keys {
+    const struct cl_yaml_key *rows;
+    size_t count;
+};
+
+/* The map that NODE opened, at PATH. An unknown key is an error, with a guess at what was meant. */
+int cl_yaml_take_map(const struct cl_yaml_walk *walk, const struct cl_yaml_node *node,
+                     const char *path, const struct cl_yaml_keys *keys, struct cl_error *err);
+
+struct cl_yaml_items {
+    cl_yaml_take *take;
+    size_t max;
+    const char *what; /* "mirrors", for the message about too many */
+};
+
+/* The list that NODE opened, at PATH; the items' paths are PATH[0], PATH[1], ... */
+int cl_yaml_take_list(const struct cl_yaml_walk *walk, const struct cl_yaml_node *node,
+                      const char *path, const struct cl_yaml_items *items, struct cl_error *err);
+
+/* true or false, without quotes. */
+int cl_yaml_want_bool(const struct cl_yaml *yaml, const struct cl_yaml_node *node, const char *path,
+                      int *ret, struct cl_error *err);
+
 #endif
