@@ -171,13 +171,13 @@ static int check_fields(enum cl_compile_kind kind, const struct cl_plan *plan)
     return check_lists(plan);
 }
 
-static int read_plan(const struct cl_compile_context *context, enum cl_compile_kind kind,
-                     const struct cl_bytes *bytes, struct cl_plan *ret, struct cl_error *err)
+int cl_compile_read(enum cl_compile_kind kind, const struct cl_bytes *bytes, struct cl_arena *arena,
+                    struct cl_plan *ret, struct cl_error *err)
 {
     struct cl_plan plan;
 
     CL_ASSERT(kind < CL_COMPILE_KIND_COUNT);
-    int r = cl_plan_read(bytes->data, bytes->size, context->arena, &plan, err);
+    int r = cl_plan_read(bytes->data, bytes->size, arena, &plan, err);
 
     if (r < 0)
         return r;
@@ -199,7 +199,8 @@ static int try_cache(const struct job *job, int cache, struct cl_plan *ret)
     if (cache < 0)
         return cache;
     int r = cl_plan_cache_load(cache, job->key, job->context->arena, &bytes);
-    return r < 0 ? r : read_plan(job->context, job->input->kind, &bytes, ret, &ignored);
+    return r < 0 ? r
+                 : cl_compile_read(job->input->kind, &bytes, job->context->arena, ret, &ignored);
 }
 
 static int ask_helper(const struct job *job, struct cl_bytes *ret, struct cl_error *err)
@@ -245,7 +246,7 @@ static int compile(const struct cl_compile_context *context, const struct cl_com
         return 0;
     r = ask_helper(&job, &bytes, err);
     if (r == 0)
-        r = read_plan(context, input->kind, &bytes, ret, err);
+        r = cl_compile_read(input->kind, &bytes, context->arena, ret, err);
     if (r == 0 && cache >= 0)
         (void)cl_plan_cache_store(cache, job.key,
                                   &bytes); /* the plan is here; the cache can wait */

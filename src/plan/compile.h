@@ -47,8 +47,13 @@ struct cl_compile_input {
 int cl_plan_compile(const struct cl_compile_context *context, const struct cl_compile_input *input,
                     struct cl_plan *ret, struct cl_error *err);
 
-/* The same for the file at PATH, with the usual cache and the helper of the installation;
- * a profile sets seccomp and its name. */
+/* The plan in BYTES, which a helper wrote of a file of KIND: -EBADMSG for one that says what such a
+ * file can't. It points into BYTES. */
+int cl_compile_read(enum cl_compile_kind kind, const struct cl_bytes *bytes, struct cl_arena *arena,
+                    struct cl_plan *ret, struct cl_error *err);
+
+/* The same as cl_plan_compile for the file at PATH, with the usual cache and the helper of the
+ * installation; a profile sets seccomp and its name. */
 int cl_compile_policy(const char *path, struct cl_arena *arena, struct cl_plan *ret,
                       struct cl_error *err);
 int cl_compile_seccomp(const char *path, struct cl_arena *arena, struct cl_plan *ret,

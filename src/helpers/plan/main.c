@@ -3,6 +3,7 @@
  *   cloister-plan policy NAME       a policy file on descriptor 0
  *   cloister-plan seccomp NAME      a seccomp profile on descriptor 0
  *   cloister-plan user NAME         /etc/passwd on descriptor 0, /etc/group on 3
+ *   cloister-plan job NAME          a job's file on descriptor 0; a record of plan/job.h
  *   cloister-plan registries NAME   registries.yaml on descriptor 0; a record of oci/records.h
  *
  * The answer goes to descriptor 1; an error is one line on descriptor 2 and exit
@@ -19,6 +20,7 @@
 #include "helpers/common/jail.h"
 #include "helpers/common/process.h"
 #include "helpers/plan/filter.h"
+#include "helpers/plan/job.h"
 #include "helpers/plan/policy.h"
 #include "helpers/plan/registries.h"
 #include "helpers/plan/user.h"
@@ -74,6 +76,15 @@ static int make_user(struct job *job, struct cl_buf *output, struct cl_error *er
     return r < 0 ? r : cl_plan_write(&plan, output, err);
 }
 
+static int make_job(struct job *job, struct cl_buf *output, struct cl_error *err)
+{
+    const struct cl_document document = document_of(job);
+    struct cl_job record = {.set = 0};
+    int r = cl_job_parse(&document, &job->arena, &record, err);
+
+    return r < 0 ? r : cl_job_write(&record, output, err);
+}
+
 static int make_registries(struct job *job, struct cl_buf *output, struct cl_error *err)
 {
     const struct cl_document document = document_of(job);
@@ -88,10 +99,8 @@ static const struct kind {
     int (*make)(struct job *job, struct cl_buf *output, struct cl_error *err);
     int has_group;
 } kinds[] = {
-    {"policy", make_policy, 0},
-    {"seccomp", make_seccomp, 0},
-    {"user", make_user, 1},
-    {"registries", make_registries, 0},
+    {"policy", make_policy, 0},         {"seccomp", make_seccomp, 0}, {"user", make_user, 1},
+    {"registries", make_registries, 0}, {"job", make_job, 0},
 };
 
 static const struct kind *find_kind(int argc, char *const argv[], struct cl_error *err)
@@ -104,7 +113,7 @@ static const struct kind *find_kind(int argc, char *const argv[], struct cl_erro
     }
     (void)cl_refuse(err, EINVAL,
                     "this program is cloister's: cloister-plan "
-                    "policy|seccomp|user|registries NAME <FILE");
+                    "policy|seccomp|user|registries|job NAME <FILE");
     return NULL;
 }
 
