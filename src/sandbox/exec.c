@@ -22,6 +22,8 @@ enum {
     REST_MS = 200, /* for what is still in a pty that others keep open */
     INTERRUPTS_TO_KILL = 3,
     SANDBOX_ENDED = 137,
+    OUTPUT_ENDED = 137,
+    TIME_ENDED = 124,
     NOT_EXECUTABLE = 126,
     NOT_FOUND = 127,
 };
@@ -41,11 +43,13 @@ struct client {
     struct cl_source events;
     struct cl_source signal_source;
     struct cl_source rest;
+    struct cl_source clock; /* the command's time, or the grace after an interrupt */
     struct cl_relay relays[3];
     int interrupts;
     int started;
     int ended;
     int status; /* once ended: to exit with */
+    struct cl_exec_end end;
     struct cl_error why;
 };
 
@@ -124,9 +128,19 @@ static void stop_when_idle(struct client *client)
         cl_loop_stop(&client->loop);
 }
 
+static int end_by_us(struct client *client, enum cl_exec_reason reason, int status,
+                     struct cl_error *err);
+
 static void on_stream_end(struct cl_relay *relay)
 {
-    stop_when_idle(relay->context);
+    struct client *client = relay->context;
+    const struct cl_output_budget *budget = client->options->budget;
+    struct cl_error ignored = {0}; /* only a pty's rest can fail, which is not waited for then */
+
+    if (budget != NULL && budget->exceeded && !client->ended)
+        (void)end_by_us(client, CL_EXEC_OUTPUT, OUTPUT_ENDED, &ignored);
+    else
+        stop_when_idle(client);
 }
 
 static int start_output(struct client *client, int index, int in, int out, struct cl_error *err)
@@ -135,6 +149,7 @@ static int start_output(struct client *client, int index, int in, int out, struc
 
     relay->on_end = on_stream_end;
     relay->context = client;
+    relay->budget = client->options->budget;
     return cl_relay_start_output(relay, &client->loop, in, out, err);
 }
 
@@ -221,13 +236,24 @@ static int carry_rest(struct client *client, struct cl_error *err)
 static int end_with(struct client *client, int status, struct cl_error *err)
 {
     cl_loop_remove(&client->loop, &client->events);
+    if (client->clock.fd >= 0)
+        cl_loop_remove(&client->loop, &client->clock);
     client->ended = 1;
     client->status = status;
     return carry_rest(client, err);
 }
 
+/* The command ends with the session, when we let go of that. */
+static int end_by_us(struct client *client, enum cl_exec_reason reason, int status,
+                     struct cl_error *err)
+{
+    client->end.reason = reason;
+    return end_with(client, status, err);
+}
+
 static int lose_session(struct client *client, struct cl_error *err)
 {
+    client->end.reason = CL_EXEC_LOST;
     (void)cl_refuse(&client->why, ESRCH, "the sandbox has ended");
     return end_with(client, SANDBOX_ENDED, err);
 }
@@ -258,6 +284,7 @@ static int take_end(struct client *client, int status, struct cl_error *err)
 
     if (WIFEXITED(status))
         return end_with(client, WEXITSTATUS(status), err);
+    client->end.signal = result.signal;
     cl_result_explain(&result, why);
     if (why[0] != '\0')
         (void)cl_refuse(&client->why, ECANCELED, "%s", why);
@@ -306,7 +333,54 @@ static int on_session(struct cl_source *source, CL_UNUSED uint32_t events, struc
     return take_event(client, &event, packet.fd_count > 0 ? packet.fds[0] : -1, err);
 }
 
+/* --- its time --------------------------------------------------------------------------- */
+
+static int on_clock(struct cl_source *source, CL_UNUSED uint32_t events, struct cl_error *err)
+{
+    struct client *client = source->context;
+
+    if (client->end.interrupt != 0)
+        return end_by_us(client, CL_EXEC_INTERRUPTED, 128 + client->end.interrupt, err);
+    return end_by_us(client, CL_EXEC_TIMEOUT, TIME_ENDED, err);
+}
+
+static int set_clock(struct client *client, uint64_t after_ns)
+{
+    const struct itimerspec after = {
+        .it_value = {.tv_sec = (time_t)(after_ns / CL_NS_PER_S),
+                     .tv_nsec = (long)(after_ns % CL_NS_PER_S) + (after_ns == 0)}};
+
+    return cl_sys_timerfd_settime(client->clock.fd, 0, &after);
+}
+
+static int start_clock(struct client *client, struct cl_error *err)
+{
+    const struct cl_exec_options *options = client->options;
+
+    if (options->timeout_ns == 0 && !options->ends_when_interrupted)
+        return 0;
+    client->clock = (struct cl_source){.fd = cl_sys_timerfd_create(CLOCK_BOOTTIME),
+                                       .events = EPOLLIN,
+                                       .on_event = on_clock,
+                                       .context = client};
+    int r = client->clock.fd < 0 ? client->clock.fd : 0;
+    if (r == 0 && options->timeout_ns > 0)
+        r = set_clock(client, options->timeout_ns);
+    return r < 0 ? cl_fail(err, r, "make a timer")
+                 : cl_loop_add(&client->loop, &client->clock, err);
+}
+
 /* --- signals ---------------------------------------------------------------------------- */
+
+static void note_interrupt(struct client *client, int signal)
+{
+    client->interrupts++;
+    if (client->end.interrupt != 0)
+        return;
+    client->end.interrupt = signal;
+    if (client->options->ends_when_interrupted && !client->ended)
+        (void)set_clock(client, client->options->grace_ns); /* a third one still ends it */
+}
 
 static void take_signal(struct client *client, int signal)
 {
@@ -320,7 +394,8 @@ static void take_signal(struct client *client, int signal)
     }
     if (signal == SIGCHLD || signal == SIGPIPE)
         return;
-    client->interrupts += is_interrupt;
+    if (is_interrupt)
+        note_interrupt(client, signal);
     if (client->interrupts >= INTERRUPTS_TO_KILL)
         order.signal = SIGKILL;
     (void)cl_sys_send(client->session, &order, sizeof(order), MSG_DONTWAIT);
@@ -366,6 +441,8 @@ static int attend(void *context, struct cl_error *err)
     if (r == 0)
         r = cl_loop_add(&client->loop, &client->signal_source, err);
     if (r == 0)
+        r = start_clock(client, err);
+    if (r == 0)
         r = start_pipes(client, err);
     return r < 0 ? r : cl_loop_run(&client->loop, err);
 }
@@ -389,6 +466,7 @@ static void client_done(struct client *client)
     cl_fd_close(&client->signals);
     cl_fd_close(&client->pty);
     cl_fd_close(&client->rest.fd);
+    cl_fd_close(&client->clock.fd);
     for (int fd = 0; fd < 3; fd++)
         cl_fd_close(&client->ours[fd]);
     cl_loop_done(&client->loop);
@@ -427,6 +505,7 @@ int cl_exec_run(const struct cl_found *found, const struct cl_plan *plan,
         .terminal = CL_TERMINAL_INIT,
         .loop = {.epfd = -1},
         .rest = {.fd = -1},
+        .clock = {.fd = -1},
     };
     if (client.wall == NULL)
         return cl_refuse(err, ENOTSUP, "the wall of sandbox %s is not built", found->entry.id);
@@ -435,6 +514,8 @@ int cl_exec_run(const struct cl_found *found, const struct cl_plan *plan,
     if (r == 0)
         r = check_streams(&client, err);
     client_done(&client);
+    if (options->end != NULL)
+        *options->end = client.end;
     if (r < 0)
         return r;
     if (client.why.code != 0)

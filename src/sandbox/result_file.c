@@ -49,15 +49,19 @@ static int write_patiently(int fd, const char *data, size_t size)
     return 0;
 }
 
+int cl_result_file_write_text(int fd, const struct cl_buf *text, struct cl_error *err)
+{
+    int r = write_patiently(fd, text->data, text->size);
+
+    return r < 0 ? cl_fail(err, r, "write the result") : 0;
+}
+
 int cl_result_file_write(int fd, const struct cl_result *result, struct cl_error *err)
 {
     CL_CLEANUP_BUF struct cl_buf text = CL_BUF_INIT(RECORD_MAX);
     int r = cl_result_print(result, &text, err);
 
-    if (r < 0)
-        return r;
-    r = write_patiently(fd, text.data, text.size);
-    return r < 0 ? cl_fail(err, r, "write the result") : 0;
+    return r < 0 ? r : cl_result_file_write_text(fd, &text, err);
 }
 
 void cl_result_file_refuse(const char *path, const struct cl_plan *plan, const struct cl_error *why)

@@ -16,7 +16,7 @@ static const char *rebase(const char *policy_path, enum cl_file_kind kind, const
     const struct cl_plan_file file = {.kind = kind, .source = source, .target = "/t"};
     struct cl_plan policy = {.files = {&file, 1}};
 
-    CHECK(rebase_files(&policy, policy_path, &arena, &err) == 0);
+    CHECK(cl_run_rebase_files(&policy, policy_path, &arena, &err) == 0);
     CHECK(policy.files.count == 1 && strcmp(policy.files.items[0].target, "/t") == 0);
     CHECK(file.source == source); /* what was read stays as it is */
     (void)snprintf(text, sizeof(text), "%s", policy.files.items[0].source);
@@ -40,7 +40,7 @@ TEST(no_memory_for_a_path_is_told)
     const struct cl_plan_file file = {.source = "data", .target = "/t"};
     struct cl_plan policy = {.files = {&file, 1}};
 
-    CHECK(rebase_files(&policy, "/srv/policy", &arena, &err) == -ENOMEM);
+    CHECK(cl_run_rebase_files(&policy, "/srv/policy", &arena, &err) == -ENOMEM);
     CHECK_TEXT(err.msg, "out of memory");
 }
 
@@ -52,7 +52,7 @@ static int image_lock = -1;
 
 static int decide_now(CL_UNUSED int argc, CL_UNUSED char *argv[])
 {
-    return decide(&request, &plan, &image_lock, &err);
+    return cl_run_plan(&request, NULL, &plan, &image_lock, &err);
 }
 
 /* Flags for IMAGE and a command, with OPTION and VALUE. */

@@ -79,12 +79,12 @@ void cl_describe_brief(struct cl_json *json, const struct cl_visit *visit)
     cl_json_close(json, '}');
 }
 
-void cl_describe_all(struct cl_json *json, const struct cl_visit *visit)
+void cl_describe_all(struct cl_json *json, const char *key, const struct cl_visit *visit)
 {
     const struct cl_status *status = visit->status;
     const struct cl_plan *plan = visit->plan;
 
-    cl_json_object(json, NULL);
+    cl_json_object(json, key);
     add_status(json, visit);
     add_pid(json, "init_pid", visit->ended == NULL ? status->init : 0);
     if (status->uid_base != 0)

@@ -12,7 +12,7 @@ const char *cl_describe_status(const struct cl_visit *visit);
 /* One object with what a list needs. */
 void cl_describe_brief(struct cl_json *json, const struct cl_visit *visit);
 
-/* One object with all that is known. VISIT has a plan. */
-void cl_describe_all(struct cl_json *json, const struct cl_visit *visit);
+/* One object with all that is known, under KEY. VISIT has a plan. */
+void cl_describe_all(struct cl_json *json, const char *key, const struct cl_visit *visit);
 
 #endif

@@ -101,7 +101,8 @@ CL_NORETURN static void supervise(const struct cl_plan *plan, struct cl_run_opti
 /* --- the caller's ------------------------------------------------------------------------------
  */
 
-static int judge(const struct birth *birth, size_t size, struct cl_error *err)
+static int judge(const struct birth *birth, size_t size, char ret_id[CL_ID_SIZE],
+                 struct cl_error *err)
 {
     if (size != sizeof(*birth))
         return cl_refuse(err, ECHILD,
@@ -112,10 +113,8 @@ static int judge(const struct birth *birth, size_t size, struct cl_error *err)
         (void)snprintf(err->msg, sizeof(err->msg), "%s", birth->message);
         return birth->status;
     }
-    CL_CLEANUP_BUF struct cl_buf line = CL_BUF_INIT(CL_OUTPUT_MAX);
-    if (cl_buf_printf(&line, "%s\n", birth->id) < 0)
-        return cl_fail_memory(err);
-    return cl_print(&line, err);
+    memcpy(ret_id, birth->id, CL_ID_SIZE);
+    return 0;
 }
 
 static size_t listen_to(int from, struct birth *ret)
@@ -136,8 +135,8 @@ static size_t listen_to(int from, struct birth *ret)
     return size;
 }
 
-int cl_detach(const struct cl_plan *plan, const struct cl_run_options *options, int keep,
-              struct cl_error *err)
+int cl_detach_start(const struct cl_plan *plan, const struct cl_run_options *options, int keep,
+                    char ret_id[CL_ID_SIZE], struct cl_error *err)
 {
     struct birth birth;
     int ends[2];
@@ -156,5 +155,17 @@ int cl_detach(const struct cl_plan *plan, const struct cl_run_options *options, 
     }
     cl_fd_close(&to);
     size_t size = listen_to(from, &birth);
-    return judge(&birth, size, err);
+    return judge(&birth, size, ret_id, err);
+}
+
+int cl_detach(const struct cl_plan *plan, const struct cl_run_options *options, int keep,
+              struct cl_error *err)
+{
+    CL_CLEANUP_BUF struct cl_buf line = CL_BUF_INIT(CL_OUTPUT_MAX);
+    char id[CL_ID_SIZE];
+    int r = cl_detach_start(plan, options, keep, id, err);
+
+    if (r != 0)
+        return r;
+    return cl_buf_printf(&line, "%s\n", id) < 0 ? cl_fail_memory(err) : cl_print(&line, err);
 }

@@ -2,14 +2,10 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
-#include "base/fd.h"
-#include "base/sys.h"
 #include "cmd/cloister/command.h"
-#include "cmd/cloister/image_user.h"
+#include "cmd/cloister/exec_plan.h"
 #include "cmd/cloister/run_options.h"
-#include "plan/decide.h"
 #include "sandbox/control.h"
 #include "sandbox/exec.h"
 
@@ -59,43 +55,13 @@ static int take_operands(struct context *context, int argc, char *const argv[],
     return 0;
 }
 
-/* For an instant the newborn and init, one memory, are what fs.suid_dumpable says, and the
- * newborn has the user's id already: see walls/container/newborn.c. */
-static int check_host(const struct cl_plan *plan, struct cl_error *err)
-{
-    char text[16] = "";
-
-    if (plan->profile != CL_PROFILE_BUILD || plan->uid == 0)
-        return 0;
-    CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, "/proc/sys/fs/suid_dumpable", O_RDONLY, 0);
-    ssize_t got = fd < 0 ? fd : cl_sys_read(fd, text, sizeof(text) - 1);
-    if (got < 0)
-        return cl_fail(err, (int)got, "read /proc/sys/fs/suid_dumpable");
-    if (text[0] != '1')
-        return 0;
-    return cl_refuse(err, EPERM,
-                     "user: fs.suid_dumpable is 1 on this host, and the sandboxed code could trace "
-                     "a process that changes its user; run: sysctl fs.suid_dumpable=0");
-}
-
 static int decide(struct context *context, const struct cl_plan *base, struct cl_plan *ret,
                   struct cl_error *err)
 {
     const struct cl_plan *const parts[] = {&context->request.env_files, &context->request.flags};
-    struct cl_decide how = {
-        .parts = parts,
-        .count = CL_ARRAY_SIZE(parts),
-        .arena = context->request.arena,
-        .find_user = cl_image_user_find,
-        .context = context->request.arena,
-        .caller_is_root = geteuid() == 0,
-    };
-    int r = cl_plan_decide_exec(&how, base, ret, err);
+    const struct cl_exec_parts words = {parts, CL_ARRAY_SIZE(parts), context->request.arena};
 
-    if (r == 0 && how.note != NULL)
-        (void)fprintf(stderr, "cloister: %s\n",
-                      how.note); /* a closed stderr is the caller's wish */
-    return r < 0 ? r : check_host(ret, err);
+    return cl_exec_plan(&words, base, ret, err);
 }
 
 /* A sandbox has no process to be born of before its first command runs. */

@@ -54,7 +54,7 @@ static int add_one(struct cl_state *state, const char *id_or_name, struct cl_jso
         return r;
     const struct cl_visit visit = {&found->entry, &found->status, &found->plan, known.is_alive,
                                    known.is_alive ? NULL : &known.ended};
-    cl_describe_all(json, &visit);
+    cl_describe_all(json, NULL, &visit);
     return 0;
 }
 

@@ -1,7 +1,6 @@
 /* run: flags, policy and profile to one plan, and the plan to a sandbox. */
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/fd.h"
@@ -9,88 +8,16 @@
 #include "cmd/cloister/closed.h"
 #include "cmd/cloister/command.h"
 #include "cmd/cloister/detach.h"
-#include "cmd/cloister/image_user.h"
 #include "cmd/cloister/keep.h"
-#include "cmd/cloister/run_image.h"
 #include "cmd/cloister/run_options.h"
+#include "cmd/cloister/run_plan.h"
 #include "cmd/cloister/seal.h"
 #include "cmd/cloister/streams.h"
-#include "plan/compile.h"
-#include "plan/decide.h"
 #include "sandbox/result_file.h"
 #include "sandbox/sandbox.h"
 #include "sandbox/sweep.h"
 
 enum { ARENA_MAX = 64 << 20, MESSAGE_MAX = 8192 };
-
-/* A policy's relative host paths count from the policy file's directory. */
-static int rebase_files(struct cl_plan *policy, const char *path, struct cl_arena *arena,
-                        struct cl_error *err)
-{
-    const char *slash = strrchr(path, '/');
-
-    if (slash == NULL || policy->files.count == 0)
-        return 0;
-    struct cl_plan_file *items = cl_arena_array(arena, policy->files.count, sizeof(*items));
-    if (items == NULL)
-        return cl_fail_memory(err);
-    for (size_t i = 0; i < policy->files.count; i++) {
-        items[i] = policy->files.items[i];
-        if (items[i].kind != CL_FILE_BIND || items[i].source[0] == '/')
-            continue;
-        items[i].source =
-            cl_arena_printf(arena, "%.*s/%s", (int)(slash - path), path, items[i].source);
-        if (items[i].source == NULL)
-            return cl_fail_memory(err);
-    }
-    policy->files.items = items;
-    return 0;
-}
-
-static int load_policy(struct cl_run_request *request, struct cl_plan *ret, struct cl_error *err)
-{
-    if (request->policy_path == NULL)
-        return 0;
-    int r = cl_compile_policy(request->policy_path, request->arena, ret, err);
-    return r < 0 ? r : rebase_files(ret, request->policy_path, request->arena, err);
-}
-
-/* IMAGE_LOCK keeps an image of the store where it is. */
-static int decide(struct cl_run_request *request, struct cl_plan *ret, int *image_lock,
-                  struct cl_error *err)
-{
-    struct cl_plan image = {0};
-    struct cl_plan policy = {0};
-    struct cl_plan seccomp = {0};
-    const struct cl_plan *const parts[] = {&image, &policy, &seccomp, &request->env_files,
-                                           &request->flags};
-    struct cl_decide how = {
-        .parts = parts,
-        .count = CL_ARRAY_SIZE(parts),
-        .arena = request->arena,
-        .find_user = cl_image_user_find,
-        .context = request->arena,
-        .caller_is_root = geteuid() == 0,
-    };
-    const struct cl_run_image wanted = {
-        .text = request->flags.image,
-        .pull = (enum cl_pull_when)request->pull,
-        .progress = request->quiet || request->format_json ? CL_PROGRESS_NONE : CL_PROGRESS_AUTO,
-        .without_landlock = cl_plan_without(&request->flags, CL_LAYER_LANDLOCK),
-    };
-    int r = load_policy(request, &policy, err);
-
-    if (r == 0 && request->seccomp_path != NULL)
-        r = cl_compile_seccomp(request->seccomp_path, request->arena, &seccomp, err);
-    if (r == 0)
-        r = cl_run_image_part(&wanted, request->arena, &image, image_lock, err);
-    if (r == 0)
-        r = cl_plan_decide(&how, ret, err);
-    if (r == 0 && how.note != NULL)
-        (void)fprintf(stderr, "cloister: %s\n",
-                      how.note); /* a closed stderr is the caller's wish */
-    return r;
-}
 
 /* What others left behind, when our own work is done, by the CALLER whose it is: who could
  * not become root again after the clone looks like an ordinary user, with another state
@@ -174,7 +101,7 @@ int cl_run_command(const struct cl_command *self, int argc, char *const argv[],
     if (r == 0)
         r = cl_streams_open(&request, &streams, err);
     if (r == 0)
-        r = decide(&request, &plan, &image_lock, err);
+        r = cl_run_plan(&request, NULL, &plan, &image_lock, err);
     if (r < 0 && r != CL_HELP_SHOWN && request.result_path != NULL)
         cl_result_file_refuse(request.result_path, &request.flags, err);
     if (r < 0)
