@@ -356,3 +356,100 @@ def test_when_the_caller_is_held_up_the_time_limit_ends_the_sandbox(cloister, jo
         running.signal(signal.SIGCONT)
         outcome = running.wait()
     assert outcome.exit == 124 and outcome.result["status"] == "timeout", str(outcome)
+
+
+# --- files in and out --------------------------------------------------------------------------------
+
+
+def test_what_is_copied_in_is_there_before_the_first_step(cloister, job):
+    made = job("cat rules/one /tmp/given; echo more >>rules/one; cat rules/one", workdir="/work",
+               copy_in=[{"from": "./rules", "to": "/work"}, {"from": str(cloister.directory("in") / "given"), "to": "/tmp"}])
+    (made.directory / "rules").mkdir()
+    (made.directory / "rules/one").write_text("rule\n")
+    (made.directory / "rules").chmod(0o755)
+    given = json.loads(made.path.read_text())["copy_in"][1]["from"]
+    with open(given, "w", encoding="utf-8") as out:
+        out.write("given\n")
+    assert made.run().ok().out == b"rule\ngiven\nrule\nmore\n"
+    assert (made.directory / "rules/one").read_text() == "rule\n"
+
+
+def test_what_can_not_be_copied_in_fails_the_job(job):
+    outcome = job("echo never", copy_in=[{"from": "/no/such", "to": "/tmp"}]).run()
+    assert outcome.exit == 125 and outcome.out == b"" and "copy_in[0]" in outcome.result["error"], str(outcome)
+    assert outcome.result["status"] == "error" and statuses(outcome) == ["skipped"] and outcome.result["sandbox"]["status"] == "exited"
+
+
+MAKE = "mkdir -p out/sub; echo report >report; echo f >out/sub/f; ln -s f out/sub/l"
+
+
+def artifacts_of(outcome):
+    return [(one["path"], one["to"], one["entries"], one["bytes"], one["error"]) for one in outcome.result["artifacts"]]
+
+
+def test_artifacts_come_out(job):
+    made = job(MAKE, workdir="/work", artifacts=["/work/report", {"path": "/work/out", "to": "deep/down"}])
+    outcome = made.run().ok()
+    assert artifacts_of(outcome) == [("/work/report", "report", 1, 7, None), ("/work/out", "deep/down", 4, 2, None)]
+    assert (made.artifacts / "report").read_text() == "report\n"
+    assert (made.artifacts / "deep/down/sub/f").read_text() == "f\n" and os.readlink(made.artifacts / "deep/down/sub/l") == "f"
+    owners = {os.lstat(made.artifacts / name).st_uid for name in ("report", "deep", "deep/down/sub/f")}
+    assert owners == {made.cloister.uid}
+
+
+def test_artifacts_go_to_where_the_caller_is_without_an_option(cloister, job):
+    made = job(MAKE, workdir="/work", artifacts=["/work/report"])
+    where = cloister.directory("where")
+    without = [word for layer in cloister.without for word in ("--without", layer)]
+    cloister.call("job", "run", *without, str(made.path), cwd=where).ok()
+    assert (where / "artifacts/report").read_text() == "report\n"
+
+
+def test_artifacts_come_out_of_a_job_that_failed(job):
+    made = job(MAKE, "exit 3", workdir="/work", artifacts=["/work/report"])
+    outcome = made.run()
+    assert outcome.exit == 3 and outcome.result["status"] == "failed" and artifacts_of(outcome)[0][2:] == (1, 7, None), str(outcome)
+    assert (made.artifacts / "report").read_text() == "report\n"
+
+
+def test_artifacts_come_out_after_a_steps_timeout(cloister, rootfs, nothing_left):
+    made = Job(cloister, {"image": str(rootfs), "workdir": "/work", "artifacts": ["/work/report"],
+                          "steps": [{"name": "a", "run": f"{MAKE}; sleep 1000", "timeout": "1s"}]})
+    assert made.run().exit == 124 and (made.artifacts / "report").read_text() == "report\n"
+
+
+def test_an_artifact_that_is_not_there_is_no_success(job):
+    outcome = job("true", artifacts=["/work/none"], workdir="/work").run()
+    assert outcome.exit == 125 and outcome.result["status"] == "error", str(outcome)
+    assert "/work/none" in outcome.result["artifacts"][0]["error"] and statuses(outcome) == ["passed"]
+
+
+def test_a_sandbox_that_was_ended_by_a_limit_has_no_artifacts(job):
+    outcome = job(MAKE, "sleep 1000", workdir="/work", artifacts=["/work/report"]).run("--timeout", "1s")
+    assert outcome.exit == 124 and outcome.result["status"] == "timeout", str(outcome)
+    assert artifacts_of(outcome) == [("/work/report", "report", 0, 0, "the sandbox has ended")]
+
+
+def test_an_artifact_does_not_go_where_something_is(job):
+    made = job("echo never", artifacts=["/work/report"])
+    made.artifacts.mkdir()
+    (made.artifacts / "report").symlink_to("/nowhere")
+    made.artifacts.chmod(0o777)
+    outcome = made.run().refused("report is there already")
+    assert outcome.result["status"] == "error" and outcome.result["id"] is None
+
+
+def test_an_artifact_that_leads_out_brings_nothing_of_the_host(job):
+    made = job("ln -s /etc/passwd link; mkdir out; ln -s ../../../../../etc out/up; mkfifo out/fifo; ln -s / out/root", workdir="/work",
+               artifacts=["/work/out"])
+    outcome = made.run()
+    assert outcome.exit == 125 and "not copied" in outcome.result["error"], str(outcome)
+    assert os.listdir(made.artifacts / "out") == []
+
+
+def test_artifacts_are_no_larger_than_what_the_sandbox_may_write(job):
+    made = job("truncate -s 1000000000 sparse; echo small >small", workdir="/work", policy={"limits": {"disk": "16MiB"}},
+               artifacts=["/work/small", "/work/sparse"])
+    outcome = made.run()
+    assert outcome.exit == 125 and outcome.result["artifacts"][0]["error"] is None, str(outcome)
+    assert "limits.disk" in outcome.result["artifacts"][1]["error"]

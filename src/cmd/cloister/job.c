@@ -134,6 +134,8 @@ static int prepare(struct cl_job_run *run, char *const argv[], struct cl_error *
     run->job = job;
     r = make_room(run, err);
     if (r == 0)
+        r = cl_job_check_artifacts(run, err);
+    if (r == 0)
         r = cl_job_decide(run, err);
     if (r == 0)
         r = close_input(err);

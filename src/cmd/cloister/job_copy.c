@@ -1,40 +1,179 @@
-/* Files between the host and a job's sandbox. */
+/* Files between the host and a job's sandbox, as `cp` copies them. */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
+#include <string.h>
 
+#include "base/dir.h"
+#include "base/sys.h"
 #include "cmd/cloister/job_parts.h"
+#include "cmd/cloister/left_out.h"
+#include "sandbox/copy.h"
+
+enum { PATH_SIZE = 4096 };
+
+/* A copy waits for the sandbox's code to be done with it: a signal ends us meanwhile, and with us
+ * the sandbox. */
+static void hold_signals(int how)
+{
+    const uint64_t mask =
+        1ULL << (SIGINT - 1) | 1ULL << (SIGTERM - 1) | 1ULL << (SIGHUP - 1) | 1ULL << (SIGQUIT - 1);
+
+    (void)cl_sys_rt_sigprocmask(how, &mask, NULL); /* can't fail */
+}
+
+/* --- in ---------------------------------------------------------------------------------- */
+
+static int bring(struct cl_job_run *run, const struct cl_job_path *path, struct cl_error *err)
+{
+    const char *slash = strrchr(run->path, '/');
+    struct cl_left_out left = {.is_quiet = run->request.quiet, .top = path->from};
+    struct cl_copy_job copy = {
+        .found = &run->known.found,
+        .source = path->from,
+        .target = path->to,
+        .left_out = cl_left_out_say,
+        .context = &left,
+    };
+
+    if (path->from[0] != '/' && slash != NULL) /* it counts from the job's file */
+        copy.source = cl_arena_printf(run->request.arena, "%.*s/%s", (int)(slash - run->path),
+                                      run->path, path->from);
+    if (copy.source == NULL)
+        return cl_fail_memory(err);
+    int r = cl_copy_into(&copy, err);
+    return r < 0 ? r : cl_left_out_end(&left, err);
+}
 
 int cl_job_copy_in(struct cl_job_run *run, struct cl_error *err)
 {
-    if (run->job.copy_in.count == 0)
-        return 0;
-    return cl_refuse(err, ENOSYS, "copy_in: not built yet; policy.files has the mode copy");
+    int r = 0;
+
+    (void)cl_sys_signal_ignore(SIGPIPE); /* fails for no such signal */
+    hold_signals(SIG_UNBLOCK);
+    for (size_t i = 0; r == 0 && i < run->job.copy_in.count; i++) {
+        r = bring(run, &run->job.copy_in.items[i], err);
+        if (r < 0)
+            (void)cl_prefix(err, "copy_in[%zu]", i);
+    }
+    hold_signals(SIG_BLOCK);
+    return r;
 }
 
-static int collect(CL_UNUSED struct cl_job_run *run, CL_UNUSED const struct cl_job_path *artifact,
-                   CL_UNUSED struct cl_job_artifact_end *ret, struct cl_error *err)
+/* --- out --------------------------------------------------------------------------------- */
+
+/* Where ARTIFACT is put. */
+static const char *place_of(const struct cl_job_run *run, const struct cl_job_path *artifact)
 {
-    return cl_refuse(err, ENOSYS, "artifacts: not built yet");
+    return cl_arena_printf(run->request.arena, "%s/%s", run->artifacts, artifact->to);
+}
+
+int cl_job_check_artifacts(struct cl_job_run *run, struct cl_error *err)
+{
+    const char *dir = run->artifacts == NULL ? "artifacts" : run->artifacts;
+    char here[PATH_SIZE] = "";
+    struct stat st;
+
+    if (run->job.artifacts.count == 0)
+        return 0;
+    if (dir[0] != '/' && getcwd(here, sizeof(here)) == NULL)
+        return cl_fail(err, errno, "tell the current directory");
+    run->artifacts =
+        cl_arena_printf(run->request.arena, "%s%s%s", here, dir[0] == '/' ? "" : "/", dir);
+    if (run->artifacts == NULL)
+        return cl_fail_memory(err);
+    int r = cl_dir_make_path(run->artifacts, 0755, 0755);
+    if (r < 0)
+        return cl_fail(err, r, "make the directory for artifacts, %s", run->artifacts);
+    for (size_t i = 0; i < run->job.artifacts.count; i++) {
+        const char *place = place_of(run, &run->job.artifacts.items[i]);
+
+        if (place == NULL)
+            return cl_fail_memory(err);
+        r = cl_sys_fstatat(AT_FDCWD, place, &st, AT_SYMLINK_NOFOLLOW);
+        if (r == 0)
+            return cl_refuse(err, EEXIST,
+                             "%s is there already; remove it, or say another --artifacts", place);
+        if (r != -ENOENT)
+            return cl_fail(err, r, "look at %s", place);
+    }
+    return 0;
+}
+
+static int make_parent(char *place, struct cl_error *err)
+{
+    char *slash = strrchr(place, '/');
+
+    *slash = '\0';
+    int r = cl_dir_make_path(place, 0755, 0755);
+    if (r < 0)
+        (void)cl_fail(err, r, "make the directory %s", place);
+    *slash = '/';
+    return r;
+}
+
+/* What all artifacts may have together: what the sandbox could write. */
+static uint64_t room_left(const struct cl_job_run *run)
+{
+    uint64_t used = 0;
+
+    for (size_t i = 0; i < run->job.artifacts.count; i++)
+        used += run->artifact_ends[i].bytes;
+    return run->plan.limits.disk_bytes - cl_min_u64(used, run->plan.limits.disk_bytes);
+}
+
+static int collect(struct cl_job_run *run, const struct cl_job_path *artifact,
+                   struct cl_job_artifact_end *ret, struct cl_error *err)
+{
+    char *place = cl_unconst(place_of(run, artifact));
+    struct cl_left_out left = {.is_quiet = run->request.quiet, .top = artifact->from};
+    const struct cl_copy_job copy = {
+        .found = &run->known.found,
+        .source = artifact->from,
+        .target = place,
+        .most_bytes = room_left(run),
+        .left_out = cl_left_out_say,
+        .context = &left,
+    };
+    struct cl_copy_done done = {0};
+
+    if (place == NULL)
+        return cl_fail_memory(err);
+    int r = make_parent(place, err);
+    if (r == 0)
+        r = cl_copy_out_of(&copy, &done, err);
+    if (r == -EFBIG)
+        return cl_hint(err, "artifacts have limits.disk together");
+    if (r < 0)
+        return r;
+    ret->entries = done.entries;
+    ret->bytes = done.bytes;
+    return cl_left_out_end(&left, err);
+}
+
+/* A sandbox that has ended, or ends under the copy, has nothing to give. */
+static int try_collect(struct cl_job_run *run, size_t index, struct cl_error *err)
+{
+    if (run->has_ended)
+        return cl_refuse(err, ESRCH, "the sandbox has ended");
+    if (run->interrupt != 0)
+        return cl_refuse(err, EINTR, "the job was interrupted");
+    return collect(run, &run->job.artifacts.items[index], &run->artifact_ends[index], err);
 }
 
 void cl_job_collect(struct cl_job_run *run)
 {
+    (void)cl_job_is_interrupted(run);
+    hold_signals(SIG_UNBLOCK);
     for (size_t i = 0; i < run->job.artifacts.count; i++) {
-        const struct cl_job_path *artifact = &run->job.artifacts.items[i];
         struct cl_job_artifact_end *end = &run->artifact_ends[i];
         struct cl_error err = {0};
-        int r = 0;
 
-        if (run->has_ended)
-            r = cl_refuse(&err, ESRCH, "the sandbox has ended");
-        else if (run->interrupt != 0)
-            r = cl_refuse(&err, EINTR, "the job was interrupted");
-        else
-            r = collect(run, artifact, end, &err);
-        if (r == 0)
+        if (try_collect(run, i, &err) >= 0)
             continue;
         (void)snprintf(end->error, sizeof(end->error), "%.255s", err.msg);
-        cl_job_fail(run, CL_JOB_ERROR, CL_EXIT_FAILED, "artifact %.200s: %s", artifact->from,
-                    end->error);
+        cl_job_fail(run, CL_JOB_ERROR, CL_EXIT_FAILED, "artifact %.200s: %s",
+                    run->job.artifacts.items[i].from, end->error);
     }
+    hold_signals(SIG_BLOCK);
 }

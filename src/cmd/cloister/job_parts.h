@@ -48,14 +48,14 @@ struct cl_job_step_end {
 };
 
 struct cl_job_artifact_end {
-    uint64_t files;
+    uint64_t entries; /* files, directories and links */
     uint64_t bytes;
     char error[CL_JOB_ERROR_SIZE]; /* "": it is there */
 };
 
 struct cl_job_run {
     struct cl_run_request request; /* first: the setters of run's rows fill it */
-    const char *artifacts;         /* --artifacts; NULL: ./artifacts */
+    const char *artifacts;         /* --artifacts; once it was looked at absolute */
     int keep_going;
 
     const char *path; /* of the job's file */
@@ -110,6 +110,10 @@ void cl_job_run_steps(struct cl_job_run *run);
 
 /* --- job_copy.c -------------------------------------------------------------------------- */
 
+/* Makes the directory for artifacts, where there are some to come, and refuses one that has them:
+ * a job doesn't run whose artifacts can't be kept, and none is taken for this job's that is an
+ * earlier one's. */
+int cl_job_check_artifacts(struct cl_job_run *run, struct cl_error *err);
 /* What the job brings along, before its first step. */
 int cl_job_copy_in(struct cl_job_run *run, struct cl_error *err);
 /* Its artifacts, from the sandbox to the directory for them; how each went is in RUN. */

@@ -53,7 +53,7 @@ static void add_artifact(struct cl_json *json, const struct cl_job_path *path,
     cl_json_object(json, NULL);
     cl_json_string(json, "path", path->from);
     cl_json_string(json, "to", path->to);
-    cl_json_u64(json, "files", end->files);
+    cl_json_u64(json, "entries", end->entries);
     cl_json_u64(json, "bytes", end->bytes);
     cl_json_string(json, "error", text_or_null(end->error));
     cl_json_close(json, '}');

@@ -100,8 +100,9 @@ void cl_job_say_artifacts(const struct cl_job_run *run)
         if (end->error[0] != '\0')
             (void)snprintf(text, sizeof(text), "    artifact %.200s: %s", path, end->error);
         else
-            (void)snprintf(text, sizeof(text), "    artifact %.200s: %" PRIu64 " file%s, %s", path,
-                           end->files, end->files == 1 ? "" : "s", cl_size_about(end->bytes, size));
+            (void)snprintf(text, sizeof(text), "    artifact %.200s: %" PRIu64 " entr%s, %s", path,
+                           end->entries, end->entries == 1 ? "y" : "ies",
+                           cl_size_about(end->bytes, size));
         say(end->error[0] != '\0' ? "31" : "32", text);
     }
 }
