@@ -73,13 +73,18 @@ TEST(a_list_has_what_identifies)
                     "\"wall\":\"container\",\"command\":[\"sh\",\"-c\"],\"labels\":[\"a=b\"]}");
 }
 
+static void describe_all(struct cl_json *json, const struct cl_visit *visit)
+{
+    cl_describe_all(json, NULL, visit);
+}
+
 TEST(all_is_all)
 {
     set_up();
     status.init = 14;
     status.uid_base = 0x70000000;
     status.layers = CL_LAYER_BIT(CL_LAYER_USERNS) | CL_LAYER_BIT(CL_LAYER_LANDLOCK);
-    print(cl_describe_all, &plan);
+    print(describe_all, &plan);
     CHECK_HAS(text, "\"init_pid\":14,\"uid_base\":1879048192,\"layers\":[\"userns\",\"landlock\"],"
                     "\"name\":null,\"tenant\":null,\"digest\":null,");
     CHECK_HAS(text, "\"limits\":{");
@@ -92,7 +97,7 @@ TEST(all_is_all)
     cl_plan_mark(&plan, CL_FIELD_IMAGE_DIGEST);
     plan.limits.memory_bytes = 1 << 20;
     cl_plan_mark(&plan, CL_FIELD_MEMORY);
-    print(cl_describe_all, &plan);
+    print(describe_all, &plan);
     CHECK_HAS(text, "\"uid_base\":null,\"layers\":[],\"tenant\":null,");
     CHECK_HAS(text, "\"name\":\"first\"");
     CHECK_HAS(text, "\"digest\":\"sha256:00\"");
