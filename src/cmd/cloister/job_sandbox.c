@@ -14,12 +14,9 @@
 #include "sandbox/supervisor.h"
 
 enum {
-    STOP_GRACE_MS = 2000, /* for the keeper, which ends at once */
+    STOP_GRACE_MS = 2000, /* it has no command that could want more */
     END_MS = 20000,       /* for the kernel to end what was killed, and the supervisor to say so */
 };
-
-/* What runs while no step does. It ends well when it is asked to. */
-static const char keeper[] = "trap 'exit 0' TERM; while :; do sleep 3600 & wait $!; done";
 
 /* --- the plan ---------------------------------------------------------------------------- */
 
@@ -33,25 +30,25 @@ static void set_text(struct cl_plan *flags, enum cl_field field, const char **me
     cl_plan_mark(flags, field);
 }
 
-static int set_command(struct cl_run_request *request, struct cl_error *err)
+/* A command has to be there, for ps; it is never begun. */
+static int set_command(struct cl_job_run *run, struct cl_error *err)
 {
-    static const char *const words[] = {"/bin/sh", "-c", keeper};
-    struct cl_plan *flags = &request->flags;
-    int r = 0;
+    struct cl_plan *flags = &run->request.flags;
+    int r = cl_plan_add_str(flags, CL_FIELD_COMMAND, "job", run->request.arena, err);
 
     cl_plan_mark(flags, CL_FIELD_ENTRYPOINT); /* none */
-    for (size_t i = 0; r == 0 && i < CL_ARRAY_SIZE(words); i++)
-        r = cl_plan_add_str(flags, CL_FIELD_COMMAND, words[i], request->arena, err);
-    return r;
+    return r < 0 ? r : cl_plan_add_str(flags, CL_FIELD_COMMAND, run->path, run->request.arena, err);
 }
 
 /* What makes a sandbox a job's. */
 static void set_manner(struct cl_plan *flags)
 {
+    flags->waits = 1; /* its first process stands for the steps, and for no command */
     flags->detach = 1;
     flags->remove = 1;
     flags->die_with_parent = 1;
     flags->stop_signal = SIGTERM;
+    cl_plan_mark(flags, CL_FIELD_WAITS);
     cl_plan_mark(flags, CL_FIELD_DETACH);
     cl_plan_mark(flags, CL_FIELD_REMOVE);
     cl_plan_mark(flags, CL_FIELD_DIE_WITH_PARENT);
@@ -86,7 +83,7 @@ int cl_job_decide(struct cl_job_run *run, struct cl_error *err)
     set_text(flags, CL_FIELD_TENANT, &flags->tenant, run->job.tenant);
     set_manner(flags);
     if (r == 0)
-        r = set_command(&run->request, err);
+        r = set_command(run, err);
     if (r == 0)
         r = cl_run_plan(&run->request, &below, &run->plan, &run->image_lock, err);
     if (r < 0)
