@@ -94,6 +94,8 @@ static void judge(struct cl_job_run *run, const struct cl_exec_end *end, int r,
         end_step(ret, CL_JOB_TIMEOUT, 124, "ended after its timeout");
     else if (end->reason == CL_EXEC_OUTPUT)
         end_step(ret, CL_JOB_OUTPUT_LIMIT, 137, "ended by the job's output limit");
+    else if (end->reason == CL_EXEC_INTERRUPTED)
+        end_step(ret, CL_JOB_INTERRUPTED, r, "killed: it went on after the interrupt");
     else
         judge_command(end, r, err->msg, ret);
     if (run->interrupt != 0 && ret->status != CL_JOB_PASSED) {
