@@ -131,7 +131,7 @@ static int take_word(void *context, const struct cl_yaml_node *value, const char
                      struct cl_error *err)
 {
     struct cl_job_walk *walk = context;
-    const char *word;
+    const char *word = "";
     int r = want_word(walk, value, path, &word, err);
 
     if (r == 0)
@@ -140,7 +140,7 @@ static int take_word(void *context, const struct cl_yaml_node *value, const char
         return cl_job_locate(walk, value, path, err);
     if (r < 0)
         return r;
-    if (walk->step->command.count == 0 && word[0] == '\0') {
+    if (walk->step->command.count == 0 && value->text[0] == '\0') {
         (void)cl_refuse(err, EINVAL, "the command's name is empty");
         return cl_job_locate(walk, value, path, err);
     }
@@ -349,10 +349,10 @@ static int take_shell_word(void *context, const struct cl_yaml_node *value, cons
                            struct cl_error *err)
 {
     struct cl_job_walk *walk = context;
-    const char *word;
+    const char *word = "";
     int r = want_word(walk, value, path, &word, err);
 
-    if (r == 0 && walk->shell.count == 0 && word[0] == '\0') {
+    if (r == 0 && walk->shell.count == 0 && value->text[0] == '\0') {
         (void)cl_refuse(err, EINVAL, "the shell's name is empty");
         return cl_job_locate(walk, value, path, err);
     }
