@@ -1,88 +1,16 @@
 #include "sandbox/relay.h"
 
-#include <limits.h>
-#include <stdio.h>
-
 #include "base/fd.h"
 #include "base/sys.h"
 
 enum { TURNS = 16 };
 
-/* A descriptor of our own on what the caller's is open on, so that O_NONBLOCK is ours
- * alone. Fails where the caller's user may not open it again: a pipe that another user
- * made, the terminal of another user's session. */
-static int reopen(int fd, int flags)
-{
-    char path[32];
-
-    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-    return cl_sys_openat(AT_FDCWD, path, flags | O_NONBLOCK | O_NOCTTY, 0);
-}
-
-/* Decides how *FD, the caller's, is used; *FD becomes our own where that can be. Returns
- * whether it did. */
-static int choose_manner(int *fd, int flags, enum cl_relay_manner *ret)
-{
-    struct stat st;
-
-    *ret = CL_RELAY_BORROWED;
-    if (cl_sys_fstat(*fd, &st) < 0)
-        return 0;
-    if (S_ISSOCK(st.st_mode)) {
-        *ret = CL_RELAY_SOCKET;
-        return 0;
-    }
-    if (!S_ISFIFO(st.st_mode) && !S_ISCHR(st.st_mode)) {
-        *ret = CL_RELAY_FILE;
-        return 0;
-    }
-    int own = reopen(*fd, flags);
-    if (own < 0)
-        return 0;
-    *fd = own;
-    *ret = CL_RELAY_OURS;
-    return 1;
-}
-
-/* 0, -EAGAIN when the descriptor isn't ready, or why nobody knows. */
-static int ask_ready(int fd, short events)
-{
-    struct pollfd polled = {.fd = fd, .events = events};
-    int r = cl_sys_poll(&polled, 1, 0);
-
-    if (r == 0)
-        return -EAGAIN;
-    return r < 0 ? r : 0;
-}
-
-static ssize_t read_now(const struct cl_relay *relay, void *data, size_t size)
-{
-    int fd = relay->in.fd;
-
-    if (relay->in_manner == CL_RELAY_SOCKET)
-        return cl_sys_recv(fd, data, size, MSG_DONTWAIT);
-    int r = relay->in_manner == CL_RELAY_BORROWED ? ask_ready(fd, POLLIN) : 0;
-    return r < 0 ? r : cl_sys_read(fd, data, size);
-}
-
 static ssize_t write_now(const struct cl_relay *relay, const void *data, size_t size)
 {
-    int fd = relay->out.fd;
-
-    if (relay->out_manner == CL_RELAY_LOG) {
-        cl_log_write(relay->log, relay->log_kind, data, size);
-        return (ssize_t)size;
-    }
-    if (relay->out_manner == CL_RELAY_SOCKET)
-        return cl_sys_send(fd, data, size, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (relay->out_manner == CL_RELAY_BORROWED) {
-        /* Now, not when the loop said so: both our streams may share one pipe. */
-        int r = ask_ready(fd, POLLOUT);
-        if (r < 0)
-            return r;
-        size = cl_min_u64(size, PIPE_BUF); /* which a pipe that polls writable takes (pipe(7)) */
-    }
-    return cl_sys_write(fd, data, size);
+    if (relay->out_manner != CL_MANNER_LOG)
+        return cl_manner_write(relay->out_manner, relay->out.fd, data, size);
+    cl_log_write(relay->log, relay->log_kind, data, size);
+    return (ssize_t)size;
 }
 
 static void finish(struct cl_relay *relay)
@@ -114,7 +42,8 @@ static int want(struct cl_relay *relay, struct cl_source *source, int wanted, st
 /* Fills the buffer; 1 when there is something, 0 to wait, or the stream's end. */
 static int fill(struct cl_relay *relay)
 {
-    ssize_t got = read_now(relay, relay->buffer, sizeof(relay->buffer));
+    ssize_t got =
+        cl_manner_read(relay->in_manner, relay->in.fd, relay->buffer, sizeof(relay->buffer));
 
     if (got == -EAGAIN && relay->finishing)
         got = 0;
@@ -190,7 +119,7 @@ static int pump(struct cl_relay *relay, struct cl_error *err)
         finish(relay);
         return 0;
     }
-    if (relay->in_manner == CL_RELAY_FILE) /* always ready: where it goes to wakes us */
+    if (relay->in_manner == CL_MANNER_FILE) /* always ready: where it goes to wakes us */
         return want(relay, &relay->out, 1, err);
     int full = relay->start < relay->end;
     int r = want(relay, &relay->out, full, err);
@@ -220,7 +149,7 @@ static int start(struct cl_relay *relay, struct cl_loop *loop, int in, int out,
     relay->out =
         (struct cl_source){.fd = out, .events = EPOLLOUT, .on_event = on_ready, .context = relay};
     relay->active = 1;
-    if (relay->in_manner == CL_RELAY_FILE)
+    if (relay->in_manner == CL_MANNER_FILE)
         return pump(relay, err);
     struct cl_error add_error = {0};
     int r = want(relay, &relay->in, 1, &add_error);
@@ -228,7 +157,7 @@ static int start(struct cl_relay *relay, struct cl_loop *loop, int in, int out,
         *err = add_error;
         return r;
     }
-    relay->in_manner = CL_RELAY_FILE; /* epoll_ctl(2): as /dev/null and /dev/zero */
+    relay->in_manner = CL_MANNER_FILE; /* epoll_ctl(2): as /dev/null and /dev/zero */
     return pump(relay, err);
 }
 
@@ -236,17 +165,17 @@ int cl_relay_start_output(struct cl_relay *relay, struct cl_loop *loop, int in, 
                           struct cl_error *err)
 {
     relay->owns_in = 1;
-    relay->in_manner = CL_RELAY_OURS;
-    relay->owns_out = choose_manner(&out, O_WRONLY, &relay->out_manner);
+    relay->in_manner = CL_MANNER_OURS;
+    relay->owns_out = cl_manner_choose(&out, O_WRONLY, &relay->out_manner);
     return start(relay, loop, in, out, err);
 }
 
 int cl_relay_start_log(struct cl_relay *relay, struct cl_loop *loop, int in, struct cl_error *err)
 {
     relay->owns_in = 1;
-    relay->in_manner = CL_RELAY_OURS;
+    relay->in_manner = CL_MANNER_OURS;
     relay->owns_out = 0;
-    relay->out_manner = CL_RELAY_LOG;
+    relay->out_manner = CL_MANNER_LOG;
     return start(relay, loop, in, -1, err);
 }
 
@@ -254,8 +183,8 @@ int cl_relay_start_input(struct cl_relay *relay, struct cl_loop *loop, int in, i
                          struct cl_error *err)
 {
     relay->owns_out = 1;
-    relay->out_manner = CL_RELAY_OURS;
-    relay->owns_in = choose_manner(&in, O_RDONLY, &relay->in_manner);
+    relay->out_manner = CL_MANNER_OURS;
+    relay->owns_in = cl_manner_choose(&in, O_RDONLY, &relay->in_manner);
     return start(relay, loop, in, out, err);
 }
 

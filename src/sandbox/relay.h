@@ -10,6 +10,7 @@
 
 #include "base/loop.h"
 #include "sandbox/log.h"
+#include "sandbox/manner.h"
 
 /* What the relays of one sandbox may carry out together. */
 struct cl_output_budget {
@@ -20,23 +21,14 @@ struct cl_output_budget {
 
 enum { CL_RELAY_BUFFER = 16384 };
 
-/* How a descriptor is kept from blocking us. */
-enum cl_relay_manner {
-    CL_RELAY_OURS,     /* O_NONBLOCK is set, on an open file of our own */
-    CL_RELAY_FILE,     /* can't be polled and never blocks */
-    CL_RELAY_SOCKET,   /* MSG_DONTWAIT */
-    CL_RELAY_BORROWED, /* asked right before each small read or write */
-    CL_RELAY_LOG,      /* no descriptor: a log, which takes all and never fails */
-};
-
 struct cl_relay {
     struct cl_loop *loop;
     struct cl_source in;  /* fd owned when OWNS_IN */
     struct cl_source out; /* fd owned when OWNS_OUT */
     int owns_in;
     int owns_out;
-    enum cl_relay_manner in_manner;
-    enum cl_relay_manner out_manner;
+    enum cl_manner in_manner;
+    enum cl_manner out_manner;
     int active;
     int in_ended;
     int in_is_pty; /* set before the start: EIO is its end */

@@ -16,7 +16,7 @@ TEST(output_goes_into_a_pipe)
     set_up(&scene, 0);
     CHECK(cl_sys_pipe2(scene.fds, 0) == 0);
     CHECK(start_output(&scene, scene.fds[1]) == 0);
-    CHECK(scene.relay.out_manner == CL_RELAY_OURS);
+    CHECK(scene.relay.out_manner == CL_MANNER_OURS);
     feed(scene.near, &fed, 5000);
     spin(&scene);
     CHECK(scene.relay.active && scene.relay.total == 5000);
@@ -77,7 +77,7 @@ TEST(a_pipe_of_another_user_blocks_nobody)
     int fsuid = estrange(scene.fds[1]);
     CHECK(start_output(&scene, scene.fds[1]) == 0);
     (void)setfsuid((uid_t)fsuid);
-    CHECK(scene.relay.out_manner == CL_RELAY_BORROWED);
+    CHECK(scene.relay.out_manner == CL_MANNER_BORROWED);
     /* the flags are the open file's: the reader's end has one of its own */
     CHECK(fcntl(scene.fds[0], F_SETFL, O_NONBLOCK) == 0);
     CHECK((fcntl(scene.fds[1], F_GETFL) & O_NONBLOCK) == 0);
@@ -143,7 +143,7 @@ TEST(output_goes_into_a_file)
     set_up(&scene, 0);
     scene.fds[1] = make_file("");
     CHECK(start_output(&scene, scene.fds[1]) == 0);
-    CHECK(scene.relay.out_manner == CL_RELAY_FILE);
+    CHECK(scene.relay.out_manner == CL_MANNER_FILE);
     feed(scene.near, &fed, 50000);
     cl_fd_close(&scene.near);
     spin(&scene);
@@ -162,7 +162,7 @@ TEST(output_goes_into_a_socket)
     CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, scene.fds) == 0);
     CHECK(fcntl(scene.fds[0], F_SETFL, O_NONBLOCK) == 0);
     CHECK(start_output(&scene, scene.fds[1]) == 0);
-    CHECK(scene.relay.out_manner == CL_RELAY_SOCKET);
+    CHECK(scene.relay.out_manner == CL_MANNER_SOCKET);
     carry_slowly(&scene);
     CHECK((fcntl(scene.fds[1], F_GETFL) & O_NONBLOCK) == 0);
     done(&scene);

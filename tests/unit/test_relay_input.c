@@ -10,7 +10,7 @@ TEST(input_comes_from_a_pipe)
     set_up(&scene, 1);
     CHECK(cl_sys_pipe2(scene.fds, 0) == 0);
     CHECK(start_input(&scene, scene.fds[0]) == 0);
-    CHECK(scene.relay.in_manner == CL_RELAY_OURS);
+    CHECK(scene.relay.in_manner == CL_MANNER_OURS);
     spin(&scene);
     CHECK(scene.relay.active);
     feed(scene.fds[1], &fed, 1000);
@@ -51,7 +51,7 @@ TEST(input_comes_from_a_pipe_of_another_user)
     int fsuid = estrange(scene.fds[0]);
     CHECK(start_input(&scene, scene.fds[0]) == 0);
     (void)setfsuid((uid_t)fsuid);
-    CHECK(scene.relay.in_manner == CL_RELAY_BORROWED);
+    CHECK(scene.relay.in_manner == CL_MANNER_BORROWED);
     CHECK(fcntl(scene.fds[1], F_SETFL, O_NONBLOCK) == 0);
     spin(&scene); /* nothing is there: nothing waits */
     feed(scene.fds[1], &fed, BIG);
@@ -87,7 +87,7 @@ TEST(input_comes_from_a_socket)
     CHECK(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, scene.fds) == 0);
     CHECK(fcntl(scene.fds[1], F_SETFL, O_NONBLOCK) == 0);
     CHECK(start_input(&scene, scene.fds[0]) == 0);
-    CHECK(scene.relay.in_manner == CL_RELAY_SOCKET);
+    CHECK(scene.relay.in_manner == CL_MANNER_SOCKET);
     feed(scene.fds[1], &fed, BIG);
     draw(&scene, &fed);
     done(&scene);
@@ -103,7 +103,7 @@ TEST(input_comes_from_a_file)
     feed(scene.fds[0], &fed, BIG);
     CHECK(lseek(scene.fds[0], 0, SEEK_SET) == 0);
     CHECK(start_input(&scene, scene.fds[0]) == 0);
-    CHECK(scene.relay.in_manner == CL_RELAY_FILE);
+    CHECK(scene.relay.in_manner == CL_MANNER_FILE);
     draw(&scene, &fed);
     done(&scene);
 }
@@ -153,7 +153,7 @@ static void check_input_is_in_turns(int in)
     CHECK(cl_loop_add(&scene.loop, &other, &scene.err) == 0);
     CHECK(fcntl(scene.near, F_SETPIPE_SZ, 1 << 20) == 1 << 20); /* never full here */
     CHECK(start_input(&scene, in) == 0);
-    CHECK(scene.relay.in_manner == CL_RELAY_FILE);
+    CHECK(scene.relay.in_manner == CL_MANNER_FILE);
     for (uint64_t i = 0; i < 3; i++) {
         before = scene.relay.total;
         CHECK(scene.relay.active && before > 0 && before <= (i + 1) << 18);
