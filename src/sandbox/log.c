@@ -48,6 +48,7 @@ static int rotate(struct cl_log *log)
     cl_fd_close(&log->fd);
     log->fd = fd;
     log->size = 0;
+    log->turn++;
     return 0;
 }
 
@@ -61,6 +62,8 @@ static int append(struct cl_log *log, enum cl_log_kind kind, const void *data, s
 
     if (r < 0)
         return r;
+    for (unsigned int i = 0; i < sizeof(head.turn); i++)
+        head.turn[i] = (uint8_t)(log->turn >> (8 * i));
     ssize_t put = cl_sys_writev(log->fd, parts, 2);
     if (put == (ssize_t)(sizeof(head) + size)) {
         log->size += (uint64_t)put;
@@ -104,20 +107,30 @@ static int open_file(int dir, const char *name)
 void cl_log_reader_done(struct cl_log_reader *reader)
 {
     cl_fd_close(&reader->fd);
+    cl_fd_close(&reader->ahead[0]);
+    cl_fd_close(&reader->ahead[1]);
     free(reader->buffer);
     reader->buffer = NULL;
 }
 
-int cl_log_open(int dir, struct cl_log_reader *ret, struct cl_error *err)
+static int open_first(int dir, const char *name, const char *or_else, struct cl_log_reader *ret,
+                      struct cl_error *err)
 {
-    struct cl_log_reader reader = {.dir = dir, .fd = open_file(dir, older)};
+    struct cl_log_reader reader = CL_LOG_READER_INIT;
 
+    reader.dir = dir;
+    reader.fd = open_file(dir, name);
     if (reader.fd == -ENOENT)
-        reader.fd = open_file(dir, current);
+        reader.fd = open_file(dir, or_else);
     if (reader.fd < 0)
         return cl_fail(err, reader.fd, "open the sandbox's log");
     *ret = reader;
     return 0;
+}
+
+int cl_log_open(int dir, struct cl_log_reader *ret, struct cl_error *err)
+{
+    return open_first(dir, older, current, ret, err);
 }
 
 /* What is read lies at the front of the buffer, with room for SIZE bytes. */
@@ -153,31 +166,114 @@ static int fill(struct cl_log_reader *reader, size_t wanted, struct cl_error *er
     return got > 0;
 }
 
-/* The file after ours, when a rotation has made one: 1, 0 when ours is the latest. What a file
- * held is read to its end first, which nobody writes to any more. */
-static int go_on(struct cl_log_reader *reader, struct cl_error *err)
+static int inode_of(int fd, ino_t *ret, struct cl_error *err)
 {
-    CL_CLEANUP_FD int next = -1;
-    struct stat ours = {0};
-    struct stat there = {0};
-    int r = cl_sys_fstat(reader->fd, &ours);
+    struct stat st;
+    int r = cl_sys_fstat(fd, &st);
 
-    if (r == 0)
-        r = cl_sys_fstatat(reader->dir, current, &there, AT_SYMLINK_NOFOLLOW);
+    if (r < 0)
+        return cl_fail(err, r, "look at the sandbox's log");
+    *ret = st.st_ino;
+    return 0;
+}
+
+/* FD, taken, comes after all that we have. */
+static void put_ahead(struct cl_log_reader *reader, int fd)
+{
+    if (reader->ahead[0] < 0) {
+        reader->ahead[0] = fd;
+        return;
+    }
+    if (reader->ahead[1] >= 0) { /* what nobody else keeps any more: its turn will be missed */
+        cl_fd_close(&reader->ahead[0]);
+        reader->ahead[0] = reader->ahead[1];
+    }
+    reader->ahead[1] = fd;
+}
+
+/* Opens both files as they are: that of an earlier moment than the other's could be one that has
+ * rotated away between the two, with one that we never see behind it. -1 for what isn't there. */
+static int open_both(int dir, int ret[2], struct cl_error *err)
+{
+    struct stat there = {0};
+    ino_t inode = 0;
+    int r = -EAGAIN;
+
+    while (r == -EAGAIN) {
+        CL_CLEANUP_FD int old = open_file(dir, older);
+        CL_CLEANUP_FD int new = open_file(dir, current);
+
+        if ((old < 0 && old != -ENOENT) || (new < 0 && new != -ENOENT))
+            return cl_fail(err, old < 0 && old != -ENOENT ? old : new, "open the sandbox's log");
+        r = cl_sys_fstatat(dir, older, &there, AT_SYMLINK_NOFOLLOW);
+        if (r < 0 && r != -ENOENT)
+            return cl_fail(err, r, "look at the sandbox's log");
+        const int is_there = r == 0;
+        r = old < 0 ? 0 : inode_of(old, &inode, err);
+        if (r < 0)
+            return r;
+        if (is_there && (old < 0 || inode != there.st_ino)) {
+            r = -EAGAIN; /* a rotation, which comes with each 16 MiB alone */
+            continue;
+        }
+        ret[0] = CL_TAKE_FD(old);
+        ret[1] = CL_TAKE_FD(new);
+    }
+    return 0;
+}
+
+/* Whether there is a file after the one with the inode OURS: 1 or 0. */
+static int has_rotated(const struct cl_log_reader *reader, ino_t ours, struct cl_error *err)
+{
+    struct stat there = {0};
+    int r = cl_sys_fstatat(reader->dir, current, &there, AT_SYMLINK_NOFOLLOW);
+
     if (r == -ENOENT) /* between the two steps of a rotation, or removed */
         return 0;
     if (r < 0)
         return cl_fail(err, r, "look at the sandbox's log");
-    if (ours.st_ino == there.st_ino)
-        return 0;
-    /* Ours is log.1, or gone: then log.1 comes after it. */
-    next = open_file(reader->dir, ours.st_nlink == 0 ? older : current);
-    if (next == -ENOENT)
-        return 0;
-    if (next < 0)
-        return cl_fail(err, next, "open the sandbox's log");
+    return there.st_ino != ours;
+}
+
+/* Files that we hold open keep their inodes: a number is that of one file. */
+int cl_log_look(struct cl_log_reader *reader, struct cl_error *err)
+{
+    const int latest = reader->ahead[1] >= 0   ? reader->ahead[1]
+                       : reader->ahead[0] >= 0 ? reader->ahead[0]
+                                               : reader->fd;
+    int both[2] = {-1, -1};
+    ino_t ours = 0;
+    ino_t inode = 0;
+    int r = inode_of(latest, &ours, err);
+
+    if (r == 0)
+        r = has_rotated(reader, ours, err);
+    if (r > 0)
+        r = open_both(reader->dir, both, err);
+    CL_CLEANUP_FD int old = both[0];
+    CL_CLEANUP_FD int new = both[1];
+    if (r == 0 && old >= 0)
+        r = inode_of(old, &inode, err);
+    if (r < 0 || new < 0)
+        return r;
+    if (old >= 0 && inode != ours)
+        put_ahead(reader, CL_TAKE_FD(old));
+    put_ahead(reader, CL_TAKE_FD(new));
+    return 0;
+}
+
+/* The file after ours, when a rotation has made one: 1, 0 when ours is the latest. What a file
+ * held is read to its end first, which nobody writes to any more. */
+static int go_on(struct cl_log_reader *reader, struct cl_error *err)
+{
+    int r = reader->ahead[0] < 0 ? cl_log_look(reader, err) : 0;
+
+    if (r < 0 || reader->ahead[0] < 0)
+        return r;
     cl_fd_close(&reader->fd);
-    reader->fd = CL_TAKE_FD(next);
+    reader->fd = reader->ahead[0];
+    reader->ahead[0] = reader->ahead[1];
+    reader->ahead[1] = -1;
     reader->start = 0; /* a record that a full disk cut is left out */
     reader->end = 0;
     return 1;
@@ -186,8 +282,23 @@ static int go_on(struct cl_log_reader *reader, struct cl_error *err)
 static int is_head(const struct cl_log_head *head)
 {
     return head->kind >= CL_LOG_OUT && head->kind < CL_LOG_KIND_END && head->size <= RECORD_MAX &&
-           (head->kind != CL_LOG_LOST || head->size == sizeof(uint64_t)) && head->zero[0] == 0 &&
-           head->zero[1] == 0 && head->zero[2] == 0;
+           (head->kind != CL_LOG_LOST || head->size == sizeof(uint64_t));
+}
+
+/* Whether files have gone that we never read, by the turn of the next record. A turn that follows
+ * on itself is that of an older cloister, which counted none. */
+static int have_gone(struct cl_log_reader *reader, const struct cl_log_head *head)
+{
+    enum { TURNS = 1 << 24 };
+    uint32_t turn = 0;
+
+    for (unsigned int i = 0; i < sizeof(head->turn); i++)
+        turn |= (uint32_t)head->turn[i] << (8 * i);
+    const uint32_t missed = reader->has_turn ? (turn - reader->turn) % TURNS : 0;
+    reader->has_turn = 1;
+    reader->turn = turn;
+    reader->gone = missed > 1 ? (uint64_t)(missed - 1) * CL_LOG_FILE : 0;
+    return missed > 1;
 }
 
 /* 1 when a whole record is in the buffer; else 0, and in *RET_WANTED how many bytes it takes. */
@@ -206,6 +317,13 @@ static int take(struct cl_log_reader *reader, struct cl_log_record *ret, size_t 
     *ret_wanted = HEAD + head.size;
     if (left < *ret_wanted)
         return 0;
+    if (have_gone(reader, &head)) {
+        *ret = (struct cl_log_record){.time_ns = head.time_ns,
+                                      .kind = CL_LOG_GONE,
+                                      .data = (const char *)&reader->gone,
+                                      .size = sizeof(reader->gone)};
+        return 1;
+    }
     *ret = (struct cl_log_record){
         .time_ns = head.time_ns,
         .kind = (enum cl_log_kind)head.kind,
@@ -230,4 +348,44 @@ int cl_log_next(struct cl_log_reader *reader, struct cl_log_record *ret, struct 
         if (r <= 0)
             return r;
     }
+}
+
+const char *cl_log_missing(enum cl_log_kind kind)
+{
+    if (kind == CL_LOG_LOST)
+        return "could not be written to the log: the disk was full";
+    return kind == CL_LOG_GONE ? "or so are missing: they were written faster than read here"
+                               : NULL;
+}
+
+/* A file's end may lie within a record: its size grows page by page while that is written. */
+int cl_log_open_end(int dir, struct cl_log_reader *ret, struct cl_error *err)
+{
+    CL_CLEANUP_LOG_READER struct cl_log_reader reader = CL_LOG_READER_INIT;
+    struct cl_log_record record;
+    struct stat st = {0};
+    uint64_t passed = 0;
+    int r = open_first(dir, current, older, &reader, err);
+
+    if (r < 0)
+        return r;
+    r = cl_sys_fstat(reader.fd, &st);
+    if (r < 0)
+        return cl_fail(err, r, "look at the sandbox's log");
+    while (passed < (uint64_t)st.st_size) {
+        size_t wanted;
+
+        r = take(&reader, &record, &wanted, err);
+        if (r > 0)
+            passed += HEAD + record.size;
+        else if (r == 0)
+            r = fill(&reader, wanted, err);
+        if (r < 0)
+            return r;
+        if (r == 0) /* the last one is being written */
+            break;
+    }
+    *ret = reader;
+    reader = CL_LOG_READER_INIT;
+    return 0;
 }

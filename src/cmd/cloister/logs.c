@@ -2,7 +2,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/inotify.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -13,7 +12,7 @@
 #include "base/sys.h"
 #include "cmd/cloister/command.h"
 #include "cmd/cloister/safe_text.h"
-#include "sandbox/known.h"
+#include "sandbox/follow.h"
 #include "sandbox/log.h"
 
 enum { ARENA_MAX = 64 << 20 };
@@ -153,9 +152,8 @@ static int add_lost(struct stream *stream, const struct cl_log_record *record)
     uint64_t bytes;
 
     memcpy(&bytes, record->data, sizeof(bytes));
-    return cl_buf_printf(&stream->buf,
-                         "%scloister: here %s could not be written to the log: the disk was full\n",
-                         stream->in_line ? "\n" : "", cl_size_about(bytes, size));
+    return cl_buf_printf(&stream->buf, "%scloister: here %s %s\n", stream->in_line ? "\n" : "",
+                         cl_size_about(bytes, size), cl_log_missing(record->kind));
 }
 
 static int flush(struct context *context, struct cl_error *err)
@@ -179,7 +177,7 @@ static int show(struct context *context, const struct cl_log_record *record, str
 
     if (!is_wanted(context, record))
         return 0;
-    if (record->kind == CL_LOG_LOST)
+    if (cl_log_missing(record->kind) != NULL)
         r = add_lost(stream, record);
     else
         r = add_lines(context, stream, record);
@@ -210,11 +208,11 @@ static int count_lines(const struct context *context, int dir, uint64_t *ret, st
     int r = cl_log_open(dir, &reader, err);
 
     if (r < 0) {
-        reader = (struct cl_log_reader){.fd = -1};
+        reader = CL_LOG_READER_INIT;
         return r;
     }
     while ((r = cl_log_next(&reader, &record, err)) > 0) {
-        if (record.kind == CL_LOG_LOST || record.size == 0 || !is_wanted(context, &record))
+        if (cl_log_missing(record.kind) != NULL || record.size == 0 || !is_wanted(context, &record))
             continue;
         for (size_t i = 0; i < record.size; i++)
             lines += record.data[i] == '\n';
@@ -226,28 +224,12 @@ static int count_lines(const struct context *context, int dir, uint64_t *ret, st
 
 /* --- following ----------------------------------------------------------------------------- */
 
-/* A descriptor that can be read when the files of DIR have changed. */
-static int watch(int dir, struct cl_error *err)
-{
-    CL_CLEANUP_FD int fd = cl_sys_inotify_init();
-    char path[32];
-
-    if (fd < 0)
-        return cl_fail(err, fd,
-                       "make an inotify instance"
-                       " (the most a user has is in fs.inotify.max_user_instances)");
-    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", dir);
-    int r = cl_sys_inotify_add(fd, path, IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_DELETE_SELF);
-    return r < 0 ? cl_fail(err, r, "watch the sandbox's log") : CL_TAKE_FD(fd);
-}
-
 /* The end of the sandbox shows in its directory too (`ended`), or in that it is gone. */
-static int wait_for_more(int changes, const struct cl_known *known, int supervisor,
-                         struct cl_error *err)
+static int wait_for_more(const struct cl_follow *follow, const struct cl_known *known,
+                         struct cl_log_reader *reader, struct cl_error *err)
 {
-    struct pollfd polled[2] = {{.fd = changes, .events = POLLIN},
-                               {.fd = supervisor, .events = POLLIN}};
-    char events[4096];
+    struct pollfd polled[2] = {{.fd = follow->changes, .events = POLLIN},
+                               {.fd = follow->supervisor, .events = POLLIN}};
     int r;
 
     do
@@ -255,27 +237,22 @@ static int wait_for_more(int changes, const struct cl_known *known, int supervis
     while (r == -EINTR);
     if (r < 0)
         return cl_fail(err, r, "wait for sandbox %s", known->found.entry.id);
-    if (polled[0].revents != 0)
-        (void)cl_sys_read(changes, events, sizeof(events)); /* only empties it */
-    return polled[1].revents == 0;
+    r = polled[0].revents != 0 ? cl_follow_take(follow, reader, err) : 0;
+    return r < 0 ? r : polled[1].revents == 0;
 }
 
 static int follow(struct context *context, const struct cl_known *known,
                   struct cl_log_reader *reader, struct cl_error *err)
 {
-    CL_CLEANUP_FD int changes = watch(known->kept.dir, err);
-    CL_CLEANUP_FD int supervisor = -1;
-    int r = 1;
+    CL_CLEANUP_FOLLOW struct cl_follow follow = CL_FOLLOW_INIT;
+    int r = cl_follow_start(known, &follow, err);
 
-    if (changes < 0)
-        return changes;
-    supervisor = cl_known_open_supervisor(known);
-    if (supervisor < 0 && supervisor != -ESRCH)
-        return cl_fail(err, supervisor, "watch sandbox %s", known->found.entry.id);
-    while (r > 0) {
+    if (r < 0)
+        return r;
+    for (r = 1; r > 0;) {
         r = show_rest(context, reader, err);
         if (r == 0)
-            r = supervisor < 0 ? 0 : wait_for_more(changes, known, supervisor, err);
+            r = follow.supervisor < 0 ? 0 : wait_for_more(&follow, known, reader, err);
     }
     return r < 0 ? r : show_rest(context, reader, err);
 }
@@ -295,7 +272,7 @@ static int end_streams(struct context *context, struct cl_error *err)
 
 static int show_log(struct context *context, const struct cl_known *known, struct cl_error *err)
 {
-    CL_CLEANUP_LOG_READER struct cl_log_reader reader = {.fd = -1};
+    CL_CLEANUP_LOG_READER struct cl_log_reader reader = CL_LOG_READER_INIT;
     uint64_t lines = 0;
     int r = 0;
 
