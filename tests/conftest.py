@@ -5,7 +5,7 @@ import signal
 
 import pytest
 
-from lib import trees
+from lib import detached, trees
 from lib.leaks import Leaks
 from lib.runner import Cloister
 from lib.world import KEEPER, World, find_binary, mountinfo
@@ -116,6 +116,12 @@ def rootfs(world, probe):
 def own_rootfs(world, probe):
     """A tree of the test's own, to be spoilt."""
     return trees.make_tree(world.directory("own-rootfs"), probe)
+
+
+@pytest.fixture
+def detach(cloister, rootfs):
+    """Starts a detached sandbox (lib/detached.py)."""
+    yield from detached.starter(cloister, rootfs)
 
 
 @pytest.fixture(scope="session")

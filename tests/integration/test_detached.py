@@ -15,50 +15,6 @@ from lib.terminal import Terminal
 MIB = 1 << 20
 
 
-class Detached:
-    """A detached sandbox: its id, and the commands that name it."""
-
-    def __init__(self, cloister, identifier):
-        self.cloister, self.id = cloister, identifier
-
-    def call(self, command, *options, **more):
-        return self.cloister.call(command, *options, self.id, **more)
-
-    def inspect(self):
-        return json.loads(self.call("inspect").ok().out)[0]
-
-    def exit_status(self):
-        return int(self.call("wait").ok().word())
-
-    def logs(self, *options):
-        outcome = self.call("logs", *options).ok()
-        return outcome.out, outcome.err
-
-    @property
-    def place(self):
-        return self.cloister.kept() / self.id
-
-    @property
-    def supervisor(self):
-        return self.inspect()["supervisor_pid"]
-
-
-@pytest.fixture
-def detach(cloister, rootfs):
-    """Starts one; all are removed at the end, and nothing of them stays."""
-    def start(*command, opts=(), image=rootfs, **more):
-        outcome = cloister.detach(image, *command, opts=opts, **more).ok()
-        assert re.fullmatch(rb"[0-9a-f]{16}\n", outcome.out) and outcome.err == b"", f"{outcome}"
-        return Detached(cloister, outcome.word())
-    yield start
-    ids = cloister.call("ps", "-aq").ok().lines()
-    if ids:
-        cloister.call("rm", "-f", *ids).ok()
-    cloister.call("prune").ok()
-    assert cloister.call("ps", "-aq").ok().lines() == []
-    assert not cloister.kept().exists() or os.listdir(cloister.kept()) == []
-
-
 # -- from start to end
 
 def test_it_runs_on_when_cloister_has_ended(detach):
@@ -106,7 +62,6 @@ def test_what_can_not_start_is_told_and_leaves_nothing(cloister, rootfs, command
 def test_errors_before_the_start_are_told(cloister, rootfs):
     cloister.detach("rootfs:/no/such", "true").refused("/no/such")
     cloister.detach(rootfs, "true", opts=["--die-with-parent"]).refused("--detach and --die-with-parent")
-    cloister.detach(rootfs, "cat", opts=["-i"]).refused("--interactive", "not built yet")
     cloister.detach(rootfs, "true", opts=["--name", "/"]).refused("name")
 
 
