@@ -42,8 +42,8 @@ static int want(struct cl_relay *relay, struct cl_source *source, int wanted, st
 /* Fills the buffer; 1 when there is something, 0 to wait, or the stream's end. */
 static int fill(struct cl_relay *relay)
 {
-    ssize_t got =
-        cl_manner_read(relay->in_manner, relay->in.fd, relay->buffer, sizeof(relay->buffer));
+    const size_t room = sizeof(relay->buffer) - (relay->filter == NULL ? 0 : CL_RELAY_SPARE);
+    ssize_t got = cl_manner_read(relay->in_manner, relay->in.fd, relay->buffer, room);
 
     if (got == -EAGAIN && relay->finishing)
         got = 0;
@@ -51,6 +51,8 @@ static int fill(struct cl_relay *relay)
         return 0;
     relay->start = 0;
     relay->end = got > 0 ? (size_t)got : 0;
+    if (got > 0 && relay->filter != NULL)
+        relay->end = relay->filter(relay, relay->buffer, (size_t)got);
     if (got <= 0)
         relay->in_ended = 1;
     if (got < 0 && !(got == -EIO && relay->in_is_pty)) /* all of a pty's terminals are closed */

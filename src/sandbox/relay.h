@@ -19,7 +19,10 @@ struct cl_output_budget {
     int exceeded;
 };
 
-enum { CL_RELAY_BUFFER = 16384 };
+enum {
+    CL_RELAY_BUFFER = 16384,
+    CL_RELAY_SPARE = 16, /* that a filter may add */
+};
 
 struct cl_relay {
     struct cl_loop *loop;
@@ -40,6 +43,9 @@ struct cl_relay {
     enum cl_log_kind log_kind;
     uint64_t total;                  /* bytes carried */
     struct cl_output_budget *budget; /* NULL: none */
+    /* Changes SIZE bytes in DATA that were read, with room for CL_RELAY_SPARE more, and returns how
+     * many there are then. NULL: none. */
+    size_t (*filter)(struct cl_relay *relay, char *data, size_t size);
     /* Called once when nothing more will be carried, or the budget is used up. */
     void (*on_end)(struct cl_relay *relay);
     void *context;

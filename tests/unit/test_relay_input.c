@@ -175,6 +175,47 @@ TEST(input_that_never_ends_leaves_the_loop_its_turn)
     check_input_is_in_turns(file);
 }
 
+/* Puts a mark before what comes; a full stop takes all away. */
+static size_t mark(struct cl_relay *relay, char *bytes, size_t size)
+{
+    (void)relay;
+    if (memchr(bytes, '.', size) != NULL)
+        return 0;
+    memmove(bytes + CL_RELAY_SPARE, bytes, size);
+    memset(bytes, '-', CL_RELAY_SPARE);
+    return size + CL_RELAY_SPARE;
+}
+
+TEST(a_filter_changes_what_is_carried)
+{
+    struct scene scene;
+    char got[64] = "";
+
+    set_up(&scene, 1);
+    CHECK(cl_sys_pipe2(scene.fds, 0) == 0);
+    scene.relay.filter = mark;
+    CHECK(start_input(&scene, scene.fds[0]) == 0);
+    CHECK(write(scene.fds[1], "ab", 2) == 2);
+    spin(&scene);
+    CHECK(write(scene.fds[1], ".gone", 5) == 5); /* nothing of it remains, and that is no end */
+    spin(&scene);
+    CHECK(scene.relay.active);
+    CHECK(write(scene.fds[1], "c", 1) == 1);
+    spin(&scene);
+    CHECK(read(scene.near, got, sizeof(got) - 1) == 3 + 2 * CL_RELAY_SPARE);
+    CHECK_TEXT(got, "----------------ab----------------c");
+    done(&scene);
+
+    /* A full buffer has room for it. */
+    set_up(&scene, 1);
+    scene.fds[0] = make_file("");
+    CHECK(ftruncate(scene.fds[0], 2 * CL_RELAY_BUFFER) == 0);
+    scene.relay.filter = mark;
+    CHECK(start_input(&scene, scene.fds[0]) == 0);
+    CHECK(scene.relay.total == 2 * CL_RELAY_BUFFER + 3 * CL_RELAY_SPARE);
+    done(&scene);
+}
+
 TEST(input_that_can_not_be_read_is_known)
 {
     struct scene scene;
@@ -211,6 +252,7 @@ int main(void)
         ROW(input_comes_from_a_file),
         ROW(input_comes_from_devices),
         ROW(input_that_never_ends_leaves_the_loop_its_turn),
+        ROW(a_filter_changes_what_is_carried),
         ROW(input_that_can_not_be_read_is_known),
         ROW(stopping_early_closes_and_tells_nobody),
     };
