@@ -386,6 +386,13 @@ int cl_control_pause(const struct cl_entry *entry, enum cl_control_command comma
     return ask(entry, &request, err);
 }
 
+int cl_control_end_input(const struct cl_entry *entry, struct cl_error *err)
+{
+    const struct cl_control_request request = {.version = VERSION, .command = CL_CONTROL_END_INPUT};
+
+    return ask(entry, &request, err);
+}
+
 /* A socket that only its own directory's owner can reach. Its name goes when RING has been
  * answered. */
 static int make_socket(const struct cl_entry *entry, const char *client, struct cl_error *err)
@@ -412,14 +419,15 @@ static int take_connection(int listener, const struct cl_entry *entry, struct cl
     return r < 0 ? cl_fail(err, r, "hear from sandbox %s", entry->id) : CL_TAKE_FD(connection);
 }
 
-int cl_control_connect(const struct cl_entry *entry, struct cl_error *err)
+static int have_connect(const struct cl_entry *entry, enum cl_control_command command,
+                        struct cl_error *err)
 {
     CL_CLEANUP(client_done)
     struct client client = {
         .entry = entry,
         .bell = -1,
         .answer = -1,
-        .ring.request = {.version = VERSION, .command = CL_CONTROL_CONNECT},
+        .ring.request = {.version = VERSION, .command = command},
     };
     char path[NAME_SIZE];
     int r = approach(&client, err);
@@ -436,6 +444,16 @@ int cl_control_connect(const struct cl_entry *entry, struct cl_error *err)
     if (listener < 0 || r < 0)
         return listener < 0 ? listener : r;
     return take_connection(listener, entry, err);
+}
+
+int cl_control_connect(const struct cl_entry *entry, struct cl_error *err)
+{
+    return have_connect(entry, CL_CONTROL_CONNECT, err);
+}
+
+int cl_control_attach(const struct cl_entry *entry, struct cl_error *err)
+{
+    return have_connect(entry, CL_CONTROL_ATTACH, err);
 }
 
 /* --- sweeping ------------------------------------------------------------- */

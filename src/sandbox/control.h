@@ -5,9 +5,9 @@
  * writes its name with the request into the bell. So the cost of making something in the
  * file system is the client's, who is seldom; a supervisor opens what is there already.
  *
- * Descriptors need a socket. A client that has some to give (exec) makes a listening one in
- * bells/ before he rings, and the supervisor connects to it: no sandbox pays for a socket that
- * nobody calls.
+ * Descriptors need a socket. A client that has some to give (exec) or to get (attach) makes a
+ * listening one in bells/ before he rings, and the supervisor connects to it: no sandbox pays for a
+ * socket that nobody calls.
  *
  * The directory is 0700 and its owner's, and each end looks whose the other's FIFO is
  * besides. The supervisor never waits for a client.
@@ -26,6 +26,8 @@ enum cl_control_command {
     CL_CONTROL_PAUSE,
     CL_CONTROL_PAUSE_AGAIN, /* of one that is paused: what runs all the same */
     CL_CONTROL_UNPAUSE,
+    CL_CONTROL_ATTACH,    /* as CONNECT, and offer there what offer.h says */
+    CL_CONTROL_END_INPUT, /* the held end of the command's standard input is to be closed */
 };
 
 struct cl_control_request {
@@ -73,6 +75,10 @@ int cl_control_fail_paused(const struct cl_entry *entry, struct cl_error *err);
 /* Client: has ENTRY's supervisor connect. The connection, non-blocking, whose other end is a
  * process of our own user's or root's. */
 int cl_control_connect(const struct cl_entry *entry, struct cl_error *err);
+/* The same, and what the supervisor offers lies in it. */
+int cl_control_attach(const struct cl_entry *entry, struct cl_error *err);
+/* Client: has ENTRY's supervisor close his end of the command's standard input. */
+int cl_control_end_input(const struct cl_entry *entry, struct cl_error *err);
 
 /* Server: opens the bell of the sandbox's seat; returns its fd. */
 int cl_control_listen(const struct cl_entry *entry, struct cl_error *err);

@@ -8,6 +8,7 @@
 #include "base/sys.h"
 #include "sandbox/children.h"
 #include "sandbox/control.h"
+#include "sandbox/offer.h"
 #include "sandbox/pause.h"
 
 enum { LAST_SIGNAL = 64 };
@@ -96,6 +97,25 @@ static int connect_to(struct cl_supervisor *supervisor, const char *client)
     return cl_visitors_call_back(&supervisor->visitors, supervisor->entry, client);
 }
 
+/* To the CLIENT who attaches: the pty, or the held end of the input. */
+static int offer(const struct cl_supervisor *supervisor, const char *client)
+{
+    const struct cl_plan *plan = supervisor->plan;
+    const int fd = plan->tty ? supervisor->pty : supervisor->stdio[0];
+
+    if (supervisor->ended || supervisor->is_resting || supervisor->log == NULL)
+        return -ESRCH;
+    return plan->tty && fd < 0 ? -EAGAIN : cl_offer_give(supervisor->entry, client, plan, fd);
+}
+
+static int end_input(struct cl_supervisor *supervisor)
+{
+    if (supervisor->log == NULL)
+        return -EINVAL;
+    cl_fd_close(&supervisor->stdio[0]);
+    return 0;
+}
+
 /* What REQUEST, by the CLIENT of that name, asks for: 0 or -errno. */
 static int serve(struct cl_supervisor *supervisor, const struct cl_control_request *request,
                  const char *client)
@@ -120,6 +140,10 @@ static int serve(struct cl_supervisor *supervisor, const struct cl_control_reque
         return cl_pause_again(supervisor, &asked);
     case CL_CONTROL_UNPAUSE:
         return cl_pause_set(supervisor, 0, &asked);
+    case CL_CONTROL_ATTACH:
+        return offer(supervisor, client);
+    case CL_CONTROL_END_INPUT:
+        return end_input(supervisor);
     case CL_CONTROL_SIGNAL:
         return pass_signal(supervisor, request->signal, &asked);
     default:

@@ -127,14 +127,15 @@ static void close_pipes(void *context)
     }
 }
 
-/* What a standard stream of the command is carried to or from: -1 for the log. */
+/* What a standard stream of the command is carried to or from: -1 for the log, and for an input
+ * that is held for who attaches. */
 static int stream_of(const struct sandbox *sandbox, int fd)
 {
     const int *streams = sandbox->options->streams;
 
     if (streams != NULL && streams[fd] >= 0)
         return streams[fd];
-    return sandbox->plan->detach && fd != STDIN_FILENO ? -1 : fd;
+    return sandbox->plan->detach && (fd != STDIN_FILENO || sandbox->plan->interactive) ? -1 : fd;
 }
 
 static int make_pipes(void *context, struct cl_error *err)

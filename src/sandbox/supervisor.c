@@ -250,7 +250,7 @@ static int start_pipes(struct cl_supervisor *supervisor, struct cl_error *err)
         if (r < 0)
             return r;
     }
-    if (supervisor->stdio[0] < 0)
+    if (supervisor->stdio[0] < 0 || supervisor->streams[0] < 0)
         return 0;
     return cl_relay_start_input(&supervisor->relays[0], &supervisor->loop, supervisor->streams[0],
                                 CL_TAKE_FD(supervisor->stdio[0]), err);

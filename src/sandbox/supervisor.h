@@ -34,7 +34,7 @@ struct cl_supervisor {
     const struct cl_kept *kept; /* what is kept of it; its dir -1: nothing */
     struct cl_log *log;         /* takes the output; NULL: the caller's descriptors do */
     int streams[3];             /* what the command's are carried to and from; borrowed; -1 for an
-                                   output: to the log */
+                                   output: to the log; for the input: it is held for who attaches */
     struct cl_errands *errands; /* its copies of files */
     int awaits_start;           /* the first process tells when the command runs */
     /* Called once when the command runs, where that is told; may be NULL. */

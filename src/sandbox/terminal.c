@@ -34,6 +34,18 @@ void cl_terminal_copy_size(int fd, int master)
         (void)cl_sys_ioctl(master, TIOCSWINSZ, &size); /* a size is no reason to end */
 }
 
+void cl_terminal_wake(int pty)
+{
+    struct winsize size;
+
+    if (cl_sys_ioctl(pty, TIOCGWINSZ, &size) < 0)
+        return;
+    size.ws_row++;
+    (void)cl_sys_ioctl(pty, TIOCSWINSZ, &size); /* it isn't drawn anew */
+    size.ws_row--;
+    (void)cl_sys_ioctl(pty, TIOCSWINSZ, &size);
+}
+
 void cl_terminal_usual_size(int pty)
 {
     struct winsize size = {.ws_row = 24, .ws_col = 80};

@@ -29,6 +29,8 @@ void cl_terminal_end_input(int master);
 void cl_terminal_copy_callers_size(int master);
 /* Gives the pty behind MASTER the size of the caller's terminal FD, if that is one. */
 void cl_terminal_copy_size(int fd, int master);
+/* Has programs on the pty draw anew what they show, as when its size changes. */
+void cl_terminal_wake(int pty);
 /* A pty that nobody looks at has the usual size. */
 void cl_terminal_usual_size(int pty);
 

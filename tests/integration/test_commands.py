@@ -147,7 +147,7 @@ def test_names_may_come_after_two_dashes(sandbox, words):
         assert json.loads(outcome.out)[0]["id"] == identifier
 
 
-OTHERS = ["pull", "import", "images", "rmi", "login", "logout", "cp", "ps", "stats", "events", "inspect", "logs", "wait", "stop", "kill", "pause", "unpause", "rm", "prune", "doctor",
+OTHERS = ["pull", "import", "images", "rmi", "login", "logout", "cp", "ps", "stats", "events", "inspect", "logs", "attach", "wait", "stop", "kill", "pause", "unpause", "rm", "prune", "doctor",
           "version", "completion"]
 
 
@@ -451,7 +451,6 @@ def test_zsh_completes(shell_home, typed, wanted):
 # later issues, and never
 
 LATER_FLAGS = [["--wall", "wasm"], ["--wall", "vm"], ["--wall", "kernel"]]
-LATER_COMMANDS = ["attach"]
 NEVER_FLAGS = [["--privileged"], ["--device", "/dev/null"], ["--gpus", "all"], ["-p", "80:80"], ["--publish", "80:80"], ["--restart", "always"],
                ["--cap-add", "SYS_ADMIN"], ["--pid", "host"], ["--ipc", "host"], ["--userns", "host"], ["--pid=host"], ["--cap-add=ALL"],
                ["-v", "named:/data"]]

@@ -6,6 +6,7 @@ const struct cl_command *const cl_commands[] = {
     &cl_command_run,
     &cl_command_exec,
     &cl_command_job,
+    &cl_command_attach,
     &cl_command_ps,
     &cl_command_stats,
     &cl_command_events,

@@ -11,7 +11,6 @@
 #include "cmd/cloister/command.h"
 
 static const struct cl_refused_command refused[] = {
-    {"attach", "not built yet"},
     {"create", "there is none: a sandbox is made and started in one; use run"},
     {"start", "there is none: a sandbox is made and started in one; use run"},
     {"restart", "there is none: a sandbox that ended is gone; use run again"},

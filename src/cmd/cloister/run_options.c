@@ -282,8 +282,10 @@ static int settle_swap(struct cl_run_request *request, struct cl_error *err)
     return 0;
 }
 
-static int check_detached(const struct cl_plan *flags, struct cl_error *err)
+static int check_detached(const struct cl_run_request *request, struct cl_error *err)
 {
+    const struct cl_plan *flags = &request->flags;
+
     if (flags->keep && flags->remove)
         return cl_refuse(err, EINVAL, "--keep and --rm exclude each other");
     if (!flags->detach)
@@ -291,9 +293,10 @@ static int check_detached(const struct cl_plan *flags, struct cl_error *err)
     if (flags->die_with_parent)
         return cl_refuse(err, EINVAL,
                          "--detach and --die-with-parent exclude each other; see --timeout");
-    if (flags->interactive)
-        return cl_refuse(err, ENOSYS,
-                         "--interactive: not built yet with --detach: nobody could attach");
+    if (flags->interactive && request->stdin_path != NULL)
+        return cl_refuse(err, EINVAL,
+                         "--stdin: with --detach it and --interactive exclude each other: the "
+                         "input comes from a file, or from who attaches");
     return 0;
 }
 
@@ -303,7 +306,7 @@ int cl_run_request_finish(struct cl_run_request *request, int argc, char *const 
     int r = settle_swap(request, err);
 
     if (r == 0)
-        r = check_detached(&request->flags, err);
+        r = check_detached(request, err);
     if (r == 0 && request->flags.tty &&
         (request->stdin_path != NULL || request->stdout_path != NULL ||
          request->stderr_path != NULL))
