@@ -1,0 +1,109 @@
+#!/usr/bin/python3
+"""A judge: compiles a C program once, runs it on every test case, and says what became of each.
+
+usage: judge.py [--workers N] [--cloister PROGRAM] [--without LAYER] SOURCE.c CASES
+
+CASES holds NAME.in and NAME.out. A line of JSON for each case, then one that sums up; exit status 0
+when all are AC, 1 when not, 2 when the program doesn't compile, 3 when a case could not be judged.
+Made to be copied: docs/judges.md says why each option is there.
+"""
+
+import argparse
+import concurrent.futures
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+
+COMPILE = ["--timeout", "30s", "--stop-grace", "0", "-m", "512m", "--output-limit", "1m"]
+LIMITS = ["--cpu-time", "1s", "--timeout", "3s", "--stop-grace", "0", "-m", "64m", "--pids-limit", "8", "--output-limit", "256k"]
+VERDICTS = {"cpu_time": "TLE", "timeout": "TLE", "oom": "MLE", "output_limit": "OLE", "signaled": "RE"}
+
+
+class JudgeError(Exception):
+    """No verdict on the program: the judge's own trouble."""
+
+
+class Judge:
+    def __init__(self, chosen, work):
+        self.run_words = [chosen.cloister, "run", *[word for layer in chosen.without for word in ("--without", layer)]]
+        self.built = work / "built"  # the one directory that sandboxed code writes, and only while it compiles
+        self.empty = work / "empty"  # the root of those that run: nothing but what Cloister puts there
+        self.output = work / "output"
+        for directory in (self.built, self.empty, self.output):
+            directory.mkdir()
+        if os.geteuid() == 0:
+            os.chown(self.built, 1000, 1000)  # who is root shares no directory of root's to write
+
+    def compile(self, source):
+        """Whether it compiles; the compiler's messages go to standard error."""
+        inside = f"/source/{source.name}"
+        done = subprocess.run([*self.run_words, *COMPILE, "-v", f"{source}:{inside}", "-v", f"{self.built}:/built:rw", "host", "--",
+                               "gcc", "-O2", "-static", "-o", "/built/program", inside, "-lm"], stdin=subprocess.DEVNULL, stdout=sys.stderr)
+        return done.returncode == 0
+
+    def run(self, case):
+        """One case: its verdict, and what it took."""
+        got, record = self.output / f"{case.stem}.got", self.output / f"{case.stem}.json"
+        said = subprocess.run([*self.run_words, *LIMITS, "-v", f"{self.built}:/built:ro", "--stdin", case, "--stdout", got, "--stderr", "/dev/null",
+                               "--result", record, f"rootfs:{self.empty}", "--", "/built/program"],
+                              stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        try:
+            result = json.loads(record.read_text())
+        except (OSError, ValueError):
+            raise JudgeError(said.stderr.strip() or "no result") from None
+        verdict = self.judge(result, got, case.with_suffix(".out"))
+        usage = result["usage"]
+        for path in (got, record):
+            path.unlink()
+        return {"case": case.stem, "verdict": verdict, "exit_code": result["exit_code"], "signal": result["signal"],
+                "cpu_ms": None if usage["cpu_user_ns"] is None else (usage["cpu_user_ns"] + usage["cpu_system_ns"]) // 1000000,
+                "memory_bytes": usage["memory_peak_bytes"]}
+
+    def judge(self, result, got, wanted):
+        status = result["status"]
+        if status in VERDICTS:
+            return VERDICTS[status]
+        if status != "exited":  # "error", "killed": nothing that the program did
+            raise JudgeError(result["error"] or status)
+        if result["exit_code"] != 0:
+            return "RE"
+        return "AC" if words(got) == words(wanted) else "WA"
+
+
+def words(path):
+    """What counts: blanks at the ends of lines and lines at the end don't."""
+    return [line.rstrip() for line in path.read_bytes().rstrip().split(b"\n")]
+
+
+def main(argv):
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    parser.add_argument("--cloister", default="cloister", metavar="PROGRAM")
+    parser.add_argument("--without", action="append", default=[], metavar="LAYER")
+    parser.add_argument("source", type=pathlib.Path)
+    parser.add_argument("cases", type=pathlib.Path)
+    chosen = parser.parse_args(argv)
+    counts = {}
+    with tempfile.TemporaryDirectory(prefix="judge-") as work:
+        os.chmod(work, 0o755)  # the sandbox's user looks for its root here
+        judge = Judge(chosen, pathlib.Path(work))
+        if not judge.compile(chosen.source.resolve()):
+            print(json.dumps({"verdict": "CE"}))
+            return 2
+        with concurrent.futures.ThreadPoolExecutor(chosen.workers) as pool:
+            for line in pool.map(judge.run, sorted(chosen.cases.glob("*.in"))):
+                print(json.dumps(line))
+                counts[line["verdict"]] = counts.get(line["verdict"], 0) + 1
+    print(json.dumps({"cases": sum(counts.values()), **counts}))
+    return 0 if set(counts) <= {"AC"} else 1
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except (JudgeError, OSError) as error:
+        print(f"judge: {error}", file=sys.stderr)
+        sys.exit(3)
