@@ -5,11 +5,13 @@ PREFIX ?= /usr/local
 DESTDIR ?=
 FUZZ_SECONDS ?= 600
 BENCH_ARGS ?=
-export PREFIX DESTDIR V CI
+SOAK_COMMANDS ?= 5000
+SOAK_SEED ?=
+export PREFIX DESTDIR V CI SOAK_COMMANDS SOAK_SEED
 SHELL := /bin/bash
 
 .DEFAULT_GOAL := all
-.PHONY: all demo test test-vm test-vm-short test-arm64 install uninstall bench lint format fuzz coverage clean help
+.PHONY: all demo test test-vm test-vm-short test-arm64 soak install uninstall bench lint format fuzz coverage clean help
 
 all:
 	@packaging/install-packages.sh build
@@ -29,6 +31,9 @@ test-vm test-vm-short:
 
 test-arm64:
 	@tools/test-arm64.sh
+
+soak:
+	@tools/soak.sh
 
 install: all
 	@tools/install.sh
@@ -67,6 +72,7 @@ help:
 	@echo 'make test        everything that is tested'
 	@echo 'make test-vm     sandboxes on Debian 12 with systemd and cgroup v2, emulated: hours; test-vm-short: minutes'
 	@echo 'make test-arm64  the core for arm64, and its unit tests emulated'
+	@echo 'make soak        thousands of commands with random kills (SOAK_COMMANDS=5000, SOAK_SEED=)'
 	@echo 'make install     into PREFIX ($(PREFIX)), below DESTDIR when given'
 	@echo 'make uninstall   what install put there'
 	@echo 'make bench       starts, size and running cost against other sandboxes (BENCH_ARGS=--quick)'
