@@ -15,6 +15,7 @@ import time
 
 sys.dont_write_bytecode = True  # the source tree stays clean, also under sudo
 
+import commands  # noqa: E402
 import images  # noqa: E402
 import images_erofs  # noqa: E402
 import images_pull  # noqa: E402
@@ -24,7 +25,7 @@ import report  # noqa: E402
 from rig import BenchError, Rig  # noqa: E402
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
-PARTS = ["starts", "layers", "loops", "growth", "memory", "compile", *images.PARTS]
+PARTS = ["starts", "layers", "loops", "growth", "memory", "compile", *commands.PARTS, *images.PARTS]
 
 
 def options(argv):
@@ -113,6 +114,19 @@ class Bench:
             return
         self.data["compile"] = measure.compile_cost(self.rig, self.chosen.files, 3 if self.chosen.quick else 5)
 
+    def command_part(self, part):
+        if self.rows["cloister"].absent:
+            raise BenchError(self.rows["cloister"].absent)
+        rounds, turns = self.chosen.rounds, 3 if self.chosen.quick else 7
+        measures = {
+            "exec": lambda: commands.exec_cost(self.rig, rounds),
+            "detach": lambda: commands.detach(self.rig, rounds),
+            "stats": lambda: commands.stats(self.rig, self.chosen.alive, rounds),
+            "cp": lambda: commands.copy(self.rig, turns),
+            "judge": lambda: commands.judge(self.rig, turns),
+        }
+        self.data[part] = measures[part]()
+
     def image_part(self, part):
         if self.images is None:
             self.images = images.ImageRig(self.rig, self.chosen.oci)
@@ -135,7 +149,9 @@ class Bench:
         for part in self.chosen.parts:
             began = time.monotonic()
             try:
-                if part in images.PARTS:
+                if part in commands.PARTS:
+                    self.command_part(part)
+                elif part in images.PARTS:
                     self.image_part(part)
                 else:
                     getattr(self, part)()
