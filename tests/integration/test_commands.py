@@ -462,12 +462,6 @@ def test_flags_of_later(cloister, rootfs, flag):
     cloister.run(rootfs, "true", opts=flag).refused(rf"\b{flag[0].split('=')[0].lstrip('-')}\b", "not built yet")
 
 
-@pytest.mark.parametrize("command", LATER_COMMANDS)
-@pytest.mark.parametrize("more", [[], ["x"], ["--flag", "x"]], ids=["alone", "with-a-word", "with-a-flag"])
-def test_commands_of_later(cloister, command, more):
-    cloister.call(command, *more).refused(rf"\b{command}\b", "not built yet")
-
-
 @pytest.mark.parametrize("flag", NEVER_FLAGS, ids=" ".join)
 def test_flags_that_would_break_the_wall(cloister, rootfs, flag):
     outcome = cloister.run(rootfs, "true", opts=flag).refused()

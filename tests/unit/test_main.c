@@ -35,7 +35,8 @@ TEST(what_there_is_not_is_refused_in_one_line)
     check_refused("ru", NULL, "cloister: unknown command \"ru\"; did you mean run?\n");
     check_refused("commit", NULL,
                   "cloister: commit: there is none: Cloister runs images and doesn't make them\n");
-    check_refused("help", "unpause", "cloister: unpause: not built yet\n");
+    check_refused("help", "commit",
+                  "cloister: commit: there is none: Cloister runs images and doesn't make them\n");
     check_refused("version", "more", "cloister: version takes no arguments, got \"more\"\n");
     check_refused("ps", "--nothing", "cloister: unknown option --nothing; see --help\n");
 }
