@@ -303,7 +303,8 @@ def test_sandboxes_that_are_none(cloister, rootfs, here):
     cloister.detach(rootfs, "sh", "-c", "exit 3", opts=["--name", name]).ok()
     cloister.call("wait", name)
     outcome = cloister.call("cp", f"{name}:/etc", here)
-    assert outcome.exit == 125 and re.fullmatch(r"cloister: sandbox [0-9a-f]{16} has ended\n", text(outcome.err)), str(outcome)
+    assert outcome.exit == 125 and re.fullmatch(
+        r"cloister: sandbox [0-9a-f]{16} has ended; its files went with it; see run --keep\n", text(outcome.err)), str(outcome)
     cloister.call("rm", name).ok()
 
 
