@@ -81,11 +81,11 @@ static void fail_each(void)
             struct cl_error err = {0};
             char fault[64];
 
-            (void)snprintf(fault, sizeof(fault), "lacks:%d#%d=%d", calls[i], n, EIO);
+            (void)snprintf(fault, sizeof(fault), "lacks:%d#%d=%d", calls[i], n, ENOSPC);
             cl_fault_set(fault);
-            CHECK(cl_copy_confine(to, &err) == -EIO && cl_fault_struck());
+            CHECK(cl_copy_confine(to, &err) == -ENOSPC && cl_fault_struck());
             cl_fault_set(NULL);
-            CHECK_HAS(err.msg, ": Input/output error");
+            CHECK_HAS(err.msg, ": No space left on device");
             CHECK(check_count_fds() == fds);
         }
     }

@@ -417,13 +417,13 @@ TEST(a_sender_tells_what_fails)
             CL_CLEANUP_FD int stream = scene_memory("", 0);
 
             scene.left = 0;
-            set_fault(calls[i], n, EIO);
+            set_fault(calls[i], n, ENOSPC);
             int r = scene_send(&scene, "from/d", stream);
             over = fault_is_over();
             CHECK(over || calls[i] == SYS_close ? r == 0 && scene.left == 0
-                                                : r == -EIO || (r == 0 && scene.left == 1));
-            CHECK(r == 0 || strstr(scene.err.msg, ": Input/output error") != NULL);
-            CHECK(scene.left == 0 || scene.why == EIO);
+                                                : r == -ENOSPC || (r == 0 && scene.left == 1));
+            CHECK(r == 0 || strstr(scene.err.msg, ": No space left on device") != NULL);
+            CHECK(scene.left == 0 || scene.why == ENOSPC);
             cl_fd_close(&stream);
             CHECK(check_count_fds() == fds);
         }
@@ -445,11 +445,11 @@ TEST(a_taker_tells_what_fails)
             CL_CLEANUP_FD int fd = scene_memory(stream.data, stream.size);
             const int fds = check_count_fds();
 
-            set_fault(calls[i], n, EIO);
+            set_fault(calls[i], n, ENOSPC);
             int r = scene_take(&scene, fd, "to", "it");
             over = fault_is_over();
-            CHECK(r == (over || calls[i] == SYS_close ? 0 : -EIO));
-            CHECK(r == 0 || strstr(scene.err.msg, ": Input/output error") != NULL);
+            CHECK(r == (over || calls[i] == SYS_close ? 0 : -ENOSPC));
+            CHECK(r == 0 || strstr(scene.err.msg, ": No space left on device") != NULL);
             CHECK(check_count_fds() == fds);
             scene_check(&scene);
         }
