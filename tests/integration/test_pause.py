@@ -225,8 +225,8 @@ def test_a_run_in_the_foreground(cloister, rootfs, nothing_left):
     with cloister.start(rootfs, "probe", "tick", opts=["--name", "front"]) as running:
         running.expect(b"tick")
         cloister.call("pause", "front").ok()
-        for _ in range(3):
-            running.signal(signal.SIGINT)
+        # three of them end it; those that come before it has looked are one
+        poll(lambda: running.process.poll() is not None or running.signal(signal.SIGINT), 20, "it isn't ended")
         outcome = running.wait(20)
         assert outcome.result["status"] == "killed" and outcome.exit == 137
     nothing_left()
