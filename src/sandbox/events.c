@@ -274,3 +274,14 @@ void cl_events_say(int dir, enum cl_event_kind kind, const char *id, const struc
 
     cl_events_tell(dir, &event);
 }
+
+void cl_events_tell_end(int dir, const struct cl_result *result)
+{
+    const struct cl_event event = cl_event_of_end(result);
+
+    if (result->status == CL_STATUS_OOM || (result->limits_hit & CL_HIT_MEMORY) != 0)
+        cl_events_say(dir, CL_EVENT_OOM, result->id, result->plan);
+    cl_events_tell(dir, &event);
+    if (result->plan->detach && result->plan->remove)
+        cl_events_say(dir, CL_EVENT_REMOVE, result->id, result->plan);
+}

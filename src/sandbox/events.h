@@ -84,6 +84,9 @@ struct cl_event cl_event_of_end(const struct cl_result *result);
 void cl_events_tell(int dir, const struct cl_event *event);
 /* The same of what is known by its KIND. */
 void cl_events_say(int dir, enum cl_event_kind kind, const char *id, const struct cl_plan *plan);
+/* Of an end as RESULT says: that memory ran out on the way, the end, and that nothing is kept where
+ * the plan says so. */
+void cl_events_tell_end(int dir, const struct cl_result *result);
 /* Whether anybody may listen there. */
 int cl_events_are_heard(int dir);
 

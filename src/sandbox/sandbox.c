@@ -400,21 +400,6 @@ static int settle_kept(struct sandbox *sandbox, int exit_status, struct cl_error
     return r;
 }
 
-/* Also when nobody was there to be told of its start. */
-static void announce_end(const struct sandbox *sandbox)
-{
-    const struct cl_result *result = &sandbox->result;
-    const struct cl_event event = cl_event_of_end(result);
-
-    if (!sandbox->has_run)
-        return;
-    if (result->status == CL_STATUS_OOM || (result->limits_hit & CL_HIT_MEMORY) != 0)
-        cl_events_say(sandbox->state.dir, CL_EVENT_OOM, sandbox->status.id, sandbox->plan);
-    cl_events_tell(sandbox->state.dir, &event);
-    if (sandbox->plan->detach && sandbox->plan->remove)
-        cl_events_say(sandbox->state.dir, CL_EVENT_REMOVE, sandbox->status.id, sandbox->plan);
-}
-
 static void tell_started(void *context)
 {
     const struct sandbox *sandbox = context;
@@ -422,13 +407,6 @@ static void tell_started(void *context)
     cl_events_say(sandbox->state.dir, CL_EVENT_START, sandbox->status.id, sandbox->plan);
     if (sandbox->options->on_started != NULL)
         sandbox->options->on_started(sandbox->options->context, sandbox->status.id);
-}
-
-static int has_run(const struct cl_report *report)
-{
-    const uint32_t stage = __atomic_load_n(&report->stage, __ATOMIC_ACQUIRE);
-
-    return stage == CL_REPORT_STARTED || stage == CL_REPORT_ENDED;
 }
 
 /* Runs the sandbox that stands; returns exec's errno or 0, or -errno. */
@@ -464,7 +442,7 @@ static int supervise(struct sandbox *sandbox, struct cl_error *err)
                           &ignored); /* a failure is prune's to tell */
     if (r == 0)
         r = cl_supervisor_run(supervisor, sandbox->signals, sandbox->parent, err);
-    sandbox->has_run = has_run(sandbox->process.report);
+    sandbox->has_run = cl_report_has_run(sandbox->process.report);
     sandbox->result.stdout_bytes = supervisor->relays[1].total;
     sandbox->result.stderr_bytes = supervisor->relays[2].total;
     return r < 0 ? r : judge(sandbox, err);
@@ -483,7 +461,8 @@ static int conclude(struct sandbox *sandbox, int r, struct cl_error *err)
     const int status = r < 0 ? EXIT_ERROR : cl_result_exit_status(&sandbox->result, r);
     write_result(sandbox, sandbox->result_fd, &write_error);
     const int settled = settle_kept(sandbox, status, &write_error);
-    announce_end(sandbox);
+    if (sandbox->has_run) /* also when nobody was there to be told of its start */
+        cl_events_tell_end(sandbox->state.dir, &sandbox->result);
     if (settled >= 0 && write_error.code == 0)
         return status;
     *err = write_error;

@@ -53,18 +53,15 @@ static int find_lost(const struct sweep *sweep, int seat, struct cl_arena *arena
 
     return cl_events_are_heard(sweep->state->dir) &&
            cl_entry_read(&entry, arena, &status, ret, &unused) == 0 &&
-           status.phase != CL_PHASE_CREATING;
+           (status.phase == CL_PHASE_RUNNING || status.phase == CL_PHASE_PAUSED);
 }
 
 static void tell_lost(const struct sweep *sweep, const char *id, const struct cl_plan *plan)
 {
     const struct cl_result result = {
         .plan = plan, .id = id, .status = CL_STATUS_ERROR, .exit_code = -1, .error = CL_KEPT_LOST};
-    const struct cl_event event = cl_event_of_end(&result);
 
-    cl_events_tell(sweep->state->dir, &event);
-    if (plan->detach && plan->remove)
-        cl_events_say(sweep->state->dir, CL_EVENT_REMOVE, id, plan);
+    cl_events_tell_end(sweep->state->dir, &result);
 }
 
 /* A record that can't be read names nothing that could be removed: the seat goes, and a

@@ -43,6 +43,14 @@ struct cl_report {
     struct cl_error error;
 };
 
+/* Whether the main process has been executed. */
+static inline int cl_report_has_run(const struct cl_report *report)
+{
+    const uint32_t stage = __atomic_load_n(&report->stage, __ATOMIC_ACQUIRE);
+
+    return stage == CL_REPORT_STARTED || stage == CL_REPORT_ENDED;
+}
+
 /* Memory that /proc/PID/cmdline shows; SIZE 0: unknown. */
 struct cl_arguments {
     char *start;
