@@ -142,7 +142,7 @@ static int collect(struct cl_job_run *run, const struct cl_job_path *artifact,
     int r = make_parent(place, err);
     if (r == 0)
         r = cl_copy_out_of(&copy, &done, err);
-    if (r == -EFBIG)
+    if (r == -EMSGSIZE)
         return cl_hint(err, "artifacts have limits.disk together");
     if (r < 0)
         return r;
