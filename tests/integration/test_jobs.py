@@ -459,3 +459,14 @@ def test_artifacts_are_no_larger_than_what_the_sandbox_may_write(job):
     outcome = made.run()
     assert outcome.exit == 125 and outcome.result["artifacts"][0]["error"] is None, str(outcome)
     assert "limits.disk" in outcome.result["artifacts"][1]["error"]
+
+
+def test_an_interrupt_while_artifacts_are_copied_ends_the_job(cloister, job):
+    before = sandboxes(cloister)
+    made = job("mkdir out; cd out; seq 40000 | xargs touch", workdir="/work", artifacts=["/work/out"])
+    with made.start() as running:
+        poll(lambda: (made.artifacts / "out").is_dir() and os.listdir(made.artifacts / "out"), 30, "nothing was copied")
+        running.signal(signal.SIGTERM)
+        outcome = running.wait()
+    assert outcome.exit == 143 and outcome.result["status"] == "interrupted", str(outcome)
+    assert outcome.result["artifacts"][0]["error"] == "the job was interrupted" and sandboxes(cloister) == before

@@ -3,8 +3,11 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "base/dir.h"
+#include "base/fd.h"
 #include "base/sys.h"
 #include "cmd/cloister/job_parts.h"
 #include "cmd/cloister/left_out.h"
@@ -122,6 +125,85 @@ static uint64_t room_left(const struct cl_job_run *run)
     return run->plan.limits.disk_bytes - cl_min_u64(used, run->plan.limits.disk_bytes);
 }
 
+/* What the process that copies says at its end. */
+struct outcome {
+    int32_t r; /* 0 or -errno, with why */
+    uint32_t left_out;
+    struct cl_copy_done done;
+    struct cl_error why;
+};
+_Static_assert(sizeof(struct outcome) <= 4096, "written whole (pipe(7))");
+
+/* Takes a stream from a hostile sandbox, and needs no more of the host than the place that it goes
+ * to (copy/confine.h). */
+CL_NORETURN static void copy_alone(struct cl_copy_job copy, struct cl_left_out *left, int to)
+{
+    struct outcome outcome = {0};
+
+    copy.is_last = 1;
+    outcome.r = cl_copy_out_of(&copy, &outcome.done, &outcome.why);
+    outcome.left_out = left->count;
+    (void)cl_write_all(to, &outcome, sizeof(outcome)); /* who isn't there any more misses it */
+    _exit(0);
+}
+
+/* 0 when the process at the other end of FROM has something to say, or -EINTR. */
+static int wait_for_copy(struct cl_job_run *run, int from, struct cl_error *err)
+{
+    struct pollfd polled[] = {{.fd = from, .events = POLLIN},
+                              {.fd = run->signals, .events = POLLIN}};
+
+    for (;;) {
+        int r = cl_sys_poll(polled, CL_ARRAY_SIZE(polled), -1);
+
+        if (r < 0 && r != -EINTR)
+            return cl_fail(err, r, "wait for a copy");
+        if (cl_job_is_interrupted(run))
+            return cl_refuse(err, EINTR, "the job was interrupted");
+        if (r > 0 && polled[0].revents != 0)
+            return 0;
+    }
+}
+
+static int hear_copy(struct cl_job_run *run, int from, struct outcome *ret, struct cl_error *err)
+{
+    int r = wait_for_copy(run, from, err);
+
+    if (r < 0)
+        return r;
+    if (cl_sys_read(from, ret, sizeof(*ret)) != sizeof(*ret))
+        return cl_refuse(err, ECHILD, "the process that copied was killed");
+    if (ret->r < 0)
+        *err = ret->why;
+    return ret->r;
+}
+
+/* Copies in a process of its own, which an interrupt ends. */
+static int copy_out(struct cl_job_run *run, const struct cl_copy_job *copy,
+                    struct cl_left_out *left, struct outcome *ret, struct cl_error *err)
+{
+    int ends[2];
+    int r = cl_sys_pipe2(ends, 0);
+
+    if (r < 0)
+        return cl_fail(err, r, "make a pipe");
+    CL_CLEANUP_FD int from = ends[0];
+    CL_CLEANUP_FD int to = ends[1];
+    pid_t pid = fork();
+    if (pid < 0)
+        return cl_fail(err, -errno, "make a process that copies");
+    if (pid == 0) {
+        cl_fd_close(&from);
+        copy_alone(*copy, left, to);
+    }
+    cl_fd_close(&to);
+    r = hear_copy(run, from, ret, err);
+    (void)cl_sys_kill(pid, SIGKILL); /* it is over, or is to be */
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+    return r;
+}
+
 static int collect(struct cl_job_run *run, const struct cl_job_path *artifact,
                    struct cl_job_artifact_end *ret, struct cl_error *err)
 {
@@ -135,19 +217,20 @@ static int collect(struct cl_job_run *run, const struct cl_job_path *artifact,
         .left_out = cl_left_out_say,
         .context = &left,
     };
-    struct cl_copy_done done = {0};
+    struct outcome outcome = {0};
 
     if (place == NULL)
         return cl_fail_memory(err);
     int r = make_parent(place, err);
     if (r == 0)
-        r = cl_copy_out_of(&copy, &done, err);
+        r = copy_out(run, &copy, &left, &outcome, err);
     if (r == -EMSGSIZE)
         return cl_hint(err, "artifacts have limits.disk together");
     if (r < 0)
         return r;
-    ret->entries = done.entries;
-    ret->bytes = done.bytes;
+    ret->entries = outcome.done.entries;
+    ret->bytes = outcome.done.bytes;
+    left.count = outcome.left_out;
     return cl_left_out_end(&left, err);
 }
 
@@ -164,7 +247,6 @@ static int try_collect(struct cl_job_run *run, size_t index, struct cl_error *er
 void cl_job_collect(struct cl_job_run *run)
 {
     (void)cl_job_is_interrupted(run);
-    hold_signals(SIG_UNBLOCK);
     for (size_t i = 0; i < run->job.artifacts.count; i++) {
         struct cl_job_artifact_end *end = &run->artifact_ends[i];
         struct cl_error err = {0};
@@ -172,8 +254,11 @@ void cl_job_collect(struct cl_job_run *run)
         if (try_collect(run, i, &err) >= 0)
             continue;
         (void)snprintf(end->error, sizeof(end->error), "%.255s", err.msg);
+        if (run->interrupt != 0)
+            cl_job_fail(run, CL_JOB_INTERRUPTED, 128 + run->interrupt,
+                        "the job was ended by signal %d while artifacts were copied",
+                        run->interrupt);
         cl_job_fail(run, CL_JOB_ERROR, CL_EXIT_FAILED, "artifact %.200s: %s",
                     run->job.artifacts.items[i].from, end->error);
     }
-    hold_signals(SIG_BLOCK);
 }
