@@ -209,7 +209,7 @@ TEST(a_filter_changes_what_is_carried)
     /* A full buffer has room for it. */
     set_up(&scene, 1);
     scene.fds[0] = make_file("");
-    CHECK(ftruncate(scene.fds[0], 2 * CL_RELAY_BUFFER) == 0);
+    CHECK(ftruncate(scene.fds[0], (off_t)2 * CL_RELAY_BUFFER) == 0);
     scene.relay.filter = mark;
     CHECK(start_input(&scene, scene.fds[0]) == 0);
     CHECK(scene.relay.total == 2 * CL_RELAY_BUFFER + 3 * CL_RELAY_SPARE);
