@@ -30,7 +30,7 @@ static void set_up(void)
 
 TEST(a_status_has_a_word)
 {
-    static const char *const words[] = {"creating", "running", "paused"};
+    static const char *const words[] = {"creating", "running", "paused", "kept"};
     struct cl_visit visit = {.status = &status, .alive = 1};
 
     set_up();

@@ -80,8 +80,10 @@ TEST(bad_flags_are_refused)
         const char *needle;
     } rows[] = {
         {"--privileged|host", "--privileged: a sandbox with the host"},
-        {"--keep|host", "--keep: not built yet"},
-        {"--copy-in|a:b|host", "not built yet"},
+        {"--keep|--rm|host", "--keep and --rm exclude each other"},
+        {"--copy-in|a:b|host", "must be absolute"},
+        {"--copy-out|a:b|host", "must be absolute"},
+        {"--copy-in|a|host", "expected SRC:DST"},
         {"--pull=newer|host", "--pull: "},
         {"--device|/dev/x|host", "--device: "},
         {"-p|80:80|host", "--publish: "},

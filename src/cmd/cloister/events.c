@@ -55,9 +55,8 @@ static int add_filter(void *data, CL_UNUSED const struct cl_option *option, cons
 }
 
 static const struct cl_option options[] = {
-    {"filter", 'f', "KEY=VALUE",
-     "those alone: event, or as ps has it (id, name, label, status, tenant, image)", add_filter, 0,
-     NULL},
+    {"filter", 'f', "KEY=VALUE", "those alone: event, or what ps filters by (id, name, label...)",
+     add_filter, 0, NULL},
     CL_OPTION_HELP,
 };
 
