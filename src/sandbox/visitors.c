@@ -54,7 +54,8 @@ static int pass_on(struct cl_visitors *visitors, const struct cl_exec_request *r
         r = -EBUSY;
     if (r == 0)
         r = visitors->wall->exec(visitors->process, request, packet->fds, &unused);
-    if (r == 0 && visitors->on_exec != NULL)
+    const int is_command = (request->flags & CL_EXEC_COPY) == 0;
+    if (r == 0 && is_command && visitors->on_exec != NULL)
         visitors->on_exec(visitors->context);
     return r;
 }

@@ -81,6 +81,7 @@ TEST(bad_flags_are_refused)
     } rows[] = {
         {"--privileged|host", "--privileged: a sandbox with the host"},
         {"--keep|--rm|host", "--keep and --rm exclude each other"},
+        {"--keep|--die-with-parent|host", "--keep and --die-with-parent exclude each other"},
         {"--copy-in|a:b|host", "must be absolute"},
         {"--copy-out|a:b|host", "must be absolute"},
         {"--copy-in|a|host", "expected SRC:DST"},

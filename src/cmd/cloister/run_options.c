@@ -288,6 +288,9 @@ static int check_detached(const struct cl_run_request *request, struct cl_error 
 
     if (flags->keep && flags->remove)
         return cl_refuse(err, EINVAL, "--keep and --rm exclude each other");
+    if (flags->keep && flags->die_with_parent)
+        return cl_refuse(err, EINVAL,
+                         "--keep and --die-with-parent exclude each other; see --timeout");
     if (!flags->detach)
         return 0;
     if (flags->die_with_parent)
