@@ -269,7 +269,8 @@ static int do_tick(char **argv)
     pid_t pid = strcmp(arg(argv, 1, ""), "job") == 0 ? fork() : 0;
     int status;
     if (pid > 0) {
-        while (waitpid(pid, &status, WUNTRACED | WCONTINUED) > 0 && !WIFEXITED(status) && !WIFSIGNALED(status))
+        while (waitpid(pid, &status, WUNTRACED | WCONTINUED) > 0 && !WIFEXITED(status) &&
+               !WIFSIGNALED(status))
             ;
         return 9;
     }
@@ -376,14 +377,14 @@ static const struct {
     const char *word;
     int (*run)(char **);
 } table[] = {
-    {"args", do_args},         {"env", do_env},       {"hog", do_hog},
-    {"childhog", do_childhog}, {"spin", do_spin},     {"forks", do_forks},
-    {"bomb", do_bomb},         {"write", do_write},   {"inodes", do_inodes},
-    {"flood", do_flood},       {"signal", do_signal}, {"trap", do_trap},
-    {"wait", do_wait},         {"fds", do_fds},       {"openmany", do_openmany},
-    {"tick", do_tick},         {"continue", do_continue},
-    {"leave", do_leave},       {"tty", do_tty},       {"net", do_net},
-    {"mkdir", do_mkdir},       {"create", do_create}, {"nothing", do_nothing},
+    {"args", do_args},         {"env", do_env},           {"hog", do_hog},
+    {"childhog", do_childhog}, {"spin", do_spin},         {"forks", do_forks},
+    {"bomb", do_bomb},         {"write", do_write},       {"inodes", do_inodes},
+    {"flood", do_flood},       {"signal", do_signal},     {"trap", do_trap},
+    {"wait", do_wait},         {"fds", do_fds},           {"openmany", do_openmany},
+    {"tick", do_tick},         {"continue", do_continue}, {"leave", do_leave},
+    {"tty", do_tty},           {"net", do_net},           {"mkdir", do_mkdir},
+    {"create", do_create},     {"nothing", do_nothing},
 };
 
 int main(int argc, char **argv)

@@ -1,7 +1,7 @@
-/* commands.c - which commands there are, in the order of help. */
+/* commands.c - which commands there are, one a line, in the order of help. */
 #include "cmd/cloister/command.h"
 
-// clang-format off: one a line
+// clang-format off
 const struct cl_command *const cl_commands[] = {
     &cl_command_run,
     &cl_command_exec,
