@@ -19,64 +19,53 @@ static int parse(const char *value, struct cl_arena *arena, struct cl_errand *re
     return ret->source != NULL ? 0 : cl_fail_memory(err);
 }
 
-static int check_inside(const char *path, struct cl_error *err)
-{
-    return path[0] == '/'
-               ? 0
-               : cl_refuse(err, EINVAL, "\"%.100s\", the path in the sandbox, must be absolute",
-                           path);
-}
+/* One way's list, and the field that its copies need set. */
+struct way {
+    struct cl_errand **items;
+    size_t *count;
+    enum cl_field field;
+    int is_in;
+};
 
-static int add(struct cl_arena *arena, struct cl_errand **items, size_t *count,
-               const struct cl_errand *errand, struct cl_error *err)
+static int take(struct cl_run_request *request, const struct way *way, const char *value,
+                struct cl_error *err)
 {
-    if (*count == CL_RUN_COPIES_MOST)
+    struct cl_errand errand;
+    int r = parse(value, request->arena, &errand, err);
+
+    if (r < 0)
+        return r;
+    const char *inside = way->is_in ? errand.target : errand.source;
+    if (inside[0] != '/')
+        return cl_refuse(err, EINVAL, "\"%.100s\", the path in the sandbox, must be absolute",
+                         inside);
+    if (*way->count == CL_RUN_COPIES_MOST)
         return cl_refuse(err, E2BIG, "no more than %d of them; copy a directory",
                          CL_RUN_COPIES_MOST);
-    if (*items == NULL)
-        *items = cl_arena_array(arena, CL_RUN_COPIES_MOST, sizeof(**items));
-    if (*items == NULL)
+    if (*way->items == NULL)
+        *way->items = cl_arena_array(request->arena, CL_RUN_COPIES_MOST, sizeof(**way->items));
+    if (*way->items == NULL)
         return cl_fail_memory(err);
-    (*items)[(*count)++] = *errand;
-    return 0;
+    (*way->items)[(*way->count)++] = errand;
+    return cl_plan_set_text(&request->flags, way->field, "true", request->arena, err);
 }
 
 int cl_run_add_copy_in(void *context, CL_UNUSED const struct cl_option *option, const char *value,
                        struct cl_error *err)
 {
     struct cl_run_request *request = context;
-    struct cl_run_copies *copies = &request->copies;
-    struct cl_errand errand;
-    int r = parse(value, request->arena, &errand, err);
+    const struct way in = {&request->copies.in, &request->copies.in_count, CL_FIELD_WAITS, 1};
 
-    if (r == 0)
-        r = check_inside(errand.target, err);
-    if (r == 0)
-        r = add(request->arena, &copies->in, &copies->in_count, &errand, err);
-    if (r < 0)
-        return r;
-    request->flags.waits = 1;
-    cl_plan_mark(&request->flags, CL_FIELD_WAITS);
-    return 0;
+    return take(request, &in, value, err);
 }
 
 int cl_run_add_copy_out(void *context, CL_UNUSED const struct cl_option *option, const char *value,
                         struct cl_error *err)
 {
     struct cl_run_request *request = context;
-    struct cl_run_copies *copies = &request->copies;
-    struct cl_errand errand;
-    int r = parse(value, request->arena, &errand, err);
+    const struct way out = {&request->copies.out, &request->copies.out_count, CL_FIELD_STAYS, 0};
 
-    if (r == 0)
-        r = check_inside(errand.source, err);
-    if (r == 0)
-        r = add(request->arena, &copies->out, &copies->out_count, &errand, err);
-    if (r < 0)
-        return r;
-    request->flags.stays = 1;
-    cl_plan_mark(&request->flags, CL_FIELD_STAYS);
-    return 0;
+    return take(request, &out, value, err);
 }
 
 static void left_out(const char *source, const char *path, int why)
