@@ -42,8 +42,8 @@ ip link set out1 up
 HOST_ROUTES = f"ip route add default via {WORLD4}\nip -6 route add default via {WORLD6}\n"
 
 # What cloister sees of the machine: /dev/net/tun as distributions have it, and resolvers of ours.
-VIEW = """mount --make-rprivate / && mount --bind "$RESOLV" /etc/resolv.conf && mount -t tmpfs -o mode=755 tun /dev/net &&
-mknod -m 666 /dev/net/tun c 10 200 && chmod 666 /dev/net/tun && eval "$MORE" && exec "$@" """
+TUN = "mount -t tmpfs -o mode=755 tun /dev/net && mknod -m 666 /dev/net/tun c 10 200 && chmod 666 /dev/net/tun"
+VIEW = f"""mount --make-rprivate / && mount --bind "$RESOLV" /etc/resolv.conf && {TUN} && eval "$MORE" && exec "$@" """
 
 
 class Namespace:
