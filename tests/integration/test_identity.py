@@ -178,6 +178,34 @@ def test_build_has_six_capabilities(cloister, rootfs):
     assert status["NoNewPrivs"] == "1" and status["Seccomp"] == "2"
 
 
+# Keeps its capabilities over setuid (PR_SET_KEEPCAPS), says what it has, and becomes another program.
+KEEPER = r"""
+import ctypes, os
+show = "exec grep -E '^Cap(Prm|Eff|Amb)' /proc/self/status"
+print("kept", ctypes.CDLL(None).prctl(8, 1, 0, 0, 0) == 0, flush=True)
+os.setresuid(7, 7, 7)
+for line in open("/proc/self/status"):
+    if line.startswith(("CapPrm", "CapEff", "CapAmb")):
+        print(line, end="", flush=True)
+os.execv("/bin/sh", ["sh", "-c", show])
+"""
+
+
+@pytest.mark.parametrize("profile", ["strict", "build"])
+def test_root_of_build_keeps_capabilities_until_its_next_program(cloister, profile):
+    """setpriv(1) does that, and so do daemons and maintainer scripts which give root up. strict has nothing to keep."""
+    own = f"{sum(1 << c for c in BUILD_CAPABILITIES):016x}" if profile == "build" else "0" * 16
+    script = KEEPER if profile == "build" else KEEPER.replace("os.setresuid(7, 7, 7)", "")
+    lines = cloister.run("host", "python3", "-c", script, opts=["--profile", profile]).ok().lines()
+    found = [line.split()[1] for line in lines]
+    assert found == [str(profile == "build"), own, "0" * 16, "0" * 16, "0" * 16, "0" * 16, "0" * 16], lines
+
+
+def test_setpriv_gives_root_up_in_build(cloister):
+    words = ["setpriv", "--reuid=7", "--regid=8", "--clear-groups", "sh", "-c", "id -u; id -g; id -G"]
+    assert cloister.run("host", *words, opts=["--profile", "build"]).ok().lines() == ["7", "8", "8"]
+
+
 @pytest.mark.parametrize("name", NAMESPACES)
 def test_a_namespace_of_its_own(cloister, rootfs, name):
     inside = cloister.run(rootfs, "readlink", f"/proc/self/ns/{name}").ok().word()

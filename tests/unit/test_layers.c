@@ -76,6 +76,7 @@ static void lock_bits(void)
     CHECK((bits & (int)SECBIT_NOROOT) != 0 && (bits & (int)SECBIT_NOROOT_LOCKED) != 0);
     CHECK((bits & (int)SECBIT_NO_CAP_AMBIENT_RAISE) != 0);
     CHECK(prctl(PR_SET_SECUREBITS, 0, 0, 0, 0) < 0);
+    CHECK(prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) < 0);
     plan.capabilities = 1;
     CHECK(cl_securebits_lock(&plan, &err) == -EPERM);
     CHECK_HAS(err.msg, "securebits");
@@ -89,6 +90,9 @@ static void lock_bits_of_build(void)
     CHECK(cl_securebits_lock(&plan, &err) == 0);
     int bits = prctl(PR_GET_SECUREBITS, 0, 0, 0, 0);
     CHECK((bits & (int)SECBIT_NOROOT) == 0 && (bits & (int)SECBIT_NOROOT_LOCKED) != 0);
+    CHECK((bits & (int)SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED) != 0);
+    CHECK(prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0) == 0);
+    CHECK(prctl(PR_SET_SECUREBITS, 0, 0, 0, 0) < 0);
 }
 
 TEST(securebits_are_locked)

@@ -51,15 +51,16 @@ int cl_capabilities_keep(uint64_t permitted, uint64_t effective, struct cl_error
 }
 
 /* strict: being uid 0 means nothing. build: root has the profile's capabilities by
- * the ordinary rule, within the bounding set. Ambient capabilities never. */
+ * the ordinary rule, within the bounding set, and may keep them when it becomes another
+ * uid, until its next exec (PR_SET_KEEPCAPS): setpriv(1) does, and daemons that give
+ * root up. Ambient capabilities never. */
 int cl_securebits_lock(const struct cl_plan *plan, struct cl_error *err)
 {
     unsigned long bits = SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED |
-                         SECBIT_KEEP_CAPS_LOCKED | SECBIT_NO_SETUID_FIXUP_LOCKED |
-                         SECBIT_NOROOT_LOCKED;
+                         SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_NOROOT_LOCKED;
 
     if (plan->capabilities == 0)
-        bits |= SECBIT_NOROOT;
+        bits |= SECBIT_NOROOT | SECBIT_KEEP_CAPS_LOCKED;
     int r = cl_sys_prctl(PR_SET_SECUREBITS, bits, 0, 0, 0);
     return r < 0 ? cl_fail(err, r, "lock the securebits") : 0;
 }
