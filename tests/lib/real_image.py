@@ -254,3 +254,8 @@ def apply_layer(layer, directory):
     done = subprocess.run([*words, "-C", str(directory), "-f", "-"], input=archive, capture_output=True, timeout=10 * MINUTES)
     if done.returncode != 0:
         raise RuntimeError(f"tar: {done.stderr.decode(errors='replace')[-500:]}")
+
+
+if __name__ == "__main__":  # before the tests, whose time doesn't pay for it then
+    for each in VARIANTS:
+        real_image(each)
