@@ -30,31 +30,33 @@ int cl_each_sandbox(const struct cl_each *each, int count, char *const names[],
     return -first.code;
 }
 
-static int find(struct cl_state *state, const char *name, int may_rest, struct cl_arena *arena,
-                struct cl_known *ret, struct cl_error *err)
+static int hand_over(struct cl_known *known, int is_there, struct cl_known *ret,
+                     struct cl_error *err)
 {
-    CL_CLEANUP_KNOWN struct cl_known known = CL_KNOWN_INIT;
-    int r = cl_known_find(state, name, arena, &known, err);
-
-    if (r < 0)
-        return r;
-    if (!known.is_alive && !(may_rest && known.is_resting)) {
-        (void)cl_refuse(err, ESRCH, "sandbox %s has ended", known.found.entry.id);
-        return may_rest ? cl_hint(err, "its files went with it; see run --keep") : -ESRCH;
-    }
-    *ret = known;
-    known = CL_KNOWN_INIT;
+    if (!is_there)
+        return cl_refuse(err, ESRCH, "sandbox %s has ended", known->found.entry.id);
+    *ret = *known;
+    *known = CL_KNOWN_INIT;
     return 0;
 }
 
 int cl_find_standing(struct cl_state *state, const char *name, struct cl_arena *arena,
                      struct cl_known *ret, struct cl_error *err)
 {
-    return find(state, name, 1, arena, ret, err);
+    CL_CLEANUP_KNOWN struct cl_known known = CL_KNOWN_INIT;
+    int r = cl_known_find(state, name, arena, &known, err);
+
+    if (r < 0)
+        return r;
+    r = hand_over(&known, known.is_alive || known.is_resting, ret, err);
+    return r < 0 ? cl_hint(err, "its files went with it; see run --keep") : 0;
 }
 
 int cl_find_living(struct cl_state *state, const char *name, struct cl_arena *arena,
                    struct cl_known *ret, struct cl_error *err)
 {
-    return find(state, name, 0, arena, ret, err);
+    CL_CLEANUP_KNOWN struct cl_known known = CL_KNOWN_INIT;
+    int r = cl_known_find(state, name, arena, &known, err);
+
+    return r < 0 ? r : hand_over(&known, known.is_alive, ret, err);
 }
