@@ -71,9 +71,9 @@ def test_it_has_ended_for_all_else(cloister, keep):
 
 def test_nothing_of_the_command_lives_on(cloister, keep):
     """But its supervisor, and its first process."""
-    keep("sh", "-c", "trap '' TERM HUP; sleep 1000 & setsid sleep 1000 & true")
-    pids = [int(pid) for pid in os.listdir("/proc") if pid.isdigit() and b"sleep\x001000" in read(f"/proc/{pid}/cmdline")]
-    assert pids == []
+    number = 1000 + os.getpid()  # no other worker's
+    keep("sh", "-c", f"trap '' TERM HUP; sleep {number} & setsid sleep {number} & true")
+    assert [pid for pid in os.listdir("/proc") if pid.isdigit() and b"sleep\x00%d\x00" % number in read(f"/proc/{pid}/cmdline")] == []
 
 
 def read(path):
