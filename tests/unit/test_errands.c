@@ -79,7 +79,7 @@ TEST(it_ends_with_its_supervisor)
     int ends[2];
     pid_t child = -1;
 
-    CHECK(pipe(ends) == 0);
+    CHECK(pipe2(ends, O_CLOEXEC) == 0);
     (void)fflush(stdout);
     pid_t maker = fork();
     if (maker == 0) {
