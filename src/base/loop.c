@@ -43,7 +43,6 @@ int cl_loop_run(struct cl_loop *loop, struct cl_error *err)
     /* One event at a time: a callback may free the source of the next one. */
     struct epoll_event event;
 
-    loop->stopped = 0;
     while (!loop->stopped) {
         int count = cl_sys_epoll_wait(loop->epfd, &event, 1, -1);
 

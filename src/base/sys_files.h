@@ -41,6 +41,11 @@ static inline ssize_t cl_sys_pwrite(int fd, const void *data, size_t size, off_t
     return (ssize_t)CL_SYS4(SYS_pwrite64, fd, data, size, offset);
 }
 
+static inline int cl_sys_madvise(void *start, size_t size, int advice)
+{
+    return (int)CL_SYS3(SYS_madvise, start, size, advice);
+}
+
 static inline off_t cl_sys_lseek(int fd, off_t offset, int whence)
 {
     return (off_t)CL_SYS3(SYS_lseek, fd, offset, whence);

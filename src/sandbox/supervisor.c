@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/num.h"
+#include "base/pages.h"
 #include "base/processors.h"
 #include "base/sys.h"
 #include "sandbox/control.h"
@@ -506,8 +507,10 @@ int cl_supervisor_run(struct cl_supervisor *supervisor, int signals, int parent,
         r = leave_directory(plan, err);
     if (r == 0)
         r = supervisor->wall->shrink(plan, err);
-    if (r == 0)
+    if (r == 0) {
+        cl_pages_forget_code(); /* most of it was for the start, and we may live long */
         r = cl_loop_run(&supervisor->loop, err);
+    }
     return r < 0 ? r : check_streams(supervisor, err);
 }
 
@@ -516,6 +519,7 @@ int cl_supervisor_rest(struct cl_supervisor *supervisor, struct cl_error *err)
     cl_loop_remove(&supervisor->loop, &supervisor->parent); /* it may go now */
     supervisor->status->phase = CL_PHASE_RESTING;
     int r = cl_entry_update(supervisor->entry, supervisor->status, err);
+    supervisor->loop.stopped = 0; /* it goes on */
     return r < 0 ? r : cl_loop_run(&supervisor->loop, err);
 }
 

@@ -172,6 +172,7 @@ def test_words_that_are_none(cloister):
 def test_a_listener_that_does_not_read(cloister, rootfs, clean):
     """It is waited for by nobody, and told how many it missed."""
     box = cloister.detach(rootfs, "probe", "trap", opts=["-l", "k=" + "x" * 3000]).ok().word()
+    poll(lambda: cloister.call("logs", box).ok().out == b"ready\n", 10, "it isn't ready")
     with Listener(cloister, "-f", "event=kill") as listener:
         listener.signal(signal.SIGSTOP)
         poll(lambda: "T" in open(f"/proc/{listener.pid}/stat").read().rpartition(")")[2][:3], 10, "it runs on")
@@ -190,6 +191,7 @@ def test_a_listener_that_does_not_read(cloister, rootfs, clean):
 
 def test_a_reader_that_does_not_read_can_not_keep_it(cloister, rootfs, clean):
     box = cloister.detach(rootfs, "probe", "trap", opts=["-l", "k=" + "x" * 3000]).ok().word()
+    poll(lambda: cloister.call("logs", box).ok().out == b"ready\n", 10, "it isn't ready")
     before = fifos(cloister)
     full, end = os.pipe()
     with subprocess.Popen([os.fspath(word) for word in cloister.argv("events")], env=cloister.environment(), cwd="/", stdout=end) as process:
