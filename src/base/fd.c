@@ -32,6 +32,30 @@ static int open_resolved(int root, const char *path, int flags, uint64_t resolve
     return fd;
 }
 
+/* The least of HELD that isn't below NEXT; -1: none. */
+static int find_next(const int *held, size_t count, int next)
+{
+    int found = -1;
+
+    for (size_t i = 0; i < count; i++) {
+        if (held[i] >= next && (found < 0 || held[i] < found))
+            found = held[i];
+    }
+    return found;
+}
+
+int cl_fd_close_others(const int *held, size_t count)
+{
+    int next = 3;
+    int r = 0;
+
+    for (int one; r >= 0 && (one = find_next(held, count, next)) >= 0; next = one + 1) {
+        if (one > next)
+            r = cl_sys_close_range((unsigned int)next, (unsigned int)one - 1, 0);
+    }
+    return r < 0 ? r : cl_sys_close_range((unsigned int)next, ~0U, 0);
+}
+
 int cl_open_in_root(int root, const char *path, int flags)
 {
     return open_resolved(root, path, flags, CL_RESOLVE_IN_ROOT | CL_RESOLVE_NO_MAGICLINKS);

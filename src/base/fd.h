@@ -13,6 +13,10 @@
 void cl_fd_close(int *fd);
 #define CL_CLEANUP_FD CL_CLEANUP(cl_fd_close)
 
+/* Closes all descriptors from 3 on but the COUNT that HELD names, in any order; what is below 3
+ * there, as -1, names none. 0 or -errno. */
+int cl_fd_close_others(const int *held, size_t count);
+
 /* Opens PATH below ROOT as if ROOT were "/": links are followed but can't leave,
  * magic links are refused. PATH may be absolute. FLAGS are open(2)'s. Returns the
  * descriptor or -errno without a message: the caller knows what PATH means. */

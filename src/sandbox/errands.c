@@ -74,13 +74,10 @@ static int copy_all(struct runner *runner, enum cl_errand_way way, struct cl_err
 static int settle(int channel, pid_t parent, struct cl_error *err)
 {
     const uint64_t none = 0;
-    const unsigned int own = (unsigned int)channel;
     int r = cl_sys_prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 
-    if (r == 0 && own > 3)
-        r = cl_sys_close_range(3, own - 1, 0);
     if (r == 0)
-        r = cl_sys_close_range(own + 1, ~0U, 0);
+        r = cl_fd_close_others(&channel, 1);
     for (int signal = 1; r == 0 && signal <= LAST_SIGNAL; signal++) {
         if (signal != SIGKILL && signal != SIGSTOP)
             (void)cl_sys_signal_default(signal); /* fails for no other */

@@ -50,8 +50,7 @@ static void tell_started(void *context, const char *id)
  */
 static int let_go(int tell, int keep, int streams[3], struct cl_error *err)
 {
-    const int first = keep >= 0 && keep < tell ? keep : tell;
-    const int second = keep > tell ? keep : tell;
+    const int held[] = {tell, keep};
     CL_CLEANUP_FD int null = cl_sys_openat(AT_FDCWD, "/dev/null", O_RDWR, 0);
     int r = null;
 
@@ -61,12 +60,7 @@ static int let_go(int tell, int keep, int streams[3], struct cl_error *err)
     }
     if (r < 0)
         return cl_fail(err, r, "put others in place of the standard descriptors");
-    if (first > 3)
-        r = cl_sys_close_range(3, (unsigned int)first - 1, 0);
-    if (r >= 0 && second > first + 1)
-        r = cl_sys_close_range((unsigned int)first + 1, (unsigned int)second - 1, 0);
-    if (r >= 0)
-        r = cl_sys_close_range((unsigned int)second + 1, ~0U, 0);
+    r = cl_fd_close_others(held, CL_ARRAY_SIZE(held));
     if (r < 0)
         return cl_fail(err, r, "close the caller's descriptors");
     (void)CL_TAKE_FD(null); /* closed with the rest */

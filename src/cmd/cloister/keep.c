@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
@@ -57,31 +56,14 @@ static void tell_rest(void *context, int status, const struct cl_error *why)
     tell(kept, status, why);
 }
 
-static int compare_ints(const void *a, const void *b)
-{
-    const int *x = a;
-    const int *y = b;
-
-    return (*x > *y) - (*x < *y);
-}
-
 /* Of the caller's descriptors the standard ones are used, and none of the others. */
 static int let_go(const struct kept *kept, int lock, struct cl_error *err)
 {
-    int held[] = {kept->tell, lock, kept->streams[0], kept->streams[1], kept->streams[2]};
-    unsigned int next = 3;
+    const int held[] = {kept->tell, lock, kept->streams[0], kept->streams[1], kept->streams[2]};
     int r = cl_sys_setsid();
 
-    qsort(held, CL_ARRAY_SIZE(held), sizeof(held[0]), compare_ints);
-    for (size_t i = 0; r >= 0 && i < CL_ARRAY_SIZE(held); i++) {
-        if (held[i] < (int)next)
-            continue;
-        if (held[i] > (int)next)
-            r = cl_sys_close_range(next, (unsigned int)held[i] - 1, 0);
-        next = (unsigned int)held[i] + 1;
-    }
     if (r >= 0)
-        r = cl_sys_close_range(next, ~0U, 0);
+        r = cl_fd_close_others(held, CL_ARRAY_SIZE(held));
     return r < 0 ? cl_fail(err, r, "part from the caller") : 0;
 }
 

@@ -193,28 +193,19 @@ static int new_keyring(void *context, struct cl_error *err)
     return 0;
 }
 
-static int compare_ints(const void *a, const void *b)
-{
-    const int *x = a;
-    const int *y = b;
-
-    return (*x > *y) - (*x < *y);
-}
-
 /* Closes every descriptor that the sandbox doesn't stand on: the caller's, whatever
  * they are, and our own. Init's standard descriptors become /dev/null. */
 static int close_foreign(void *context, struct cl_error *err)
 {
     struct cl_container *container = context;
     const int *stdio = container->start->stdio;
-    int keep[] = {container->channel[1],
-                  container->terminal,
-                  container->proc,
-                  container->pts,
-                  stdio[0],
-                  stdio[1],
-                  stdio[2]};
-    unsigned int next = 3;
+    const int keep[] = {container->channel[1],
+                        container->terminal,
+                        container->proc,
+                        container->pts,
+                        stdio[0],
+                        stdio[1],
+                        stdio[2]};
 
     if (cl_plan_without(container->plan, CL_LAYER_STDIO))
         return 0;
@@ -226,17 +217,7 @@ static int close_foreign(void *context, struct cl_error *err)
         if (r < 0)
             return cl_fail(err, r, "put /dev/null in place of descriptor %d", fd);
     }
-    qsort(keep, CL_ARRAY_SIZE(keep), sizeof(keep[0]), compare_ints);
-    for (size_t i = 0; i < CL_ARRAY_SIZE(keep); i++) {
-        if (keep[i] < 0)
-            continue;
-        unsigned int kept = (unsigned int)keep[i];
-        if (kept > next)
-            (void)cl_sys_close_range(next, kept - 1, 0); /* fails only for a bad range */
-        if (kept >= next)
-            next = kept + 1;
-    }
-    int r = cl_sys_close_range(next, ~0U, 0);
+    int r = cl_fd_close_others(keep, CL_ARRAY_SIZE(keep));
     if (r < 0)
         return cl_fail(err, r, "close foreign descriptors");
     (void)CL_TAKE_FD(null); /* closed with the rest */

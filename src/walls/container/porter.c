@@ -40,16 +40,9 @@ static int settle_signals(CL_UNUSED void *context, struct cl_error *err)
 static int close_others(void *context, struct cl_error *err)
 {
     const struct porter *porter = context;
-    const unsigned int first =
-        (unsigned int)(porter->session < porter->data ? porter->session : porter->data);
-    const unsigned int last =
-        (unsigned int)(porter->session < porter->data ? porter->data : porter->session);
-    int r = first > 3 ? cl_sys_close_range(3, first - 1, 0) : 0;
+    const int held[] = {porter->session, porter->data};
+    int r = cl_fd_close_others(held, CL_ARRAY_SIZE(held));
 
-    if (r == 0 && last > first + 1)
-        r = cl_sys_close_range(first + 1, last - 1, 0);
-    if (r == 0)
-        r = cl_sys_close_range(last + 1, ~0U, 0);
     return r < 0 ? cl_fail(err, r, "close all other descriptors") : 0;
 }
 
