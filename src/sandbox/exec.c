@@ -382,6 +382,13 @@ static void note_interrupt(struct client *client, int signal)
         (void)set_clock(client, client->options->grace_ns); /* a third one still ends it */
 }
 
+/* Whether the command runs: init says so, and what it writes may be here before. */
+static int is_running(const struct client *client)
+{
+    return client->started || client->relays[STDOUT_FILENO].total > 0 ||
+           client->relays[STDERR_FILENO].total > 0;
+}
+
 static void take_signal(struct client *client, int signal)
 {
     struct cl_session_order order = {.signal = signal};
@@ -399,7 +406,7 @@ static void take_signal(struct client *client, int signal)
     if (client->interrupts >= INTERRUPTS_TO_KILL)
         order.signal = SIGKILL;
     (void)cl_sys_send(client->session, &order, sizeof(order), MSG_DONTWAIT);
-    if (is_interrupt && (client->ended || !client->started ||
+    if (is_interrupt && (client->ended || !is_running(client) ||
                          client->interrupts > INTERRUPTS_TO_KILL)) { /* we wait no longer */
         if (!client->ended)
             client->status = 128 + signal;
