@@ -1,5 +1,7 @@
 /* test_pull_downloads.c - layers that come from elsewhere: what an interrupted pull leaves, and
  * what the next one makes of it. */
+#include <sys/prctl.h>
+
 #include "image/collect.h"
 #include "pull_scene.h"
 
@@ -187,6 +189,35 @@ static void own_news(struct fake *fake)
     fake_is_remote(fake);
 }
 
+static int count_children(pid_t pid)
+{
+    char path[64];
+    char text[256] = "";
+    int count = 0;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/task/%d/children", (int)pid, (int)pid);
+    CL_CLEANUP_FD int fd = open(path, O_RDONLY | O_CLOEXEC);
+    CHECK(fd >= 0 && read(fd, text, sizeof(text) - 1) >= 0);
+    for (const char *c = text; *c != '\0'; c++)
+        count += *c == ' ';
+    return count;
+}
+
+static off_t downloaded_bytes(const struct fake *fake)
+{
+    struct stat st;
+
+    return stat(scene_path(fake->scene, "%s", download_path(fake)), &st) < 0 ? 0 : st.st_size;
+}
+
+#define PULL_PROCESSES 4 /* at least; of a pull that is at a layer */
+
+static int is_under_way(const struct fake *fake, const struct other *other)
+{
+    return count_children(other->pid) >= PULL_PROCESSES &&
+           downloaded_bytes(fake) == (off_t)half_of(fake);
+}
+
 /* A process that pulls, and is in the middle of its first download. */
 static void start_pull(struct fake *fake, struct other *other)
 {
@@ -202,8 +233,23 @@ static void start_pull(struct fake *fake, struct other *other)
         other_exit();
     }
     CHECK(other_hear(other) == 'x');
-    for (int i = 0; i < 100 && count_downloads(fake->scene) == 0; i++)
+    for (int i = 0; i < 1000 && !is_under_way(fake, other); i++)
         pause_ms(10);
+    CHECK(is_under_way(fake, other));
+}
+
+/* Kills it and waits for the ends of its processes, which hold what it held as long as they are.
+ * Returns how many they were. */
+static int kill_pull(struct other *other)
+{
+    int ends = 0;
+
+    CHECK(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0);
+    other_kill(other);
+    while (waitpid(-1, NULL, 0) > 0)
+        ends++;
+    CHECK(prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0) == 0);
+    return ends;
 }
 
 TEST(a_killed_pull_leaves_what_the_next_one_goes_on_from)
@@ -215,10 +261,9 @@ TEST(a_killed_pull_leaves_what_the_next_one_goes_on_from)
 
     make_remote(&scene, &fake);
     start_pull(&fake, &other);
-    pause_ms(200);
     CHECK(check_count_entries(scene_path(&scene, "work")) == 1);
     CHECK(check_count_entries(scene_path(&scene, "leases")) == 1);
-    other_kill(&other);
+    CHECK(kill_pull(&other) > 0);
     CHECK(pull(&fake, &pulled) == 0);
     CHECK_TEXT(scene.err.msg, "");
     CHECK(fake.have_bytes == half_of(&fake));
@@ -233,21 +278,10 @@ TEST(the_processes_of_a_killed_pull_end)
     CL_CLEANUP_SCENE struct scene scene;
     CL_CLEANUP_FAKE struct fake fake;
     struct other other;
-    char command[128];
 
     make_remote(&scene, &fake);
     start_pull(&fake, &other);
-    pause_ms(300);
-    (void)snprintf(command, sizeof(command), "[ $(pgrep -P %d | wc -l) -ge 4 ]", (int)other.pid);
-    CHECK(scene_shell("%s", command) == 0);
-    /* the children's numbers, before they are nobody's */
-    CHECK(scene_shell("pgrep -P %d >%s/children", (int)other.pid, scene.dir) == 0);
-    other_kill(&other);
-    CHECK(scene_shell("for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do "
-                      "alive=; for p in $(cat %s/children); do "
-                      "[ ! -e /proc/$p/exe ] || alive=1; done; "
-                      "[ -n \"$alive\" ] || exit 0; sleep 0.1; done; exit 1",
-                      scene.dir) == 0);
+    CHECK(kill_pull(&other) >= PULL_PROCESSES);
 }
 
 TEST(a_layer_that_another_pull_is_at_is_waited_for)
@@ -319,7 +353,7 @@ TEST(a_collection_leaves_downloads_that_are_under_way)
     CHECK(cl_collect(&scene.store, &how, &collected, &scene.err) == 0);
     CHECK(count_downloads(&scene) == 1);
     CHECK(check_count_entries(scene_path(&scene, "work")) == 1);
-    other_kill(&other);
+    CHECK(kill_pull(&other) > 0);
     CHECK(cl_collect(&scene.store, &how, &collected, &scene.err) == 0);
     CHECK_TEXT(scene.err.msg, "");
     CHECK(count_downloads(&scene) == 0);
