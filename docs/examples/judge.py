@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """A judge: compiles a C program once, runs it on every test case, and says what became of each.
 
-usage: judge.py [--workers N] [--cloister PROGRAM] [--without LAYER] SOURCE.c CASES
+usage: judge.py [--workers N] [--output DIR] [--cloister PROGRAM] [--without LAYER] SOURCE.c CASES
 
 CASES holds NAME.in and NAME.out. A line of JSON for each case, then one that sums up; exit status 0
 when all are AC, 1 when not, 2 when the program doesn't compile, 3 when a case could not be judged.
@@ -27,12 +27,12 @@ class JudgeError(Exception):
 
 
 class Judge:
-    def __init__(self, chosen, work):
+    def __init__(self, chosen, work, output):
         self.run_words = [chosen.cloister, "run", *[word for layer in chosen.without for word in ("--without", layer)]]
         self.built = work / "built"  # the one directory that sandboxed code writes, and only while it compiles
         self.empty = work / "empty"  # the root of those that run: nothing but what Cloister puts there
-        self.output = work / "output"
-        for directory in (self.built, self.empty, self.output):
+        self.output = output  # what programs write, and the records of how they ended
+        for directory in (self.built, self.empty):
             directory.mkdir()
         if os.geteuid() == 0:
             os.chown(self.built, 1000, 1000)  # who is root shares no directory of root's to write
@@ -80,16 +80,17 @@ def words(path):
 
 def main(argv):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--workers", type=int, default=os.cpu_count())
+    parser.add_argument("--workers", type=int, default=2 * os.cpu_count())
+    parser.add_argument("--output", default="/dev/shm", metavar="DIR", help="better a tmpfs: two files of each case lie here, for a moment")
     parser.add_argument("--cloister", default="cloister", metavar="PROGRAM")
     parser.add_argument("--without", action="append", default=[], metavar="LAYER")
     parser.add_argument("source", type=pathlib.Path)
     parser.add_argument("cases", type=pathlib.Path)
     chosen = parser.parse_args(argv)
     counts = {}
-    with tempfile.TemporaryDirectory(prefix="judge-") as work:
+    with tempfile.TemporaryDirectory(prefix="judge-") as work, tempfile.TemporaryDirectory(prefix="judge-", dir=chosen.output) as output:
         os.chmod(work, 0o755)  # the sandbox's user looks for its root here
-        judge = Judge(chosen, pathlib.Path(work))
+        judge = Judge(chosen, pathlib.Path(work), pathlib.Path(output))
         if not judge.compile(chosen.source.resolve()):
             print(json.dumps({"verdict": "CE"}))
             return 2
