@@ -87,6 +87,12 @@ int cl_net_filter_make(const struct cl_net *net, const struct cl_strlist *opened
 int cl_net_tap(const struct cl_net *net, const struct cl_net_program *program,
                const char **ret_what);
 
+/* --- route.c --- */
+
+/* A default route of FAMILY (AF_INET, AF_INET6) out of the device of that index, in the calling
+ * process's network namespace: 0 or -errno. */
+int cl_net_add_route(unsigned char family, uint32_t device);
+
 /* --- pasta.c --- */
 
 struct cl_pasta_start {

@@ -1,14 +1,12 @@
 /* The tap, made where it belongs: in the sandbox's network namespace, by a process that has
  * the capabilities of its user namespace. Source: Documentation/networking/tuntap.rst,
- * netdevice(7), ipv6(7); the ioctls are those of ifconfig(8) and route(8).
+ * netdevice(7), ipv6(7); the ioctls are those of ifconfig(8).
  */
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/if.h>
 #include <linux/if_tun.h>
 #include <linux/ipv6.h>
-#include <linux/ipv6_route.h>
-#include <linux/route.h>
 #include <linux/sockios.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -18,7 +16,7 @@
 #include "base/sys.h"
 #include "net/net.h"
 
-enum { MTU = 65520 /* pasta's own; each frame is one write */, METRIC = 1024 };
+enum { MTU = 65520 /* pasta's own; each frame is one write */ };
 
 static struct ifreq request_for(void)
 {
@@ -48,42 +46,26 @@ static int bring_up(int fd)
 }
 
 /* A class C net, from which SIOCSIFADDR takes the mask. */
-static int add_v4(int fd)
+static int add_v4(int fd, int device)
 {
     const struct sockaddr_in own = address4(CL_NET_OWN4);
-    const struct sockaddr_in any = {.sin_family = AF_INET};
     struct ifreq request = request_for();
-    char device[] = CL_NET_DEVICE;
-    struct rtentry route = {.rt_flags = RTF_UP, .rt_dev = device};
 
     memcpy(&request.ifr_addr, &own, sizeof(own));
-    int r = cl_sys_ioctl(fd, SIOCSIFADDR, &request);
-    if (r < 0)
-        return r;
-    memcpy(&route.rt_dst, &any, sizeof(any));
-    memcpy(&route.rt_genmask, &any, sizeof(any));
-    return cl_sys_ioctl(fd, SIOCADDRT, &route);
+    const int r = cl_sys_ioctl(fd, SIOCSIFADDR, &request);
+    return r < 0 ? r : cl_net_add_route(AF_INET, (uint32_t)device);
 }
 
-static int add_v6(void)
+static int add_v6(int device)
 {
     CL_CLEANUP_FD int fd = cl_sys_socket(AF_INET6, SOCK_DGRAM, 0);
-    struct ifreq request = request_for();
-    struct in6_ifreq address = {.ifr6_prefixlen = 64};
-    struct in6_rtmsg route = {.rtmsg_metric = METRIC, .rtmsg_flags = RTF_UP};
+    struct in6_ifreq address = {.ifr6_prefixlen = 64, .ifr6_ifindex = device};
 
     if (fd < 0)
         return fd;
-    int r = cl_sys_ioctl(fd, SIOCGIFINDEX, &request);
-    if (r < 0)
-        return r;
     (void)inet_pton(AF_INET6, CL_NET_OWN6, &address.ifr6_addr); /* of ours */
-    address.ifr6_ifindex = request.ifr_ifindex;
-    r = cl_sys_ioctl(fd, SIOCSIFADDR, &address);
-    if (r < 0)
-        return r;
-    route.rtmsg_ifindex = request.ifr_ifindex;
-    return cl_sys_ioctl(fd, SIOCADDRT, &route);
+    const int r = cl_sys_ioctl(fd, SIOCSIFADDR, &address);
+    return r < 0 ? r : cl_net_add_route(AF_INET6, (uint32_t)device);
 }
 
 /* Filtered before it is up: no frame is ever waiting that wasn't judged. */
@@ -122,10 +104,13 @@ int cl_net_tap(const struct cl_net *net, const struct cl_net_program *program,
     CL_CLEANUP_FD int fd = cl_sys_socket(AF_INET, SOCK_DGRAM, 0);
     if (fd < 0)
         return fd;
+    struct ifreq request = request_for();
     int r = bring_up(fd);
+    if (r == 0)
+        r = cl_sys_ioctl(fd, SIOCGIFINDEX, &request);
     if (r == 0 && net->has_v4)
-        r = add_v4(fd);
+        r = add_v4(fd, request.ifr_ifindex);
     if (r == 0 && net->has_v6)
-        r = add_v6();
+        r = add_v6(request.ifr_ifindex);
     return r < 0 ? r : CL_TAKE_FD(tap);
 }

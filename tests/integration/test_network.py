@@ -205,6 +205,19 @@ def sleeper(inside):
         yield running
 
 
+@pytest.mark.parametrize("family", [4, 6])
+def test_what_pasta_lost_is_sent_again_soon(sleeper, family):
+    """The whole of the route, as src/net/route.c makes it."""
+    def network(pid):
+        return os.stat(f"/proc/{pid}/ns/net").st_ino
+
+    own = next(pid for pid in descendants(sleeper.pid) if network(pid) != network(sleeper.pid))
+    shown = subprocess.run(["nsenter", f"--net=/proc/{own}/ns/net", "ip", f"-{family}", "route", "show", "default"], capture_output=True, text=True, check=True)
+    metric = " metric 1024" if family == 6 else ""
+    assert [" ".join(line.split()) for line in shown.stdout.replace(" pref medium", "").splitlines()] \
+        == [f"default dev eth0{' scope link' if family == 4 else ''}{metric} rto_min lock 5ms"]
+
+
 def test_pasta_has_nothing_of_the_hosts(inside, sleeper):
     pid = pasta_of(sleeper)
     seen = status(pid)
