@@ -8,6 +8,7 @@ import platform
 
 import commands
 import images_report
+import outbound
 from chart import Chart
 from rig import OTHER_BASE
 
@@ -87,6 +88,7 @@ def targets(data):
         target_row("supervisor PSS, MiB", mib("cloister", "pss_kib"), "<=", 0.5, mib("floor, full", "pss_kib")),
         target_row("compile, CPU time / raw", dig(data, "compile", "ratio"), "<=", 1.05, 1.0),
         *[target_row(*row) for row in commands.targets(data)],
+        *[target_row(*row) for row in outbound.targets(data)],
         *[target_row(*row) for row in images_report.targets(data)],
     ]
 
@@ -171,7 +173,7 @@ def tables(data):
     if alternative_rows(data):
         rows = [[label, f"{delta:+.0f}", f"{quiet:+.0f}"] for label, delta, quiet in alternative_rows(data)]
         out.append(("Other ways, us against the same base", ["way", "difference", "at p25"], rows))
-    return out + commands.tables(data) + images_report.tables(data)
+    return out + commands.tables(data) + outbound.tables(data) + images_report.tables(data)
 
 
 def footnotes(data):
