@@ -3,7 +3,6 @@
 #include "cmd/cloister/detach.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -15,10 +14,9 @@
 
 /* How it began. */
 struct birth {
-    int32_t status; /* 0: the command runs; else what to exit with, or -errno */
-    int32_t code;   /* the error's */
+    int status; /* 0: the command runs; else what to exit with, or -errno with why */
     char id[CL_ID_SIZE];
-    char message[CL_ERROR_MSG_SIZE];
+    struct cl_error why;
 };
 _Static_assert(sizeof(struct birth) <= 4096, "written whole (pipe(7))");
 
@@ -72,22 +70,19 @@ CL_NORETURN static void supervise(const struct cl_plan *plan, struct cl_run_opti
                                   int told, int keep)
 {
     struct detached detached = {.tell = told};
-    struct cl_error err = {0};
     struct birth birth = {0};
     int streams[3] = {-1, -1, -1};
 
     if (options.streams != NULL)
         memcpy(streams, options.streams, sizeof(streams));
-    int r = let_go(told, keep, streams, &err);
+    int r = let_go(told, keep, streams, &birth.why);
 
     options.streams = streams;
     options.on_started = tell_started;
     options.context = &detached;
     if (r == 0)
-        r = cl_sandbox_run(plan, &options, &err);
+        r = cl_sandbox_run(plan, &options, &birth.why);
     birth.status = r == 0 ? -ECANCELED : r; /* it ended well before it began? */
-    birth.code = err.code;
-    (void)snprintf(birth.message, sizeof(birth.message), "%s", err.msg);
     tell(&detached, &birth);
     _exit(r < 0 ? CL_EXIT_FAILED : r);
 }
@@ -103,8 +98,7 @@ static int judge(const struct birth *birth, size_t size, char ret_id[CL_ID_SIZE]
                          "the sandbox's supervisor was killed while it made the "
                          "sandbox");
     if (birth->status != 0) {
-        err->code = birth->code;
-        (void)snprintf(err->msg, sizeof(err->msg), "%s", birth->message);
+        *err = birth->why;
         return birth->status;
     }
     memcpy(ret_id, birth->id, CL_ID_SIZE);
@@ -125,7 +119,7 @@ static size_t listen_to(int from, struct birth *ret)
         size += (size_t)got;
     }
     ret->id[CL_ID_SIZE - 1] = '\0';
-    ret->message[CL_ERROR_MSG_SIZE - 1] = '\0';
+    ret->why.msg[sizeof(ret->why.msg) - 1] = '\0';
     return size;
 }
 

@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <string.h>
 #include <sys/signalfd.h>
 #include <unistd.h>
 
@@ -15,9 +14,8 @@
 #include "sandbox/supervisor.h"
 
 struct end {
-    int32_t status; /* to exit with, or -errno */
-    int32_t code;   /* the error's */
-    char message[CL_ERROR_MSG_SIZE];
+    int status; /* to exit with, or -errno with why */
+    struct cl_error why;
 };
 _Static_assert(sizeof(struct end) <= 4096, "written whole (pipe(7))");
 
@@ -31,11 +29,10 @@ struct kept {
 
 static void tell(struct kept *kept, int status, const struct cl_error *why)
 {
-    struct end end = {.status = status, .code = why->code};
+    const struct end end = {.status = status, .why = *why};
 
     if (kept->tell < 0)
         return;
-    memcpy(end.message, why->msg, sizeof(end.message));
     (void)cl_write_all(kept->tell, &end, sizeof(end)); /* a caller who has gone misses it */
     cl_fd_close(&kept->tell);
 }
@@ -124,9 +121,8 @@ static int attend(int from, int signals, pid_t pid, struct cl_error *err)
 
     if (r < 0)
         return cl_refuse(err, -r, "the sandbox's supervisor was killed");
-    *err = (struct cl_error){.code = end.code};
-    end.message[CL_ERROR_MSG_SIZE - 1] = '\0';
-    memcpy(err->msg, end.message, sizeof(err->msg));
+    *err = end.why;
+    err->msg[sizeof(err->msg) - 1] = '\0';
     return end.status;
 }
 
