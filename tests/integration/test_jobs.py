@@ -461,6 +461,23 @@ def test_artifacts_are_no_larger_than_what_the_sandbox_may_write(job):
     assert "limits.disk" in outcome.result["artifacts"][1]["error"]
 
 
+def test_an_interrupt_while_files_are_copied_in_ends_the_job(cloister, job):
+    before = sandboxes(cloister)
+    name = f"in-{os.getpid()}"
+    made = job("echo never", name=name, copy_in=[{"from": "./many", "to": "/tmp"}], artifacts=["/tmp/x"])
+    (made.directory / "many").mkdir(mode=0o755)
+    for number in range(40000):
+        os.mknod(made.directory / "many" / str(number), 0o644)
+    with made.start() as running:
+        poll(lambda: name in sandboxes(cloister), 30, "the sandbox did not start")
+        running.signal(signal.SIGTERM)
+        outcome = running.wait()
+    assert outcome.exit == 143 and outcome.out == b"", str(outcome)
+    assert outcome.result["status"] == "interrupted" and statuses(outcome) == ["skipped"]
+    assert "while files were copied in" in outcome.result["error"]
+    assert outcome.result["artifacts"][0]["error"] == "the job was interrupted" and sandboxes(cloister) == before
+
+
 def test_an_interrupt_while_artifacts_are_copied_ends_the_job(cloister, job):
     before = sandboxes(cloister)
     made = job("mkdir out; cd out; seq 40000 | xargs touch", workdir="/work", artifacts=["/work/out"])

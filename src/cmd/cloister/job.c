@@ -159,7 +159,10 @@ static void work(struct cl_job_run *run, char *const argv[])
     }
     cl_job_say_begin(run);
     r = cl_job_copy_in(run, &err);
-    if (r < 0)
+    if (run->interrupt != 0)
+        cl_job_fail(run, CL_JOB_INTERRUPTED, 128 + run->interrupt,
+                    "the job was ended by signal %d while files were copied in", run->interrupt);
+    else if (r < 0)
         note_error(run, CL_EXIT_FAILED, &err);
     else
         cl_job_run_steps(run);

@@ -15,14 +15,94 @@
 
 enum { PATH_SIZE = 4096 };
 
-/* A copy waits for the sandbox's code to be done with it: a signal ends us meanwhile, and with us
- * the sandbox. */
-static void hold_signals(int how)
-{
-    const uint64_t mask =
-        1ULL << (SIGINT - 1) | 1ULL << (SIGTERM - 1) | 1ULL << (SIGHUP - 1) | 1ULL << (SIGQUIT - 1);
+/* --- a copy ------------------------------------------------------------------------------ */
 
-    (void)cl_sys_rt_sigprocmask(how, &mask, NULL); /* can't fail */
+enum way { IN, OUT };
+
+/* What the process that copies says at its end. */
+struct outcome {
+    int32_t r; /* 0 or -errno, with why */
+    uint32_t left_out;
+    struct cl_copy_done done;
+    struct cl_error why;
+};
+_Static_assert(sizeof(struct outcome) <= 4096, "written whole (pipe(7))");
+
+/* One that takes a stream from a hostile sandbox needs no more of the host than the place that it
+ * goes to (copy/confine.h). */
+CL_NORETURN static void copy_alone(struct cl_copy_job copy, enum way way, struct cl_left_out *left,
+                                   int to)
+{
+    struct outcome outcome = {0};
+
+    copy.is_last = 1;
+    outcome.r = way == IN ? cl_copy_into(&copy, &outcome.why)
+                          : cl_copy_out_of(&copy, &outcome.done, &outcome.why);
+    outcome.left_out = left->count;
+    (void)cl_write_all(to, &outcome, sizeof(outcome)); /* who isn't there any more misses it */
+    _exit(0);
+}
+
+/* 0 when the process at the other end of FROM has something to say, or -EINTR. */
+static int wait_for_copy(struct cl_job_run *run, int from, struct cl_error *err)
+{
+    struct pollfd polled[] = {{.fd = from, .events = POLLIN},
+                              {.fd = run->signals, .events = POLLIN}};
+
+    for (;;) {
+        int r = cl_sys_poll(polled, CL_ARRAY_SIZE(polled), -1);
+
+        if (r < 0 && r != -EINTR)
+            return cl_fail(err, r, "wait for a copy");
+        if (cl_job_is_interrupted(run))
+            return cl_refuse(err, EINTR, "the job was interrupted");
+        if (r > 0 && polled[0].revents != 0)
+            return 0;
+    }
+}
+
+static int hear_copy(struct cl_job_run *run, int from, struct outcome *ret, struct cl_error *err)
+{
+    int r = wait_for_copy(run, from, err);
+
+    if (r < 0)
+        return r;
+    if (cl_sys_read(from, ret, sizeof(*ret)) != sizeof(*ret))
+        return cl_refuse(err, ECHILD, "the process that copied was killed");
+    if (ret->r < 0)
+        *err = ret->why;
+    return ret->r;
+}
+
+/* Copies in a process of its own, which an interrupt ends: a copy waits for the sandbox's code.
+ * What it left out, which it says itself, LEFT counts. */
+static int copy_apart(struct cl_job_run *run, const struct cl_copy_job *copy, enum way way,
+                      struct cl_copy_done *ret, struct cl_error *err)
+{
+    struct cl_left_out *left = copy->context;
+    struct outcome outcome = {0};
+    int ends[2];
+    int r = cl_sys_pipe2(ends, 0);
+
+    if (r < 0)
+        return cl_fail(err, r, "make a pipe");
+    CL_CLEANUP_FD int from = ends[0];
+    CL_CLEANUP_FD int to = ends[1];
+    pid_t pid = fork();
+    if (pid < 0)
+        return cl_fail(err, -errno, "make a process that copies");
+    if (pid == 0) {
+        cl_fd_close(&from);
+        copy_alone(*copy, way, left, to);
+    }
+    cl_fd_close(&to);
+    r = hear_copy(run, from, &outcome, err);
+    (void)cl_sys_kill(pid, SIGKILL); /* it is over, or is to be */
+    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
+        ;
+    left->count = outcome.left_out;
+    *ret = outcome.done;
+    return r;
 }
 
 /* --- in ---------------------------------------------------------------------------------- */
@@ -31,6 +111,7 @@ static int bring(struct cl_job_run *run, const struct cl_job_path *path, struct 
 {
     const char *slash = strrchr(run->path, '/');
     struct cl_left_out left = {.is_quiet = run->request.quiet, .top = path->from};
+    struct cl_copy_done done;
     struct cl_copy_job copy = {
         .found = &run->known.found,
         .source = path->from,
@@ -44,7 +125,7 @@ static int bring(struct cl_job_run *run, const struct cl_job_path *path, struct 
                                       run->path, path->from);
     if (copy.source == NULL)
         return cl_fail_memory(err);
-    int r = cl_copy_into(&copy, err);
+    int r = copy_apart(run, &copy, IN, &done, err);
     return r < 0 ? r : cl_left_out_end(&left, err);
 }
 
@@ -52,14 +133,11 @@ int cl_job_copy_in(struct cl_job_run *run, struct cl_error *err)
 {
     int r = 0;
 
-    (void)cl_sys_signal_ignore(SIGPIPE); /* fails for no such signal */
-    hold_signals(SIG_UNBLOCK);
     for (size_t i = 0; r == 0 && i < run->job.copy_in.count; i++) {
         r = bring(run, &run->job.copy_in.items[i], err);
         if (r < 0)
             (void)cl_prefix(err, "copy_in[%zu]", i);
     }
-    hold_signals(SIG_BLOCK);
     return r;
 }
 
@@ -125,90 +203,12 @@ static uint64_t room_left(const struct cl_job_run *run)
     return run->plan.limits.disk_bytes - cl_min_u64(used, run->plan.limits.disk_bytes);
 }
 
-/* What the process that copies says at its end. */
-struct outcome {
-    int32_t r; /* 0 or -errno, with why */
-    uint32_t left_out;
-    struct cl_copy_done done;
-    struct cl_error why;
-};
-_Static_assert(sizeof(struct outcome) <= 4096, "written whole (pipe(7))");
-
-/* Takes a stream from a hostile sandbox, and needs no more of the host than the place that it goes
- * to (copy/confine.h). */
-CL_NORETURN static void copy_alone(struct cl_copy_job copy, struct cl_left_out *left, int to)
-{
-    struct outcome outcome = {0};
-
-    copy.is_last = 1;
-    outcome.r = cl_copy_out_of(&copy, &outcome.done, &outcome.why);
-    outcome.left_out = left->count;
-    (void)cl_write_all(to, &outcome, sizeof(outcome)); /* who isn't there any more misses it */
-    _exit(0);
-}
-
-/* 0 when the process at the other end of FROM has something to say, or -EINTR. */
-static int wait_for_copy(struct cl_job_run *run, int from, struct cl_error *err)
-{
-    struct pollfd polled[] = {{.fd = from, .events = POLLIN},
-                              {.fd = run->signals, .events = POLLIN}};
-
-    for (;;) {
-        int r = cl_sys_poll(polled, CL_ARRAY_SIZE(polled), -1);
-
-        if (r < 0 && r != -EINTR)
-            return cl_fail(err, r, "wait for a copy");
-        if (cl_job_is_interrupted(run))
-            return cl_refuse(err, EINTR, "the job was interrupted");
-        if (r > 0 && polled[0].revents != 0)
-            return 0;
-    }
-}
-
-static int hear_copy(struct cl_job_run *run, int from, struct outcome *ret, struct cl_error *err)
-{
-    int r = wait_for_copy(run, from, err);
-
-    if (r < 0)
-        return r;
-    if (cl_sys_read(from, ret, sizeof(*ret)) != sizeof(*ret))
-        return cl_refuse(err, ECHILD, "the process that copied was killed");
-    if (ret->r < 0)
-        *err = ret->why;
-    return ret->r;
-}
-
-/* Copies in a process of its own, which an interrupt ends. */
-static int copy_out(struct cl_job_run *run, const struct cl_copy_job *copy,
-                    struct cl_left_out *left, struct outcome *ret, struct cl_error *err)
-{
-    int ends[2];
-    int r = cl_sys_pipe2(ends, 0);
-
-    if (r < 0)
-        return cl_fail(err, r, "make a pipe");
-    CL_CLEANUP_FD int from = ends[0];
-    CL_CLEANUP_FD int to = ends[1];
-    pid_t pid = fork();
-    if (pid < 0)
-        return cl_fail(err, -errno, "make a process that copies");
-    if (pid == 0) {
-        cl_fd_close(&from);
-        copy_alone(*copy, left, to);
-    }
-    cl_fd_close(&to);
-    r = hear_copy(run, from, ret, err);
-    (void)cl_sys_kill(pid, SIGKILL); /* it is over, or is to be */
-    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-        ;
-    return r;
-}
-
 static int collect(struct cl_job_run *run, const struct cl_job_path *artifact,
                    struct cl_job_artifact_end *ret, struct cl_error *err)
 {
     char *place = cl_unconst(place_of(run, artifact));
     struct cl_left_out left = {.is_quiet = run->request.quiet, .top = artifact->from};
+    struct cl_copy_done done = {0};
     const struct cl_copy_job copy = {
         .found = &run->known.found,
         .source = artifact->from,
@@ -217,20 +217,18 @@ static int collect(struct cl_job_run *run, const struct cl_job_path *artifact,
         .left_out = cl_left_out_say,
         .context = &left,
     };
-    struct outcome outcome = {0};
 
     if (place == NULL)
         return cl_fail_memory(err);
     int r = make_parent(place, err);
     if (r == 0)
-        r = copy_out(run, &copy, &left, &outcome, err);
+        r = copy_apart(run, &copy, OUT, &done, err);
     if (r == -EMSGSIZE)
         return cl_hint(err, "artifacts have limits.disk together");
     if (r < 0)
         return r;
-    ret->entries = outcome.done.entries;
-    ret->bytes = outcome.done.bytes;
-    left.count = outcome.left_out;
+    ret->entries = done.entries;
+    ret->bytes = done.bytes;
     return cl_left_out_end(&left, err);
 }
 
