@@ -1,5 +1,7 @@
 """run --detach and what goes with it: logs, wait, stop, rm, ps and inspect of what has ended, and ends that nobody wrote down."""
 
+import contextlib
+import itertools
 import json
 import os
 import re
@@ -362,6 +364,30 @@ def test_a_killed_supervisor(detach, cloister):
     assert (box.place / "record").stat().st_size > before, "nobody swept"
     assert box.inspect() == seen
     assert box.logs() == (b"", b"")
+
+
+@pytest.mark.parametrize("order", itertools.permutations(["supervisor", "init", "client"]), ids="-".join)
+@pytest.mark.parametrize("client", [["exec", "-i"], ["attach"]], ids=" ".join)
+def test_killed_in_every_order(detach, cloister, client, order):
+    """Each is killed as the one before is about to end: nobody stays, and the record says what can be known."""
+    box = detach("cat", opts=["-i"])
+    command = ["cat"] if client[0] == "exec" else []
+    with Running(cloister.argv(*client, box.id, *command), env=cloister.environment(), cwd="/") as running:
+        running.process.stdin.write(b"a line\n")
+        running.expect(b"a line\n")  # from there and back
+        seen = box.inspect()
+        victims = {"supervisor": seen["supervisor_pid"], "init": seen["init_pid"], "client": running.pid}
+        inside = [*descendants(victims["supervisor"]), *descendants(running.pid)]
+        for name in order:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(victims[name], signal.SIGKILL)
+        ended = running.wait(10)
+    assert ended.exit in {-signal.SIGKILL, 125, 137}, f"{ended}"
+    poll(lambda: not any(map(alive, [*victims.values(), *inside])), 10, "somebody stays")
+    assert box.exit_status() in {125, 137}
+    status = box.inspect()["status"]
+    assert status in ({"error"} if order[0] == "supervisor" else {"error", "killed"}), status
+    box.call("rm").ok()
 
 
 def test_a_killed_supervisor_of_one_that_was_not_to_be_kept(detach, cloister):
