@@ -446,6 +446,17 @@ def test_no_more_tasks(as_root, rootfs):
                 room.exec("true").refused("clone", "--pids-limit")
 
 
+def test_out_of_memory(as_root, rootfs):
+    """The command that asks for too much is killed; main goes on, and so does exec."""
+    script = "head -c 16000000 /dev/zero >/tmp/full; echo ready; exec sleep 1000"
+    with sandbox(as_root, rootfs, "sh", "-c", script, opts=["-m", "32m"]) as room:
+        outcome = room.shell("head -c 40000000 /dev/zero | tail -c 40000000 >/dev/null; echo $?")
+        assert outcome.ok().word() == "137", str(outcome)
+        outcome = room.exec("tail", "-c", "40000000", "/dev/zero")
+        assert outcome.exit == 137 and text(outcome.err) == "cloister: the command was ended by signal 9 (SIGKILL)\n", str(outcome)
+        assert room.exec("stat", "-c", "%s", "/tmp/full").ok().word() == "16000000"
+
+
 def test_init_is_as_small_as_before(room):
     """Sessions leave nothing behind: descriptors and memory of init, before and after."""
     init = next(pid for pid in descendants(room.running.pid))
