@@ -146,11 +146,21 @@ static int settle(const struct cl_copy_job *job, struct way *way, int r, struct 
 }
 
 /* Where the sandbox has been started without Landlock, the host's kernel may have none. */
-static int confine(const struct cl_copy_job *job, int dir, struct cl_error *err)
+static int is_confined(const struct cl_copy_job *job)
 {
-    if (!job->is_last || cl_plan_without(&job->found->plan, CL_LAYER_LANDLOCK))
+    return job->is_last && !cl_plan_without(&job->found->plan, CL_LAYER_LANDLOCK);
+}
+
+/* Opens what is sent, to be shut in there. What is there instead when it is opened again can't be
+ * read. */
+static int confine_sender(const struct cl_copy_job *job, struct cl_error *err)
+{
+    if (!is_confined(job))
         return 0;
-    return cl_copy_confine(dir, err);
+    CL_CLEANUP_FD int top = cl_sys_openat(AT_FDCWD, job->source, O_PATH, 0);
+    if (top < 0)
+        return cl_fail(err, top, "copy %s", job->source);
+    return cl_copy_confine_sender(top, err);
 }
 
 int cl_copy_out_of(const struct cl_copy_job *job, struct cl_copy_done *ret, struct cl_error *err)
@@ -168,8 +178,8 @@ int cl_copy_out_of(const struct cl_copy_job *job, struct cl_copy_done *ret, stru
         r = cl_copy_place_open(job->target, name, &place, err);
     if (r == 0)
         r = open_way(job, CL_EXEC_SEND, words, &way, err);
-    if (r == 0)
-        r = confine(job, place.dir, err);
+    if (r == 0 && is_confined(job))
+        r = cl_copy_confine(place.dir, err);
     if (r < 0)
         return r;
     in->fd = way.ours;
@@ -200,6 +210,8 @@ int cl_copy_into(const struct cl_copy_job *job, struct cl_error *err)
     int r = cl_copy_name(job->source, name, err);
     if (r == 0)
         r = open_way(job, CL_EXEC_TAKE, words, &way, err);
+    if (r == 0)
+        r = confine_sender(job, err);
     if (r < 0)
         return r;
     out->fd = way.ours;

@@ -10,8 +10,8 @@ struct cl_copy_job {
     const char *source;           /* a path, of the one side */
     const char *target;           /* of the other, by Docker's rules for cp (copy/place.h) */
     uint64_t most_bytes;          /* out of the sandbox: of all files, holes too */
-    /* The process has nothing else to do behind it: before the first byte comes out of the sandbox
-     * it shuts itself in where the copy goes (copy/confine.h). */
+    /* The process has nothing else to do behind it: before the first byte goes over it shuts itself
+     * in where the copy goes, or comes from (copy/confine.h). */
     int is_last;
     /* PATH was left out, for an errno or, 0, for its kind. */
     void (*left_out)(void *context, const char *path, int why);

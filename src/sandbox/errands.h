@@ -2,8 +2,9 @@
  * (--copy-in, --copy-out).
  *
  * A child of the supervisor, with its caller's privilege, which the supervisor gives up, runs
- * them as a client of the sandbox like any `cp`. It waits to be sent, tells how it went, and ends
- * with the supervisor.
+ * them as a client of the sandbox like any `cp`, each in a child of its own that can do nothing
+ * but that copy (copy/confine.h). It waits to be sent, tells how it went, and ends with the
+ * supervisor.
  */
 #ifndef CL_SANDBOX_ERRANDS_H
 #define CL_SANDBOX_ERRANDS_H

@@ -213,6 +213,63 @@ def test_no_name_drives_a_terminal(image, place):
     assert not [c for c in done.stderr.decode() if c != '\n' and (ord(c) < 32 or 127 <= ord(c) < 160 or c == '\u202e')], lines
 
 
+# --- who carries a copy outside ------------------------------------------------------------------
+
+CARRIERS = ['cp-out', 'copy-out', 'cp-in', 'copy-in']
+
+
+def carrier(process, inside):
+    """The host's pid of who has anything of the copy open: that is stopped."""
+    for pid in [process.pid, *descendants(process.pid)]:
+        with contextlib.suppress(OSError):
+            if any(os.readlink(f'/proc/{pid}/fd/{fd}').startswith(f'{inside}/') for fd in os.listdir(f'/proc/{pid}/fd')):
+                os.kill(pid, signal.SIGSTOP)
+                return pid
+    return None
+
+
+@contextlib.contextmanager
+def carrying(how, image, where, who, without=()):
+    """A copy that stands in its middle, and the host's pid of who carries it outside."""
+    script = f'B={BOX}; $B mkdir /tmp/t; $B head -c 8000000 /dev/zero >/tmp/t/f; cd /tmp/t; for i in $($B seq 400); do $B ln f $i; done'
+    incoming = how.endswith('-in')
+    if incoming:
+        (where / 'from/d').mkdir(parents=True)  # which is open all the time
+        (where / 'from/d/f').write_bytes(bytes(1 << 13))
+        for number in range(10000):
+            os.link(where / 'from/d/f', where / f'from/d/{number}')
+    with contextlib.ExitStack() as stack:
+        if how.startswith('cp'):
+            waits = '/bin/sh', '-c', f'{script}; echo ready; exec $B sleep 1000'
+            made = stack.enter_context(sandbox(image, *waits, who=who, without=without))
+            words = ['cp', *([where / 'from', f'{made.name}:/tmp'] if incoming else [f'{made.name}:/tmp/t', where / 'to'])]
+        else:
+            copy = ['--copy-in', f'{where}/from:/tmp/from'] if incoming else ['--copy-out', f'/tmp/t:{where}/to']
+            words = ['run', *wall.options(who, without, extra=copy), image, '--', '/bin/sh', '-c', script]
+        argv = wall._as(who, [wall.CLOISTER, *words])
+        process = stack.enter_context(subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                                                       start_new_session=True))
+        stack.callback(os.killpg, process.pid, signal.SIGKILL)
+        yield poll(lambda: carrier(process, where / ('from' if incoming else 'to')), 30, 'nobody copies')
+
+
+@pytest.mark.parametrize('who', ['root', 'user'])
+@pytest.mark.parametrize('how', CARRIERS)
+@pytest.mark.parametrize('probe', ['read', 'write'])
+def test_who_carries_a_copy_is_shut_in(image, place, outside, who, how, probe):
+    with carrying(how, image(who), place(who), who) as pid:
+        wall.held(wall.bare('copier', probe, pid, outside / (MARKER if probe == 'read' else 'new')))
+    assert not (outside / 'new').exists()
+
+
+@pytest.mark.parametrize('who', ['root', 'user'])
+@pytest.mark.parametrize('how', CARRIERS)
+@pytest.mark.parametrize('probe', ['read', 'write'])
+def test_who_carries_a_copy_is_open_without_landlock(image, place, outside, who, how, probe):
+    with carrying(how, image(who), place(who), who, without=['landlock']) as pid:
+        wall.escaped(wall.bare('copier', probe, pid, outside / (MARKER if probe == 'read' else 'new')))
+
+
 # --- the porter ------------------------------------------------------------------------------------
 
 

@@ -1,5 +1,6 @@
 """run --copy-in and --copy-out: files in before the command begins, and out when it has ended, whatever ends it."""
 
+import contextlib
 import os
 import signal
 
@@ -153,13 +154,20 @@ def test_a_killed_supervisor_leaves_nobody(cloister, rootfs, large, place, step,
     nothing_left(prune=True)
 
 
-def test_who_copies_is_killed(cloister, rootfs, large):
+@pytest.mark.parametrize("which", [0, 1], ids=["who-has-copies-made", "who-copies"])
+def test_who_copies_is_killed(cloister, rootfs, large, which, nothing_left):
     if "limits" in cloister.without:
         return
     with cloister.start(rootfs, "echo", "ran", opts=[*SLOW, "--copy-in", f"{large}:/tmp/in"]) as running:
-        poll(lambda: len(descendants(running.pid)) >= 3, 20, "nobody copies")
-        # the supervisor's own child beside init: it has the caller's root directory
-        child = next(pid for pid in descendants(running.pid) if os.readlink(f"/proc/{pid}/ns/mnt") == os.readlink("/proc/self/ns/mnt"))
-        os.kill(child, signal.SIGKILL)
+        def ours():
+            """The supervisor's child beside init, and its child: those have the caller's root directory."""
+            found = []
+            for pid in descendants(running.pid):
+                with contextlib.suppress(FileNotFoundError):  # it has ended
+                    found += [pid] if os.readlink(f"/proc/{pid}/ns/mnt") == os.readlink("/proc/self/ns/mnt") else []
+            return found
+        pids = poll(lambda: len(ours()) == 2 and len(descendants(running.pid)) >= 4 and ours(), 20, "nobody copies")
+        os.kill(pids[which], signal.SIGKILL)
         outcome = running.wait(20)
     assert (outcome.exit, outcome.out) == (125, b"") and outcome.err == b"cloister: copy-in: the process that copies files was ended\n", f"{outcome}"
+    nothing_left()

@@ -1,4 +1,5 @@
-/* test_copy_confine.c - who is shut in with a copy makes files there, and nothing elsewhere. */
+/* test_copy_confine.c - who is shut in with a copy makes files there, or reads them, and nothing
+ * elsewhere. */
 #include "copy/confine.h"
 
 #include "base/fault.h"
@@ -69,6 +70,73 @@ TEST(a_copy_works_and_nothing_else)
     scene_check(&scene);
 }
 
+static int open_there(const char *name, int flags)
+{
+    int fd = openat(shared.root, name, flags | O_CLOEXEC, 0600);
+
+    return fd < 0 ? -errno : close(fd);
+}
+
+/* TOP, of the scene, goes out; nothing else is read, and nothing written. */
+static void send_shut_in(const char *top)
+{
+    CL_CLEANUP_FD int place = openat(shared.root, top, O_PATH | O_CLOEXEC);
+    CL_CLEANUP_FD int stream = scene_memory("", 0);
+    struct cl_error err = {0};
+
+    CHECK(cl_copy_confine_sender(place, &err) == 0);
+    CHECK(scene_send(&shared, top, stream) == 0 && shared.left == 0);
+    CHECK(open_there("to/beside", O_RDONLY) == -EACCES);
+    CHECK(open_there("to", O_RDONLY | O_DIRECTORY) == -EACCES);
+    CHECK(open_there("from/d/f", O_RDWR) == -EACCES);
+    CHECK(open_there("from/d/new", O_WRONLY | O_CREAT) == -EACCES);
+    CHECK(unlinkat(shared.root, "from/d/f", 0) < 0 && errno == EACCES);
+    CHECK(execl("/bin/true", "true", (char *)NULL) < 0 && errno == EACCES);
+}
+
+static void send_a_tree(void)
+{
+    send_shut_in("from");
+}
+
+static void send_a_file(void)
+{
+    send_shut_in("from/d/f");
+    CHECK(open_there("from/d", O_RDONLY | O_DIRECTORY) == -EACCES);
+}
+
+/* Which has a path in /proc alone. */
+static void send_memory(void)
+{
+    CL_CLEANUP_FD int memory = scene_memory("x", 1);
+    CL_CLEANUP_FD int stream = scene_memory("", 0);
+    static struct cl_copy_out out;
+    const struct cl_copy_sender sender = {.out = &out};
+    struct cl_error err = {0};
+    char path[64];
+
+    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d", memory);
+    out.fd = stream;
+    CHECK(cl_copy_confine_sender(memory, &err) == 0);
+    CHECK(cl_copy_send(&sender, path, &err) == 0);
+    CHECK(open_there("to/beside", O_RDONLY) == -EACCES);
+}
+
+TEST(who_sends_reads_that_alone)
+{
+    NEEDS_LANDLOCK();
+    CLEANUP_SCENE struct scene scene = scene_make();
+
+    scene_dir(&scene, "from/d", 0755);
+    scene_file(&scene, "from/d/f", "x");
+    scene_file(&scene, "to/beside", "y");
+    scene_link(&scene, "from/l", "../to/beside");
+    shared = scene;
+    check_apart(send_a_tree);
+    check_apart(send_a_file);
+    check_apart(send_memory);
+}
+
 static void fail_each(void)
 {
     static const int calls[] = {SYS_landlock_create_ruleset, SYS_landlock_add_rule, SYS_prctl,
@@ -126,6 +194,7 @@ int main(void)
 {
     static const struct check_test tests[] = {
         ROW(a_copy_works_and_nothing_else),
+        ROW(who_sends_reads_that_alone),
         ROW(what_fails_is_told),
         ROW(an_older_landlock_is_refused),
     };
