@@ -260,6 +260,44 @@ def test_the_end_of_a_killed_supervisor(cloister, rootfs, clean):
         listener.wait(20)
 
 
+def calls_for_events(cloister, *words):
+    """(name, what it gave) of each system call of cloister and its children that names `events`, or a file of that directory."""
+    log = cloister.directory("strace") / "log"
+    before = len(cloister.prefix())
+    argv = cloister.argv(*words)
+    argv[before:before] = ["strace", "-f", "-y", "-qq", "-s", "4096", "-o", log]
+    done = subprocess.run([os.fspath(word) for word in argv], capture_output=True, cwd="/", env=cloister.environment(), timeout=patience(60), check=False)
+    assert done.returncode == 0, done  # it waits for all that it follows, a detached supervisor too
+    calls, torn = [], {}
+    for line in log.read_text().splitlines():
+        pid, rest = line.split(" ", 1)
+        rest = rest.strip()
+        if rest.endswith("<unfinished ...>"):
+            torn[pid] = rest.removesuffix("<unfinished ...>")
+            continue
+        if rest.startswith("<... "):
+            rest = torn.pop(pid) + rest.partition("resumed>")[2]
+        if f'{cloister.state()}>, "events' in rest or f"{cloister.state()}/events" in rest:
+            calls.append((rest.partition("(")[0], re.findall(r"\)\s+= (-?\d+(?: E\w+)?)", rest)[-1]))
+    return calls
+
+
+LOOKS, OPENS = ("faccessat", "-1 ENOENT"), ("openat", "-1 ENOENT")
+
+
+@pytest.mark.parametrize("opts,wanted", [([], [LOOKS, OPENS]), (["-d", "--rm"], [OPENS, OPENS, OPENS])], ids=["foreground", "detached"])
+def test_without_listeners_it_costs_a_call_at_the_start_and_one_at_the_end(cloister, rootfs, opts, wanted):
+    """With --rm another, for the removal; and nothing is written. A listener shows that more would be seen."""
+    cloister.call("prune").ok()  # a killed one's end would be told by whoever runs next
+    words = cloister.run_words(rootfs, ["true"], opts)
+    assert calls_for_events(cloister, *words) == wanted
+    with Listener(cloister) as listener:
+        names = [name for name, _ in calls_for_events(cloister, *words)]
+        assert names.count("write") == len(wanted) == len(listener.until(len(wanted)))
+        listener.signal(signal.SIGTERM)
+        listener.wait(20)
+
+
 def test_what_is_no_fifo_of_ours_is_left_alone(cloister, rootfs, world):
     """Somebody with the user's own privilege can put things there; nothing is written to them, nobody hangs."""
     place = cloister.state() / "events"
