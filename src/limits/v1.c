@@ -31,8 +31,16 @@ int cl_v1_path(char ret[CL_CGROUP_PATH_SIZE], enum cl_controller controller,
     return 0;
 }
 
-static int fail_mkdir(const char *path, const char *name, int r, struct cl_error *err)
+static int fail_mkdir(const struct cl_limits *limits, const char *path, int r, struct cl_error *err)
 {
+    const unsigned int controllers = limits->cgroups[limits->count - 1].controllers;
+
+    if ((r == -EACCES || r == -EPERM) && controllers == CL_CONTROLLER_BIT(CL_CONTROLLER_CPU))
+        return cl_refuse(err, EACCES,
+                         "this user may not make a cgroup in %.200s, which --cpus (limits.cpus) "
+                         "takes; on cgroup v1 that needs one that root gave away (`cloister "
+                         "doctor` says how), or leave that limit out",
+                         path);
     if (r == -EACCES || r == -EPERM)
         return cl_refuse(err, EACCES,
                          "this user may not make a cgroup in %.200s; on cgroup v1 limits on all "
@@ -42,7 +50,7 @@ static int fail_mkdir(const char *path, const char *name, int r, struct cl_error
     if (r == -EROFS)
         return cl_refuse(err, EACCES, "%.200s is mounted read-only; mount it writable, %s", path,
                          CL_CGROUP_WITHOUT);
-    return cl_fail(err, r, "make the cgroup %.200s/%s", path, name);
+    return cl_fail(err, r, "make the cgroup %.200s/%s", path, limits->name);
 }
 
 /* The directory of CONTROLLERS, which share PATH's hierarchy. */
@@ -60,7 +68,7 @@ static int make_cgroup(struct cl_limits *limits, const char *path, unsigned int 
     limits->count++;
     r = cl_sys_mkdirat(cgroup->parent, limits->name, 0755);
     if (r < 0)
-        return fail_mkdir(path, limits->name, r, err);
+        return fail_mkdir(limits, path, r, err);
     cgroup->made = 1;
     r = cl_cgroup_open_file(cgroup->parent, limits->name, "tasks", O_WRONLY);
     if (r < 0)

@@ -370,6 +370,23 @@ def test_limits_that_nobody_can_hold_are_refused(cell, rootfs):
         assert outcome.err.decode() == f"cloister: {which} can't be held with --without limits: {verb} a cgroup; give up one of the two\n"
 
 
+def test_a_part_of_the_cgroups_is_enough_for_what_it_holds(world, binary, rootfs, leaks):
+    """Without that of `cpu` all is as with it, but --cpus."""
+    controllers = v1_controllers()
+    if len(set(controllers.values())) < 4:
+        pytest.skip("no cgroup v1 here whose controllers are apart")
+    cell = Cell(world, binary, "single", "given", ("memory", "pids", "cpuacct"))
+    try:
+        record = cell.run(rootfs, "true").ok().result
+        assert "limits" in record["layers"] and record["usage"]["cpu_user_ns"] is not None
+        outcome = cell.run(rootfs, "true", opts=["--cpus", "0.5"], result=False).refused()
+        assert outcome.err.decode() == (f"cloister: record and limits: this user may not make a cgroup in {controllers['cpu']}, which --cpus (limits.cpus) takes; "
+                                        "on cgroup v1 that needs one that root gave away (`cloister doctor` says how), or leave that limit out\n")
+    finally:
+        cell.close()
+    leaks.check()
+
+
 @pytest.mark.parametrize("cell", [("single", cgroups) for cgroups in CGROUPS], indirect=True, ids="-".join)
 def test_several_users_need_a_range(cell, rootfs):
     outcome = cell.run(rootfs, "true", opts=["--profile", "build"], result=False).refused()
