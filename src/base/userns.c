@@ -3,6 +3,9 @@
 #include <poll.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
+#include <sys/statfs.h>
+#include <sys/statvfs.h>
 #include <sys/wait.h>
 
 #include "base/accounts.h"
@@ -90,6 +93,22 @@ static int find_subids(const char *path, const char *login, struct cl_id_range *
                      path, (unsigned int)uid, cure);
 }
 
+/* PROGRAM keeps to itself why: what keeps its privilege from it is what can be seen. */
+static int fail_refused(const char *program, uint64_t first, uint64_t count, struct cl_error *err)
+{
+    struct statfs fs = {0};
+
+    (void)cl_refuse(err, EPERM, "%s refused the range %llu+%llu", program,
+                    (unsigned long long)first, (unsigned long long)count);
+    if (cl_sys_prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1)
+        return cl_hint(err, "it gains no privilege where no_new_privs is set, as by a service's "
+                            "NoNewPrivileges=: start cloister without that");
+    if (cl_sys_statfs(program, &fs) == 0 && (fs.f_flags & ST_NOSUID) != 0)
+        return cl_hint(err, "it gains no privilege on a file system that is mounted nosuid: mount "
+                            "that without");
+    return cl_hint(err, "it has to be set-uid root, and the range this user's alone");
+}
+
 enum { NOT_STARTED = 64 }; /* exit status: this and the errno; they answer 0 and 1 */
 
 /* newuidmap PID 0 OWN 1 1 FIRST COUNT */
@@ -140,8 +159,7 @@ static int run_mapper(const char *program, pid_t pid, unsigned int own,
         return r == -ENOENT ? cl_hint(err, "install the package uidmap") : r;
     }
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-        return cl_refuse(err, EPERM, "%s refused the range %llu+%llu", program,
-                         (unsigned long long)ids->first, (unsigned long long)count);
+        return fail_refused(program, ids->first, count, err);
     return 0;
 }
 

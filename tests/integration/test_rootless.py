@@ -4,6 +4,7 @@ cgroups or none. Each command once in each cell, as far as the cell can make a d
 import json
 import os
 import re
+import shutil
 import signal
 import stat
 from pathlib import Path
@@ -392,6 +393,26 @@ def test_several_users_need_a_range(cell, rootfs):
     outcome = cell.run(rootfs, "true", opts=["--profile", "build"], result=False).refused()
     assert re.fullmatch(rf"cloister: container: write the id maps: this needs several user ids and /etc/subuid has none for uid {cell.uid}; run as root: "
                         rf"usermod --add-subuids \d+-\d+ --add-subgids \d+-\d+ {cell.world.user.pw_name}; or use --profile strict\n", outcome.err.decode()), outcome
+
+
+@pytest.mark.parametrize("hindrance,said", [
+    ("mount -o remount,bind,nosuid {program}", "refused the range {first}+65535; it gains no privilege on a file system that is mounted nosuid: mount that without"),
+    ("mount --bind {other} {program}", "refused the range {first}+65535; it has to be set-uid root, and the range this user's alone"),
+    ("mount --bind {empty} {program}", "Permission denied")], ids=["nosuid", "no-set-uid", "not-executable"])
+@pytest.mark.parametrize("cell", [("range", "none")], indirect=True, ids="-".join)
+def test_what_keeps_the_range_from_a_user_is_told(cell, rootfs, hindrance, said):
+    """With the line in /etc/subuid, the set-uid program that maps it is still to be had."""
+    program, other = "/usr/bin/newgidmap", cell.directory("other") / "newgidmap"
+    shutil.copy(program, other)
+    other.chmod(0o755)
+    cell.hindrance = f"mount --bind {program} {program} && " + hindrance.format(program=program, other=other, empty=cell.empty)
+    try:
+        outcome = cell.run(rootfs, "true", result=False).refused()
+    finally:
+        cell.hindrance = "true"
+    what = "start " + program if said == "Permission denied" else program
+    said = said.format(first=cell.outside(1))
+    assert outcome.err.decode() == f"cloister: container: write the id maps: {what}{':' if what != program else ''} {said}; or use --profile strict\n"
 
 
 @pytest.mark.parametrize("cell", [(ids, "given") for ids in IDENTITIES], indirect=True, ids="-".join)

@@ -43,6 +43,7 @@ class Cell(Cloister):
         for path in self.given:
             path.mkdir()
             os.chown(path, self.uid, self.gid)
+        self.hindrance = "true"  # one more thing that root does before, as a shell's words
         self.empty = world.directory("no-ids") / "empty"
         self.empty.touch()
 
@@ -54,7 +55,7 @@ class Cell(Cloister):
         """What root does before it becomes the user, as a shell's words."""
         enter = [f"echo $$ >{shlex.quote(str(path))}/tasks" for path in self.given]
         hide = [] if self.has_range else [f"mount --bind {shlex.quote(str(self.empty))} {path}" for path in ("/etc/subuid", "/etc/subgid")]
-        return " && ".join([*enter, *hide, "true"])
+        return " && ".join([*enter, *hide, self.hindrance])
 
     def prefix(self):
         return ["unshare", "-m", "sh", "-c", f'{self.place()} && exec "$@"', "cell", *super().prefix()]

@@ -2,6 +2,7 @@
  * newuidmap are the test's own in its room. */
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -170,7 +171,12 @@ static void fail_to_map(void)
     replace("/usr/bin/newuidmap", "uidmap", "#!/bin/sh\nexit 1\n");
     replace("/usr/bin/newgidmap", "gidmap", note_arguments);
     CHECK(map_build("0:5:6\n", "0:5:6\n") == -EPERM);
-    CHECK_HAS(room.err.msg, "newuidmap refused the range 5+6");
+    CHECK_HAS(room.err.msg, "newuidmap refused the range 5+6; it ");
+    CHECK_HAS(room.err.msg, "; or use --profile strict");
+    CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0); /* of this room's process */
+    CHECK(map_build("0:5:6\n", "0:5:6\n") == -EPERM);
+    CHECK_HAS(room.err.msg,
+              "newuidmap refused the range 5+6; it gains no privilege where no_new_privs is set");
     replace("/usr/bin/newgidmap", "gidmap", "#!/nowhere\n");
     CHECK(map_build("0:5:6\n", "0:5:6\n") == -ENOENT);
     CHECK_HAS(room.err.msg, "install the package uidmap");

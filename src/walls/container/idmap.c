@@ -16,7 +16,8 @@ int cl_idmap_write(const struct cl_container *container, struct cl_error *err)
     if (container->rootless && plan->profile == CL_PROFILE_BUILD) {
         int r = cl_userns_map_subids(container->pid, err);
 
-        return r == -ENOENT ? cl_hint(err, "or use --profile strict") : r;
+        return r == -ENOENT || r == -EPERM || r == -EACCES ? cl_hint(err, "or use --profile strict")
+                                                           : r;
     }
     if (container->rootless)
         return cl_userns_map_one(container->pid_dir, (uint32_t)plan->uid, (uint32_t)plan->gid, err);
