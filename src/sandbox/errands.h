@@ -11,7 +11,7 @@
 
 #include <sys/types.h>
 
-#include "base/error.h"
+#include "sandbox/copy_apart.h"
 
 struct cl_errand {
     const char *source;
@@ -31,14 +31,12 @@ struct cl_errand_plan {
     void (*left_out)(const char *source, const char *path, int why);
 };
 
-enum cl_errand_way { CL_ERRANDS_IN = 'i', CL_ERRANDS_OUT = 'o' };
-
 struct cl_errands {
     pid_t pid; /* 0: there is nothing to copy */
     int channel;
     int has_in;
     int has_out;
-    enum cl_errand_way sent; /* 0: not yet */
+    enum cl_copy_way sent; /* 0: not yet */
 };
 #define CL_ERRANDS_INIT ((struct cl_errands){.channel = -1})
 
@@ -46,7 +44,7 @@ struct cl_errands {
 int cl_errands_make(const struct cl_errand_plan *plan, const char *id, struct cl_errands *ret,
                     struct cl_error *err);
 /* Sends it WAY; `channel` can be read when it is back. */
-int cl_errands_send(struct cl_errands *errands, enum cl_errand_way way, struct cl_error *err);
+int cl_errands_send(struct cl_errands *errands, enum cl_copy_way way, struct cl_error *err);
 /* Takes what it brings: 0 when all has been copied, or why not. */
 int cl_errands_hear(struct cl_errands *errands, struct cl_error *err);
 void cl_errands_done(struct cl_errands *errands);

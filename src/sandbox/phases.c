@@ -12,7 +12,7 @@ static int is_ending(const struct cl_supervisor *supervisor)
     const uint32_t stage = __atomic_load_n(&supervisor->process->report->stage, __ATOMIC_ACQUIRE);
 
     return supervisor->end != CL_END_NONE ||
-           (supervisor->errands->sent == CL_ERRANDS_IN && stage == CL_REPORT_ENDED);
+           (supervisor->errands->sent == CL_COPY_IN && stage == CL_REPORT_ENDED);
 }
 
 /* Nothing is left to be done: it ends, or is kept, for which no time is limited. */
@@ -43,11 +43,11 @@ static int on_errands(struct cl_source *source, CL_UNUSED uint32_t events, struc
         *err = why;
         return r;
     }
-    return errands->sent == CL_ERRANDS_IN ? supervisor->wall->begin(supervisor->process, err)
-                                          : finish(supervisor, err);
+    return errands->sent == CL_COPY_IN ? supervisor->wall->begin(supervisor->process, err)
+                                       : finish(supervisor, err);
 }
 
-static int send_errands(struct cl_supervisor *supervisor, enum cl_errand_way way,
+static int send_errands(struct cl_supervisor *supervisor, enum cl_copy_way way,
                         struct cl_error *err)
 {
     struct cl_source *source = &supervisor->errand_source;
@@ -66,7 +66,7 @@ static int send_errands(struct cl_supervisor *supervisor, enum cl_errand_way way
 static int stand(struct cl_supervisor *supervisor, struct cl_error *err)
 {
     supervisor->has_stood = 1;
-    return supervisor->errands->has_in ? send_errands(supervisor, CL_ERRANDS_IN, err) : 0;
+    return supervisor->errands->has_in ? send_errands(supervisor, CL_COPY_IN, err) : 0;
 }
 
 static int be_over(struct cl_supervisor *supervisor, struct cl_error *err)
@@ -76,7 +76,7 @@ static int be_over(struct cl_supervisor *supervisor, struct cl_error *err)
     supervisor->visitors.are_refused = 0;
     cl_loop_remove(&supervisor->loop, &supervisor->cpu_timer);
     cl_supervisor_release(supervisor);
-    return supervisor->errands->has_out ? send_errands(supervisor, CL_ERRANDS_OUT, err)
+    return supervisor->errands->has_out ? send_errands(supervisor, CL_COPY_OUT, err)
                                         : finish(supervisor, err);
 }
 

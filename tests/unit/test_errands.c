@@ -47,10 +47,10 @@ TEST(what_fails_is_told_with_its_way)
     CHECK(cl_errands_make(&both, "0123456789abcdef", &errands, &err) == 0);
     CHECK(errands.pid > 0 && errands.has_in && errands.has_out);
     CHECK(cl_errands_hear(&errands, &err) == -EAGAIN);
-    CHECK(cl_errands_send(&errands, CL_ERRANDS_IN, &err) == 0);
+    CHECK(cl_errands_send(&errands, CL_COPY_IN, &err) == 0);
     CHECK(hear(&errands, &err) == -ESRCH);
     CHECK_HAS(err.msg, "copy-in: ");
-    CHECK(cl_errands_send(&errands, CL_ERRANDS_OUT, &err) == 0);
+    CHECK(cl_errands_send(&errands, CL_COPY_OUT, &err) == 0);
     CHECK(hear(&errands, &err) == -ESRCH);
     const pid_t pid = errands.pid;
     cl_errands_done(&errands);
@@ -67,7 +67,7 @@ TEST(a_killed_child_is_told)
     CHECK(kill(errands.pid, SIGKILL) == 0);
     CHECK(hear(&errands, &err) == -ECHILD);
     CHECK_TEXT(err.msg, "copy-in: the process that copies files was ended");
-    CHECK(cl_errands_send(&errands, CL_ERRANDS_OUT, &err) == 0); /* who is gone is heard */
+    CHECK(cl_errands_send(&errands, CL_COPY_OUT, &err) == 0); /* who is gone is heard */
     CHECK(hear(&errands, &err) == -ECHILD);
     CHECK_TEXT(err.msg, "copy-out: the process that copies files was ended");
     cl_errands_done(&errands);

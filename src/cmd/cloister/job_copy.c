@@ -1,9 +1,7 @@
 /* Files between the host and a job's sandbox, as `cp` copies them. */
 #include <errno.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/dir.h"
@@ -11,37 +9,11 @@
 #include "base/sys.h"
 #include "cmd/cloister/job_parts.h"
 #include "cmd/cloister/left_out.h"
-#include "sandbox/copy.h"
+#include "sandbox/copy_apart.h"
 
 enum { PATH_SIZE = 4096 };
 
 /* --- a copy ------------------------------------------------------------------------------ */
-
-enum way { IN, OUT };
-
-/* What the process that copies says at its end. */
-struct outcome {
-    int32_t r; /* 0 or -errno, with why */
-    uint32_t left_out;
-    struct cl_copy_done done;
-    struct cl_error why;
-};
-_Static_assert(sizeof(struct outcome) <= 4096, "written whole (pipe(7))");
-
-/* One that takes a stream from a hostile sandbox needs no more of the host than the place that it
- * goes to (copy/confine.h). */
-CL_NORETURN static void copy_alone(struct cl_copy_job copy, enum way way, struct cl_left_out *left,
-                                   int to)
-{
-    struct outcome outcome = {0};
-
-    copy.is_last = 1;
-    outcome.r = way == IN ? cl_copy_into(&copy, &outcome.why)
-                          : cl_copy_out_of(&copy, &outcome.done, &outcome.why);
-    outcome.left_out = left->count;
-    (void)cl_write_all(to, &outcome, sizeof(outcome)); /* who isn't there any more misses it */
-    _exit(0);
-}
 
 /* 0 when the process at the other end of FROM has something to say, or -EINTR. */
 static int wait_for_copy(struct cl_job_run *run, int from, struct cl_error *err)
@@ -61,47 +33,22 @@ static int wait_for_copy(struct cl_job_run *run, int from, struct cl_error *err)
     }
 }
 
-static int hear_copy(struct cl_job_run *run, int from, struct outcome *ret, struct cl_error *err)
-{
-    int r = wait_for_copy(run, from, err);
-
-    if (r < 0)
-        return r;
-    if (cl_sys_read(from, ret, sizeof(*ret)) != sizeof(*ret))
-        return cl_refuse(err, ECHILD, "the process that copied was killed");
-    if (ret->r < 0)
-        *err = ret->why;
-    return ret->r;
-}
-
-/* Copies in a process of its own, which an interrupt ends: a copy waits for the sandbox's code.
- * What it left out, which it says itself, LEFT counts. */
-static int copy_apart(struct cl_job_run *run, const struct cl_copy_job *copy, enum way way,
+/* By a process of its own, which an interrupt ends. What it left out, which that process says
+ * itself, LEFT counts. */
+static int copy_apart(struct cl_job_run *run, const struct cl_copy_job *copy, enum cl_copy_way way,
                       struct cl_copy_done *ret, struct cl_error *err)
 {
+    CL_CLEANUP_COPY_APART struct cl_copy_apart apart = CL_COPY_APART_INIT;
     struct cl_left_out *left = copy->context;
-    struct outcome outcome = {0};
-    int ends[2];
-    int r = cl_sys_pipe2(ends, 0);
+    struct cl_copy_end end = {.left_out = 0};
+    int r = cl_copy_apart_start(copy, way, &apart, err);
 
-    if (r < 0)
-        return cl_fail(err, r, "make a pipe");
-    CL_CLEANUP_FD int from = ends[0];
-    CL_CLEANUP_FD int to = ends[1];
-    pid_t pid = fork();
-    if (pid < 0)
-        return cl_fail(err, -errno, "make a process that copies");
-    if (pid == 0) {
-        cl_fd_close(&from);
-        copy_alone(*copy, way, left, to);
-    }
-    cl_fd_close(&to);
-    r = hear_copy(run, from, &outcome, err);
-    (void)cl_sys_kill(pid, SIGKILL); /* it is over, or is to be */
-    while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-        ;
-    left->count = outcome.left_out;
-    *ret = outcome.done;
+    if (r == 0)
+        r = wait_for_copy(run, apart.from, err);
+    if (r == 0)
+        r = cl_copy_apart_hear(&apart, &end, err);
+    left->count = end.left_out;
+    *ret = end.done;
     return r;
 }
 
@@ -125,7 +72,7 @@ static int bring(struct cl_job_run *run, const struct cl_job_path *path, struct 
                                       run->path, path->from);
     if (copy.source == NULL)
         return cl_fail_memory(err);
-    int r = copy_apart(run, &copy, IN, &done, err);
+    int r = copy_apart(run, &copy, CL_COPY_IN, &done, err);
     return r < 0 ? r : cl_left_out_end(&left, err);
 }
 
@@ -222,7 +169,7 @@ static int collect(struct cl_job_run *run, const struct cl_job_path *artifact,
         return cl_fail_memory(err);
     int r = make_parent(place, err);
     if (r == 0)
-        r = copy_apart(run, &copy, OUT, &done, err);
+        r = copy_apart(run, &copy, CL_COPY_OUT, &done, err);
     if (r == -EMSGSIZE)
         return cl_hint(err, "artifacts have limits.disk together");
     if (r < 0)
