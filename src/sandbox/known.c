@@ -160,7 +160,8 @@ static int load(struct cl_state *state, const char *id, struct cl_arena *arena,
     if (r == -ENOENT)
         return cl_refuse(err, ESRCH, "sandbox %s has ended", id);
     r = cl_kept_read(&ret->kept, arena, &record, err);
-    if (r == 0 && !record.has_ended) { /* its supervisor is about to write how */
+    /* its supervisor is about to write how, or where it lives on, to tell of it */
+    if (r == 0 && (!record.has_ended || ret->is_resting)) {
         r = cl_kept_wait(&ret->kept);
         r = r < 0 ? cl_fail(err, r, "wait for the end of sandbox %s", id)
                   : cl_kept_read(&ret->kept, arena, &record, err);

@@ -396,7 +396,6 @@ static int settle_kept(struct sandbox *sandbox, int exit_status, struct cl_error
     }
     if (sandbox->plan->remove || !sandbox->supervisor.is_told)
         (void)cl_kept_remove(kept); /* a sweep finds what is left */
-    cl_kept_done(kept);
     return r;
 }
 
@@ -470,13 +469,17 @@ static int conclude(struct sandbox *sandbox, int r, struct cl_error *err)
 }
 
 /* Of one that is kept: its end is told, and its files stay where they are until somebody ends
- * that. */
+ * that. Its record says that it rests before anybody can know that it has ended, and what is kept
+ * stays locked, for which who finds it resting waits, until everybody has been told. */
 static int rest(struct sandbox *sandbox, int r, struct cl_error *err)
 {
-    const int status = conclude(sandbox, r, err);
     const struct cl_run_options *options = sandbox->options;
     struct cl_error ignored = {0}; /* whoever waited has been told */
     char why[256] = "";
+
+    sandbox->status.phase = CL_PHASE_RESTING;
+    const int marked = cl_entry_update(&sandbox->entry, &sandbox->status, &ignored);
+    const int status = conclude(sandbox, r, err);
 
     if (status >= 0)
         cl_result_explain(&sandbox->result, why);
@@ -484,7 +487,9 @@ static int rest(struct sandbox *sandbox, int r, struct cl_error *err)
         (void)cl_refuse(err, ECANCELED, "%s", why);
     if (options->on_rest != NULL)
         options->on_rest(options->context, status, err);
-    (void)cl_supervisor_rest(&sandbox->supervisor, &ignored);
+    cl_kept_done(&sandbox->kept);
+    if (marked == 0)
+        (void)cl_supervisor_rest(&sandbox->supervisor, &ignored);
     return status;
 }
 
@@ -580,6 +585,7 @@ int cl_sandbox_run(const struct cl_plan *plan, const struct cl_run_options *opti
     set_up(&sandbox, plan, options);
     sandbox.result_fd = result_fd;
     const int status = run(&sandbox, &r, err);
+    cl_kept_done(&sandbox.kept);
     cl_state_done(&sandbox.state); /* open until the end was told */
     if (status < 0)
         return status;

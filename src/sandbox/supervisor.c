@@ -517,10 +517,8 @@ int cl_supervisor_run(struct cl_supervisor *supervisor, int signals, int parent,
 int cl_supervisor_rest(struct cl_supervisor *supervisor, struct cl_error *err)
 {
     cl_loop_remove(&supervisor->loop, &supervisor->parent); /* it may go now */
-    supervisor->status->phase = CL_PHASE_RESTING;
-    int r = cl_entry_update(supervisor->entry, supervisor->status, err);
-    supervisor->loop.stopped = 0; /* it goes on */
-    return r < 0 ? r : cl_loop_run(&supervisor->loop, err);
+    supervisor->loop.stopped = 0;                           /* it goes on */
+    return cl_loop_run(&supervisor->loop, err);
 }
 
 void cl_supervisor_done(struct cl_supervisor *supervisor)

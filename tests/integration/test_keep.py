@@ -7,7 +7,8 @@ import signal
 
 import pytest
 
-from lib.runner import alive, descendants, poll
+from lib.patience import patience
+from lib.runner import Running, alive, descendants, poll
 from lib.terminal import Terminal
 
 
@@ -56,6 +57,20 @@ def test_files_are_there_until_it_is_removed(cloister, keep, place):
     cloister.call("rm", box).ok()
     outcome = cloister.call("cp", f"{box}:/tmp/d", place / "late")
     assert outcome.exit != 0 and outcome.err.decode() == f"cloister: no sandbox \"{box}\"\n"
+
+
+def test_who_has_heard_of_the_end_finds_how_it_was(cloister, rootfs, clean):
+    """At once, whoever told: wait, or the run itself."""
+    for _ in range(10):
+        box = cloister.detach(rootfs, "true", opts=["--keep"]).ok().word()
+        words = ["sh", "-c", '"$0" wait $1 >/dev/null && exec "$0" inspect $1', cloister.binary, box]
+        with Running([*cloister.prefix(), *words], env=cloister.environment(), cwd="/") as running:
+            (seen,) = json.loads(running.wait().ok().out)
+        assert seen["result"]["status"] == "exited"
+        cloister.call("rm", box).ok()
+    for _ in range(5):
+        cloister.run(rootfs, "true", opts=["--keep"], result=False).ok()
+        assert cloister.call("ps", "-q").ok().lines() == []
 
 
 def test_it_has_ended_for_all_else(cloister, keep):
@@ -133,7 +148,7 @@ def test_a_killed_supervisor_is_told(cloister, rootfs, clean, place):
 
 
 def test_a_time_limit_that_is_obeyed(cloister, keep, place):
-    box = keep("sh", "-c", "trap 'exit 9' TERM; echo 1 >/tmp/file; while :; do sleep 0.05; done", opts=["--timeout", "0.5s"], status=124)
+    box = keep("sh", "-c", "trap 'exit 9' TERM; echo 1 >/tmp/file; while :; do sleep 0.05; done", opts=["--timeout", f"{patience(0.5)}s"], status=124)
     cloister.call("cp", f"{box}:/tmp/file", place).ok()
     assert inspect(cloister, box)["status"] == "timeout"
 
