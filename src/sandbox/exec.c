@@ -1,7 +1,6 @@
 #include "sandbox/exec.h"
 
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
 
@@ -86,10 +85,8 @@ static int make_streams(void *context, struct cl_error *err)
 
 static void set_size(struct cl_call *call)
 {
-    struct winsize size;
+    const struct winsize size = cl_terminal_callers_size();
 
-    if (cl_sys_ioctl(isatty(STDOUT_FILENO) ? STDOUT_FILENO : STDIN_FILENO, TIOCGWINSZ, &size) < 0)
-        return;
     call->rows = size.ws_row;
     call->columns = size.ws_col;
 }

@@ -21,6 +21,7 @@
 #include "sandbox/stdio.h"
 #include "sandbox/supervisor.h"
 #include "sandbox/sweep.h"
+#include "sandbox/terminal.h"
 
 enum { EXIT_ERROR = 125 };
 
@@ -239,6 +240,7 @@ static int start_wall(void *context, struct cl_error *err)
         .cgroup = cl_limits_cgroup_fd(&sandbox->limits),
         .stdio = {sandbox->theirs[0], sandbox->theirs[1], sandbox->theirs[2]},
         .tells_start = sandbox->awaits_start,
+        .size = cl_terminal_first_size(sandbox->plan),
     };
     int r = sandbox->wall->start(&start, &sandbox->process, err);
 

@@ -275,8 +275,6 @@ static int start_terminal(struct cl_supervisor *supervisor, struct cl_error *err
 
     if (r < 0)
         return r;
-    if (supervisor->log != NULL)
-        cl_terminal_usual_size(master);
     supervisor->pty = cl_sys_fcntl(master, F_DUPFD_CLOEXEC, 3);
     if (supervisor->pty < 0)
         return cl_fail(err, supervisor->pty, "duplicate the pty");

@@ -1,7 +1,5 @@
 #include "sandbox/terminal.h"
 
-#include <sys/ioctl.h>
-
 #include "base/fd.h"
 #include "base/sys.h"
 
@@ -46,16 +44,28 @@ void cl_terminal_wake(int pty)
     (void)cl_sys_ioctl(pty, TIOCSWINSZ, &size);
 }
 
-void cl_terminal_usual_size(int pty)
+static int callers_terminal(void)
 {
-    struct winsize size = {.ws_row = 24, .ws_col = 80};
-
-    (void)cl_sys_ioctl(pty, TIOCSWINSZ, &size); /* it stays as it is */
+    return isatty(STDOUT_FILENO) ? STDOUT_FILENO : STDIN_FILENO;
 }
 
 void cl_terminal_copy_callers_size(int master)
 {
-    cl_terminal_copy_size(isatty(STDOUT_FILENO) ? STDOUT_FILENO : STDIN_FILENO, master);
+    cl_terminal_copy_size(callers_terminal(), master);
+}
+
+struct winsize cl_terminal_callers_size(void)
+{
+    struct winsize size;
+
+    return cl_sys_ioctl(callers_terminal(), TIOCGWINSZ, &size) == 0 ? size : (struct winsize){0};
+}
+
+struct winsize cl_terminal_first_size(const struct cl_plan *plan)
+{
+    if (!plan->tty)
+        return (struct winsize){0};
+    return plan->detach ? (struct winsize){.ws_row = 24, .ws_col = 80} : cl_terminal_callers_size();
 }
 
 int cl_terminal_attach(struct cl_terminal *ret, int master, int wants_input, int *ret_input,

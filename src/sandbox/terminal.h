@@ -3,9 +3,11 @@
 #ifndef CL_SANDBOX_TERMINAL_H
 #define CL_SANDBOX_TERMINAL_H
 
+#include <sys/ioctl.h>
 #include <termios.h>
 
 #include "base/error.h"
+#include "plan/plan.h"
 
 struct cl_terminal {
     int fd; /* borrowed; -1: not in raw mode */
@@ -27,11 +29,14 @@ void cl_terminal_end_input(int master);
 
 /* The size of the caller's terminal, which may be standard input's alone. */
 void cl_terminal_copy_callers_size(int master);
+/* That size, or all 0 where the caller has no terminal. */
+struct winsize cl_terminal_callers_size(void);
+/* The size that PLAN's terminal is made with, for the command may ask before the supervisor has the
+ * pty: the caller's, or the usual one where nobody looks at it; all 0 without a terminal. */
+struct winsize cl_terminal_first_size(const struct cl_plan *plan);
 /* Gives the pty behind MASTER the size of the caller's terminal FD, if that is one. */
 void cl_terminal_copy_size(int fd, int master);
 /* Has programs on the pty draw anew what they show, as when its size changes. */
 void cl_terminal_wake(int pty);
-/* A pty that nobody looks at has the usual size. */
-void cl_terminal_usual_size(int pty);
 
 #endif

@@ -13,6 +13,8 @@
 #ifndef CL_WALLS_WALL_H
 #define CL_WALLS_WALL_H
 
+#include <sys/ioctl.h>
+
 #include "base/error.h"
 #include "base/processors.h"
 #include "limits/limits.h"
@@ -66,6 +68,7 @@ struct cl_wall_start {
     int cgroup;                      /* v2: the directory to be born in, else -1 */
     int tells_start;                 /* when the main process has been executed: is_started */
     int stdio[3];                    /* the main process's ends; -1: /dev/null; all -1 with a tty */
+    struct winsize size;             /* the terminal's, with a tty; all 0: unknown */
 };
 
 struct cl_wall_process {

@@ -383,10 +383,12 @@ TEST(a_message_out_of_order_is_refused)
 
 TEST(a_pty_comes_to_the_supervisor)
 {
+    struct winsize size = {0};
     char text[64] = "";
 
     wall_set_up("test -t 0 && test -t 1 && test -t 2 && tty");
     wall.plan.tty = 1;
+    wall.start.size = (struct winsize){.ws_row = 33, .ws_col = 44};
     CHECK(wall_start(NULL) == 0);
     CHECK(cl_wall_container.release(&wall.process, NULL, &wall.err) == 0);
     struct pollfd message = {.fd = wall.process.channel, .events = POLLIN};
@@ -394,6 +396,8 @@ TEST(a_pty_comes_to_the_supervisor)
            (message.revents & POLLHUP) == 0)
         CHECK(cl_wall_container.receive(&wall.process, &wall.err) == 0);
     CHECK(wall.process.terminal >= 0);
+    CHECK(ioctl(wall.process.terminal, TIOCGWINSZ, &size) == 0);
+    CHECK(size.ws_row == 33 && size.ws_col == 44); /* from its start, and nobody else's doing */
     CHECK(read(wall.process.terminal, text, sizeof(text) - 1) > 0);
     CHECK_HAS(text, "/dev/pts/0");
     wall_await_end();

@@ -426,6 +426,8 @@ void cl_session_fail(int socket, enum cl_session_event_kind kind, const struct c
 
 /* Opens a new pty: its master; RET_SLAVE is the terminal. */
 int cl_pty_open(const struct cl_container *container, int *ret_slave, struct cl_error *err);
+/* Gives it that size, where one is known. */
+void cl_pty_resize(int master, struct winsize size);
 /* Init's step: what is needed for ptys, and that of the main process. */
 int cl_terminal_make(void *context, struct cl_error *err);
 

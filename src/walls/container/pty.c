@@ -26,6 +26,12 @@ int cl_pty_open(const struct cl_container *container, int *ret_slave, struct cl_
     return CL_TAKE_FD(master);
 }
 
+void cl_pty_resize(int master, struct winsize size)
+{
+    if (size.ws_row != 0 || size.ws_col != 0)
+        (void)cl_sys_ioctl(master, TIOCSWINSZ, &size); /* a size is no reason to fail */
+}
+
 int cl_terminal_make(void *context, struct cl_error *err)
 {
     struct cl_container *container = context;
@@ -39,6 +45,7 @@ int cl_terminal_make(void *context, struct cl_error *err)
     CL_CLEANUP_FD int master = cl_pty_open(container, &container->terminal, err);
     if (master < 0)
         return master;
+    cl_pty_resize(master, container->start->size);
     int r = cl_message_send(container->channel[1], &message, &master, 1);
     return r < 0 ? cl_fail(err, r, "send the pty to the supervisor") : 0;
 }

@@ -47,13 +47,12 @@ static int open_terminal(const struct cl_container *container, const struct cl_m
                          struct cl_birth *birth, struct cl_error *err)
 {
     const struct cl_session_event event = {.kind = CL_SESSION_TERMINAL};
-    struct winsize size = {.ws_row = message->rows, .ws_col = message->columns};
+    const struct winsize size = {.ws_row = message->rows, .ws_col = message->columns};
 
     CL_CLEANUP_FD int master = cl_pty_open(container, &birth->terminal, err);
     if (master < 0)
         return master;
-    if (size.ws_row != 0 || size.ws_col != 0)
-        (void)cl_sys_ioctl(master, TIOCSWINSZ, &size); /* a size is no reason to fail */
+    cl_pty_resize(master, size);
     say(birth->session, &event, master);
     return 0;
 }
