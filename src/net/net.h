@@ -103,9 +103,16 @@ struct cl_pasta_start {
     int tap;
 };
 
+struct cl_pasta {
+    struct cl_child child;
+    int life; /* closed when we end, whatever ends us: then it ends too */
+};
+#define CL_PASTA_INIT ((struct cl_pasta){.child = CL_CHILD_INIT, .life = -1})
+
 /* Where pasta is, or NULL. */
 const char *cl_pasta_find(void);
-/* Starts it and waits until it carries. It dies with the calling thread. */
-int cl_pasta_start(const struct cl_pasta_start *start, struct cl_child *ret, struct cl_error *err);
+/* Starts it and waits until it carries. It dies with the calling process. */
+int cl_pasta_start(const struct cl_pasta_start *start, struct cl_pasta *ret, struct cl_error *err);
+void cl_pasta_done(struct cl_pasta *pasta);
 
 #endif

@@ -7,9 +7,13 @@
  * tap), writes its process id into a pipe when it is ready, and finds nothing else open, an
  * empty environment, and no terminal.
  *
- * The parent-death signal is set after the last change of identity, and survives pasta's
- * own: to join a namespace whose owner one is isn't a gain of privilege (cred_cap_issubset).
- * Source: pasta(1), prctl(2), user_namespaces(7).
+ * Two things end it when its supervisor is killed. The parent-death signal is set after the last
+ * change of identity, and survives pasta's own: to join a namespace whose owner one is isn't a
+ * gain of privilege (cred_cap_issubset). But AppArmor and SELinux take it back where a policy of
+ * theirs for pasta comes into force, by execve: Debian's package brings one. So the pipe of its
+ * complaints says by SIGIO when nobody has its other end any more; pasta has no handler for it.
+ * That comes for what is read, too: it is off for that moment.
+ * Source: pasta(1), prctl(2), user_namespaces(7), fcntl(2) on F_SETOWN.
  */
 #include <errno.h>
 #include <sched.h>
@@ -85,8 +89,15 @@ static int take_identity(const struct cl_pasta_start *start)
     return r == 0 ? cl_sys_setresuid((uid_t)start->uid) : r;
 }
 
+/* Of the pipe of its complaints, which the two have in common. Nobody reads what it says once it
+ * is ready, and it must not wait for that. */
+static int watch_end(int pipe, int is_on)
+{
+    return cl_sys_fcntl(pipe, F_SETFL, O_WRONLY | O_NONBLOCK | (is_on ? O_ASYNC : 0));
+}
+
 /* What the supervisor blocked or ignored is not pasta's. (It ignores SIGPIPE itself, and refuses
- * to find that done: nobody reads what it says once it is ready.) */
+ * to find that done.) */
 static int reset_signals(void)
 {
     const uint64_t none = 0;
@@ -121,8 +132,12 @@ static int prepare(struct birth *birth)
     r = cl_sys_prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
     if (r < 0)
         return r;
-    birth->failed = "set the parent-death signal";
+    birth->failed = "tie pasta to its supervisor";
     r = cl_sys_prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    if (r == 0)
+        r = cl_sys_fcntl(STDERR_FILENO, F_SETOWN, getpid());
+    if (r == 0)
+        r = watch_end(STDERR_FILENO, 1);
     if (r < 0)
         return r;
     if (getppid() != birth->parent)
@@ -169,18 +184,31 @@ static int say_failed(char *text, struct cl_error *err)
                            : cl_refuse(err, EIO, "pasta: %s", text);
 }
 
-static int wait_until_ready(int log, struct cl_error *err)
+/* OURS of the pipe, without a signal to pasta. */
+static ssize_t read_log(int ours, int theirs, char *text, size_t size)
+{
+    int r = watch_end(theirs, 0);
+    ssize_t got = r < 0 ? r : cl_sys_read(ours, text, size);
+
+    r = watch_end(theirs, 1);
+    return r < 0 ? r : got;
+}
+
+/* Its end of the pipe is open here too: that it has ended says its pidfd. */
+static int wait_until_ready(const struct cl_child *child, int ours, int theirs,
+                            struct cl_error *err)
 {
     const uint64_t deadline = cl_clock_boot_ns() + (uint64_t)READY_MS * CL_NS_PER_MS;
     char text[MAX_COMPLAINT] = "";
     size_t size = 0;
 
     for (;;) {
-        struct pollfd polled = {.fd = log, .events = POLLIN};
+        struct pollfd polled[] = {{.fd = ours, .events = POLLIN},
+                                  {.fd = child->pidfd, .events = POLLIN}};
         const uint64_t now = cl_clock_boot_ns();
         int r = now >= deadline
                     ? 0
-                    : cl_sys_poll(&polled, 1, (int)((deadline - now) / CL_NS_PER_MS) + 1);
+                    : cl_sys_poll(polled, 2, (int)((deadline - now) / CL_NS_PER_MS) + 1);
 
         if (r == -EINTR)
             continue;
@@ -188,9 +216,12 @@ static int wait_until_ready(int log, struct cl_error *err)
             return cl_refuse(err, ETIMEDOUT, "pasta isn't ready after %d s", READY_MS / 1000);
         if (r < 0)
             return cl_fail(err, r, "wait for pasta");
-        ssize_t got = cl_sys_read(log, text + size, sizeof(text) - 1 - size);
-        if (got <= 0) /* also when it complains without end */
+        const size_t room = sizeof(text) - 1 - size;
+        if (room == 0 || polled[0].revents == 0) /* it complains without end, or is gone */
             return say_failed(text, err);
+        ssize_t got = read_log(ours, theirs, text + size, room);
+        if (got <= 0)
+            return cl_fail(err, (int)got, "hear what pasta says");
         size += (size_t)got;
         text[size] = '\0';
         if (text[size - 1] == '\n' && is_ready(last_line(text, size)))
@@ -255,7 +286,13 @@ static int spawn(struct birth *birth, struct cl_child *ret, struct cl_error *err
     return 0;
 }
 
-int cl_pasta_start(const struct cl_pasta_start *start, struct cl_child *ret, struct cl_error *err)
+void cl_pasta_done(struct cl_pasta *pasta)
+{
+    cl_child_done(&pasta->child);
+    cl_fd_close(&pasta->life);
+}
+
+int cl_pasta_start(const struct cl_pasta_start *start, struct cl_pasta *ret, struct cl_error *err)
 {
     CL_CLEANUP_CHILD struct cl_child child = CL_CHILD_INIT;
     CL_CLEANUP_FD int ours = -1;
@@ -285,10 +322,9 @@ int cl_pasta_start(const struct cl_pasta_start *start, struct cl_child *ret, str
     r = spawn(&birth, &child, err);
     if (r < 0)
         return r;
-    cl_fd_close(&theirs); /* or its end of file would never come */
-    r = wait_until_ready(ours, err);
+    r = wait_until_ready(&child, ours, theirs, err);
     if (r < 0)
         return r;
-    *ret = cl_child_take(&child);
+    *ret = (struct cl_pasta){.child = cl_child_take(&child), .life = CL_TAKE_FD(ours)};
     return 0;
 }

@@ -80,7 +80,7 @@ struct cl_wall_process {
     uint32_t owner;             /* whose that is; 0: our own */
     const struct cl_plan *plan; /* what it was started for */
     struct cl_net *net;         /* the host's, with network outbound; owned here */
-    struct cl_child pasta;      /* who carries that network, while the sandbox stands */
+    struct cl_pasta pasta;      /* who carries that network, while the sandbox stands */
     int scratch;                /* the root of the scratch file system, once received */
     int terminal;               /* the pty's master, once received */
     /* Received, where start was to tell it, and the plan waits or stays: */

@@ -327,7 +327,7 @@ static int container_start(const struct cl_wall_start *start, struct cl_wall_pro
         .owner = container.rootless ? 0 : start->uid_base + CL_UIDS_PER_RANGE - 1,
         .plan = start->plan,
         .net = container.net,
-        .pasta = CL_CHILD_INIT,
+        .pasta = CL_PASTA_INIT,
         .scratch = -1,
         .terminal = -1,
     };
@@ -492,7 +492,7 @@ static void container_done(struct cl_wall_process *process)
     cl_fd_close(&process->scratch);
     cl_fd_close(&process->terminal);
     cl_fd_close(&process->userns);
-    cl_child_done(&process->pasta);
+    cl_pasta_done(&process->pasta);
     free(process->net);
     process->net = NULL;
     if (process->report != NULL)
