@@ -9,6 +9,7 @@ from datetime import datetime
 import pytest
 
 from lib.jobs import Job, statuses, steps
+from lib.patience import patience
 from lib.runner import alive, descendants, poll, text
 from lib.terminal import Terminal
 
@@ -184,7 +185,7 @@ def test_a_command_that_is_not_there(cloister, rootfs, nothing_left):
 
 def test_a_steps_timeout_fails_the_job_whatever_is_allowed(cloister, rootfs, nothing_left):
     job = Job(cloister, {"image": str(rootfs), "steps": [
-        {"name": "a", "run": "echo a; sleep 1000; echo never", "timeout": "500ms", "allow_failure": True}, {"name": "b", "run": "echo b"}]})
+        {"name": "a", "run": "echo a; sleep 1000; echo never", "timeout": f"{patience(0.5)}s", "allow_failure": True}, {"name": "b", "run": "echo b"}]})
     outcome = job.run("--keep-going")
     assert outcome.exit == 124 and outcome.out == b"a\n", str(outcome)
     assert statuses(outcome) == ["timeout", "skipped"] and outcome.result["status"] == "timeout"
@@ -192,11 +193,11 @@ def test_a_steps_timeout_fails_the_job_whatever_is_allowed(cloister, rootfs, not
 
 
 def test_the_time_of_all(job):
-    outcome = job("echo a", "sleep 1000", "echo c").run("--timeout", "1s")
+    outcome = job("echo a", "sleep 1000", "echo c").run("--timeout", f"{patience(1)}s")
     assert outcome.exit == 124 and outcome.result["status"] == "timeout", str(outcome)
     assert statuses(outcome) == ["passed", "timeout", "skipped"]
     assert outcome.result["sandbox"]["result"]["status"] == "timeout" and "time" in outcome.result["sandbox"]["result"]["limits_hit"]
-    assert "time limit of 1.000s" in outcome.result["error"]
+    assert f"time limit of {patience(1):.3f}s" in outcome.result["error"]
 
 
 def test_the_output_of_all(job):
@@ -353,7 +354,7 @@ def test_when_the_caller_is_killed_the_sandbox_ends_at_once(cloister, job):
 
 def test_when_the_caller_is_held_up_the_time_limit_ends_the_sandbox(cloister, job):
     name = f"held-{os.getpid()}"
-    with job("echo ready; sleep 1000", name=name).start("--timeout", "2s") as running:
+    with job("echo ready; sleep 1000", name=name).start("--timeout", f"{patience(2)}s") as running:
         running.expect(b"ready")
         supervisor = supervisor_of(cloister, name)
         inside = descendants(supervisor)
@@ -420,7 +421,7 @@ def test_artifacts_come_out_of_a_job_that_failed(job):
 
 def test_artifacts_come_out_after_a_steps_timeout(cloister, rootfs, nothing_left):
     made = Job(cloister, {"image": str(rootfs), "workdir": "/work", "artifacts": ["/work/report"],
-                          "steps": [{"name": "a", "run": f"{MAKE}; sleep 1000", "timeout": "1s"}]})
+                          "steps": [{"name": "a", "run": f"{MAKE}; sleep 1000", "timeout": f"{patience(1)}s"}]})
     assert made.run().exit == 124 and (made.artifacts / "report").read_text() == "report\n"
 
 
@@ -431,7 +432,7 @@ def test_an_artifact_that_is_not_there_is_no_success(job):
 
 
 def test_a_sandbox_that_was_ended_by_a_limit_has_no_artifacts(job):
-    outcome = job(MAKE, "sleep 1000", workdir="/work", artifacts=["/work/report"]).run("--timeout", "1s")
+    outcome = job(MAKE, "sleep 1000", workdir="/work", artifacts=["/work/report"]).run("--timeout", f"{patience(1)}s")
     assert outcome.exit == 124 and outcome.result["status"] == "timeout", str(outcome)
     assert artifacts_of(outcome) == [("/work/report", "report", 0, 0, "the sandbox has ended")]
 
