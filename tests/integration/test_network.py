@@ -195,6 +195,11 @@ def pasta_of(running):
     return found[0]
 
 
+def instead(program):
+    """A shell command for `more`: that program is pasta, in the other place, for which AppArmor has no policy."""
+    return f"mount -t tmpfs local /usr/local/bin && cp {program} /usr/local/bin/pasta && mount --bind /dev/null /usr/bin/passt"
+
+
 def status(pid):
     return dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines() if ":\t" in line)
 
@@ -259,7 +264,7 @@ def test_pasta_dies_without_the_parent_death_signal(outer, world, binary):
                        "os.execv('/dev/net/pasta', ['pasta', *sys.argv[1:]])\n")
     between.chmod(0o755)
     outer.set_resolver(WORLD4)
-    inside = Inside(outer, world, binary, more=f"cp /usr/bin/passt /dev/net/pasta && cp /usr/bin/passt.avx2 /dev/net/pasta.avx2 && mount --bind {between} /usr/bin/passt")
+    inside = Inside(outer, world, binary, more=f"cp /usr/bin/passt /dev/net/pasta && cp /usr/bin/passt.avx2 /dev/net/pasta.avx2 && {instead(between)}")
     with inside.start("host", "sh", "-c", "echo started; exec sleep 60", opts=OUTBOUND) as running:
         running.expect(b"started\n")
         pid = pasta_of(running)
@@ -318,7 +323,7 @@ def test_pasta_that_fails_is_told(outer, world, binary):
     for script, needle in (("echo no such luck >&2; exit 1", "pasta: no such luck"), ("exit 0", "pasta ended without a word")):
         fake.write_text(f"#!/bin/sh\n{script}\n")
         fake.chmod(0o755)
-        Inside(outer, world, binary, more=f"mount --bind {fake} /usr/bin/passt").run("host", "true", opts=OUTBOUND).refused(needle)
+        Inside(outer, world, binary, more=instead(fake)).run("host", "true", opts=OUTBOUND).refused(needle)
 
 
 def test_a_host_without_a_way_out_is_told(world, binary):
