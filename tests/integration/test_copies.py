@@ -37,7 +37,8 @@ def large(cloister, place):
     made = place / "large"
     made.write_bytes(os.urandom(200 * MIB))
     os.chown(made, cloister.uid, cloister.gid)
-    return made
+    yield made
+    made.unlink()
 
 
 def test_in_and_out(cloister, rootfs, place, source):
