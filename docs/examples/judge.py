@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """A judge: compiles a C program once, runs it on every test case, and says what became of each.
 
-usage: judge.py [--workers N] [--output DIR] [--cloister PROGRAM] [--without LAYER] SOURCE.c CASES
+usage: judge.py [--workers N] [--output DIR] [--timeout TIME] [--cloister PROGRAM] [--without LAYER] SOURCE.c CASES
 
 CASES holds NAME.in and NAME.out. A line of JSON for each case, then one that sums up; exit status 0
 when all are AC, 1 when not, 2 when the program doesn't compile, 3 when a case could not be judged.
@@ -18,7 +18,7 @@ import sys
 import tempfile
 
 COMPILE = ["--timeout", "30s", "--stop-grace", "0", "-m", "512m", "--output-limit", "1m"]
-LIMITS = ["--cpu-time", "1s", "--timeout", "3s", "--stop-grace", "0", "-m", "64m", "--pids-limit", "8", "--output-limit", "256k"]
+LIMITS = ["--cpu-time", "1s", "--stop-grace", "0", "-m", "64m", "--pids-limit", "8", "--output-limit", "256k"]
 VERDICTS = {"cpu_time": "TLE", "timeout": "TLE", "oom": "MLE", "output_limit": "OLE", "signaled": "RE"}
 
 
@@ -31,6 +31,7 @@ class Judge:
         self.run_words = [chosen.cloister, "run", *[word for layer in chosen.without for word in ("--without", layer)]]
         self.built = work / "built"  # the one directory that sandboxed code writes, and only while it compiles
         self.empty = work / "empty"  # the root of those that run: nothing but what Cloister puts there
+        self.limits = [*LIMITS, "--timeout", chosen.timeout]
         self.output = output  # what programs write, and the records of how they ended
         for directory in (self.built, self.empty):
             directory.mkdir()
@@ -47,7 +48,7 @@ class Judge:
     def run(self, case):
         """One case: its verdict, and what it took."""
         got, record = self.output / f"{case.stem}.got", self.output / f"{case.stem}.json"
-        said = subprocess.run([*self.run_words, *LIMITS, "-v", f"{self.built}:/built:ro", "--stdin", case, "--stdout", got, "--stderr", "/dev/null",
+        said = subprocess.run([*self.run_words, *self.limits, "-v", f"{self.built}:/built:ro", "--stdin", case, "--stdout", got, "--stderr", "/dev/null",
                                "--result", record, f"rootfs:{self.empty}", "--", "/built/program"],
                               stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         try:
@@ -82,6 +83,7 @@ def main(argv):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--workers", type=int, default=2 * os.cpu_count())
     parser.add_argument("--output", default="/dev/shm", metavar="DIR", help="better a tmpfs: two files of each case lie here, for a moment")
+    parser.add_argument("--timeout", default="3s", metavar="TIME", help="of a case, by the clock")
     parser.add_argument("--cloister", default="cloister", metavar="PROGRAM")
     parser.add_argument("--without", action="append", default=[], metavar="LAYER")
     parser.add_argument("source", type=pathlib.Path)

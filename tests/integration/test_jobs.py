@@ -207,8 +207,8 @@ def test_the_output_of_all(job):
 
 
 def test_code_can_not_end_its_sandbox(job):
-    """No process of the sandbox's own can be signalled; whoever is, is a step or what one left."""
-    outcome = job("sleep 1000 & sleep 1000 & kill -9 -1 1; kill -9 1; echo alive", "while ps | grep -q '[s]leep'; do :; done; echo next").run().ok()
+    """No process of the sandbox's own can be signalled (under AppArmor that's an error); whoever is, is a step or what one left."""
+    outcome = job("sleep 1000 & sleep 1000 & kill -9 -1 1 || :; kill -9 1 || :; echo alive", "while ps | grep -q '[s]leep'; do :; done; echo next").run().ok()
     assert outcome.lines() == ["alive", "next"]
 
 
@@ -481,7 +481,7 @@ def test_an_interrupt_while_files_are_copied_in_ends_the_job(cloister, job):
 
 def test_an_interrupt_while_artifacts_are_copied_ends_the_job(cloister, job):
     before = sandboxes(cloister)
-    made = job("mkdir out; cd out; seq 40000 | xargs touch", workdir="/work", artifacts=["/work/out"])
+    made = job("mkdir out; cd out; seq 30000 | xargs touch", workdir="/work", artifacts=["/work/out"])
     with made.start() as running:
         poll(lambda: (made.artifacts / "out").is_dir() and os.listdir(made.artifacts / "out"), 30, "nothing was copied")
         running.signal(signal.SIGTERM)

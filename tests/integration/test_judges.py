@@ -58,7 +58,7 @@ def judge(cloister, place, source, *options):
     (place / "program.c").write_text(source)
     (place / "program.c").chmod(0o644)
     layers = [word for layer in cloister.without for word in ("--without", layer)]
-    ran = subprocess.run([*cloister.prefix(), sys.executable, str(JUDGE), "--cloister", str(cloister.binary), *layers, *options,
+    ran = subprocess.run([*cloister.prefix(), sys.executable, str(JUDGE), "--cloister", str(cloister.binary), "--timeout", f"{patience(3)}s", *layers, *options,
                           str(place / "program.c"), str(place / "cases")],
                          env=cloister.environment(), stdin=subprocess.DEVNULL, capture_output=True, timeout=patience(120), cwd="/")
     return ran.returncode, [json.loads(line) for line in ran.stdout.splitlines()], text(ran.stderr)
