@@ -142,7 +142,7 @@ def judge(rig, turns):
         for number in range(CASES):
             (work / "cases" / f"{number}.in").write_text(f"{number} 1\n")
             (work / "cases" / f"{number}.out").write_text(f"{number + 1}\n")
-        one = example.Judge(argparse.Namespace(cloister=str(rig.cloister), without=[]), work, output)
+        one = example.Judge(argparse.Namespace(cloister=str(rig.cloister), without=[], timeout="3s"), work, output)
         if not one.compile(work / "trivial.c"):
             raise BenchError("the trivial program does not compile")
         cases, rates, wrong = sorted((work / "cases").glob("*.in")), [], 0
