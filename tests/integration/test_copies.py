@@ -9,7 +9,7 @@ import pytest
 from lib.runner import alive, descendants, poll
 
 MIB = 1 << 20
-SLOW = ["--cpus", "0.01", "--disk", "1g", "-m", "1g"]  # what copies inside gets hardly any processor
+SLOW = ["--cpus", "0.01", "--disk", "500m", "-m", "1g"]  # what copies inside gets hardly any processor
 
 
 @pytest.fixture
@@ -145,7 +145,7 @@ def test_a_killed_supervisor_leaves_nobody(cloister, rootfs, large, place, step,
     if "limits" in cloister.without:
         return
     opts = ["--copy-in", f"{large}:/tmp/in"] if step == "in" else ["--copy-out", f"/tmp/large:{place}/out"]
-    with cloister.start(rootfs, "head", "-c", "209715200", "/dev/zero", opts=[*(SLOW if step == "in" else ["--disk", "1g", "-m", "1g"]), *opts],
+    with cloister.start(rootfs, "head", "-c", "209715200", "/dev/zero", opts=[*(SLOW if step == "in" else ["--disk", "500m", "-m", "1g"]), *opts],
                         stdout=open(os.devnull, "wb")) as running:
         poll(lambda: len(descendants(running.pid)) >= 2, 20, "nothing runs")
         pids = descendants(running.pid)
