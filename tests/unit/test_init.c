@@ -34,7 +34,10 @@ TEST(a_step_that_fails_is_named)
          "Input/output error"},
         {SYS_recvmsg, 2, ENOMEM, "limits: receive from the supervisor: Cannot allocate memory"},
         {SYS_unshare, 0, ENOSPC, "limits: make the cgroup namespace: No space left on device"},
-        {SYS_keyctl, 0, EDQUOT, "keyring: join a new session keyring: Disk quota exceeded"},
+        {SYS_keyctl, 0, EDQUOT,
+         "keyring: join a new session keyring: Disk quota exceeded; raise the sysctl "
+         "kernel.keys.maxkeys, or end other sandboxes"},
+        {SYS_keyctl, 0, ENOMEM, "keyring: join a new session keyring: Cannot allocate memory"},
         {SYS_dup3, 1, EBUSY,
          "descriptors: put /dev/null in place of descriptor 0: Device or resource busy"},
         {SYS_dup3, 3, EBUSY,

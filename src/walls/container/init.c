@@ -188,7 +188,11 @@ static int new_keyring(void *context, struct cl_error *err)
     if (r == -ENOSYS)
         return 0; /* a kernel without keys has none to leak */
     if (r < 0)
-        return cl_fail(err, (int)r, "join a new session keyring");
+        (void)cl_fail(err, (int)r, "join a new session keyring");
+    if (r == -EDQUOT) /* keyrings(7): of an ordinary user, one for each sandbox */
+        (void)cl_hint(err, "raise the sysctl kernel.keys.maxkeys, or end other sandboxes");
+    if (r < 0)
+        return (int)r;
     cl_layer_up(container, CL_LAYER_KEYRING);
     return 0;
 }
