@@ -131,7 +131,7 @@ int cl_copy_get(struct cl_copy_in *in, void *ret, size_t size)
     char *to = ret;
 
     while (size > 0) {
-        const char *from;
+        const char *from = NULL;
         ssize_t got = cl_copy_get_some(in, size, &from);
 
         if (got < 0)

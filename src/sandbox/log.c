@@ -362,7 +362,7 @@ const char *cl_log_missing(enum cl_log_kind kind)
 int cl_log_open_end(int dir, struct cl_log_reader *ret, struct cl_error *err)
 {
     CL_CLEANUP_LOG_READER struct cl_log_reader reader = CL_LOG_READER_INIT;
-    struct cl_log_record record;
+    struct cl_log_record record = {.size = 0};
     struct stat st = {0};
     uint64_t passed = 0;
     int r = open_first(dir, current, older, &reader, err);
