@@ -467,7 +467,7 @@ def test_an_interrupt_while_files_are_copied_in_ends_the_job(cloister, job):
     name = f"in-{os.getpid()}"
     made = job("echo never", name=name, copy_in=[{"from": "./many", "to": "/tmp"}], artifacts=["/tmp/x"])
     (made.directory / "many").mkdir(mode=0o755)
-    for number in range(40000):
+    for number in range(30000):
         os.mknod(made.directory / "many" / str(number), 0o644)
     with made.start() as running:
         poll(lambda: name in sandboxes(cloister), 30, "the sandbox did not start")
