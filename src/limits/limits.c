@@ -8,6 +8,7 @@
 #include "base/fd.h"
 #include "base/sys.h"
 #include "limits/cgroup.h"
+#include "limits/scope.h"
 
 /* Theory of operation.
  *
@@ -48,6 +49,8 @@ int cl_limits_create_for(struct cl_limits *ret, const struct cl_plan *plan, cons
     limits.layout = (enum cl_cgroup_layout)layout;
     limits.wanted = wanted;
     r = cl_cgroup_name(limits.name, id, err);
+    if (r == 0 && plan->cgroup_manager == CL_CGROUPS_BY_SYSTEMD)
+        r = cl_scope_enter(id, err);
     if (r == 0)
         r = cl_own_cgroups_read(&own, err);
     if (r < 0)

@@ -101,7 +101,8 @@ struct cl_usage {
  * cl_limits_usage is to read. memory and pids are always there; on v1, where each
  * controller is one more directory to make, to join and to remove, CPU accounting only
  * when PLAN limits CPU time or WANTED asks for it, and the cpu controller only when PLAN
- * limits cpus. On failure nothing is left.
+ * limits cpus. Where PLAN asks for systemd's, this process moves into a scope first (scope.h). On
+ * failure nothing is left.
  *   -EACCES   this user may not make cgroups here; the message names the cure
  *   -ENOTSUP  the host lacks a controller, or accounts no swap but has some
  *   -EXDEV    the own cgroup is outside the cgroup namespace

@@ -13,7 +13,8 @@
  *
  *  1. The own cgroup, when it is the root: missing controllers are enabled there.
  *  2. The own cgroup, when we are its only process and may write to it: what
- *     `systemd-run --scope -p Delegate=yes cloister ...` and a service of its own give.
+ *     `systemd-run --scope -p Delegate=yes cloister ...`, a service of its own and
+ *     `--cgroup-manager systemd` give.
  *     We move into its child `cloister-self` and enable the controllers behind us. The
  *     child stays until the scope ends, which takes it along.
  *  3. The nearest cgroup above that already gives the controllers to its children and
@@ -195,13 +196,25 @@ static int enable(const struct place *place)
     return cl_write_file(place->dir, "cgroup.subtree_control", text);
 }
 
+/* Whether PATH is the scope that limits/scope.c was given for the sandbox whose cgroup is to be
+ * NAME: delegated, though a user's manager sets no attribute that says so (252). */
+static int is_own_scope(const char *path, const char *name)
+{
+    const char *last = strrchr(path, '/') + 1;
+    const size_t size = strlen(name);
+
+    return strncmp(last, name, size) == 0 && strcmp(last + size, ".scope") == 0;
+}
+
 /* Rule 2. 0, or -errno with everything as it was. */
-static int move_to_leaf(const struct place *place)
+static int move_to_leaf(const struct place *place, const char *name)
 {
     int made;
     int r;
 
-    if (!is_alone(place->dir) || is_systemds(place->path))
+    if (!is_alone(place->dir))
+        return -EBUSY;
+    if (is_systemds(place->path) && !is_own_scope(place->path, name))
         return -EBUSY;
     made = cl_sys_mkdirat(place->dir, SELF, 0755);
     if (made < 0 && made != -EEXIST)
@@ -317,13 +330,13 @@ static int fail_place(const struct place *place, const char *own, struct cl_erro
 }
 
 /* Rules 1 and 2. What fails here is met again on the way up, and told there. */
-static void take_own(const struct place *place, int is_in_self)
+static void take_own(const struct place *place, const char *name, int is_in_self)
 {
     /* Rule 2 of an earlier time, or the root; a namespace's root is named like the root
      * but is busy. */
     if ((is_in_self || is_root(place)) && enable(place) != -EBUSY)
         return;
-    (void)move_to_leaf(place);
+    (void)move_to_leaf(place, name);
 }
 
 /* Whether PATH is a cloister-self, which is then cut off. */
@@ -347,7 +360,7 @@ static int find_place(struct place *place, const char *name, const char *own, st
 
     if (r < 0)
         return r;
-    take_own(place, is_in_self);
+    take_own(place, name, is_in_self);
     for (;;) {
         r = try_ancestor(place, name, err);
         if (r != 0)

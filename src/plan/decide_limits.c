@@ -44,6 +44,10 @@ int cl_decide_unenforceable(struct cl_decision *d, struct cl_error *err)
      * Swap of 0 is the default, which leaving the cgroups out gives up knowingly. */
     if (has_cgroups(d))
         return 0;
+    if (d->plan->cgroup_manager != CL_CGROUPS_BY_US)
+        return cl_refuse(err, EINVAL,
+                         "--cgroup-manager systemd (cgroup_manager) has no cgroup to give with "
+                         "--without limits; give up one of the two");
     if (cl_plan_has(d->plan, CL_FIELD_CPUS))
         return cl_refuse(err, EINVAL,
                          "--cpus (limits.cpus) can't be held with --without limits: it needs a "

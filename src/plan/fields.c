@@ -11,6 +11,7 @@ static const char *const wall_words[] = {"container", "wasm", "vm", "kernel", "a
 static const char *const profile_words[] = {"strict", "build", NULL};
 static const char *const network_words[] = {"none", "outbound", NULL};
 static const char *const root_words[] = {"profile", "read-only", "writable", NULL};
+static const char *const cgroup_manager_words[] = {"cgroupfs", "systemd", NULL};
 static const char *const image_kind_words[] = {"host", "rootfs", "store", NULL};
 static const char *const scratch_words[] = {"memory", "disk", NULL};
 static const char *const place_words[] = {"/proc", "/dev", "/tmp", "/etc/hosts", NULL};
@@ -69,6 +70,8 @@ const char *const *cl_field_words(enum cl_field field)
         return network_words;
     case CL_FIELD_ROOT_MODE:
         return root_words;
+    case CL_FIELD_CGROUP_MANAGER:
+        return cgroup_manager_words;
     case CL_FIELD_IMAGE_KIND:
         return image_kind_words;
     case CL_FIELD_SCRATCH:

@@ -26,6 +26,7 @@ enum cl_wall_kind {
 enum cl_profile { CL_PROFILE_STRICT, CL_PROFILE_BUILD, CL_PROFILE_COUNT };
 enum cl_network { CL_NETWORK_NONE, CL_NETWORK_OUTBOUND, CL_NETWORK_COUNT };
 /* The root file system: as the profile says, read-only, or all of it copy-on-write. */
+enum cl_cgroup_manager { CL_CGROUPS_BY_US, CL_CGROUPS_BY_SYSTEMD, CL_CGROUPS_COUNT };
 enum cl_root_mode { CL_ROOT_PROFILE, CL_ROOT_READ_ONLY, CL_ROOT_WRITABLE, CL_ROOT_COUNT };
 /* Where the root file system comes from. STORE: image_layers, directories below image_path, which
  * is the store's `layers` (src/image); what an image's launch record sets. */
@@ -115,6 +116,7 @@ struct cl_plan {
     uint64_t network;
     struct cl_strlist network_reach; /* OUTBOUND: what is open although it is closed; CIDRs */
     uint64_t root_mode;
+    uint64_t cgroup_manager;
     uint64_t image_kind;
     uint64_t scratch; /* as decided */
     const char *image;
