@@ -300,8 +300,8 @@ static int fail_place(const struct place *place, const char *own, struct cl_erro
     if (geteuid() != 0)
         return cl_refuse(err, EACCES,
                          "this user has no cgroup with the controllers %s to put the sandbox in "
-                         "(own: %.80s); run `systemd-run --user --scope -p Delegate=yes cloister "
-                         "run ...`, %s",
+                         "(own: %.80s); ask this user's systemd for one with --cgroup-manager "
+                         "systemd, %s",
                          names, own, CL_CGROUP_WITHOUT_ANY);
     if (is_systemds(place->path)) {
         int given = cl_v2_controllers(place->dir, "cgroup.subtree_control");
@@ -311,9 +311,8 @@ static int fail_place(const struct place *place, const char *own, struct cl_erro
         if (missing != 0)
             return cl_refuse(err, EACCES,
                              "systemd gives no cgroup above this process's own (%.120s) the "
-                             "controllers %s, and takes away again what others enable; start "
-                             "cloister in a delegated one: `systemd-run --scope -p Delegate=yes "
-                             "cloister run ...`, %s",
+                             "controllers %s, and takes away again what others enable; ask it for "
+                             "one with --cgroup-manager systemd, %s",
                              own, names, CL_CGROUP_WITHOUT);
     }
     if (cl_sys_faccessat(place->dir, "cgroup.procs", W_OK) == -EROFS)
@@ -439,10 +438,9 @@ int cl_limits_check(const struct cl_limits *limits, struct cl_error *err)
     write_names(names, lost, "");
     return cl_refuse(err, ENODEV,
                      "the sandbox lost its limits on the way: the controllers %s were taken away "
-                     "from its cgroup (systemd does that with what it hasn't delegated); start "
-                     "cloister in a delegated one: `systemd-run %s--scope -p Delegate=yes cloister "
-                     "run ...`",
-                     names, geteuid() == 0 ? "" : "--user ");
+                     "from its cgroup (systemd does that with what it hasn't delegated); ask it "
+                     "for one with --cgroup-manager systemd",
+                     names);
 }
 
 int cl_v2_create(struct cl_limits *ret, const struct cl_plan *plan,

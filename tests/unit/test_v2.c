@@ -101,7 +101,7 @@ static void refuse_what_would_go(const char *own)
     make_host(1);
     CHECK(create(own, 1, &err) == -EACCES);
     CHECK_HAS(err.msg, "controllers cpu,");
-    CHECK_HAS(err.msg, "systemd-run --scope -p Delegate=yes cloister run");
+    CHECK_HAS(err.msg, "--cgroup-manager systemd");
     CHECK_HAS(err.msg, "--without limits");
     CHECK(!is_dir(CL_CGROUP_MOUNT "/cloister-1"));
     check_given("memory pids\n");
@@ -177,7 +177,7 @@ TEST(a_limit_that_went_is_told)
     CHECK(rmdir(path) == 0 && mkdir(path, 0755) == 0); /* one that comes back is another */
     CHECK(cl_limits_check(&limits, &err) == -ENODEV);
     CHECK_HAS(err.msg, "controllers pids were taken away");
-    CHECK_HAS(err.msg, "Delegate=yes");
+    CHECK_HAS(err.msg, "--cgroup-manager systemd");
     CHECK(rmdir(path) == 0);
 }
 

@@ -283,8 +283,8 @@ void cl_probe_limits(struct cl_finding *finding)
     if (geteuid() == 0 || probe.layout == CL_CGROUP_NONE) {
         cl_cure(finding, "or accept it: run --without limits");
     } else if (probe.layout == CL_CGROUP_V2) {
-        cl_cure(finding, "run it in a delegated cgroup (systemd-run --user --scope -p "
-                         "Delegate=yes), or accept it: run --without limits");
+        cl_cure(finding, "ask this user's systemd for a cgroup: run --cgroup-manager systemd; or "
+                         "accept it: run --without limits");
     } else {
         cl_accounts_login(geteuid(), login);
         if (login[0] == '\0')
