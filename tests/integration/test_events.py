@@ -130,6 +130,7 @@ def test_filters(cloister, rootfs, clean, filters, wanted):
             cloister.call("wait", box).ok()
             cloister.call("rm", box).ok()
         everything.until(6)
+        listener.until(wanted)  # one listener after the other is told
         for one in (listener, everything):  # what was written to it is read before the signal is looked at
             one.signal(signal.SIGTERM)
         assert everything.wait(20).out.count(b"\n") == 6
