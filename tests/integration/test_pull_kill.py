@@ -93,6 +93,8 @@ def finish(pulls, targets, what):
     outcome = pulls.pull("-q", targets.names[what]).ok()
     assert outcome.seconds < 5 * targets.clean(what) + 3, f"something was stuck: {outcome}"
     image = targets.images[what]
+    if pulls.names("downloads"):  # killed when all but this was done: nothing is downloaded any more, and prune takes it
+        pulls.call("prune", "--images").ok()
     pulls.has(image, targets.names[what]).is_settled(killed=True)
     is_whole(pulls, targets.trees[what])
     assert len(pulls.names("chains")) == len(image.layers)

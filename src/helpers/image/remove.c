@@ -153,13 +153,17 @@ static int remove_tree(int parent, const char *base, struct removal *removal, st
     return r;
 }
 
+/* Who filled it was killed, and may be at a last file still: what ends a process closes its locks
+ * first and tells its children afterwards. */
+enum { TRIES = 100000 };
+
 int cl_remove(int parent, const char *base, const struct stat *status, struct cl_tally *tally,
               struct cl_error *err)
 {
     struct removal removal = {.tally = tally, .fd = -1};
     int r = remove_one(parent, base, status, tally);
 
-    if (r == -ENOTEMPTY && S_ISDIR(status->st_mode)) {
+    for (int i = 0; r == -ENOTEMPTY && S_ISDIR(status->st_mode) && i < TRIES; i++) {
         r = remove_tree(parent, base, &removal, err);
         if (r < 0)
             return r;
