@@ -1,6 +1,5 @@
 #include "limits/scope.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -46,5 +45,5 @@ int cl_scope_enter(const char *id, struct cl_error *err)
     int r = cl_helper_find(NULL, "cloister-systemd", &helper, err);
     if (r == 0)
         r = cl_helper_run(&helper, &call, &answer, err);
-    return r < 0 ? cl_hint(err, "cgroup_manager cgroupfs (--cgroup-manager) asks no systemd") : 0;
+    return r < 0 ? cl_hint(err, "--cgroup-manager cgroupfs asks no systemd") : 0;
 }

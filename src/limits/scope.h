@@ -1,5 +1,5 @@
 /* scope.h - a delegated cgroup of systemd's for this process, where that manager is asked for
- * (cgroup_manager): the transient scope cloister-<id>.scope of the system's manager for root, of
+ * (--cgroup-manager): the transient scope cloister-<id>.scope of the system's manager for root, of
  * his own for an ordinary user. Before cl_limits_create, which then finds the process in it;
  * systemd removes it when the last process in it has ended. */
 #ifndef CL_LIMITS_SCOPE_H

@@ -16,14 +16,21 @@ static const struct {
     enum cl_field field;
     const char *text;
 } defaults[] = {
-    {BOTH, CL_FIELD_WALL, "auto"},         {BOTH, CL_FIELD_NETWORK, "none"},
-    {BOTH, CL_FIELD_ROOT_MODE, "profile"}, {BOTH, CL_FIELD_CGROUP_MANAGER, "cgroupfs"},
-    {BOTH, CL_FIELD_HOSTNAME, "cloister"}, {BOTH, CL_FIELD_TTY, "false"},
-    {BOTH, CL_FIELD_INTERACTIVE, "false"}, {BOTH, CL_FIELD_DIE_WITH_PARENT, "false"},
-    {STRICT, CL_FIELD_USER, "1000:1000"},  {BUILD, CL_FIELD_USER, "0:0"},
-    {BOTH, CL_FIELD_MEMORY, "512MiB"},     {BOTH, CL_FIELD_SWAP, "0"},
-    {BOTH, CL_FIELD_TASKS, "256"},         {BOTH, CL_FIELD_TIME, "10m"},
-    {BOTH, CL_FIELD_GRACE, "10s"},         {BOTH, CL_FIELD_DISK, "256MiB"},
+    {BOTH, CL_FIELD_WALL, "auto"},
+    {BOTH, CL_FIELD_NETWORK, "none"},
+    {BOTH, CL_FIELD_ROOT_MODE, "profile"},
+    {BOTH, CL_FIELD_HOSTNAME, "cloister"},
+    {BOTH, CL_FIELD_TTY, "false"},
+    {BOTH, CL_FIELD_INTERACTIVE, "false"},
+    {BOTH, CL_FIELD_DIE_WITH_PARENT, "false"},
+    {STRICT, CL_FIELD_USER, "1000:1000"},
+    {BUILD, CL_FIELD_USER, "0:0"},
+    {BOTH, CL_FIELD_MEMORY, "512MiB"},
+    {BOTH, CL_FIELD_SWAP, "0"},
+    {BOTH, CL_FIELD_TASKS, "256"},
+    {BOTH, CL_FIELD_TIME, "10m"},
+    {BOTH, CL_FIELD_GRACE, "10s"},
+    {BOTH, CL_FIELD_DISK, "256MiB"},
     {BOTH, CL_FIELD_OPEN_FILES, "1024"},
 };
 

@@ -46,7 +46,7 @@ int cl_decide_unenforceable(struct cl_decision *d, struct cl_error *err)
         return 0;
     if (d->plan->cgroup_manager != CL_CGROUPS_BY_US)
         return cl_refuse(err, EINVAL,
-                         "--cgroup-manager systemd (cgroup_manager) has no cgroup to give with "
+                         "--cgroup-manager systemd has no cgroup to give with "
                          "--without limits; give up one of the two");
     if (cl_plan_has(d->plan, CL_FIELD_CPUS))
         return cl_refuse(err, EINVAL,

@@ -116,7 +116,7 @@ struct cl_plan {
     uint64_t network;
     struct cl_strlist network_reach; /* OUTBOUND: what is open although it is closed; CIDRs */
     uint64_t root_mode;
-    uint64_t cgroup_manager;
+    uint64_t cgroup_manager; /* the caller's: no file takes a sandbox out of his cgroup */
     uint64_t image_kind;
     uint64_t scratch; /* as decided */
     const char *image;

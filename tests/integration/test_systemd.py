@@ -131,3 +131,21 @@ def test_words_that_are_none(as_root, words):
     helper = Path(as_root.binary).with_name("cloister-systemd")
     done = subprocess.run([helper, *words], capture_output=True, text=True)
     assert done.returncode == 1 and "this program is cloister's" in done.stderr, done
+
+
+def test_only_the_caller_says_so(as_root, rootfs, world):
+    """Else a policy's or a job's author would lead the sandbox, and who supervises it, out of the limits of the caller's own cgroup."""
+    place = as_root.directory("said")
+    (place / "policy.yaml").write_text("cgroup_manager: systemd\n")
+    as_root.run(rootfs, "true", opts=["--policy", place / "policy.yaml"]).refused("policy.yaml:1", "cgroup_manager", "belongs to a single run")
+    (place / "job.yaml").write_text("image: host\npolicy: {cgroup_manager: systemd}\nsteps: [{name: a, run: 'true'}]\n")
+    outcome = as_root.call("job", "run", str(place / "job.yaml"))
+    assert outcome.exit == 125 and b"cgroup_manager" in outcome.err and b"belongs to a single run" in outcome.err, f"{outcome}"
+
+
+@pytest.mark.skipif(IS_THERE, reason="systemd runs here")
+def test_a_job_is_asked_for_by_its_caller(as_root):
+    place = as_root.directory("job")
+    (place / "job.yaml").write_text("image: host\nsteps: [{name: a, run: 'true'}]\n")
+    outcome = as_root.call("job", "run", *MANAGER, str(place / "job.yaml"))
+    assert outcome.exit == 125 and b"bus of systemd" in outcome.err, f"{outcome}"

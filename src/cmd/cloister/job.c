@@ -33,6 +33,8 @@ static const struct cl_option options[] = {
     {"label", 'l', "KEY=VALUE", "a note that is kept with the sandbox", cl_run_add_label, 0, NULL},
     STRING("policy", "FILE", "a policy file that overrides the job's policy", request.policy_path,
            "@file"),
+    {"cgroup-manager", 0, "MANAGER", "who gives it its cgroup: cgroupfs (the default), or systemd",
+     cl_run_set_field, CL_FIELD_CGROUP_MANAGER, "cgroupfs systemd"},
     FIELD("timeout", 0, "TIME", "time until the end of the whole job", TIME),
     {"env", 'e', "NAME[=VALUE]", "set a variable; without a value take the caller's",
      cl_run_add_env, 0, NULL},
