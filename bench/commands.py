@@ -1,7 +1,6 @@
 """What is done with sandboxes that run, and many of them one after the other: exec, run -d, stats, cp, a judge's cases."""
 
 import argparse
-import concurrent.futures
 import contextlib
 import importlib.util
 import json
@@ -20,7 +19,7 @@ TOP = pathlib.Path(__file__).resolve().parent.parent
 PARTS = ["exec", "detach", "stats", "cp", "judge"]
 CASES, JUDGE_WORKERS = 200, 4  # two for each of two processors: see docs/judges.md
 TRIVIAL = """#include <stdio.h>
-int main(void) { int a, b; if (scanf("%d%d", &a, &b) != 2) return 1; printf("%d\\n", a + b); return 0; }
+int main(void) { int a = 0, b = 0; int read = scanf("%d%d", &a, &b); printf("%d\\n", a + b); return read == 1; }
 """
 COPY_FILES, COPY_LARGE = 1000, 64 << 20  # files of 4 KiB, and one of so many bytes
 
@@ -130,7 +129,8 @@ def copy(rig, turns):
 
 
 def judge(rig, turns):
-    """The example judge's cases: TURNS times CASES of a trivial program, by as many workers as it has."""
+    """The example judge's cases: TURNS times CASES of a trivial program, by as many workers as it has. Beside them, started by
+    nobody but the stopwatch: the same commands, and the same program behind the floor's layers."""
     spec = importlib.util.spec_from_file_location("judge", TOP / "docs/examples/judge.py")
     example = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(example)
@@ -146,15 +146,23 @@ def judge(rig, turns):
         if not one.compile(work / "trivial.c"):
             raise BenchError("the trivial program does not compile")
         cases, rates, wrong = sorted((work / "cases").glob("*.in")), [], 0
-        with concurrent.futures.ThreadPoolExecutor(JUDGE_WORKERS) as pool:
-            for turn in range(turns + 1):
-                began = time.monotonic()
-                lines = list(pool.map(one.run, cases))
-                took_s = time.monotonic() - began
-                wrong += sum(line["verdict"] != "AC" for line in lines)
-                if turn > 0:
-                    rates.append(CASES / took_s)
-    return {"cases": CASES, "workers": JUDGE_WORKERS, "turns": turns, "wrong": wrong, "per_second": statistics.median(rates)}
+        shutil.copy(work / "built/program", rig.rootfs / "judged")
+        rows = [Competitor("cloister, nobody judging", [str(word) for word in one.command(cases[0], output / "got", output / "record")]),
+                Competitor("floor, full", rig.floor_full("/judged"))]
+        beside = {row.name: [] for row in rows}
+        for turn in range(turns + 1):
+            began = time.monotonic()
+            lines = list(one.run(cases, JUDGE_WORKERS))
+            took_s = time.monotonic() - began
+            wrong += sum(line["verdict"] != "AC" for line in lines)
+            if turn > 0:  # the first turn fills caches
+                rates.append(CASES / took_s)
+                for name, row in measure.loops(rig, rows, 1, 1, JUDGE_WORKERS).items():
+                    beside[name].append(row["per_second"])
+                    wrong += row["failures"]
+        (rig.rootfs / "judged").unlink()
+    return {"cases": CASES, "workers": JUDGE_WORKERS, "turns": turns, "wrong": wrong, "per_second": statistics.median(rates),
+            "beside": {name: statistics.median(values) for name, values in beside.items()}}
 
 
 def net(data, part, name):
@@ -189,7 +197,8 @@ def tables(data):
         out.append(("Copies, MiB/s", ["what", "throughput"], [[name, f"{value:.0f}"] for name, value in data["cp"]["mib_per_second"].items()]))
     if data.get("judge"):
         j = data["judge"]
-        out.append(("A judge", ["workers", "cases/s", "wrong"], [[j["workers"], f"{j['per_second']:.0f}", j["wrong"]]]))
+        out.append((f"A judge's cases, {j['workers']} at once ({j['wrong']} wrong)", ["", "a second"],
+                    [["judge.py", f"{j['per_second']:.0f}"], *([name, f"{rate:.0f}"] for name, rate in j["beside"].items())]))
     return out
 
 

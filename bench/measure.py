@@ -52,13 +52,13 @@ def starts(rig, rows, rounds):
             for name in times if times[name]}
 
 
-def loops(rig, rows, seconds, turns=7):
-    """Two parallel loops each; TURNS short turns in rotation: name -> starts a second."""
+def loops(rig, rows, seconds, turns=7, processes=2):
+    """So many parallel loops each; TURNS short turns in rotation: name -> starts a second."""
     present = [row for row in rows if not row.absent]
     rates = {row.name: [] for row in present}
     failures = dict.fromkeys(rates, 0)
     for _ in range(turns):
-        for name, count, failed, wall_ns in stopwatch(rig, ["loops", seconds, 2], present):
+        for name, count, failed, wall_ns in stopwatch(rig, ["loops", seconds, processes], present):
             rates[name].append(int(count) / (int(wall_ns) / 1e9))
             failures[name] += int(failed)
     return {name: {"per_second": statistics.median(r), "failures": failures[name]} for name, r in rates.items()}

@@ -9,7 +9,7 @@ Made to be copied: docs/judges.md says why each option is there.
 """
 
 import argparse
-import concurrent.futures
+import itertools
 import json
 import os
 import pathlib
@@ -45,23 +45,50 @@ class Judge:
                                "gcc", "-O2", "-static", "-o", "/built/program", inside, "-lm"], stdin=subprocess.DEVNULL, stdout=sys.stderr)
         return done.returncode == 0
 
-    def run(self, case):
-        """One case: its verdict, and what it took."""
-        got, record = self.output / f"{case.stem}.got", self.output / f"{case.stem}.json"
-        said = subprocess.run([*self.run_words, *self.limits, "-v", f"{self.built}:/built:ro", "--stdin", case, "--stdout", got, "--stderr", "/dev/null",
-                               "--result", record, f"rootfs:{self.empty}", "--", "/built/program"],
-                              stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    def command(self, case, got, record):
+        return [*self.run_words, *self.limits, "-v", f"{self.built}:/built:ro", "--stdin", case, "--stdout", got, "--stderr", "/dev/null",
+                "--result", record, f"rootfs:{self.empty}", "--", "/built/program"]
+
+    def run(self, cases, workers):
+        """Each case's verdict and what it took, as they end: so many at once, and one thread that waits for all of them."""
+        waiting, running = iter(cases), {}
         try:
-            result = json.loads(record.read_text())
+            for case in itertools.islice(waiting, workers):
+                running[self.start(case)] = case
+            while running:
+                case = running.pop(os.wait()[0])
+                for another in itertools.islice(waiting, 1):
+                    running[self.start(another)] = another
+                yield self.finish(case)
+        finally:  # after trouble: each has its time limit
+            for _ in running:
+                os.wait()
+
+    def start(self, case):
+        got, record, said = self.files_of(case)
+        streams = [(os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0), (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0),
+                   (os.POSIX_SPAWN_OPEN, 2, said, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)]
+        return os.posix_spawnp(self.run_words[0], self.command(case, got, record), os.environ, file_actions=streams)
+
+    def finish(self, case):
+        got, record, said = files = self.files_of(case)
+        try:
+            with open(record, "rb") as file:
+                result = json.load(file)
         except (OSError, ValueError):
-            raise JudgeError(said.stderr.strip() or "no result") from None
+            with open(said, errors="replace") as file:
+                raise JudgeError(file.read().strip() or "no result") from None
         verdict = self.judge(result, got, case.with_suffix(".out"))
         usage = result["usage"]
-        for path in (got, record):
-            path.unlink()
+        for path in files:
+            os.unlink(path)
         return {"case": case.stem, "verdict": verdict, "exit_code": result["exit_code"], "signal": result["signal"],
                 "cpu_ms": None if usage["cpu_user_ns"] is None else (usage["cpu_user_ns"] + usage["cpu_system_ns"]) // 1000000,
                 "memory_bytes": usage["memory_peak_bytes"]}
+
+    def files_of(self, case):
+        """What the program writes, the record of how it ended, and what Cloister says."""
+        return [f"{self.output}/{case.stem}.{kind}" for kind in ("got", "json", "said")]
 
     def judge(self, result, got, wanted):
         status = result["status"]
@@ -76,13 +103,14 @@ class Judge:
 
 def words(path):
     """What counts: blanks at the ends of lines and lines at the end don't."""
-    return [line.rstrip() for line in path.read_bytes().rstrip().split(b"\n")]
+    with open(path, "rb") as file:
+        return [line.rstrip() for line in file.read().rstrip().split(b"\n")]
 
 
 def main(argv):
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--workers", type=int, default=2 * os.cpu_count())
-    parser.add_argument("--output", default="/dev/shm", metavar="DIR", help="better a tmpfs: two files of each case lie here, for a moment")
+    parser.add_argument("--output", default="/dev/shm", metavar="DIR", help="better a tmpfs: three files of each case lie here, for a moment")
     parser.add_argument("--timeout", default="3s", metavar="TIME", help="of a case, by the clock")
     parser.add_argument("--cloister", default="cloister", metavar="PROGRAM")
     parser.add_argument("--without", action="append", default=[], metavar="LAYER")
@@ -96,10 +124,9 @@ def main(argv):
         if not judge.compile(chosen.source.resolve()):
             print(json.dumps({"verdict": "CE"}))
             return 2
-        with concurrent.futures.ThreadPoolExecutor(chosen.workers) as pool:
-            for line in pool.map(judge.run, sorted(chosen.cases.glob("*.in"))):
-                print(json.dumps(line))
-                counts[line["verdict"]] = counts.get(line["verdict"], 0) + 1
+        for line in judge.run(sorted(chosen.cases.glob("*.in")), chosen.workers):
+            print(json.dumps(line))
+            counts[line["verdict"]] = counts.get(line["verdict"], 0) + 1
     print(json.dumps({"cases": sum(counts.values()), **counts}))
     return 0 if set(counts) <= {"AC"} else 1
 
