@@ -1,0 +1,102 @@
+/* group.h - the cgroup of an OCI container: made where its bundle says, limited as it says (OCI
+ * runtime specification, config-linux.md, "Control groups").
+ *
+ * Unlike limits.h nothing is chosen here: the path is the engine's, which reads its numbers below
+ * it, and what the bundle asks is written as it is, by policy/resources.def.
+ *
+ * Course:
+ *   create      cl_group_place, cl_group_make (on v2 before the clone, with
+ *               cl_group_dir for clone3's CLONE_INTO_CGROUP), v1: the single-threaded child writes
+ *               "0" to each descriptor of cl_group_tasks before it makes a cgroup namespace
+ *   later       cl_group_open by the place that the state keeps; apply, freeze, kill, pids, stats
+ *   the end     cl_group_remove, when all processes are dead
+ *
+ * On v1 and the hybrid the directory is made in every hierarchy that is mounted below
+ * /sys/fs/cgroup (the named one of systemd and the hybrid's cgroup2 too), as engines and their
+ * monitors expect to find it.
+ *
+ * Owner: whoever holds the struct, in place. Descriptors are CLOEXEC. With CL_GROUP_NONE there is
+ * no cgroup: applying nothing to it is no error, anything is.
+ * Privilege: root, or an ordinary user with a delegated cgroup.
+ */
+#ifndef CL_LIMITS_GROUP_H
+#define CL_LIMITS_GROUP_H
+
+#include "base/buf.h"
+#include "limits/limits.h"
+#include "plan/spec.h"
+
+enum cl_group_manager { CL_GROUP_FS, CL_GROUP_SYSTEMD, CL_GROUP_NONE, CL_GROUP_MANAGERS };
+
+enum { CL_GROUP_MAX = 20, CL_GROUP_PATH = 4096 };
+
+/* Where it is; kept in the container's state. PATH is absolute below each hierarchy's mount. */
+struct cl_group_place {
+    enum cl_group_manager manager;
+    char path[CL_GROUP_PATH]; /* FS: "/docker/0123"; SYSTEMD: of the scope, once it is known */
+    char slice[256];          /* SYSTEMD: "machine.slice" */
+    char unit[256];           /* "libpod-0123.scope" */
+};
+
+struct cl_group {
+    enum cl_cgroup_layout layout; /* NONE, V1, HYBRID, V2 */
+    size_t count;
+    struct {
+        int dir;          /* the directory, O_PATH */
+        int parent;       /* of it, for the removal */
+        int made;         /* by us: also which of its ancestors were, that the removal tries */
+        char name[64];    /* of the hierarchy: "memory", "cpu,cpuacct", "systemd", "unified" */
+    } dirs[CL_GROUP_MAX]; /* on v2 one */
+    struct cl_group_place place;
+};
+#define CL_CLEANUP_GROUP CL_CLEANUP(cl_group_close)
+
+/* Where the container ID goes: SPEC's cgroupsPath, or a place of our own below the calling
+ * process's cgroup without one. For SYSTEMD that has the form slice:prefix:name. -EINVAL for one
+ * that leads upwards or has not the form; linux.cgroupsPath stands in front. */
+int cl_group_place(const struct cl_spec *spec, const char *id, enum cl_group_manager manager,
+                   struct cl_group_place *ret, struct cl_error *err);
+
+/* Makes it and writes SPEC's resources and device rules. On failure nothing is left of what it
+ * made. A directory that is there already and has processes in it is -EBUSY; an empty one is taken.
+ */
+int cl_group_make(const struct cl_group_place *place, const struct cl_spec *spec,
+                  struct cl_group *ret, struct cl_error *err);
+/* One that is there; -ENOENT when it is gone. */
+int cl_group_open(const struct cl_group_place *place, struct cl_group *ret, struct cl_error *err);
+void cl_group_close(struct cl_group *group);
+
+/* Writes RESOURCES in an order that the kernel takes (a memory limit that is raised after the swap
+ * limit, lowered before it; ...). What the kernel lacks is -ENOTSUP with the resource's path
+ * (cl_resource_path) in front; a value that says "no limit" is passed over there. */
+int cl_group_apply(const struct cl_group *group, const struct cl_spec_resources *resources,
+                   struct cl_error *err);
+
+/* v2: what clone3 takes, borrowed; else -1. */
+int cl_group_dir(const struct cl_group *group);
+/* v1 and hybrid: opens for writing what a process writes "0" to in order to join, at most MAX; how
+ * many. The hybrid's cgroup2 is among them (its file is cgroup.procs). */
+int cl_group_tasks(const struct cl_group *group, int *ret_fds, size_t max, struct cl_error *err);
+
+/* Freezes or thaws all, and waits until they are, at most 10 s. */
+int cl_group_freeze(const struct cl_group *group, int is_frozen, struct cl_error *err);
+int cl_group_is_frozen(const struct cl_group *group);
+
+/* Calls EACH for each process, of cgroups below it too. */
+int cl_group_pids(const struct cl_group *group, int (*each)(void *context, pid_t pid),
+                  void *context, struct cl_error *err);
+/* Sends SIGNAL to all of them; SIGKILL kills also what is born meanwhile, and what is frozen. */
+int cl_group_kill(const struct cl_group *group, int signal, struct cl_error *err);
+
+/* Removes it with the cgroups below it and, of the directories above it that are empty, those that
+ * it made itself. Waits up to CL_LIMITS_REMOVE_MS. 0 when nothing is left. */
+int cl_group_remove(struct cl_group *group, struct cl_error *err);
+
+/* How often the kernel killed one of its processes for memory; 0 when unknown. */
+uint64_t cl_group_oom_kills(const struct cl_group *group);
+
+/* Its numbers as the JSON object that `events --stats` shows under "data" (the form that runc
+ * documented: cpu, memory, pids, blkio, hugetlb, ...). What the host doesn't tell is left out. */
+int cl_group_stats(const struct cl_group *group, struct cl_buf *ret, struct cl_error *err);
+
+#endif
