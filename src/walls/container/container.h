@@ -194,6 +194,8 @@ int cl_priority_level_oom(void *context, struct cl_error *err);
 int cl_netns_give(int userns, int channel, struct cl_error *err);
 /* The same for network outbound, with who carries it: PROCESS has what it takes. */
 int cl_netns_give_outbound(struct cl_wall_process *process, int userns, struct cl_error *err);
+/* Loopback of the own network namespace; *RET_WHAT says what failed. */
+int cl_netns_raise_loopback(const char **ret_what);
 /* Loopback of a network namespace that clone3 made; init's step. */
 int cl_netns_raise_own(void *context, struct cl_error *err);
 int cl_netns_enter(struct cl_container *container, int netns, struct cl_error *err);
@@ -236,6 +238,11 @@ int cl_fs_make(const char *type, const char *const *options, uint64_t attrs, str
 /* The same, with the sandbox's SELinux context on all of its files. */
 int cl_fs_make_own(const struct cl_container *container, const char *type,
                    const char *const *options, uint64_t attrs, struct cl_error *err);
+/* The deepest part of PATH below ROOT that is there, opened; *RET_REST is what is missing
+ * (target.c). */
+int cl_target_existing(int root, const char *path, const char **ret_rest);
+/* Finds PATH below ROOT or makes it: 0 and *RET, or -errno; *RET_MAKING when it came to making. */
+int cl_target_find(int root, const char *path, int is_dir, int *ret, int *ret_making);
 /* The mount target PATH below the new root: found, or made where the root grows.
  * An O_PATH descriptor. Links are followed below the root only. */
 int cl_target_open(struct cl_container *container, const char *path, int is_dir,
@@ -346,12 +353,16 @@ enum {
 
 /* --- credentials (layers.c) ------------------------------------------------ */
 
-int cl_capabilities_bound(const struct cl_plan *plan, struct cl_error *err);
+/* The bounding set is MASK, the ambient one empty. */
+int cl_capabilities_bound(uint64_t mask, struct cl_error *err);
 int cl_capabilities_set(uint64_t mask, struct cl_error *err);
 /* What init still has when the command runs, to be taken by a newborn. */
 uint64_t cl_capabilities_kept(const struct cl_plan *plan);
 /* Keeps PERMITTED, and puts EFFECTIVE of it to use. */
 int cl_capabilities_keep(uint64_t permitted, uint64_t effective, struct cl_error *err);
+/* All three sets (capset(2)). */
+int cl_capabilities_take(uint64_t permitted, uint64_t effective, uint64_t inheritable,
+                         struct cl_error *err);
 int cl_securebits_lock(const struct cl_plan *plan, struct cl_error *err);
 
 /* --- system calls (seccomp.c) ----------------------------------------------- */
@@ -380,6 +391,11 @@ CL_NORETURN void cl_init_run(struct cl_container *container);
 /* Clones and executes the main process; returns its pid (in the sandbox). Doesn't return
  * when main fails or can't be executed: the report says why. */
 int cl_main_start(struct cl_container *container, struct cl_error *err);
+/* Executes NAME (in ENV's PATH, where it is no path) and doesn't return, or -errno (program.c). */
+int cl_program_execute(const char *name, const struct cl_strlist *env, char *const argv[],
+                       char *const envp[]);
+/* Whether there is a file of that name, to be executed or not. */
+int cl_program_is_there(const char *name, const struct cl_strlist *env);
 /* LIST and a NULL at VECTOR; returns where the next one goes. */
 char **cl_vector_fill(char **vector, const struct cl_strlist *list);
 

@@ -38,7 +38,7 @@ static int bound_capabilities(void *context, struct cl_error *err)
 
     return cl_plan_without(container->plan, CL_LAYER_CAPABILITIES)
                ? 0
-               : cl_capabilities_bound(container->plan, err);
+               : cl_capabilities_bound(container->plan->capabilities, err);
 }
 
 static int wait_for(struct cl_container *container, enum cl_message_kind kind, struct cl_error *err)

@@ -8,10 +8,10 @@
 
 enum { KNOWN_CAPABILITIES = 41 }; /* to CAP_CHECKPOINT_RESTORE, Linux 5.9 */
 
-int cl_capabilities_bound(const struct cl_plan *plan, struct cl_error *err)
+int cl_capabilities_bound(uint64_t mask, struct cl_error *err)
 {
     for (unsigned int cap = 0; cap < 64; cap++) {
-        if ((plan->capabilities & (1ULL << cap)) != 0)
+        if ((mask & (1ULL << cap)) != 0)
             continue;
         int r = cl_sys_prctl(PR_CAPBSET_DROP, cap, 0, 0, 0);
         if (r == -EINVAL && cap >= KNOWN_CAPABILITIES)
@@ -40,10 +40,20 @@ int cl_capabilities_set(uint64_t mask, struct cl_error *err)
 
 int cl_capabilities_keep(uint64_t permitted, uint64_t effective, struct cl_error *err)
 {
+    return cl_capabilities_take(permitted, effective, 0, err);
+}
+
+int cl_capabilities_take(uint64_t permitted, uint64_t effective, uint64_t inheritable,
+                         struct cl_error *err)
+{
     const struct cl_cap_header header = {.version = CL_CAP_VERSION_3};
     const struct cl_cap_data data[2] = {
-        {.effective = (uint32_t)effective, .permitted = (uint32_t)permitted},
-        {.effective = (uint32_t)(effective >> 32), .permitted = (uint32_t)(permitted >> 32)},
+        {.effective = (uint32_t)effective,
+         .permitted = (uint32_t)permitted,
+         .inheritable = (uint32_t)inheritable},
+        {.effective = (uint32_t)(effective >> 32),
+         .permitted = (uint32_t)(permitted >> 32),
+         .inheritable = (uint32_t)(inheritable >> 32)},
     };
     int r = cl_sys_capset(&header, data);
 

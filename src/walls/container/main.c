@@ -15,8 +15,6 @@
 #include "limits/rlimits.h"
 #include "walls/container/container.h"
 
-enum { PLACE_SIZE = 4096 }; /* of a program in PATH */
-
 /* What main is born with. It shares init's memory until it becomes the command. */
 struct birth {
     struct cl_container *container;
@@ -219,74 +217,12 @@ static const struct cl_step main_steps[] = {
 
 /* --- exec ------------------------------------------------------------------------------ */
 
-static const char *find_path(const struct cl_strlist *env)
-{
-    for (size_t i = 0; i < env->count; i++) {
-        if (strncmp(env->items[i], "PATH=", 5) == 0)
-            return env->items[i] + 5;
-    }
-    return "";
-}
-
-/* The next place in *PATH where NAME may be, put into RET; 0 at its end. */
-static int next_place(const char **path, const char *name, char ret[PLACE_SIZE])
-{
-    while (**path != '\0') {
-        size_t size = strcspn(*path, ":");
-        int written = snprintf(ret, PLACE_SIZE, "%.*s/%s", (int)size, *path, name);
-
-        *path += size + ((*path)[size] == ':');
-        if (size > 0 && written >= 0 && written < PLACE_SIZE)
-            return 1; /* an empty entry would be the working directory */
-    }
-    return 0;
-}
-
-/* execvp's rule: the first that can be executed; EACCES is remembered. */
-static int execute_in_path(const struct cl_container *container, const char *name)
-{
-    const char *path = find_path(&container->plan->env);
-    char place[PLACE_SIZE];
-    int result = -ENOENT;
-
-    while (next_place(&path, name, place)) {
-        int r = cl_sys_execve(place, container->argv, container->envp);
-
-        if (r != -ENOENT && r != -ENOTDIR && r != -EACCES)
-            return r;
-        if (r == -EACCES)
-            result = r;
-    }
-    return result;
-}
-
-static int is_file(const char *path)
-{
-    CL_CLEANUP_FD int file = cl_sys_openat(AT_FDCWD, path, O_PATH, 0);
-
-    return file >= 0;
-}
-
-/* ENOENT also says that the file is there, and what it needs to run isn't. */
-static int is_there(const struct cl_container *container, const char *name)
-{
-    const char *path = find_path(&container->plan->env);
-    char place[PLACE_SIZE];
-
-    if (strchr(name, '/') != NULL)
-        return is_file(name);
-    while (next_place(&path, name, place)) {
-        if (is_file(place))
-            return 1;
-    }
-    return 0;
-}
-
 static void explain_no_exec(struct cl_container *container, int errnum)
 {
     struct cl_error *err = &container->report->error;
     const char *name = container->plan->command.items[0];
-    const int is_missing = errnum == -ENOENT && !is_there(container, name);
+    /* ENOENT also says that the file is there, and what it needs to run isn't. */
+    const int is_missing = errnum == -ENOENT && !cl_program_is_there(name, &container->plan->env);
 
     if (errnum == -ENOENT && !is_missing)
         (void)cl_refuse(err, errnum,
@@ -329,8 +265,7 @@ static int become_command(void *context)
         leave();
     }
     report->stage = CL_REPORT_STARTED; /* now: the command may have ended before init runs again */
-    r = strchr(name, '/') != NULL ? cl_sys_execve(name, container->argv, container->envp)
-                                  : execute_in_path(container, name);
+    r = cl_program_execute(name, &plan->env, container->argv, container->envp);
     report->exec_errno = -r;
     explain_no_exec(container, r);
     report->stage = CL_REPORT_NO_EXEC;

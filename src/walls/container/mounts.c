@@ -154,69 +154,6 @@ int cl_path_is_below(const char *target, const char *dir)
     return strncmp(target, dir, size) == 0 && (target[size] == '/' || target[size] == '\0');
 }
 
-/* Opens NAME in PARENT, making it as a directory or an empty file where it is not
- * there. Whatever stands there in the end must not be a link. */
-static int make_component(int parent, const char *name, int is_dir)
-{
-    int r = is_dir ? cl_sys_mkdirat(parent, name, 0755)
-                   : cl_sys_mknodat(parent, name, S_IFREG | 0644, 0);
-
-    if (r < 0 && r != -EEXIST)
-        return r;
-    return cl_open_no_links(parent, name, O_PATH | (is_dir ? O_DIRECTORY : 0));
-}
-
-/* Makes the rest of PATH component by component below PARENT (taken). */
-static int make_path(int parent, const char *path, int is_dir)
-{
-    char name[256];
-    int fd = parent;
-
-    while (*path != '\0') {
-        size_t size = strcspn(path, "/");
-        const char *rest = path + size + strspn(path + size, "/");
-
-        if (size >= sizeof(name)) {
-            cl_fd_close(&fd);
-            return -ENAMETOOLONG;
-        }
-        memcpy(name, path, size);
-        name[size] = '\0';
-        int next = make_component(fd, name, *rest != '\0' || is_dir);
-        cl_fd_close(&fd);
-        if (next < 0)
-            return next;
-        fd = next;
-        path = rest;
-    }
-    return fd;
-}
-
-/* The deepest part of PATH that is there, opened; *RET_REST is what is missing. */
-static int open_existing(int root, const char *path, const char **ret_rest)
-{
-    char part[4096];
-    size_t size = strlen(path);
-
-    if (size >= sizeof(part))
-        return -ENAMETOOLONG;
-    memcpy(part, path, size + 1);
-    for (;;) {
-        int fd = cl_open_in_root(root, part, O_PATH);
-
-        if (fd != -ENOENT) {
-            *ret_rest = path + size + strspn(path + size, "/");
-            return fd;
-        }
-        char *slash = strrchr(part, '/');
-        CL_ASSERT(slash != NULL);
-        if (slash == part)
-            slash++; /* keep "/" */
-        *slash = '\0';
-        size = strlen(part);
-    }
-}
-
 static int check_kind(int fd, const char *path, int is_dir, struct cl_error *err)
 {
     struct stat st;
@@ -239,27 +176,11 @@ int cl_is_closed(int r)
     return r == -EROFS || r == -EACCES || r == -EOVERFLOW || r == -EPERM;
 }
 
-/* Finds PATH or makes it: 0 and *RET, or -errno; *RET_MAKING when it came to making. */
-static int find_or_make(struct cl_container *container, const char *path, int is_dir, int *ret,
-                        int *ret_making)
-{
-    const char *rest = "";
-    int fd = open_existing(container->root, path, &rest);
-
-    *ret_making = fd >= 0 && *rest != '\0';
-    if (*ret_making)
-        fd = make_path(fd, rest, is_dir);
-    if (fd < 0)
-        return fd;
-    *ret = fd;
-    return 0;
-}
-
 /* Puts a skeleton over the deepest part of PATH that is there. */
 static int open_up(struct cl_container *container, const char *path, struct cl_error *err)
 {
     const char *rest = "";
-    CL_CLEANUP_FD int fd = open_existing(container->root, path, &rest);
+    CL_CLEANUP_FD int fd = cl_target_existing(container->root, path, &rest);
 
     if (fd < 0)
         return cl_fail(err, fd, "find %s in the image", path);
@@ -284,13 +205,13 @@ int cl_target_open(struct cl_container *container, const char *path, int is_dir,
 {
     CL_CLEANUP_FD int fd = -1;
     int making;
-    int r = find_or_make(container, path, is_dir, &fd, &making);
+    int r = cl_target_find(container->root, path, is_dir, &fd, &making);
 
     if (making && cl_is_closed(r)) {
         r = open_up(container, path, err);
         if (r < 0)
             return cl_prefix(err, "make %s", path);
-        r = find_or_make(container, path, is_dir, &fd, &making);
+        r = cl_target_find(container->root, path, is_dir, &fd, &making);
     }
     if (r == -ELOOP)
         return refuse_link(path, making, err);

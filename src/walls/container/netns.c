@@ -44,7 +44,7 @@ static int failed(struct helper *helper, const char *what, int r)
 }
 
 /* A new network namespace's is down. 0, or -errno of *RET_WHAT. */
-static int raise_loopback(const char **ret_what)
+int cl_netns_raise_loopback(const char **ret_what)
 {
     struct ifreq request = {.ifr_name = "lo", .ifr_flags = IFF_UP};
     CL_CLEANUP_FD int fd = cl_sys_socket(AF_INET, SOCK_DGRAM, 0);
@@ -76,7 +76,7 @@ static int run_helper(void *context)
     if (r < 0)
         return failed(helper, "make the network namespace", r);
     const char *what;
-    r = raise_loopback(&what);
+    r = cl_netns_raise_loopback(&what);
     if (r < 0)
         return failed(helper, what, r);
     helper->fd = cl_sys_openat(AT_FDCWD, "/proc/self/ns/net", O_RDONLY, 0);
@@ -140,7 +140,7 @@ int cl_netns_raise_own(void *context, struct cl_error *err)
 
     if (cl_plan_without(container->plan, CL_LAYER_NETNS) || cl_netns_comes_later(container))
         return 0;
-    int r = raise_loopback(&what);
+    int r = cl_netns_raise_loopback(&what);
     return r < 0 ? cl_fail(err, r, "%s", what) : 0;
 }
 

@@ -1,0 +1,79 @@
+/* From a command's first word to a program. */
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "base/sys.h"
+#include "walls/container/container.h"
+
+enum { PLACE_SIZE = 4096 }; /* of a program in PATH */
+
+static const char *find_path(const struct cl_strlist *env)
+{
+    for (size_t i = 0; i < env->count; i++) {
+        if (strncmp(env->items[i], "PATH=", 5) == 0)
+            return env->items[i] + 5;
+    }
+    return "";
+}
+
+/* The next place in *PATH where NAME may be, put into RET; 0 at its end. */
+static int next_place(const char **path, const char *name, char ret[PLACE_SIZE])
+{
+    while (**path != '\0') {
+        size_t size = strcspn(*path, ":");
+        int written = snprintf(ret, PLACE_SIZE, "%.*s/%s", (int)size, *path, name);
+
+        *path += size + ((*path)[size] == ':');
+        if (size > 0 && written >= 0 && written < PLACE_SIZE)
+            return 1; /* an empty entry would be the working directory */
+    }
+    return 0;
+}
+
+/* execvp's rule: the first that can be executed; EACCES is remembered. */
+static int execute_in_path(const char *name, const struct cl_strlist *env, char *const argv[],
+                           char *const envp[])
+{
+    const char *path = find_path(env);
+    char place[PLACE_SIZE];
+    int result = -ENOENT;
+
+    while (next_place(&path, name, place)) {
+        int r = cl_sys_execve(place, argv, envp);
+
+        if (r != -ENOENT && r != -ENOTDIR && r != -EACCES)
+            return r;
+        if (r == -EACCES)
+            result = r;
+    }
+    return result;
+}
+
+static int is_file(const char *path)
+{
+    CL_CLEANUP_FD int file = cl_sys_openat(AT_FDCWD, path, O_PATH, 0);
+
+    return file >= 0;
+}
+
+int cl_program_is_there(const char *name, const struct cl_strlist *env)
+{
+    const char *path = find_path(env);
+    char place[PLACE_SIZE];
+
+    if (strchr(name, '/') != NULL)
+        return is_file(name);
+    while (next_place(&path, name, place)) {
+        if (is_file(place))
+            return 1;
+    }
+    return 0;
+}
+
+int cl_program_execute(const char *name, const struct cl_strlist *env, char *const argv[],
+                       char *const envp[])
+{
+    return strchr(name, '/') != NULL ? cl_sys_execve(name, argv, envp)
+                                     : execute_in_path(name, env, argv, envp);
+}
