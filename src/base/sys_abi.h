@@ -114,6 +114,18 @@ struct cl_rlimit64 {
 };
 #define CL_RLIM_INFINITY UINT64_MAX
 
+/* sched_setattr(2), Linux 3.14 */
+struct cl_sched_attr {
+    uint32_t size;
+    uint32_t policy;
+    uint64_t flags;
+    int32_t nice;
+    uint32_t priority;
+    uint64_t runtime_ns;
+    uint64_t deadline_ns;
+    uint64_t period_ns;
+};
+
 /* ioprio_set(2) */
 enum { CL_IOPRIO_WHO_PROCESS = 1, CL_IOPRIO_CLASS_SHIFT = 13, CL_IOPRIO_CLASS_RT = 1 };
 

@@ -122,6 +122,21 @@ static inline int cl_sys_sched_setscheduler(int policy, const struct sched_param
 }
 
 /* This process's nice value as the kernel tells it: 20 less the value, 1 to 40. */
+static inline int cl_sys_sched_setattr(const struct cl_sched_attr *attr)
+{
+    return (int)CL_SYS3(SYS_sched_setattr, 0, attr, 0);
+}
+
+static inline int cl_sys_personality(unsigned long domain)
+{
+    return (int)CL_SYS1(SYS_personality, domain);
+}
+
+static inline int cl_sys_setdomainname(const char *name, size_t size)
+{
+    return (int)CL_SYS2(SYS_setdomainname, name, size);
+}
+
 static inline int cl_sys_getpriority(void)
 {
     return (int)CL_SYS2(SYS_getpriority, PRIO_PROCESS, 0);

@@ -22,6 +22,8 @@
 #ifndef CL_LIMITS_GROUP_H
 #define CL_LIMITS_GROUP_H
 
+#include <sys/types.h>
+
 #include "base/buf.h"
 #include "limits/limits.h"
 #include "plan/spec.h"

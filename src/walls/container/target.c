@@ -34,6 +34,10 @@ static int make_path(int parent, const char *path, int is_dir)
         }
         memcpy(name, path, size);
         name[size] = '\0';
+        if (strcmp(name, "..") == 0) { /* of a directory that isn't there */
+            cl_fd_close(&fd);
+            return -ENOENT;
+        }
         int next = make_component(fd, name, *rest != '\0' || is_dir);
         cl_fd_close(&fd);
         if (next < 0)

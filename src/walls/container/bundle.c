@@ -1,0 +1,292 @@
+/* The maker of a bundle's container: see bundle.h. */
+#include "walls/container/bundle.h"
+
+#include <errno.h>
+#include <linux/sched.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/fd.h"
+#include "base/sys.h"
+
+#include <sys/mount.h>
+
+/* --- steps -------------------------------------------------------------------------------- */
+
+/* Now, so that the command's words are there before anything of the container is. */
+int cl_bundle_make_vectors(void *context, struct cl_error *err)
+{
+    struct cl_bundle *bundle = context;
+    const struct cl_spec *process = bundle->process;
+    const size_t count = process->args.count + process->env.count + 3; /* two NULLs, HOME */
+
+    bundle->argv = cl_calloc(count, sizeof(*bundle->argv));
+    if (bundle->argv == NULL)
+        return cl_fail_memory(err);
+    bundle->envp = cl_vector_fill(bundle->argv, &process->args);
+    (void)cl_vector_fill(bundle->envp, &process->env);
+    return 0;
+}
+
+void cl_bundle_free_vectors(void *context)
+{
+    struct cl_bundle *bundle = context;
+
+    free(bundle->argv);
+    bundle->argv = NULL;
+    bundle->envp = NULL;
+}
+
+static int needs_host(const struct cl_bundle *bundle)
+{
+    const struct cl_spec *spec = bundle->spec;
+
+    return (bundle->fresh & CLONE_NEWUSER) != 0 || bundle->start->no_pivot ||
+           cl_spec_has_hook(spec, CL_HOOK_CREATE_CONTAINER) ||
+           (cl_spec_has(spec, CL_SPEC_PROPAGATION) &&
+            (spec->propagation & (MS_SHARED | MS_SLAVE)) != 0);
+}
+
+/* The bare one, where nothing of the host's mounts is asked for: hooks in the container find the
+ * host's files, a root that shares its mounts needs peers, and a new user namespace mounts sysfs
+ * only where there is one. */
+static int choose_origin(void *context, CL_UNUSED struct cl_error *err)
+{
+    struct cl_bundle *bundle = context;
+
+    if (bundle->is_privileged && geteuid() == 0 && !needs_host(bundle))
+        bundle->bare = cl_bare_open();
+    return 0;
+}
+
+static void close_origin(void *context)
+{
+    struct cl_bundle *bundle = context;
+
+    cl_fd_close(&bundle->bare);
+}
+
+/* Who may not open trees here leaves them to the first process, which may, in a user namespace of
+ * its own. */
+static int open_trees(void *context, struct cl_error *err)
+{
+    struct cl_bundle *bundle = context;
+    int r = cl_bundle_open_trees(bundle, err);
+
+    bundle->is_privileged = r == 0;
+    if (r != -EPERM || (bundle->fresh & CLONE_NEWUSER) == 0)
+        return r;
+    cl_bundle_close_trees(bundle);
+    return 0;
+}
+
+static void close_trees(void *context)
+{
+    cl_bundle_close_trees(context);
+}
+
+static int open_tasks(void *context, struct cl_error *err)
+{
+    struct cl_bundle *bundle = context;
+
+    if (bundle->start->group == NULL)
+        return 0;
+    int r = cl_group_tasks(bundle->start->group, bundle->tasks, CL_ARRAY_SIZE(bundle->tasks), err);
+    if (r < 0)
+        return r;
+    bundle->task_count = (size_t)r;
+    return 0;
+}
+
+static void close_tasks(void *context)
+{
+    struct cl_bundle *bundle = context;
+
+    for (size_t i = 0; i < bundle->task_count; i++)
+        cl_fd_close(&bundle->tasks[i]);
+    bundle->task_count = 0;
+}
+
+static int make_channel(void *context, struct cl_error *err)
+{
+    struct cl_bundle *bundle = context;
+    int r = cl_sys_socketpair(SOCK_SEQPACKET, bundle->channel);
+
+    return r < 0 ? cl_fail(err, r, "socketpair") : 0;
+}
+
+static void close_channel(void *context)
+{
+    struct cl_bundle *bundle = context;
+
+    cl_fd_close(&bundle->channel[0]);
+    cl_fd_close(&bundle->channel[1]);
+}
+
+static int send_go(void *context, struct cl_error *err)
+{
+    const struct cl_bundle *bundle = context;
+    int r = cl_bundle_send(bundle->channel[0], CL_BUNDLE_GO, NULL);
+
+    if (cl_message_has_no_reader(r)) /* it has said why */
+        return 0;
+    return r < 0 ? cl_fail(err, r, "send to the container's first process") : 0;
+}
+
+static int run_hooks(struct cl_bundle *bundle, struct cl_error *err)
+{
+    CL_CLEANUP_BUF struct cl_buf text = CL_BUF_INIT(CL_SPEC_MAX_SIZE);
+    const struct cl_bundle_state state = {
+        .spec = bundle->spec,
+        .id = bundle->start->id,
+        .status = "creating",
+        .path = bundle->start->path,
+        .pid = bundle->pid,
+    };
+    int r = cl_bundle_write_state(&state, &text, err);
+
+    if (r == 0)
+        r = cl_bundle_hooks(bundle->spec, CL_HOOK_PRESTART, &text, err);
+    if (r == 0)
+        r = cl_bundle_hooks(bundle->spec, CL_HOOK_CREATE_RUNTIME, &text, err);
+    return r;
+}
+
+/* The runtime's hooks when the first process says so, and its word that it is ready. */
+static int wait_for_first(void *context, struct cl_error *err)
+{
+    struct cl_bundle *bundle = context;
+    const struct cl_spec *spec = bundle->spec;
+
+    if (cl_spec_has_hook(spec, CL_HOOK_PRESTART) ||
+        cl_spec_has_hook(spec, CL_HOOK_CREATE_RUNTIME)) {
+        int r = cl_bundle_expect(bundle->channel[0], CL_BUNDLE_HOOKS, err);
+
+        if (r == 0)
+            r = run_hooks(bundle, err);
+        if (r < 0)
+            return r;
+        r = cl_bundle_send(bundle->channel[0], CL_BUNDLE_HOOKS, NULL);
+        if (r < 0 && !cl_message_has_no_reader(r))
+            return cl_fail(err, r, "send to the container's first process");
+    }
+    return cl_bundle_expect(bundle->channel[0], CL_BUNDLE_READY, err);
+}
+
+static const struct cl_step create_steps[] = {
+    {"lay out the command", cl_bundle_make_vectors, cl_bundle_free_vectors},
+    {"open the namespaces", cl_bundle_open_namespaces, cl_bundle_close_namespaces},
+    {"open the root and what is bound", open_trees, close_trees},
+    {"choose a mount namespace", choose_origin, close_origin},
+    {"open the cgroup", open_tasks, close_tasks},
+    {"make the channel", make_channel, close_channel},
+    {"make the container", cl_bundle_clone, cl_bundle_end},
+    {"write the id maps", cl_bundle_write_maps, NULL},
+    {"let the first process go", send_go, NULL},
+    {"wait for the first process", wait_for_first, NULL},
+};
+
+/* --- the interface ------------------------------------------------------------------------------
+ */
+
+static int set_up(struct cl_bundle *bundle, const struct cl_bundle_start *start,
+                  struct cl_error *err)
+{
+    *bundle = (struct cl_bundle){
+        .start = start,
+        .spec = start->spec,
+        .process = start->spec,
+        .channel = {-1, -1},
+        .pidfd = -1,
+        .bare = -1,
+        .root = -1,
+        .proc = -1,
+        .null = -1,
+        .terminal = -1,
+    };
+    for (size_t i = 0; i < CL_ARRAY_SIZE(bundle->joined); i++) {
+        bundle->joined[i] = -1;
+        bundle->homes[i] = -1;
+    }
+    for (size_t i = 0; i < CL_ARRAY_SIZE(bundle->group_trees); i++)
+        bundle->group_trees[i] = -1;
+    bundle->trees = cl_calloc(start->spec->mounts.count + 1, sizeof(*bundle->trees));
+    if (bundle->trees == NULL)
+        return cl_fail_memory(err);
+    for (size_t i = 0; i < start->spec->mounts.count; i++)
+        bundle->trees[i] = -1;
+    return 0;
+}
+
+int cl_bundle_create(const struct cl_bundle_start *start, struct cl_bundle_process *ret,
+                     struct cl_error *err)
+{
+    struct cl_bundle bundle;
+    int r = set_up(&bundle, start, err);
+
+    if (r == 0)
+        r = cl_steps_run(create_steps, CL_ARRAY_SIZE(create_steps), &bundle, err);
+    if (r < 0)
+        cl_bundle_close_trees(&bundle); /* of the step that failed half way, too */
+    if (r == 0) {
+        *ret = (struct cl_bundle_process){.pid = bundle.pid, .pidfd = CL_TAKE_FD(bundle.pidfd)};
+        bundle.pid = 0; /* it lives on */
+        cl_steps_undo(create_steps, CL_ARRAY_SIZE(create_steps), &bundle);
+    }
+    free(bundle.trees);
+    return r;
+}
+
+int cl_bundle_begin(int connection, struct cl_error *err)
+{
+    int r = cl_bundle_send(connection, CL_BUNDLE_BEGIN, NULL);
+
+    if (r < 0)
+        return cl_fail(err, r, "send to the container's first process");
+    return cl_bundle_await(connection, err);
+}
+
+/* --- what can't be done
+ * ---------------------------------------------------------------------------- */
+
+static int check_namespaces(const struct cl_spec *spec, struct cl_error *err)
+{
+    const struct cl_spec_namespace *mount = cl_spec_namespace(spec, CLONE_NEWNS);
+    const struct cl_spec_namespace *user = cl_spec_namespace(spec, CLONE_NEWUSER);
+
+    if (mount == NULL || mount->path[0] != '\0')
+        return cl_refuse(err, ENOTSUP,
+                         "linux.namespaces: a container has a new mount namespace here, not the "
+                         "runtime's nor another's");
+    if (user != NULL && user->path[0] != '\0')
+        return cl_refuse(err, ENOTSUP, "linux.namespaces: user by path is not there yet");
+    if (cl_spec_has(spec, CL_SPEC_HOSTNAME) && spec->hostname[0] != '\0' &&
+        cl_spec_namespace(spec, CLONE_NEWUTS) == NULL)
+        return cl_refuse(err, EINVAL, "hostname: it takes a uts namespace (linux.namespaces)");
+    return 0;
+}
+
+int cl_bundle_check(const struct cl_spec *spec, struct cl_error *err)
+{
+    static const struct {
+        enum cl_spec_field field;
+        const char *path;
+    } missing[] = {
+        {CL_SPEC_INTEL_RDT, "linux.intelRdt"},
+        {CL_SPEC_MOUNT_LABEL, "linux.mountLabel"},
+        {CL_SPEC_SECCOMP_LISTENER, "linux.seccomp.listenerPath"},
+    };
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(missing); i++) {
+        if (cl_spec_has(spec, missing[i].field))
+            return cl_refuse(err, ENOTSUP, "%s: it is not there yet", missing[i].path);
+    }
+    for (size_t i = 0; i < spec->mounts.count; i++) {
+        const uint32_t flags = spec->mounts.items[i].flags;
+
+        if ((flags & (CL_SPEC_TMPCOPYUP | CL_SPEC_IDMAP | CL_SPEC_IDMAP_DEEP)) != 0)
+            return cl_refuse(err, ENOTSUP, "mounts[%zu].options: %s is not there yet", i,
+                             (flags & CL_SPEC_TMPCOPYUP) != 0 ? "tmpcopyup" : "idmap");
+    }
+    return check_namespaces(spec, err);
+}

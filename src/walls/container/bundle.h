@@ -1,0 +1,132 @@
+/* bundle.h - the inside of what makes a container from an OCI bundle; see walls/bundle.h.
+ *
+ * Theory of operation. As in container.h two processes work together:
+ *
+ *   the maker   the runtime's `create`, with its caller's privilege. It opens the root and the
+ *               sources of bind mounts as detached trees, enters the namespaces that the bundle
+ * names by path, clones the first process, goes back, writes the id maps, and runs the hooks that
+ * belong to the runtime. (bundle.c, bundle_namespaces.c) the first   pid 1 of a new pid namespace.
+ * It joins the cgroup, makes mounts, devices and masks below the root's descriptor, changes its
+ * root, gives up what the bundle doesn't let it have, and waits; when `start` connects it takes the
+ * user, the filter, and becomes the command. (bundle_first.c, bundle_mounts.c, bundle_devices.c,
+ * bundle_paths.c, bundle_process.c)
+ *
+ * Both speak over a SOCK_SEQPACKET pair in struct cl_bundle_message. The first process has a copy
+ * of the maker's memory, no more: it may allocate, and what it finds out it sends.
+ *
+ * Trust: the bundle is the engine's and is obeyed; the root file system is a stranger's. So every
+ * path below it is resolved by openat2 in the root (no magic links), once, to a descriptor, and
+ * mounts are attached to descriptors: what a link or a change in between could bend is only where
+ * in that root something lies. /proc is the one that we mounted, never one that was found.
+ */
+#ifndef CL_WALLS_CONTAINER_BUNDLE_H
+#define CL_WALLS_CONTAINER_BUNDLE_H
+
+#include "walls/bundle.h"
+#include "walls/container/container.h"
+
+enum cl_bundle_message_kind {
+    CL_BUNDLE_GO = 1, /* maker: the id maps are written */
+    CL_BUNDLE_HOOKS,  /* first: mounts are made: the runtime's hooks are to run; maker: they have */
+    CL_BUNDLE_READY,  /* first: it waits for its beginning */
+    CL_BUNDLE_BEGIN,  /* start: it is to become the command */
+    CL_BUNDLE_EXEC,   /* first: nothing but execve is left; then the channel closes */
+    CL_BUNDLE_FAILED, /* first: `error` says why */
+};
+
+struct cl_bundle_message {
+    uint32_t kind;
+    struct cl_error error;
+};
+
+int cl_bundle_send(int channel, enum cl_bundle_message_kind kind, const struct cl_error *error);
+/* 0, -EPIPE when the other is gone, or -errno; the error of FAILED is one of ours, checked. */
+int cl_bundle_receive(int channel, struct cl_bundle_message *ret);
+/* Waits for KIND; FAILED's error becomes ERR, and the other's end is -ESRCH. */
+int cl_bundle_expect(int channel, enum cl_bundle_message_kind kind, struct cl_error *err);
+
+/* Two words of a process that is to become a command: EXEC, that nothing but execve is left, and,
+ * where that fails, FAILED; success is that the channel closes. */
+int cl_bundle_await(int channel, struct cl_error *err);
+
+/* Both processes know it. */
+struct cl_bundle {
+    const struct cl_bundle_start *start;
+    const struct cl_spec *spec;
+    const struct cl_spec *process; /* the command's: spec, or that of an exec */
+    int channel[2];                /* [0] the maker's */
+    char **argv;
+    char **envp; /* with room for HOME */
+
+    /* The maker's */
+    int pid;
+    int pidfd;
+    uint32_t fresh;    /* CLONE_NEW kinds that are new */
+    int is_privileged; /* the maker opens the trees, not the first process */
+    int bare;          /* as in struct cl_container */
+    int joined[8];     /* by the index of spec->namespaces: those named by path */
+    int homes[8];      /* and where the maker was */
+
+    /* Trees, detached; -1: none */
+    int root;
+    int *trees; /* by the index of spec->mounts */
+    int group_trees[CL_GROUP_MAX];
+    int tasks[CL_GROUP_MAX]; /* what the first process joins the cgroup by */
+    size_t task_count;
+
+    /* The first process's */
+    int proc;     /* a /proc of ours */
+    int null;     /* our /dev/null */
+    int terminal; /* the pty's slave */
+    int has_user; /* uid and gid are the command's */
+};
+
+/* --- the maker ---------------------------------------------------------------------------- */
+
+/* Steps: opening, entering and leaving what the bundle names; undo closes. */
+int cl_bundle_open_namespaces(void *context, struct cl_error *err);
+void cl_bundle_close_namespaces(void *context);
+int cl_bundle_clone(void *context, struct cl_error *err);
+void cl_bundle_end(void *context);
+int cl_bundle_write_maps(void *context, struct cl_error *err);
+/* The trees of root, bind mounts and cgroups, in the calling process's mount namespace. */
+int cl_bundle_open_trees(struct cl_bundle *bundle, struct cl_error *err);
+void cl_bundle_close_trees(struct cl_bundle *bundle);
+int cl_bundle_make_vectors(void *context, struct cl_error *err);
+void cl_bundle_free_vectors(void *context);
+
+/* --- the first process ---------------------------------------------------------------------- */
+
+CL_NORETURN void cl_bundle_first(struct cl_bundle *bundle);
+
+/* An O_PATH descriptor of PATH below the new root: found, or made. A link at its end that leads
+ * nowhere is followed, and what it names is made. */
+int cl_bundle_target(const struct cl_bundle *bundle, const char *path, int is_dir,
+                     struct cl_error *err);
+
+int cl_bundle_make_root(void *context, struct cl_error *err);      /* bundle_mounts.c */
+int cl_bundle_make_mounts(void *context, struct cl_error *err);    /* bundle_mounts.c */
+int cl_bundle_make_devices(void *context, struct cl_error *err);   /* bundle_devices.c */
+int cl_bundle_make_terminal(void *context, struct cl_error *err);  /* bundle_devices.c */
+int cl_bundle_enter_root(void *context, struct cl_error *err);     /* bundle_mounts.c */
+int cl_bundle_write_sysctls(void *context, struct cl_error *err);  /* bundle_paths.c */
+int cl_bundle_make_read_only(void *context, struct cl_error *err); /* bundle_paths.c */
+int cl_bundle_mask(void *context, struct cl_error *err);           /* bundle_paths.c */
+int cl_bundle_seal_root(void *context, struct cl_error *err);      /* bundle_paths.c */
+
+/* --- the command, also that of an exec (bundle_process.c) ------------------------------------- */
+
+/* The home of UID as the root's /etc/passwd has it, else "/" (bundle_home.c). */
+void cl_bundle_find_home(uint32_t uid, char *ret, size_t size);
+
+int cl_bundle_find_proc(void *context, struct cl_error *err);
+int cl_bundle_set_scheduling(void *context, struct cl_error *err);
+int cl_bundle_set_rlimits(void *context, struct cl_error *err);
+int cl_bundle_take_stdio(void *context, struct cl_error *err);
+int cl_bundle_bound(void *context, struct cl_error *err);
+int cl_bundle_check_program(void *context, struct cl_error *err);
+/* From the runtime's credentials to the command's, with labels and filter; then the command. Sends
+ * what fails down CHANNEL. */
+CL_NORETURN void cl_bundle_become(struct cl_bundle *bundle, int channel);
+
+#endif

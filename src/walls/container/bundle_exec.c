@@ -1,0 +1,259 @@
+/* One more command in a bundle's container: `exec`. Its process is born in the container's pid
+ * namespace, does with the runtime's privilege what takes that, and only then enters the other
+ * namespaces of the container's first process.
+ *
+ * Whoever is inside may be hostile and may trace what is born there: from before it enters until it
+ * is the command the process is non-dumpable, it holds no descriptor of the host's but its channel
+ * and what is the command's, and the program that it runs can't be written (cmd/cloister-oci seals
+ * it). Source: setns(2), ptrace(2) on PTRACE_MODE_READ_FSCREDS. */
+#include <errno.h>
+#include <linux/sched.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+#include "base/alloc.h"
+#include "base/fd.h"
+#include "base/sys.h"
+#include "walls/container/bundle.h"
+
+/* --- the newborn's steps ---------------------------------------------------------------------- */
+
+struct newborn {
+    struct cl_bundle bundle;
+    int init;       /* pidfd */
+    uint32_t kinds; /* of namespaces that the container has of its own */
+};
+
+static int reset_signals(CL_UNUSED void *context, struct cl_error *err)
+{
+    const uint64_t none = 0;
+
+    for (int signal = 1; signal <= 64; signal++) {
+        if (signal != SIGKILL && signal != SIGSTOP)
+            (void)cl_sys_signal_default(signal); /* of a number that there isn't nobody asks */
+    }
+    int r = cl_sys_rt_sigprocmask(SIG_SETMASK, &none, NULL);
+    return r < 0 ? cl_fail(err, r, "unblock signals") : 0;
+}
+
+static int close_memory(CL_UNUSED void *context, struct cl_error *err)
+{
+    int r = cl_sys_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+
+    return r < 0 ? cl_fail(err, r, "become non-dumpable") : 0;
+}
+
+static int join_cgroups(void *context, struct cl_error *err)
+{
+    struct newborn *newborn = context;
+    struct cl_bundle *bundle = &newborn->bundle;
+
+    for (size_t i = 0; i < bundle->task_count; i++) {
+        int r = cl_write_all(bundle->tasks[i], "0", 1);
+
+        if (r < 0)
+            return cl_fail(err, r, "join the container's cgroup");
+        cl_fd_close(&bundle->tasks[i]);
+    }
+    bundle->task_count = 0;
+    return 0;
+}
+
+/* Only where something is to be written there: it can't be made in a user namespace that sees a
+ * masked /proc. */
+static int find_proc(void *context, struct cl_error *err)
+{
+    struct newborn *newborn = context;
+    const struct cl_spec *process = newborn->bundle.process;
+    const int has_label =
+        (cl_spec_has(process, CL_SPEC_APPARMOR) && process->apparmor[0] != '\0') ||
+        (cl_spec_has(process, CL_SPEC_SELINUX) && process->selinux[0] != '\0');
+
+    return has_label || cl_spec_has(process, CL_SPEC_OOM_SCORE)
+               ? cl_bundle_find_proc(&newborn->bundle, err)
+               : 0;
+}
+
+static int set_scheduling(void *context, struct cl_error *err)
+{
+    struct newborn *newborn = context;
+
+    return cl_bundle_set_scheduling(&newborn->bundle, err);
+}
+
+static int set_rlimits(void *context, struct cl_error *err)
+{
+    struct newborn *newborn = context;
+
+    return cl_bundle_set_rlimits(&newborn->bundle, err);
+}
+
+static int enter(void *context, struct cl_error *err)
+{
+    struct newborn *newborn = context;
+    const uint32_t kinds = newborn->kinds & ~(uint32_t)(CLONE_NEWPID | CLONE_NEWTIME);
+    int r = kinds == 0 ? 0 : cl_sys_setns(newborn->init, (int)kinds);
+
+    if (r < 0)
+        return cl_fail(err, r, "enter the container's namespaces");
+    newborn->bundle.root = cl_sys_openat(AT_FDCWD, "/", O_PATH | O_DIRECTORY, 0);
+    if (newborn->bundle.root < 0)
+        return cl_fail(err, newborn->bundle.root, "open the container's root");
+    r = cl_sys_setsid();
+    return r < 0 ? cl_fail(err, r, "setsid") : 0;
+}
+
+static int become_root(void *context, struct cl_error *err)
+{
+    struct newborn *newborn = context;
+
+    if ((newborn->kinds & CLONE_NEWUSER) == 0)
+        return 0;
+    int r = cl_sys_setresgid(0);
+    if (r == 0)
+        r = cl_sys_setresuid(0);
+    if (r < 0)
+        return cl_fail(err, r, "become root of the container's user namespace");
+    return close_memory(context, err); /* which a change of ids opens */
+}
+
+static int make_terminal(void *context, struct cl_error *err)
+{
+    struct newborn *newborn = context;
+    int r = cl_bundle_make_terminal(&newborn->bundle, err);
+
+    return r < 0 ? r : cl_bundle_take_stdio(&newborn->bundle, err);
+}
+
+static int bound(void *context, struct cl_error *err)
+{
+    struct newborn *newborn = context;
+
+    return cl_bundle_bound(&newborn->bundle, err);
+}
+
+static int check_program(void *context, struct cl_error *err)
+{
+    struct newborn *newborn = context;
+
+    return cl_bundle_check_program(&newborn->bundle, err);
+}
+
+static const struct cl_step steps[] = {
+    {"signals", reset_signals, NULL},     {"memory", close_memory, NULL},
+    {"cgroup", join_cgroups, NULL},       {"/proc", find_proc, NULL},
+    {"scheduling", set_scheduling, NULL}, {"resource limits", set_rlimits, NULL},
+    {"namespaces", enter, NULL},          {"identity", become_root, NULL},
+    {"terminal", make_terminal, NULL},    {"bounding set", bound, NULL},
+    {"program", check_program, NULL},
+};
+
+CL_NORETURN static void live(struct newborn *newborn)
+{
+    struct cl_error err = {0};
+    const int channel = newborn->bundle.channel[1];
+
+    cl_fd_close(&newborn->bundle.channel[0]);
+    if (cl_steps_run(steps, CL_ARRAY_SIZE(steps), newborn, &err) < 0) {
+        (void)cl_bundle_send(channel, CL_BUNDLE_FAILED, &err);
+        _exit(1);
+    }
+    cl_bundle_become(&newborn->bundle, channel);
+}
+
+/* --- the maker's -------------------------------------------------------------------------------
+ */
+
+static int clone_newborn(struct newborn *newborn, struct cl_error *err)
+{
+    struct cl_bundle *bundle = &newborn->bundle;
+    struct cl_clone_args args = {
+        .flags = CLONE_PIDFD,
+        .pidfd = (uint64_t)(uintptr_t)&bundle->pidfd,
+        .exit_signal = SIGCHLD,
+    };
+    const int group = bundle->start->group == NULL ? -1 : cl_group_dir(bundle->start->group);
+
+    if (group >= 0) {
+        args.flags |= CL_CLONE_INTO_CGROUP;
+        args.cgroup = (uint64_t)group;
+    }
+    pid_t pid = cl_sys_clone3(&args);
+    if (pid == 0)
+        live(newborn);
+    if (pid < 0)
+        return cl_fail(err, pid, "clone a process");
+    bundle->pid = pid;
+    return 0;
+}
+
+/* Born in the container's pid and time namespaces; who bears it stays where it is, and ends soon.
+ */
+static int bear(struct newborn *newborn, struct cl_error *err)
+{
+    const uint32_t kinds = newborn->kinds & (uint32_t)(CLONE_NEWPID | CLONE_NEWTIME);
+    int r = kinds == 0 ? 0 : cl_sys_setns(newborn->init, (int)kinds);
+
+    return r < 0 ? cl_fail(err, r, "enter the container's pid namespace")
+                 : clone_newborn(newborn, err);
+}
+
+static int run(struct newborn *newborn, struct cl_error *err)
+{
+    struct cl_bundle *bundle = &newborn->bundle;
+    int r = cl_sys_socketpair(SOCK_SEQPACKET, bundle->channel);
+
+    if (r < 0)
+        return cl_fail(err, r, "socketpair");
+    CL_CLEANUP_FD int own = bundle->channel[0];
+    r = bear(newborn, err);
+    cl_fd_close(&bundle->channel[1]);
+    if (r == 0)
+        r = cl_bundle_await(own, err);
+    if (r < 0)
+        cl_bundle_end(bundle);
+    return r;
+}
+
+static int open_tasks(struct cl_bundle *bundle, struct cl_error *err)
+{
+    if (bundle->start->group == NULL)
+        return 0;
+    int r = cl_group_tasks(bundle->start->group, bundle->tasks, CL_ARRAY_SIZE(bundle->tasks), err);
+    if (r < 0)
+        return r;
+    bundle->task_count = (size_t)r;
+    return 0;
+}
+
+int cl_bundle_exec(const struct cl_bundle_join *join, struct cl_bundle_process *ret,
+                   struct cl_error *err)
+{
+    struct newborn newborn = {
+        .bundle = {.start = join->start,
+                   .spec = join->start->spec,
+                   .process = join->process,
+                   .pidfd = -1,
+                   .bare = -1,
+                   .root = -1,
+                   .proc = -1,
+                   .null = -1,
+                   .terminal = -1},
+        .init = join->init,
+    };
+    struct cl_bundle *bundle = &newborn.bundle;
+
+    for (size_t i = 0; i < bundle->spec->namespaces.count; i++)
+        newborn.kinds |= bundle->spec->namespaces.items[i].kind;
+    int r = cl_bundle_make_vectors(bundle, err);
+    if (r == 0)
+        r = open_tasks(bundle, err);
+    if (r == 0)
+        r = run(&newborn, err);
+    for (size_t i = 0; i < bundle->task_count; i++)
+        cl_fd_close(&bundle->tasks[i]);
+    cl_bundle_free_vectors(bundle);
+    if (r == 0)
+        *ret = (struct cl_bundle_process){.pid = bundle->pid, .pidfd = bundle->pidfd};
+    return r;
+}

@@ -1,0 +1,277 @@
+/* Namespaces of a bundle: new ones, those that it names by path, and the runtime's own where it
+ * names none. The maker enters what is named, so that the first process is born there, and goes
+ * home: its own mount and user namespaces it never leaves. Source: setns(2), clone(2),
+ * namespaces(7), time_namespaces(7). */
+#include <errno.h>
+#include <linux/magic.h>
+#include <linux/sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+#include "base/fd.h"
+#include "base/sys.h"
+#include "walls/container/bundle.h"
+
+static const struct kind {
+    uint32_t flag;
+    const char *word; /* in the bundle */
+    const char *file; /* below /proc/self/ns */
+} kinds[] = {
+    {CLONE_NEWUSER, "user", "/proc/self/ns/user"},
+    {CLONE_NEWPID, "pid", "/proc/self/ns/pid"},
+    {CLONE_NEWNET, "network", "/proc/self/ns/net"},
+    {CLONE_NEWNS, "mount", "/proc/self/ns/mnt"},
+    {CLONE_NEWIPC, "ipc", "/proc/self/ns/ipc"},
+    {CLONE_NEWUTS, "uts", "/proc/self/ns/uts"},
+    {CLONE_NEWCGROUP, "cgroup", "/proc/self/ns/cgroup"},
+    {CLONE_NEWTIME, "time", "/proc/self/ns/time"},
+};
+
+static const struct kind *find_kind(uint32_t flag)
+{
+    for (size_t i = 0; i < CL_ARRAY_SIZE(kinds); i++) {
+        if (kinds[i].flag == flag)
+            return &kinds[i];
+    }
+    CL_ASSERT(0); /* the record's reader knows these alone */
+    return NULL;
+}
+
+static int open_named(const struct cl_spec_namespace *namespace, struct cl_error *err)
+{
+    CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, namespace->path, O_RDONLY | O_NONBLOCK, 0);
+    struct statfs fs;
+
+    if (fd < 0)
+        return cl_fail(err, fd, "open %s", namespace->path);
+    int r = cl_sys_fstatfs(fd, &fs);
+    if (r < 0)
+        return cl_fail(err, r, "statfs %s", namespace->path);
+    if (fs.f_type != NSFS_MAGIC)
+        return cl_refuse(err, EINVAL, "%s is no namespace", namespace->path);
+    return CL_TAKE_FD(fd);
+}
+
+/* Which the first process joins itself: the maker could not come back, or needs its own. */
+static int is_firsts(uint32_t flag)
+{
+    return flag == CLONE_NEWNS || flag == CLONE_NEWCGROUP;
+}
+
+int cl_bundle_open_namespaces(void *context, struct cl_error *err)
+{
+    struct cl_bundle *bundle = context;
+    const struct cl_spec_namespaces *list = &bundle->spec->namespaces;
+
+    for (size_t i = 0; i < list->count; i++) {
+        const struct cl_spec_namespace *namespace = &list->items[i];
+        const struct kind *kind = find_kind(namespace->kind);
+
+        if (namespace->path[0] == '\0') {
+            bundle->fresh |= namespace->kind;
+            continue;
+        }
+        bundle->joined[i] = open_named(namespace, err);
+        if (bundle->joined[i] < 0)
+            return cl_prefix(err, "linux.namespaces[%zu].path", i);
+        if (is_firsts(namespace->kind))
+            continue;
+        bundle->homes[i] = cl_sys_openat(AT_FDCWD, kind->file, O_RDONLY, 0);
+        if (bundle->homes[i] < 0)
+            return cl_fail(err, bundle->homes[i], "open %s", kind->file);
+    }
+    return 0;
+}
+
+void cl_bundle_close_namespaces(void *context)
+{
+    struct cl_bundle *bundle = context;
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(bundle->joined); i++) {
+        cl_fd_close(&bundle->joined[i]);
+        cl_fd_close(&bundle->homes[i]);
+    }
+}
+
+/* --- there and back ------------------------------------------------------------------------ */
+
+static int enter_named(const struct cl_bundle *bundle, struct cl_error *err)
+{
+    const struct cl_spec_namespaces *list = &bundle->spec->namespaces;
+
+    for (size_t i = 0; i < list->count; i++) {
+        if (bundle->joined[i] < 0 || is_firsts(list->items[i].kind))
+            continue;
+        int r = cl_sys_setns(bundle->joined[i], (int)list->items[i].kind);
+        if (r < 0) {
+            (void)cl_fail(err, r, "enter %s", list->items[i].path);
+            return cl_prefix(err, "linux.namespaces[%zu].path", i);
+        }
+    }
+    return 0;
+}
+
+static int go_home(const struct cl_bundle *bundle, struct cl_error *err)
+{
+    const struct cl_spec_namespaces *list = &bundle->spec->namespaces;
+    int first = 0;
+
+    for (size_t i = 0; i < list->count; i++) {
+        int r = bundle->homes[i] < 0 ? 0 : cl_sys_setns(bundle->homes[i], (int)list->items[i].kind);
+
+        if (r < 0 && first == 0)
+            first = cl_fail(err, r, "go back to the own %s namespace",
+                            find_kind(list->items[i].kind)->word);
+    }
+    return first;
+}
+
+static int write_offsets(const struct cl_bundle *bundle, struct cl_error *err)
+{
+    const struct cl_spec_offsets *offsets = &bundle->spec->time_offsets;
+
+    for (size_t i = 0; i < offsets->count; i++) {
+        const struct cl_spec_offset *offset = &offsets->items[i];
+        char line[64];
+
+        (void)snprintf(line, sizeof(line), "%u %lld %u", offset->clock, (long long)offset->seconds,
+                       offset->nanoseconds);
+        int r = cl_write_file(AT_FDCWD, "/proc/self/timens_offsets", line);
+        if (r < 0) {
+            (void)cl_fail(err, r, "write /proc/self/timens_offsets");
+            return cl_prefix(err, "linux.timeOffsets");
+        }
+    }
+    return 0;
+}
+
+/* It is for who is born afterwards, and can be set as long as nobody is. */
+static int make_time(const struct cl_bundle *bundle, int *ret_home, struct cl_error *err)
+{
+    if ((bundle->fresh & CLONE_NEWTIME) == 0)
+        return 0;
+    *ret_home = cl_sys_openat(AT_FDCWD, "/proc/self/ns/time", O_RDONLY, 0);
+    int r = *ret_home < 0 ? *ret_home : cl_sys_unshare(CLONE_NEWTIME);
+    return r < 0 ? cl_fail(err, r, "make a time namespace") : write_offsets(bundle, err);
+}
+
+/* --- the clone ------------------------------------------------------------------------------- */
+
+/* Kinds that clone3 makes: the cgroup namespace's root is where its maker is, so the first process
+ * makes that when it has joined its cgroup. */
+static uint64_t clone_flags(const struct cl_bundle *bundle)
+{
+    return bundle->fresh & ~(uint32_t)(CLONE_NEWCGROUP | CLONE_NEWTIME);
+}
+
+static int clone_first(struct cl_bundle *bundle, struct cl_error *err)
+{
+    struct cl_bare_home home = CL_BARE_HOME_INIT;
+    struct cl_error back = {0};
+    struct cl_clone_args args = {
+        .flags = CLONE_PIDFD | clone_flags(bundle),
+        .pidfd = (uint64_t)(uintptr_t)&bundle->pidfd,
+        .exit_signal = SIGCHLD,
+    };
+    const int group = bundle->start->group == NULL ? -1 : cl_group_dir(bundle->start->group);
+
+    if (group >= 0) {
+        args.flags |= CL_CLONE_INTO_CGROUP;
+        args.cgroup = (uint64_t)group;
+    }
+    if (bundle->bare >= 0 && cl_bare_enter(bundle->bare, &home) < 0)
+        cl_fd_close(&bundle->bare);
+    pid_t pid = cl_sys_clone3(&args);
+    if (pid == 0)
+        cl_bundle_first(bundle);
+    int r = pid < 0 ? cl_fail(err, pid, "clone into new namespaces") : 0;
+    if (r < 0 && (bundle->fresh & CLONE_NEWUSER) != 0)
+        r = cl_userns_hint(r, err);
+    if (pid > 0)
+        bundle->pid = pid;
+    if (cl_bare_leave(&home, &back) < 0) {
+        *err = back;
+        r = -back.code;
+    }
+    return r;
+}
+
+int cl_bundle_clone(void *context, struct cl_error *err)
+{
+    struct cl_bundle *bundle = context;
+    CL_CLEANUP_FD int time_home = -1;
+    struct cl_error back = {0};
+    int r = enter_named(bundle, err);
+
+    if (r == 0)
+        r = make_time(bundle, &time_home, err);
+    if (r == 0)
+        r = clone_first(bundle, err);
+    int home = go_home(bundle, &back);
+    if (time_home >= 0 && cl_sys_setns(time_home, CLONE_NEWTIME) < 0 && home == 0)
+        home = cl_fail(&back, errno, "go back to the own time namespace");
+    if (home < 0 && r == 0) {
+        *err = back;
+        r = home;
+    }
+    if (r < 0)
+        cl_bundle_end(bundle);
+    cl_fd_close(&bundle->channel[1]);
+    return r;
+}
+
+void cl_bundle_end(void *context)
+{
+    struct cl_bundle *bundle = context;
+
+    if (bundle->pid > 0)
+        cl_child_end(bundle->pid, bundle->pidfd);
+    bundle->pid = 0;
+    cl_fd_close(&bundle->pidfd);
+}
+
+/* --- id maps ---------------------------------------------------------------------------------- */
+
+static int write_map(int proc, const char *file, const struct cl_spec_maps *maps,
+                     struct cl_error *err)
+{
+    CL_CLEANUP_BUF struct cl_buf text = CL_BUF_INIT(1 << 16);
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < maps->count; i++)
+        r = cl_buf_printf(&text, "%u %u %u\n", maps->items[i].inside, maps->items[i].outside,
+                          maps->items[i].size);
+    if (r < 0)
+        return cl_fail(err, r, "lay out an id map");
+    r = cl_write_file(proc, file, cl_buf_text(&text));
+    if (r < 0) {
+        (void)cl_fail(err, r, "write the %s of the container's user namespace", file);
+        return r == -EPERM ? cl_hint(err, "an ordinary user maps one id, his own") : r;
+    }
+    return 0;
+}
+
+/* Who may not set groups can't map them either, unless he says that nobody will. */
+int cl_bundle_write_maps(void *context, struct cl_error *err)
+{
+    struct cl_bundle *bundle = context;
+    const struct cl_spec *spec = bundle->spec;
+
+    if ((bundle->fresh & CLONE_NEWUSER) == 0)
+        return 0;
+    CL_CLEANUP_FD int proc = cl_userns_open_proc(bundle->pid, err);
+    if (proc < 0)
+        return proc;
+    if (geteuid() != 0) {
+        int denied = cl_write_file(proc, "setgroups", "deny");
+
+        if (denied < 0 && denied != -ENOENT)
+            return cl_fail(err, denied, "write setgroups of the container's user namespace");
+    }
+    int r = write_map(proc, "gid_map", &spec->gid_maps, err);
+    if (r < 0)
+        return cl_prefix(err, "linux.gidMappings");
+    r = write_map(proc, "uid_map", &spec->uid_maps, err);
+    return r < 0 ? cl_prefix(err, "linux.uidMappings") : 0;
+}

@@ -1,0 +1,360 @@
+/* The last of a bundle's steps: from a process of the runtime's to the command, for the first
+ * process and for those of `exec` alike. Source: OCI runtime specification, config.md, "Process";
+ * capabilities(7), seccomp(2), credentials(7). */
+#include <errno.h>
+#include <linux/magic.h>
+#include <linux/sched.h>
+#include <linux/seccomp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+
+#include "base/fd.h"
+#include "base/sys.h"
+#include "limits/rlimits.h"
+#include "walls/container/bundle.h"
+
+enum { CAP_SYS_ADMIN_BIT = 21, PATH_SIZE = 4096 };
+
+/* --- what needs the runtime's privilege
+ * ----------------------------------------------------------- */
+
+/* The bundle's, where it has one; else one that is mounted nowhere. */
+int cl_bundle_find_proc(void *context, struct cl_error *err)
+{
+    static const char *const no_options[] = {NULL, NULL};
+    struct cl_bundle *bundle = context;
+
+    if (bundle->proc >= 0)
+        return 0;
+    bundle->proc = cl_fs_make(
+        "proc", no_options, CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV | CL_MOUNT_ATTR_NOEXEC, err);
+    return bundle->proc < 0 ? bundle->proc : 0;
+}
+
+/* To lower it takes a privilege; what it is already costs none. */
+static int set_oom_score(const struct cl_bundle *bundle, struct cl_error *err)
+{
+    const int wanted = (int)bundle->process->oom_score - CL_SPEC_OOM_BIAS;
+    char text[16];
+
+    if (!cl_spec_has(bundle->process, CL_SPEC_OOM_SCORE))
+        return 0;
+    (void)snprintf(text, sizeof(text), "%d", wanted);
+    int r = cl_write_file(bundle->proc, "self/oom_score_adj", text);
+    return r < 0 ? cl_fail(err, r, "process.oomScoreAdj: set it to %d", wanted) : 0;
+}
+
+static int set_scheduler(const struct cl_spec *process, struct cl_error *err)
+{
+    struct cl_sched_attr attr = {.size = sizeof(attr)};
+
+    if (process->scheduler.count == 0)
+        return 0;
+    const struct cl_spec_scheduler *wanted = &process->scheduler.items[0];
+    attr.policy = wanted->policy;
+    attr.flags = wanted->flags;
+    attr.nice = wanted->nice;
+    attr.priority = wanted->priority;
+    attr.runtime_ns = wanted->runtime_ns;
+    attr.deadline_ns = wanted->deadline_ns;
+    attr.period_ns = wanted->period_ns;
+    int r = cl_sys_sched_setattr(&attr);
+    return r < 0 ? cl_fail(err, r, "process.scheduler: take it") : 0;
+}
+
+int cl_bundle_set_scheduling(void *context, struct cl_error *err)
+{
+    const struct cl_bundle *bundle = context;
+    const struct cl_spec *process = bundle->process;
+    int r = set_oom_score(bundle, err);
+
+    if (r == 0)
+        r = set_scheduler(process, err);
+    if (r == 0 && cl_spec_has(process, CL_SPEC_IO_PRIORITY)) {
+        r = cl_sys_ioprio_set((int)process->io_priority);
+        if (r < 0)
+            return cl_fail(err, r, "process.ioPriority: take it");
+    }
+    if (r == 0 && cl_spec_has(bundle->spec, CL_SPEC_PERSONALITY)) {
+        r = cl_sys_personality(bundle->spec->personality);
+        if (r < 0)
+            return cl_fail(err, r, "linux.personality: take it");
+    }
+    return r < 0 ? r : 0;
+}
+
+int cl_bundle_set_rlimits(void *context, struct cl_error *err)
+{
+    const struct cl_bundle *bundle = context;
+    const struct cl_rlimits *limits = &bundle->process->rlimits;
+
+    for (size_t i = 0; i < limits->count; i++) {
+        const struct cl_plan_rlimit *limit = &limits->items[i];
+        const struct cl_rlimit64 both = {.cur = limit->soft, .max = limit->hard};
+        int r = cl_sys_prlimit(0, (int)limit->resource, &both, NULL);
+
+        if (r < 0)
+            return cl_fail(err, r, "process.rlimits[%zu]: set %s to %llu, %llu at most", i,
+                           cl_rlimit_name(limit->resource), (unsigned long long)limit->soft,
+                           (unsigned long long)limit->hard);
+    }
+    return 0;
+}
+
+int cl_bundle_take_stdio(void *context, struct cl_error *err)
+{
+    const struct cl_bundle *bundle = context;
+
+    if (bundle->terminal < 0)
+        return 0;
+    int r = cl_sys_ioctl(bundle->terminal, TIOCSCTTY, NULL);
+    if (r < 0)
+        return cl_fail(err, r, "process.terminal: take the terminal");
+    for (int fd = 0; fd <= 2; fd++) {
+        r = cl_sys_dup3(bundle->terminal, fd, 0);
+        if (r < 0)
+            return cl_fail(err, r, "process.terminal: set descriptor %d", fd);
+    }
+    return 0;
+}
+
+int cl_bundle_bound(void *context, struct cl_error *err)
+{
+    const struct cl_bundle *bundle = context;
+
+    return cl_capabilities_bound(bundle->process->bounding, err);
+}
+
+/* Engines tell their users by these words that there is no such program. */
+int cl_bundle_check_program(void *context, struct cl_error *err)
+{
+    const struct cl_bundle *bundle = context;
+    const struct cl_strlist *args = &bundle->process->args;
+
+    if (args->count == 0)
+        return 0;
+    if (cl_program_is_there(args->items[0], &bundle->process->env))
+        return 0;
+    if (strchr(args->items[0], '/') != NULL)
+        return cl_fail(err, ENOENT, "process.args[0]: execute %s", args->items[0]);
+    return cl_refuse(err, ENOENT, "process.args[0]: %s: executable file not found in $PATH",
+                     args->items[0]);
+}
+
+/* --- labels -------------------------------------------------------------------------------------
+ */
+
+static int write_label(const struct cl_bundle *bundle, const char *file, const char *text,
+                       struct cl_error *err)
+{
+    int r = cl_write_file(bundle->proc, file, text);
+
+    return r < 0 ? cl_fail(err, r, "write \"%.100s\" to /proc/%s", text, file) : 0;
+}
+
+static int take_labels(void *context, struct cl_error *err)
+{
+    const struct cl_bundle *bundle = context;
+    const struct cl_spec *process = bundle->process;
+    char text[PATH_SIZE];
+    int r = 0;
+
+    if (cl_spec_has(process, CL_SPEC_APPARMOR) && process->apparmor[0] != '\0') {
+        (void)snprintf(text, sizeof(text), "exec %s", process->apparmor);
+        r = write_label(bundle, "self/attr/apparmor/exec", text, err);
+        if (r < 0)
+            return cl_prefix(err, "process.apparmorProfile");
+    }
+    if (cl_spec_has(process, CL_SPEC_SELINUX) && process->selinux[0] != '\0') {
+        r = write_label(bundle, "self/attr/exec", process->selinux, err);
+        if (r < 0)
+            return cl_prefix(err, "process.selinuxLabel");
+    }
+    return 0;
+}
+
+/* --- credentials --------------------------------------------------------------------------------
+ */
+
+/* As root first: it may be a directory that only root may enter. */
+static int enter_cwd(void *context, struct cl_error *err)
+{
+    const struct cl_bundle *bundle = context;
+    int r = cl_sys_chdir(bundle->process->cwd);
+
+    if (r == -EACCES && !bundle->has_user)
+        return 0; /* the user may be let in */
+    return r < 0 ? cl_fail(err, r, "process.cwd: change to %s", bundle->process->cwd) : 0;
+}
+
+static int set_groups(const struct cl_bundle *bundle, struct cl_error *err)
+{
+    const struct cl_numbers *groups = &bundle->process->groups;
+    int r = cl_sys_setgroups(groups->count, groups->items);
+
+    if (r == -EPERM && groups->count == 0)
+        return 0; /* in a user namespace whose maker may set none */
+    return r < 0 ? cl_fail(err, r, "process.user.additionalGids: take them") : 0;
+}
+
+static int take_user(void *context, struct cl_error *err)
+{
+    struct cl_bundle *bundle = context;
+    const struct cl_spec *process = bundle->process;
+    int r = cl_sys_prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0);
+
+    if (r < 0)
+        return cl_fail(err, r, "keep capabilities");
+    r = set_groups(bundle, err);
+    if (r < 0)
+        return r;
+    r = cl_sys_setresgid((gid_t)process->gid);
+    if (r < 0)
+        return cl_fail(err, r, "process.user.gid: take group id %u", (unsigned int)process->gid);
+    r = cl_sys_setresuid((uid_t)process->uid);
+    if (r < 0)
+        return cl_fail(err, r, "process.user.uid: take user id %u", (unsigned int)process->uid);
+    bundle->has_user = 1;
+    /* What a change of ids makes dumpable or not is fs.suid_dumpable's affair. */
+    r = cl_sys_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    return r < 0 ? cl_fail(err, r, "become non-dumpable") : 0;
+}
+
+static int set_umask(void *context, CL_UNUSED struct cl_error *err)
+{
+    const struct cl_bundle *bundle = context;
+    const struct cl_spec *process = bundle->process;
+
+    (void)cl_sys_umask(cl_spec_has(process, CL_SPEC_UMASK) ? (mode_t)process->umask : 022);
+    return 0;
+}
+
+static int install_filter(const struct cl_bundle *bundle, struct cl_error *err)
+{
+    const struct cl_spec *spec = bundle->spec;
+    const struct sock_fprog_of_ours {
+        unsigned short count;
+        const void *instructions;
+    } program = {(unsigned short)(spec->seccomp.size / 8), spec->seccomp.data};
+
+    if (!cl_spec_has(spec, CL_SPEC_SECCOMP))
+        return 0;
+    int r = cl_sys_seccomp(SECCOMP_SET_MODE_FILTER, (unsigned int)spec->seccomp_flags, &program);
+    return r < 0 ? cl_fail(err, r, "linux.seccomp: install the filter") : 0;
+}
+
+static int set_capabilities(const struct cl_spec *process, struct cl_error *err)
+{
+    int r = cl_capabilities_take(process->permitted, process->effective, process->inheritable, err);
+
+    if (r < 0)
+        return cl_prefix(err, "process.capabilities");
+    for (unsigned int cap = 0; cap < 64; cap++) {
+        if ((process->ambient & 1ULL << cap) == 0)
+            continue;
+        r = cl_sys_prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0);
+        if (r < 0)
+            return cl_fail(err, r, "process.capabilities.ambient: raise capability %u", cap);
+    }
+    return 0;
+}
+
+/* A filter takes no_new_privs or CAP_SYS_ADMIN to be installed: with the first it comes last;
+ * without it while the capabilities of before are still ours. */
+static int last_layers(void *context, struct cl_error *err)
+{
+    const struct cl_bundle *bundle = context;
+    const struct cl_spec *process = bundle->process;
+    int r = 0;
+
+    if (process->no_new_privileges) {
+        r = cl_sys_prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+        if (r < 0)
+            return cl_fail(err, r, "process.noNewPrivileges: set it");
+    } else if (cl_spec_has(bundle->spec, CL_SPEC_SECCOMP)) {
+        const uint64_t admin = 1ULL << CAP_SYS_ADMIN_BIT;
+
+        r = cl_capabilities_take(process->permitted | admin, process->effective | admin,
+                                 process->inheritable, err);
+        if (r == 0)
+            r = install_filter(bundle, err);
+    }
+    if (r == 0)
+        r = set_capabilities(process, err);
+    return r == 0 && process->no_new_privileges ? install_filter(bundle, err) : r;
+}
+
+/* --- the command
+ * ---------------------------------------------------------------------------------- */
+
+static int has_home(const struct cl_strlist *env)
+{
+    for (size_t i = 0; i < env->count; i++) {
+        if (strncmp(env->items[i], "HOME=", 5) == 0)
+            return 1;
+    }
+    return 0;
+}
+
+/* Engines count on it. The image's /etc/passwd is read as who may read no more than the command. */
+static int set_home(void *context, CL_UNUSED struct cl_error *err)
+{
+    static char home[PATH_SIZE];
+    struct cl_bundle *bundle = context;
+    const struct cl_spec *process = bundle->process;
+
+    if (has_home(&process->env))
+        return 0;
+    memcpy(home, "HOME=", 6);
+    cl_bundle_find_home((uint32_t)process->uid, home + 5, sizeof(home) - 5);
+    bundle->envp[process->env.count] = home;
+    return 0;
+}
+
+static const struct cl_step last_steps[] = {
+    {"working directory", enter_cwd, NULL},
+    {"labels", take_labels, NULL},
+    {"user", take_user, NULL},
+    {"working directory", enter_cwd, NULL},
+    {"home", set_home, NULL},
+    {"umask", set_umask, NULL},
+    {"capabilities and system calls", last_layers, NULL},
+};
+
+CL_NORETURN static void leave(void)
+{
+    (void)cl_sys_exit_group(1);
+    __builtin_trap();
+}
+
+/* All that isn't the command's, and the channel, which the exec closes. */
+static void close_others(const struct cl_bundle *bundle, int channel)
+{
+    const unsigned int first = 3 + bundle->start->preserved;
+
+    if (channel > 3 && (unsigned int)channel > first)
+        (void)cl_sys_close_range(first, (unsigned int)channel - 1, 0);
+    if ((unsigned int)channel >= first)
+        (void)cl_sys_close_range((unsigned int)channel + 1, ~0U, 0);
+}
+
+CL_NORETURN void cl_bundle_become(struct cl_bundle *bundle, int channel)
+{
+    const struct cl_spec *process = bundle->process;
+    struct cl_error err = {0};
+    int r = cl_steps_run(last_steps, CL_ARRAY_SIZE(last_steps), bundle, &err);
+
+    if (r == 0) {
+        close_others(bundle, channel);
+        r = cl_bundle_send(channel, CL_BUNDLE_EXEC, NULL);
+        if (r < 0)
+            leave(); /* who asked is gone */
+        r = cl_program_execute(process->args.items[0], &process->env, bundle->argv, bundle->envp);
+        (void)cl_fail(&err, r, "process.args[0]: execute %s", process->args.items[0]);
+    }
+    (void)cl_bundle_send(channel, CL_BUNDLE_FAILED, &err);
+    leave();
+}
