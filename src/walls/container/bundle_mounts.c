@@ -13,7 +13,7 @@
 
 #include <sys/mount.h>
 
-enum { OPTION_SIZE = 4096, LINKS_MOST = 40 };
+enum { OPTION_SIZE = 4096, PATH_SIZE = 4096, LINK_SIZE = 1024, LINKS_MOST = 40 };
 
 /* --- trees of what is there ------------------------------------------------------------------ */
 
@@ -158,44 +158,40 @@ int cl_bundle_enter_root(void *context, struct cl_error *err)
 /* --- targets -------------------------------------------------------------------------------------
  */
 
-/* PATH's last link leads nowhere: RET is the path that it means, lexically below its directory. */
-static int follow_link(int root, const char *path, char ret[OPTION_SIZE])
+/* PATH's last link leads nowhere: PATH becomes what it means, lexically below its directory. */
+static int follow_link(int root, char path[PATH_SIZE])
 {
-    char link[OPTION_SIZE];
-    const char *slash = strrchr(path, '/');
-    CL_CLEANUP_FD int fd = -1;
+    char link[LINK_SIZE];
+    char *slash = strrchr(path, '/');
 
     if (slash == NULL)
         return -ELOOP;
-    (void)snprintf(ret, OPTION_SIZE, "%.*s/", (int)(slash - path), path);
-    CL_CLEANUP_FD int dir = cl_open_in_root(root, ret, O_PATH | O_DIRECTORY);
-    if (dir < 0)
+    *slash = '\0';
+    CL_CLEANUP_FD int dir =
+        cl_open_in_root(root, path[0] == '\0' ? "/" : path, O_PATH | O_DIRECTORY);
+    *slash = '/';
+    ssize_t size = dir < 0 ? -ELOOP : cl_sys_readlinkat(dir, slash + 1, link, sizeof(link));
+    char *to = size > 0 && link[0] == '/' ? path : slash + 1;
+    if (size <= 0 || size >= path + PATH_SIZE - to)
         return -ELOOP;
-    ssize_t size = cl_sys_readlinkat(dir, slash + 1, link, sizeof(link) - 1);
-    if (size <= 0)
-        return -ELOOP;
-    link[size] = '\0';
-    int used = snprintf(ret, OPTION_SIZE, "%.*s/%s", link[0] == '/' ? 0 : (int)(slash - path), path,
-                        link[0] == '/' ? link + 1 : link);
-    return used < 0 || used >= OPTION_SIZE ? -ELOOP : 0;
+    memcpy(to, link, (size_t)size);
+    to[size] = '\0';
+    return 0;
 }
 
 int cl_bundle_target(const struct cl_bundle *bundle, const char *path, int is_dir,
                      struct cl_error *err)
 {
-    char places[2][OPTION_SIZE];
-    const char *at = path;
+    char place[PATH_SIZE];
     int fd = -1;
     int making = 0;
-    int r = cl_target_find(bundle->root, at, is_dir, &fd, &making);
 
+    (void)snprintf(place, sizeof(place), "%s", path); /* a record's paths fit */
+    int r = cl_target_find(bundle->root, place, is_dir, &fd, &making);
     for (int i = 0; r == -ELOOP && making && i < LINKS_MOST; i++) {
-        char *next = places[i % 2];
-
-        if (follow_link(bundle->root, at, next) < 0)
+        if (follow_link(bundle->root, place) < 0)
             break;
-        at = next;
-        r = cl_target_find(bundle->root, at, is_dir, &fd, &making);
+        r = cl_target_find(bundle->root, place, is_dir, &fd, &making);
     }
     return r < 0 ? cl_fail(err, r, "find or make %s in the root", path) : fd;
 }
