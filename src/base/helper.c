@@ -17,7 +17,7 @@ enum { MAX_COMPLAINT = 400, FIRST_MORE_FD = 3 };
 /* --- finding it --------------------------------------------------------- */
 
 /* A program that runs from a sealed copy in memory was started with its path as the
- * first argument (src/cmd/cloister/seal.h). */
+ * first argument (seal.h). */
 static ssize_t first_argument(char path[CL_HELPER_PATH_SIZE])
 {
     CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, "/proc/self/cmdline", O_RDONLY, 0);

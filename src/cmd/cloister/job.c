@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/sys.h"
-#include "cmd/cloister/seal.h"
+#include "base/seal.h"
 
 enum { ARENA_MAX = 64 << 20 };
 

@@ -11,7 +11,7 @@
 #include "cmd/cloister/keep.h"
 #include "cmd/cloister/run_options.h"
 #include "cmd/cloister/run_plan.h"
-#include "cmd/cloister/seal.h"
+#include "base/seal.h"
 #include "cmd/cloister/streams.h"
 #include "sandbox/result_file.h"
 #include "sandbox/sandbox.h"

@@ -1,7 +1,8 @@
-#include "cmd/cloister/seal.h"
+#include "base/seal.h"
 
 #include <errno.h>
 #include <string.h>
+#include <sys/statvfs.h>
 
 #include "base/alloc.h"
 #include "base/fd.h"
@@ -95,4 +96,38 @@ int cl_seal_self(char *const argv[], struct cl_error *err)
     if (copy >= 0)
         (void)cl_fail(err, r, "execute the sealed copy of the program");
     return cl_hint(err, "install cloister where this user can't write it (make install as root)");
+}
+
+/* --- a mount that can't be written ----------------------------------------------------------- */
+
+static int is_read_only(int exe)
+{
+    struct statfs fs;
+
+    return cl_sys_fstatfs(exe, &fs) == 0 && (fs.f_flags & ST_RDONLY) != 0;
+}
+
+static int open_read_only(int exe)
+{
+    const struct cl_mount_attr attr = {.attr_set = CL_MOUNT_ATTR_RDONLY};
+    CL_CLEANUP_FD int tree =
+        cl_sys_open_tree(exe, "", CL_OPEN_TREE_CLONE | CL_OPEN_TREE_CLOEXEC | CL_AT_EMPTY_PATH);
+    int r = tree < 0 ? tree : cl_sys_mount_setattr(tree, "", CL_AT_EMPTY_PATH, &attr);
+
+    return r < 0 ? r : CL_TAKE_FD(tree);
+}
+
+int cl_seal_mount(char *const argv[], struct cl_error *err)
+{
+    CL_CLEANUP_FD int exe = cl_sys_openat(AT_FDCWD, "/proc/self/exe", O_PATH, 0);
+
+    if (exe < 0)
+        return cl_fail(err, exe, "open /proc/self/exe");
+    if (is_read_only(exe))
+        return 0;
+    CL_CLEANUP_FD int tree = open_read_only(exe);
+    if (tree < 0)
+        return cl_seal_self(argv, err);
+    int r = cl_sys_execveat(tree, "", argv, environ, AT_EMPTY_PATH);
+    return cl_fail(err, r, "execute the program from a read-only mount");
 }

@@ -1,0 +1,177 @@
+/* What the commands share: arguments, the log, pid files, console sockets. */
+#include "cmd/cloister-oci/command.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/un.h>
+#include <time.h>
+
+#include "base/fd.h"
+#include "base/json.h"
+#include "base/num.h"
+#include "base/sys.h"
+
+enum { LINE_MOST = 4096, PATH_SIZE = 4096 };
+
+/* --- arguments ------------------------------------------------------------------------------- */
+
+int cl_oci_set_text(void *context, const struct cl_option *option, const char *value,
+                    CL_UNUSED struct cl_error *err)
+{
+    *(const char **)(void *)((char *)context + option->tag) = value;
+    return 0;
+}
+
+int cl_oci_set_flag(void *context, const struct cl_option *option, CL_UNUSED const char *value,
+                    CL_UNUSED struct cl_error *err)
+{
+    *(int *)(void *)((char *)context + option->tag) = 1;
+    return 0;
+}
+
+int cl_oci_set_count(void *context, const struct cl_option *option, const char *value,
+                     struct cl_error *err)
+{
+    uint64_t number = 0;
+
+    if (cl_parse_u64(value, &number) < 0 || number > 1024)
+        return cl_refuse(err, EINVAL, "expected a number of at most 1024, got \"%.40s\"", value);
+    *(unsigned int *)(void *)((char *)context + option->tag) = (unsigned int)number;
+    return 0;
+}
+
+int cl_oci_set_help(CL_UNUSED void *context, CL_UNUSED const struct cl_option *option,
+                    CL_UNUSED const char *value, CL_UNUSED struct cl_error *err)
+{
+    return CL_OCI_SHOWN;
+}
+
+static void show_command(const struct cl_oci_command *self)
+{
+    (void)printf("usage: cloister-oci [OPTIONS] %s %s\n\n%s\n", self->name, self->usage,
+                 self->help);
+    for (size_t i = 0; i < self->option_count; i++)
+        (void)printf("  --%s%s%s\n        %s\n", self->options[i].name,
+                     self->options[i].value == NULL ? "" : " ",
+                     self->options[i].value == NULL ? "" : self->options[i].value,
+                     self->options[i].help);
+}
+
+int cl_oci_parse(const struct cl_oci_command *self, int argc, char *argv[], void *context,
+                 struct cl_error *err)
+{
+    const struct cl_option_table table = {self->options, self->option_count, NULL};
+    int r = self->takes_words ? 0 : cl_options_order(table, argc, argv, err);
+
+    if (r == 0)
+        r = cl_options_parse(table, argc, argv, context, err);
+    if (r == CL_OCI_SHOWN) {
+        show_command(self);
+        err->code = EINVAL; /* main's own help is not asked for */
+        return r;
+    }
+    return r < 0 ? cl_prefix(err, "%s", self->name) : r;
+}
+
+int cl_oci_parse_id(const struct cl_oci_command *self, int argc, char *argv[], void *context,
+                    const char **ret_id, struct cl_error *err)
+{
+    int first = cl_oci_parse(self, argc, argv, context, err);
+
+    if (first < 0)
+        return first;
+    if (argc - first != 1)
+        return cl_refuse(err, EINVAL, "%s: expected one container's id: cloister-oci %s %s",
+                         self->name, self->name, self->usage);
+    *ret_id = argv[first];
+    return 0;
+}
+
+/* --- saying ------------------------------------------------------------------------------------
+ */
+
+static void write_time(char ret[40])
+{
+    struct timespec now = {0};
+    struct tm parts;
+
+    (void)clock_gettime(CLOCK_REALTIME, &now); /* can't fail */
+    if (gmtime_r(&now.tv_sec, &parts) == NULL)
+        parts = (struct tm){.tm_mday = 1};
+    (void)strftime(ret, 40, "%Y-%m-%dT%H:%M:%SZ", &parts); /* fits */
+}
+
+/* A log that can't be written is no reason to fail. */
+void cl_oci_say(const struct cl_oci *oci, const char *level, const char *text)
+{
+    CL_CLEANUP_BUF struct cl_buf buf = CL_BUF_INIT(LINE_MOST);
+    struct cl_json json;
+    char when[40];
+    int r;
+
+    if (oci->log < 0 || (strcmp(level, "debug") == 0 && !oci->debug))
+        return;
+    write_time(when);
+    if (oci->log_format == NULL || strcmp(oci->log_format, "json") != 0) {
+        r = cl_buf_printf(&buf, "time=\"%s\" level=%s msg=\"%s\"\n", when, level, text);
+    } else {
+        cl_json_begin(&json, &buf, 0);
+        cl_json_object(&json, NULL);
+        cl_json_string(&json, "level", level);
+        cl_json_string(&json, "msg", text);
+        cl_json_string(&json, "time", when);
+        cl_json_close(&json, '}');
+        r = cl_json_end(&json);
+    }
+    if (r == 0)
+        (void)cl_write_all(oci->log, buf.data, buf.size);
+}
+
+int cl_oci_print(const struct cl_buf *buf, struct cl_error *err)
+{
+    int r = cl_write_all(STDOUT_FILENO, buf->data, buf->size);
+
+    return r < 0 ? cl_fail(err, r, "write to standard output") : 0;
+}
+
+/* --- files that engines name ---------------------------------------------------------------------
+ */
+
+int cl_oci_write_pid(const char *path, int pid, struct cl_error *err)
+{
+    char fresh[PATH_SIZE];
+    char text[16];
+
+    if (path == NULL || path[0] == '\0')
+        return 0;
+    if (snprintf(fresh, sizeof(fresh), "%s.new", path) >= (int)sizeof(fresh))
+        return cl_refuse(err, ENAMETOOLONG, "--pid-file: the path is too long");
+    int size = snprintf(text, sizeof(text), "%d", pid);
+    CL_CLEANUP_FD int fd =
+        cl_sys_openat(AT_FDCWD, fresh, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0644);
+    int r = fd < 0 ? fd : cl_write_all(fd, text, (size_t)size);
+    if (r == 0)
+        r = cl_sys_renameat(AT_FDCWD, fresh, AT_FDCWD, path);
+    return r < 0 ? cl_fail(err, r, "--pid-file: write %s", path) : 0;
+}
+
+int cl_oci_connect_console(const char *path, int *ret, struct cl_error *err)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+    *ret = -1;
+    if (path == NULL || path[0] == '\0')
+        return 0;
+    if (strlen(path) >= sizeof(address.sun_path))
+        return cl_refuse(err, ENAMETOOLONG,
+                         "--console-socket: a socket's path has %zu bytes at most",
+                         sizeof(address.sun_path) - 1);
+    memcpy(address.sun_path, path, strlen(path) + 1);
+    CL_CLEANUP_FD int fd = cl_sys_socket(AF_UNIX, SOCK_STREAM, 0);
+    int r = fd < 0 ? fd : cl_sys_connect(fd, (const struct sockaddr *)&address, sizeof(address));
+    if (r < 0)
+        return cl_fail(err, r, "--console-socket: connect to %s", path);
+    *ret = CL_TAKE_FD(fd);
+    return 0;
+}

@@ -1,0 +1,142 @@
+/* command.h - what a command of `cloister-oci` is: a row of main's table.
+ *
+ * The words are those that engines say to an OCI runtime: global options, a command, its options,
+ * an id. A command returns its exit status, or -errno with a message that main writes once, to the
+ * log that --log names and to standard error.
+ */
+#ifndef CL_CMD_CLOISTER_OCI_COMMAND_H
+#define CL_CMD_CLOISTER_OCI_COMMAND_H
+
+#include "base/options.h"
+#include "runtime/container.h"
+#include "walls/bundle.h"
+
+enum { CL_OCI_FAILED = 1, CL_OCI_SHOWN = -100000 };
+
+/* The global options, and what main made of them. */
+struct cl_oci {
+    const char *root_path;
+    const char *log_path;
+    const char *log_format;
+    const char *manager_name;
+    const char *rootless;
+    int debug;
+    int systemd;
+    int version;
+    enum cl_group_manager manager;
+    int root;          /* of all containers */
+    int log;           /* -1: none */
+    char *const *argv; /* the whole command line */
+};
+
+struct cl_oci_command {
+    const char *name;
+    const char *usage;
+    const char *help;
+    int (*run)(struct cl_oci *oci, const struct cl_oci_command *self, int argc, char *argv[],
+               struct cl_error *err);
+    const struct cl_option *options;
+    size_t option_count;
+    int takes_words; /* a command follows, whose options aren't ours */
+};
+
+extern const struct cl_oci_command cl_oci_create;
+extern const struct cl_oci_command cl_oci_start;
+extern const struct cl_oci_command cl_oci_run;
+extern const struct cl_oci_command cl_oci_state;
+extern const struct cl_oci_command cl_oci_list;
+extern const struct cl_oci_command cl_oci_kill;
+extern const struct cl_oci_command cl_oci_delete;
+extern const struct cl_oci_command cl_oci_exec;
+extern const struct cl_oci_command cl_oci_pause;
+extern const struct cl_oci_command cl_oci_resume;
+extern const struct cl_oci_command cl_oci_ps;
+extern const struct cl_oci_command cl_oci_update;
+extern const struct cl_oci_command cl_oci_events;
+extern const struct cl_oci_command cl_oci_spec;
+extern const struct cl_oci_command cl_oci_features;
+
+/* --- arguments ------------------------------------------------------------------------------ */
+
+/* Setters; the option's tag is the offset of a const char *, an int or an unsigned int in the
+ * context. */
+int cl_oci_set_text(void *context, const struct cl_option *option, const char *value,
+                    struct cl_error *err);
+int cl_oci_set_flag(void *context, const struct cl_option *option, const char *value,
+                    struct cl_error *err);
+int cl_oci_set_count(void *context, const struct cl_option *option, const char *value,
+                     struct cl_error *err);
+int cl_oci_set_help(void *context, const struct cl_option *option, const char *value,
+                    struct cl_error *err);
+#define CL_OCI_TEXT(type, name, letter, value, help, member)                                       \
+    {                                                                                              \
+        name, letter, value, help, cl_oci_set_text, (int)offsetof(struct type, member), NULL       \
+    }
+#define CL_OCI_FLAG(type, name, letter, help, member)                                              \
+    {                                                                                              \
+        name, letter, NULL, help, cl_oci_set_flag, (int)offsetof(struct type, member), NULL        \
+    }
+#define CL_OCI_COUNT(type, name, help, member)                                                     \
+    {                                                                                              \
+        name, 0, "N", help, cl_oci_set_count, (int)offsetof(struct type, member), NULL             \
+    }
+#define CL_OCI_HELP                                                                                \
+    {                                                                                              \
+        "help", 'h', NULL, "show this help", cl_oci_set_help, 0, NULL                              \
+    }
+
+/* Parses argv[1..] into CONTEXT; the index of the first operand. */
+int cl_oci_parse(const struct cl_oci_command *self, int argc, char *argv[], void *context,
+                 struct cl_error *err);
+/* The same where one operand follows, the container's id. */
+int cl_oci_parse_id(const struct cl_oci_command *self, int argc, char *argv[], void *context,
+                    const char **ret_id, struct cl_error *err);
+
+/* --- what several commands do -------------------------------------------------------------------
+ */
+
+/* A line of the log: LEVEL is "error", "warning" or "debug". */
+void cl_oci_say(const struct cl_oci *oci, const char *level, const char *text);
+
+int cl_oci_print(const struct cl_buf *buf, struct cl_error *err);
+
+/* Writes PID to the file PATH (NULL: nowhere), as a whole. */
+int cl_oci_write_pid(const char *path, int pid, struct cl_error *err);
+
+/* A connection to the console socket PATH; -1 for NULL. */
+int cl_oci_connect_console(const char *path, int *ret, struct cl_error *err);
+
+/* Runs poststop hooks and removes what there is of a container that has ended, or never was. */
+int cl_oci_remove(struct cl_oci *oci, struct cl_oci_container *container, struct cl_error *err);
+
+/* What create and run are given. */
+struct cl_oci_creation {
+    const char *bundle;
+    const char *config;
+    const char *pid_file;
+    const char *console;
+    unsigned int preserved;
+    int no_pivot;
+    int no_keyring;
+    int detach;
+    int keep;
+    int no_subreaper;
+    int console_fd; /* in place of CONSOLE, borrowed; -1 */
+};
+#define CL_OCI_CREATION_INIT ((struct cl_oci_creation){.console_fd = -1})
+
+/* The process of a container that was just made. */
+int cl_oci_make(struct cl_oci *oci, const struct cl_oci_creation *creation,
+                struct cl_oci_container *container, struct cl_bundle_process *ret,
+                struct cl_error *err);
+/* Has it begin, and runs its poststart hooks. */
+int cl_oci_begin(struct cl_oci *oci, struct cl_oci_container *container, struct cl_error *err);
+
+/* Waits for PROCESS, a child of ours, passing signals on to it, and carries what goes over its
+ * terminal's MASTER (taken; -1: none): its exit status (front.c). */
+int cl_oci_wait(struct cl_bundle_process *process, int master, struct cl_error *err);
+/* A console socket of our own: *RET_OURS gets the master, the other end is returned. */
+int cl_oci_make_console(int *ret_ours, struct cl_error *err);
+int cl_oci_take_master(int ours, struct cl_error *err);
+
+#endif

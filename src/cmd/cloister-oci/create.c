@@ -1,0 +1,293 @@
+/* create: a container from a bundle, up to where it waits for start. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "base/seal.h"
+#include "base/sys.h"
+#include "cmd/cloister-oci/command.h"
+
+enum { PATH_SIZE = 4096 };
+
+static const struct cl_option options[] = {
+    CL_OCI_TEXT(cl_oci_creation, "bundle", 'b', "DIR", "the bundle (the working directory)",
+                bundle),
+    CL_OCI_TEXT(cl_oci_creation, "pid-file", 0, "FILE", "gets the first process's number",
+                pid_file),
+    CL_OCI_TEXT(cl_oci_creation, "console-socket", 0, "PATH",
+                "gets the master of the container's terminal", console),
+    CL_OCI_COUNT(cl_oci_creation, "preserve-fds", "descriptors from 3 on that are passed on",
+                 preserved),
+    CL_OCI_FLAG(cl_oci_creation, "no-pivot", 0, "change the root by a mount: for a ramdisk's",
+                no_pivot),
+    CL_OCI_FLAG(cl_oci_creation, "no-new-keyring", 0, "keep the caller's session keyring",
+                no_keyring),
+    CL_OCI_HELP,
+};
+
+/* --- the bundle ----------------------------------------------------------------------------------
+ */
+
+struct bundle {
+    int dir;
+    char path[PATH_SIZE]; /* absolute, without links */
+    struct cl_bytes bytes;
+};
+
+static int open_bundle(const char *path, struct bundle *ret, struct cl_error *err)
+{
+    char link[64];
+
+    ret->dir = cl_sys_openat(AT_FDCWD, path == NULL ? "." : path, O_PATH | O_DIRECTORY, 0);
+    if (ret->dir < 0)
+        return cl_fail(err, ret->dir, "open the bundle %s", path == NULL ? "." : path);
+    (void)snprintf(link, sizeof(link), "/proc/self/fd/%d", ret->dir);
+    ssize_t size = cl_sys_readlinkat(AT_FDCWD, link, ret->path, sizeof(ret->path) - 1);
+    if (size < 0)
+        return cl_fail(err, (int)size, "find the bundle's path");
+    ret->path[size] = '\0';
+    return 0;
+}
+
+static int load(const struct cl_oci_creation *creation, struct bundle *bundle,
+                struct cl_oci_container *container, struct cl_error *err)
+{
+    const char *name = creation->config != NULL ? creation->config : "config.json";
+    const int from = creation->config != NULL ? AT_FDCWD : bundle->dir;
+    CL_CLEANUP_FD int fd = cl_sys_openat(from, name, O_RDONLY | O_NOCTTY, 0);
+    const struct cl_spec_document document = {CL_SPEC_CONFIG, fd, name};
+
+    if (fd < 0)
+        return cl_fail(err, fd, "open the bundle's %s", name);
+    return cl_spec_load(&document, &container->arena, &container->spec, &bundle->bytes, err);
+}
+
+/* --- making it
+ * ------------------------------------------------------------------------------------ */
+
+/* What the undoing has to know. */
+struct making {
+    struct cl_oci *oci;
+    const struct cl_oci_creation *creation;
+    struct cl_oci_container *container;
+    struct bundle bundle;
+    struct cl_group group;
+    struct cl_bundle_start start;
+    struct cl_bundle_process process;
+};
+
+/* The record names the cgroup before that can exist. */
+static int save_place(void *context, struct cl_error *err)
+{
+    struct making *making = context;
+    struct cl_oci_container *container = making->container;
+    struct cl_group_place *place = &making->group.place;
+    int r = cl_group_place(&container->spec, container->id, making->oci->manager, place, err);
+
+    if (r < 0)
+        return r;
+    container->record.manager = place->manager;
+    container->record.group = place->path;
+    container->record.slice = place->slice;
+    container->record.unit = place->unit;
+    container->record.bundle = making->bundle.path;
+    return cl_container_save(container, &making->bundle.bytes, err);
+}
+
+static int make_group(void *context, struct cl_error *err)
+{
+    struct making *making = context;
+    const struct cl_group_place place = making->group.place;
+
+    if (place.manager == CL_GROUP_NONE)
+        return 0;
+    return cl_group_make(&place, &making->container->spec, &making->group, err);
+}
+
+static void remove_group(void *context)
+{
+    struct making *making = context;
+    struct cl_error unused;
+
+    if (making->group.count > 0)
+        (void)cl_group_remove(&making->group, &unused); /* what failed before is said */
+}
+
+static int listen_for_start(void *context, struct cl_error *err)
+{
+    struct making *making = context;
+
+    making->start.listener = cl_container_listen(making->container, err);
+    return making->start.listener < 0 ? making->start.listener : 0;
+}
+
+static void close_listener(void *context)
+{
+    struct making *making = context;
+
+    cl_fd_close(&making->start.listener);
+}
+
+static int connect_console(void *context, struct cl_error *err)
+{
+    struct making *making = context;
+    const struct cl_spec *spec = &making->container->spec;
+    const char *path = making->creation->console;
+
+    if (spec->terminal && path == NULL && making->start.console < 0)
+        return cl_refuse(err, EINVAL,
+                         "process.terminal: there is a terminal to be given to somebody; say "
+                         "--console-socket");
+    if (!spec->terminal && path != NULL)
+        return cl_refuse(err, EINVAL,
+                         "--console-socket: the bundle asks for no terminal (process.terminal)");
+    return path == NULL ? 0 : cl_oci_connect_console(path, &making->start.console, err);
+}
+
+static void close_console(void *context)
+{
+    struct making *making = context;
+
+    if (making->start.console != making->creation->console_fd)
+        cl_fd_close(&making->start.console);
+}
+
+static int create(void *context, struct cl_error *err)
+{
+    struct making *making = context;
+
+    return cl_bundle_create(&making->start, &making->process, err);
+}
+
+static void end(void *context)
+{
+    struct making *making = context;
+    int status;
+
+    (void)cl_sys_pidfd_send_signal(making->process.pidfd, SIGKILL); /* it waits for start */
+    (void)cl_sys_wait_for(making->process.pid, &status);
+    cl_fd_close(&making->process.pidfd);
+}
+
+static int save_process(void *context, struct cl_error *err)
+{
+    struct making *making = context;
+    int r = cl_container_set_process(making->container, making->process.pid, err);
+
+    return r < 0 ? r : cl_container_save(making->container, NULL, err);
+}
+
+static int write_pid(void *context, struct cl_error *err)
+{
+    struct making *making = context;
+
+    return cl_oci_write_pid(making->creation->pid_file, making->process.pid, err);
+}
+
+static const struct cl_step steps[] = {
+    {"note its place", save_place, NULL},
+    {"make its cgroup", make_group, remove_group},
+    {"connect its console", connect_console, close_console},
+    {"make the socket of its beginning", listen_for_start, close_listener},
+    {"create", create, end},
+    {"note its process", save_process, NULL},
+    {"write the pid file", write_pid, NULL},
+};
+
+/* Steps say which of the bundle's fields is to blame, and need no name before that. */
+static int run_steps(struct making *making, struct cl_error *err)
+{
+    int r = cl_steps_run(steps, CL_ARRAY_SIZE(steps), making, err);
+
+    if (r < 0)
+        return r;
+    close_console(making);
+    close_listener(making);
+    cl_group_close(&making->group);
+    return 0;
+}
+
+static void warn(const struct cl_oci *oci, const struct cl_spec *spec)
+{
+    for (size_t i = 0; i < spec->warnings.count; i++)
+        cl_oci_say(oci, "warning", spec->warnings.items[i]);
+}
+
+int cl_oci_make(struct cl_oci *oci, const struct cl_oci_creation *creation,
+                struct cl_oci_container *container, struct cl_bundle_process *ret,
+                struct cl_error *err)
+{
+    struct making making = {
+        .oci = oci,
+        .creation = creation,
+        .container = container,
+        .bundle = {.dir = -1},
+        .process = CL_BUNDLE_PROCESS_INIT,
+    };
+    int r = open_bundle(creation->bundle, &making.bundle, err);
+
+    if (r == 0)
+        r = load(creation, &making.bundle, container, err);
+    CL_CLEANUP_FD int dir = making.bundle.dir;
+    if (r < 0)
+        return r;
+    warn(oci, &container->spec);
+    r = cl_bundle_check(&container->spec, err);
+    if (r < 0)
+        return r;
+    making.start = (struct cl_bundle_start){
+        .spec = &container->spec,
+        .id = container->id,
+        .bundle = dir,
+        .path = making.bundle.path,
+        .group = oci->manager == CL_GROUP_NONE ? NULL : &making.group,
+        .console = creation->console_fd,
+        .listener = -1,
+        .preserved = creation->preserved,
+        .no_pivot = creation->no_pivot,
+        .no_keyring = creation->no_keyring,
+    };
+    r = run_steps(&making, err);
+    if (r == 0)
+        *ret = making.process;
+    return r;
+}
+
+static int run(struct cl_oci *oci, const struct cl_oci_command *self, int argc, char *argv[],
+               struct cl_error *err)
+{
+    CL_CLEANUP_OCI_CONTAINER struct cl_oci_container container = CL_OCI_CONTAINER_INIT;
+    struct cl_oci_creation creation = CL_OCI_CREATION_INIT;
+    struct cl_bundle_process process = CL_BUNDLE_PROCESS_INIT;
+    const char *id = NULL;
+    int r = cl_oci_parse_id(self, argc, argv, &creation, &id, err);
+
+    if (r == 0)
+        r = cl_seal_mount(oci->argv, err);
+    if (r < 0)
+        return r;
+    CL_CLEANUP_FD int root = cl_runtime_open(oci->root_path, err);
+    if (root < 0)
+        return root;
+    r = cl_container_make(root, id, &container, err);
+    if (r < 0)
+        return r;
+    r = cl_oci_make(oci, &creation, &container, &process, err);
+    if (r < 0) {
+        struct cl_error unused;
+
+        (void)cl_container_remove(&container, &unused); /* why it failed is what counts */
+    }
+    cl_fd_close(&process.pidfd);
+    return r;
+}
+
+const struct cl_oci_command cl_oci_create = {
+    .name = "create",
+    .usage = "[OPTIONS] ID",
+    .help = "Make a container from a bundle",
+    .run = run,
+    .options = options,
+    .option_count = CL_ARRAY_SIZE(options),
+};

@@ -1,0 +1,127 @@
+/* delete: removes what is left of a container that has ended; with --force also one that runs. */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+
+#include "base/fd.h"
+#include "base/sys.h"
+#include "cmd/cloister-oci/command.h"
+
+enum { END_MS = 10000 };
+
+struct context {
+    int force;
+};
+
+static const struct cl_option options[] = {
+    CL_OCI_FLAG(context, "force", 'f',
+                "kill it first, when it runs; and an id that is gone is none", force),
+    CL_OCI_HELP,
+};
+
+/* As start's: what fails is told and changes nothing. */
+static void run_hooks(const struct cl_oci *oci, const struct cl_oci_container *container)
+{
+    CL_CLEANUP_BUF struct cl_buf text = CL_BUF_INIT(CL_SPEC_MAX_SIZE);
+    const struct cl_bundle_state state = {
+        .spec = &container->spec,
+        .id = container->id,
+        .status = "stopped",
+        .path = container->record.bundle,
+    };
+    struct cl_error err = {0};
+    int r = 0;
+
+    if (!cl_spec_has_hook(&container->spec, CL_HOOK_POSTSTOP))
+        return;
+    r = cl_bundle_write_state(&state, &text, &err);
+    if (r == 0)
+        r = cl_bundle_hooks(&container->spec, CL_HOOK_POSTSTOP, &text, &err);
+    if (r < 0)
+        cl_oci_say(oci, "warning", err.msg);
+}
+
+/* With all that is left in its cgroup: those who share its pid namespace with others don't end with
+ * its first process. */
+static int remove_group(struct cl_oci_container *container, struct cl_error *err)
+{
+    struct cl_group group = {.count = 0};
+    struct cl_error unused;
+
+    if (cl_container_group(container, &group, &unused) < 0)
+        return 0;
+    (void)cl_group_kill(&group, SIGKILL, &unused); /* who is left shows when it is removed */
+    return cl_group_remove(&group, err);
+}
+
+int cl_oci_remove(struct cl_oci *oci, struct cl_oci_container *container, struct cl_error *err)
+{
+    int r = remove_group(container, err);
+
+    if (r < 0)
+        return r;
+    if (container->record.set != 0 && container->record.pid != 0)
+        run_hooks(oci, container);
+    return cl_container_remove(container, err);
+}
+
+/* Until the process is dead, whoever reaps it. */
+static int end(const struct cl_oci_container *container, struct cl_error *err)
+{
+    CL_CLEANUP_GROUP struct cl_group group = {.count = 0};
+    CL_CLEANUP_FD int pidfd = cl_container_pidfd(container);
+    struct pollfd ended = {.fd = pidfd, .events = POLLIN};
+    struct cl_error unused;
+
+    if (pidfd < 0)
+        return 0;
+    if (cl_container_group(container, &group, &unused) == 0)
+        (void)cl_group_kill(&group, SIGKILL, &unused); /* frozen ones too */
+    int r = cl_sys_pidfd_send_signal(pidfd, SIGKILL);
+    if (r < 0 && r != -ESRCH)
+        return cl_fail(err, r, "kill container %s", container->id);
+    do
+        r = cl_sys_poll(&ended, 1, END_MS);
+    while (r == -EINTR);
+    if (r == 0)
+        return cl_refuse(err, EBUSY, "container %s doesn't die within %d s", container->id,
+                         END_MS / 1000);
+    return r < 0 ? cl_fail(err, r, "wait for the end of container %s", container->id) : 0;
+}
+
+static int run(struct cl_oci *oci, const struct cl_oci_command *self, int argc, char *argv[],
+               struct cl_error *err)
+{
+    CL_CLEANUP_OCI_CONTAINER struct cl_oci_container container = CL_OCI_CONTAINER_INIT;
+    struct context context = {0};
+    const char *id = NULL;
+    int r = cl_oci_parse_id(self, argc, argv, &context, &id, err);
+
+    if (r < 0)
+        return r;
+    CL_CLEANUP_FD int root = cl_runtime_open(oci->root_path, err);
+    if (root < 0)
+        return root;
+    r = cl_container_open(root, id, 1, &container, err);
+    if (r == -ENOENT && context.force)
+        return 0;
+    if (r < 0)
+        return r;
+    const enum cl_container_status status = cl_container_status(&container);
+    if (status != CL_CONTAINER_STOPPED && status != CL_CONTAINER_CREATED && !context.force)
+        return cl_refuse(err, EBUSY,
+                         "cannot delete container %s that is not stopped: %s; kill it, or say "
+                         "--force",
+                         id, cl_container_status_name(status));
+    r = end(&container, err);
+    return r < 0 ? r : cl_oci_remove(oci, &container, err);
+}
+
+const struct cl_oci_command cl_oci_delete = {
+    .name = "delete",
+    .usage = "[--force] ID",
+    .help = "Remove a container that has ended",
+    .run = run,
+    .options = options,
+    .option_count = CL_ARRAY_SIZE(options),
+};

@@ -1,0 +1,139 @@
+/* list: the containers below the runtime's root. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/json.h"
+#include "cmd/cloister-oci/command.h"
+
+enum { OUTPUT_MOST = 64 << 20, TIME_SIZE = 48 };
+
+struct context {
+    const char *format;
+    int quiet;
+};
+
+static const struct cl_option options[] = {
+    CL_OCI_TEXT(context, "format", 'f', "FORMAT", "table (the default) or json", format),
+    CL_OCI_FLAG(context, "quiet", 'q', "ids alone", quiet),
+    CL_OCI_HELP,
+};
+
+struct listing {
+    const struct context *context;
+    int root;
+    int is_json;
+    struct cl_buf out;
+    struct cl_json json;
+};
+
+static void write_time(uint64_t ns, char ret[TIME_SIZE])
+{
+    const time_t seconds = (time_t)(ns / CL_NS_PER_S);
+    struct tm parts;
+    size_t used;
+
+    if (gmtime_r(&seconds, &parts) == NULL)
+        parts = (struct tm){.tm_mday = 1};
+    used = strftime(ret, TIME_SIZE, "%Y-%m-%dT%H:%M:%S", &parts);
+    (void)snprintf(ret + used, TIME_SIZE - used, ".%09uZ", (unsigned int)(ns % CL_NS_PER_S));
+}
+
+static void add_json(struct cl_json *json, const struct cl_oci_container *container,
+                     enum cl_container_status status, const char *when)
+{
+    const struct cl_strlist *annotations = &container->spec.annotations;
+
+    cl_json_object(json, NULL);
+    cl_json_string(json, "ociVersion", "1.2.0");
+    cl_json_string(json, "id", container->id);
+    cl_json_u64(json, "pid", status == CL_CONTAINER_STOPPED ? 0 : container->record.pid);
+    cl_json_string(json, "status", cl_container_status_name(status));
+    cl_json_string(json, "bundle", container->record.set == 0 ? "" : container->record.bundle);
+    cl_json_string(json, "created", when);
+    if (annotations->count > 0) {
+        cl_json_object(json, "annotations");
+        for (size_t i = 0; i + 1 < annotations->count; i += 2)
+            cl_json_string(json, annotations->items[i], annotations->items[i + 1]);
+        cl_json_close(json, '}');
+    }
+    cl_json_u64(json, "owner", container->record.owner);
+    cl_json_close(json, '}');
+}
+
+static int add(void *context, const char *id, struct cl_error *err)
+{
+    CL_CLEANUP_OCI_CONTAINER struct cl_oci_container container = CL_OCI_CONTAINER_INIT;
+    struct listing *listing = context;
+    char when[TIME_SIZE];
+    int r = 0;
+
+    if (cl_container_open(listing->root, id, 0, &container, err) < 0) {
+        *err = (struct cl_error){0}; /* removed meanwhile, or not ours */
+        return 0;
+    }
+    if (listing->context->quiet)
+        return cl_buf_printf(&listing->out, "%s\n", id) < 0 ? cl_fail_memory(err) : 0;
+    const enum cl_container_status status = cl_container_status(&container);
+    write_time(container.record.created_ns, when);
+    if (listing->is_json)
+        add_json(&listing->json, &container, status, when);
+    else
+        r = cl_buf_printf(&listing->out, "%-24s %-8d %-9s %-40s %-32s %llu\n", id,
+                          status == CL_CONTAINER_STOPPED ? 0 : (int)container.record.pid,
+                          cl_container_status_name(status),
+                          container.record.set == 0 ? "" : container.record.bundle, when,
+                          (unsigned long long)container.record.owner);
+    return r < 0 ? cl_fail_memory(err) : 0;
+}
+
+static int run(struct cl_oci *oci, const struct cl_oci_command *self, int argc, char *argv[],
+               struct cl_error *err)
+{
+    struct context context = {0};
+    struct listing listing = {.context = &context, .out = CL_BUF_INIT(OUTPUT_MOST)};
+    int first = cl_oci_parse(self, argc, argv, &context, err);
+
+    if (first < 0)
+        return first;
+    if (first < argc)
+        return cl_refuse(err, EINVAL, "list: takes no operands");
+    listing.is_json = context.format != NULL && strcmp(context.format, "json") == 0;
+    if (context.format != NULL && !listing.is_json && strcmp(context.format, "table") != 0)
+        return cl_refuse(err, EINVAL, "list: --format: expected table or json, got \"%.40s\"",
+                         context.format);
+    CL_CLEANUP_FD int root = cl_runtime_open(oci->root_path, err);
+    if (root < 0)
+        return root;
+    listing.root = root;
+    int r = 0;
+    if (listing.is_json && !context.quiet) {
+        cl_json_begin(&listing.json, &listing.out, 0);
+        cl_json_array(&listing.json, NULL);
+    } else if (!context.quiet) {
+        r = cl_buf_printf(&listing.out, "%-24s %-8s %-9s %-40s %-32s %s\n", "ID", "PID", "STATUS",
+                          "BUNDLE", "CREATED", "OWNER");
+    }
+    if (r == 0)
+        r = cl_runtime_walk(root, add, &listing, err);
+    if (r == 0 && listing.is_json && !context.quiet) {
+        cl_json_close(&listing.json, ']');
+        r = cl_json_end(&listing.json);
+    }
+    if (r == 0)
+        r = cl_oci_print(&listing.out, err);
+    cl_buf_done(&listing.out);
+    return r;
+}
+
+const struct cl_oci_command cl_oci_list = {
+    .name = "list",
+    .usage = "[OPTIONS]",
+    .help = "List containers",
+    .run = run,
+    .options = options,
+    .option_count = CL_ARRAY_SIZE(options),
+};

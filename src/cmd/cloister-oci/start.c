@@ -1,0 +1,76 @@
+/* start: a container that was made becomes its command. */
+#include <errno.h>
+
+#include "base/fd.h"
+#include "cmd/cloister-oci/command.h"
+
+static const struct cl_option options[] = {CL_OCI_HELP};
+
+/* Failures of these hooks are told and change nothing (OCI runtime specification, runtime.md,
+ * "Lifecycle"). */
+static void run_hooks(const struct cl_oci *oci, const struct cl_oci_container *container)
+{
+    CL_CLEANUP_BUF struct cl_buf text = CL_BUF_INIT(CL_SPEC_MAX_SIZE);
+    const struct cl_bundle_state state = {
+        .spec = &container->spec,
+        .id = container->id,
+        .status = "running",
+        .path = container->record.bundle,
+        .pid = (int)container->record.pid,
+    };
+    struct cl_error err = {0};
+    int r = 0;
+
+    if (!cl_spec_has_hook(&container->spec, CL_HOOK_POSTSTART))
+        return;
+    r = cl_bundle_write_state(&state, &text, &err);
+    if (r == 0)
+        r = cl_bundle_hooks(&container->spec, CL_HOOK_POSTSTART, &text, &err);
+    if (r < 0)
+        cl_oci_say(oci, "warning", err.msg);
+}
+
+int cl_oci_begin(struct cl_oci *oci, struct cl_oci_container *container, struct cl_error *err)
+{
+    if (!cl_spec_has(&container->spec, CL_SPEC_ARGS))
+        return cl_refuse(err, EINVAL, "process: the bundle has no command to start");
+    CL_CLEANUP_FD int connection = cl_container_connect(container, err);
+    if (connection < 0)
+        return connection;
+    int r = cl_bundle_begin(connection, err);
+    cl_container_forget_start(container); /* it has begun, or ended */
+    if (r == 0)
+        run_hooks(oci, container);
+    return r;
+}
+
+static int run(struct cl_oci *oci, const struct cl_oci_command *self, int argc, char *argv[],
+               struct cl_error *err)
+{
+    CL_CLEANUP_OCI_CONTAINER struct cl_oci_container container = CL_OCI_CONTAINER_INIT;
+    const char *id = NULL;
+    int r = cl_oci_parse_id(self, argc, argv, oci, &id, err);
+
+    if (r < 0)
+        return r;
+    CL_CLEANUP_FD int root = cl_runtime_open(oci->root_path, err);
+    if (root < 0)
+        return root;
+    r = cl_container_open(root, id, 1, &container, err);
+    if (r < 0)
+        return r;
+    const enum cl_container_status status = cl_container_status(&container);
+    if (status != CL_CONTAINER_CREATED)
+        return cl_refuse(err, EINVAL, "cannot start a container that is %s",
+                         cl_container_status_name(status));
+    return cl_oci_begin(oci, &container, err);
+}
+
+const struct cl_oci_command cl_oci_start = {
+    .name = "start",
+    .usage = "ID",
+    .help = "Start a container that was created",
+    .run = run,
+    .options = options,
+    .option_count = CL_ARRAY_SIZE(options),
+};
