@@ -1,6 +1,7 @@
 #include "limits/cgroup.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <string.h>
@@ -67,7 +68,7 @@ int cl_cgroup_open(const char *path, unsigned long magic, struct cl_error *err)
 
 int cl_cgroup_open_file(int parent, const char *name, const char *file, int flags)
 {
-    char path[CL_CGROUP_NAME_SIZE + 64];
+    char path[NAME_MAX + 1 + 64];
     int size = snprintf(path, sizeof(path), "%s/%s", name, file);
 
     CL_ASSERT(size > 0 && (size_t)size < sizeof(path));
@@ -107,19 +108,50 @@ void cl_cgroup_unthrottle(int parent, const char *name)
     }
 }
 
-int cl_cgroup_no_swap_file(struct cl_error *err)
+int cl_cgroup_has_swap(struct cl_error *err)
 {
     struct sysinfo info;
     int r = cl_sys_sysinfo(&info);
 
-    if (r < 0)
-        return cl_fail(err, r, "sysinfo");
-    if (info.totalswap == 0)
-        return 0; /* nothing to limit */
+    return r < 0 ? cl_fail(err, r, "sysinfo") : info.totalswap != 0;
+}
+
+int cl_cgroup_no_swap_file(struct cl_error *err)
+{
+    int r = cl_cgroup_has_swap(err);
+
+    if (r <= 0)
+        return r; /* 0: nothing to limit */
     return cl_refuse(err, ENOTSUP,
                      "the host has swap but does not account it, so limits.swap can't be kept: "
                      "boot with swapaccount=1, turn swap off, %s",
                      CL_CGROUP_WITHOUT);
+}
+
+int cl_cgroup_words(int dir, const char *file, const char *const *names, size_t count)
+{
+    CL_CLEANUP_FD int fd = cl_sys_openat(dir, file, O_RDONLY, 0);
+    struct cl_lines lines;
+    unsigned int found = 0;
+    const char *line;
+    int r;
+
+    if (fd < 0)
+        return fd;
+    cl_lines_init(&lines, fd);
+    r = cl_lines_next(&lines, &line);
+    if (r <= 0)
+        return r;
+    for (const char *word = line; *word != '\0'; word += strspn(word, " ")) {
+        const size_t size = strcspn(word, " ");
+
+        for (size_t i = 0; i < count; i++) {
+            if (strlen(names[i]) == size && memcmp(names[i], word, size) == 0)
+                found |= 1U << i;
+        }
+        word += size;
+    }
+    return (int)found;
 }
 
 int cl_cgroup_name(char ret[CL_CGROUP_NAME_SIZE], const char *id, struct cl_error *err)

@@ -27,13 +27,15 @@ int cl_cgroup_set_u64(const struct cl_cgroup *cgroup, const char *name, const ch
 /* Takes the limit on cpus, where there is one, off the cgroup NAME in PARENT: its processes
  * have been killed, and would else wait for their share to end with. */
 void cl_cgroup_unthrottle(int parent, const char *name);
-/* Opens FILE of the cgroup NAME in PARENT. */
+/* Opens FILE, whose name is short, of the cgroup NAME in PARENT. */
 int cl_cgroup_open_file(int parent, const char *name, const char *file, int flags);
 
 /* Removes the directory NAME in PARENT, waiting until DEADLINE_NS (boot clock) for its
  * processes to be gone. -ENOENT when there was none. */
 int cl_cgroup_rmdir(int parent, const char *name, uint64_t deadline_ns);
 
+/* Whether the host has swap space: 1, 0 or -errno. */
+int cl_cgroup_has_swap(struct cl_error *err);
 /* Whether the host accounts swap or has none: what to do when a swap limit's file does
  * not exist. 0, or -ENOTSUP with a message. */
 int cl_cgroup_no_swap_file(struct cl_error *err);
@@ -58,6 +60,8 @@ int cl_v1_path(char ret[CL_CGROUP_PATH_SIZE], enum cl_controller controller,
                const struct cl_own_cgroups *own, struct cl_error *err);
 int cl_v2_path(char ret[CL_CGROUP_PATH_SIZE], const struct cl_own_cgroups *own,
                struct cl_error *err);
+/* Which of the COUNT NAMES the list FILE of a v2 cgroup has, as bits in their order; or -errno. */
+int cl_cgroup_words(int dir, const char *file, const char *const *names, size_t count);
 /* The CL_CONTROLLER_BITs of a v2 cgroup's list of names FILE, or -errno. */
 int cl_v2_controllers(int dir, const char *file);
 

@@ -28,12 +28,8 @@ static int is_dots(const char *component)
     return strncmp(component, "..", 2) == 0 && (component[2] == '/' || component[2] == '\0');
 }
 
-/* Keeps a copy of PATH. */
-static int keep_path(struct cl_own_cgroups *own, const char *path, const char **ret,
-                     struct cl_error *err)
+int cl_own_path_check(const char *path, struct cl_error *err)
 {
-    size_t size = strlen(path) + 1;
-
     if (path[0] != '/')
         return cl_refuse(err, EBADMSG, "%s has a path that is not absolute", proc_file);
     for (const char *slash = path; slash != NULL; slash = strchr(slash + 1, '/')) {
@@ -42,6 +38,18 @@ static int keep_path(struct cl_own_cgroups *own, const char *path, const char **
                              "the cgroup of this process, %.200s, is outside its cgroup namespace",
                              path);
     }
+    return 0;
+}
+
+/* Keeps a copy of PATH. */
+static int keep_path(struct cl_own_cgroups *own, const char *path, const char **ret,
+                     struct cl_error *err)
+{
+    size_t size = strlen(path) + 1;
+    int r = cl_own_path_check(path, err);
+
+    if (r < 0)
+        return r;
     if (size > sizeof(own->text) - own->used)
         return cl_refuse(err, ENAMETOOLONG, "the cgroup paths in %s are longer than %zu bytes",
                          proc_file, sizeof(own->text));
@@ -113,7 +121,7 @@ static int take_v2(struct cl_own_cgroups *own, const char *line, const char *pat
     return own->v2 != NULL ? bad_line(line, err) : keep_path(own, path, &own->v2, err);
 }
 
-static int parse_line(struct cl_own_cgroups *own, const char *line, struct cl_error *err)
+int cl_own_line_parse(const char *line, struct cl_own_line *ret, struct cl_error *err)
 {
     char number[12];
     uint64_t hierarchy;
@@ -127,14 +135,31 @@ static int parse_line(struct cl_own_cgroups *own, const char *line, struct cl_er
     number[digits] = '\0';
     if (cl_parse_u64(number, &hierarchy) < 0 || hierarchy > INT32_MAX)
         return bad_line(line, err);
-    list++;
-    if (hierarchy == 0)
-        return list == path ? take_v2(own, line, path + 1, err) : bad_line(line, err);
+    if (hierarchy == 0 && list + 1 != path) /* v2's has no list */
+        return bad_line(line, err);
+    *ret = (struct cl_own_line){
+        .hierarchy = (uint32_t)hierarchy,
+        .list = list + 1,
+        .list_size = (size_t)(path - list) - 1,
+        .path = path + 1,
+    };
+    return 0;
+}
+
+static int parse_line(struct cl_own_cgroups *own, const char *line, struct cl_error *err)
+{
+    struct cl_own_line parts;
+    int r = cl_own_line_parse(line, &parts, err);
+
+    if (r < 0)
+        return r;
+    if (parts.hierarchy == 0)
+        return take_v2(own, line, parts.path, err);
     struct v1_line v1 = {
         .text = line,
-        .hierarchy = (uint32_t)hierarchy,
-        .controllers = find_controllers(list, (size_t)(path - list)),
-        .path = path + 1,
+        .hierarchy = parts.hierarchy,
+        .controllers = find_controllers(parts.list, parts.list_size),
+        .path = parts.path,
     };
     return v1.controllers != 0 ? take_v1(own, &v1, err) : 0;
 }
@@ -155,9 +180,9 @@ int cl_own_cgroups_parse(int fd, struct cl_own_cgroups *ret, struct cl_error *er
     return r < 0 ? cl_fail(err, r, "read %s", proc_file) : 0;
 }
 
-int cl_own_cgroups_read(struct cl_own_cgroups *ret, struct cl_error *err)
+int cl_own_cgroups_open(struct cl_error *err)
 {
-    CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, proc_file, O_RDONLY, 0);
+    const int fd = cl_sys_openat(AT_FDCWD, proc_file, O_RDONLY, 0);
 
     if (fd == -ENOENT)
         return cl_refuse(err, ENOTSUP,
@@ -166,5 +191,12 @@ int cl_own_cgroups_read(struct cl_own_cgroups *ret, struct cl_error *err)
                          proc_file);
     if (fd < 0)
         return cl_fail(err, fd, "open %s", proc_file);
-    return cl_own_cgroups_parse(fd, ret, err);
+    return fd;
+}
+
+int cl_own_cgroups_read(struct cl_own_cgroups *ret, struct cl_error *err)
+{
+    CL_CLEANUP_FD int fd = cl_own_cgroups_open(err);
+
+    return fd < 0 ? fd : cl_own_cgroups_parse(fd, ret, err);
 }

@@ -43,6 +43,21 @@ static inline int cl_own_is_first(const struct cl_own_cgroups *own, enum cl_cont
     return own->v1[controller].path != NULL;
 }
 
+/* One line in its parts, which point into it. */
+struct cl_own_line {
+    uint32_t hierarchy; /* 0: cgroup v2 */
+    const char *list;   /* of its controllers, not ended by NUL; or "name=systemd" */
+    size_t list_size;
+    const char *path;
+};
+
+/* -EBADMSG for a line that breaks the form. The path is not looked at. */
+int cl_own_line_parse(const char *line, struct cl_own_line *ret, struct cl_error *err);
+/* -EBADMSG for a path that is not absolute, -EXDEV for one out of the cgroup namespace. */
+int cl_own_path_check(const char *path, struct cl_error *err);
+
+/* Opens /proc/self/cgroup. */
+int cl_own_cgroups_open(struct cl_error *err);
 /* Reads /proc/self/cgroup. */
 int cl_own_cgroups_read(struct cl_own_cgroups *ret, struct cl_error *err);
 

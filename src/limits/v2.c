@@ -74,30 +74,11 @@ static void write_names(char ret[64], unsigned int controllers, const char *pref
 
 int cl_v2_controllers(int dir, const char *file)
 {
-    CL_CLEANUP_FD int fd = cl_sys_openat(dir, file, O_RDONLY, 0);
-    struct cl_lines lines;
-    unsigned int found = 0;
-    const char *line;
-    int r;
+    const char *names[CL_CONTROLLER_COUNT];
 
-    if (fd < 0)
-        return fd;
-    cl_lines_init(&lines, fd);
-    r = cl_lines_next(&lines, &line);
-    if (r <= 0)
-        return r;
-    for (const char *word = line; *word != '\0'; word += strspn(word, " ")) {
-        size_t size = strcspn(word, " ");
-
-        for (enum cl_controller i = 0; i < CL_CONTROLLER_COUNT; i++) {
-            const char *name = cl_controller_name(i);
-
-            if (strlen(name) == size && memcmp(name, word, size) == 0)
-                found |= CL_CONTROLLER_BIT(i);
-        }
-        word += size;
-    }
-    return (int)found;
+    for (enum cl_controller i = 0; i < CL_CONTROLLER_COUNT; i++)
+        names[i] = cl_controller_name(i);
+    return cl_cgroup_words(dir, file, names, CL_CONTROLLER_COUNT);
 }
 
 int cl_v2_path(char ret[CL_CGROUP_PATH_SIZE], const struct cl_own_cgroups *own,
