@@ -5,9 +5,9 @@
  * it, and what the bundle asks is written as it is, by policy/resources.def.
  *
  * Course:
- *   create      cl_group_place, cl_group_make (on v2 before the clone, with
- *               cl_group_dir for clone3's CLONE_INTO_CGROUP), v1: the single-threaded child writes
- *               "0" to each descriptor of cl_group_tasks before it makes a cgroup namespace
+ *   create      cl_group_place, cl_group_make (before the clone, with cl_group_dir, where that
+ *               is one, for clone3's CLONE_INTO_CGROUP), v1: the single-threaded child writes "0"
+ *               to each descriptor of cl_group_tasks before it makes a cgroup namespace
  *   later       cl_group_open by the place that the state keeps; apply, freeze, kill, pids, stats
  *   the end     cl_group_remove, when all processes are dead
  *
@@ -30,25 +30,32 @@
 
 enum cl_group_manager { CL_GROUP_FS, CL_GROUP_SYSTEMD, CL_GROUP_NONE, CL_GROUP_MANAGERS };
 
-enum { CL_GROUP_MAX = 20, CL_GROUP_PATH = 4096 };
+enum { CL_GROUP_MAX = 20, CL_GROUP_PATH = 1024, CL_GROUP_BASES = 2048 };
 
-/* Where it is; kept in the container's state. PATH is absolute below each hierarchy's mount. */
+/* Where it is; kept in the container's state, all of it: what cl_group_make left in the group.
+ *
+ * PATH begins where its hierarchy's base does. BASES has a line "NAME BASE" for each hierarchy that
+ * this kernel has: "memory /system.slice/ci.service"; "unified " is cgroup v2's, "cpu,cpuacct "
+ * one that two controllers share. A base is empty (the root of the mount) but for a place that is
+ * relative to the calling process's cgroups, which on v1 may differ from one to the next. */
 struct cl_group_place {
     enum cl_group_manager manager;
-    char path[CL_GROUP_PATH]; /* FS: "/docker/0123"; SYSTEMD: of the scope, once it is known */
-    char slice[256];          /* SYSTEMD: "machine.slice" */
-    char unit[256];           /* "libpod-0123.scope" */
+    enum cl_cgroup_layout layout; /* NONE, V1, HYBRID, V2 */
+    uint32_t made;                /* of the directories above it, by us: those the removal tries */
+    char path[CL_GROUP_PATH];     /* "/docker/0123"; SYSTEMD: the scope's, true once it is made */
+    char bases[CL_GROUP_BASES];
+    char slice[256]; /* SYSTEMD: "machine.slice" */
+    char unit[256];  /* "libpod-0123.scope" */
 };
 
 struct cl_group {
-    enum cl_cgroup_layout layout; /* NONE, V1, HYBRID, V2 */
     size_t count;
-    struct {
+    struct cl_group_dir {
         int dir;          /* the directory, O_PATH */
         int parent;       /* of it, for the removal */
-        int made;         /* by us: also which of its ancestors were, that the removal tries */
+        int made;         /* by us */
         char name[64];    /* of the hierarchy: "memory", "cpu,cpuacct", "systemd", "unified" */
-    } dirs[CL_GROUP_MAX]; /* on v2 one */
+    } dirs[CL_GROUP_MAX]; /* on v2 one, "unified" */
     struct cl_group_place place;
 };
 #define CL_CLEANUP_GROUP CL_CLEANUP(cl_group_close)
@@ -60,7 +67,8 @@ int cl_group_place(const struct cl_spec *spec, const char *id, enum cl_group_man
                    struct cl_group_place *ret, struct cl_error *err);
 
 /* Makes it and writes SPEC's resources and device rules. On failure nothing is left of what it
- * made. A directory that is there already and has processes in it is -EBUSY; an empty one is taken.
+ * made. RET's place is PLACE with what came to be known: that is what the state keeps. A directory
+ * that is there already and has processes in it is -EBUSY; an empty one is taken.
  */
 int cl_group_make(const struct cl_group_place *place, const struct cl_spec *spec,
                   struct cl_group *ret, struct cl_error *err);
@@ -74,10 +82,11 @@ void cl_group_close(struct cl_group *group);
 int cl_group_apply(const struct cl_group *group, const struct cl_spec_resources *resources,
                    struct cl_error *err);
 
-/* v2: what clone3 takes, borrowed; else -1. */
+/* What clone3 takes, borrowed: v2's directory, the hybrid's cgroup2 too; else -1. (A process that
+ * writes to a cgroup2's cgroup.procs waits for a grace period, 15 ms on an idle host.) */
 int cl_group_dir(const struct cl_group *group);
 /* v1 and hybrid: opens for writing what a process writes "0" to in order to join, at most MAX; how
- * many. The hybrid's cgroup2 is among them (its file is cgroup.procs). */
+ * many. The hybrid's cgroup2 is not among them: it is cl_group_dir's. */
 int cl_group_tasks(const struct cl_group *group, int *ret_fds, size_t max, struct cl_error *err);
 
 /* Freezes or thaws all, and waits until they are, at most 10 s. */
