@@ -1,0 +1,71 @@
+/* group_parts.h - for the files group*.c only: what they share behind group.h. */
+#ifndef CL_LIMITS_GROUP_PARTS_H
+#define CL_LIMITS_GROUP_PARTS_H
+
+#include "limits/cgroup.h"
+#include "limits/group.h"
+
+#define CL_GROUP_UNIFIED "unified" /* what v2 is called among the hierarchies */
+
+/* v2's controllers that are given to children; a bit each, in this order. */
+enum { CL_GROUP_CONTROLLERS = 9 };
+extern const char *const cl_group_controllers[CL_GROUP_CONTROLLERS];
+
+/* One of a place's bases. */
+struct cl_group_line {
+    char name[64];
+    const char *base; /* in the place, not ended by NUL */
+    size_t base_size;
+};
+
+/* The next of *TEXT: 1, 0 at the end, -EBADMSG. */
+int cl_group_next_line(const char **text, struct cl_group_line *ret);
+
+/* The last part of the place's path: the directory's name. */
+const char *cl_group_leaf(const struct cl_group_place *place);
+
+/* Where in one hierarchy the directory goes. */
+enum { CL_GROUP_FULL_PATH = CL_GROUP_PATH + CL_GROUP_BASES + 96 };
+_Static_assert(CL_GROUP_FULL_PATH < 4096, "PATH_MAX");
+struct cl_group_spot {
+    struct cl_group_dir *dir;      /* of the group, being filled */
+    char path[CL_GROUP_FULL_PATH]; /* of the directory that it is in */
+    size_t mount_size;             /* of PATH: the hierarchy's mount */
+    unsigned int above;            /* directories above that we made */
+    unsigned int keep;             /* cpuset: what the resources set themselves */
+    int is_full;                   /* v2: for processes above no controllers can be given */
+};
+void cl_group_spot_set(struct cl_group_spot *spot, const struct cl_group_place *place,
+                       const struct cl_group_line *line);
+/* Removes those of the directories above that we made and that are empty. */
+void cl_group_spot_undo(const struct cl_group_spot *spot);
+
+/* The directory with CONTROLLER's files: on v2 the one, on v1 that of its hierarchy; NULL: there is
+ * none. */
+const struct cl_group_dir *cl_group_find(const struct cl_group *group, const char *controller);
+
+/* Fills the cpuset directory DIR, which is new, as the one above it is; what KEEP has a bit of is
+ * left: 1 cpus, 2 mems. v1 lets no process in before. */
+enum { CL_GROUP_KEEP_CPUS = 1, CL_GROUP_KEEP_MEMS = 2 };
+int cl_group_fill_cpuset(int dir, unsigned int keep, struct cl_error *err);
+
+/* v2: has the directory PARENT, which is the spot's, and those above it give their children all
+ * controllers that they have. What RESOURCES need and isn't to be had is -ENOTSUP, or -EBUSY where
+ * a cgroup on the way has processes. */
+int cl_group_give(struct cl_group_spot *spot, int parent, const struct cl_spec_resources *resources,
+                  struct cl_error *err);
+
+/* The bits of the controllers that RESOURCES need on v2. */
+unsigned int cl_group_need(const struct cl_spec_resources *resources);
+/* The first of them that needs one of BITS: its path for messages. */
+const char *cl_group_needing(const struct cl_spec_resources *resources, unsigned int bits);
+
+/* As cl_group_apply; IS_NEW: to a group that has the kernel's defaults. */
+int cl_group_write(const struct cl_group *group, const struct cl_spec_resources *resources,
+                   int is_new, struct cl_error *err);
+
+/* Removes the directories of GROUP that WHICH says, without the descriptors. */
+enum cl_group_which { CL_GROUP_MADE, CL_GROUP_ALL };
+int cl_group_take_down(struct cl_group *group, enum cl_group_which which, struct cl_error *err);
+
+#endif
