@@ -155,6 +155,7 @@ int cl_container_make(int root, const char *id, struct cl_oci_container *ret, st
         .set = cl_container_all,
         .created_ns = (uint64_t)now.tv_sec * CL_NS_PER_S + (uint64_t)now.tv_nsec,
         .group = "",
+        .bases = "",
         .slice = "",
         .unit = "",
         .manager = CL_GROUP_NONE,
@@ -343,7 +344,9 @@ static int has_begun(const struct cl_oci_container *container)
     return cl_sys_fstatat(container->dir, "start", &st, AT_SYMLINK_NOFOLLOW) == -ENOENT;
 }
 
-static int is_frozen(const struct cl_oci_container *container)
+__attribute__((noinline)) /* its cgroup must not lie in its caller's frame */
+static int
+is_frozen(const struct cl_oci_container *container)
 {
     CL_CLEANUP_GROUP struct cl_group group = {.count = 0};
     struct cl_error unused;
@@ -381,15 +384,32 @@ void cl_container_place(const struct cl_oci_container *container, struct cl_grou
 {
     const struct cl_container_record *record = &container->record;
 
-    *ret = (struct cl_group_place){
-        .manager = record->set == 0 ? CL_GROUP_NONE : (enum cl_group_manager)record->manager};
+    *ret = (struct cl_group_place){.manager = CL_GROUP_NONE};
     if (record->set == 0)
         return;
+    ret->manager = (enum cl_group_manager)record->manager;
+    ret->layout = (enum cl_cgroup_layout)record->layout;
+    ret->made = (uint32_t)record->made;
+    (void)snprintf(ret->bases, sizeof(ret->bases), "%s", record->bases);
     (void)snprintf(ret->path, sizeof(ret->path), "%s", record->group); /* the shape bounds them */
     (void)snprintf(ret->slice, sizeof(ret->slice), "%s", record->slice);
     (void)snprintf(ret->unit, sizeof(ret->unit), "%s", record->unit);
 }
 
+void cl_container_set_place(struct cl_oci_container *container, const struct cl_group_place *place)
+{
+    struct cl_container_record *record = &container->record;
+
+    record->manager = place->manager;
+    record->layout = place->layout;
+    record->made = place->made;
+    record->group = place->path;
+    record->bases = place->bases;
+    record->slice = place->slice;
+    record->unit = place->unit;
+}
+
+__attribute__((noinline)) /* its place must not lie in its caller's frame */
 int cl_container_group(const struct cl_oci_container *container, struct cl_group *ret,
                        struct cl_error *err)
 {

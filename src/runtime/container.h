@@ -43,7 +43,10 @@ struct cl_container_record {
     const char *boot;     /* the boot's id */
     const char *bundle;   /* absolute */
     uint64_t manager;     /* of its cgroup: the members of struct cl_group_place */
-    const char *group;
+    uint64_t layout;
+    uint64_t made;
+    const char *group; /* its path */
+    const char *bases;
     const char *slice;
     const char *unit;
     uint64_t owner; /* uid of who made it */
@@ -90,6 +93,8 @@ const char *cl_container_status_name(enum cl_container_status status);
 int cl_container_group(const struct cl_oci_container *container, struct cl_group *ret,
                        struct cl_error *err);
 void cl_container_place(const struct cl_oci_container *container, struct cl_group_place *ret);
+/* Notes PLACE, which has to outlive the container. */
+void cl_container_set_place(struct cl_oci_container *container, const struct cl_group_place *place);
 
 /* The socket `start`: one that listens, made by create; a connection to it; and its end. */
 int cl_container_listen(const struct cl_oci_container *container, struct cl_error *err);

@@ -18,6 +18,9 @@ static const struct cl_flat_field fields[] = {
     ROW(7, 8, TEXT, slice, 0, 255),
     ROW(8, 9, TEXT, unit, 0, 255),
     ROW(9, 10, NUMBER, owner, 0, UINT32_MAX),
+    ROW(10, 11, NUMBER, layout, 0, CL_CGROUP_LAYOUT_COUNT - 1),
+    ROW(11, 12, NUMBER, made, 0, UINT32_MAX),
+    ROW(12, 13, TEXT, bases, 0, CL_GROUP_BASES - 1),
 };
 
 const struct cl_flat_shape cl_container_shape = {

@@ -5,6 +5,7 @@
 
 #include "base/fd.h"
 #include "base/seal.h"
+#include "base/steps.h"
 #include "base/sys.h"
 #include "cmd/cloister-oci/command.h"
 
@@ -87,10 +88,7 @@ static int save_place(void *context, struct cl_error *err)
 
     if (r < 0)
         return r;
-    container->record.manager = place->manager;
-    container->record.group = place->path;
-    container->record.slice = place->slice;
-    container->record.unit = place->unit;
+    cl_container_set_place(container, place);
     container->record.bundle = making->bundle.path;
     return cl_container_save(container, &making->bundle.bytes, err);
 }
@@ -98,11 +96,16 @@ static int save_place(void *context, struct cl_error *err)
 static int make_group(void *context, struct cl_error *err)
 {
     struct making *making = context;
-    const struct cl_group_place place = making->group.place;
+    static struct cl_group_place place; /* large */
+
+    place = making->group.place;
 
     if (place.manager == CL_GROUP_NONE)
         return 0;
-    return cl_group_make(&place, &making->container->spec, &making->group, err);
+    int r = cl_group_make(&place, &making->container->spec, &making->group, err);
+    if (r == 0)
+        cl_container_set_place(making->container, &making->group.place);
+    return r;
 }
 
 static void remove_group(void *context)
@@ -218,7 +221,9 @@ int cl_oci_make(struct cl_oci *oci, const struct cl_oci_creation *creation,
                 struct cl_oci_container *container, struct cl_bundle_process *ret,
                 struct cl_error *err)
 {
-    struct making making = {
+    static struct making making; /* large; a process makes one container */
+
+    making = (struct making){
         .oci = oci,
         .creation = creation,
         .container = container,

@@ -218,17 +218,17 @@ struct birth {
     int console;
 };
 
+__attribute__((noinline)) /* its cgroup must not lie in its caller's frame */
 static int start(const struct exec_context *context, const struct birth *birth,
                  struct cl_bundle_process *ret, struct cl_error *err)
 {
     CL_CLEANUP_GROUP struct cl_group group = {.count = 0};
     CL_CLEANUP_FD int init = cl_container_pidfd(birth->container);
-    struct cl_group_place place;
+    const int has_group = birth->container->record.manager != CL_GROUP_NONE;
 
     if (init < 0)
         return cl_fail(err, init, "open the container's first process");
-    cl_container_place(birth->container, &place);
-    int r = place.manager == CL_GROUP_NONE ? 0 : cl_container_group(birth->container, &group, err);
+    int r = has_group ? cl_container_group(birth->container, &group, err) : 0;
     if (r < 0)
         return r;
     const struct cl_bundle_start how = {
@@ -236,7 +236,7 @@ static int start(const struct exec_context *context, const struct birth *birth,
         .id = birth->container->id,
         .path = birth->container->record.bundle,
         .bundle = -1,
-        .group = place.manager == CL_GROUP_NONE ? NULL : &group,
+        .group = has_group ? &group : NULL,
         .console = birth->console,
         .listener = -1,
         .preserved = context->preserved,

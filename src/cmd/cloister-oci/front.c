@@ -157,7 +157,9 @@ static int carry(struct front *front, int master, struct cl_error *err)
 
 int cl_oci_wait(struct cl_bundle_process *process, int master, struct cl_error *err)
 {
-    struct front front = {
+    static struct front front; /* its relays are large */
+
+    front = (struct front){
         .process = process,
         .signals = {.fd = -1},
         .terminal = CL_TERMINAL_INIT,

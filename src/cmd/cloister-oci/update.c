@@ -94,6 +94,7 @@ static int load(const struct context *context, struct cl_arena *arena, struct cl
     return cl_spec_load(&document, arena, ret, &unused, err);
 }
 
+__attribute__((noinline)) /* its cgroup must not lie in its caller's frame */
 static int apply(struct cl_oci_container *container, const struct context *context,
                  struct cl_error *err)
 {

@@ -353,7 +353,7 @@ static int attach_cgroup(struct cl_bundle *bundle, const struct cl_spec_mount *m
 
     if (group == NULL || group->count == 0)
         return 0; /* no cgroup, nothing to show */
-    if (group->layout != CL_CGROUP_V2)
+    if (group->place.layout != CL_CGROUP_V2)
         return attach_v1(bundle, mount, err);
     const struct cl_mount_attr attr = {.attr_set = mount->set, .attr_clr = mount->clear};
     int r = set_attr(bundle->group_trees[0], 0, &attr, err);
