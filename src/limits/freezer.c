@@ -44,7 +44,7 @@ int cl_freezer_open(const char *id, int32_t init)
 }
 
 /* Reading re-arms the event, as in cgroup.c. */
-static int is_frozen(int events)
+static int read_frozen(int events)
 {
     struct cl_keyed frozen = {.key = "frozen"};
     int r = cl_lines_rewind(events);
@@ -54,7 +54,7 @@ static int is_frozen(int events)
     return r < 0 ? r : frozen.found && frozen.value != 0;
 }
 
-int cl_freezer_wait(int dir, uint64_t until_ns)
+int cl_freezer_wait_for(int dir, int is_frozen, uint64_t until_ns)
 {
     CL_CLEANUP_FD int events = cl_sys_openat(dir, "cgroup.events", O_RDONLY, 0);
 
@@ -63,10 +63,14 @@ int cl_freezer_wait(int dir, uint64_t until_ns)
     for (;;) {
         struct pollfd wait = {.fd = events, .events = POLLPRI};
         const uint64_t now_ns = cl_clock_boot_ns();
-        int r = is_frozen(events);
+        const int r = read_frozen(events);
 
-        if (r != 0 || now_ns >= until_ns)
+        if (r < 0)
             return r;
+        if (r == (is_frozen != 0))
+            return 1;
+        if (now_ns >= until_ns)
+            return 0;
         /* An early return only looks again. */
         (void)cl_sys_poll(&wait, 1, (int)((until_ns - now_ns) / CL_NS_PER_MS + 1));
     }

@@ -15,8 +15,12 @@ int cl_limits_freeze(const struct cl_limits *limits, int is_frozen);
  * is one of v2: a descriptor, else -errno. */
 int cl_freezer_open(const char *id, int32_t init);
 
-/* Waits until the cgroup DIR is frozen, or UNTIL_NS (boot clock): 1, 0 when time is over, or
- * -errno. */
-int cl_freezer_wait(int dir, uint64_t until_ns);
+/* Waits until the cgroup DIR is frozen (or isn't any more), or UNTIL_NS (boot clock): 1, 0 when
+ * time is over, or -errno. */
+int cl_freezer_wait_for(int dir, int is_frozen, uint64_t until_ns);
+static inline int cl_freezer_wait(int dir, uint64_t until_ns)
+{
+    return cl_freezer_wait_for(dir, 1, until_ns);
+}
 
 #endif

@@ -89,11 +89,14 @@ int cl_group_dir(const struct cl_group *group);
  * many. The hybrid's cgroup2 is not among them: it is cl_group_dir's. */
 int cl_group_tasks(const struct cl_group *group, int *ret_fds, size_t max, struct cl_error *err);
 
-/* Freezes or thaws all, and waits until they are, at most 10 s. */
+/* Freezes or thaws all, and waits until they are, at most 10 s: -ETIMEDOUT then, with all thawed.
+ * -ENOTSUP where the host has no freezer. */
 int cl_group_freeze(const struct cl_group *group, int is_frozen, struct cl_error *err);
+/* Whether all are; 0 when unknown. */
 int cl_group_is_frozen(const struct cl_group *group);
 
-/* Calls EACH for each process, of cgroups below it too. */
+/* Calls EACH for each process, of cgroups below it too, until one call is < 0, which is returned
+ * without a message. Processes of other pid namespaces, which have no number here, are left out. */
 int cl_group_pids(const struct cl_group *group, int (*each)(void *context, pid_t pid),
                   void *context, struct cl_error *err);
 /* Sends SIGNAL to all of them; SIGKILL kills also what is born meanwhile, and what is frozen. */

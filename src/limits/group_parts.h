@@ -64,6 +64,9 @@ const char *cl_group_needing(const struct cl_spec_resources *resources, unsigned
 int cl_group_write(const struct cl_group *group, const struct cl_spec_resources *resources,
                    int is_new, struct cl_error *err);
 
+/* Takes the limit on processors away: who has been killed needs one to end. */
+void cl_group_unthrottle(const struct cl_group *group);
+
 /* Removes the directories of GROUP that WHICH says, without the descriptors. */
 enum cl_group_which { CL_GROUP_MADE, CL_GROUP_ALL };
 int cl_group_take_down(struct cl_group *group, enum cl_group_which which, struct cl_error *err);

@@ -66,8 +66,7 @@ static void remove_below(int dir, const char *name, int depth)
     }
 }
 
-/* Processes that have been killed need their share of a processor to end. */
-static void unthrottle(const struct cl_group *group)
+void cl_group_unthrottle(const struct cl_group *group)
 {
     const struct cl_group_dir *dir = cl_group_find(group, "cpu");
 
@@ -82,7 +81,7 @@ static int remove_leaf(const struct cl_group *group, const struct cl_group_dir *
     int r = cl_sys_unlinkat(dir->parent, leaf, AT_REMOVEDIR);
 
     if (r == -EBUSY)
-        unthrottle(group);
+        cl_group_unthrottle(group);
     while (r == -EBUSY) {
         const uint64_t now_ns = cl_clock_boot_ns();
 

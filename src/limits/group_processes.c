@@ -1,0 +1,209 @@
+/* The processes of a container, those in cgroups that it made below its own too. */
+#include <dirent.h>
+#include <fcntl.h>
+#include <string.h>
+
+#include "base/dir.h"
+#include "base/fd.h"
+#include "base/num.h"
+#include "base/sys.h"
+#include "limits/group_parts.h"
+#include "limits/lines.h"
+
+enum {
+    BELOW = 32, /* how deep a container may have nested its own */
+    PASSES = 50,
+    PAUSE_MS = 1, /* between them */
+};
+
+struct walk {
+    int (*each)(void *context, pid_t pid);
+    void *context;
+};
+
+/* One that was removed meanwhile has none. */
+static int is_gone(int r)
+{
+    return r == -ENOENT || r == -ENODEV;
+}
+
+__attribute__((noinline)) /* its lines must not lie in each frame of the walk */
+static int
+list_procs(const struct walk *walk, int dir)
+{
+    CL_CLEANUP_FD int fd = cl_sys_openat(dir, "cgroup.procs", O_RDONLY, 0);
+    struct cl_lines lines;
+    const char *line;
+    int r = fd;
+
+    if (fd < 0)
+        return fd;
+    cl_lines_init(&lines, fd);
+    while ((r = cl_lines_next(&lines, &line)) > 0) {
+        uint64_t pid;
+
+        if (cl_parse_u64(line, &pid) < 0 || pid > INT32_MAX)
+            return -EBADMSG;
+        r = pid == 0 ? 0 : walk->each(walk->context, (pid_t)pid); /* 0: of no namespace of ours */
+        if (r < 0)
+            return r;
+    }
+    return r == -EOPNOTSUPP ? 0 : r; /* a threaded cgroup: its processes are listed above it */
+}
+
+static int walk_below(const struct walk *walk, int at, const char *name, int depth)
+{
+    CL_CLEANUP_FD int fd = cl_sys_openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+    struct cl_dir entries;
+    const char *child;
+    unsigned char type;
+    int r = fd < 0 ? fd : list_procs(walk, fd);
+
+    if (r < 0)
+        return is_gone(r) ? 0 : r;
+    cl_dir_start(&entries, fd);
+    while ((r = cl_dir_next(&entries, &child, &type)) > 0) {
+        if (type == DT_DIR)
+            r = depth == 0 ? -ELOOP : walk_below(walk, fd, child, depth - 1);
+        if (r < 0)
+            break;
+    }
+    return is_gone(r) ? 0 : r;
+}
+
+/* The hierarchy that is asked: any, since all processes are in each. */
+static const struct cl_group_dir *find_list(const struct cl_group *group)
+{
+    const struct cl_group_dir *dir =
+        group->place.layout == CL_CGROUP_V2 ? NULL : cl_group_find(group, "pids");
+
+    return dir != NULL || group->count == 0 ? dir : &group->dirs[0];
+}
+
+static int walk_group(const struct cl_group *group, const struct walk *walk)
+{
+    const struct cl_group_dir *dir = find_list(group);
+
+    return dir == NULL ? -ENOTSUP : walk_below(walk, dir->dir, ".", BELOW);
+}
+
+/* EACH's own failure, apart from those of the walk. */
+struct guard {
+    int (*each)(void *context, pid_t pid);
+    void *context;
+    int r;
+};
+
+static int call_guarded(void *context, pid_t pid)
+{
+    struct guard *guard = context;
+
+    guard->r = guard->each(guard->context, pid);
+    return guard->r;
+}
+
+int cl_group_pids(const struct cl_group *group, int (*each)(void *context, pid_t pid),
+                  void *context, struct cl_error *err)
+{
+    struct guard guard = {.each = each, .context = context};
+    const struct walk walk = {.each = call_guarded, .context = &guard};
+    const int r = walk_group(group, &walk);
+
+    if (guard.r < 0)
+        return guard.r;
+    return r < 0 ? cl_fail(err, r, "list the processes of the cgroup %.300s", group->place.path)
+                 : 0;
+}
+
+/* --- killing -------------------------------------------------------------------- */
+
+struct killing {
+    int signal;
+    int count; /* of those that it reached */
+    int failed;
+};
+
+static int kill_one(void *context, pid_t pid)
+{
+    struct killing *killing = context;
+    const int r = cl_sys_kill(pid, killing->signal);
+
+    if (r == 0)
+        killing->count++;
+    else if (r != -ESRCH && killing->failed == 0)
+        killing->failed = r; /* the others are not spared for it */
+    return 0;
+}
+
+static int pass(const struct cl_group *group, struct killing *killing)
+{
+    const struct walk walk = {.each = kill_one, .context = killing};
+    const int r = walk_group(group, &walk);
+
+    return r < 0 ? r : killing->failed;
+}
+
+/* v1 has no call for it: pass after pass, until nobody is left that could have had a child. Who is
+ * frozen doesn't die (freezer-subsystem.rst), and who isn't may have one: so they are frozen for
+ * the first pass and thawed for the others. */
+static int kill_all_v1(const struct cl_group *group)
+{
+    const struct cl_group_dir *freezer = cl_group_find(group, "freezer");
+    struct killing killing = {.signal = SIGKILL};
+
+    if (freezer != NULL)
+        (void)cl_write_file(freezer->dir, "freezer.state", "FROZEN"); /* the passes do without */
+    int r = pass(group, &killing);
+    if (freezer != NULL) {
+        const int thawed = cl_write_file(freezer->dir, "freezer.state", "THAWED");
+
+        r = r < 0 ? r : thawed;
+    }
+    for (int i = 0; r == 0 && killing.count > 0 && i < PASSES; i++) {
+        killing.count = 0;
+        r = pass(group, &killing);
+        if (killing.count > 0)
+            (void)cl_sys_poll(NULL, 0, PAUSE_MS); /* an early return only looks again */
+    }
+    return r;
+}
+
+/* A cgroup2 kills all that is in it, and what is born meanwhile (cgroup-v2.rst, cgroup.kill). */
+static int kill_all(const struct cl_group *group)
+{
+    const struct cl_group_dir *unified = cl_group_find(group, CL_GROUP_UNIFIED);
+    const int r = unified == NULL ? 0 : cl_write_file(unified->dir, "cgroup.kill", "1");
+
+    if (group->place.layout == CL_CGROUP_V2)
+        return r;
+    return kill_all_v1(group); /* who is in v1's alone, and who is frozen there */
+}
+
+int cl_group_kill(const struct cl_group *group, int signal, struct cl_error *err)
+{
+    struct killing killing = {.signal = signal};
+    int r;
+
+    if (group->count == 0)
+        return cl_refuse(err, ENOTSUP,
+                         "the container has no cgroup whose processes could be killed");
+    r = signal == SIGKILL ? kill_all(group) : pass(group, &killing);
+    if (signal == SIGKILL)
+        cl_group_unthrottle(group);
+    return r < 0 ? cl_fail(err, r, "send signal %d to the processes of the cgroup %.300s", signal,
+                           group->place.path)
+                 : 0;
+}
+
+uint64_t cl_group_oom_kills(const struct cl_group *group)
+{
+    const int is_v2 = group->place.layout == CL_CGROUP_V2;
+    const struct cl_group_dir *dir = cl_group_find(group, "memory");
+    struct cl_keyed kills = {.key = "oom_kill"};
+    CL_CLEANUP_FD int fd =
+        dir == NULL
+            ? -1
+            : cl_sys_openat(dir->dir, is_v2 ? "memory.events" : "memory.oom_control", O_RDONLY, 0);
+
+    return fd >= 0 && cl_lines_find(fd, &kills, 1) == 1 ? kills.value : 0;
+}
