@@ -16,8 +16,8 @@ enum { MAX_COMPLAINT = 400, FIRST_MORE_FD = 3 };
 
 /* --- finding it --------------------------------------------------------- */
 
-/* A program that runs from a sealed copy in memory was started with its path as the
- * first argument (seal.h). */
+/* A program that runs from a sealed copy in memory, or from a mount that is attached nowhere (of
+ * which the file is the root, "/"), was started with its path as the first argument (seal.h). */
 static ssize_t first_argument(char path[CL_HELPER_PATH_SIZE])
 {
     CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, "/proc/self/cmdline", O_RDONLY, 0);
@@ -30,7 +30,8 @@ static int own_directory(char dir[CL_HELPER_PATH_SIZE], struct cl_error *err)
     static const char in_memory[] = "/memfd:";
     ssize_t size = cl_sys_readlinkat(AT_FDCWD, "/proc/self/exe", dir, CL_HELPER_PATH_SIZE - 1);
 
-    if (size > 0 && strncmp(dir, in_memory, sizeof(in_memory) - 1) == 0)
+    if ((size == 1 && dir[0] == '/') ||
+        (size > 0 && strncmp(dir, in_memory, sizeof(in_memory) - 1) == 0))
         size = first_argument(dir);
     if (size < 0)
         return cl_fail(err, (int)size, "find the program's own path");

@@ -119,6 +119,7 @@ static int open_read_only(int exe)
 
 int cl_seal_mount(char *const argv[], struct cl_error *err)
 {
+    char path[PATH_SIZE];
     CL_CLEANUP_FD int exe = cl_sys_openat(AT_FDCWD, "/proc/self/exe", O_PATH, 0);
 
     if (exe < 0)
@@ -128,6 +129,13 @@ int cl_seal_mount(char *const argv[], struct cl_error *err)
     CL_CLEANUP_FD int tree = open_read_only(exe);
     if (tree < 0)
         return cl_seal_self(argv, err);
-    int r = cl_sys_execveat(tree, "", argv, environ, AT_EMPTY_PATH);
+    ssize_t size = cl_sys_readlinkat(AT_FDCWD, "/proc/self/exe", path, sizeof(path) - 1);
+    if (size < 0)
+        return cl_fail(err, (int)size, "read /proc/self/exe");
+    path[size] = '\0';
+    CL_CLEANUP_FREE char **named = name_arguments(argv, path);
+    if (named == NULL)
+        return cl_fail_memory(err);
+    int r = cl_sys_execveat(tree, "", named, environ, AT_EMPTY_PATH);
     return cl_fail(err, r, "execute the program from a read-only mount");
 }
