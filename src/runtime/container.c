@@ -112,8 +112,11 @@ static int check_id(const char *id, struct cl_error *err)
 /* --- one container
  * --------------------------------------------------------------------------------- */
 
+/* The lock goes now, and not with the last descriptor of whoever was born meanwhile. */
 void cl_container_close(struct cl_oci_container *container)
 {
+    if (container->dir >= 0)
+        (void)cl_sys_flock(container->dir, LOCK_UN); /* or it had none */
     cl_fd_close(&container->dir);
     cl_arena_done(&container->arena);
 }

@@ -14,6 +14,8 @@
 #include "limits/group.h"
 #include "plan/spec.h"
 
+enum { CL_BUNDLE_PRESERVED_MOST = 1024 };
+
 /* All borrowed. */
 struct cl_bundle_start {
     const struct cl_spec *spec;

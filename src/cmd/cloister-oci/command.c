@@ -35,8 +35,9 @@ int cl_oci_set_count(void *context, const struct cl_option *option, const char *
 {
     uint64_t number = 0;
 
-    if (cl_parse_u64(value, &number) < 0 || number > 1024)
-        return cl_refuse(err, EINVAL, "expected a number of at most 1024, got \"%.40s\"", value);
+    if (cl_parse_u64(value, &number) < 0 || number > CL_BUNDLE_PRESERVED_MOST)
+        return cl_refuse(err, EINVAL, "expected a number of at most %d, got \"%.40s\"",
+                         CL_BUNDLE_PRESERVED_MOST, value);
     *(unsigned int *)(void *)((char *)context + option->tag) = (unsigned int)number;
     return 0;
 }

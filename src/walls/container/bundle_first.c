@@ -176,6 +176,26 @@ static int close_memory(CL_UNUSED void *context, struct cl_error *err)
     return r < 0 ? cl_fail(err, r, "become non-dumpable") : 0;
 }
 
+/* What it still needs, and what is to be passed on: nothing else of the runtime's waits with it, its
+ * lock on the container's directory least of all. */
+static int close_others(void *context, struct cl_error *err)
+{
+    static int held[CL_BUNDLE_PRESERVED_MOST + 8];
+    const struct cl_bundle *bundle = context;
+    const struct cl_bundle_start *start = bundle->start;
+    size_t count = 0;
+
+    for (unsigned int i = 0; i < start->preserved; i++)
+        held[count++] = (int)(3 + i);
+    held[count++] = start->listener;
+    held[count++] = bundle->channel[1];
+    held[count++] = bundle->root;
+    held[count++] = bundle->proc;
+    held[count++] = bundle->terminal;
+    int r = cl_fd_close_others(held, count);
+    return r < 0 ? cl_fail(err, r, "close all other descriptors") : 0;
+}
+
 static const struct cl_step steps[] = {
     {"signals", reset_signals, NULL},
     {"id maps", wait_for_maps, NULL},
@@ -204,6 +224,7 @@ static const struct cl_step steps[] = {
     {"bounding set", cl_bundle_bound, NULL},
     {"program", cl_bundle_check_program, NULL},
     {"memory", close_memory, NULL},
+    {"descriptors", close_others, NULL},
 };
 
 /* --- life ---------------------------------------------------------------------------------------
