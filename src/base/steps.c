@@ -15,7 +15,7 @@ int cl_steps_run(const struct cl_step *steps, size_t count, void *context, struc
 
         if (r < 0) {
             cl_steps_undo(steps, i, context);
-            return cl_prefix(err, "%s", steps[i].name);
+            return steps[i].name == NULL ? r : cl_prefix(err, "%s", steps[i].name);
         }
     }
     return 0;

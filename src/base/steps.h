@@ -11,7 +11,7 @@
 #include "base/error.h"
 
 struct cl_step {
-    const char *name;
+    const char *name; /* NULL: what it says needs none */
     int (*run)(void *context, struct cl_error *err);
     void (*undo)(void *context);
 };

@@ -39,6 +39,10 @@ struct cl_bundle_process {
 /* What this kernel or this program can't do of SPEC: -ENOTSUP with the field's path in front. */
 int cl_bundle_check(const struct cl_spec *spec, struct cl_error *err);
 
+/* The capabilities that PROCESS, of a container of SPEC, asks for and that the calling process can't give:
+ * its own bounding set lacks them. In a new user namespace there are all. */
+uint64_t cl_bundle_lacking(const struct cl_spec *spec, const struct cl_spec *process);
+
 /* Makes the container up to where it waits for its beginning, with the hooks prestart,
  * createRuntime and createContainer. On failure nothing is left. */
 int cl_bundle_create(const struct cl_bundle_start *start, struct cl_bundle_process *ret,

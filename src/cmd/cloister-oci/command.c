@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/num.h"
 #include "base/sys.h"
+#include "plan/capability.h"
 
 enum { LINE_MOST = 4096, PATH_SIZE = 4096 };
 
@@ -127,6 +128,25 @@ void cl_oci_say(const struct cl_oci *oci, const char *level, const char *text)
     }
     if (r == 0)
         (void)cl_write_all(oci->log, buf.data, buf.size);
+}
+
+void cl_oci_trim(const struct cl_oci *oci, const struct cl_spec *spec, struct cl_spec *process)
+{
+    const uint64_t lacking = cl_bundle_lacking(spec, process);
+    char text[128];
+
+    for (int i = 0; i < CL_CAPABILITY_COUNT; i++) {
+        if ((lacking & 1ULL << i) == 0)
+            continue;
+        (void)snprintf(text, sizeof(text), "process.capabilities: the runtime itself lacks %s",
+                       cl_capability_name(i));
+        cl_oci_say(oci, "warning", text);
+    }
+    process->bounding &= ~lacking;
+    process->effective &= ~lacking;
+    process->inheritable &= ~lacking;
+    process->permitted &= ~lacking;
+    process->ambient &= ~lacking;
 }
 
 int cl_oci_print(const struct cl_buf *buf, struct cl_error *err)

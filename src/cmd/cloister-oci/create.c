@@ -189,13 +189,13 @@ static int write_pid(void *context, struct cl_error *err)
 }
 
 static const struct cl_step steps[] = {
-    {"note its place", save_place, NULL},
-    {"make its cgroup", make_group, remove_group},
-    {"connect its console", connect_console, close_console},
+    {NULL, save_place, NULL},
+    {NULL, make_group, remove_group},
+    {NULL, connect_console, close_console},
     {"make the socket of its beginning", listen_for_start, close_listener},
-    {"create", create, end},
+    {NULL, create, end},
     {"note its process", save_process, NULL},
-    {"write the pid file", write_pid, NULL},
+    {NULL, write_pid, NULL},
 };
 
 /* Steps say which of the bundle's fields is to blame, and need no name before that. */
@@ -238,6 +238,7 @@ int cl_oci_make(struct cl_oci *oci, const struct cl_oci_creation *creation,
     if (r < 0)
         return r;
     warn(oci, &container->spec);
+    cl_oci_trim(oci, &container->spec, &container->spec);
     r = cl_bundle_check(&container->spec, err);
     if (r < 0)
         return r;

@@ -219,8 +219,9 @@ struct birth {
 };
 
 __attribute__((noinline)) /* its cgroup must not lie in its caller's frame */
-static int start(const struct exec_context *context, const struct birth *birth,
-                 struct cl_bundle_process *ret, struct cl_error *err)
+static int
+start(const struct exec_context *context, const struct birth *birth, struct cl_bundle_process *ret,
+      struct cl_error *err)
 {
     CL_CLEANUP_GROUP struct cl_group group = {.count = 0};
     CL_CLEANUP_FD int init = cl_container_pidfd(birth->container);
@@ -312,6 +313,7 @@ static int run(struct cl_oci *oci, const struct cl_oci_command *self, int argc, 
         r = prepare(&context, &words, &container, &spec, err);
     if (r < 0)
         return r;
+    cl_oci_trim(oci, &container.spec, &spec);
     err->code = 0;
     int master = begin(&context, &container, &spec, &process, err);
     CL_CLEANUP_FD int pidfd = process.pidfd;

@@ -95,8 +95,8 @@ static int load(const struct context *context, struct cl_arena *arena, struct cl
 }
 
 __attribute__((noinline)) /* its cgroup must not lie in its caller's frame */
-static int apply(struct cl_oci_container *container, const struct context *context,
-                 struct cl_error *err)
+static int
+apply(struct cl_oci_container *container, const struct context *context, struct cl_error *err)
 {
     const struct cl_spec_resources named = {context->items, context->count};
     CL_CLEANUP_GROUP struct cl_group group = {.count = 0};

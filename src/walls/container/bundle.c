@@ -10,6 +10,7 @@
 #include "base/sys.h"
 
 #include <sys/mount.h>
+#include <sys/prctl.h>
 
 /* --- steps -------------------------------------------------------------------------------- */
 
@@ -175,15 +176,15 @@ static int wait_for_first(void *context, struct cl_error *err)
 
 static const struct cl_step create_steps[] = {
     {"lay out the command", cl_bundle_make_vectors, cl_bundle_free_vectors},
-    {"open the namespaces", cl_bundle_open_namespaces, cl_bundle_close_namespaces},
-    {"open the root and what is bound", open_trees, close_trees},
+    {NULL, cl_bundle_open_namespaces, cl_bundle_close_namespaces},
+    {NULL, open_trees, close_trees},
     {"choose a mount namespace", choose_origin, close_origin},
     {"open the cgroup", open_tasks, close_tasks},
     {"make the channel", make_channel, close_channel},
     {"make the container", cl_bundle_clone, cl_bundle_end},
-    {"write the id maps", cl_bundle_write_maps, NULL},
+    {NULL, cl_bundle_write_maps, NULL},
     {"let the first process go", send_go, NULL},
-    {"wait for the first process", wait_for_first, NULL},
+    {NULL, wait_for_first, NULL},
 };
 
 /* --- the interface ------------------------------------------------------------------------------
@@ -289,4 +290,19 @@ int cl_bundle_check(const struct cl_spec *spec, struct cl_error *err)
                              (flags & CL_SPEC_TMPCOPYUP) != 0 ? "tmpcopyup" : "idmap");
     }
     return check_namespaces(spec, err);
+}
+
+uint64_t cl_bundle_lacking(const struct cl_spec *spec, const struct cl_spec *process)
+{
+    const uint64_t wanted = process->bounding | process->effective | process->inheritable |
+                            process->permitted | process->ambient;
+    uint64_t lacking = 0;
+
+    if (cl_spec_namespace(spec, CLONE_NEWUSER) != NULL)
+        return 0;
+    for (unsigned int cap = 0; cap < 64; cap++) {
+        if ((wanted & 1ULL << cap) != 0 && cl_sys_prctl(PR_CAPBSET_READ, cap, 0, 0, 0) != 1)
+            lacking |= 1ULL << cap;
+    }
+    return lacking;
 }

@@ -140,12 +140,17 @@ static int check_program(void *context, struct cl_error *err)
 }
 
 static const struct cl_step steps[] = {
-    {"signals", reset_signals, NULL},     {"memory", close_memory, NULL},
-    {"cgroup", join_cgroups, NULL},       {"/proc", find_proc, NULL},
-    {"scheduling", set_scheduling, NULL}, {"resource limits", set_rlimits, NULL},
-    {"namespaces", enter, NULL},          {"identity", become_root, NULL},
-    {"terminal", make_terminal, NULL},    {"bounding set", bound, NULL},
-    {"program", check_program, NULL},
+    {"signals", reset_signals, NULL},
+    {"memory", close_memory, NULL},
+    {NULL, join_cgroups, NULL},
+    {"/proc", find_proc, NULL},
+    {NULL, set_scheduling, NULL},
+    {NULL, set_rlimits, NULL},
+    {NULL, enter, NULL},
+    {NULL, become_root, NULL},
+    {NULL, make_terminal, NULL},
+    {"bounding set", bound, NULL},
+    {NULL, check_program, NULL},
 };
 
 CL_NORETURN static void live(struct newborn *newborn)

@@ -176,8 +176,8 @@ static int close_memory(CL_UNUSED void *context, struct cl_error *err)
     return r < 0 ? cl_fail(err, r, "become non-dumpable") : 0;
 }
 
-/* What it still needs, and what is to be passed on: nothing else of the runtime's waits with it, its
- * lock on the container's directory least of all. */
+/* What it still needs, and what is to be passed on: nothing else of the runtime's waits with it,
+ * its lock on the container's directory least of all. */
 static int close_others(void *context, struct cl_error *err)
 {
     static int held[CL_BUNDLE_PRESERVED_MOST + 8];
@@ -198,31 +198,31 @@ static int close_others(void *context, struct cl_error *err)
 
 static const struct cl_step steps[] = {
     {"signals", reset_signals, NULL},
-    {"id maps", wait_for_maps, NULL},
-    {"identity", become_root, NULL},
-    {"cgroup", join_cgroups, NULL},
+    {NULL, wait_for_maps, NULL},
+    {NULL, become_root, NULL},
+    {NULL, join_cgroups, NULL},
     {"cgroup namespace", enter_cgroup_namespace, NULL},
     {"session", new_session, NULL},
-    {"names", set_names, NULL},
+    {NULL, set_names, NULL},
     {"loopback", raise_loopback, NULL},
-    {"root", cl_bundle_make_root, NULL},
-    {"mounts", cl_bundle_make_mounts, NULL},
+    {NULL, cl_bundle_make_root, NULL},
+    {NULL, cl_bundle_make_mounts, NULL},
     {"/proc", cl_bundle_find_proc, NULL},
-    {"devices", cl_bundle_make_devices, NULL},
-    {"terminal", cl_bundle_make_terminal, NULL},
-    {"working directory", make_cwd, NULL},
-    {"hooks of the runtime", ask_for_hooks, NULL},
-    {"hooks", run_create_hooks, NULL},
+    {NULL, cl_bundle_make_devices, NULL},
+    {NULL, cl_bundle_make_terminal, NULL},
+    {NULL, make_cwd, NULL},
+    {NULL, ask_for_hooks, NULL},
+    {NULL, run_create_hooks, NULL},
     {"change of root", cl_bundle_enter_root, NULL},
-    {"sysctl", cl_bundle_write_sysctls, NULL},
-    {"read-only paths", cl_bundle_make_read_only, NULL},
-    {"masked paths", cl_bundle_mask, NULL},
-    {"read-only root", cl_bundle_seal_root, NULL},
-    {"standard descriptors", cl_bundle_take_stdio, NULL},
-    {"scheduling", cl_bundle_set_scheduling, NULL},
-    {"resource limits", cl_bundle_set_rlimits, NULL},
+    {NULL, cl_bundle_write_sysctls, NULL},
+    {NULL, cl_bundle_make_read_only, NULL},
+    {NULL, cl_bundle_mask, NULL},
+    {NULL, cl_bundle_seal_root, NULL},
+    {NULL, cl_bundle_take_stdio, NULL},
+    {NULL, cl_bundle_set_scheduling, NULL},
+    {NULL, cl_bundle_set_rlimits, NULL},
     {"bounding set", cl_bundle_bound, NULL},
-    {"program", cl_bundle_check_program, NULL},
+    {NULL, cl_bundle_check_program, NULL},
     {"memory", close_memory, NULL},
     {"descriptors", close_others, NULL},
 };

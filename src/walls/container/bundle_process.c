@@ -128,7 +128,16 @@ int cl_bundle_bound(void *context, struct cl_error *err)
     return cl_capabilities_bound(bundle->process->bounding, err);
 }
 
-/* Engines tell their users by these words that there is no such program. */
+/* Engines look for the kernel's words for it, in small letters, and tell their users by them that
+ * there is no such program, or that it can't be executed. */
+static int fail_execute(const char *name, int errnum, struct cl_error *err)
+{
+    const char *why = strerror(-errnum); // NOLINT(concurrency-mt-unsafe): single-threaded
+
+    return cl_refuse(err, -errnum, "process.args[0]: execute %.200s: %c%s", name,
+                     why[0] >= 'A' && why[0] <= 'Z' ? why[0] - 'A' + 'a' : why[0], why + 1);
+}
+
 int cl_bundle_check_program(void *context, struct cl_error *err)
 {
     const struct cl_bundle *bundle = context;
@@ -139,7 +148,7 @@ int cl_bundle_check_program(void *context, struct cl_error *err)
     if (cl_program_is_there(args->items[0], &bundle->process->env))
         return 0;
     if (strchr(args->items[0], '/') != NULL)
-        return cl_fail(err, ENOENT, "process.args[0]: execute %s", args->items[0]);
+        return fail_execute(args->items[0], -ENOENT, err);
     return cl_refuse(err, ENOENT, "process.args[0]: %s: executable file not found in $PATH",
                      args->items[0]);
 }
@@ -315,13 +324,9 @@ static int set_home(void *context, CL_UNUSED struct cl_error *err)
 }
 
 static const struct cl_step last_steps[] = {
-    {"working directory", enter_cwd, NULL},
-    {"labels", take_labels, NULL},
-    {"user", take_user, NULL},
-    {"working directory", enter_cwd, NULL},
-    {"home", set_home, NULL},
-    {"umask", set_umask, NULL},
-    {"capabilities and system calls", last_layers, NULL},
+    {NULL, enter_cwd, NULL},   {NULL, take_labels, NULL}, {NULL, take_user, NULL},
+    {NULL, enter_cwd, NULL},   {NULL, set_home, NULL},    {NULL, set_umask, NULL},
+    {NULL, last_layers, NULL},
 };
 
 CL_NORETURN static void leave(void)
@@ -353,7 +358,7 @@ CL_NORETURN void cl_bundle_become(struct cl_bundle *bundle, int channel)
         if (r < 0)
             leave(); /* who asked is gone */
         r = cl_program_execute(process->args.items[0], &process->env, bundle->argv, bundle->envp);
-        (void)cl_fail(&err, r, "process.args[0]: execute %s", process->args.items[0]);
+        (void)fail_execute(process->args.items[0], r, &err);
     }
     (void)cl_bundle_send(channel, CL_BUNDLE_FAILED, &err);
     leave();
