@@ -25,7 +25,7 @@ MASKED = ["/proc/asound", "/proc/acpi", "/proc/kcore", "/proc/keys", "/proc/late
 READONLY = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]
 PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 DEFAULT_DEVICES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
-DIRECTORIES = ("bin", "dev", "etc", "home/plain", "proc", "root", "srv", "sys", "tmp", "usr/bin", "usr/sbin", "var/tmp")
+DIRECTORIES = ("bin", "data", "dev", "etc", "home/plain", "mnt", "opt", "proc", "root", "srv", "sys", "tmp", "usr/bin", "usr/sbin", "var/tmp")
 SYSTEM_MOUNTS = ("/proc", "/dev", "/dev/pts", "/sys", "/sys/fs/cgroup", "/dev/mqueue", "/dev/shm")
 
 
