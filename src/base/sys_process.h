@@ -173,6 +173,12 @@ static inline long cl_sys_keyctl(int operation, unsigned long a)
     return CL_SYS2(SYS_keyctl, operation, a);
 }
 
+/* bpf(2); ATTR is a union bpf_attr. */
+static inline int cl_sys_bpf(int command, void *attr, size_t size)
+{
+    return (int)CL_SYS3(SYS_bpf, command, attr, size);
+}
+
 static inline int cl_sys_seccomp(unsigned int operation, unsigned int flags, const void *args)
 {
     return (int)CL_SYS3(SYS_seccomp, operation, flags, args);

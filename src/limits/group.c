@@ -361,6 +361,8 @@ int cl_group_make(const struct cl_group_place *place, const struct cl_spec *spec
     int r = place->manager == CL_GROUP_NONE ? 0 : make_all(ret, spec, err);
     if (r == 0)
         r = cl_group_write(ret, &spec->resources, is_new(ret), err);
+    if (r == 0)
+        r = cl_group_write_rules(ret, &spec->device_rules, is_new(ret), err);
     if (r < 0) {
         (void)cl_group_take_down(ret, CL_GROUP_MADE, &unused); /* what failed first is told */
         cl_group_close(ret);

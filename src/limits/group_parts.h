@@ -64,6 +64,11 @@ const char *cl_group_needing(const struct cl_spec_resources *resources, unsigned
 int cl_group_write(const struct cl_group *group, const struct cl_spec_resources *resources,
                    int is_new, struct cl_error *err);
 
+/* Has the kernel keep RULES, those of SPEC in their order; without any nothing is done. IS_NEW: to
+ * a group that nobody has given any. Passed over where this user can't have them kept. */
+int cl_group_write_rules(const struct cl_group *group, const struct cl_spec_rules *rules,
+                         int is_new, struct cl_error *err);
+
 /* Takes the limit on processors away: who has been killed needs one to end. */
 void cl_group_unthrottle(const struct cl_group *group);
 
