@@ -84,7 +84,7 @@ int cl_token_answer_parse(const struct cl_bytes *json, uint64_t wall_s, const ch
     CL_CLEANUP_JSON json_t *object = NULL;
     const struct cl_document document = {where, json->data, json->size};
     struct cl_error why = {0};
-    int r = cl_json_load(&document, 1, &object, &why);
+    int r = cl_json_load(&document, CL_JSON_SECRET, &object, &why);
 
     if (r == -ENOMEM)
         return cl_fail_memory(err);
@@ -118,7 +118,7 @@ void cl_complaint_read(const char *text, size_t size, struct cl_buf *ret)
     const struct cl_document document = {"complaint", text, size};
     struct cl_error ignored = {0};
 
-    if (cl_json_load(&document, 1, &object, &ignored) < 0)
+    if (cl_json_load(&document, CL_JSON_SECRET, &object, &ignored) < 0)
         return;
     const json_t *first = json_array_get(json_object_get(object, "errors"), 0);
     const char *code = text_of(first, "code");

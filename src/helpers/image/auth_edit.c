@@ -19,7 +19,7 @@ static int load(const struct cl_document *document, json_t **ret, struct cl_erro
         return *ret == NULL ? cl_fail_memory(err) : 0;
     }
     CL_CLEANUP_JSON json_t *root = NULL;
-    int r = cl_json_load(document, 1, &root, err);
+    int r = cl_json_load(document, CL_JSON_SECRET, &root, err);
     if (r < 0)
         return r;
     if (!json_is_object(root))
