@@ -5,6 +5,9 @@
  *   cloister-plan user NAME         /etc/passwd on descriptor 0, /etc/group on 3
  *   cloister-plan job NAME          a job's file on descriptor 0; a record of plan/job.h
  *   cloister-plan registries NAME   registries.yaml on descriptor 0; a record of oci/records.h
+ *   cloister-plan spec NAME         an OCI config.json on descriptor 0; a record of plan/spec.h
+ *   cloister-plan process NAME      the same of one's process
+ *   cloister-plan resources NAME    the same of one's linux.resources
  *
  * The answer goes to descriptor 1; an error is one line on descriptor 2 and exit
  * status 1. Stages: look at the arguments; prepare the little that the jail forbids;
@@ -23,6 +26,7 @@
 #include "helpers/plan/job.h"
 #include "helpers/plan/policy.h"
 #include "helpers/plan/registries.h"
+#include "helpers/plan/spec.h"
 #include "helpers/plan/user.h"
 #include "plan/format.h"
 
@@ -94,13 +98,55 @@ static int make_registries(struct job *job, struct cl_buf *output, struct cl_err
     return r < 0 ? r : cl_flat_write(&cl_registries_shape, &record, output, err);
 }
 
+/* What is too large for the record is the document's fault. */
+static int write_spec(const struct job *job, const struct cl_spec *spec, struct cl_buf *output,
+                      struct cl_error *err)
+{
+    int r = cl_spec_write(spec, output, err);
+
+    return r < 0 ? cl_prefix(err, "%s", cl_report_name(job->name)) : 0;
+}
+
+static int make_document(struct job *job, enum cl_spec_kind kind, struct cl_buf *output,
+                         struct cl_error *err)
+{
+    const struct cl_document document = document_of(job);
+    struct cl_spec spec = {.set = 0};
+    int r = cl_spec_parse(kind, &document, &job->arena, &spec, err);
+
+    return r < 0 ? r : write_spec(job, &spec, output, err);
+}
+
+static int make_spec(struct job *job, struct cl_buf *output, struct cl_error *err)
+{
+    return make_document(job, CL_SPEC_CONFIG, output, err);
+}
+
+static int make_process(struct job *job, struct cl_buf *output, struct cl_error *err)
+{
+    return make_document(job, CL_SPEC_PROCESS, output, err);
+}
+
+static int make_resources(struct job *job, struct cl_buf *output, struct cl_error *err)
+{
+    return make_document(job, CL_SPEC_RESOURCES_OF, output, err);
+}
+
 static const struct kind {
     const char *name;
     int (*make)(struct job *job, struct cl_buf *output, struct cl_error *err);
     int has_group;
+    size_t max_input;
+    size_t max_output;
 } kinds[] = {
-    {"policy", make_policy, 0},         {"seccomp", make_seccomp, 0}, {"user", make_user, 1},
-    {"registries", make_registries, 0}, {"job", make_job, 0},
+    {"policy", make_policy, 0, MAX_INPUT, CL_PLAN_MAX_SIZE},
+    {"seccomp", make_seccomp, 0, MAX_INPUT, CL_PLAN_MAX_SIZE},
+    {"user", make_user, 1, MAX_INPUT, CL_PLAN_MAX_SIZE},
+    {"registries", make_registries, 0, MAX_INPUT, CL_PLAN_MAX_SIZE},
+    {"job", make_job, 0, MAX_INPUT, CL_PLAN_MAX_SIZE},
+    {"spec", make_spec, 0, CL_SPEC_MAX_INPUT, CL_SPEC_MAX_SIZE},
+    {"process", make_process, 0, CL_SPEC_MAX_INPUT, CL_SPEC_MAX_SIZE},
+    {"resources", make_resources, 0, CL_SPEC_MAX_INPUT, CL_SPEC_MAX_SIZE},
 };
 
 static const struct kind *find_kind(int argc, char *const argv[], struct cl_error *err)
@@ -113,7 +159,7 @@ static const struct kind *find_kind(int argc, char *const argv[], struct cl_erro
     }
     (void)cl_refuse(err, EINVAL,
                     "this program is cloister's: cloister-plan "
-                    "policy|seccomp|user|registries|job NAME <FILE");
+                    "policy|seccomp|user|registries|job|spec|process|resources NAME <FILE");
     return NULL;
 }
 
@@ -133,7 +179,7 @@ static int prepare(struct job *job, int first_free, struct cl_error *err)
 
 static int work(struct job *job, const struct kind *kind, struct cl_error *err)
 {
-    CL_CLEANUP_BUF struct cl_buf output = CL_BUF_INIT(CL_PLAN_MAX_SIZE);
+    CL_CLEANUP_BUF struct cl_buf output = CL_BUF_INIT(kind->max_output);
     int r = read_input(STDIN_FILENO, job->name, &job->input, err);
 
     if (r == 0)
@@ -154,7 +200,7 @@ static int run(int argc, char *const argv[], struct cl_error *err)
         .name = argv[2],
         .scratch_fd = -1,
         .arena = CL_ARENA_INIT(ARENA_CAP),
-        .input = CL_BUF_INIT(MAX_INPUT),
+        .input = CL_BUF_INIT(kind->max_input),
     };
     int r = prepare(&job, kind->has_group ? GROUP_FD + 1 : GROUP_FD, err);
     struct cl_jail jail = {.keep_fds = (unsigned int)job.scratch_fd + 1};
