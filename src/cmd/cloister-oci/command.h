@@ -136,6 +136,8 @@ int cl_oci_make(struct cl_oci *oci, const struct cl_oci_creation *creation,
 /* Has it begin, and runs its poststart hooks. */
 int cl_oci_begin(struct cl_oci *oci, struct cl_oci_container *container, struct cl_error *err);
 
+/* Signals wait from here on: before the process is born that they are for (front.c). */
+int cl_oci_hold_signals(struct cl_error *err);
 /* Waits for PROCESS, a child of ours, passing signals on to it, and carries what goes over its
  * terminal's MASTER (taken; -1: none): its exit status (front.c). */
 int cl_oci_wait(struct cl_bundle_process *process, int master, struct cl_error *err);

@@ -1,9 +1,11 @@
 /* create: a container from a bundle, up to where it waits for start. */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/fd.h"
+#include "base/num.h"
 #include "base/seal.h"
 #include "base/steps.h"
 #include "base/sys.h"
@@ -211,6 +213,43 @@ static int run_steps(struct making *making, struct cl_error *err)
     return 0;
 }
 
+/* Sockets that a service manager gave us are the command's (sd_listen_fds(3)): it is process 1. */
+static int pass_sockets(struct cl_oci_container *container, unsigned int *ret, struct cl_error *err)
+{
+    const char *text = getenv("LISTEN_FDS"); // NOLINT(concurrency-mt-unsafe): one thread
+    struct cl_strlist *env = &container->spec.env;
+    uint64_t count = 0;
+
+    if (text == NULL || cl_parse_u64(text, &count) < 0 || count == 0 ||
+        count > CL_BUNDLE_PRESERVED_MOST)
+        return 0;
+    const char **items = cl_arena_array(&container->arena, env->count + 2, sizeof(*items));
+    if (items == NULL)
+        return cl_fail_memory(err);
+    for (size_t i = 0; i < env->count; i++)
+        items[i] = env->items[i];
+    items[env->count] = cl_arena_printf(&container->arena, "LISTEN_FDS=%u", (unsigned int)count);
+    items[env->count + 1] = "LISTEN_PID=1";
+    if (items[env->count] == NULL)
+        return cl_fail_memory(err);
+    *env = (struct cl_strlist){items, env->count + 2};
+    *ret += (unsigned int)count;
+    return 0;
+}
+
+static int check_preserved(unsigned int count, struct cl_error *err)
+{
+    for (unsigned int i = 0; i < count; i++) {
+        int flags = cl_sys_fcntl((int)(3 + i), F_GETFD, 0);
+
+        if (flags < 0)
+            return cl_fail(err, flags, "--preserve-fds: descriptor %u", 3 + i);
+        if ((flags & FD_CLOEXEC) != 0) /* one of ours has come there */
+            return cl_refuse(err, EBADF, "--preserve-fds: descriptor %u is not open", 3 + i);
+    }
+    return 0;
+}
+
 static void warn(const struct cl_oci *oci, const struct cl_spec *spec)
 {
     for (size_t i = 0; i < spec->warnings.count; i++)
@@ -242,6 +281,12 @@ int cl_oci_make(struct cl_oci *oci, const struct cl_oci_creation *creation,
     r = cl_bundle_check(&container->spec, err);
     if (r < 0)
         return r;
+    unsigned int preserved = creation->preserved;
+    r = pass_sockets(container, &preserved, err);
+    if (r == 0)
+        r = check_preserved(preserved, err);
+    if (r < 0)
+        return r;
     making.start = (struct cl_bundle_start){
         .spec = &container->spec,
         .id = container->id,
@@ -250,7 +295,7 @@ int cl_oci_make(struct cl_oci *oci, const struct cl_oci_creation *creation,
         .group = oci->manager == CL_GROUP_NONE ? NULL : &making.group,
         .console = creation->console_fd,
         .listener = -1,
-        .preserved = creation->preserved,
+        .preserved = preserved,
         .no_pivot = creation->no_pivot,
         .no_keyring = creation->no_keyring,
     };

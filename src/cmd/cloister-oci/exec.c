@@ -314,6 +314,9 @@ static int run(struct cl_oci *oci, const struct cl_oci_command *self, int argc, 
     if (r < 0)
         return r;
     cl_oci_trim(oci, &container.spec, &spec);
+    r = context.detach ? 0 : cl_oci_hold_signals(err);
+    if (r < 0)
+        return r;
     err->code = 0;
     int master = begin(&context, &container, &spec, &process, err);
     CL_CLEANUP_FD int pidfd = process.pidfd;

@@ -108,13 +108,18 @@ static void end_output(struct cl_relay *relay)
 /* --- setting up ----------------------------------------------------------------------------------
  */
 
-static int watch_signals(struct front *front, struct cl_error *err)
+int cl_oci_hold_signals(struct cl_error *err)
 {
     const uint64_t all = ~0ULL;
     int r = cl_sys_rt_sigprocmask(SIG_BLOCK, &all, NULL);
 
-    if (r < 0)
-        return cl_fail(err, r, "block signals");
+    return r < 0 ? cl_fail(err, r, "block signals") : 0;
+}
+
+static int watch_signals(struct front *front, struct cl_error *err)
+{
+    const uint64_t all = ~0ULL;
+
     front->signals.fd = cl_sys_signalfd(&all);
     if (front->signals.fd < 0)
         return cl_fail(err, front->signals.fd, "signalfd");

@@ -1,6 +1,7 @@
 /* kill: a signal for a container's first process, or with --all for each of its processes. */
 #include <errno.h>
 #include <signal.h>
+#include <string.h>
 
 #include "base/fd.h"
 #include "base/signals.h"
@@ -51,7 +52,9 @@ static int run(struct cl_oci *oci, const struct cl_oci_command *self, int argc, 
     if (argc - first < 1 || argc - first > 2)
         return cl_refuse(err, EINVAL, "kill: expected an id and a signal: cloister-oci kill %s",
                          self->usage);
-    if (argc - first == 2 && cl_signal_parse(argv[first + 1], &signal, err) < 0)
+    if (argc - first == 2 && strcmp(argv[first + 1], "0") == 0)
+        signal = 0; /* asks whether it is there: kill(2) */
+    else if (argc - first == 2 && cl_signal_parse(argv[first + 1], &signal, err) < 0)
         return cl_prefix(err, "kill");
     CL_CLEANUP_FD int root = cl_runtime_open(oci->root_path, err);
     if (root < 0)

@@ -106,6 +106,9 @@ static int run(struct cl_oci *oci, const struct cl_oci_command *self, int argc, 
         r = cl_seal_mount(oci->argv, err);
     if (r < 0)
         return r;
+    r = creation.detach ? 0 : cl_oci_hold_signals(err);
+    if (r < 0)
+        return r;
     int master = make_and_begin(oci, &creation, id, &process, err);
     CL_CLEANUP_FD int pidfd = process.pidfd;
     if (err->code != 0)

@@ -72,13 +72,17 @@ static void close_origin(void *context)
 static int open_trees(void *context, struct cl_error *err)
 {
     struct cl_bundle *bundle = context;
-    int r = cl_bundle_open_trees(bundle, err);
+    struct cl_error refusal;
+    int r = cl_bundle_open_trees(bundle, &refusal);
 
     bundle->is_privileged = r == 0;
-    if (r != -EPERM || (bundle->fresh & CLONE_NEWUSER) == 0)
-        return r;
-    cl_bundle_close_trees(bundle);
-    return 0;
+    if (r == -EPERM && (bundle->fresh & CLONE_NEWUSER) != 0) {
+        cl_bundle_close_trees(bundle);
+        return 0;
+    }
+    if (r < 0)
+        *err = refusal;
+    return r;
 }
 
 static void close_trees(void *context)
@@ -289,7 +293,10 @@ int cl_bundle_check(const struct cl_spec *spec, struct cl_error *err)
             return cl_refuse(err, ENOTSUP, "mounts[%zu].options: %s is not there yet", i,
                              (flags & CL_SPEC_TMPCOPYUP) != 0 ? "tmpcopyup" : "idmap");
     }
-    return check_namespaces(spec, err);
+    if (cl_spec_has(spec, CL_SPEC_CWD) && !cl_spec_has(spec, CL_SPEC_ARGS))
+        return cl_refuse(err, EINVAL, "process.args: missing");
+    int r = cl_bundle_check_labels(spec, err);
+    return r < 0 ? r : check_namespaces(spec, err);
 }
 
 uint64_t cl_bundle_lacking(const struct cl_spec *spec, const struct cl_spec *process)

@@ -119,6 +119,8 @@ int cl_bundle_seal_root(void *context, struct cl_error *err);      /* bundle_pat
 /* The home of UID as the root's /etc/passwd has it, else "/" (bundle_home.c). */
 void cl_bundle_find_home(uint32_t uid, char *ret, size_t size);
 
+/* Refuses labels of a security module that this kernel doesn't run. */
+int cl_bundle_check_labels(const struct cl_spec *process, struct cl_error *err);
 int cl_bundle_find_proc(void *context, struct cl_error *err);
 int cl_bundle_set_scheduling(void *context, struct cl_error *err);
 int cl_bundle_set_rlimits(void *context, struct cl_error *err);

@@ -250,7 +250,9 @@ int cl_bundle_exec(const struct cl_bundle_join *join, struct cl_bundle_process *
 
     for (size_t i = 0; i < bundle->spec->namespaces.count; i++)
         newborn.kinds |= bundle->spec->namespaces.items[i].kind;
-    int r = cl_bundle_make_vectors(bundle, err);
+    int r = cl_bundle_check_labels(join->process, err);
+    if (r == 0)
+        r = cl_bundle_make_vectors(bundle, err);
     if (r == 0)
         r = open_tasks(bundle, err);
     if (r == 0)

@@ -46,7 +46,11 @@ static int become_root(void *context, struct cl_error *err)
     if (r < 0)
         return cl_fail(err, r, "linux.gidMappings: become the container's group 0");
     r = cl_sys_setresuid(0);
-    return r < 0 ? cl_fail(err, r, "linux.uidMappings: become the container's user 0") : 0;
+    if (r < 0)
+        return cl_fail(err, r, "linux.uidMappings: become the container's user 0");
+    /* Its own files in /proc belong to it only while it is dumpable; nobody else is here yet. */
+    r = cl_sys_prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+    return r < 0 ? cl_fail(err, r, "open the own files in /proc") : 0;
 }
 
 static int join_cgroups(void *context, struct cl_error *err)
@@ -161,9 +165,11 @@ static int make_cwd(void *context, struct cl_error *err)
 
     if (!cl_spec_has(bundle->spec, CL_SPEC_CWD))
         return 0;
-    CL_CLEANUP_FD int fd = cl_open_in_root(bundle->root, bundle->spec->cwd, O_PATH);
+    CL_CLEANUP_FD int fd = cl_open_in_root(bundle->root, bundle->spec->cwd, O_PATH | O_DIRECTORY);
+    if (fd == -ENOTDIR)
+        return cl_refuse(err, ENOTDIR, "process.cwd: %s is not a directory", bundle->spec->cwd);
     if (fd != -ENOENT)
-        return 0; /* what it is shows when it is entered */
+        return 0; /* whether it may be entered shows when it is */
     CL_CLEANUP_FD int made = cl_bundle_target(bundle, bundle->spec->cwd, 1, err);
     return made < 0 ? cl_prefix(err, "process.cwd") : 0;
 }

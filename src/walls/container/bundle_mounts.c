@@ -25,6 +25,17 @@ static int clone_at(int dirfd, const char *path, int is_deep)
                                 (is_deep ? CL_AT_RECURSIVE : 0));
 }
 
+static int is_directory(int tree, int *ret, struct cl_error *err)
+{
+    struct stat st;
+    int r = cl_sys_fstat(tree, &st);
+
+    if (r < 0)
+        return cl_fail(err, r, "stat the source");
+    *ret = S_ISDIR(st.st_mode);
+    return 0;
+}
+
 static int open_source(const struct cl_bundle *bundle, size_t index, struct cl_error *err)
 {
     const struct cl_spec_mount *mount = &bundle->spec->mounts.items[index];
@@ -63,6 +74,12 @@ int cl_bundle_open_trees(struct cl_bundle *bundle, struct cl_error *err)
     bundle->root = clone_at(bundle->start->bundle, spec->root, 1);
     if (bundle->root < 0)
         return cl_fail(err, bundle->root, "root.path: clone the mount at %s", spec->root);
+    int is_dir = 0;
+    int looked = is_directory(bundle->root, &is_dir, err);
+    if (looked < 0)
+        return looked;
+    if (!is_dir)
+        return cl_refuse(err, ENOTDIR, "root.path: %s is not a directory", spec->root);
     for (size_t i = 0; i < spec->mounts.count; i++) {
         const struct cl_spec_mount *mount = &spec->mounts.items[i];
         int r = 0;
@@ -274,17 +291,6 @@ static int set_attributes(const struct cl_bundle *bundle, const struct cl_spec_m
     if (r == 0 && (mount->flags & CL_SPEC_BIND) != 0)
         r = set_attr(tree, 0, &one, err);
     return r < 0 ? r : set_attr(tree, CL_AT_RECURSIVE, &deep, err);
-}
-
-static int is_directory(int tree, int *ret, struct cl_error *err)
-{
-    struct stat st;
-    int r = cl_sys_fstat(tree, &st);
-
-    if (r < 0)
-        return cl_fail(err, r, "stat the source");
-    *ret = S_ISDIR(st.st_mode);
-    return 0;
 }
 
 static int attach(const struct cl_bundle *bundle, int tree, const char *path, struct cl_error *err)

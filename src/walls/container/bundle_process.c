@@ -11,7 +11,9 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 
+#include "base/apparmor.h"
 #include "base/fd.h"
+#include "base/selinux.h"
 #include "base/sys.h"
 #include "limits/rlimits.h"
 #include "walls/container/bundle.h"
@@ -113,6 +115,10 @@ int cl_bundle_take_stdio(void *context, struct cl_error *err)
     int r = cl_sys_ioctl(bundle->terminal, TIOCSCTTY, NULL);
     if (r < 0)
         return cl_fail(err, r, "process.terminal: take the terminal");
+    if (bundle->process->uid != 0)
+        r = cl_sys_fchown(bundle->terminal, (uid_t)bundle->process->uid, (gid_t)-1);
+    if (r < 0 && r != -EPERM && r != -EINVAL) /* of an id that isn't mapped */
+        return cl_fail(err, r, "process.terminal: give it to the user");
     for (int fd = 0; fd <= 2; fd++) {
         r = cl_sys_dup3(bundle->terminal, fd, 0);
         if (r < 0)
@@ -145,12 +151,11 @@ int cl_bundle_check_program(void *context, struct cl_error *err)
 
     if (args->count == 0)
         return 0;
-    if (cl_program_is_there(args->items[0], &bundle->process->env))
-        return 0;
-    if (strchr(args->items[0], '/') != NULL)
-        return fail_execute(args->items[0], -ENOENT, err);
-    return cl_refuse(err, ENOENT, "process.args[0]: %s: executable file not found in $PATH",
-                     args->items[0]);
+    int r = cl_program_check(args->items[0], &bundle->process->env);
+    if (r == -ENOENT && args->items[0][0] != '\0' && strchr(args->items[0], '/') == NULL)
+        return cl_refuse(err, ENOENT, "process.args[0]: %.200s: executable file not found in $PATH",
+                         args->items[0]);
+    return r < 0 ? fail_execute(args->items[0], r, err) : 0;
 }
 
 /* --- labels -------------------------------------------------------------------------------------
@@ -164,6 +169,24 @@ static int write_label(const struct cl_bundle *bundle, const char *file, const c
     return r < 0 ? cl_fail(err, r, "write \"%.100s\" to /proc/%s", text, file) : 0;
 }
 
+/* Before anything is made of the container: a kernel without the module can't do it. */
+int cl_bundle_check_labels(const struct cl_spec *process, struct cl_error *err)
+{
+    if (cl_spec_has(process, CL_SPEC_APPARMOR) && process->apparmor[0] != '\0' &&
+        strcmp(process->apparmor, "unconfined") != 0 && cl_apparmor_look() == CL_APPARMOR_NONE)
+        return cl_refuse(err, ENOTSUP,
+                         "process.apparmorProfile: \"%.100s\" is asked for, and AppArmor is not on "
+                         "here",
+                         process->apparmor);
+    if (cl_spec_has(process, CL_SPEC_SELINUX) && process->selinux[0] != '\0' &&
+        cl_selinux_mode() == CL_SELINUX_NONE)
+        return cl_refuse(
+            err, ENOTSUP,
+            "process.selinuxLabel: \"%.100s\" is asked for, and SELinux is not on here",
+            process->selinux);
+    return 0;
+}
+
 static int take_labels(void *context, struct cl_error *err)
 {
     const struct cl_bundle *bundle = context;
@@ -171,7 +194,8 @@ static int take_labels(void *context, struct cl_error *err)
     char text[PATH_SIZE];
     int r = 0;
 
-    if (cl_spec_has(process, CL_SPEC_APPARMOR) && process->apparmor[0] != '\0') {
+    if (cl_spec_has(process, CL_SPEC_APPARMOR) && process->apparmor[0] != '\0' &&
+        cl_apparmor_look() != CL_APPARMOR_NONE) {
         (void)snprintf(text, sizeof(text), "exec %s", process->apparmor);
         r = write_label(bundle, "self/attr/apparmor/exec", text, err);
         if (r < 0)
@@ -262,7 +286,8 @@ static int set_capabilities(const struct cl_spec *process, struct cl_error *err)
     if (r < 0)
         return cl_prefix(err, "process.capabilities");
     for (unsigned int cap = 0; cap < 64; cap++) {
-        if ((process->ambient & 1ULL << cap) == 0)
+        /* What isn't both permitted and inheritable can't be ambient, and is passed over. */
+        if ((process->ambient & process->permitted & process->inheritable & 1ULL << cap) == 0)
             continue;
         r = cl_sys_prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0);
         if (r < 0)

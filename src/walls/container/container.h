@@ -394,6 +394,8 @@ int cl_main_start(struct cl_container *container, struct cl_error *err);
 /* Executes NAME (in ENV's PATH, where it is no path) and doesn't return, or -errno (program.c). */
 int cl_program_execute(const char *name, const struct cl_strlist *env, char *const argv[],
                        char *const envp[]);
+/* 0 when there is a program of that name, which somebody can execute; -ENOENT, -EACCES, ... */
+int cl_program_check(const char *name, const struct cl_strlist *env);
 /* Whether there is a file of that name, to be executed or not. */
 int cl_program_is_there(const char *name, const struct cl_strlist *env);
 /* LIST and a NULL at VECTOR; returns where the next one goes. */

@@ -71,6 +71,36 @@ int cl_program_is_there(const char *name, const struct cl_strlist *env)
     return 0;
 }
 
+/* Whether a file can be executed by somebody: what root would find out by doing it. */
+static int check_file(const char *path)
+{
+    struct stat st;
+    int r = cl_sys_fstatat(AT_FDCWD, path, &st, 0);
+
+    if (r < 0)
+        return r;
+    return S_ISREG(st.st_mode) && (st.st_mode & 0111) != 0 ? 0 : -EACCES;
+}
+
+int cl_program_check(const char *name, const struct cl_strlist *env)
+{
+    const char *path = find_path(env);
+    char place[PLACE_SIZE];
+    int result = -ENOENT;
+
+    if (strchr(name, '/') != NULL)
+        return check_file(name);
+    while (name[0] != '\0' && next_place(&path, name, place)) {
+        int r = check_file(place);
+
+        if (r == 0)
+            return 0;
+        if (r == -EACCES)
+            result = r;
+    }
+    return result;
+}
+
 int cl_program_execute(const char *name, const struct cl_strlist *env, char *const argv[],
                        char *const envp[])
 {
