@@ -8,7 +8,7 @@
 int cl_beside_run(const char *what, int namespaces, cl_beside_fn *fn, void *context,
                   struct cl_error *err)
 {
-    static _Alignas(16) char stack[32768];
+    static _Alignas(16) char stack[CL_BESIDE_STACK];
     /* It inherits them blocked: stopped by a terminal's Ctrl-Z it would hold us in the clone,
      * where nothing but a kill reaches us. */
     const uint64_t all = ~0ULL;

@@ -9,8 +9,10 @@
 
 #include "base/error.h"
 
+enum { CL_BESIDE_STACK = 131072 };
+
 /* What the helper runs: 0, or 1 when it has failed and said why in CONTEXT. It may use
- * 32 KiB of stack, and must make no helper of its own. */
+ * CL_BESIDE_STACK bytes of stack, and must make no helper of its own. */
 typedef int cl_beside_fn(void *context);
 
 /* Runs FN(CONTEXT) in a helper called WHAT ("the network maker"), born into new namespaces

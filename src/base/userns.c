@@ -196,15 +196,12 @@ static int map_and_open(pid_t pid, const char *uid_line, const char *gid_line, s
     if (r < 0)
         return r;
     int userns = cl_sys_openat(proc, "ns/user", O_RDONLY, 0);
-    return userns < 0 ? cl_fail(err, userns, "open a volume's user namespace") : userns;
+    return userns < 0 ? cl_fail(err, userns, "open a mount's user namespace") : userns;
 }
 
-int cl_userns_make(uint32_t inside_uid, uint32_t inside_gid, uint32_t outside_uid,
-                   uint32_t outside_gid, struct cl_error *err)
+int cl_userns_make_of(const char *uid_map, const char *gid_map, struct cl_error *err)
 {
     struct cl_clone_args args = {.flags = CLONE_NEWUSER, .exit_signal = SIGCHLD};
-    char uid_line[64];
-    char gid_line[64];
     int status;
     int ends[2];
     int r = cl_sys_pipe2(ends, 0);
@@ -215,7 +212,7 @@ int cl_userns_make(uint32_t inside_uid, uint32_t inside_gid, uint32_t outside_ui
     CL_CLEANUP_FD int hold = ends[1];
     pid_t holder = cl_sys_clone3(&args);
     if (holder < 0) {
-        (void)cl_fail(err, holder, "make a user namespace for a volume's id map");
+        (void)cl_fail(err, holder, "make a user namespace for a mount's id map");
         return cl_userns_hint(holder, err);
     }
     if (holder == 0) {
@@ -231,12 +228,21 @@ int cl_userns_make(uint32_t inside_uid, uint32_t inside_gid, uint32_t outside_ui
         while (r == -EINTR);
         _exit(r < 0 ? -r : 0);
     }
-    (void)snprintf(uid_line, sizeof(uid_line), "%u %u 1", inside_uid, outside_uid);
-    (void)snprintf(gid_line, sizeof(gid_line), "%u %u 1", inside_gid, outside_gid);
-    int userns = map_and_open(holder, uid_line, gid_line, err);
+    int userns = map_and_open(holder, uid_map, gid_map, err);
     cl_fd_close(&hold);
     r = cl_sys_wait_for(holder, &status); /* it is ours and will end */
     if (userns < 0 && r == 0 && WIFEXITED(status) && WEXITSTATUS(status) != 0)
-        return cl_fail(err, WEXITSTATUS(status), "hold the user namespace for a volume's id map");
+        return cl_fail(err, WEXITSTATUS(status), "hold the user namespace for a mount's id map");
     return userns;
+}
+
+int cl_userns_make(uint32_t inside_uid, uint32_t inside_gid, uint32_t outside_uid,
+                   uint32_t outside_gid, struct cl_error *err)
+{
+    char uid_line[64];
+    char gid_line[64];
+
+    (void)snprintf(uid_line, sizeof(uid_line), "%u %u 1", inside_uid, outside_uid);
+    (void)snprintf(gid_line, sizeof(gid_line), "%u %u 1", inside_gid, outside_gid);
+    return cl_userns_make_of(uid_line, gid_line, err);
 }

@@ -31,6 +31,8 @@ int cl_userns_map_one(int proc, uint32_t uid, uint32_t gid, struct cl_error *err
  * written by newuidmap and newgidmap (set-uid helpers of the host). -ENOENT: there are none. */
 int cl_userns_map_subids(pid_t pid, struct cl_error *err);
 
+/* A user namespace with these maps, as its files in /proc take them; a descriptor. Root's. */
+int cl_userns_make_of(const char *uid_map, const char *gid_map, struct cl_error *err);
 /* A user namespace that maps INSIDE ids to one OUTSIDE id each, as a descriptor. */
 int cl_userns_make(uint32_t inside_uid, uint32_t inside_gid, uint32_t outside_uid,
                    uint32_t outside_gid, struct cl_error *err);

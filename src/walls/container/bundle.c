@@ -42,7 +42,7 @@ static int needs_host(const struct cl_bundle *bundle)
 {
     const struct cl_spec *spec = bundle->spec;
 
-    return (bundle->fresh & CLONE_NEWUSER) != 0 || bundle->start->no_pivot ||
+    return cl_bundle_has_userns(bundle) || bundle->start->no_pivot ||
            cl_spec_has_hook(spec, CL_HOOK_CREATE_CONTAINER) ||
            (cl_spec_has(spec, CL_SPEC_PROPAGATION) &&
             (spec->propagation & (MS_SHARED | MS_SLAVE)) != 0);
@@ -257,14 +257,11 @@ int cl_bundle_begin(int connection, struct cl_error *err)
 static int check_namespaces(const struct cl_spec *spec, struct cl_error *err)
 {
     const struct cl_spec_namespace *mount = cl_spec_namespace(spec, CLONE_NEWNS);
-    const struct cl_spec_namespace *user = cl_spec_namespace(spec, CLONE_NEWUSER);
 
     if (mount == NULL || mount->path[0] != '\0')
         return cl_refuse(err, ENOTSUP,
                          "linux.namespaces: a container has a new mount namespace here, not the "
                          "runtime's nor another's");
-    if (user != NULL && user->path[0] != '\0')
-        return cl_refuse(err, ENOTSUP, "linux.namespaces: user by path is not there yet");
     if (cl_spec_has(spec, CL_SPEC_HOSTNAME) && spec->hostname[0] != '\0' &&
         cl_spec_namespace(spec, CLONE_NEWUTS) == NULL)
         return cl_refuse(err, EINVAL, "hostname: it takes a uts namespace (linux.namespaces)");
@@ -278,20 +275,12 @@ int cl_bundle_check(const struct cl_spec *spec, struct cl_error *err)
         const char *path;
     } missing[] = {
         {CL_SPEC_INTEL_RDT, "linux.intelRdt"},
-        {CL_SPEC_MOUNT_LABEL, "linux.mountLabel"},
         {CL_SPEC_SECCOMP_LISTENER, "linux.seccomp.listenerPath"},
     };
 
     for (size_t i = 0; i < CL_ARRAY_SIZE(missing); i++) {
         if (cl_spec_has(spec, missing[i].field))
             return cl_refuse(err, ENOTSUP, "%s: it is not there yet", missing[i].path);
-    }
-    for (size_t i = 0; i < spec->mounts.count; i++) {
-        const uint32_t flags = spec->mounts.items[i].flags;
-
-        if ((flags & (CL_SPEC_TMPCOPYUP | CL_SPEC_IDMAP | CL_SPEC_IDMAP_DEEP)) != 0)
-            return cl_refuse(err, ENOTSUP, "mounts[%zu].options: %s is not there yet", i,
-                             (flags & CL_SPEC_TMPCOPYUP) != 0 ? "tmpcopyup" : "idmap");
     }
     if (cl_spec_has(spec, CL_SPEC_CWD) && !cl_spec_has(spec, CL_SPEC_ARGS))
         return cl_refuse(err, EINVAL, "process.args: missing");

@@ -22,6 +22,8 @@
 #ifndef CL_WALLS_CONTAINER_BUNDLE_H
 #define CL_WALLS_CONTAINER_BUNDLE_H
 
+#include <linux/sched.h>
+
 #include "walls/bundle.h"
 #include "walls/container/container.h"
 
@@ -81,6 +83,12 @@ struct cl_bundle {
     int has_user; /* uid and gid are the command's */
 };
 
+/* Whether it is in a user namespace that isn't the runtime's. */
+static inline int cl_bundle_has_userns(const struct cl_bundle *bundle)
+{
+    return cl_spec_namespace(bundle->spec, CLONE_NEWUSER) != NULL;
+}
+
 /* --- the maker ---------------------------------------------------------------------------- */
 
 /* Steps: opening, entering and leaving what the bundle names; undo closes. */
@@ -89,6 +97,11 @@ void cl_bundle_close_namespaces(void *context);
 int cl_bundle_clone(void *context, struct cl_error *err);
 void cl_bundle_end(void *context);
 int cl_bundle_write_maps(void *context, struct cl_error *err);
+enum { CL_BUNDLE_MAP_MOST = 1 << 16 };
+/* MAPS as the files of a user namespace take them. */
+int cl_bundle_map_text(const struct cl_spec_maps *maps, struct cl_buf *ret, struct cl_error *err);
+/* Id-maps the detached TREE of mount INDEX, where the bundle says so (bundle_idmap.c). */
+int cl_bundle_idmap(const struct cl_bundle *bundle, size_t index, int tree, struct cl_error *err);
 /* The trees of root, bind mounts and cgroups, in the calling process's mount namespace. */
 int cl_bundle_open_trees(struct cl_bundle *bundle, struct cl_error *err);
 void cl_bundle_close_trees(struct cl_bundle *bundle);
@@ -104,8 +117,11 @@ CL_NORETURN void cl_bundle_first(struct cl_bundle *bundle);
 int cl_bundle_target(const struct cl_bundle *bundle, const char *path, int is_dir,
                      struct cl_error *err);
 
-int cl_bundle_make_root(void *context, struct cl_error *err);      /* bundle_mounts.c */
-int cl_bundle_make_mounts(void *context, struct cl_error *err);    /* bundle_mounts.c */
+int cl_bundle_make_root(void *context, struct cl_error *err);   /* bundle_mounts.c */
+int cl_bundle_make_mounts(void *context, struct cl_error *err); /* bundle_mounts.c */
+/* What is at PATH of the root, copied to the root of the detached TREE (bundle_copy.c). */
+int cl_bundle_copy_up(const struct cl_bundle *bundle, const char *path, int tree,
+                      struct cl_error *err);
 int cl_bundle_make_devices(void *context, struct cl_error *err);   /* bundle_devices.c */
 int cl_bundle_make_terminal(void *context, struct cl_error *err);  /* bundle_devices.c */
 int cl_bundle_enter_root(void *context, struct cl_error *err);     /* bundle_mounts.c */

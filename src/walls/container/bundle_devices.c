@@ -78,7 +78,7 @@ static int make_device(const struct cl_bundle *bundle, const struct cl_spec_devi
     const char *slash = strrchr(device->path, '/');
     char parent[4096];
 
-    if ((bundle->fresh & CLONE_NEWUSER) != 0 && device->kind != S_IFIFO)
+    if (cl_bundle_has_userns(bundle) && device->kind != S_IFIFO)
         return bind_host(bundle, device, err);
     (void)snprintf(parent, sizeof(parent), "%.*s/", (int)(slash - device->path), device->path);
     CL_CLEANUP_FD int dir = cl_bundle_target(bundle, parent, 1, err);

@@ -35,12 +35,12 @@ static int wait_for_maps(void *context, struct cl_error *err)
     return cl_bundle_expect(bundle->channel[1], CL_BUNDLE_GO, err);
 }
 
-/* Who makes a user namespace is nobody in it until he takes an id that it maps. */
+/* Who comes into a user namespace is nobody in it until he takes an id that it maps. */
 static int become_root(void *context, struct cl_error *err)
 {
     const struct cl_bundle *bundle = context;
 
-    if ((bundle->fresh & CLONE_NEWUSER) == 0)
+    if (!cl_bundle_has_userns(bundle))
         return 0;
     int r = cl_sys_setresgid(0);
     if (r < 0)

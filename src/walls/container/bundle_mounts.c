@@ -86,7 +86,9 @@ int cl_bundle_open_trees(struct cl_bundle *bundle, struct cl_error *err)
 
         if ((mount->flags & CL_SPEC_BIND) != 0)
             r = bundle->trees[i] = open_source(bundle, i, err);
-        else if (is_cgroup(mount))
+        if (r >= 0 && (mount->flags & CL_SPEC_BIND) != 0)
+            r = cl_bundle_idmap(bundle, i, bundle->trees[i], err);
+        if (r >= 0 && is_cgroup(mount))
             r = open_group(bundle, err);
         if (r < 0)
             return r;
@@ -227,11 +229,31 @@ static int set_option(int fs, char *option)
                            option, value, 0);
 }
 
-static int set_options(int fs, const struct cl_spec_mount *mount, struct cl_error *err)
+/* SELinux labels all files of a file system that keeps none. */
+static int set_label(const struct cl_bundle *bundle, int fs, const struct cl_spec_mount *mount,
+                     struct cl_error *err)
+{
+    static const char *const types[] = {"tmpfs", "mqueue", "devpts", "shm"};
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(types); i++) {
+        if (!cl_spec_has(bundle->spec, CL_SPEC_MOUNT_LABEL) || strcmp(types[i], mount->type) != 0)
+            continue;
+        int r =
+            cl_sys_fsconfig(fs, CL_FSCONFIG_SET_STRING, "context", bundle->spec->mount_label, 0);
+        return r < 0 ? cl_fail(err, r, "linux.mountLabel: label %s", mount->type) : 0;
+    }
+    return 0;
+}
+
+static int set_options(const struct cl_bundle *bundle, int fs, const struct cl_spec_mount *mount,
+                       struct cl_error *err)
 {
     const char *next = mount->options;
     char option[OPTION_SIZE];
 
+    int labelled = set_label(bundle, fs, mount, err);
+    if (labelled < 0)
+        return labelled;
     if (mount->source[0] != '\0')
         (void)cl_sys_fsconfig(fs, CL_FSCONFIG_SET_STRING, "source", mount->source, 0);
     while (*next != '\0') {
@@ -248,13 +270,14 @@ static int set_options(int fs, const struct cl_spec_mount *mount, struct cl_erro
     return 0;
 }
 
-static int make_fs(const struct cl_spec_mount *mount, struct cl_error *err)
+static int make_fs(const struct cl_bundle *bundle, const struct cl_spec_mount *mount,
+                   struct cl_error *err)
 {
     CL_CLEANUP_FD int fs = cl_sys_fsopen(mount->type, CL_FSOPEN_CLOEXEC);
 
     if (fs < 0)
         return cl_fail(err, fs, "open file system type \"%.64s\"", mount->type);
-    int r = set_options(fs, mount, err);
+    int r = set_options(bundle, fs, mount, err);
     if (r < 0)
         return r;
     r = cl_sys_fsconfig(fs, CL_FSCONFIG_CMD_CREATE, NULL, NULL, 0);
@@ -379,11 +402,15 @@ static int make_mount(struct cl_bundle *bundle, size_t index, struct cl_error *e
 
     if (is_cgroup(mount))
         return attach_cgroup(bundle, mount, err);
-    CL_CLEANUP_FD int tree =
-        (mount->flags & CL_SPEC_BIND) != 0 ? CL_TAKE_FD(bundle->trees[index]) : make_fs(mount, err);
+    CL_CLEANUP_FD int tree = (mount->flags & CL_SPEC_BIND) != 0 ? CL_TAKE_FD(bundle->trees[index])
+                                                                : make_fs(bundle, mount, err);
     if (tree < 0)
         return tree;
-    int r = set_attributes(bundle, mount, tree, err);
+    int r = 0;
+    if ((mount->flags & CL_SPEC_TMPCOPYUP) != 0)
+        r = cl_bundle_copy_up(bundle, mount->target, tree, err);
+    if (r == 0)
+        r = set_attributes(bundle, mount, tree, err);
     if (r == 0)
         r = attach(bundle, tree, mount->target, err);
     if (r == 0)

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 
+#include "base/beside.h"
 #include "base/fd.h"
 #include "base/sys.h"
 #include "walls/container/bundle.h"
@@ -53,10 +54,10 @@ static int open_named(const struct cl_spec_namespace *namespace, struct cl_error
     return CL_TAKE_FD(fd);
 }
 
-/* Which the first process joins itself: the maker could not come back, or needs its own. */
+/* Which the maker doesn't enter: it could not come back, or needs its own. */
 static int is_firsts(uint32_t flag)
 {
-    return flag == CLONE_NEWNS || flag == CLONE_NEWCGROUP;
+    return flag == CLONE_NEWNS || flag == CLONE_NEWCGROUP || flag == CLONE_NEWUSER;
 }
 
 int cl_bundle_open_namespaces(void *context, struct cl_error *err)
@@ -165,14 +166,12 @@ static uint64_t clone_flags(const struct cl_bundle *bundle)
     return bundle->fresh & ~(uint32_t)(CLONE_NEWCGROUP | CLONE_NEWTIME);
 }
 
-static int clone_first(struct cl_bundle *bundle, struct cl_error *err)
+static int clone_with(struct cl_bundle *bundle, uint64_t more, struct cl_error *err)
 {
-    struct cl_bare_home home = CL_BARE_HOME_INIT;
-    struct cl_error back = {0};
     struct cl_clone_args args = {
-        .flags = CLONE_PIDFD | clone_flags(bundle),
+        .flags = CLONE_PIDFD | clone_flags(bundle) | more,
         .pidfd = (uint64_t)(uintptr_t)&bundle->pidfd,
-        .exit_signal = SIGCHLD,
+        .exit_signal = (more & CLONE_PARENT) != 0 ? 0 : SIGCHLD,
     };
     const int group = bundle->start->group == NULL ? -1 : cl_group_dir(bundle->start->group);
 
@@ -180,16 +179,64 @@ static int clone_first(struct cl_bundle *bundle, struct cl_error *err)
         args.flags |= CL_CLONE_INTO_CGROUP;
         args.cgroup = (uint64_t)group;
     }
-    if (bundle->bare >= 0 && cl_bare_enter(bundle->bare, &home) < 0)
-        cl_fd_close(&bundle->bare);
     pid_t pid = cl_sys_clone3(&args);
     if (pid == 0)
         cl_bundle_first(bundle);
-    int r = pid < 0 ? cl_fail(err, pid, "clone into new namespaces") : 0;
-    if (r < 0 && (bundle->fresh & CLONE_NEWUSER) != 0)
-        r = cl_userns_hint(r, err);
     if (pid > 0)
         bundle->pid = pid;
+    return pid < 0 ? cl_fail(err, pid, "clone into new namespaces") : 0;
+}
+
+/* Whoever enters a user namespace has left the own one for good: somebody else does, and bears the
+ * first process as a child of the maker's; the other namespaces are that one's then. */
+struct go_between {
+    struct cl_bundle *bundle;
+    int userns;
+    struct cl_error error;
+};
+
+static int bear(void *context)
+{
+    struct go_between *between = context;
+    int r = cl_sys_setns(between->userns, CLONE_NEWUSER);
+
+    if (r < 0)
+        r = cl_fail(&between->error, r, "enter the user namespace");
+    else
+        r = clone_with(between->bundle, CLONE_PARENT, &between->error);
+    return r < 0;
+}
+
+static int clone_in(struct cl_bundle *bundle, int userns, struct cl_error *err)
+{
+    struct go_between between = {.bundle = bundle, .userns = userns};
+    int r = cl_beside_run("the go-between", 0, bear, &between, err);
+
+    if (r > 0)
+        *err = between.error;
+    return r > 0 ? -between.error.code : r;
+}
+
+static int named_userns(const struct cl_bundle *bundle)
+{
+    for (size_t i = 0; i < bundle->spec->namespaces.count; i++) {
+        if (bundle->spec->namespaces.items[i].kind == CLONE_NEWUSER)
+            return bundle->joined[i];
+    }
+    return -1;
+}
+
+static int clone_first(struct cl_bundle *bundle, struct cl_error *err)
+{
+    struct cl_bare_home home = CL_BARE_HOME_INIT;
+    struct cl_error back = {0};
+    const int userns = named_userns(bundle);
+
+    if (bundle->bare >= 0 && cl_bare_enter(bundle->bare, &home) < 0)
+        cl_fd_close(&bundle->bare);
+    int r = userns >= 0 ? clone_in(bundle, userns, err) : clone_with(bundle, 0, err);
+    if (r < 0 && (bundle->fresh & CLONE_NEWUSER) != 0)
+        r = cl_userns_hint(r, err);
     if (cl_bare_leave(&home, &back) < 0) {
         *err = back;
         r = -back.code;
@@ -233,18 +280,24 @@ void cl_bundle_end(void *context)
 
 /* --- id maps ---------------------------------------------------------------------------------- */
 
-static int write_map(int proc, const char *file, const struct cl_spec_maps *maps,
-                     struct cl_error *err)
+int cl_bundle_map_text(const struct cl_spec_maps *maps, struct cl_buf *ret, struct cl_error *err)
 {
-    CL_CLEANUP_BUF struct cl_buf text = CL_BUF_INIT(1 << 16);
     int r = 0;
 
     for (size_t i = 0; r == 0 && i < maps->count; i++)
-        r = cl_buf_printf(&text, "%u %u %u\n", maps->items[i].inside, maps->items[i].outside,
+        r = cl_buf_printf(ret, "%u %u %u\n", maps->items[i].inside, maps->items[i].outside,
                           maps->items[i].size);
-    if (r < 0)
-        return cl_fail(err, r, "lay out an id map");
-    r = cl_write_file(proc, file, cl_buf_text(&text));
+    return r < 0 ? cl_fail(err, r, "lay out an id map") : 0;
+}
+
+static int write_map(int proc, const char *file, const struct cl_spec_maps *maps,
+                     struct cl_error *err)
+{
+    CL_CLEANUP_BUF struct cl_buf text = CL_BUF_INIT(CL_BUNDLE_MAP_MOST);
+    int r = cl_bundle_map_text(maps, &text, err);
+
+    if (r == 0)
+        r = cl_write_file(proc, file, cl_buf_text(&text));
     if (r < 0) {
         (void)cl_fail(err, r, "write the %s of the container's user namespace", file);
         return r == -EPERM ? cl_hint(err, "an ordinary user maps one id, his own") : r;

@@ -178,6 +178,9 @@ int cl_bundle_check_labels(const struct cl_spec *process, struct cl_error *err)
                          "process.apparmorProfile: \"%.100s\" is asked for, and AppArmor is not on "
                          "here",
                          process->apparmor);
+    if (cl_spec_has(process, CL_SPEC_MOUNT_LABEL) && process->mount_label[0] != '\0' &&
+        cl_selinux_mode() == CL_SELINUX_NONE)
+        return cl_refuse(err, ENOTSUP, "linux.mountLabel: SELinux is not on here");
     if (cl_spec_has(process, CL_SPEC_SELINUX) && process->selinux[0] != '\0' &&
         cl_selinux_mode() == CL_SELINUX_NONE)
         return cl_refuse(
