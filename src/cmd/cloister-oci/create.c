@@ -95,6 +95,22 @@ static int save_place(void *context, struct cl_error *err)
     return cl_container_save(container, &making->bundle.bytes, err);
 }
 
+static int is_not_ours(int r)
+{
+    return r == -EACCES || r == -EPERM || r == -EROFS;
+}
+
+/* An ordinary user without a delegated cgroup: nothing is asked of one, so that nothing is lost. */
+static int go_without_group(struct making *making, struct cl_error *err)
+{
+    cl_oci_say(making->oci, "warning", err->msg);
+    *err = (struct cl_error){0};
+    making->group = (struct cl_group){.place = {.manager = CL_GROUP_NONE}};
+    making->start.group = NULL;
+    cl_container_set_place(making->container, &making->group.place);
+    return 0;
+}
+
 static int make_group(void *context, struct cl_error *err)
 {
     struct making *making = context;
@@ -105,6 +121,9 @@ static int make_group(void *context, struct cl_error *err)
     if (place.manager == CL_GROUP_NONE)
         return 0;
     int r = cl_group_make(&place, &making->container->spec, &making->group, err);
+    if (is_not_ours(r) && making->container->spec.resources.count == 0 &&
+        !cl_runtime_is_hosts_root())
+        return go_without_group(making, err);
     if (r == 0)
         cl_container_set_place(making->container, &making->group.place);
     return r;
