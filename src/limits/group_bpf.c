@@ -1,17 +1,21 @@
 /* v2 asks a program who may use which device (cgroup-v2.rst, "Device controller"). Ours goes
  * through the rules from the last to the first, keeps in a register which kinds of access are not
- * decided yet, and stops at the first rule that denies one of them or when none is left. */
+ * decided yet, and stops at the first rule that denies one of them or when none is left.
+ *
+ * The verifier follows each branch with what it then knows. Type and numbers are therefore loaded
+ * anew for each rule: kept in registers, what one rule had found out of them would be followed
+ * through all the others (900 rules were more than the million steps that it makes). */
 #include <errno.h>
 #include <linux/bpf.h>
 
 #include "limits/group_rules.h"
 
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the kernel's context is read as such");
+
 enum {
-    R_TYPE = BPF_REG_2,
+    R_TESTED = BPF_REG_2,
     R_ACCESS = BPF_REG_3, /* what is asked for and not yet allowed */
-    R_MAJOR = BPF_REG_4,
-    R_MINOR = BPF_REG_5,
-    MAX_RULE = 8, /* instructions */
+    MAX_RULE = 8,         /* instructions, without the answer */
 };
 
 static struct bpf_insn insn(uint8_t code, uint8_t dst, int16_t off, int32_t imm)
@@ -19,9 +23,9 @@ static struct bpf_insn insn(uint8_t code, uint8_t dst, int16_t off, int32_t imm)
     return (struct bpf_insn){.code = code, .dst_reg = dst & 0xfU, .off = off, .imm = imm};
 }
 
-static struct bpf_insn load(uint8_t dst, size_t off)
+static struct bpf_insn load(uint8_t size, uint8_t dst, size_t off)
 {
-    struct bpf_insn in = insn(BPF_LDX | BPF_MEM | BPF_W, dst, (int16_t)off, 0);
+    struct bpf_insn in = insn((uint8_t)(BPF_LDX | BPF_MEM | size), dst, (int16_t)off, 0);
 
     in.src_reg = BPF_REG_1;
     return in;
@@ -47,12 +51,8 @@ static int add(struct cl_buf *buf, const struct bpf_insn *insns, size_t count)
 static int add_start(struct cl_buf *buf)
 {
     const struct bpf_insn insns[] = {
-        load(R_TYPE, offsetof(struct bpf_cgroup_dev_ctx, access_type)),
-        load(R_ACCESS, offsetof(struct bpf_cgroup_dev_ctx, access_type)),
-        alu(BPF_AND, R_TYPE, 0xffff),
+        load(BPF_W, R_ACCESS, offsetof(struct bpf_cgroup_dev_ctx, access_type)),
         alu(BPF_RSH, R_ACCESS, 16),
-        load(R_MAJOR, offsetof(struct bpf_cgroup_dev_ctx, major)),
-        load(R_MINOR, offsetof(struct bpf_cgroup_dev_ctx, minor)),
     };
 
     return add(buf, insns, CL_ARRAY_SIZE(insns));
@@ -96,22 +96,30 @@ static int add_rule(struct cl_buf *buf, const struct cl_spec_rule *rule)
 {
     const struct {
         int is_asked;
-        uint8_t reg;
+        uint8_t size;
+        size_t off;
         uint32_t value;
     } tests[] = {
-        {rule->kind != 'a', R_TYPE, rule->kind == 'b' ? BPF_DEVCG_DEV_BLOCK : BPF_DEVCG_DEV_CHAR},
-        {rule->major != CL_SPEC_ANY, R_MAJOR, (uint32_t)rule->major},
-        {rule->minor != CL_SPEC_ANY, R_MINOR, (uint32_t)rule->minor},
+        /* the type is the lower half, in little-endian order the first */
+        {rule->kind != 'a', BPF_H, offsetof(struct bpf_cgroup_dev_ctx, access_type),
+         rule->kind == 'b' ? BPF_DEVCG_DEV_BLOCK : BPF_DEVCG_DEV_CHAR},
+        {rule->major != CL_SPEC_ANY, BPF_W, offsetof(struct bpf_cgroup_dev_ctx, major),
+         (uint32_t)rule->major},
+        {rule->minor != CL_SPEC_ANY, BPF_W, offsetof(struct bpf_cgroup_dev_ctx, minor),
+         (uint32_t)rule->minor},
     };
     struct bpf_insn insns[MAX_RULE];
     size_t count = 0;
     size_t left = rule->access == CL_RULES_ALL ? 2 : 4; /* behind the tests */
 
     for (size_t i = 0; i < CL_ARRAY_SIZE(tests); i++)
-        left += tests[i].is_asked != 0;
+        left += tests[i].is_asked ? 2 : 0;
     for (size_t i = 0; i < CL_ARRAY_SIZE(tests); i++) {
-        if (tests[i].is_asked)
-            insns[count++] = jump(BPF_JNE, tests[i].reg, tests[i].value, --left);
+        if (!tests[i].is_asked)
+            continue;
+        left -= 2;
+        insns[count++] = load(tests[i].size, R_TESTED, tests[i].off);
+        insns[count++] = jump(BPF_JNE, R_TESTED, tests[i].value, left);
     }
     count += put_access(rule, insns + count);
     const int r = add(buf, insns, count);

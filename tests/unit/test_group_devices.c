@@ -74,6 +74,10 @@ static int run(const struct cl_buf *program, const struct use *use)
         case BPF_LDX | BPF_MEM | BPF_W:
             memcpy(dst, (const char *)&context + in->off, sizeof(*dst));
             break;
+        case BPF_LDX | BPF_MEM | BPF_H:
+            *dst = 0;
+            memcpy(dst, (const char *)&context + in->off, sizeof(uint16_t));
+            break;
         case BPF_ALU | BPF_AND | BPF_K:
             *dst &= imm;
             break;
