@@ -24,7 +24,7 @@
 
 #include <sys/types.h>
 
-#include "base/buf.h"
+#include "base/json.h"
 #include "limits/limits.h"
 #include "plan/spec.h"
 
@@ -109,8 +109,8 @@ int cl_group_remove(struct cl_group *group, struct cl_error *err);
 /* How often the kernel killed one of its processes for memory; 0 when unknown. */
 uint64_t cl_group_oom_kills(const struct cl_group *group);
 
-/* Its numbers as the JSON object that `events --stats` shows under "data" (the form that runc
- * documented: cpu, memory, pids, blkio, hugetlb, ...). What the host doesn't tell is left out. */
-int cl_group_stats(const struct cl_group *group, struct cl_buf *ret, struct cl_error *err);
+/* Writes its numbers as the member KEY of JSON, an object in the form that runc documented for
+ * `events` (cpu, memory, pids, blkio, hugetlb). What the host doesn't tell is left out. */
+void cl_group_stats(const struct cl_group *group, struct cl_json *json, const char *key);
 
 #endif
