@@ -34,10 +34,10 @@ static unsigned int need_of(const struct cl_spec_resource *item)
 {
     const struct cl_group_row *row = cl_group_row((enum cl_resource)item->what);
     const char *file = row->form == CL_FORM_FILE ? item->name : row->v2;
-    const size_t size = file == NULL ? 0 : strcspn(file, ".");
 
-    if (cl_group_is_unset(item) || cl_group_is_free(item, 1))
+    if (file == NULL || cl_group_is_unset(item) || cl_group_is_free(item, 1))
         return 0;
+    const size_t size = strcspn(file, ".");
     for (size_t i = 0; i < CL_GROUP_CONTROLLERS; i++) {
         if (strlen(cl_group_controllers[i]) == size &&
             memcmp(cl_group_controllers[i], file, size) == 0)

@@ -152,18 +152,24 @@ static int detach(int dir, int program)
     return cl_sys_bpf(BPF_PROG_DETACH, &attr, sizeof(attr));
 }
 
-/* The programs of DIR itself, at most PROGRAMS_MAX: how many, or -errno. */
-static int list_programs(int dir, uint32_t ret_ids[PROGRAMS_MAX])
+struct programs {
+    uint32_t ids[PROGRAMS_MAX];
+    uint32_t count;
+};
+
+/* Those of DIR itself. */
+static int list_programs(int dir, struct programs *ret)
 {
     union bpf_attr attr = {
         .query = {.target_fd = (uint32_t)dir,
                   .attach_type = BPF_CGROUP_DEVICE,
-                  .prog_ids = (uintptr_t)ret_ids,
+                  .prog_ids = (uintptr_t)ret->ids,
                   .prog_cnt = PROGRAMS_MAX},
     };
     const int r = cl_sys_bpf(BPF_PROG_QUERY, &attr, sizeof(attr));
 
-    return r < 0 ? r : (int)attr.query.prog_cnt;
+    ret->count = r < 0 ? 0 : attr.query.prog_cnt;
+    return r;
 }
 
 static int open_program(uint32_t id)
@@ -177,13 +183,12 @@ static int open_program(uint32_t id)
  * that is left denies for ever. */
 static int attach_alone(int dir, int program)
 {
-    uint32_t ids[PROGRAMS_MAX];
-    const int count = list_programs(dir, ids);
+    struct programs programs = {{0}, 0};
     int is_attached = 0;
-    int r = count;
+    int r = list_programs(dir, &programs);
 
-    for (int i = 0; r >= 0 && i < count; i++) {
-        CL_CLEANUP_FD int old = open_program(ids[i]);
+    for (uint32_t i = 0; r >= 0 && i < programs.count; i++) {
+        CL_CLEANUP_FD int old = open_program(programs.ids[i]);
 
         r = old < 0 ? old : is_attached ? detach(dir, old) : attach(dir, program, old);
         is_attached = 1;

@@ -34,7 +34,7 @@ list_procs(const struct walk *walk, int dir)
     CL_CLEANUP_FD int fd = cl_sys_openat(dir, "cgroup.procs", O_RDONLY, 0);
     struct cl_lines lines;
     const char *line;
-    int r = fd;
+    int r;
 
     if (fd < 0)
         return fd;

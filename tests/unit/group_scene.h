@@ -63,7 +63,7 @@ static inline struct cl_spec_resource *group_add(struct group_spec *spec, enum c
 static inline int group_try(const struct group_spec *spec, struct cl_group *ret,
                             struct cl_error *err)
 {
-    struct cl_group_place place;
+    struct cl_group_place place = {0};
     const int r = cl_group_place(&spec->spec, spec->id, CL_GROUP_FS, &place, err);
 
     return r < 0 ? r : cl_group_make(&place, &spec->spec, ret, err);

@@ -153,7 +153,7 @@ static void wait_for_word(void)
 static void make_join_remove(void)
 {
     struct group_spec spec;
-    struct cl_group group;
+    struct cl_group group = {0};
     const int before = check_count_fds();
 
     group_spec_init(&spec, "/inner");
@@ -201,7 +201,7 @@ static pid_t start_and_see(const struct cl_group *group)
 static void be_in_all(void)
 {
     struct group_spec spec;
-    struct cl_group group;
+    struct cl_group group = {0};
 
     group_spec_init(&spec, "");
     group_make(&spec, &group);
@@ -228,8 +228,8 @@ TEST(a_process_is_in_every_hierarchy)
 static void open_again(void)
 {
     struct group_spec spec;
-    struct cl_group group;
-    struct cl_group again;
+    struct cl_group group = {0};
+    struct cl_group again = {0};
     struct cl_error err = {0};
 
     group_spec_init(&spec, "/a/b");
@@ -255,8 +255,8 @@ TEST(a_group_is_opened_by_its_place)
 static void take_and_refuse(void)
 {
     struct group_spec spec;
-    struct cl_group group;
-    struct cl_group second;
+    struct cl_group group = {0};
+    struct cl_group second = {0};
     struct cl_error err = {0};
 
     group_spec_init(&spec, "");
@@ -282,7 +282,7 @@ TEST(a_group_of_processes_is_not_taken)
 static void be_relative(void)
 {
     struct group_spec spec;
-    struct cl_group group;
+    struct cl_group group = {0};
     char path[256];
 
     group_spec_init(&spec, NULL);
@@ -307,9 +307,9 @@ static void be_beside(void)
 {
     struct group_spec outer_spec;
     struct group_spec spec;
-    struct cl_group outer;
-    struct cl_group group;
-    struct cl_group_place place;
+    struct cl_group outer = {0};
+    struct cl_group group = {0};
+    struct cl_group_place place = {0};
     struct cl_error err = {0};
     char base[128];
 
@@ -342,7 +342,7 @@ TEST(where_the_own_cannot_give_it_is_beside_it)
 static void remove_nested(void)
 {
     struct group_spec spec;
-    struct cl_group group;
+    struct cl_group group = {0};
 
     group_spec_init(&spec, "");
     group_make(&spec, &group);
@@ -364,8 +364,8 @@ TEST(what_the_container_made_goes_too)
 static void keep_living(void)
 {
     struct group_spec spec;
-    struct cl_group group;
-    struct cl_group again;
+    struct cl_group group = {0};
+    struct cl_group again = {0};
     struct cl_error err = {0};
 
     group_spec_init(&spec, "");
@@ -388,7 +388,7 @@ TEST(a_group_that_lives_is_not_removed)
 static void fail_each(void)
 {
     struct group_spec spec;
-    struct cl_group group;
+    struct cl_group group = {0};
     struct cl_error err = {0};
     const int before = check_count_fds();
     int n = 0;
@@ -433,7 +433,7 @@ TEST(whatever_fails_nothing_is_left)
 static void fail_removing(void)
 {
     struct group_spec spec;
-    struct cl_group group;
+    struct cl_group group = {0};
     struct cl_error err = {0};
     int struck = 1;
 
@@ -466,8 +466,8 @@ TEST(what_can_not_be_removed_is_told)
 TEST(without_a_manager_there_is_none)
 {
     struct group_spec spec;
-    struct cl_group_place place;
-    struct cl_group group;
+    struct cl_group_place place = {0};
+    struct cl_group group = {0};
     struct cl_error err = {0};
 
     group_spec_init(&spec, "");

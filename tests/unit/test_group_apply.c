@@ -105,7 +105,7 @@ static void apply_one(const struct form_case *row, enum cl_cgroup_layout layout)
     const char *expected = layout == CL_CGROUP_V2 ? row->v2 : row->v1;
     struct cl_spec_resource item;
     const struct cl_spec_resources resources = {.items = &item, .count = 1};
-    CL_CLEANUP(cl_group_close) struct cl_group group;
+    CL_CLEANUP(cl_group_close) struct cl_group group = {0};
     struct cl_error err = {0};
     char path[128];
     char text[128];
@@ -142,7 +142,7 @@ TEST(each_resource_goes_to_its_file)
 /* Applies the FIRST and the SECOND of what SPEC has to a plain v2. */
 static int apply_v2(const struct group_spec *spec, struct cl_error *err)
 {
-    CL_CLEANUP(cl_group_close) struct cl_group group;
+    CL_CLEANUP(cl_group_close) struct cl_group group = {0};
 
     make_plain(CL_CGROUP_V2, &group);
     *err = (struct cl_error){0};
@@ -399,7 +399,7 @@ TEST(memory_and_swap_are_raised_and_lowered)
         {MIB(32), MIB(64), "33554432", "67108864"},
     };
     struct group_spec spec;
-    struct cl_group group;
+    struct cl_group group = {0};
 
     group_spec_init(&spec, "");
     group_make(&spec, &group);
@@ -434,7 +434,7 @@ TEST(quota_period_and_burst_are_changed_together)
     static const int64_t rows[][3] = {
         {50000, 100000, 20000}, {1000, 1000, 500}, {800000, 1000000, 700000}, {2000, 4000, 0}};
     struct group_spec spec;
-    struct cl_group group;
+    struct cl_group group = {0};
     char text[24];
 
     group_spec_init(&spec, "");
@@ -463,7 +463,7 @@ TEST(what_an_engine_sets_is_set)
 {
     NEED_V1();
     struct group_spec spec;
-    struct cl_group group;
+    struct cl_group group = {0};
 
     group_spec_init(&spec, "");
     group_add(&spec, CL_RESOURCE_MEMORY_LIMIT, MIB(64));
@@ -497,7 +497,7 @@ TEST(a_limit_below_what_is_used_is_refused_when_asked)
 {
     NEED_V1();
     struct group_spec spec;
-    struct cl_group group;
+    struct cl_group group = {0};
     struct cl_error err = {0};
 
     group_spec_init(&spec, "");
@@ -518,7 +518,7 @@ TEST(a_limit_below_what_is_used_is_refused_when_asked)
 static void use_v2(void)
 {
     struct group_spec spec;
-    struct cl_group group;
+    struct cl_group group = {0};
     struct cl_error err = {0};
 
     group_spec_init(&spec, "/x");
@@ -553,7 +553,7 @@ TEST(v2_has_what_the_host_gives)
 static void refuse_unified(void)
 {
     struct group_spec spec;
-    struct cl_group group;
+    struct cl_group group = {0};
     struct cl_error err = {0};
 
     group_spec_init(&spec, "");

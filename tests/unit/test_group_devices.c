@@ -272,7 +272,7 @@ static void keep_rules(int times)
     make_nodes();
     for (int i = 0; i < times; i++) {
         struct group_spec spec;
-        struct cl_group group;
+        struct cl_group group = {0};
         struct cl_error err = {0};
 
         group_spec_init(&spec, "");
@@ -337,7 +337,7 @@ static void open_devices(void)
 static void be_an_engine(void)
 {
     struct group_spec spec;
-    struct cl_group group;
+    struct cl_group group = {0};
 
     make_nodes();
     group_spec_init(&spec, "");
@@ -361,7 +361,7 @@ static void list_v1(void)
         "c 1:8 rwm\nc 1:9 rwm\nc 5:0 rwm\nc 5:2 rwm\nc 136:* rwm";
     static const struct cl_spec_rule all[] = {{1, 'a', R | W | M, ANY, ANY}};
     struct group_spec spec;
-    struct cl_group group;
+    struct cl_group group = {0};
 
     group_spec_init(&spec, "");
     spec.spec.device_rules =
@@ -408,7 +408,7 @@ static void take_again(void)
     static const struct cl_spec_rule all[] = {{1, 'a', R | W | M, ANY, ANY}};
     const int before = check_count_fds();
     struct group_spec spec;
-    struct cl_group group;
+    struct cl_group group = {0};
 
     make_nodes();
     group_spec_init(&spec, "");
@@ -485,7 +485,7 @@ static void fail_each(void)
 
     for (; struck && n < 100; n++) {
         struct group_spec spec;
-        struct cl_group group;
+        struct cl_group group = {0};
         struct cl_error err = {0};
         char fault[32];
         const int before = check_count_fds();

@@ -85,7 +85,7 @@ static void move_down(const struct cl_group *group, pid_t pid)
 static void list_all(void)
 {
     struct group_spec spec;
-    struct cl_group group;
+    struct cl_group group = {0};
     struct cl_error err = {0};
     struct found found = {0};
 
@@ -143,7 +143,7 @@ static int has_run_since(pid_t pid, const char *before)
 static void freeze_and_thaw(void)
 {
     struct group_spec spec;
-    struct cl_group group;
+    struct cl_group group = {0};
     struct cl_error err = {0};
     char before[128];
 
@@ -180,7 +180,7 @@ TEST(a_group_is_frozen_thawed_and_killed_frozen)
 static void fail_freezing(void)
 {
     struct group_spec spec;
-    struct cl_group group;
+    struct cl_group group = {0};
     int struck = 1;
 
     make(&spec, &group);
@@ -242,7 +242,7 @@ static void wait_for_term(void)
 static void send_one(void)
 {
     struct group_spec spec;
-    struct cl_group group;
+    struct cl_group group = {0};
     struct cl_error err = {0};
 
     make(&spec, &group);
@@ -277,7 +277,7 @@ static void run_away(void)
 static void kill_runaways(void)
 {
     struct group_spec spec;
-    struct cl_group group;
+    struct cl_group group = {0};
     struct cl_error err = {0};
 
     for (int i = 0; i < 5; i++) {
@@ -301,7 +301,7 @@ TEST(what_is_born_meanwhile_is_killed_too)
 static void fail_killing(void)
 {
     struct group_spec spec;
-    struct cl_group group;
+    struct cl_group group = {0};
     int struck = 1;
 
     for (int n = 1; struck && n < 200; n++) {
@@ -347,7 +347,7 @@ static void hog(void)
 static void count_kills(void)
 {
     struct group_spec spec;
-    struct cl_group group;
+    struct cl_group group = {0};
 
     group_spec_init(&spec, "");
     group_add(&spec, CL_RESOURCE_MEMORY_LIMIT, 32 << 20);

@@ -118,7 +118,7 @@ static void write_files(const struct plain_file *files, size_t count)
 
 static void tell(enum cl_cgroup_layout layout, const char *expected)
 {
-    CL_CLEANUP(cl_group_close) struct cl_group group;
+    CL_CLEANUP(cl_group_close) struct cl_group group = {0};
     CL_CLEANUP_BUF struct cl_buf buf = CL_BUF_INIT(65536);
     CL_CLEANUP_BUF struct cl_buf small = CL_BUF_INIT(100);
     const int before = check_count_fds();
@@ -170,7 +170,7 @@ TEST(what_is_not_told_is_left_out)
 /* Whatever fails, what is told is whole. */
 static void tell_failing(void)
 {
-    CL_CLEANUP(cl_group_close) struct cl_group group;
+    CL_CLEANUP(cl_group_close) struct cl_group group = {0};
     int struck = 1;
 
     write_files(v1_files, CL_ARRAY_SIZE(v1_files));
@@ -212,7 +212,7 @@ static void tell_real(void)
 {
     CL_CLEANUP_BUF struct cl_buf buf = CL_BUF_INIT(1 << 20);
     struct group_spec spec;
-    struct cl_group group;
+    struct cl_group group = {0};
 
     group_spec_init(&spec, "");
     group_make(&spec, &group);
