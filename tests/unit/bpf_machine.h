@@ -43,6 +43,9 @@ static inline int bpf_run(const struct bpf_program *program, const void *data, u
         case BPF_JMP | BPF_JEQ | BPF_K:
             pc += a == in->k ? in->jt : in->jf;
             break;
+        case BPF_JMP | BPF_JGT | BPF_K:
+            pc += a > in->k ? in->jt : in->jf;
+            break;
         case BPF_JMP | BPF_JGE | BPF_K:
             pc += a >= in->k ? in->jt : in->jf;
             break;

@@ -1,10 +1,5 @@
-/* test_profile.c - seccomp profiles: what their programs answer, and what is refused.
- * Programs are run by an interpreter of the few instructions that libseccomp emits. */
+/* test_profile.c - seccomp profiles: what their programs answer, and what is refused. */
 #include <errno.h>
-#include <linux/audit.h>
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <stddef.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
@@ -12,16 +7,9 @@
 #include "base/sys.h"
 #include "helpers/plan/filter.h"
 #include "check.h"
+#include "profile_machine.h"
 
 enum { ARENA_CAP = 4 << 20 };
-
-#if defined(__x86_64__)
-enum { FOREIGN_ARCH = 0x40000003 }; /* i386 */
-static const uint32_t native_arch = AUDIT_ARCH_X86_64;
-#else
-enum { FOREIGN_ARCH = 0x40000028 }; /* 32-bit ARM */
-static const uint32_t native_arch = AUDIT_ARCH_AARCH64;
-#endif
 
 static int compile(const char *text, struct cl_arena *arena, struct cl_plan *ret,
                    struct cl_error *err)
@@ -33,52 +21,11 @@ static int compile(const char *text, struct cl_arena *arena, struct cl_plan *ret
     return cl_filter_compile(&input, arena, ret, err);
 }
 
-static int jump_taken(uint16_t code, uint32_t a, uint32_t k)
-{
-    switch (BPF_OP(code)) {
-    case BPF_JEQ:
-        return a == k;
-    case BPF_JGT:
-        return a > k;
-    case BPF_JGE:
-        return a >= k;
-    case BPF_JSET:
-        return (a & k) != 0;
-    default:
-        return 1;
-    }
-}
-
-/* What the program answers; UINT32_MAX for an instruction that is not known here. */
-static uint32_t run(const struct cl_bytes *program, const struct seccomp_data *data)
-{
-    const struct sock_filter *insn = program->data;
-    uint32_t a = 0;
-
-    for (size_t pc = 0; pc < program->size / sizeof(*insn); pc++) {
-        uint16_t code = insn[pc].code;
-
-        if (code == (BPF_LD | BPF_W | BPF_ABS))
-            memcpy(&a, (const char *)data + insn[pc].k, sizeof(a));
-        else if (code == (BPF_RET | BPF_K))
-            return insn[pc].k;
-        else if (code == (BPF_ALU | BPF_AND | BPF_K))
-            a &= insn[pc].k;
-        else if (code == (BPF_JMP | BPF_JA))
-            pc += insn[pc].k;
-        else if (BPF_CLASS(code) == BPF_JMP)
-            pc += jump_taken(code, a, insn[pc].k) ? insn[pc].jt : insn[pc].jf;
-        else
-            return UINT32_MAX;
-    }
-    return UINT32_MAX;
-}
-
 static uint32_t ask(const struct cl_plan *plan, int call, uint64_t first_arg)
 {
     struct seccomp_data data = {.nr = call, .arch = native_arch, .args = {first_arg}};
 
-    return run(&plan->seccomp, &data);
+    return profile_run(&plan->seccomp, &data);
 }
 
 static const char docker_like[] =
@@ -174,14 +121,14 @@ TEST(foreign_abis_are_killed)
                   "\"syscalls\":[{\"name\":\"chmod\",\"action\":\"SCMP_ACT_ERRNO\"}]}",
                   &arena, &plan, &err) == 0);
     CHECK_TEXT(err.msg, "");
-    CHECK(run(&plan.seccomp, &data) == SECCOMP_RET_KILL_PROCESS);
+    CHECK(profile_run(&plan.seccomp, &data) == SECCOMP_RET_KILL_PROCESS);
     CHECK(ask(&plan, SYS_read, 0) == SECCOMP_RET_ALLOW);
 #if defined(__x86_64__)
     CHECK(ask(&plan, SYS_chmod, 0) == (SECCOMP_RET_ERRNO | EPERM));
     CHECK(ask(&plan, 0x40000000 | SYS_read, 0) == SECCOMP_RET_KILL_PROCESS);
     CHECK(compile(docker_like, &arena, &plan, &err) == 0);
     CHECK(ask(&plan, 0x40000000 | SYS_read, 0) == SECCOMP_RET_KILL_PROCESS);
-    CHECK(run(&plan.seccomp, &data) == SECCOMP_RET_KILL_PROCESS);
+    CHECK(profile_run(&plan.seccomp, &data) == SECCOMP_RET_KILL_PROCESS);
 #endif
 }
 

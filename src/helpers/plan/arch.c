@@ -1,6 +1,8 @@
 #include "helpers/plan/arch.h"
 
+#include <ctype.h>
 #include <errno.h>
+#include <seccomp.h>
 #include <string.h>
 
 #if defined(__x86_64__)
@@ -97,4 +99,18 @@ int cl_arch_check_scmp(const struct cl_strlist *names, const char *key, struct c
 int cl_arch_check_docker(const struct cl_strlist *names, const char *key, struct cl_error *err)
 {
     return check_each(names, key, check_docker_name, err);
+}
+
+/* Its names are the specification's, less what they begin with, in small letters. */
+uint32_t cl_arch_token(const char *name)
+{
+    static const char prefix[] = "SCMP_ARCH_";
+    char own[32] = "";
+
+    if (strncmp(name, prefix, sizeof(prefix) - 1) != 0)
+        return 0;
+    name += sizeof(prefix) - 1;
+    for (size_t i = 0; name[i] != '\0' && i < sizeof(own) - 1; i++)
+        own[i] = (char)tolower((unsigned char)name[i]);
+    return seccomp_arch_resolve_name(own);
 }

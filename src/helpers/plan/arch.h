@@ -13,4 +13,7 @@ int cl_arch_check_scmp_name(const char *name, struct cl_error *err);
 int cl_arch_check_scmp(const struct cl_strlist *names, const char *key, struct cl_error *err);
 int cl_arch_check_docker(const struct cl_strlist *names, const char *key, struct cl_error *err);
 
+/* libseccomp's token for the specification's NAME, or 0 when it has none. */
+uint32_t cl_arch_token(const char *name);
+
 #endif

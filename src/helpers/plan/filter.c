@@ -1,39 +1,31 @@
-/* From rules to a program. What libseccomp takes in silence and we don't:
+/* From rules to a program. What libseccomp takes in silence and we don't, where a profile is a
+ * user's own (CL_FILTER_JUDGED):
  *   - a call with two unconditional rules of different actions, as Podman's profile has
  *     them: the stricter one stands, libseccomp takes the first;
  *   - a call with an unconditional rule and a conditional one of another action: which one
  *     would win is nobody's guess, so it is an error;
+ *   - a call that libseccomp has no number for: it falls under the default, which is
+ *     right where the default denies and an error where it allows;
+ *   - only the native architecture is compiled in; calls of any other kill the process.
+ * A bundle's (CL_FILTER_OBEYED) means what it means to other runtimes: the first unconditional
+ * rule stands, before any conditional one; unknown calls are passed over with a warning; the
+ * architectures that it lists are added, and calls of others are killed as libseccomp has it.
+ *
+ * In both:
  *   - a rule that says what the default says: dropped, libseccomp refuses it;
  *   - conditions on one argument twice: libseccomp refuses them, container runtimes
- *     take each as a rule of its own (one of them must hold), and so do we;
- *   - a call that libseccomp has no number for: it falls under the default, which is
- *     right where the default denies and an error where it allows.
- * Only the native architecture is compiled in; calls of any other kill the process.
- *
- * Where the default is an error number, calls newer than libseccomp's tables get
- * ENOSYS instead: C libraries try a new call first and fall back on ENOSYS alone.
+ *     take each as a rule of its own (one of them must hold), and so do we.
  */
-#include "helpers/plan/filter.h"
-
 #include <errno.h>
-#include <linux/audit.h>
-#include <linux/filter.h>
 #include <linux/seccomp.h>
-#include <seccomp.h>
 #include <string.h>
 
-#include "base/sys.h"
+#include "base/buf.h"
 #include "helpers/common/report.h"
+#include "helpers/plan/arch.h"
+#include "helpers/plan/filter_parts.h"
 
-#if defined(__x86_64__)
-#define NATIVE_AUDIT_ARCH AUDIT_ARCH_X86_64
-#elif defined(__aarch64__)
-#define NATIVE_AUDIT_ARCH AUDIT_ARCH_AARCH64
-#else
-#error "name this architecture's number"
-#endif
-
-enum { MAX_RULES = 8192, MAX_CALL = 1024, X32_BIT = 0x40000000 };
+enum { MAX_RULES = 8192, MAX_CALL = 1024, UNKNOWN_SHOWN = 160 };
 
 /* What the rules say of one call. */
 struct call_state {
@@ -44,113 +36,17 @@ struct call_state {
     int mixed;
 };
 
-/* Two passes over the rules: the first notes what they say, the second adds them. */
+/* A user's rules are gone over twice: first what they say is noted, then they are added. */
 struct compiler {
+    const struct cl_filter_job *job;
     scmp_filter_ctx filter;
+    struct cl_buf unknown; /* calls that libseccomp doesn't know */
+    size_t unknown_count;
     int is_noting;
     uint32_t default_action;
     size_t rules;
     struct call_state calls[MAX_CALL];
 };
-
-static void release_filter(scmp_filter_ctx *filter)
-{
-    if (*filter != NULL)
-        seccomp_release(*filter);
-}
-#define CL_CLEANUP_FILTER CL_CLEANUP(release_filter)
-
-/* --- words -------------------------------------------------------------- */
-
-static const struct {
-    const char *name;
-    uint32_t action;
-} actions[] = {
-    {"SCMP_ACT_ALLOW", SCMP_ACT_ALLOW},
-    {"SCMP_ACT_LOG", SCMP_ACT_LOG},
-    {"SCMP_ACT_TRAP", SCMP_ACT_TRAP},
-    {"SCMP_ACT_KILL", SCMP_ACT_KILL_THREAD},
-    {"SCMP_ACT_KILL_THREAD", SCMP_ACT_KILL_THREAD},
-    {"SCMP_ACT_KILL_PROCESS", SCMP_ACT_KILL_PROCESS},
-};
-
-/* The number that an error's name stands for, or -1. */
-static int errno_by_name(const char *name)
-{
-    for (int i = 1; i < 134; i++) {
-        const char *known = strerrorname_np(i);
-
-        if (known != NULL && strcmp(known, name) == 0)
-            return i;
-    }
-    return -1;
-}
-
-/* The action's error number; a number and a name may both be given when they agree. */
-static int parse_errno(const struct cl_decode_number *number, const char *name, uint32_t *ret,
-                       struct cl_error *err)
-{
-    int named = name == NULL ? -1 : errno_by_name(name);
-
-    if (name != NULL && named < 0)
-        return cl_refuse(err, EINVAL, "unknown error name \"%.40s\"", name);
-    if (named >= 0 && number->present && number->value != (uint64_t)named)
-        return cl_refuse(err, EINVAL, "the error number and the error name disagree");
-    *ret = number->present ? (uint32_t)number->value : named >= 0 ? (uint32_t)named : EPERM;
-    return 0;
-}
-
-static int parse_action(const char *text, const struct cl_decode_number *number, const char *name,
-                        uint32_t *ret, struct cl_error *err)
-{
-    uint32_t errnum;
-
-    if (strcmp(text, "SCMP_ACT_ERRNO") == 0) {
-        int r = parse_errno(number, name, &errnum, err);
-
-        if (r == 0)
-            *ret = SCMP_ACT_ERRNO(errnum);
-        return r;
-    }
-    if (strcmp(text, "SCMP_ACT_TRACE") == 0 || strcmp(text, "SCMP_ACT_NOTIFY") == 0)
-        return cl_refuse(err, EINVAL, "%s needs a supervisor for system calls; there is none here",
-                         text);
-    if (number->present || name != NULL)
-        return cl_refuse(err, EINVAL, "only SCMP_ACT_ERRNO has an error number");
-    for (size_t i = 0; i < CL_ARRAY_SIZE(actions); i++) {
-        if (strcmp(actions[i].name, text) == 0) {
-            *ret = actions[i].action;
-            return 0;
-        }
-    }
-    return cl_refuse(err, EINVAL, "unknown action \"%.60s\"", text);
-}
-
-static const struct {
-    const char *name;
-    enum scmp_compare op;
-} operators[] = {
-    {"SCMP_CMP_NE", SCMP_CMP_NE},
-    {"SCMP_CMP_LT", SCMP_CMP_LT},
-    {"SCMP_CMP_LE", SCMP_CMP_LE},
-    {"SCMP_CMP_EQ", SCMP_CMP_EQ},
-    {"SCMP_CMP_GE", SCMP_CMP_GE},
-    {"SCMP_CMP_GT", SCMP_CMP_GT},
-    {"SCMP_CMP_MASKED_EQ", SCMP_CMP_MASKED_EQ},
-};
-
-static int parse_arg(const struct cl_profile_arg *arg, struct scmp_arg_cmp *ret,
-                     struct cl_error *err)
-{
-    for (size_t i = 0; i < CL_ARRAY_SIZE(operators); i++) {
-        if (strcmp(operators[i].name, arg->op) == 0) {
-            *ret = (struct scmp_arg_cmp){(unsigned int)arg->index.value, operators[i].op,
-                                         arg->value.value, arg->value_two.value};
-            return 0;
-        }
-    }
-    return cl_refuse(err, EINVAL, "op: unknown operator \"%.60s\"", arg->op);
-}
 
 /* --- rules -------------------------------------------------------------- */
 
@@ -174,7 +70,7 @@ static int parse_conditions(const struct cl_profile_rule *rule, struct cl_arena 
     if (ret->items == NULL)
         return cl_fail_memory(err);
     for (size_t i = 0; i < rule->args.count; i++) {
-        int r = parse_arg(&args[i], &ret->items[i], err);
+        int r = cl_filter_parse_arg(&args[i], &ret->items[i], err);
 
         if (r < 0)
             return cl_prefix(err, "args[%zu]", i);
@@ -229,46 +125,72 @@ static int add_one(struct compiler *compiler, int call, const struct answer *ans
     return r < 0 ? cl_fail(err, r, "libseccomp refuses the rule") : 0;
 }
 
+/* CONDITIONS as one rule, or as many. */
+static int add_answer(struct compiler *compiler, int call, const struct answer *answer,
+                      struct cl_error *err)
+{
+    const struct conditions *conditions = &answer->conditions;
+    int r = 0;
+
+    if (!conditions->split)
+        return add_one(compiler, call, answer, *conditions, err);
+    for (unsigned int i = 0; r == 0 && i < conditions->count; i++)
+        r = add_one(compiler, call, answer, (struct conditions){&conditions->items[i], 1, 0}, err);
+    return r;
+}
+
+static int pass_unknown(struct compiler *compiler, const char *name, struct cl_error *err)
+{
+    const uint32_t action = compiler->default_action;
+
+    if (compiler->job->manner == CL_FILTER_OBEYED) {
+        if (compiler->unknown.size < UNKNOWN_SHOWN)
+            (void)cl_buf_printf(&compiler->unknown, "%s%.40s", /* what has no room is counted */
+                                compiler->unknown_count == 0 ? "" : ", ", name);
+        compiler->unknown_count++;
+        return 0;
+    }
+    if (action == SCMP_ACT_ALLOW || action == SCMP_ACT_LOG)
+        return cl_refuse(err, EINVAL,
+                         "unknown system call \"%.60s\", which the profile's default allows", name);
+    return 0;
+}
+
+/* Whether the account that was kept has a stricter answer. */
+static int is_outdone(const struct call_state *state, const struct answer *answer)
+{
+    return state != NULL && state->unconditional && answer->conditions.count == 0 &&
+           answer->action != state->action;
+}
+
 static int add_call(struct compiler *compiler, const char *name, const struct answer *answer,
                     struct cl_error *err)
 {
-    const struct conditions *conditions = &answer->conditions;
     int call = seccomp_syscall_resolve_name(name);
 
-    if (call == __NR_SCMP_ERROR) {
-        if (compiler->default_action == SCMP_ACT_ALLOW || compiler->default_action == SCMP_ACT_LOG)
-            return cl_refuse(err, EINVAL,
-                             "unknown system call \"%.60s\", which the profile's default allows",
-                             name);
-        return 0;
-    }
+    if (call == __NR_SCMP_ERROR)
+        return pass_unknown(compiler, name, err);
     /* libseccomp's pseudo numbers it judges itself. */
     struct call_state *state = call < 0 || call >= MAX_CALL ? NULL : &compiler->calls[call];
     if (compiler->is_noting) {
         int noted = state == NULL ? 0 : note_rule(state, answer, err);
         return noted < 0 ? cl_prefix(err, "%.60s", name) : 0;
     }
-    if (answer->action == compiler->default_action)
+    if (answer->action == compiler->default_action || is_outdone(state, answer))
         return 0;
-    if (state != NULL && conditions->count == 0 && answer->action != state->action)
-        return 0; /* a stricter one stands */
-    if (!conditions->split)
-        return add_one(compiler, call, answer, *conditions, err);
-    int r = 0;
-    for (unsigned int i = 0; r == 0 && i < conditions->count; i++)
-        r = add_one(compiler, call, answer, (struct conditions){&conditions->items[i], 1, 0}, err);
-    return r;
+    return add_answer(compiler, call, answer, err);
 }
 
 static int add_rule(struct compiler *compiler, const struct cl_profile_rule *rule,
-                    struct cl_arena *arena, struct cl_error *err)
+                    struct cl_error *err)
 {
+    const struct cl_filter_action action = {rule->action, &rule->errno_ret, rule->errno_name};
     struct answer answer = {0};
-    int r = parse_action(rule->action, &rule->errno_ret, rule->errno_name, &answer.action, err);
+    int r = cl_filter_parse_action(&action, compiler->job->manner, &answer.action, err);
 
     if (r < 0)
         return cl_prefix(err, "action");
-    r = parse_conditions(rule, arena, &answer.conditions, err);
+    r = parse_conditions(rule, compiler->job->arena, &answer.conditions, err);
     if (r == 0 && rule->name != NULL)
         r = add_call(compiler, rule->name, &answer, err);
     for (size_t i = 0; r == 0 && i < rule->names.count; i++) {
@@ -279,142 +201,155 @@ static int add_rule(struct compiler *compiler, const struct cl_profile_rule *rul
     return r;
 }
 
-static int add_rules(struct compiler *compiler, const struct cl_profile_doc *doc,
-                     const struct cl_profile_host *host, struct cl_arena *arena,
-                     struct cl_error *err)
+/* A bundle's rules have no conditions of the host any more. */
+static int counts(const struct cl_filter_job *job, const struct cl_profile_rule *rule,
+                  struct cl_error *err)
 {
-    for (size_t i = 0; i < doc->rules.count; i++) {
-        const struct cl_profile_rule *rule = (const struct cl_profile_rule *)doc->rules.items + i;
-        int r = cl_profile_rule_counts(rule, host, err);
+    return job->manner == CL_FILTER_OBEYED ? 1 : cl_profile_rule_counts(rule, job->host, err);
+}
+
+static int add_rules(struct compiler *compiler, struct cl_error *err)
+{
+    const struct cl_decode_list *rules = &compiler->job->doc->rules;
+
+    for (size_t i = 0; i < rules->count; i++) {
+        const struct cl_profile_rule *rule = (const struct cl_profile_rule *)rules->items + i;
+        int r = counts(compiler->job, rule, err);
 
         if (r > 0)
-            r = add_rule(compiler, rule, arena, err);
+            r = add_rule(compiler, rule, err);
         if (r < 0)
             return cl_prefix(err, "syscalls[%zu]", i);
     }
     return 0;
 }
 
-/* --- the program -------------------------------------------------------- */
-
-/* The first number above all that libseccomp knows. */
-static unsigned int first_unknown_call(void)
+static int add_judged(struct compiler *compiler, struct cl_error *err)
 {
-    for (int call = MAX_CALL; call > 0; call--) {
-        char *name = seccomp_syscall_resolve_num_arch(SCMP_ARCH_NATIVE, call);
-
-        if (name != NULL) {
-            free(name);
-            return (unsigned int)call + 1;
-        }
-    }
-    return MAX_CALL;
+    compiler->is_noting = 1;
+    int r = add_rules(compiler, err);
+    compiler->is_noting = 0;
+    return r < 0 ? r : add_rules(compiler, err);
 }
 
-/* Stands before the program: new calls of the native architecture are ENOSYS; the
- * rest, x32's numbers among them, goes on to the program. */
-static size_t write_prologue(struct sock_filter ret[6])
+static int add_obeyed(struct compiler *compiler, struct cl_error *err)
 {
-    const struct sock_filter prologue[6] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, arch)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, NATIVE_AUDIT_ARCH, 0, 4),
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, X32_BIT, 2, 0),
-        BPF_JUMP(BPF_JMP | BPF_JGE | BPF_K, first_unknown_call(), 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
-    };
+    int r = add_rules(compiler, err);
 
-    memcpy(ret, prologue, sizeof(prologue));
-    return sizeof(prologue);
+    if (r == 0 && compiler->unknown_count > 0)
+        cl_warnings_add(compiler->job->warnings,
+                        "linux.seccomp: passed over %zu system call%s that libseccomp doesn't "
+                        "know: %s%s",
+                        compiler->unknown_count, compiler->unknown_count == 1 ? "" : "s",
+                        cl_buf_text(&compiler->unknown),
+                        compiler->unknown.size < UNKNOWN_SHOWN ? "" : ", ...");
+    return r;
 }
 
-static int is_errno(uint32_t action)
+/* --- the filter ------------------------------------------------------------ */
+
+/* What can't be run beside the native architecture needs no rules: its calls are killed. */
+static int add_arch(struct compiler *compiler, const char *name, struct cl_error *err)
 {
-    return (action & 0xffff0000U) == SCMP_ACT_ERRNO(0) && action != SCMP_ACT_ERRNO(ENOSYS);
-}
+    const uint32_t token = cl_arch_token(name);
+    int r = token == 0 ? -EDOM : seccomp_arch_add(compiler->filter, token);
 
-/* The program as libseccomp writes it to a descriptor, with the prologue. */
-static int take_program(const struct compiler *compiler, int fd, struct cl_arena *arena,
-                        struct cl_bytes *ret, struct cl_error *err)
-{
-    struct sock_filter prologue[6];
-    size_t head = is_errno(compiler->default_action) ? write_prologue(prologue) : 0;
-    int r = seccomp_export_bpf(compiler->filter, fd);
-
-    if (r < 0)
-        return cl_fail(err, r, "libseccomp can't make the program");
-    off_t size = lseek(fd, 0, SEEK_CUR);
-    if (size <= 0 || (size_t)size % sizeof(struct sock_filter) != 0)
-        return cl_refuse(err, EIO, "libseccomp made no program");
-    if ((size_t)size + head > CL_MAX_FILTER_BYTES)
-        return cl_refuse(err, E2BIG,
-                         "the profile makes a program of %zu instructions; the most that "
-                         "can be loaded is %d",
-                         ((size_t)size + head) / sizeof(struct sock_filter), CL_MAX_FILTER_INSNS);
-    char *program = cl_arena_alloc(arena, head + (size_t)size);
-    if (program == NULL)
-        return cl_fail_memory(err);
-    memcpy(program, prologue, head);
-    for (size_t got = 0; got < (size_t)size;) {
-        ssize_t part = cl_sys_pread(fd, program + head + got, (size_t)size - got, (off_t)got);
-
-        if (part <= 0)
-            return cl_fail(err, part == 0 ? EIO : (int)part, "read the program back");
-        got += (size_t)part;
-    }
-    *ret = (struct cl_bytes){program, head + (size_t)size};
+    if (r == -EDOM || r == -EINVAL)
+        cl_warnings_add(compiler->job->warnings,
+                        "linux.seccomp.architectures: %.40s can't be run here; passed over", name);
+    else if (r < 0 && r != -EEXIST)
+        return cl_fail(err, r, "architectures: libseccomp refuses %.40s", name);
     return 0;
+}
+
+static int add_arches(struct compiler *compiler, struct cl_error *err)
+{
+    const struct cl_strlist *names = &compiler->job->doc->architectures;
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < names->count; i++)
+        r = add_arch(compiler, names->items[i], err);
+    return r;
 }
 
 /* The attributes: foreign architectures die; a binary tree instead of a long list. */
 static int start_filter(struct compiler *compiler, struct cl_error *err)
 {
+    const int is_judged = compiler->job->manner == CL_FILTER_JUDGED;
+    int r = 0;
+
     compiler->filter = seccomp_init(compiler->default_action);
     if (compiler->filter == NULL)
         return cl_fail_memory(err);
-    int r = seccomp_attr_set(compiler->filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
+    if (is_judged)
+        r = seccomp_attr_set(compiler->filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
     if (r == 0)
         r = seccomp_attr_set(compiler->filter, SCMP_FLTATR_CTL_OPTIMIZE, 2);
-    return r < 0 ? cl_fail(err, r, "set up libseccomp") : 0;
+    if (r < 0)
+        return cl_fail(err, r, "set up libseccomp");
+    return is_judged ? 0 : add_arches(compiler, err);
 }
 
-static int compile(struct compiler *compiler, const struct cl_profile_doc *doc,
-                   const struct cl_filter_input *input, struct cl_arena *arena,
-                   struct cl_error *err)
+static int compile(struct compiler *compiler, struct cl_error *err)
 {
-    int r = parse_action(doc->default_action, &doc->default_errno_ret, doc->default_errno_name,
-                         &compiler->default_action, err);
+    const struct cl_profile_doc *doc = compiler->job->doc;
+    const struct cl_filter_action action = {doc->default_action, &doc->default_errno_ret,
+                                            doc->default_errno_name};
+    int r = cl_filter_parse_action(&action, compiler->job->manner, &compiler->default_action, err);
 
     if (r < 0)
         return cl_prefix(err, "defaultAction");
     r = start_filter(compiler, err);
     if (r < 0)
         return r;
-    compiler->is_noting = 1;
-    r = add_rules(compiler, doc, &input->host, arena, err);
-    compiler->is_noting = 0;
-    return r < 0 ? r : add_rules(compiler, doc, &input->host, arena, err);
+    return compiler->job->manner == CL_FILTER_JUDGED ? add_judged(compiler, err)
+                                                     : add_obeyed(compiler, err);
+}
+
+static void compiler_free(struct compiler **compiler)
+{
+    if (*compiler == NULL)
+        return;
+    if ((*compiler)->filter != NULL)
+        seccomp_release((*compiler)->filter);
+    cl_buf_done(&(*compiler)->unknown);
+    free(*compiler);
+}
+
+int cl_filter_make(const struct cl_filter_job *job, struct cl_bytes *ret, struct cl_error *err)
+{
+    CL_CLEANUP(compiler_free) struct compiler *compiler = calloc(1, sizeof(*compiler));
+
+    if (compiler == NULL)
+        return cl_fail_memory(err);
+    compiler->job = job;
+    compiler->unknown = CL_BUF_INIT(2 * (size_t)UNKNOWN_SHOWN);
+    int r = compile(compiler, err);
+    return r < 0
+               ? r
+               : cl_filter_take_program(compiler->filter, job, compiler->default_action, ret, err);
 }
 
 int cl_filter_compile(const struct cl_filter_input *input, struct cl_arena *arena,
                       struct cl_plan *ret, struct cl_error *err)
 {
     struct cl_profile_doc doc = {0};
-    CL_CLEANUP_FREE struct compiler *compiler = calloc(1, sizeof(*compiler));
+    const struct cl_filter_job job = {
+        .doc = &doc,
+        .manner = CL_FILTER_JUDGED,
+        .host = &input->host,
+        .arena = arena,
+        .max_size = CL_MAX_FILTER_BYTES,
+        .scratch_fd = input->scratch_fd,
+    };
     struct cl_bytes program = {0};
-    int r = compiler == NULL ? cl_fail_memory(err)
-                             : cl_profile_decode(&input->document, arena, &doc, err);
+    int r = cl_profile_decode(&input->document, arena, &doc, err);
 
     if (r < 0)
         return r;
-    r = compile(compiler, &doc, input, arena, err);
-    CL_CLEANUP_FILTER scmp_filter_ctx filter = compiler->filter;
-    if (r == 0)
-        r = take_program(compiler, input->scratch_fd, arena, &program, err);
-    if (r < 0)
+    if (cl_filter_make(&job, &program, err) < 0)
         return cl_prefix(err, "%s", cl_report_name(input->document.name));
     ret->seccomp = program;
     cl_plan_mark(ret, CL_FIELD_SECCOMP);
-    (void)filter; /* released at the end */
     return cl_plan_set_text(ret, CL_FIELD_SECCOMP_NAME, input->document.name, arena, err);
 }

@@ -8,6 +8,7 @@
  *   cloister-plan spec NAME         an OCI config.json on descriptor 0; a record of plan/spec.h
  *   cloister-plan process NAME      the same of one's process
  *   cloister-plan resources NAME    the same of one's linux.resources
+ *   cloister-plan filter NAME       the same of one's linux.seccomp, compiled
  *
  * The answer goes to descriptor 1; an error is one line on descriptor 2 and exit
  * status 1. Stages: look at the arguments; prepare the little that the jail forbids;
@@ -27,6 +28,7 @@
 #include "helpers/plan/policy.h"
 #include "helpers/plan/registries.h"
 #include "helpers/plan/spec.h"
+#include "helpers/plan/spec_filter.h"
 #include "helpers/plan/user.h"
 #include "plan/format.h"
 
@@ -132,6 +134,15 @@ static int make_resources(struct job *job, struct cl_buf *output, struct cl_erro
     return make_document(job, CL_SPEC_RESOURCES_OF, output, err);
 }
 
+static int make_filter(struct job *job, struct cl_buf *output, struct cl_error *err)
+{
+    const struct cl_document document = document_of(job);
+    struct cl_spec spec = {.set = 0};
+    int r = cl_spec_filter(&document, job->scratch_fd, &job->arena, &spec, err);
+
+    return r < 0 ? r : write_spec(job, &spec, output, err);
+}
+
 static const struct kind {
     const char *name;
     int (*make)(struct job *job, struct cl_buf *output, struct cl_error *err);
@@ -147,6 +158,7 @@ static const struct kind {
     {"spec", make_spec, 0, CL_SPEC_MAX_INPUT, CL_SPEC_MAX_SIZE},
     {"process", make_process, 0, CL_SPEC_MAX_INPUT, CL_SPEC_MAX_SIZE},
     {"resources", make_resources, 0, CL_SPEC_MAX_INPUT, CL_SPEC_MAX_SIZE},
+    {"filter", make_filter, 0, CL_SPEC_MAX_INPUT, CL_SPEC_MAX_SIZE},
 };
 
 static const struct kind *find_kind(int argc, char *const argv[], struct cl_error *err)
@@ -159,7 +171,7 @@ static const struct kind *find_kind(int argc, char *const argv[], struct cl_erro
     }
     (void)cl_refuse(err, EINVAL,
                     "this program is cloister's: cloister-plan "
-                    "policy|seccomp|user|registries|job|spec|process|resources NAME <FILE");
+                    "policy|seccomp|user|registries|job|spec|process|resources|filter NAME <FILE");
     return NULL;
 }
 

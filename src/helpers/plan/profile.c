@@ -6,7 +6,7 @@
 #include "helpers/plan/arch.h"
 #include "helpers/common/report.h"
 
-enum { MAX_ERRNO = 4095, MAX_ARG_INDEX = 5 };
+enum { MAX_ERRNO = 4095, MAX_ARG_INDEX = 5, MAX_PATH = 4095, MAX_METADATA = 1 << 20 };
 
 /* --- the shapes --------------------------------------------------------- */
 
@@ -27,6 +27,7 @@ static const struct cl_decode_field arg_fields[] = {
     CL_DECODE_ROW("op", TEXT, op, UINT64_MAX),
 };
 static const struct cl_decode_shape arg_shape = CL_DECODE_SHAPE(arg_fields, 0);
+static const struct cl_decode_shape bundle_arg_shape = CL_DECODE_SHAPE(arg_fields, CL_DECODE_OPEN);
 #undef THIS
 
 #define THIS cl_profile_rule
@@ -42,6 +43,16 @@ static const struct cl_decode_field rule_fields[] = {
     CL_DECODE_ROW_IGNORED("comment"),
 };
 static const struct cl_decode_shape rule_shape = CL_DECODE_SHAPE(rule_fields, 0);
+
+/* SCMP_ACT_TRACE's number is any of 16 bits. */
+static const struct cl_decode_field bundle_rule_fields[] = {
+    CL_DECODE_FIELD("names", TEXTS, names, .max = UINT64_MAX, .needed = 1),
+    CL_DECODE_FIELD("action", TEXT, action, .max = UINT64_MAX, .needed = 1),
+    CL_DECODE_ROW("errnoRet", NUMBER, errno_ret, UINT16_MAX),
+    CL_DECODE_ROW_OF("args", LIST, args, UINT64_MAX, &bundle_arg_shape),
+};
+static const struct cl_decode_shape bundle_rule_shape =
+    CL_DECODE_SHAPE(bundle_rule_fields, CL_DECODE_OPEN);
 #undef THIS
 
 #define THIS cl_profile_arch_row
@@ -68,6 +79,17 @@ static const struct cl_decode_field doc_fields[] = {
     CL_DECODE_ROW_IGNORED("listenerMetadata"),
 };
 static const struct cl_decode_shape doc_shape = CL_DECODE_SHAPE(doc_fields, 0);
+
+static const struct cl_decode_field bundle_fields[] = {
+    CL_DECODE_FIELD("defaultAction", TEXT, default_action, .max = UINT64_MAX, .needed = 1),
+    CL_DECODE_ROW("defaultErrnoRet", NUMBER, default_errno_ret, UINT16_MAX),
+    CL_DECODE_ROW("architectures", TEXTS, architectures, UINT64_MAX),
+    CL_DECODE_ROW("flags", TEXTS, flags, UINT64_MAX),
+    CL_DECODE_ROW("listenerPath", TEXT, listener_path, MAX_PATH),
+    CL_DECODE_ROW("listenerMetadata", TEXT, listener_metadata, MAX_METADATA),
+    CL_DECODE_ROW_OF("syscalls", LIST, rules, UINT64_MAX, &bundle_rule_shape),
+};
+static const struct cl_decode_shape bundle_shape = CL_DECODE_SHAPE(bundle_fields, CL_DECODE_OPEN);
 #undef THIS
 
 /* --- decoding ----------------------------------------------------------- */
@@ -149,6 +171,36 @@ int cl_profile_decode(const struct cl_document *document, struct cl_arena *arena
         return r;
     if (check_doc(&doc, err) < 0)
         return cl_prefix(err, "%s", cl_report_name(document->name));
+    *ret = doc;
+    return 0;
+}
+
+static int check_bundle(const struct cl_profile_doc *doc, struct cl_error *err)
+{
+    for (size_t i = 0; i < doc->rules.count; i++) {
+        const struct cl_profile_rule *rule = (const struct cl_profile_rule *)doc->rules.items + i;
+
+        if (rule->names.count == 0)
+            return cl_refuse(err, EINVAL, "syscalls[%zu].names: no names in it", i);
+        if (check_args(&rule->args, err) < 0)
+            return cl_prefix(err, "syscalls[%zu]", i);
+    }
+    return check_arches(doc, err);
+}
+
+int cl_profile_decode_bundle(const struct cl_document *document, struct cl_warnings *warnings,
+                             struct cl_profile_doc *ret, struct cl_error *err)
+{
+    const struct cl_decode_how how = {warnings->arena, warnings, "linux.seccomp"};
+    struct cl_profile_doc doc = {0};
+    int r = cl_decode_warned(&bundle_shape, document, &how, &doc, err);
+
+    if (r < 0)
+        return r;
+    if (check_bundle(&doc, err) < 0) {
+        (void)cl_prefix(err, "linux.seccomp");
+        return cl_prefix(err, "%s", cl_report_name(document->name));
+    }
     *ret = doc;
     return 0;
 }

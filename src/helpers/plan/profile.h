@@ -1,4 +1,4 @@
-/* profile.h - a seccomp profile as Docker's files and the OCI runtime specification
+/* profile.h - a seccomp profile as Docker's files or the OCI runtime specification
  * (config-linux.md, "Seccomp") have it, decoded and checked, not yet compiled. */
 #ifndef CL_HELPERS_PLAN_PROFILE_H
 #define CL_HELPERS_PLAN_PROFILE_H
@@ -42,6 +42,8 @@ struct cl_profile_doc {
     struct cl_decode_number default_errno_ret;
     const char *default_errno_name;
     const char *listener_path;
+    const char *listener_metadata; /* this and flags: of a bundle's alone */
+    struct cl_strlist flags;
     struct cl_strlist architectures;
     struct cl_decode_list arch_map; /* struct cl_profile_arch_row */
     struct cl_decode_list rules;    /* struct cl_profile_rule */
@@ -56,9 +58,14 @@ struct cl_profile_host {
 /* Whole numbers from "6.1.0-9-amd64"; -EINVAL for anything else. */
 int cl_profile_parse_kernel(const char *text, struct cl_profile_host *ret);
 
-/* What RET holds lives in ARENA. */
+/* A user's own profile. What RET holds lives in ARENA. */
 int cl_profile_decode(const struct cl_document *document, struct cl_arena *arena,
                       struct cl_profile_doc *ret, struct cl_error *err);
+
+/* A bundle's linux.seccomp: without conditions of the host, and with properties that nobody knows.
+ * What RET holds lives in the warnings' arena. */
+int cl_profile_decode_bundle(const struct cl_document *document, struct cl_warnings *warnings,
+                             struct cl_profile_doc *ret, struct cl_error *err);
 
 /* 1 when RULE counts on HOST for a program without capabilities, 0 when not. WHERE
  * names the rule in messages. */
