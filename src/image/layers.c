@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/boot.h"
 #include "base/clock.h"
 #include "base/dir.h"
 #include "base/fd.h"
@@ -81,7 +82,7 @@ static int check_mark(const struct cl_store *store, const char *name, struct cl_
     ssize_t got = fd < 0 ? fd : cl_sys_read(fd, made, sizeof(made) - 1);
     if (got < 0)
         return cl_fail(err, (int)got, "read %s/%s", store->path, path);
-    int r = cl_store_boot_id(now, err);
+    int r = cl_boot_id(now, err);
     if (r < 0)
         return r;
     return strcmp(made, now) == 0 ? 0 : -ENOENT;
@@ -256,7 +257,7 @@ static int write_record(const struct cl_store *store, const struct cl_layer_work
     int r = cl_flat_write(&cl_layer_shape, record, &buf, err);
 
     if (r == 0)
-        r = cl_store_boot_id(boot, err);
+        r = cl_boot_id(boot, err);
     if (r < 0)
         return r;
     path_of("work", work->name, "unsynced", path);

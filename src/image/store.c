@@ -257,14 +257,3 @@ int cl_store_sync(const struct cl_store *store, struct cl_error *err)
 
     return r < 0 ? cl_fail(err, r, "sync the file system of %s", store->path) : 0;
 }
-
-int cl_store_boot_id(char ret[CL_BOOT_ID_SIZE], struct cl_error *err)
-{
-    CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, "/proc/sys/kernel/random/boot_id", O_RDONLY, 0);
-    ssize_t got = fd < 0 ? fd : cl_sys_read(fd, ret, CL_BOOT_ID_SIZE - 1);
-
-    if (got < 0)
-        return cl_fail(err, (int)got, "read this boot's id");
-    ret[got] = '\0';
-    return 0;
-}

@@ -63,10 +63,6 @@ int cl_store_remove(const struct cl_store *store, const char *name, struct cl_er
 /* Everything in the store so far survives a loss of power. */
 int cl_store_sync(const struct cl_store *store, struct cl_error *err);
 
-/* This boot's id, as a text of 36 bytes. */
-enum { CL_BOOT_ID_SIZE = 37 };
-int cl_store_boot_id(char ret[CL_BOOT_ID_SIZE], struct cl_error *err);
-
 /* Adds to ERR what R, a failure to write to the store, means; returns R. */
 int cl_store_hint(const struct cl_store *store, int r, struct cl_error *err);
 

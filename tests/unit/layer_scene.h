@@ -2,6 +2,7 @@
 #ifndef CL_TESTS_UNIT_LAYER_SCENE_H
 #define CL_TESTS_UNIT_LAYER_SCENE_H
 
+#include "base/boot.h"
 #include "image/layers.h"
 #include "store_scene.h"
 
@@ -88,7 +89,7 @@ static inline void layers_of_another_boot(const struct scene *scene)
     char id[CL_BOOT_ID_SIZE];
     struct cl_error err = {0};
 
-    CHECK(cl_store_boot_id(id, &err) == 0);
+    CHECK(cl_boot_id(id, &err) == 0);
     CHECK(scene_shell("cd %s/layers && marks=$(grep -rl %s .) && for m in $marks; do "
                       "tr 0-9a-f 1-9a-f0 <$m >$m.x && mv $m.x $m || exit 1; done",
                       scene->root, id) == 0);

@@ -1,6 +1,7 @@
 /* test_store.c - the image store: where it is, whose it is, its locks and its files. */
 #include <grp.h>
 
+#include "base/boot.h"
 #include "store_scene.h"
 
 enum { SOMEBODY = 12345 }; /* a user that no host has */
@@ -479,7 +480,7 @@ TEST(the_boots_id_is_the_kernels)
     CL_CLEANUP_FD int fd = open("/proc/sys/kernel/random/boot_id", O_RDONLY | O_CLOEXEC);
 
     CHECK(fd >= 0 && read(fd, text, sizeof(text)) >= 36);
-    CHECK(cl_store_boot_id(id, &err) == 0);
+    CHECK(cl_boot_id(id, &err) == 0);
     CHECK(strlen(id) == 36 && strncmp(id, text, 36) == 0);
 }
 
@@ -518,7 +519,7 @@ TEST(what_fails_is_told_and_leaves_nothing_open)
         scene.err = (struct cl_error){0};
         fault_begin(&faults);
         int r = cl_store_sync(&scene.store, &scene.err);
-        r = r < 0 ? r : cl_store_boot_id(id, &scene.err);
+        r = r < 0 ? r : cl_boot_id(id, &scene.err);
         r = r < 0 ? r : cl_store_remove(&scene.store, "names/x", &scene.err);
         fault_end(&faults);
         CHECK(faults.struck == (r == -EIO) && (r == 0 || scene.err.msg[0] != '\0'));

@@ -279,7 +279,7 @@ TEST(a_layer_that_was_synced_survives_a_loss_of_power)
 
     scene_init(&scene);
     layer_make(&scene, 'a', name);
-    CHECK(cl_store_boot_id(id, &scene.err) == 0);
+    CHECK(cl_boot_id(id, &scene.err) == 0);
     CHECK(scene_shell("! grep -rq %s %s/layers", id, scene.root) == 0); /* no mark is left */
     CHECK(cl_layer_mark_synced(&scene.store, name, &scene.err) == 0);   /* twice is as once */
     CHECK(layer_is_there(&scene, 'a'));
@@ -299,7 +299,7 @@ TEST(a_mark_that_is_cut_is_another_boots)
         scene_init(&scene);
         CHECK(layer_begin(&scene, 'a', 0, &work) == 0);
         CHECK(layer_commit(&scene, 'a', &work) == 0);
-        CHECK(cl_store_boot_id(id, &scene.err) == 0);
+        CHECK(cl_boot_id(id, &scene.err) == 0);
         CHECK(scene_shell("m=$(grep -rl %s %s/layers) && %s $m", id, scene.root, cuts[i]) == 0);
         CHECK(!layer_is_there(&scene, 'a'));
     }
