@@ -7,11 +7,10 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/follow.h"
-#include "base/helper.h"
-#include "base/sha256.h"
+#include "plan/ask.h"
 #include "plan/compile_cache.h"
 
-enum { MAX_FILE = 1 << 20, PARSE_SECONDS = 10, FORM = 1 /* of what is kept */ };
+enum { MAX_FILE = 1 << 20, FORM = 1 /* of what is kept */ };
 
 static const char system_path[] = "/etc/cloister/registries.yaml";
 
@@ -36,23 +35,13 @@ static int own_path(struct cl_arena *arena, const char **ret, struct cl_error *e
 
 /* --- from its bytes to a record ---------------------------------------------------- */
 
-static void add_bytes(struct cl_sha256 *hash, const void *data, size_t size)
-{
-    cl_sha256_add(hash, &size, sizeof(size));
-    cl_sha256_add(hash, data, size);
-}
-
 static void make_key(const struct cl_helper *helper, const struct cl_buf *bytes,
                      char ret[CL_SHA256_HEX_SIZE])
 {
-    const uint64_t numbers[] = {FORM, helper->size, (uint64_t)helper->mtime_s,
-                                (uint64_t)helper->mtime_ns};
     struct cl_sha256 hash;
 
-    cl_sha256_init(&hash);
-    add_bytes(&hash, cl_registries_shape.magic, sizeof(cl_registries_shape.magic));
-    add_bytes(&hash, numbers, sizeof(numbers));
-    add_bytes(&hash, cl_buf_text(bytes), bytes->size);
+    cl_ask_name(&hash, CL_ASK_REGISTRIES(FORM), 0, helper);
+    cl_ask_add(&hash, cl_buf_text(bytes), bytes->size);
     cl_sha256_final_hex(&hash, ret);
 }
 
@@ -64,22 +53,18 @@ struct file {
 static int ask_helper(const struct cl_helper *helper, const struct file *file,
                       struct cl_arena *arena, struct cl_bytes *ret, struct cl_error *err)
 {
-    CL_CLEANUP_BUF struct cl_buf output = CL_BUF_INIT(cl_registries_shape.max_size);
     const struct cl_helper_call call = {
         .args = {"registries", file->path},
         .subject = file->path,
         .inputs = {file->bytes},
-        .timeout_ns = PARSE_SECONDS * CL_NS_PER_S,
+        .timeout_ns = CL_ASK_SECONDS * CL_NS_PER_S,
     };
-    int r = cl_helper_run(helper, &call, &output, err);
+    struct cl_answer answer = {.arena = arena, .max_size = cl_registries_shape.max_size};
+    int r = cl_ask(helper, &call, &answer, err);
 
-    if (r < 0)
-        return r;
-    const char *copy = cl_arena_strndup(arena, cl_buf_text(&output), output.size);
-    if (copy == NULL)
-        return cl_fail_memory(err);
-    *ret = (struct cl_bytes){copy, output.size};
-    return 0;
+    if (r == 0)
+        *ret = answer.bytes;
+    return r;
 }
 
 static int read_record(const struct cl_bytes *bytes, struct cl_arena *arena,
@@ -105,7 +90,7 @@ static int load(const char *path, const struct cl_buf *bytes, struct cl_arena *a
     if (r < 0)
         return r;
     make_key(&helper, bytes, key);
-    CL_CLEANUP_FD int cache = cl_plan_cache_open(NULL);
+    CL_CLEANUP_FD int cache = cl_plan_cache_open(NULL, CL_CACHE_PLANS);
     if (cache >= 0 && cl_plan_cache_load(cache, key, arena, &flat) == 0 &&
         read_record(&flat, arena, ret, err) == 0)
         return 0;
@@ -113,7 +98,8 @@ static int load(const char *path, const struct cl_buf *bytes, struct cl_arena *a
     if (r == 0)
         r = read_record(&flat, arena, ret, err);
     if (r == 0 && cache >= 0)
-        (void)cl_plan_cache_store(cache, key, &flat); /* the record is here; the cache can wait */
+        (void)cl_plan_cache_store(cache, key, &flat,
+                                  CL_CACHE_LASTING); /* the record is here; the cache can wait */
     return r;
 }
 

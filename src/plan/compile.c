@@ -7,13 +7,11 @@
 
 #include <errno.h>
 #include <string.h>
-#include <sys/utsname.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/follow.h"
-#include "base/helper.h"
-#include "base/sha256.h"
+#include "plan/ask.h"
 #include "plan/compile_cache.h"
 #include "plan/format.h"
 
@@ -73,42 +71,21 @@ static int read_source(const struct cl_compile_input *input, struct source *ret,
 
 /* --- the key ------------------------------------------------------------ */
 
-static void add_number(struct cl_sha256 *hash, uint64_t number)
-{
-    cl_sha256_add(hash, &number, sizeof(number));
-}
-
-/* With its length, so that no two lists of texts look the same. */
-static void add_bytes(struct cl_sha256 *hash, const void *data, size_t size)
-{
-    add_number(hash, size);
-    cl_sha256_add(hash, data, size);
-}
-
 /* Everything that the plan depends on. A profile's conditions ask for the kernel and
  * the machine; messages and paths are not in the plan, so a name counts for USER only. */
 static int make_key(struct job *job, struct cl_error *err)
 {
+    const struct cl_compile_input *input = job->input;
     struct cl_sha256 hash;
-    struct utsname system;
 
-    cl_sha256_init(&hash);
-    add_number(&hash, CL_PLAN_VERSION);
-    add_number(&hash, job->input->kind);
-    add_number(&hash, job->helper.size);
-    add_number(&hash, (uint64_t)job->helper.mtime_s);
-    add_number(&hash, (uint64_t)job->helper.mtime_ns);
-    if (job->input->kind == CL_COMPILE_SECCOMP) {
-        if (uname(&system) < 0)
-            return cl_fail(err, errno, "uname");
-        add_bytes(&hash, system.release, strlen(system.release));
-        add_bytes(&hash, system.machine, strlen(system.machine));
+    cl_ask_name(&hash, CL_ASK_PLAN(CL_PLAN_VERSION), input->kind, &job->helper);
+    if (input->kind == CL_COMPILE_SECCOMP && cl_ask_add_machine(&hash, err) < 0)
+        return -err->code;
+    if (input->kind == CL_COMPILE_USER) {
+        cl_ask_add(&hash, input->name, strlen(input->name));
+        cl_ask_add(&hash, cl_buf_text(&job->source.group), job->source.group.size);
     }
-    if (job->input->kind == CL_COMPILE_USER) {
-        add_bytes(&hash, job->input->name, strlen(job->input->name));
-        add_bytes(&hash, cl_buf_text(&job->source.group), job->source.group.size);
-    }
-    add_bytes(&hash, cl_buf_text(&job->source.file), job->source.file.size);
+    cl_ask_add(&hash, cl_buf_text(&job->source.file), job->source.file.size);
     cl_sha256_final_hex(&hash, job->key);
     return 0;
 }
@@ -205,23 +182,19 @@ static int try_cache(const struct job *job, int cache, struct cl_plan *ret)
 
 static int ask_helper(const struct job *job, struct cl_bytes *ret, struct cl_error *err)
 {
-    CL_CLEANUP_BUF struct cl_buf output = CL_BUF_INIT(CL_PLAN_MAX_SIZE);
-    struct cl_helper_call call = {
+    const struct cl_helper_call call = {
         .args = {verbs[job->input->kind], job->input->name},
         .subject = job->input->name,
         .inputs = {&job->source.file,
                    job->input->kind == CL_COMPILE_USER ? &job->source.group : NULL},
-        .timeout_ns = 10 * CL_NS_PER_S,
+        .timeout_ns = CL_ASK_SECONDS * CL_NS_PER_S,
     };
-    int r = cl_helper_run(&job->helper, &call, &output, err);
+    struct cl_answer answer = {.arena = job->context->arena, .max_size = CL_PLAN_MAX_SIZE};
+    int r = cl_ask(&job->helper, &call, &answer, err);
 
-    if (r < 0)
-        return r;
-    char *copy = cl_arena_strndup(job->context->arena, cl_buf_text(&output), output.size);
-    if (copy == NULL)
-        return cl_fail_memory(err);
-    *ret = (struct cl_bytes){copy, output.size};
-    return 0;
+    if (r == 0)
+        *ret = answer.bytes;
+    return r;
 }
 
 static int compile(const struct cl_compile_context *context, const struct cl_compile_input *input,
@@ -241,15 +214,15 @@ static int compile(const struct cl_compile_context *context, const struct cl_com
         r = make_key(&job, err);
     if (r < 0)
         return r;
-    CL_CLEANUP_FD int cache = cl_plan_cache_open(context->cache_dir);
+    CL_CLEANUP_FD int cache = cl_plan_cache_open(context->cache_dir, CL_CACHE_PLANS);
     if (try_cache(&job, cache, ret) == 0)
         return 0;
     r = ask_helper(&job, &bytes, err);
     if (r == 0)
         r = cl_compile_read(input->kind, &bytes, context->arena, ret, err);
     if (r == 0 && cache >= 0)
-        (void)cl_plan_cache_store(cache, job.key,
-                                  &bytes); /* the plan is here; the cache can wait */
+        (void)cl_plan_cache_store(cache, job.key, &bytes,
+                                  CL_CACHE_LASTING); /* the plan is here; the cache can wait */
     return r;
 }
 

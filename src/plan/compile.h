@@ -29,7 +29,7 @@ struct cl_compile_context {
      * cloister-plan or DIR/cloister-plan. NULL: asks /proc/self/exe, which is right
      * as long as cloister runs from its file. */
     const char *helper_dir;
-    const char *cache_dir;  /* NULL: the usual place; "": no cache */
+    const char *cache_dir;  /* as in cl_plan_cache_open; "": no cache */
     struct cl_arena *arena; /* for the plan; needs room for its flat form, 4 MiB at most */
 };
 

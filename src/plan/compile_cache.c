@@ -1,7 +1,7 @@
 /* The directory belongs to us alone, so a file in it says what we wrote; that it was
- * written whole is made sure by syncing before it gets its name. Entries are never
- * changed, and when there are too many all are dropped: making one costs a few
- * milliseconds. */
+ * written whole is made sure by syncing before it gets its name, or by a name that no
+ * later boot looks for. Entries are never changed, and when there are too many all are
+ * dropped: making one costs a few milliseconds. */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,29 +11,31 @@
 #include "base/sys.h"
 #include "plan/compile_cache.h"
 #include "plan/format.h"
+#include "plan/spec.h"
 
-enum { MAX_ENTRIES = 512, PATH_SIZE = 4096, NAME_SIZE = 64 };
+enum { MAX_ENTRIES = 512, MAX_ENTRY = CL_SPEC_MAX_SIZE, PATH_SIZE = 4096, NAME_SIZE = 64 };
+_Static_assert((int)MAX_ENTRY >= (int)CL_PLAN_MAX_SIZE, "each record has room");
 
 /* Where the cache lies; -ENOENT when nothing says. */
-static int choose_directory(const char *dir, char path[PATH_SIZE])
+static int choose_directory(const char *dir, const char *name, char path[PATH_SIZE])
 {
     const char *base = dir;
     const char *below = "";
 
     if (dir == NULL && geteuid() == 0) {
         base = "/var/cache";
-        below = "/cloister/plans";
+        below = "/cloister";
     } else if (dir == NULL) {
         base = getenv("XDG_CACHE_HOME"); // NOLINT(concurrency-mt-unsafe): single-threaded
-        below = "/cloister/plans";
+        below = "/cloister";
         if (base == NULL || base[0] != '/') {
             base = getenv("HOME"); // NOLINT(concurrency-mt-unsafe)
-            below = "/.cache/cloister/plans";
+            below = "/.cache/cloister";
         }
     }
     if (base == NULL || base[0] != '/')
         return -ENOENT;
-    int size = snprintf(path, PATH_SIZE, "%s%s", base, below);
+    int size = snprintf(path, PATH_SIZE, "%s%s/%s", base, below, name);
     return size < 0 || size >= PATH_SIZE ? -ENAMETOOLONG : 0;
 }
 
@@ -64,11 +66,11 @@ static void make_directories(char path[PATH_SIZE])
     }
 }
 
-int cl_plan_cache_open(const char *dir)
+int cl_plan_cache_open(const char *dir, const char *name)
 {
     char path[PATH_SIZE];
     struct stat status;
-    int r = choose_directory(dir, path);
+    int r = choose_directory(dir, name, path);
 
     if (r < 0)
         return r;
@@ -115,7 +117,7 @@ int cl_plan_cache_load(int cache, const char *key, struct cl_arena *arena, struc
     if (r < 0)
         return r;
     if (!S_ISREG(status.st_mode) || status.st_uid != geteuid() || status.st_size <= 0 ||
-        status.st_size > CL_PLAN_MAX_SIZE)
+        status.st_size > MAX_ENTRY)
         return -EBADMSG;
     char *data = cl_arena_alloc(arena, (size_t)status.st_size);
     if (data == NULL)
@@ -145,8 +147,9 @@ static size_t walk_entries(int cache, int remove)
     return count;
 }
 
-/* Writes the bytes to a new file of that name, down to the disk. */
-static int write_new(int cache, const char *name, const struct cl_bytes *bytes)
+/* Writes the bytes to a new file of that name. */
+static int write_new(int cache, const char *name, const struct cl_bytes *bytes,
+                     enum cl_cache_life life)
 {
     CL_CLEANUP_FD int fd =
         cl_sys_openat(cache, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
@@ -154,10 +157,11 @@ static int write_new(int cache, const char *name, const struct cl_bytes *bytes)
     if (fd < 0)
         return fd;
     int r = cl_write_all(fd, bytes->data, bytes->size);
-    return r < 0 ? r : (int)CL_SYS1(SYS_fdatasync, fd);
+    return r < 0 || life == CL_CACHE_THIS_BOOT ? r : (int)CL_SYS1(SYS_fdatasync, fd);
 }
 
-int cl_plan_cache_store(int cache, const char *key, const struct cl_bytes *bytes)
+int cl_plan_cache_store(int cache, const char *key, const struct cl_bytes *bytes,
+                        enum cl_cache_life life)
 {
     char name[NAME_SIZE];
     uint64_t random = 0;
@@ -167,7 +171,7 @@ int cl_plan_cache_store(int cache, const char *key, const struct cl_bytes *bytes
     if (cl_sys_getrandom(&random, sizeof(random)) < 0)
         return -EIO;
     (void)snprintf(name, sizeof(name), "new-%016llx", (unsigned long long)random);
-    int r = write_new(cache, name, bytes);
+    int r = write_new(cache, name, bytes, life);
     if (r == 0)
         r = cl_sys_renameat(cache, name, cache, key);
     if (r < 0)

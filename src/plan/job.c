@@ -10,12 +10,12 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/follow.h"
-#include "base/helper.h"
 #include "base/utf8.h"
+#include "plan/ask.h"
 #include "plan/compile.h"
 #include "plan/format.h"
 
-enum { MAX_PATH = 4095, MAX_WORDS = 65536, MAX_ENV = 65536, PARSE_SECONDS = 10 };
+enum { MAX_PATH = 4095, MAX_WORDS = 65536, MAX_ENV = 65536 };
 
 /* --- items ------------------------------------------------------------------------------- */
 
@@ -250,25 +250,21 @@ int cl_job_read(const struct cl_bytes *bytes, struct cl_arena *arena, struct cl_
 static int ask_helper(const char *path, const struct cl_buf *text, struct cl_arena *arena,
                       struct cl_bytes *ret, struct cl_error *err)
 {
-    CL_CLEANUP_BUF struct cl_buf output = CL_BUF_INIT(CL_JOB_MAX_SIZE);
     const struct cl_helper_call call = {
         .args = {"job", path},
         .subject = path,
         .inputs = {text},
-        .timeout_ns = PARSE_SECONDS * CL_NS_PER_S,
+        .timeout_ns = CL_ASK_SECONDS * CL_NS_PER_S,
     };
+    struct cl_answer answer = {.arena = arena, .max_size = CL_JOB_MAX_SIZE};
     struct cl_helper helper;
     int r = cl_helper_find(NULL, "cloister-plan", &helper, err);
 
     if (r == 0)
-        r = cl_helper_run(&helper, &call, &output, err);
-    if (r < 0)
-        return r;
-    const char *copy = cl_arena_strndup(arena, cl_buf_text(&output), output.size);
-    if (copy == NULL)
-        return cl_fail_memory(err);
-    *ret = (struct cl_bytes){copy, output.size};
-    return 0;
+        r = cl_ask(&helper, &call, &answer, err);
+    if (r == 0)
+        *ret = answer.bytes;
+    return r;
 }
 
 int cl_job_load(const char *path, struct cl_arena *arena, struct cl_job *ret, struct cl_error *err)

@@ -25,7 +25,8 @@ enum { ARENA_CAP = 16 << 20, PATH_SIZE = 4200 };
 /* A directory of our own with a helper and a cache in it. */
 struct scene {
     char dir[32];
-    char cache[64];
+    char cache_dir[48]; /* the cache's plans lie in `cache` below it */
+    char cache[72];
     char plan_file[64];
     struct cl_arena arena;
     struct cl_plan plan;
@@ -36,7 +37,8 @@ static void scene_init(struct scene *scene)
 {
     *scene = (struct scene){.dir = "/tmp/cl-test-XXXXXX", .arena = CL_ARENA_INIT(ARENA_CAP)};
     CHECK(mkdtemp(scene->dir) != NULL);
-    (void)snprintf(scene->cache, sizeof(scene->cache), "%s/c/d/plans", scene->dir);
+    (void)snprintf(scene->cache_dir, sizeof(scene->cache_dir), "%s/c/d", scene->dir);
+    (void)snprintf(scene->cache, sizeof(scene->cache), "%s/plans", scene->cache_dir);
     (void)snprintf(scene->plan_file, sizeof(scene->plan_file), "%s/plan", scene->dir);
 }
 
@@ -97,7 +99,7 @@ static int compile_text(struct scene *scene, const char *helper_dir, enum cl_com
                         const char *text)
 {
     CL_CLEANUP_FD int fd = text_file(text);
-    struct cl_compile_context context = {helper_dir, scene->cache, &scene->arena};
+    struct cl_compile_context context = {helper_dir, scene->cache_dir, &scene->arena};
     struct cl_compile_input input = {kind, fd, -1, "a/p.yaml"};
 
     scene->err = (struct cl_error){0};
@@ -106,7 +108,7 @@ static int compile_text(struct scene *scene, const char *helper_dir, enum cl_com
 
 static int count_entries(const struct scene *scene)
 {
-    char command[96];
+    char command[128];
 
     (void)snprintf(command, sizeof(command), "exit $(ls %s 2>/dev/null | wc -l)", scene->cache);
     return system(command) >> 8; // NOLINT(cert-env33-c)
@@ -240,7 +242,7 @@ TEST(files_of_two_kinds_never_share_an_entry)
     CHECK(uname(&host) == 0);
     CL_CLEANUP_FD int passwd = text_file("{}");
     CL_CLEANUP_FD int group = text_file(host.machine);
-    struct cl_compile_context context = {scene.dir, scene.cache, &scene.arena};
+    struct cl_compile_context context = {scene.dir, scene.cache_dir, &scene.arena};
     struct cl_compile_input user = {CL_COMPILE_USER, passwd, group, host.release};
 
     scene_init(&scene);
@@ -256,7 +258,7 @@ static void find_user(struct scene *scene, const char *name, const char *groups)
 {
     CL_CLEANUP_FD int passwd = text_file("app:x:7:8::/:\n");
     CL_CLEANUP_FD int group = text_file(groups);
-    struct cl_compile_context context = {scene->dir, scene->cache, &scene->arena};
+    struct cl_compile_context context = {scene->dir, scene->cache_dir, &scene->arena};
     struct cl_compile_input input = {CL_COMPILE_USER, passwd, group, name};
 
     CHECK(cl_plan_compile(&context, &input, &scene->plan, &scene->err) == 0);
@@ -343,9 +345,9 @@ TEST(no_cache_is_no_error)
 
     scene_init(&scene);
     answering_helper(&scene);
-    scene.cache[0] = '\0';
+    scene.cache_dir[0] = '\0';
     CHECK(compile_text(&scene, scene.dir, CL_COMPILE_POLICY, "{}") == 0);
-    (void)snprintf(scene.cache, sizeof(scene.cache), "/proc/nothing/here/plans");
+    (void)snprintf(scene.cache_dir, sizeof(scene.cache_dir), "/proc/nothing/here");
     CHECK(compile_text(&scene, scene.dir, CL_COMPILE_POLICY, "{}") == 0);
     CHECK(calls(&scene) == 2);
 }
@@ -357,7 +359,7 @@ TEST(a_full_cache_is_emptied)
     char key[16];
 
     scene_init(&scene);
-    CL_CLEANUP_FD int cache = cl_plan_cache_open(scene.cache);
+    CL_CLEANUP_FD int cache = cl_plan_cache_open(scene.cache_dir, CL_CACHE_PLANS);
     CHECK(cache >= 0);
     for (int i = 0; i < 512; i++) {
         CL_CLEANUP_FD int fd = -1;
@@ -366,7 +368,7 @@ TEST(a_full_cache_is_emptied)
         fd = openat(cache, key, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
         CHECK(fd >= 0);
     }
-    CHECK(cl_plan_cache_store(cache, "new", &bytes) == 0);
+    CHECK(cl_plan_cache_store(cache, "new", &bytes, CL_CACHE_LASTING) == 0);
     CHECK(count_entries(&scene) == 1);
 }
 
@@ -460,7 +462,7 @@ TEST(a_missing_helper_is_told_with_its_place)
 
 static int compile_fd(struct scene *scene, int fd)
 {
-    struct cl_compile_context context = {scene->dir, scene->cache, &scene->arena};
+    struct cl_compile_context context = {scene->dir, scene->cache_dir, &scene->arena};
     struct cl_compile_input input = {CL_COMPILE_POLICY, fd, -1, "p"};
 
     scene->err = (struct cl_error){0};
@@ -544,7 +546,7 @@ TEST(the_real_helper_finds_a_user)
     CL_CLEANUP_SCENE struct scene scene;
     CL_CLEANUP_FD int passwd = text_file("app:x:7:8::/:\n");
     const char *helper = real_helper();
-    struct cl_compile_context context = {helper, scene.cache, &scene.arena};
+    struct cl_compile_context context = {helper, scene.cache_dir, &scene.arena};
     struct cl_compile_input input = {CL_COMPILE_USER, passwd, -1, "app"};
 
     scene_init(&scene);
