@@ -25,17 +25,17 @@ static const struct cl_option options[] = {
 static int show(const struct cl_oci_container *container, const struct cl_group *group,
                 struct cl_error *err)
 {
-    CL_CLEANUP_BUF struct cl_buf data = CL_BUF_INIT(DATA_MOST);
-    CL_CLEANUP_BUF struct cl_buf out = CL_BUF_INIT(2 * DATA_MOST);
-    int r = cl_group_stats(group, &data, err);
+    CL_CLEANUP_BUF struct cl_buf out = CL_BUF_INIT(DATA_MOST);
+    struct cl_json json;
 
-    if (r < 0)
-        return r;
-    while (data.size > 0 && data.data[data.size - 1] == '\n')
-        data.data[--data.size] = '\0';
-    r = cl_buf_printf(&out, "{\"type\":\"stats\",\"id\":\"%s\",\"data\":%s}\n", container->id,
-                      cl_buf_text(&data));
-    return r < 0 ? cl_fail_memory(err) : cl_oci_print(&out, err);
+    cl_json_begin(&json, &out, 0);
+    cl_json_object(&json, NULL);
+    cl_json_string(&json, "type", "stats");
+    cl_json_string(&json, "id", container->id);
+    cl_group_stats(group, &json, "data");
+    cl_json_close(&json, '}');
+    int r = cl_json_end(&json);
+    return r < 0 ? cl_fail(err, r, "write the numbers") : cl_oci_print(&out, err);
 }
 
 static int tell_of_oom(const struct cl_oci_container *container, struct cl_error *err)
