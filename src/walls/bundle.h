@@ -39,9 +39,22 @@ struct cl_bundle_process {
 /* What this kernel or this program can't do of SPEC: -ENOTSUP with the field's path in front. */
 int cl_bundle_check(const struct cl_spec *spec, struct cl_error *err);
 
-/* The capabilities that PROCESS, of a container of SPEC, asks for and that the calling process can't give:
- * its own bounding set lacks them. In a new user namespace there are all. */
+/* The capabilities that PROCESS, of a container of SPEC, asks for and that the calling process
+ * can't give: its own bounding set lacks them. In a new user namespace there are all. */
 uint64_t cl_bundle_lacking(const struct cl_spec *spec, const struct cl_spec *process);
+
+/* Annotations run.cloister.* make the wall of one container higher than its bundle asks:
+ *   run.cloister.landlock    "on": a Landlock domain: writing only where the bundle mounts for it
+ *   run.cloister.seccomp     "strict" or "build": the filter of cloister run's profile, over the
+ * bundle's run.cloister.time-limit  "90s": when that is over since its start, it is killed Others
+ * of that name are -EINVAL: nobody is to believe that they do something. */
+struct cl_bundle_raise {
+    int landlock;
+    const char *seccomp; /* NULL: no other */
+    uint64_t time_ns;    /* 0: none */
+};
+int cl_bundle_read_raise(const struct cl_spec *spec, struct cl_bundle_raise *ret,
+                         struct cl_error *err);
 
 /* Makes the container up to where it waits for its beginning, with the hooks prestart,
  * createRuntime and createContainer. On failure nothing is left. */

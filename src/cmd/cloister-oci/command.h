@@ -136,6 +136,9 @@ int cl_oci_make(struct cl_oci *oci, const struct cl_oci_creation *creation,
 /* Has it begin, and runs its poststart hooks. */
 int cl_oci_begin(struct cl_oci *oci, struct cl_oci_container *container, struct cl_error *err);
 
+/* Has a process watch over the container's time limit, where it has one (monitor.c). */
+int cl_oci_watch(struct cl_oci_container *container, struct cl_error *err);
+
 /* Signals wait from here on: before the process is born that they are for (front.c). */
 int cl_oci_hold_signals(struct cl_error *err);
 /* Waits for PROCESS, a child of ours, passing signals on to it, and carries what goes over its

@@ -37,7 +37,9 @@ int cl_oci_begin(struct cl_oci *oci, struct cl_oci_container *container, struct 
     CL_CLEANUP_FD int connection = cl_container_connect(container, err);
     if (connection < 0)
         return connection;
-    int r = cl_bundle_begin(connection, err);
+    int r = cl_oci_watch(container, err);
+    if (r == 0)
+        r = cl_bundle_begin(connection, err);
     cl_container_forget_start(container); /* it has begun, or ended */
     if (r == 0)
         run_hooks(oci, container);

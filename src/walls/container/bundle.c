@@ -284,7 +284,10 @@ int cl_bundle_check(const struct cl_spec *spec, struct cl_error *err)
     }
     if (cl_spec_has(spec, CL_SPEC_CWD) && !cl_spec_has(spec, CL_SPEC_ARGS))
         return cl_refuse(err, EINVAL, "process.args: missing");
-    int r = cl_bundle_check_labels(spec, err);
+    struct cl_bundle_raise raise;
+    int r = cl_bundle_read_raise(spec, &raise, err);
+    if (r == 0)
+        r = cl_bundle_check_labels(spec, err);
     return r < 0 ? r : check_namespaces(spec, err);
 }
 

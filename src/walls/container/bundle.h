@@ -130,6 +130,14 @@ int cl_bundle_make_read_only(void *context, struct cl_error *err); /* bundle_pat
 int cl_bundle_mask(void *context, struct cl_error *err);           /* bundle_paths.c */
 int cl_bundle_seal_root(void *context, struct cl_error *err);      /* bundle_paths.c */
 
+/* --- what annotations raise (bundle_raise.c) ----------------------------------------------------
+ */
+
+/* The domain and the filter that they ask for, over what the bundle itself has; in the command's
+ * process, when its root is "/". */
+int cl_bundle_raise_landlock(const struct cl_bundle *bundle, struct cl_error *err);
+int cl_bundle_raise_filter(const struct cl_bundle *bundle, struct cl_error *err);
+
 /* --- the command, also that of an exec (bundle_process.c) ------------------------------------- */
 
 /* The home of UID as the root's /etc/passwd has it, else "/" (bundle_home.c). */

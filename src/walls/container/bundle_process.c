@@ -299,29 +299,49 @@ static int set_capabilities(const struct cl_spec *process, struct cl_error *err)
     return 0;
 }
 
-/* A filter takes no_new_privs or CAP_SYS_ADMIN to be installed: with the first it comes last;
- * without it while the capabilities of before are still ours. */
+/* Both take no_new_privs or CAP_SYS_ADMIN: with the first the bundle's filter comes last; without
+ * it while the capabilities of before are still ours. */
+static int install_filters(const struct cl_bundle *bundle, struct cl_error *err)
+{
+    int r = cl_bundle_raise_landlock(bundle, err);
+
+    if (r == 0)
+        r = cl_bundle_raise_filter(bundle, err);
+    return r < 0 ? r : install_filter(bundle, err);
+}
+
+/* Whether anything is installed that takes a privilege. */
+static int is_filtered(const struct cl_bundle *bundle)
+{
+    struct cl_bundle_raise raise = {0};
+    struct cl_error unused;
+
+    return cl_spec_has(bundle->spec, CL_SPEC_SECCOMP) ||
+           (cl_bundle_read_raise(bundle->spec, &raise, &unused) == 0 &&
+            (raise.landlock || raise.seccomp != NULL));
+}
+
 static int last_layers(void *context, struct cl_error *err)
 {
     const struct cl_bundle *bundle = context;
     const struct cl_spec *process = bundle->process;
+    const uint64_t admin = 1ULL << CAP_SYS_ADMIN_BIT;
     int r = 0;
 
     if (process->no_new_privileges) {
         r = cl_sys_prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
         if (r < 0)
             return cl_fail(err, r, "process.noNewPrivileges: set it");
-    } else if (cl_spec_has(bundle->spec, CL_SPEC_SECCOMP)) {
-        const uint64_t admin = 1ULL << CAP_SYS_ADMIN_BIT;
-
+        r = set_capabilities(process, err);
+        return r < 0 ? r : install_filters(bundle, err);
+    }
+    if (is_filtered(bundle)) {
         r = cl_capabilities_take(process->permitted | admin, process->effective | admin,
                                  process->inheritable, err);
         if (r == 0)
-            r = install_filter(bundle, err);
+            r = install_filters(bundle, err);
     }
-    if (r == 0)
-        r = set_capabilities(process, err);
-    return r == 0 && process->no_new_privileges ? install_filter(bundle, err) : r;
+    return r < 0 ? r : set_capabilities(process, err);
 }
 
 /* --- the command

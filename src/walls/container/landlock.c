@@ -13,17 +13,6 @@
 #include "base/sys.h"
 #include "walls/container/container.h"
 
-#define ACCESS_READ (CL_LANDLOCK_FS_EXECUTE | CL_LANDLOCK_FS_READ_FILE | CL_LANDLOCK_FS_READ_DIR)
-#define ACCESS_FILE_WRITE                                                                          \
-    (CL_LANDLOCK_FS_WRITE_FILE | CL_LANDLOCK_FS_TRUNCATE | CL_LANDLOCK_FS_IOCTL_DEV)
-/* No MAKE_CHAR and MAKE_BLOCK: nothing makes devices. */
-#define ACCESS_WRITE                                                                               \
-    (ACCESS_FILE_WRITE | CL_LANDLOCK_FS_REMOVE_DIR | CL_LANDLOCK_FS_REMOVE_FILE |                  \
-     CL_LANDLOCK_FS_MAKE_DIR | CL_LANDLOCK_FS_MAKE_REG | CL_LANDLOCK_FS_MAKE_SOCK |                \
-     CL_LANDLOCK_FS_MAKE_FIFO | CL_LANDLOCK_FS_MAKE_SYM | CL_LANDLOCK_FS_REFER)
-/* What a rule on something that isn't a directory may hold. */
-#define ACCESS_FILE (CL_LANDLOCK_FS_EXECUTE | CL_LANDLOCK_FS_READ_FILE | ACCESS_FILE_WRITE)
-
 #define ACCESS_ALL_ABI1 ((1ULL << 13) - 1)
 
 static uint64_t handled_by(int abi)
@@ -37,13 +26,8 @@ static uint64_t handled_by(int abi)
     return handled;
 }
 
-struct ruleset {
-    int fd;
-    uint64_t handled;
-};
-
-static int add_rule(const struct ruleset *ruleset, int fd, const char *path, uint64_t access,
-                    struct cl_error *err)
+int cl_landlock_allow(const struct cl_ruleset *ruleset, int fd, const char *path, uint64_t access,
+                      struct cl_error *err)
 {
     struct stat st;
     int r = cl_sys_fstat(fd, &st);
@@ -51,7 +35,7 @@ static int add_rule(const struct ruleset *ruleset, int fd, const char *path, uin
     if (r < 0)
         return cl_fail(err, r, "stat %s for its rule", path);
     if (!S_ISDIR(st.st_mode))
-        access &= ACCESS_FILE;
+        access &= CL_ACCESS_FILE;
     struct cl_landlock_path_beneath rule = {
         .allowed_access = access & ruleset->handled,
         .parent_fd = fd,
@@ -63,7 +47,7 @@ static int add_rule(const struct ruleset *ruleset, int fd, const char *path, uin
 /* PATH is of the sandbox's own root, where init already is, and goes by the image's links,
  * as its mount did. Where something else came over that since, or nothing was mounted, it
  * leads to what isn't to be written: no rule. */
-static int allow_writing(const struct ruleset *ruleset, const struct cl_container *container,
+static int allow_writing(const struct cl_ruleset *ruleset, const struct cl_container *container,
                          const char *path, uint64_t access, struct cl_error *err)
 {
     CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, path, O_PATH, 0);
@@ -75,18 +59,18 @@ static int allow_writing(const struct ruleset *ruleset, const struct cl_containe
     int r = cl_is_writable(container, fd);
     if (r < 0)
         return cl_fail(err, r, "ask which mount is at %s for its rule", path);
-    return r > 0 ? add_rule(ruleset, fd, path, access, err) : 0;
+    return r > 0 ? cl_landlock_allow(ruleset, fd, path, access, err) : 0;
 }
 
-static int allow_root(const struct ruleset *ruleset, uint64_t access, struct cl_error *err)
+static int allow_root(const struct cl_ruleset *ruleset, uint64_t access, struct cl_error *err)
 {
     CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, "/", O_PATH, 0);
 
     return fd < 0 ? cl_fail(err, fd, "open / for its rule")
-                  : add_rule(ruleset, fd, "/", access, err);
+                  : cl_landlock_allow(ruleset, fd, "/", access, err);
 }
 
-static int allow_files(const struct ruleset *ruleset, const struct cl_container *container,
+static int allow_files(const struct cl_ruleset *ruleset, const struct cl_container *container,
                        struct cl_error *err)
 {
     const struct cl_plan *plan = container->plan;
@@ -96,14 +80,15 @@ static int allow_files(const struct ruleset *ruleset, const struct cl_container 
 
         if (file->kind == CL_FILE_BIND && file->mode == CL_FILE_RO)
             continue;
-        int r = allow_writing(ruleset, container, file->target, ACCESS_READ | ACCESS_WRITE, err);
+        int r =
+            allow_writing(ruleset, container, file->target, CL_ACCESS_READ | CL_ACCESS_WRITE, err);
         if (r < 0)
             return r;
     }
     return 0;
 }
 
-static int add_rules(const struct ruleset *ruleset, const struct cl_container *container,
+static int add_rules(const struct cl_ruleset *ruleset, const struct cl_container *container,
                      struct cl_error *err)
 {
     const struct cl_plan *plan = container->plan;
@@ -111,15 +96,15 @@ static int add_rules(const struct ruleset *ruleset, const struct cl_container *c
         const char *path;
         uint64_t access;
     } rules[] = {
-        {"/proc", ACCESS_FILE_WRITE},
-        {"/dev", ACCESS_FILE_WRITE},
-        {"/dev/shm", ACCESS_WRITE},
-        {"/tmp", ACCESS_WRITE},
-        {"/var/tmp", ACCESS_WRITE},
-        {cl_rootfs_workdir_is_copied(plan) ? plan->workdir : NULL, ACCESS_WRITE},
+        {"/proc", CL_ACCESS_FILE_WRITE},
+        {"/dev", CL_ACCESS_FILE_WRITE},
+        {"/dev/shm", CL_ACCESS_WRITE},
+        {"/tmp", CL_ACCESS_WRITE},
+        {"/var/tmp", CL_ACCESS_WRITE},
+        {cl_rootfs_workdir_is_copied(plan) ? plan->workdir : NULL, CL_ACCESS_WRITE},
     };
-    int r =
-        allow_root(ruleset, ACCESS_READ | (cl_rootfs_is_writable(plan) ? ACCESS_WRITE : 0), err);
+    int r = allow_root(ruleset,
+                       CL_ACCESS_READ | (cl_rootfs_is_writable(plan) ? CL_ACCESS_WRITE : 0), err);
 
     for (size_t i = 0; r == 0 && i < CL_ARRAY_SIZE(rules); i++) {
         if (rules[i].path == NULL)
@@ -145,30 +130,46 @@ static int check_abi(int abi, struct cl_error *err)
                      abi, CL_LANDLOCK_LEAST_ABI);
 }
 
+int cl_landlock_make(int has_scopes, struct cl_ruleset *ret, struct cl_error *err)
+{
+    int abi = cl_sys_landlock_create_ruleset(NULL, 0, CL_LANDLOCK_CREATE_RULESET_VERSION);
+    int r = check_abi(abi, err);
+
+    if (r < 0)
+        return r;
+    struct cl_landlock_ruleset_attr attr = {.handled_access_fs = handled_by(abi)};
+    if (has_scopes && abi >= 6)
+        attr.scoped = CL_LANDLOCK_SCOPE_ABSTRACT_UNIX | CL_LANDLOCK_SCOPE_SIGNAL;
+    int fd = cl_sys_landlock_create_ruleset(&attr, sizeof(attr), 0);
+    if (fd < 0)
+        return cl_fail(err, fd, "create the ruleset");
+    *ret = (struct cl_ruleset){fd, attr.handled_access_fs};
+    return 0;
+}
+
+int cl_landlock_enter(const struct cl_ruleset *ruleset, struct cl_error *err)
+{
+    int r = cl_sys_landlock_restrict_self(ruleset->fd);
+
+    return r < 0 ? cl_fail(err, r, "enter the domain") : 0;
+}
+
 int cl_landlock_restrict(void *context, struct cl_error *err)
 {
     struct cl_container *container = context;
+    struct cl_ruleset ruleset = {.fd = -1};
 
     if (cl_plan_without(container->plan, CL_LAYER_LANDLOCK))
         return 0;
-    int abi = cl_sys_landlock_create_ruleset(NULL, 0, CL_LANDLOCK_CREATE_RULESET_VERSION);
-    int r = check_abi(abi, err);
+    int r = cl_landlock_make(1, &ruleset, err);
     if (r < 0)
         return r;
-
-    struct cl_landlock_ruleset_attr attr = {.handled_access_fs = handled_by(abi)};
-    if (abi >= 6)
-        attr.scoped = CL_LANDLOCK_SCOPE_ABSTRACT_UNIX | CL_LANDLOCK_SCOPE_SIGNAL;
-    CL_CLEANUP_FD int fd = cl_sys_landlock_create_ruleset(&attr, sizeof(attr), 0);
-    if (fd < 0)
-        return cl_fail(err, fd, "create the ruleset");
-    const struct ruleset ruleset = {fd, attr.handled_access_fs};
     r = add_rules(&ruleset, container, err);
+    if (r == 0)
+        r = cl_landlock_enter(&ruleset, err);
+    cl_fd_close(&ruleset.fd);
     if (r < 0)
         return r;
-    r = cl_sys_landlock_restrict_self(fd);
-    if (r < 0)
-        return cl_fail(err, r, "enter the domain");
     cl_layer_up(container, CL_LAYER_LANDLOCK);
     return 0;
 }
