@@ -1,23 +1,42 @@
 """Fixtures for the tests of an OCI runtime against the specification: see lib/oci.py."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from lib import oci, oci_bundle
 from lib.oci_leaks import OciLeaks
 from lib.trees import snapshot
+from lib.world import command
 
 
-def pytest_configure(config):
-    config.addinivalue_line("markers", "lacks(runtime, reason, strict=True): a reference runtime fails this, and why the test is right all the same")
+LIST = Path(__file__).with_name("references.txt")
 
 
 def pytest_collection_modifyitems(items):
+    """What runc and crun are known to do otherwise has to fail with them, each case with its reason."""
     path = oci.program()
+    known = [row for row in read_rows(LIST.read_text(encoding="utf-8")) if path is not None and row[0] == path.name]
     for item in items:
-        for mark in item.iter_markers("lacks"):
-            name, reason = mark.args
-            if path is not None and path.name == name:
-                item.add_marker(pytest.mark.xfail(reason=f"{name}: {reason}", strict=mark.kwargs.get("strict", True)))
+        for _, pattern, reason in known:
+            if pattern.fullmatch(item.nodeid):
+                item.add_marker(pytest.mark.xfail(reason=reason, strict=not reason.startswith("sometimes")))
+                break
+
+
+def read_rows(text):
+    """The list's lines as (runtime, expression, reason)."""
+    rows = []
+    for number, line in enumerate(text.splitlines(), 1):
+        words, mark, reason = (part.strip() for part in line.partition(" # "))
+        if not words or words.startswith("#"):
+            continue
+        name, _, node = words.partition(" ")
+        if not mark or not reason or name not in oci.REFERENCES:
+            raise pytest.UsageError(f"{LIST}:{number}: not RUNTIME NODEID # reason")
+        rows.append((name, re.compile(re.escape(node.strip()).replace(r"\*", ".*")), reason))
+    return rows
 
 
 @pytest.fixture(scope="session")
@@ -86,3 +105,28 @@ def anyone(request, make_runtime):
 @pytest.fixture
 def nothing_left(oci_leaks):
     return oci_leaks.check
+
+
+@pytest.fixture
+def host_mounts(make_runtime):
+    """Mounts things on the host, and takes them away before anybody looks for leftovers."""
+    made = []
+
+    def mount(*words):
+        command("mount", *words)
+        made.append(words[-1])
+        return words[-1]
+
+    yield mount
+    for place in reversed(made):
+        command("umount", "-l", place)
+
+
+@pytest.fixture
+def waiting(request):
+    """Starts a bundle whose program says that it runs, and waits: what the kernel shows then is the program's."""
+    def start(runtime, bundle, *words, **more):
+        container = runtime.started(bundle.sh("echo began; exec sleep 1000"), *words, **more)
+        container.expect(b"began\n")
+        return container
+    return start

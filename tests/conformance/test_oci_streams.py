@@ -151,7 +151,6 @@ def test_the_end_of_the_master_is_the_end_of_input(anyone, console):
     assert container.wait() == 7
 
 
-@pytest.mark.lacks("crun", "1.8 doesn't hand its terminal's size on")
 def test_run_in_the_foreground_relays_its_terminal(anyone):
     """The caller's own terminal and the container's are two: bytes, keys and the size go between them."""
     bundle = with_terminal(anyone, "tty; stty size; read line; echo got $line; exit 6").write()
@@ -165,8 +164,7 @@ def test_run_in_the_foreground_relays_its_terminal(anyone):
         assert terminal.settings() == terminal.before, "the caller's terminal isn't as it was"
 
 
-@pytest.mark.parametrize("case", ["no-socket", "gone", "detached",
-                                  pytest.param("no-terminal", marks=pytest.mark.lacks("crun", "leaves the socket alone, and its caller waiting"))])
+@pytest.mark.parametrize("case", ["no-socket", "no-terminal", "gone", "detached"])
 def test_terminals_that_do_not_fit(anyone, case, nothing_left):
     if case == "no-terminal":
         with ConsoleSocket(anyone.directory("console") / "socket", owner=(anyone.uid, anyone.gid)) as console:
@@ -182,8 +180,6 @@ def test_terminals_that_do_not_fit(anyone, case, nothing_left):
 
 
 @pytest.mark.parametrize("value", [{"height": 5}, {"height": -1, "width": 5}, {"height": "5", "width": 5}, 80, {"height": 70000, "width": 5}], ids=str)
-@pytest.mark.lacks("crun", "its parser takes numbers in strings, and wrong types for absent ones", strict=False)
-@pytest.mark.lacks("runc", "zeros for what is missing, and the low 16 bits", strict=False)
 def test_sizes_that_are_none(anyone, console, value):
     bundle = with_terminal(anyone, "true").set("process.consoleSize", value)
     anyone.rejects(bundle, field="process.consoleSize", words=["--console-socket", console.path])
@@ -216,7 +212,6 @@ def test_create_keeps_preserved_descriptors_for_the_program(anyone, opened):
     assert container.wait() == 0 and container.out == b"given 3\n"
 
 
-@pytest.mark.lacks("crun", "gives the descriptor and LISTEN_PID, but not LISTEN_FDS", strict=False)
 def test_descriptors_that_are_listened_on(anyone, opened):
     """As sd_listen_fds(3) has it: LISTEN_PID is the runtime's outside, and the program's own inside."""
     bundle = anyone.bundle().sh('cat <&3; echo "$LISTEN_FDS $LISTEN_PID $$"').write()
@@ -225,11 +220,7 @@ def test_descriptors_that_are_listened_on(anyone, opened):
     assert (done.returncode, done.stdout) == (0, b"given 3\n1 1 1\n"), f"{done}"
 
 
-CRUN_COUNTS = pytest.mark.lacks("crun", "makes a number of any word, and gives those that are open")
-
-
-@pytest.mark.parametrize("count", [pytest.param("-1", marks=[CRUN_COUNTS, pytest.mark.lacks("runc", "takes it for none")]),
-                                   *(pytest.param(word, marks=CRUN_COUNTS) for word in ("x", "99999999999", "5"))])
+@pytest.mark.parametrize("count", ["-1", "x", "99999999999", "5"])
 def test_descriptors_that_are_not_there(anyone, count, nothing_left):
     """Five are asked for, and none is open."""
     bundle = anyone.bundle().write()
@@ -292,6 +283,5 @@ def test_a_log_that_cannot_be_written(anyone):
     anyone.refused(anyone.call("list", options=["--log", "/no/such/log"]), "no such file")
 
 
-@pytest.mark.lacks("crun", "1.8 takes every word for a format", strict=False)
 def test_a_log_format_that_is_none(anyone):
     anyone.refused(anyone.call("list", options=["--log-format", "xml"]), "xml|format")

@@ -13,6 +13,7 @@ first process is its child once `create` has ended, and its exit status comes fr
 """
 
 import ctypes
+import dataclasses
 import itertools
 import json
 import os
@@ -25,13 +26,16 @@ from pathlib import Path
 
 from lib.oci_bundle import Bundle, copy_rootfs
 from lib.patience import patience
-from lib.runner import TIMEOUT, V1_ONLY, Outcome, Running, stat_fields, text
+from lib.runner import TIMEOUT, Outcome, Running, stat_fields, text
 from lib.world import own_cgroups
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 REFERENCES = ("runc", "crun")
 VIEWS = ("machine", "v1-only", "v2-only")
-V2_ONLY = ["unshare", "-m", "sh", "-c", 'umount -R /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup && exec "$@"', "v2-only"]
+# Mounts below /sys alone are private: the others' events go from and to these tests' as without a view.
+_VIEW = ["unshare", "-m", "--propagation", "unchanged", "sh", "-c"]
+V1_ONLY = [*_VIEW, 'mount --make-rprivate /sys && umount /sys/fs/cgroup/unified && exec "$@"', "v1-only"]
+V2_ONLY = [*_VIEW, 'mount --make-rprivate /sys && umount -R /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup && exec "$@"', "v2-only"]
 PREFIXES = {"machine": [], "v1-only": V1_ONLY, "v2-only": V2_ONLY}
 PR_SET_CHILD_SUBREAPER = 36
 WAIT = 20  # seconds for what a container does by itself
@@ -79,6 +83,41 @@ def cgroup_processes(top):
         except OSError:
             pass  # removed while we walked
     return found
+
+
+@dataclasses.dataclass
+class Mount:
+    """A line of mountinfo."""
+
+    number: int
+    parent: int
+    device: str
+    root: str          # what of its file system
+    where: str
+    options: list      # of the mount
+    propagation: dict  # "shared", "master", "unbindable" with their peer groups
+    kind: str
+    source: str
+    super_options: list
+
+
+def mount_table(text):
+    """The mounts of a mountinfo, in its order."""
+    found = []
+    for line in text.splitlines():
+        mine, _, other = line.partition(" - ")
+        number, parent, device, root, where, options, *tags = mine.split(" ")
+        kind, source, more = other.split(" ", 2)
+        propagation = dict((tag.split(":") + [""])[:2] for tag in tags)
+        found.append(Mount(int(number), int(parent), device, root, where, options.split(","), propagation, kind, source, more.split(",")))
+    return found
+
+
+def mount_at(text, where):
+    """The topmost mount at a place."""
+    found = [mount for mount in mount_table(text) if mount.where == where]
+    assert found, f"nothing is mounted at {where}:\n{text}"
+    return found[-1]
 
 
 class Runtime:
@@ -160,7 +199,9 @@ class Runtime:
         rootfs = copy_rootfs(self.tree, directory / "rootfs") if own_rootfs else self.tree
         if self.identity == "root":
             return Bundle(directory, rootfs, f"{slice_name()}/b{next(_numbers)}")
-        os.chown(rootfs, self.uid, self.gid) if own_rootfs else None
+        if own_rootfs:
+            for directory, _, _ in os.walk(rootfs):
+                os.chown(directory, self.uid, self.gid)
         made = Bundle(directory, rootfs).without_mount("/sys/fs/cgroup").map_ids(self.uid, self.gid)
         made.mount_of("/dev/pts")["options"].remove("gid=5")  # it isn't mapped
         return made
@@ -345,6 +386,13 @@ class Container:
     def status_field(self, name):
         """A field of /proc/PID/status."""
         return next(line.partition(":")[2].strip() for line in self.file("status").splitlines() if line.startswith(name + ":"))
+
+    def path(self, path):
+        """A file of the container, as the host reaches it."""
+        return Path(f"/proc/{self.pid}/root", str(path).lstrip("/"))
+
+    def mount_at(self, where):
+        return mount_at(self.file("mountinfo"), where)
 
     def namespace(self, kind):
         return os.readlink(f"/proc/{self.pid}/ns/{kind}")

@@ -1,5 +1,6 @@
 """What an OCI runtime may not leave behind, seen from the host."""
 
+import collections
 import os
 import signal
 
@@ -25,12 +26,16 @@ class OciLeaks:
         """The containers' cgroups that are there, below the one that all are in."""
         return sorted(os.path.join(where, name) for top in cgroup_tops().values() for where, names, _ in os.walk(top) for name in names)
 
+    def new_mounts(self):
+        """Those that have come; others go by themselves, when their places are removed in other namespaces."""
+        return sorted((collections.Counter(mounts()) - collections.Counter(self.mounts)).elements())
+
     def check(self, runtimes=(), timeout=5):
         """Nothing is left of any container; what was found is cleared away, so that it fails one test alone."""
         try:
             reap()
             poll(lambda: not self.processes(), timeout, lambda: f"processes left: {[self.describe(pid) for pid in self.processes()]}")
-            poll(lambda: mounts() == self.mounts, timeout, lambda: f"mounts left: {sorted(set(mounts()) ^ set(self.mounts))}")
+            poll(lambda: not self.new_mounts(), timeout, lambda: f"mounts left: {self.new_mounts()}")
             poll(lambda: not self.cgroups(), timeout, lambda: f"cgroups left: {self.cgroups()}")
             for runtime in runtimes:
                 left = [name for identifier in runtime.ids for name in runtime.left_of(identifier)]
