@@ -38,19 +38,36 @@ void cl_bundle_free_vectors(void *context)
     bundle->envp = NULL;
 }
 
+/* Those whose options name no file of the host's. */
+static int is_alone(const struct cl_spec_mount *mount)
+{
+    static const char *const types[] = {"",       "proc",   "sysfs",  "tmpfs",
+                                        "devpts", "mqueue", "cgroup", "cgroup2"};
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(types); i++) {
+        if (strcmp(types[i], mount->type) == 0)
+            return 1;
+    }
+    return (mount->flags & CL_SPEC_BIND) != 0;
+}
+
 static int needs_host(const struct cl_bundle *bundle)
 {
     const struct cl_spec *spec = bundle->spec;
 
+    for (size_t i = 0; i < spec->mounts.count; i++) {
+        if (!is_alone(&spec->mounts.items[i]))
+            return 1;
+    }
     return cl_bundle_has_userns(bundle) || bundle->start->no_pivot ||
            cl_spec_has_hook(spec, CL_HOOK_CREATE_CONTAINER) ||
            (cl_spec_has(spec, CL_SPEC_PROPAGATION) &&
             (spec->propagation & (MS_SHARED | MS_SLAVE)) != 0);
 }
 
-/* The bare one, where nothing of the host's mounts is asked for: hooks in the container find the
- * host's files, a root that shares its mounts needs peers, and a new user namespace mounts sysfs
- * only where there is one. */
+/* The bare one, where nothing of the host's mounts is asked for: hooks in the container and an
+ * overlay's options find the host's files, a root that shares its mounts needs peers, and a new
+ * user namespace mounts sysfs only where there is one. */
 static int choose_origin(void *context, CL_UNUSED struct cl_error *err)
 {
     struct cl_bundle *bundle = context;
@@ -249,59 +266,4 @@ int cl_bundle_begin(int connection, struct cl_error *err)
     if (r < 0)
         return cl_fail(err, r, "send to the container's first process");
     return cl_bundle_await(connection, err);
-}
-
-/* --- what can't be done
- * ---------------------------------------------------------------------------- */
-
-static int check_namespaces(const struct cl_spec *spec, struct cl_error *err)
-{
-    const struct cl_spec_namespace *mount = cl_spec_namespace(spec, CLONE_NEWNS);
-
-    if (mount == NULL || mount->path[0] != '\0')
-        return cl_refuse(err, ENOTSUP,
-                         "linux.namespaces: a container has a new mount namespace here, not the "
-                         "runtime's nor another's");
-    if (cl_spec_has(spec, CL_SPEC_HOSTNAME) && spec->hostname[0] != '\0' &&
-        cl_spec_namespace(spec, CLONE_NEWUTS) == NULL)
-        return cl_refuse(err, EINVAL, "hostname: it takes a uts namespace (linux.namespaces)");
-    return 0;
-}
-
-int cl_bundle_check(const struct cl_spec *spec, struct cl_error *err)
-{
-    static const struct {
-        enum cl_spec_field field;
-        const char *path;
-    } missing[] = {
-        {CL_SPEC_INTEL_RDT, "linux.intelRdt"},
-        {CL_SPEC_SECCOMP_LISTENER, "linux.seccomp.listenerPath"},
-    };
-
-    for (size_t i = 0; i < CL_ARRAY_SIZE(missing); i++) {
-        if (cl_spec_has(spec, missing[i].field))
-            return cl_refuse(err, ENOTSUP, "%s: it is not there yet", missing[i].path);
-    }
-    if (cl_spec_has(spec, CL_SPEC_CWD) && !cl_spec_has(spec, CL_SPEC_ARGS))
-        return cl_refuse(err, EINVAL, "process.args: missing");
-    struct cl_bundle_raise raise;
-    int r = cl_bundle_read_raise(spec, &raise, err);
-    if (r == 0)
-        r = cl_bundle_check_labels(spec, err);
-    return r < 0 ? r : check_namespaces(spec, err);
-}
-
-uint64_t cl_bundle_lacking(const struct cl_spec *spec, const struct cl_spec *process)
-{
-    const uint64_t wanted = process->bounding | process->effective | process->inheritable |
-                            process->permitted | process->ambient;
-    uint64_t lacking = 0;
-
-    if (cl_spec_namespace(spec, CLONE_NEWUSER) != NULL)
-        return 0;
-    for (unsigned int cap = 0; cap < 64; cap++) {
-        if ((wanted & 1ULL << cap) != 0 && cl_sys_prctl(PR_CAPBSET_READ, cap, 0, 0, 0) != 1)
-            lacking |= 1ULL << cap;
-    }
-    return lacking;
 }

@@ -52,15 +52,23 @@ static int is_device(int dir, const char *name, const struct cl_spec_device *dev
            (device->kind == S_IFIFO || st.st_rdev == makedev(device->major, device->minor));
 }
 
-/* NAME in DIR. What stands there already is taken when it is the same, and removed when not: an
- * image's /dev isn't to be believed. mknod obeys the umask, which is 0 now. */
-static int make_node(int dir, const char *name, const struct cl_spec_device *device)
+static int is_usual(const struct cl_spec_device *device)
+{
+    return device >= usual && device < usual + CL_ARRAY_SIZE(usual);
+}
+
+/* NAME in DIR. What stands there already is taken when it is the same; when not, it is removed
+ * where every container has that device, for an image's /dev isn't to be believed, and else an
+ * error, as the specification has it. mknod obeys the umask, which is 0 now. */
+static int make_node(int dir, const char *name, const struct cl_spec_device *device, int replaces)
 {
     const mode_t mode = (mode_t)(device->kind | device->mode);
     const dev_t number = makedev(device->major, device->minor);
     int r = cl_sys_mknodat(dir, name, mode, number);
 
     if (r == -EEXIST && !is_device(dir, name, device)) {
+        if (!replaces)
+            return -EEXIST;
         r = cl_sys_unlinkat(dir, name, 0);
         if (r == 0)
             r = cl_sys_mknodat(dir, name, mode, number);
@@ -84,7 +92,9 @@ static int make_device(const struct cl_bundle *bundle, const struct cl_spec_devi
     CL_CLEANUP_FD int dir = cl_bundle_target(bundle, parent, 1, err);
     if (dir < 0)
         return dir;
-    int r = make_node(dir, slash + 1, device);
+    if (slash[1] == '\0')
+        return cl_refuse(err, EINVAL, "%s is no place for a device", device->path);
+    int r = make_node(dir, slash + 1, device, is_usual(device));
     if (r == -EPERM && device->kind != S_IFIFO) /* in a user namespace that is not ours */
         return bind_host(bundle, device, err);
     return r < 0 ? cl_fail(err, r, "make %s", device->path) : 0;
@@ -159,7 +169,7 @@ int cl_bundle_make_devices(void *context, struct cl_error *err)
     for (size_t i = 0; r == 0 && !bound && i < spec->devices.count; i++) {
         r = make_device(bundle, &spec->devices.items[i], err);
         if (r < 0)
-            return cl_prefix(err, "linux.devices[%zu]", i);
+            return cl_prefix(err, "linux.devices[%zu].path", i);
     }
     if (r == 0 && !bound)
         r = make_links(dev, err);

@@ -118,7 +118,9 @@ static uint32_t root_propagation(const struct cl_bundle *bundle)
 int cl_bundle_make_root(void *context, struct cl_error *err)
 {
     struct cl_bundle *bundle = context;
-    struct cl_mount_attr attr = {.propagation = MS_PRIVATE};
+    const int is_kin = cl_spec_has(bundle->spec, CL_SPEC_PROPAGATION) &&
+                       (bundle->spec->propagation & (MS_SLAVE | MS_SHARED)) != 0;
+    struct cl_mount_attr attr = {.propagation = is_kin ? MS_SLAVE : MS_PRIVATE};
     const uint32_t shares =
         root_propagation(bundle) & MS_SHARED ? MS_SLAVE : root_propagation(bundle);
     int r = 0;
@@ -316,6 +318,19 @@ static int set_attributes(const struct cl_bundle *bundle, const struct cl_spec_m
     return r < 0 ? r : set_attr(tree, CL_AT_RECURSIVE, &deep, err);
 }
 
+/* What is attached fits its target: files on files, directories on directories. */
+static int check_kind(int target, int is_dir, const char *path, struct cl_error *err)
+{
+    int target_is_dir = 0;
+    int r = is_directory(target, &target_is_dir, err);
+
+    if (r < 0 || target_is_dir == is_dir)
+        return r;
+    return cl_refuse(err, is_dir ? ENOTDIR : EISDIR, "%s of the root %s, and a %s is mounted there",
+                     path, is_dir ? "is not a directory" : "is a directory",
+                     is_dir ? "directory" : "file");
+}
+
 static int attach(const struct cl_bundle *bundle, int tree, const char *path, struct cl_error *err)
 {
     int is_dir = 1;
@@ -324,7 +339,24 @@ static int attach(const struct cl_bundle *bundle, int tree, const char *path, st
     if (r < 0)
         return r;
     CL_CLEANUP_FD int target = cl_bundle_target(bundle, path, is_dir, err);
-    return target < 0 ? target : cl_tree_attach(tree, target, path, err);
+    if (target < 0)
+        return target;
+    r = check_kind(target, is_dir, path, err);
+    return r < 0 ? r : cl_tree_attach(tree, target, path, err);
+}
+
+/* What masks lie in and later steps write to is where it is said to be: no link of the image's
+ * leads it elsewhere (CVE-2019-19921). */
+static int check_no_link(const struct cl_bundle *bundle, const struct cl_spec_mount *mount,
+                         struct cl_error *err)
+{
+    if (strcmp(mount->type, "proc") != 0 && strcmp(mount->type, "sysfs") != 0)
+        return 0;
+    CL_CLEANUP_FD int fd = cl_open_no_links(bundle->root, mount->target, O_PATH);
+    return fd == -ELOOP
+               ? cl_refuse(err, ELOOP, "%s of the root is, or lies behind, a symbolic link",
+                           mount->target)
+               : 0;
 }
 
 /* v1 as programs expect it: a tmpfs with a directory for each hierarchy, in which is the
@@ -392,7 +424,8 @@ static int attach_cgroup(struct cl_bundle *bundle, const struct cl_spec_mount *m
 /* Our /proc, which later steps write to: never one that the image brought. */
 static void keep_proc(struct cl_bundle *bundle, const struct cl_spec_mount *mount, int *tree)
 {
-    if (strcmp(mount->type, "proc") == 0 && strcmp(mount->target, "/proc") == 0 && bundle->proc < 0)
+    if (strcmp(mount->type, "proc") == 0 && strcmp(mount->target, "/proc") == 0 &&
+        (mount->set & CL_MOUNT_ATTR_RDONLY) == 0 && bundle->proc < 0)
         bundle->proc = CL_TAKE_FD(*tree);
 }
 
@@ -406,8 +439,8 @@ static int make_mount(struct cl_bundle *bundle, size_t index, struct cl_error *e
                                                                 : make_fs(bundle, mount, err);
     if (tree < 0)
         return tree;
-    int r = 0;
-    if ((mount->flags & CL_SPEC_TMPCOPYUP) != 0)
+    int r = check_no_link(bundle, mount, err);
+    if (r == 0 && (mount->flags & CL_SPEC_TMPCOPYUP) != 0)
         r = cl_bundle_copy_up(bundle, mount->target, tree, err);
     if (r == 0)
         r = set_attributes(bundle, mount, tree, err);
