@@ -20,7 +20,7 @@ check() {
     printf '%s    %s: static PIE, %d KiB%s\n' "$dim" "$program" "$(($(stat -c %s "$program") / 1024))" "$plain"
 }
 
-[ $# -gt 0 ] || set -- build/bin/cloister
+[ $# -gt 0 ] || set -- build/bin/cloister build/bin/cloister-oci
 for program in "$@"; do
     if [ -x "$program" ]; then
         check "$program"
