@@ -18,9 +18,9 @@
 #include "plan/compile.h"
 #include "plan/compile_cache.h"
 #include "plan/format.h"
-#include "check.h"
+#include "asked_scene.h"
 
-enum { ARENA_CAP = 16 << 20, PATH_SIZE = 4200 };
+enum { ARENA_CAP = 16 << 20 };
 
 /* A directory of our own with a helper and a cache in it. */
 struct scene {
@@ -44,61 +44,20 @@ static void scene_init(struct scene *scene)
 
 static void scene_done(struct scene *scene)
 {
-    char command[64];
-
-    (void)snprintf(command, sizeof(command), "rm -rf %s", scene->dir);
-    CHECK(system(command) == 0); // NOLINT(cert-env33-c): a directory of our own
+    asked_remove(scene->dir);
     cl_arena_done(&scene->arena);
 }
 #define CL_CLEANUP_SCENE CL_CLEANUP(scene_done)
 
-static void write_file(const char *path, const void *data, size_t size, mode_t mode)
-{
-    CL_CLEANUP_FD int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, mode);
-
-    CHECK(fd >= 0 && cl_write_all(fd, data, size) == 0);
-}
-
-/* Puts a script where the helper is looked for. */
 static void fake_helper(const struct scene *scene, const char *lines)
 {
-    char path[64];
-    char script[512];
-
-    (void)snprintf(path, sizeof(path), "%s/cloister-plan", scene->dir);
-    int size = snprintf(script, sizeof(script), "#!/bin/sh\nPATH=/bin:/usr/bin\n%s\n", lines);
-    write_file(path, script, (size_t)size, 0755);
-}
-
-/* The built helper's directory: that above tests/unit, where we are, or where
- * CLOISTER_PLAN_DIR says. */
-static const char *real_helper(void)
-{
-    static char dir[PATH_SIZE];
-    const char *given = getenv("CLOISTER_PLAN_DIR");
-
-    if (given != NULL)
-        return given;
-    ssize_t size = readlink("/proc/self/exe", dir, sizeof(dir) - 1);
-    CHECK(size > 0);
-    for (int i = 0; i < 3; i++)
-        *strrchr(dir, '/') = '\0';
-    return dir;
-}
-
-/* A file that holds TEXT. */
-static int text_file(const char *text)
-{
-    int fd = cl_sys_memfd_create("text", MFD_CLOEXEC);
-
-    CHECK(cl_write_all(fd, text, strlen(text)) == 0 && lseek(fd, 0, SEEK_SET) == 0);
-    return fd;
+    asked_fake_helper(scene->dir, lines);
 }
 
 static int compile_text(struct scene *scene, const char *helper_dir, enum cl_compile_kind kind,
                         const char *text)
 {
-    CL_CLEANUP_FD int fd = text_file(text);
+    CL_CLEANUP_FD int fd = asked_text_file(text);
     struct cl_compile_context context = {helper_dir, scene->cache_dir, &scene->arena};
     struct cl_compile_input input = {kind, fd, -1, "a/p.yaml"};
 
@@ -108,10 +67,7 @@ static int compile_text(struct scene *scene, const char *helper_dir, enum cl_com
 
 static int count_entries(const struct scene *scene)
 {
-    char command[128];
-
-    (void)snprintf(command, sizeof(command), "exit $(ls %s 2>/dev/null | wc -l)", scene->cache);
-    return system(command) >> 8; // NOLINT(cert-env33-c)
+    return asked_entries(scene->cache);
 }
 
 /* Writes PLAN where the scripts take it from. */
@@ -121,7 +77,7 @@ static void offer_plan(const struct scene *scene, const struct cl_plan *plan)
     struct cl_error err = {0};
 
     CHECK(cl_plan_write(plan, &buf, &err) == 0);
-    write_file(scene->plan_file, buf.data, buf.size, 0644);
+    asked_write_file(scene->plan_file, buf.data, buf.size, 0644);
 }
 
 /* A helper that answers with a plan that has a memory limit of 1 GiB, and counts. */
@@ -138,11 +94,7 @@ static void answering_helper(struct scene *scene)
 
 static long calls(const struct scene *scene)
 {
-    char path[64];
-    struct stat status;
-
-    (void)snprintf(path, sizeof(path), "%s/calls", scene->dir);
-    return stat(path, &status) < 0 ? 0 : (long)status.st_size / 2;
+    return asked_calls(scene->dir);
 }
 
 /* --- the cache ------------------------------------------------------------- */
@@ -240,8 +192,8 @@ TEST(files_of_two_kinds_never_share_an_entry)
     struct utsname host;
 
     CHECK(uname(&host) == 0);
-    CL_CLEANUP_FD int passwd = text_file("{}");
-    CL_CLEANUP_FD int group = text_file(host.machine);
+    CL_CLEANUP_FD int passwd = asked_text_file("{}");
+    CL_CLEANUP_FD int group = asked_text_file(host.machine);
     struct cl_compile_context context = {scene.dir, scene.cache_dir, &scene.arena};
     struct cl_compile_input user = {CL_COMPILE_USER, passwd, group, host.release};
 
@@ -256,8 +208,8 @@ TEST(files_of_two_kinds_never_share_an_entry)
 
 static void find_user(struct scene *scene, const char *name, const char *groups)
 {
-    CL_CLEANUP_FD int passwd = text_file("app:x:7:8::/:\n");
-    CL_CLEANUP_FD int group = text_file(groups);
+    CL_CLEANUP_FD int passwd = asked_text_file("app:x:7:8::/:\n");
+    CL_CLEANUP_FD int group = asked_text_file(groups);
     struct cl_compile_context context = {scene->dir, scene->cache_dir, &scene->arena};
     struct cl_compile_input input = {CL_COMPILE_USER, passwd, group, name};
 
@@ -512,7 +464,7 @@ TEST(no_descriptor_is_left_open)
 TEST(the_real_helper_compiles_a_policy)
 {
     CL_CLEANUP_SCENE struct scene scene;
-    const char *helper = real_helper();
+    const char *helper = asked_real_helper();
 
     scene_init(&scene);
     CHECK(compile_text(&scene, helper, CL_COMPILE_POLICY, "limits: {memory: 1g}") == 0);
@@ -529,7 +481,7 @@ TEST(the_real_helper_compiles_a_profile)
     static const char text[] = "{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"syscalls\":[{\"names\":"
                                "[\"read\",\"write\"],\"action\":\"SCMP_ACT_ALLOW\"}]}";
     CL_CLEANUP_SCENE struct scene scene;
-    const char *helper = real_helper();
+    const char *helper = asked_real_helper();
 
     scene_init(&scene);
     for (int i = 0; i < 2; i++) {
@@ -544,8 +496,8 @@ TEST(the_real_helper_compiles_a_profile)
 TEST(the_real_helper_finds_a_user)
 {
     CL_CLEANUP_SCENE struct scene scene;
-    CL_CLEANUP_FD int passwd = text_file("app:x:7:8::/:\n");
-    const char *helper = real_helper();
+    CL_CLEANUP_FD int passwd = asked_text_file("app:x:7:8::/:\n");
+    const char *helper = asked_real_helper();
     struct cl_compile_context context = {helper, scene.cache_dir, &scene.arena};
     struct cl_compile_input input = {CL_COMPILE_USER, passwd, -1, "app"};
 
