@@ -59,7 +59,7 @@ static int load(const struct cl_oci_creation *creation, struct bundle *bundle,
     const char *name = creation->config != NULL ? creation->config : "config.json";
     const int from = creation->config != NULL ? AT_FDCWD : bundle->dir;
     CL_CLEANUP_FD int fd = cl_sys_openat(from, name, O_RDONLY | O_NOCTTY, 0);
-    const struct cl_spec_document document = {CL_SPEC_CONFIG, fd, name};
+    const struct cl_spec_document document = {.kind = CL_SPEC_CONFIG, .fd = fd, .name = name};
 
     if (fd < 0)
         return cl_fail(err, fd, "open the bundle's %s", name);

@@ -180,7 +180,8 @@ static int load(const struct exec_context *context, struct cl_oci_container *con
                 struct cl_spec *ret, struct cl_error *err)
 {
     CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, context->process, O_RDONLY | O_NOCTTY, 0);
-    const struct cl_spec_document document = {CL_SPEC_PROCESS, fd, context->process};
+    const struct cl_spec_document document = {
+        .kind = CL_SPEC_PROCESS, .fd = fd, .name = context->process};
     struct cl_bytes unused;
 
     if (fd < 0)
