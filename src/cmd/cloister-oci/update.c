@@ -85,8 +85,9 @@ static int load(const struct context *context, struct cl_arena *arena, struct cl
     const int is_input = strcmp(context->resources, "-") == 0;
     CL_CLEANUP_FD int file =
         is_input ? -1 : cl_sys_openat(AT_FDCWD, context->resources, O_RDONLY | O_NOCTTY, 0);
-    const struct cl_spec_document document = {CL_SPEC_RESOURCES_OF, is_input ? STDIN_FILENO : file,
-                                              context->resources};
+    const struct cl_spec_document document = {.kind = CL_SPEC_RESOURCES_OF,
+                                              .fd = is_input ? STDIN_FILENO : file,
+                                              .name = context->resources};
     struct cl_bytes unused;
 
     if (file < 0 && !is_input)
