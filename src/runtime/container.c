@@ -18,7 +18,7 @@
 
 enum { PATH_SIZE = 4096, LOCK_TRIES = 1000, LOCK_PAUSE_MS = 10, BOOT_SIZE = 37 };
 
-static const char *const files[] = {"record", "record.new", "spec", "start"};
+static const char *const files[] = {"made", "record", "spec", "start"};
 
 /* --- the root -------------------------------------------------------------------------------- */
 
@@ -232,21 +232,37 @@ static int load(struct cl_oci_container *container, const char *name, size_t mos
     return 0;
 }
 
+/* The record in the file NAME; -ENOENT when there is none, or it is being written just now. */
+static int load_record(struct cl_oci_container *container, const char *name, struct cl_error *err)
+{
+    struct cl_container_record record = {.set = 0};
+    struct cl_bytes bytes = {0};
+    int r = load(container, name, CL_CONTAINER_RECORD_MAX, &bytes);
+
+    if (r == -ENOENT || (r == 0 && bytes.size == 0))
+        return -ENOENT;
+    if (r == 0)
+        r = cl_flat_read(&cl_container_shape, &bytes, &container->arena, &record, err);
+    else
+        (void)cl_fail(err, r, "read the record of container %s", container->id);
+    if (r == 0 && record.set != cl_container_all)
+        r = cl_refuse(err, EBADMSG, "the record of container %s is another version's",
+                      container->id);
+    if (r == 0)
+        container->record = record;
+    return r;
+}
+
 /* What isn't there was never written: a create that is under way, or was killed. */
 static int load_all(struct cl_oci_container *container, struct cl_error *err)
 {
     struct cl_bytes bytes = {0};
-    int r = load(container, "record", CL_CONTAINER_RECORD_MAX, &bytes);
+    int r = load_record(container, "made", err);
 
     if (r == -ENOENT)
+        r = load_record(container, "record", err);
+    if (r == -ENOENT)
         return 0;
-    if (r == 0)
-        r = cl_flat_read(&cl_container_shape, &bytes, &container->arena, &container->record, err);
-    else
-        (void)cl_fail(err, r, "read the record of container %s", container->id);
-    if (r == 0 && container->record.set != cl_container_all)
-        r = cl_refuse(err, EBADMSG, "the record of container %s is another version's",
-                      container->id);
     if (r < 0)
         return r;
     r = load(container, "spec", CL_SPEC_MAX_SIZE, &bytes);
@@ -307,9 +323,7 @@ int cl_container_save(struct cl_oci_container *container, const struct cl_bytes 
     if (spec != NULL)
         r = write_file(container, "spec", spec);
     if (r == 0)
-        r = write_file(container, "record.new", &record);
-    if (r == 0)
-        r = cl_sys_renameat(container->dir, "record.new", container->dir, "record");
+        r = write_file(container, container->record.pid == 0 ? "record" : "made", &record);
     return r < 0 ? cl_fail(err, r, "write the record of container %s", container->id) : 0;
 }
 

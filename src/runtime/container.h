@@ -5,7 +5,8 @@
  * container below the runtime's root (--root, else /run/cloister-oci, or for an ordinary user
  * $XDG_RUNTIME_DIR/cloister-oci):
  *
- *   record   what was made (struct cl_container_record), replaced as a whole by rename
+ *   record   what is to be made (struct cl_container_record), before anything of it is
+ *   made     the same when it has been, with its first process; each is written once, by one write
  *   spec     the bundle's configuration in its flat form, as it was read
  *   start    a socket on which the first process waits for its beginning; gone when it has begun
  *
@@ -79,7 +80,8 @@ int cl_container_make(int root, const char *id, struct cl_oci_container *ret, st
  * -ENOENT when there is none. */
 int cl_container_open(int root, const char *id, int locked, struct cl_oci_container *ret,
                       struct cl_error *err);
-/* Writes the record, and SPEC's flat form when it isn't NULL. */
+/* Writes the record: `record` before it has a process, `made` when it has; and SPEC's flat form when it
+ * isn't NULL. Each file once. */
 int cl_container_save(struct cl_oci_container *container, const struct cl_bytes *spec,
                       struct cl_error *err);
 void cl_container_close(struct cl_oci_container *container);

@@ -41,6 +41,11 @@ static void run_hooks(const struct cl_oci *oci, const struct cl_oci_container *c
         cl_oci_say(oci, "warning", err.msg);
 }
 
+static int stop_at_first(CL_UNUSED void *context, CL_UNUSED pid_t pid)
+{
+    return -EEXIST;
+}
+
 /* With all that is left in its cgroup: those who share its pid namespace with others don't end with
  * its first process. */
 static int remove_group(struct cl_oci_container *container, struct cl_error *err)
@@ -50,7 +55,8 @@ static int remove_group(struct cl_oci_container *container, struct cl_error *err
 
     if (cl_container_group(container, &group, &unused) < 0)
         return 0;
-    (void)cl_group_kill(&group, SIGKILL, &unused); /* who is left shows when it is removed */
+    if (cl_group_pids(&group, stop_at_first, NULL, &unused) != 0)
+        (void)cl_group_kill(&group, SIGKILL, &unused); /* who is left shows when it is removed */
     return cl_group_remove(&group, err);
 }
 
