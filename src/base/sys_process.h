@@ -48,6 +48,12 @@ static inline int cl_sys_pidfd_open(pid_t pid)
     return (int)CL_SYS2(SYS_pidfd_open, pid, 0);
 }
 
+/* Linux 5.6 */
+static inline int cl_sys_pidfd_getfd(int pidfd, int fd)
+{
+    return (int)CL_SYS3(SYS_pidfd_getfd, pidfd, fd, 0);
+}
+
 static inline int cl_sys_pidfd_send_signal(int pidfd, int signal)
 {
     return (int)CL_SYS4(SYS_pidfd_send_signal, pidfd, signal, NULL, 0);

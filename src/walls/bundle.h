@@ -14,6 +14,9 @@
 #include "limits/group.h"
 #include "plan/spec.h"
 
+/* The version of the specification that this is. */
+#define CL_SPEC_OURS "1.2.0"
+
 enum { CL_BUNDLE_PRESERVED_MOST = 1024 };
 
 /* All borrowed. */
@@ -61,16 +64,28 @@ int cl_bundle_read_raise(const struct cl_spec *spec, struct cl_bundle_raise *ret
 int cl_bundle_create(const struct cl_bundle_start *start, struct cl_bundle_process *ret,
                      struct cl_error *err);
 
-/* Has the container behind CONNECTION (to its listener) begin: returns when it is the command, else
- * says why it isn't. The hooks startContainer run on the way. */
-int cl_bundle_begin(int connection, struct cl_error *err);
+/* The state that the runtime specification shows (runtime.md, "State"), as JSON. */
+struct cl_bundle_state {
+    const struct cl_spec *spec;
+    const char *id;
+    const char *status; /* "creating", "created", "running", "stopped" */
+    const char *path;   /* of the bundle */
+    int pid;            /* 0: none is shown */
+};
+
+/* Has the container behind CONNECTION (to its listener), whose first process is PROCESS, begin:
+ * returns when it is the command, else says why it isn't. The hooks startContainer run on the way.
+ * STATE is for who is asked about system calls (linux.seccomp.listenerPath). */
+int cl_bundle_begin(int connection, const struct cl_bundle_state *state,
+                    const struct cl_bundle_process *process, struct cl_error *err);
 
 /* A command in the container whose first process is INIT (pidfd). PROCESS is the command's record,
  * SPEC the container's; START's other members as above. Returns when it runs. */
 struct cl_bundle_join {
     const struct cl_bundle_start *start; /* spec: the container's; bundle and listener unused */
     const struct cl_spec *process;
-    int init; /* pidfd */
+    int init;  /* pidfd */
+    int first; /* that one's number */
 };
 int cl_bundle_exec(const struct cl_bundle_join *join, struct cl_bundle_process *ret,
                    struct cl_error *err);
@@ -80,14 +95,7 @@ int cl_bundle_exec(const struct cl_bundle_join *join, struct cl_bundle_process *
 int cl_bundle_hooks(const struct cl_spec *spec, enum cl_hook_kind kind, const struct cl_buf *state,
                     struct cl_error *err);
 
-/* The state that the runtime specification shows (runtime.md, "State"), as JSON. */
-struct cl_bundle_state {
-    const struct cl_spec *spec;
-    const char *id;
-    const char *status; /* "creating", "created", "running", "stopped" */
-    const char *path;   /* of the bundle */
-    int pid;            /* 0: none is shown */
-};
+/* That as a whole document. */
 int cl_bundle_write_state(const struct cl_bundle_state *state, struct cl_buf *ret,
                           struct cl_error *err);
 

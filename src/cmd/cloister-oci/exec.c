@@ -243,7 +243,8 @@ start(const struct exec_context *context, const struct birth *birth, struct cl_b
         .listener = -1,
         .preserved = context->preserved,
     };
-    const struct cl_bundle_join join = {&how, birth->process, init};
+    const struct cl_bundle_join join = {&how, birth->process, init,
+                                        (int)birth->container->record.pid};
     r = cl_bundle_exec(&join, ret, err);
     return r < 0 ? r : cl_oci_write_pid(context->pid_file, ret->pid, err);
 }

@@ -28,8 +28,9 @@ static const char *const namespaces[] = {"cgroup", "ipc",  "mount", "network",
                                          "pid",    "time", "user",  "uts"};
 
 static const char *const actions[] = {
-    "SCMP_ACT_ALLOW",       "SCMP_ACT_ERRNO", "SCMP_ACT_KILL",  "SCMP_ACT_KILL_PROCESS",
-    "SCMP_ACT_KILL_THREAD", "SCMP_ACT_LOG",   "SCMP_ACT_TRACE", "SCMP_ACT_TRAP",
+    "SCMP_ACT_ALLOW",        "SCMP_ACT_ERRNO",       "SCMP_ACT_KILL",
+    "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_KILL_THREAD", "SCMP_ACT_LOG",
+    "SCMP_ACT_NOTIFY",       "SCMP_ACT_TRACE",       "SCMP_ACT_TRAP",
 };
 
 static const char *const operators[] = {
@@ -113,7 +114,7 @@ static int run(CL_UNUSED struct cl_oci *oci, const struct cl_oci_command *self, 
     cl_json_begin(&json, &out, 1);
     cl_json_object(&json, NULL);
     cl_json_string(&json, "ociVersionMin", "1.0.0");
-    cl_json_string(&json, "ociVersionMax", "1.2.0");
+    cl_json_string(&json, "ociVersionMax", CL_SPEC_OURS);
     cl_json_array(&json, "hooks");
     for (unsigned int i = 0; i < CL_HOOK_COUNT; i++)
         cl_json_string(&json, NULL, cl_hook_name(i));

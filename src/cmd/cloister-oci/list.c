@@ -48,7 +48,7 @@ static void add_json(struct cl_json *json, const struct cl_oci_container *contai
     const struct cl_strlist *annotations = &container->spec.annotations;
 
     cl_json_object(json, NULL);
-    cl_json_string(json, "ociVersion", "1.2.0");
+    cl_json_string(json, "ociVersion", CL_SPEC_OURS);
     cl_json_string(json, "id", container->id);
     cl_json_u64(json, "pid", status == CL_CONTAINER_STOPPED ? 0 : container->record.pid);
     cl_json_string(json, "status", cl_container_status_name(status));

@@ -122,7 +122,7 @@ static int check_rootless(const struct cl_oci *oci, struct cl_error *err)
 
 static void show_version(void)
 {
-    (void)printf("cloister-oci version " CL_VERSION "\nspec: 1.2.0\n");
+    (void)printf("cloister-oci version " CL_VERSION "\nspec: " CL_SPEC_OURS "\n");
 }
 
 /* --- main ---------------------------------------------------------------------------------------

@@ -178,7 +178,7 @@ static int write_config(struct cl_buf *out, int rootless, struct cl_error *err)
 
     cl_json_begin(&json, out, 1);
     cl_json_object(&json, NULL);
-    cl_json_string(&json, "ociVersion", "1.2.0");
+    cl_json_string(&json, "ociVersion", CL_SPEC_OURS);
     add_process(&json);
     cl_json_object(&json, "root");
     cl_json_string(&json, "path", "rootfs");

@@ -37,9 +37,18 @@ int cl_oci_begin(struct cl_oci *oci, struct cl_oci_container *container, struct 
     CL_CLEANUP_FD int connection = cl_container_connect(container, err);
     if (connection < 0)
         return connection;
+    const struct cl_bundle_state state = {
+        .spec = &container->spec,
+        .id = container->id,
+        .status = "created",
+        .path = container->record.bundle,
+        .pid = (int)container->record.pid,
+    };
+    CL_CLEANUP_FD int pidfd = cl_container_pidfd(container);
+    const struct cl_bundle_process process = {(int)container->record.pid, pidfd};
     int r = cl_oci_watch(container, err);
     if (r == 0)
-        r = cl_bundle_begin(connection, err);
+        r = cl_bundle_begin(connection, &state, &process, err);
     cl_container_forget_start(container); /* it has begun, or ended */
     if (r == 0)
         run_hooks(oci, container);

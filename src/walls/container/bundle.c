@@ -259,11 +259,17 @@ int cl_bundle_create(const struct cl_bundle_start *start, struct cl_bundle_proce
     return r;
 }
 
-int cl_bundle_begin(int connection, struct cl_error *err)
+int cl_bundle_begin(int connection, const struct cl_bundle_state *state,
+                    const struct cl_bundle_process *process, struct cl_error *err)
 {
-    int r = cl_bundle_send(connection, CL_BUNDLE_BEGIN, NULL);
+    CL_CLEANUP_AGENT struct cl_agent agent = CL_AGENT_INIT;
+    int r = cl_agent_open(state->spec, &agent, err);
 
     if (r < 0)
+        return r;
+    r = cl_bundle_send_begin(connection, agent.file);
+    if (r < 0)
         return cl_fail(err, r, "send to the container's first process");
-    return cl_bundle_await(connection, err);
+    r = cl_agent_serve(&agent, connection, state, process, err);
+    return r < 0 ? r : cl_bundle_await(connection, err);
 }

@@ -24,6 +24,7 @@
 
 #include <linux/sched.h>
 
+#include "base/json.h"
 #include "walls/bundle.h"
 #include "walls/container/container.h"
 
@@ -42,6 +43,9 @@ struct cl_bundle_message {
 };
 
 int cl_bundle_send(int channel, enum cl_bundle_message_kind kind, const struct cl_error *error);
+/* BEGIN, with FD unless that is -1; and its receiver: *RET_FD is -1 where none came. */
+int cl_bundle_send_begin(int channel, int fd);
+int cl_bundle_receive_begin(int channel, int *ret_fd);
 /* 0, -EPIPE when the other is gone, or -errno; the error of FAILED is one of ours, checked. */
 int cl_bundle_receive(int channel, struct cl_bundle_message *ret);
 /* Waits for KIND; FAILED's error becomes ERR, and the other's end is -ESRCH. */
@@ -50,6 +54,33 @@ int cl_bundle_expect(int channel, enum cl_bundle_message_kind kind, struct cl_er
 /* Two words of a process that is to become a command: EXEC, that nothing but execve is left, and,
  * where that fails, FAILED; success is that the channel closes. */
 int cl_bundle_await(int channel, struct cl_error *err);
+
+/* --- who is asked about system calls (bundle_agent.c) ----------------------------------------
+ */
+
+struct cl_agent_memory;
+struct cl_agent {
+    int socket; /* of who listens at the bundle's listenerPath; -1: there is none */
+    int file;   /* of the memory that both processes share */
+    struct cl_agent_memory *memory;
+};
+#define CL_AGENT_INIT ((struct cl_agent){-1, -1, NULL})
+#define CL_CLEANUP_AGENT CL_CLEANUP(cl_agent_close)
+
+/* The runtime's: connects, where SPEC names somebody. */
+int cl_agent_open(const struct cl_spec *spec, struct cl_agent *ret, struct cl_error *err);
+void cl_agent_close(struct cl_agent *listener);
+/* Hands what PROCESS has installed to who listens; STATE is what that is told. */
+int cl_agent_serve(const struct cl_agent *listener, int channel,
+                   const struct cl_bundle_state *state, const struct cl_bundle_process *process,
+                   struct cl_error *err);
+/* The filtered process's: the memory that FD is, and that the descriptor FD is to be taken. */
+int cl_agent_map(int fd, struct cl_agent_memory **ret, struct cl_error *err);
+void cl_agent_tell(struct cl_agent_memory *memory, int fd);
+
+/* Adds STATE's object as the member KEY. */
+void cl_bundle_add_state(const struct cl_bundle_state *state, const char *key,
+                         struct cl_json *json);
 
 /* Both processes know it. */
 struct cl_bundle {
@@ -77,10 +108,11 @@ struct cl_bundle {
     size_t task_count;
 
     /* The first process's */
-    int proc;     /* a /proc of ours */
-    int null;     /* our /dev/null */
-    int terminal; /* the pty's slave */
-    int has_user; /* uid and gid are the command's */
+    int proc;                      /* a /proc of ours */
+    int null;                      /* our /dev/null */
+    int terminal;                  /* the pty's slave */
+    struct cl_agent_memory *agent; /* NULL: nobody is asked */
+    int has_user;                  /* uid and gid are the command's */
 };
 
 /* Whether it is in a user namespace that isn't the runtime's. */

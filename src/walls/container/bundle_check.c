@@ -74,7 +74,6 @@ int cl_bundle_check(const struct cl_spec *spec, struct cl_error *err)
         const char *path;
     } missing[] = {
         {CL_SPEC_INTEL_RDT, "linux.intelRdt"},
-        {CL_SPEC_SECCOMP_LISTENER, "linux.seccomp.listenerPath"},
     };
 
     for (size_t i = 0; i < CL_ARRAY_SIZE(missing); i++) {

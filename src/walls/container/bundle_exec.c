@@ -20,7 +20,9 @@
 
 struct newborn {
     struct cl_bundle bundle;
+    struct cl_agent agent;
     int init;       /* pidfd */
+    int first;      /* that one's number */
     uint32_t kinds; /* of namespaces that the container has of its own */
 };
 
@@ -213,6 +215,16 @@ static int run(struct newborn *newborn, struct cl_error *err)
     CL_CLEANUP_FD int own = bundle->channel[0];
     r = bear(newborn, err);
     cl_fd_close(&bundle->channel[1]);
+    const struct cl_bundle_process process = {bundle->pid, bundle->pidfd};
+    const struct cl_bundle_state state = {
+        .spec = bundle->spec,
+        .id = bundle->start->id,
+        .status = "running",
+        .path = bundle->start->path,
+        .pid = newborn->first,
+    };
+    if (r == 0)
+        r = cl_agent_serve(&newborn->agent, own, &state, &process, err);
     if (r == 0)
         r = cl_bundle_await(own, err);
     if (r < 0)
@@ -244,7 +256,9 @@ int cl_bundle_exec(const struct cl_bundle_join *join, struct cl_bundle_process *
                    .proc = -1,
                    .null = -1,
                    .terminal = -1},
+        .agent = CL_AGENT_INIT,
         .init = join->init,
+        .first = join->first,
     };
     struct cl_bundle *bundle = &newborn.bundle;
 
@@ -256,7 +270,11 @@ int cl_bundle_exec(const struct cl_bundle_join *join, struct cl_bundle_process *
     if (r == 0)
         r = open_tasks(bundle, err);
     if (r == 0)
+        r = cl_agent_open(bundle->spec, &newborn.agent, err);
+    bundle->agent = newborn.agent.memory;
+    if (r == 0)
         r = run(&newborn, err);
+    cl_agent_close(&newborn.agent);
     for (size_t i = 0; i < bundle->task_count; i++)
         cl_fd_close(&bundle->tasks[i]);
     cl_bundle_free_vectors(bundle);

@@ -243,18 +243,20 @@ CL_NORETURN static void fail(int channel, const struct cl_error *err)
 }
 
 /* Until somebody connects who says so; another who connects and says nothing is let go. */
-static int wait_for_begin(const struct cl_bundle *bundle, struct cl_error *err)
+static int wait_for_begin(struct cl_bundle *bundle, struct cl_error *err)
 {
     for (;;) {
-        struct cl_bundle_message message;
+        CL_CLEANUP_FD int memory = -1;
         CL_CLEANUP_FD int connection = cl_sys_accept(bundle->start->listener, SOCK_CLOEXEC);
 
         if (connection == -EINTR || connection == -ECONNABORTED)
             continue;
         if (connection < 0)
             return cl_fail(err, connection, "wait for the beginning");
-        if (cl_bundle_receive(connection, &message) == 0 && message.kind == CL_BUNDLE_BEGIN)
-            return CL_TAKE_FD(connection);
+        if (cl_bundle_receive_begin(connection, &memory) < 0)
+            continue;
+        int r = memory < 0 ? 0 : cl_agent_map(memory, &bundle->agent, err);
+        return r < 0 ? r : CL_TAKE_FD(connection);
     }
 }
 

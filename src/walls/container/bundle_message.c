@@ -15,6 +15,29 @@ int cl_bundle_send(int channel, enum cl_bundle_message_kind kind, const struct c
     return cl_channel_send(channel, &packet, 0);
 }
 
+int cl_bundle_send_begin(int channel, int fd)
+{
+    struct cl_bundle_message message = {.kind = CL_BUNDLE_BEGIN};
+    const struct cl_packet packet = {
+        .data = &message, .size = sizeof(message), .fds = {fd}, .fd_count = fd >= 0};
+
+    return cl_channel_send(channel, &packet, 0);
+}
+
+int cl_bundle_receive_begin(int channel, int *ret_fd)
+{
+    struct cl_bundle_message message;
+    struct cl_packet packet = {.data = &message, .size = sizeof(message), .fd_count = 1};
+    int r = cl_channel_receive(channel, &packet, 0);
+
+    *ret_fd = r == 0 && packet.fd_count == 1 ? packet.fds[0] : -1;
+    if (r == 0 && (packet.size != sizeof(message) || message.kind != CL_BUNDLE_BEGIN))
+        r = -EPROTO;
+    if (r < 0)
+        cl_fd_close(ret_fd);
+    return r;
+}
+
 int cl_bundle_receive(int channel, struct cl_bundle_message *ret)
 {
     struct cl_packet packet = {.data = ret, .size = sizeof(*ret)};

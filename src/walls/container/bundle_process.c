@@ -278,8 +278,14 @@ static int install_filter(const struct cl_bundle *bundle, struct cl_error *err)
 
     if (!cl_spec_has(spec, CL_SPEC_SECCOMP))
         return 0;
-    int r = cl_sys_seccomp(SECCOMP_SET_MODE_FILTER, (unsigned int)spec->seccomp_flags, &program);
-    return r < 0 ? cl_fail(err, r, "linux.seccomp: install the filter") : 0;
+    const unsigned int asks = bundle->agent != NULL ? SECCOMP_FILTER_FLAG_NEW_LISTENER : 0;
+    int r =
+        cl_sys_seccomp(SECCOMP_SET_MODE_FILTER, (unsigned int)spec->seccomp_flags | asks, &program);
+    if (r < 0)
+        return cl_fail(err, r, "linux.seccomp: install the filter");
+    if (asks != 0)
+        cl_agent_tell(bundle->agent, r);
+    return 0;
 }
 
 static int set_capabilities(const struct cl_spec *process, struct cl_error *err)

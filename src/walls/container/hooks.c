@@ -17,27 +17,33 @@
 
 enum { SAID_MOST = 300 }; /* bytes of what a hook says that stand in a message */
 
+void cl_bundle_add_state(const struct cl_bundle_state *state, const char *key, struct cl_json *json)
+{
+    const struct cl_strlist *annotations = &state->spec->annotations;
+
+    cl_json_object(json, key);
+    cl_json_string(json, "ociVersion", CL_SPEC_OURS);
+    cl_json_string(json, "id", state->id);
+    cl_json_string(json, "status", state->status);
+    if (state->pid > 0)
+        cl_json_u64(json, "pid", (uint64_t)state->pid);
+    cl_json_string(json, "bundle", state->path);
+    if (annotations->count > 0) {
+        cl_json_object(json, "annotations");
+        for (size_t i = 0; i + 1 < annotations->count; i += 2)
+            cl_json_string(json, annotations->items[i], annotations->items[i + 1]);
+        cl_json_close(json, '}');
+    }
+    cl_json_close(json, '}');
+}
+
 int cl_bundle_write_state(const struct cl_bundle_state *state, struct cl_buf *ret,
                           struct cl_error *err)
 {
-    const struct cl_strlist *annotations = &state->spec->annotations;
     struct cl_json json;
 
     cl_json_begin(&json, ret, 0);
-    cl_json_object(&json, NULL);
-    cl_json_string(&json, "ociVersion", "1.2.0");
-    cl_json_string(&json, "id", state->id);
-    cl_json_string(&json, "status", state->status);
-    if (state->pid > 0)
-        cl_json_u64(&json, "pid", (uint64_t)state->pid);
-    cl_json_string(&json, "bundle", state->path);
-    if (annotations->count > 0) {
-        cl_json_object(&json, "annotations");
-        for (size_t i = 0; i + 1 < annotations->count; i += 2)
-            cl_json_string(&json, annotations->items[i], annotations->items[i + 1]);
-        cl_json_close(&json, '}');
-    }
-    cl_json_close(&json, '}');
+    cl_bundle_add_state(state, NULL, &json);
     int r = cl_json_end(&json);
     return r < 0 ? cl_fail(err, r, "write the container's state") : 0;
 }
