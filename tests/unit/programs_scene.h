@@ -23,7 +23,7 @@ static char programs_built[PATH_MAX]; /* where the built helpers are */
 
 static inline void programs_remember(const char *self)
 {
-    const char *given = getenv("CLOISTER_PLAN_DIR"); /* as test_compile.c has it */
+    const char *given = getenv("CLOISTER_PLAN_DIR"); /* as asked_scene.h has it */
 
     (void)snprintf(programs_self, sizeof(programs_self), "%s", self);
     (void)snprintf(programs_built, sizeof(programs_built), "%s", given != NULL ? given : self);

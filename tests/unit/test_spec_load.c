@@ -3,7 +3,6 @@
  * counts; the others a script that lies. */
 #include <errno.h>
 #include <linux/seccomp.h>
-#include <pthread.h>
 #include <sys/personality.h>
 #include <unistd.h>
 
@@ -230,27 +229,17 @@ TEST(each_kind_is_its_own_document)
     CHECK(asked_calls(scene.dir) == 3);
 }
 
-static void *feed(void *fd)
-{
-    static const char text[] = "{\"pids\": {\"limit\": 5}}";
-
-    for (size_t i = 0; i < sizeof(text) - 1; i++)
-        CHECK(write(*(int *)fd, &text[i], 1) == 1);
-    (void)close(*(int *)fd);
-    return NULL;
-}
-
 TEST(a_pipe_is_read_to_its_end)
 {
+    static const char text[] = "{\"pids\": {\"limit\": 5}}";
     CL_CLEANUP_SCENE struct scene scene;
-    pthread_t thread;
     int ends[2];
 
     scene_init(&scene);
     CHECK(cl_sys_pipe2(ends, 0) == 0);
-    CHECK(pthread_create(&thread, NULL, feed, &ends[1]) == 0);
+    CHECK(cl_write_all(ends[1], text, sizeof(text) - 1) == 0);
+    cl_fd_close(&ends[1]);
     CHECK(load_fd(&scene, CL_SPEC_RESOURCES_OF, ends[0]) == 0);
-    CHECK(pthread_join(thread, NULL) == 0);
     CHECK(scene.spec.resources.count == 1);
     cl_fd_close(&ends[0]);
 }
