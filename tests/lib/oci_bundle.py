@@ -186,7 +186,8 @@ class Bundle:
         return self
 
     def hook_sh(self, kind, script, **more):
-        return self.hook(kind, "/bin/sh", "-c", script, **more)
+        """A shell's script, which has the state it was given in $input."""
+        return self.hook(kind, "/bin/sh", "-c", f"input=$(cat); {script}", **more)
 
     def annotate(self, **pairs):
         self.config.setdefault("annotations", {}).update({key.replace("_", "."): value for key, value in pairs.items()})

@@ -3,6 +3,7 @@
 import collections
 import os
 import signal
+import subprocess
 
 from lib.leaks import mounts, open_files
 from lib.oci import cgroup_processes, cgroup_tops, reap
@@ -59,6 +60,10 @@ class OciLeaks:
             except ProcessLookupError:
                 pass
         self.remove_cgroups()
+        for line in reversed(self.new_mounts()):
+            where = line.split(" ")[1]
+            if where.startswith(str(self.world.base)):
+                subprocess.run(["umount", "-l", where], stderr=subprocess.DEVNULL, timeout=20)
         self.mounts = mounts()
 
     def remove_cgroups(self):
