@@ -94,12 +94,12 @@ static int find_subids(const char *path, const char *login, struct cl_id_range *
 }
 
 /* PROGRAM keeps to itself why: what keeps its privilege from it is what can be seen. */
-static int fail_refused(const char *program, uint64_t first, uint64_t count, struct cl_error *err)
+static int fail_refused(const char *program, const char *first, const char *count,
+                        struct cl_error *err)
 {
     struct statfs fs = {0};
 
-    (void)cl_refuse(err, EPERM, "%s refused the range %llu+%llu", program,
-                    (unsigned long long)first, (unsigned long long)count);
+    (void)cl_refuse(err, EPERM, "%s refused the range %s+%s", program, first, count);
     if (cl_sys_prctl(PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1)
         return cl_hint(err, "it gains no privilege where no_new_privs is set, as by a service's "
                             "NoNewPrivileges=: start cloister without that");
@@ -111,20 +111,45 @@ static int fail_refused(const char *program, uint64_t first, uint64_t count, str
 
 enum { NOT_STARTED = 64 }; /* exit status: this and the errno; they answer 0 and 1 */
 
-/* newuidmap PID 0 OWN 1 1 FIRST COUNT */
-static int run_mapper(const char *program, pid_t pid, unsigned int own,
-                      const struct cl_id_range *ids, struct cl_error *err)
+enum { MAPPER_ARGS = 3 * 340 + 3, MAPPER_TEXT = 16384 };
+
+/* A map's numbers as words in ARGV, from the one at FIRST on; TEXT is changed to hold them. How
+ * many words there are then. */
+static int lay_out(char *text, char *argv[MAPPER_ARGS], size_t first)
 {
-    char args[6][24];
-    uint64_t count = cl_min_u64(ids->count, CL_UIDS_PER_RANGE - 1);
+    size_t count = first;
+
+    for (char *at = text; *at != '\0';) {
+        at += strspn(at, " \n");
+        if (*at == '\0')
+            break;
+        if (count >= MAPPER_ARGS - 1)
+            return -E2BIG;
+        argv[count++] = at;
+        at += strcspn(at, " \n");
+        if (*at != '\0')
+            *at++ = '\0';
+    }
+    argv[count] = NULL;
+    return (int)count;
+}
+
+/* newuidmap PID and MAP's numbers, "INSIDE OUTSIDE COUNT" in each line. */
+static int run_mapper(const char *program, pid_t pid, const char *map, struct cl_error *err)
+{
+    static char text[MAPPER_TEXT];
+    static char *argv[MAPPER_ARGS];
+    char number[16];
     int status = 0;
 
-    (void)snprintf(args[0], sizeof(args[0]), "%d", (int)pid);
-    (void)snprintf(args[1], sizeof(args[1]), "%u", own);
-    (void)snprintf(args[2], sizeof(args[2]), "%llu", (unsigned long long)ids->first);
-    (void)snprintf(args[3], sizeof(args[3]), "%llu", (unsigned long long)count);
-    char *argv[] = {cl_unconst(program), args[0], cl_unconst("0"), args[1], cl_unconst("1"),
-                    cl_unconst("1"),     args[2], args[3],         NULL};
+    (void)snprintf(number, sizeof(number), "%d", (int)pid);
+    argv[0] = cl_unconst(program);
+    argv[1] = number;
+    int words = snprintf(text, sizeof(text), "%s", map) >= (int)sizeof(text)
+                    ? -E2BIG
+                    : lay_out(text, argv, 2);
+    if (words < 0)
+        return cl_refuse(err, E2BIG, "a map of ids has too many lines for %s", program);
     char *envp[] = {NULL};
     struct cl_clone_args clone_args = {.flags = CLONE_VFORK, .exit_signal = SIGCHLD};
     const uint64_t all = ~0ULL;
@@ -159,8 +184,14 @@ static int run_mapper(const char *program, pid_t pid, unsigned int own,
         return r == -ENOENT ? cl_hint(err, "install the package uidmap") : r;
     }
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-        return fail_refused(program, ids->first, count, err);
+        return fail_refused(program, argv[words - 2], argv[words - 1], err);
     return 0;
+}
+
+static void describe(unsigned int own, const struct cl_id_range *ids, char ret[96])
+{
+    (void)snprintf(ret, 96, "0 %u 1\n1 %llu %llu\n", own, (unsigned long long)ids->first,
+                   (unsigned long long)cl_min_u64(ids->count, CL_UIDS_PER_RANGE - 1));
 }
 
 int cl_userns_map_subids(pid_t pid, struct cl_error *err)
@@ -168,6 +199,8 @@ int cl_userns_map_subids(pid_t pid, struct cl_error *err)
     struct cl_id_range uids;
     struct cl_id_range gids;
     char login[CL_LOGIN_SIZE];
+    char uid_map[96];
+    char gid_map[96];
 
     cl_accounts_login(geteuid(), login);
     int r = find_subids("/etc/subuid", login, &uids, err);
@@ -176,10 +209,16 @@ int cl_userns_map_subids(pid_t pid, struct cl_error *err)
     r = find_subids("/etc/subgid", login, &gids, err);
     if (r < 0)
         return r;
-    r = run_mapper("/usr/bin/newgidmap", pid, (unsigned int)getegid(), &gids, err);
-    if (r < 0)
-        return r;
-    return run_mapper("/usr/bin/newuidmap", pid, (unsigned int)geteuid(), &uids, err);
+    describe((unsigned int)geteuid(), &uids, uid_map);
+    describe((unsigned int)getegid(), &gids, gid_map);
+    return cl_userns_map_helped(pid, uid_map, gid_map, err);
+}
+
+int cl_userns_map_helped(pid_t pid, const char *uid_map, const char *gid_map, struct cl_error *err)
+{
+    int r = run_mapper("/usr/bin/newgidmap", pid, gid_map, err);
+
+    return r < 0 ? r : run_mapper("/usr/bin/newuidmap", pid, uid_map, err);
 }
 
 /* --- a namespace of nobody --------------------------------------------------- */

@@ -110,6 +110,8 @@ int cl_oci_write_pid(const char *path, int pid, struct cl_error *err);
 /* A connection to the console socket PATH; -1 for NULL. */
 int cl_oci_connect_console(const char *path, int *ret, struct cl_error *err);
 
+/* Runs poststop hooks; what fails is told in the log. */
+void cl_oci_say_stopped(const struct cl_oci *oci, const struct cl_oci_container *container);
 /* Runs poststop hooks and removes what there is of a container that has ended, or never was. */
 int cl_oci_remove(struct cl_oci *oci, struct cl_oci_container *container, struct cl_error *err);
 
@@ -134,7 +136,7 @@ int cl_oci_make(struct cl_oci *oci, const struct cl_oci_creation *creation,
                 struct cl_oci_container *container, struct cl_bundle_process *ret,
                 struct cl_error *err);
 /* Has it begin, and runs its poststart hooks. */
-int cl_oci_begin(struct cl_oci *oci, struct cl_oci_container *container, struct cl_error *err);
+int cl_oci_begin(struct cl_oci_container *container, struct cl_error *err);
 
 /* Has a process watch over the container's time limit, where it has one (monitor.c). */
 int cl_oci_watch(struct cl_oci_container *container, struct cl_error *err);

@@ -58,12 +58,15 @@ static int load(const struct cl_oci_creation *creation, struct bundle *bundle,
 {
     const char *name = creation->config != NULL ? creation->config : "config.json";
     const int from = creation->config != NULL ? AT_FDCWD : bundle->dir;
-    CL_CLEANUP_FD int fd = cl_sys_openat(from, name, O_RDONLY | O_NOCTTY, 0);
+    CL_CLEANUP_FD int fd = cl_sys_openat(from, name, O_RDONLY | O_NOCTTY | O_NONBLOCK, 0);
     const struct cl_spec_document document = {.kind = CL_SPEC_CONFIG, .fd = fd, .name = name};
 
     if (fd < 0)
         return cl_fail(err, fd, "open the bundle's %s", name);
-    return cl_spec_load(&document, &container->arena, &container->spec, &bundle->bytes, err);
+    int r = cl_check_regular(fd, name, CL_SPEC_MAX_INPUT, err);
+    return r < 0
+               ? r
+               : cl_spec_load(&document, &container->arena, &container->spec, &bundle->bytes, err);
 }
 
 /* --- making it
@@ -321,6 +324,9 @@ int cl_oci_make(struct cl_oci *oci, const struct cl_oci_creation *creation,
     r = run_steps(&making, err);
     if (r == 0)
         *ret = making.process;
+    else
+        cl_oci_say_stopped(oci,
+                           container); /* of hooks that ran, some may have made what is to go */
     return r;
 }
 

@@ -20,7 +20,7 @@ static const struct cl_option options[] = {
 };
 
 /* As start's: what fails is told and changes nothing. */
-static void run_hooks(const struct cl_oci *oci, const struct cl_oci_container *container)
+void cl_oci_say_stopped(const struct cl_oci *oci, const struct cl_oci_container *container)
 {
     CL_CLEANUP_BUF struct cl_buf text = CL_BUF_INIT(CL_SPEC_MAX_SIZE);
     const struct cl_bundle_state state = {
@@ -67,7 +67,7 @@ int cl_oci_remove(struct cl_oci *oci, struct cl_oci_container *container, struct
     if (r < 0)
         return r;
     if (container->record.set != 0 && container->record.pid != 0)
-        run_hooks(oci, container);
+        cl_oci_say_stopped(oci, container);
     return cl_container_remove(container, err);
 }
 

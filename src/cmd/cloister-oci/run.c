@@ -47,7 +47,7 @@ static int begin(struct cl_oci *oci, struct cl_oci_creation *creation,
     int r = cl_oci_make(oci, creation, container, process, err);
     if (r < 0)
         return r;
-    r = cl_oci_begin(oci, container, err);
+    r = cl_oci_begin(container, err);
     if (r < 0)
         return r;
     return container->spec.terminal && ours >= 0 ? cl_oci_take_master(ours, err) : -1;

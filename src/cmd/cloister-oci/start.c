@@ -1,14 +1,14 @@
 /* start: a container that was made becomes its command. */
 #include <errno.h>
+#include <signal.h>
 
 #include "base/fd.h"
+#include "base/sys.h"
 #include "cmd/cloister-oci/command.h"
 
 static const struct cl_option options[] = {CL_OCI_HELP};
 
-/* Failures of these hooks are told and change nothing (OCI runtime specification, runtime.md,
- * "Lifecycle"). */
-static void run_hooks(const struct cl_oci *oci, const struct cl_oci_container *container)
+static int run_hooks(const struct cl_oci_container *container, struct cl_error *err)
 {
     CL_CLEANUP_BUF struct cl_buf text = CL_BUF_INIT(CL_SPEC_MAX_SIZE);
     const struct cl_bundle_state state = {
@@ -18,19 +18,14 @@ static void run_hooks(const struct cl_oci *oci, const struct cl_oci_container *c
         .path = container->record.bundle,
         .pid = (int)container->record.pid,
     };
-    struct cl_error err = {0};
-    int r = 0;
 
     if (!cl_spec_has_hook(&container->spec, CL_HOOK_POSTSTART))
-        return;
-    r = cl_bundle_write_state(&state, &text, &err);
-    if (r == 0)
-        r = cl_bundle_hooks(&container->spec, CL_HOOK_POSTSTART, &text, &err);
-    if (r < 0)
-        cl_oci_say(oci, "warning", err.msg);
+        return 0;
+    int r = cl_bundle_write_state(&state, &text, err);
+    return r < 0 ? r : cl_bundle_hooks(&container->spec, CL_HOOK_POSTSTART, &text, err);
 }
 
-int cl_oci_begin(struct cl_oci *oci, struct cl_oci_container *container, struct cl_error *err)
+int cl_oci_begin(struct cl_oci_container *container, struct cl_error *err)
 {
     if (!cl_spec_has(&container->spec, CL_SPEC_ARGS))
         return cl_refuse(err, EINVAL, "process: the bundle has no command to start");
@@ -50,8 +45,11 @@ int cl_oci_begin(struct cl_oci *oci, struct cl_oci_container *container, struct 
     if (r == 0)
         r = cl_bundle_begin(connection, &state, &process, err);
     cl_container_forget_start(container); /* it has begun, or ended */
-    if (r == 0)
-        run_hooks(oci, container);
+    if (r < 0)
+        return r;
+    r = run_hooks(container, err);
+    if (r < 0) /* runtime.md, "Lifecycle": the container is stopped then */
+        (void)cl_sys_pidfd_send_signal(pidfd, SIGKILL);
     return r;
 }
 
@@ -74,7 +72,7 @@ static int run(struct cl_oci *oci, const struct cl_oci_command *self, int argc, 
     if (status != CL_CONTAINER_CREATED)
         return cl_refuse(err, EINVAL, "cannot start a container that is %s",
                          cl_container_status_name(status));
-    return cl_oci_begin(oci, &container, err);
+    return cl_oci_begin(&container, err);
 }
 
 const struct cl_oci_command cl_oci_start = {

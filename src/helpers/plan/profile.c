@@ -198,7 +198,7 @@ int cl_profile_decode_bundle(const struct cl_document *document, struct cl_warni
     if (r < 0)
         return r;
     if (check_bundle(&doc, err) < 0) {
-        (void)cl_prefix(err, "linux.seccomp");
+        (void)cl_report_below("linux.seccomp", err);
         return cl_prefix(err, "%s", cl_report_name(document->name));
     }
     *ret = doc;

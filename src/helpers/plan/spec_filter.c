@@ -105,7 +105,7 @@ int cl_spec_filter(const struct cl_document *document, int scratch_fd, struct cl
     if (r < 0)
         return r;
     if (compile(&job, &spec, err) < 0) {
-        (void)cl_prefix(err, "linux.seccomp");
+        (void)cl_report_below("linux.seccomp", err);
         return cl_prefix(err, "%s", cl_report_name(document->name));
     }
     r = cl_warnings_take(&warnings, &spec.warnings, err);

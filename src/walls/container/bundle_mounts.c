@@ -114,7 +114,26 @@ static uint32_t root_propagation(const struct cl_bundle *bundle)
     return cl_spec_has(spec, CL_SPEC_PROPAGATION) ? (uint32_t)spec->propagation : MS_SLAVE | MS_REC;
 }
 
-/* Over "/": nothing that is done below it reaches what it covers. */
+/* Over "/", below which there is nothing. */
+static int cover_bare(const struct cl_bundle *bundle, struct cl_error *err)
+{
+    int r = cl_sys_move_mount(bundle->root, "", AT_FDCWD, "/", CL_MOVE_MOUNT_F_EMPTY_PATH);
+
+    return r < 0 ? cl_fail(err, r, "root.path: attach %s", bundle->spec->root) : 0;
+}
+
+/* Over its own place, where hooks of the container look for it. */
+static int cover_root(const struct cl_bundle *bundle, struct cl_error *err)
+{
+    CL_CLEANUP_FD int dir = cl_sys_openat(AT_FDCWD, bundle->start->path, O_PATH | O_DIRECTORY, 0);
+    CL_CLEANUP_FD int place =
+        dir < 0 ? -1 : cl_sys_openat(dir, bundle->spec->root, O_PATH | O_DIRECTORY, 0);
+
+    if (dir < 0 || place < 0)
+        return cl_fail(err, dir < 0 ? dir : place, "root.path: open %s", bundle->spec->root);
+    return cl_tree_attach(bundle->root, place, bundle->spec->root, err);
+}
+
 int cl_bundle_make_root(void *context, struct cl_error *err)
 {
     struct cl_bundle *bundle = context;
@@ -140,8 +159,7 @@ int cl_bundle_make_root(void *context, struct cl_error *err)
     r = cl_sys_mount_setattr(bundle->root, "", CL_AT_EMPTY_PATH, &attr);
     if (r < 0)
         return cl_fail(err, r, "root.path: part the root from its peers");
-    r = cl_sys_move_mount(bundle->root, "", AT_FDCWD, "/", CL_MOVE_MOUNT_F_EMPTY_PATH);
-    return r < 0 ? cl_fail(err, r, "root.path: attach %s", bundle->spec->root) : 0;
+    return bundle->bare >= 0 ? cover_bare(bundle, err) : cover_root(bundle, err);
 }
 
 static int leave_host(struct cl_error *err)

@@ -298,14 +298,38 @@ static int write_map(int proc, const char *file, const struct cl_spec_maps *maps
 
     if (r == 0)
         r = cl_write_file(proc, file, cl_buf_text(&text));
-    if (r < 0) {
-        (void)cl_fail(err, r, "write the %s of the container's user namespace", file);
-        return r == -EPERM ? cl_hint(err, "an ordinary user maps one id, his own") : r;
-    }
-    return 0;
+    return r < 0 ? cl_fail(err, r, "write the %s of the container's user namespace", file) : 0;
+}
+
+/* An ordinary user's own id alone: no helper is needed for that. */
+static int is_own_alone(const struct cl_spec_maps *maps, uint32_t own)
+{
+    return maps->count == 1 && maps->items[0].size == 1 && maps->items[0].outside == own;
+}
+
+static int ask_mappers(const struct cl_bundle *bundle, struct cl_error *err)
+{
+    CL_CLEANUP_BUF struct cl_buf uids = CL_BUF_INIT(CL_BUNDLE_MAP_MOST);
+    CL_CLEANUP_BUF struct cl_buf gids = CL_BUF_INIT(CL_BUNDLE_MAP_MOST);
+    int r = cl_bundle_map_text(&bundle->spec->uid_maps, &uids, err);
+
+    if (r == 0)
+        r = cl_bundle_map_text(&bundle->spec->gid_maps, &gids, err);
+    if (r == 0)
+        r = cl_userns_map_helped(bundle->pid, cl_buf_text(&uids), cl_buf_text(&gids), err);
+    return r < 0 ? cl_prefix(err, "linux.uidMappings") : 0;
 }
 
 /* Who may not set groups can't map them either, unless he says that nobody will. */
+static int deny_groups(int proc, struct cl_error *err)
+{
+    int r = geteuid() == 0 ? 0 : cl_write_file(proc, "setgroups", "deny");
+
+    return r < 0 && r != -ENOENT
+               ? cl_fail(err, r, "write setgroups of the container's user namespace")
+               : 0;
+}
+
 int cl_bundle_write_maps(void *context, struct cl_error *err)
 {
     struct cl_bundle *bundle = context;
@@ -313,16 +337,16 @@ int cl_bundle_write_maps(void *context, struct cl_error *err)
 
     if ((bundle->fresh & CLONE_NEWUSER) == 0)
         return 0;
+    if (geteuid() != 0 &&
+        (!is_own_alone(&spec->uid_maps, geteuid()) || !is_own_alone(&spec->gid_maps, getegid())))
+        return ask_mappers(bundle, err);
     CL_CLEANUP_FD int proc = cl_userns_open_proc(bundle->pid, err);
     if (proc < 0)
         return proc;
-    if (geteuid() != 0) {
-        int denied = cl_write_file(proc, "setgroups", "deny");
-
-        if (denied < 0 && denied != -ENOENT)
-            return cl_fail(err, denied, "write setgroups of the container's user namespace");
-    }
-    int r = write_map(proc, "gid_map", &spec->gid_maps, err);
+    int r = deny_groups(proc, err);
+    if (r < 0)
+        return r;
+    r = write_map(proc, "gid_map", &spec->gid_maps, err);
     if (r < 0)
         return cl_prefix(err, "linux.gidMappings");
     r = write_map(proc, "uid_map", &spec->uid_maps, err);

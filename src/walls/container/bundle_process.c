@@ -279,6 +279,10 @@ static int install_filter(const struct cl_bundle *bundle, struct cl_error *err)
     if (!cl_spec_has(spec, CL_SPEC_SECCOMP))
         return 0;
     const unsigned int asks = bundle->agent != NULL ? SECCOMP_FILTER_FLAG_NEW_LISTENER : 0;
+    /* The runtime of an ordinary user takes the descriptor from who is dumpable alone (ptrace(2)).
+     * In its own pid namespace nobody else is there yet. */
+    if (asks != 0 && bundle->process == spec && (bundle->fresh & CLONE_NEWPID) != 0)
+        (void)cl_sys_prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
     int r =
         cl_sys_seccomp(SECCOMP_SET_MODE_FILTER, (unsigned int)spec->seccomp_flags | asks, &program);
     if (r < 0)

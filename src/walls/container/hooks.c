@@ -67,7 +67,8 @@ static int wait_for(struct cl_child *child, const struct cl_spec_hook *hook, sig
             r = -ETIMEDOUT;
     }
     if (r == -ETIMEDOUT)
-        return cl_refuse(err, ETIMEDOUT, "didn't end within its %u s", hook->timeout_s);
+        return cl_refuse(err, ETIMEDOUT, "didn't end in its time, %u s, and was killed",
+                         hook->timeout_s);
     return r < 0 ? cl_fail(err, r, "wait for it") : cl_child_wait(child, ret, err);
 }
 
@@ -133,6 +134,7 @@ int cl_bundle_hooks(const struct cl_spec *spec, enum cl_hook_kind kind, const st
                     struct cl_error *err)
 {
     size_t number = 0;
+    int r = 0;
 
     for (size_t i = 0; i < spec->hooks.count; i++) {
         const struct cl_spec_hook *hook = &spec->hooks.items[i];
@@ -140,8 +142,10 @@ int cl_bundle_hooks(const struct cl_spec *spec, enum cl_hook_kind kind, const st
         if (hook->kind != kind)
             continue;
         if (run(hook, state, err) < 0)
-            return cl_prefix(err, "hooks.%s[%zu] (%s)", cl_hook_name(kind), number, hook->path);
+            r = cl_prefix(err, "hooks.%s[%zu] (%s)", cl_hook_name(kind), number, hook->path);
+        if (r < 0 && kind != CL_HOOK_POSTSTOP)
+            break;
         number++;
     }
-    return 0;
+    return r;
 }
