@@ -21,8 +21,10 @@ static inline char *spec_text(const char *text, struct cl_arena *arena)
 {
     char *copy = cl_arena_strdup(arena, text);
 
-    for (char *at = copy; *at != '\0'; at++)
-        *at = *at == '\'' ? '"' : *at;
+    for (char *at = copy; *at != '\0'; at++) {
+        if (*at == '\'')
+            *at = '"';
+    }
     return copy;
 }
 

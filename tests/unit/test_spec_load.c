@@ -67,8 +67,10 @@ static int load(struct scene *scene, enum cl_spec_kind kind, const char *text)
 {
     char *copy = cl_arena_strdup(&scene->arena, text);
 
-    for (char *at = copy; *at != '\0'; at++)
-        *at = *at == '\'' ? '"' : *at;
+    for (char *at = copy; *at != '\0'; at++) {
+        if (*at == '\'')
+            *at = '"';
+    }
     CL_CLEANUP_FD int fd = asked_text_file(copy);
     int r = load_fd(scene, kind, fd);
     if (r == 0) {

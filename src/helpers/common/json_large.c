@@ -34,7 +34,7 @@ static int pass_string(struct walk *walk)
 
     while (walk->next < walk->end && *walk->next != '"') {
         if (*walk->next == '\\' && walk->end - walk->next >= MARK_SIZE - 1 &&
-            memcmp(walk->next, MARK + 1, MARK_SIZE - 1) == 0)
+            memcmp(walk->next, &MARK[1], MARK_SIZE - 1) == 0)
             walk->has_nul = 1;
         walk->next += *walk->next == '\\' && walk->next + 1 < walk->end ? 2 : 1;
     }

@@ -264,7 +264,7 @@ static int take_numbers(const struct cl_decoder *decoder, const struct cl_json_p
         return cl_fail_memory(decoder->err);
     for (size_t i = 0; i < count; i++) {
         struct cl_json_place here = {place, NULL, i};
-        uint64_t number;
+        uint64_t number = 0;
         int r = take_number(decoder, &here, field, json_array_get(value, i), &number);
 
         if (r < 0)

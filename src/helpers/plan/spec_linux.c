@@ -340,14 +340,11 @@ static int take_sysctls(struct cl_spec_walk *walk, const struct cl_decode_list *
 /* Blanks after the text make whole words of it. */
 static int take_seccomp(struct cl_spec_walk *walk, const char *profile, struct cl_error *err)
 {
-    const size_t size = strlen(profile);
-    const size_t whole = (size + 7) / 8 * 8;
-    char *text = cl_arena_alloc(walk->arena, whole);
+    const size_t whole = (strlen(profile) + 7) / 8 * 8;
+    const char *text = cl_arena_printf(walk->arena, "%-*s", (int)whole, profile);
 
     if (text == NULL)
         return cl_fail_memory(err);
-    memset(text, ' ', whole);
-    memcpy(text, profile, size);
     walk->spec.profile = (struct cl_bytes){text, whole};
     cl_spec_mark(&walk->spec, CL_SPEC_SECCOMP_PROFILE);
     return 0;

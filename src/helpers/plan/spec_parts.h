@@ -52,8 +52,8 @@ int cl_spec_take_maps(const struct cl_decode_list *maps, const char *path, struc
 /* The mask of capability(7)'s NAME, or 0. */
 uint64_t cl_spec_capability(const char *name);
 
-/* MOUNT's options, in order (spec_options.c): PATH is the mount's. */
-int cl_spec_take_options(struct cl_spec_walk *walk, const struct cl_strlist *options,
+/* MOUNT's options by their NAMES, in order (spec_options.c); PATH is the mount's. */
+int cl_spec_take_options(struct cl_spec_walk *walk, const struct cl_strlist *names,
                          const char *path, struct cl_spec_mount *mount, struct cl_error *err);
 
 /* --- values -------------------------------------------------------------------------------- */
