@@ -271,6 +271,28 @@ TEST(no_field_is_left_out)
     CHECK(set == (all & ~of_programs));
 }
 
+/* However little there is: an error, and no half of a record. */
+TEST(without_memory_there_is_no_record)
+{
+    static const char *const seeds[] = {"engine.json", "rare.json"};
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(seeds); i++) {
+        CL_CLEANUP_BUF struct cl_buf text = CL_BUF_INIT(1 << 20);
+        size_t cap = 0;
+        int r = -ENOMEM;
+
+        read_seed(seeds[i], &text);
+        const struct cl_document document = {"d", cl_buf_text(&text), text.size};
+        for (; r < 0 && cap < 1 << 20; cap += 400) {
+            CL_CLEANUP_SPEC struct spec_scene scene = {.arena = CL_ARENA_INIT(cap)};
+
+            r = cl_spec_parse(CL_SPEC_CONFIG, &document, &scene.arena, &scene.spec, &scene.err);
+            CHECK(r == 0 || (r == -ENOMEM && scene.spec.set == 0 && scene.err.code == ENOMEM));
+        }
+        CHECK(r == 0 && cap > 4000);
+    }
+}
+
 /* What a runtime writes for a new bundle; the benchmarks' hosts have two. */
 static void check_runtime(const char *runtime)
 {
@@ -321,6 +343,7 @@ int main(void)
         ROW(warnings_are_as_many_as_the_record_has_room_for),
         ROW(what_an_engine_writes_is_taken_without_a_word),
         ROW(no_field_is_left_out),
+        ROW(without_memory_there_is_no_record),
         ROW(what_runtimes_write_is_taken_without_a_word),
     };
 

@@ -503,6 +503,26 @@ TEST(a_program_too_large_for_the_kernel_is_refused)
     }
 }
 
+TEST(without_memory_there_is_no_program)
+{
+    static const char text[] =
+        "{\"defaultAction\":\"SCMP_ACT_ERRNO\",\"architectures\":[\"SCMP_ARCH_PPC64\"],"
+        "\"syscalls\":[{\"names\":[\"read\",\"no_such\"],\"action\":\"SCMP_ACT_ALLOW\","
+        "\"args\":[{\"index\":0,\"value\":1,\"op\":\"SCMP_CMP_EQ\"}]}]}";
+    const struct cl_document document = {"d", text, sizeof(text) - 1};
+    size_t cap = 0;
+    int r = -ENOMEM;
+
+    for (; r < 0 && cap < 1 << 20; cap += 100) {
+        CL_CLEANUP_FD int scratch = cl_sys_memfd_create("t", MFD_CLOEXEC);
+        CL_CLEANUP_SPEC struct spec_scene scene = {.arena = CL_ARENA_INIT(cap)};
+
+        r = cl_spec_filter(&document, scratch, &scene.arena, &scene.spec, &scene.err);
+        CHECK(r == 0 || (r == -ENOMEM && scene.spec.set == 0 && scene.err.code == ENOMEM));
+    }
+    CHECK(r == 0 && cap > 500);
+}
+
 int main(void)
 {
     static const struct check_test tests[] = {
@@ -520,6 +540,7 @@ int main(void)
         ROW(what_means_nothing_is_told),
         ROW(many_unknown_calls_are_one_warning),
         ROW(a_program_too_large_for_the_kernel_is_refused),
+        ROW(without_memory_there_is_no_program),
     };
 
     return check_run(tests, CL_ARRAY_SIZE(tests));

@@ -6,6 +6,7 @@
 #include <sys/personality.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "plan/spec.h"
 #include "asked_scene.h"
 
@@ -490,6 +491,55 @@ TEST(rubbish_is_no_record)
     }
 }
 
+/* --- failures ------------------------------------------------------------------------------- */
+
+/* One load with its Nth call or allocation failed; whether there was one. */
+static int load_faulty(struct scene *scene, const char *what, unsigned int n)
+{
+    CL_CLEANUP_FD int fd = asked_text_file("{}");
+    const int before = check_count_fds();
+    char fault[32];
+
+    asked_remove(scene->cache);
+    cl_arena_done(&scene->arena);
+    (void)snprintf(fault, sizeof(fault), "self:%s:%u", what, n);
+    cl_fault_set(fault);
+    int r = load_fd(scene, CL_SPEC_CONFIG, fd);
+    const int struck = cl_fault_struck();
+    cl_fault_set(NULL);
+    CHECK(r == 0 ? scene->spec.seccomp.size == 8 : scene->spec.set == 0);
+    CHECK((r < 0) == (scene->err.msg[0] != '\0') && (r == 0 || struck));
+    CHECK(check_count_fds() == before);
+    return struck;
+}
+
+/* What the cache can't do is done without it. */
+TEST(what_fails_is_told_and_leaves_nothing_open)
+{
+#ifndef CL_FAULTS
+    SKIP_TEST("needs a build with faults");
+#else
+    static const char *const kinds[] = {"syscall", "alloc"};
+    const struct cl_spec bundle = {.set = LEAST_BITS | CL_SPEC_BIT(CL_SPEC_SECCOMP_PROFILE),
+                                   LEAST,
+                                   .profile = {"{}      ", 8}};
+    const struct cl_spec filter = {.set = CL_SPEC_BIT(CL_SPEC_SECCOMP),
+                                   .seccomp = {insns, sizeof(insns)}};
+    CL_CLEANUP_SCENE struct scene scene;
+
+    scene_init(&scene);
+    offer(&scene, "filter", &filter);
+    offer(&scene, "spec", &bundle);
+    for (size_t i = 0; i < CL_ARRAY_SIZE(kinds); i++) {
+        unsigned int n = 1;
+
+        while (load_faulty(&scene, kinds[i], n))
+            n++;
+        CHECK(n > 3);
+    }
+#endif
+}
+
 int main(void)
 {
     static const struct check_test tests[] = {
@@ -512,6 +562,7 @@ int main(void)
         ROW(a_helper_can_not_say_what_its_document_can_not),
         ROW(nor_can_it_with_a_profile),
         ROW(rubbish_is_no_record),
+        ROW(what_fails_is_told_and_leaves_nothing_open),
     };
 
     return check_run(tests, CL_ARRAY_SIZE(tests));
