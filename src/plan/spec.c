@@ -262,8 +262,8 @@ static int put_rule(struct cl_buf *buf, const void *item)
 static int take_rule(struct cl_flat_cursor *cursor, void *item)
 {
     struct cl_spec_rule *rule = item;
-    uint64_t major;
-    uint64_t minor;
+    uint64_t major = 0; /* gcc's analyzer loses sight of them */
+    uint64_t minor = 0;
 
     if (TAKE_U64S(cursor, &major, &minor) < 0 ||
         TAKE_U32S(cursor, &rule->allow, &rule->kind, &rule->access) < 0)
@@ -318,7 +318,7 @@ static int put_scheduler(struct cl_buf *buf, const void *item)
 static int take_scheduler(struct cl_flat_cursor *cursor, void *item)
 {
     struct cl_spec_scheduler *scheduler = item;
-    uint32_t nice;
+    uint32_t nice = 0;
 
     if (TAKE_U64S(cursor, &scheduler->flags, &scheduler->runtime_ns, &scheduler->deadline_ns,
                   &scheduler->period_ns) < 0 ||
@@ -340,8 +340,8 @@ static int put_hook(struct cl_buf *buf, const void *item)
 static int take_hook(struct cl_flat_cursor *cursor, void *item)
 {
     struct cl_spec_hook *hook = item;
-    uint32_t args;
-    uint32_t env;
+    uint32_t args = 0;
+    uint32_t env = 0;
 
     if (TAKE_U32S(cursor, &hook->kind, &hook->timeout_s, &args, &env) < 0 ||
         cl_flat_take_text(cursor, &hook->path) < 0)
