@@ -157,7 +157,7 @@ def all_fields():
 
 
 FIELDS = [(path, type(value)) for path, value in leaves(all_fields().config)
-          if not path.startswith(("linux.seccomp.syscalls", "annotations.", "linux.sysctl."))]
+          if not path.startswith(("linux.seccomp.syscalls", "annotations.", "linux.sysctl.", "linux.resources.unified."))]
 
 
 @pytest.mark.parametrize("path, kind", FIELDS, ids=[path for path, _ in FIELDS])
@@ -192,7 +192,7 @@ NULLS = ["hostname", "annotations", "mounts", "hooks", "linux.resources", "linux
 @pytest.mark.parametrize("path", NULLS)
 def test_null_for_an_optional_field(runtime, path):
     """Go's encoders write it for what is absent: taken as absent, or refused with the field's name; never anything else."""
-    made = runtime.try_create(runtime.bundle().set(path, None))
+    made = runtime.try_create(runtime.bundle(own_rootfs=True).args("/bin/true").set(path, None))
     if hasattr(made, "pid"):
         made.is_now("created")
     else:
@@ -217,12 +217,12 @@ def test_fields_of_newer_versions_are_ignored(anyone):
 
 
 def test_names_differ_by_case(anyone, raw):
-    """JSON's do: what looks like another field is an unknown one."""
+    """Some readers take them for the same: a document that means two things is refused."""
     config = anyone.bundle().config
     config["Process"] = {"args": ["false"]}
     bundle = anyone.bundle()
     bundle.raw = json.dumps(config).encode()
-    assert hasattr(anyone.try_create(bundle), "pid")
+    anyone.rejects(bundle, field="Process")
 
 
 # files

@@ -579,12 +579,6 @@ def test_ps(runtime):
     assert "PID" in rows[0].split() and sorted(int(row.split()[rows[0].split().index("PID")]) for row in rows[1:]) == sorted(pids)
 
 
-def test_ps_with_options_of_ps(runtime, waiting):
-    container = waiting(runtime, runtime.bundle())
-    rows = runtime.call("ps", container.id, "-o", "pid,comm").ok().lines()
-    assert rows[0].split() == ["PID", "COMMAND"] and rows[1].split() == [str(container.pid), "sleep"]
-
-
 def test_limits_of_the_caller_do_not_matter(runtime):
     """A daemon's own small limits are not the container's business."""
     outcome = runtime.run(runtime.bundle().sh("echo fine"), preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_CORE, (0, 0)))

@@ -276,7 +276,7 @@ def test_metadata_without_a_listener(anyone):
 # profiles that are none
 
 @pytest.mark.parametrize("change, field", [
-    ({"defaultAction": "SCMP_ACT_NOSUCH"}, "defaultAction"), ({"defaultAction": None}, "defaultAction"), ({"defaultAction": "SCMP_ACT_NOTIFY"}, "defaultAction"),
+    ({"defaultAction": "SCMP_ACT_NOSUCH"}, "defaultAction"), ({"defaultAction": None}, "defaultAction"), ({"defaultAction": "SCMP_ACT_NOTIFY"}, "listenerPath"),
     ({"architectures": ["SCMP_ARCH_NOSUCH"]}, "architectures[0]"), ({"architectures": "SCMP_ARCH_X86"}, "architectures"),
     ({"flags": ["SECCOMP_FILTER_FLAG_NOSUCH"]}, "flags[0]"), ({"syscalls": [{"names": [], "action": ERRNO}]}, "syscalls[0].names"),
     ({"syscalls": [{"action": ERRNO}]}, "syscalls[0].names"), ({"syscalls": [{"names": ["mkdir"]}]}, "syscalls[0].action"),
@@ -284,9 +284,9 @@ def test_metadata_without_a_listener(anyone):
     ({"syscalls": [rule("mkdir", ERRNO, args=[argument(6, 0)])]}, "syscalls[0].args[0].index"), ({"syscalls": [rule("mkdir", ERRNO, args=[argument(0, 0, "EQ")])]}, "syscalls[0].args[0].op"),
     ({"syscalls": [rule("mkdir", ERRNO, args=[argument(0, "0")])]}, "syscalls[0].args[0].value"), ({"syscalls": [rule("mkdir", ERRNO, args=[argument(0, -1)])]}, "syscalls[0].args[0].value"),
     ({"syscalls": [rule("mkdir", ERRNO, args=[argument(0, 1 << 64)])]}, "syscalls[0].args[0].value"),
-    ({"syscalls": [rule("mkdir", "SCMP_ACT_KILL", errno=5)]}, "syscalls[0].errnoRet"), ({"syscalls": [rule("mkdir", ERRNO, errno=-1)]}, "syscalls[0].errnoRet"),
+    ({"syscalls": [rule("mkdir", "SCMP_ACT_KILL", errno=5)]}, "syscalls[0].action"), ({"syscalls": [rule("mkdir", ERRNO, errno=-1)]}, "syscalls[0].errnoRet"),
     ({"syscalls": [rule("mkdir", ERRNO, errno=70000)]}, "syscalls[0].errnoRet"), ({"syscalls": {"names": ["mkdir"]}}, "syscalls"),
-    ({"defaultAction": ALLOW, "defaultErrnoRet": 5}, "defaultErrnoRet")], ids=lambda value: str(value)[:100])
+    ({"defaultAction": ALLOW, "defaultErrnoRet": 5}, "defaultAction")], ids=lambda value: str(value)[:100])
 def test_profiles_that_are_none(runtime, change, field, nothing_left):
     """When the action doesn't support an errno, the runtime MUST print an error and fail; names MUST contain at least one entry."""
     profile = {**oci_seccomp.everything_but(mkdir(ERRNO)), **change}
