@@ -49,9 +49,6 @@ int cl_spec_take_mounts(struct cl_spec_walk *walk, const struct cl_decode_list *
 int cl_spec_take_maps(const struct cl_decode_list *maps, const char *path, struct cl_spec_map *ret,
                       struct cl_error *err);
 
-/* The mask of capability(7)'s NAME, or 0. */
-uint64_t cl_spec_capability(const char *name);
-
 /* MOUNT's options by their NAMES, in order (spec_options.c); PATH is the mount's. */
 int cl_spec_take_options(struct cl_spec_walk *walk, const struct cl_strlist *names,
                          const char *path, struct cl_spec_mount *mount, struct cl_error *err);

@@ -7,6 +7,7 @@
 #include <sys/resource.h>
 
 #include "helpers/plan/spec_parts.h"
+#include "plan/capability.h"
 
 enum { MAX_WORDS = 65536, MAX_LABEL = 4095 };
 
@@ -296,6 +297,16 @@ static int take_rlimits(struct cl_spec_walk *walk, const struct cl_decode_list *
     return 0;
 }
 
+_Static_assert((1ULL << CL_CAPABILITY_COUNT) - 1 == CL_CAP_MASK, "each capability has a name");
+
+/* The bit of the capability with exactly that NAME, as others read a bundle; or 0. */
+static uint64_t capability_bit(const char *name)
+{
+    const int number = cl_capability_by_name(name);
+
+    return number >= 0 && strcmp(cl_capability_name(number), name) == 0 ? 1ULL << number : 0;
+}
+
 /* One that nobody knows is to be passed over with a warning: config.md, "Linux Process". */
 static uint64_t take_set(struct cl_spec_walk *walk, const char *name,
                          const struct cl_strlist *texts)
@@ -303,7 +314,7 @@ static uint64_t take_set(struct cl_spec_walk *walk, const char *name,
     uint64_t mask = 0;
 
     for (size_t i = 0; i < texts->count; i++) {
-        const uint64_t capability = cl_spec_capability(texts->items[i]);
+        const uint64_t capability = capability_bit(texts->items[i]);
 
         if (capability == 0)
             cl_warnings_add(&walk->warnings,
