@@ -136,6 +136,8 @@ def _spawn(argv, *, timeout, env=None, stdin=subprocess.DEVNULL, stdout=subproce
 def options(who='root', without=(), profile='strict', extra=()):
     """The options of a run: an ordinary user goes without limits where no cgroup is theirs."""
     layers = list(without)
+    if {'seccomp', 'dumpable'} & set(layers) and 'apparmor' not in layers:
+        layers.append('apparmor')  # which forbids the same once more where it is on
     if who == 'user' and 'limits' not in layers and os.environ.get('CLOISTER_DELEGATED') != 'user':
         layers.append('limits')
     result = ['--profile', profile]
