@@ -31,8 +31,8 @@ int cl_userns_map_one(int proc, uint32_t uid, uint32_t gid, struct cl_error *err
  * written by newuidmap and newgidmap (set-uid helpers of the host). -ENOENT: there are none. */
 int cl_userns_map_subids(pid_t pid, struct cl_error *err);
 
-/* The same helpers for any maps, a line "INSIDE OUTSIDE COUNT" for each range: what of the outside isn't
- * the caller's own they refuse. */
+/* The same helpers for any maps, a line "INSIDE OUTSIDE COUNT" for each range: what of the outside
+ * isn't the caller's own they refuse. */
 int cl_userns_map_helped(pid_t pid, const char *uid_map, const char *gid_map, struct cl_error *err);
 
 /* A user namespace with these maps, as its files in /proc take them; a descriptor. Root's. */

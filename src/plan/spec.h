@@ -367,9 +367,9 @@ struct cl_spec_document {
 
 /* The record of DOCUMENT, by the cache or the helper. RET_BYTES is its flat form, in ARENA, which
  * needs room for that a few times over. A seccomp profile is a program in it, which has a place of
- * its own in the cache: who has seen a profile compiles it in no other document again. Errors of the
- * document's content are -EINVAL with NAME: and the field's path in front. Blocks until the pipe
- * ends, and for at most 20 s more. */
+ * its own in the cache: who has seen a profile compiles it in no other document again. Errors of
+ * the document's content are -EINVAL with NAME: and the field's path in front. Blocks until the
+ * pipe ends, and for at most 20 s more. */
 int cl_spec_load(const struct cl_spec_document *document, struct cl_arena *arena,
                  struct cl_spec *ret, struct cl_bytes *ret_bytes, struct cl_error *err);
 

@@ -66,8 +66,8 @@ struct cl_oci_container {
         .root = -1, .dir = -1, .arena = CL_ARENA_INIT(4UL * CL_SPEC_MAX_SIZE)})
 #define CL_CLEANUP_OCI_CONTAINER CL_CLEANUP(cl_container_close)
 
-/* Whether the calling process is root of the host: an engine that an ordinary user runs is root of a
- * user namespace of its own when it calls us. */
+/* Whether the calling process is root of the host: an engine that an ordinary user runs is root of
+ * a user namespace of its own when it calls us. */
 int cl_runtime_is_hosts_root(void);
 
 /* The runtime's root at PATH (NULL: the usual place), made where it is missing: a descriptor. */
@@ -80,8 +80,8 @@ int cl_container_make(int root, const char *id, struct cl_oci_container *ret, st
  * -ENOENT when there is none. */
 int cl_container_open(int root, const char *id, int locked, struct cl_oci_container *ret,
                       struct cl_error *err);
-/* Writes the record: `record` before it has a process, `made` when it has; and SPEC's flat form when it
- * isn't NULL. Each file once. */
+/* Writes the record: `record` before it has a process, `made` when it has; and SPEC's flat form
+ * when it isn't NULL. Each file once. */
 int cl_container_save(struct cl_oci_container *container, const struct cl_bytes *spec,
                       struct cl_error *err);
 void cl_container_close(struct cl_oci_container *container);

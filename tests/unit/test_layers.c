@@ -18,20 +18,20 @@ static int is_bounded(int cap)
 
 static void bound(void)
 {
-    struct cl_plan plan = {.capabilities = 1ULL << CAP_CHOWN};
+    const uint64_t mask = 1ULL << CAP_CHOWN;
     struct cl_error err = {0};
 
     CHECK(!is_bounded(CAP_CHOWN) && !is_bounded(CAP_SYS_ADMIN));
-    CHECK(cl_capabilities_bound(&plan, &err) == 0);
+    CHECK(cl_capabilities_bound(mask, &err) == 0);
     CHECK(!is_bounded(CAP_CHOWN));
     for (int cap = CAP_CHOWN + 1; cap <= CAP_LAST; cap++)
         CHECK(is_bounded(cap));
     CHECK(cl_capabilities_set(0, &err) == 0);
-    CHECK(cl_capabilities_bound(&plan, &err) == -EPERM); /* too late */
+    CHECK(cl_capabilities_bound(mask, &err) == -EPERM); /* too late */
     CHECK_HAS(err.msg, "capability 1 ");
 }
 
-TEST(the_bounding_set_is_the_plans)
+TEST(the_bounding_set_is_the_mask)
 {
     room_run(bound);
 }
@@ -130,7 +130,7 @@ TEST(a_filter_is_installed)
 int main(void)
 {
     static const struct check_test tests[] = {
-        ROW(the_bounding_set_is_the_plans),
+        ROW(the_bounding_set_is_the_mask),
         ROW(capabilities_only_go),
         ROW(securebits_are_locked),
         ROW(root_of_build_has_its_capabilities_by_the_ordinary_rule),
