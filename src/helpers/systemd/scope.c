@@ -4,6 +4,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "helpers/systemd/variant.h"
+
 #define MANAGER "org.freedesktop.systemd1"
 #define MANAGER_PATH "/org/freedesktop/systemd1"
 #define MANAGER_INTERFACE "org.freedesktop.systemd1.Manager"
@@ -57,13 +59,93 @@ int cl_manager_open(enum cl_manager manager, sd_bus **ret, struct cl_error *err)
     return 0;
 }
 
-/* Of the unit. Its own limits are not to be in the way of the sandbox's. */
-static int add_properties(sd_bus_message *call, const struct cl_scope *scope)
-{
-    int r = sd_bus_message_open_container(call, 'a', "(sv)");
+/* --- properties ------------------------------------------------------------------- */
 
+static int append_item(sd_bus_message *call, char type, const struct cl_variant_item *item)
+{
+    /* what sd_bus_message_append_basic takes is the type's own size */
+    const int boolean = item->number != 0;
+    const uint8_t byte = (uint8_t)item->number;
+    const uint16_t half = (uint16_t)item->number;
+    const uint32_t word = (uint32_t)item->number;
+
+    switch (type) {
+    case 's':
+    case 'o':
+        return sd_bus_message_append_basic(call, type, item->text);
+    case 'b':
+        return sd_bus_message_append_basic(call, type, &boolean);
+    case 'y':
+        return sd_bus_message_append_basic(call, type, &byte);
+    case 'n':
+    case 'q':
+        return sd_bus_message_append_basic(call, type, &half);
+    case 'i':
+    case 'u':
+        return sd_bus_message_append_basic(call, type, &word);
+    default:
+        return sd_bus_message_append_basic(call, type, &item->number);
+    }
+}
+
+static int append_value(sd_bus_message *call, const struct cl_variant *variant)
+{
+    const char item[] = {variant->type, '\0'};
+    const char signature[] = {'a', variant->type, '\0'};
+    const char *whole = variant->is_array ? signature : item;
+    int r = sd_bus_message_open_container(call, 'v', whole);
+
+    if (r >= 0 && variant->is_array)
+        r = sd_bus_message_open_container(call, 'a', item);
+    for (size_t i = 0; r >= 0 && i < variant->count; i++)
+        r = append_item(call, variant->type, &variant->items[i]);
+    if (r >= 0 && variant->is_array)
+        r = sd_bus_message_close_container(call);
+    return r < 0 ? r : sd_bus_message_close_container(call);
+}
+
+static int is_property_name(const char *name)
+{
+    const size_t size =
+        strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789");
+
+    return size > 0 && name[size] == '\0';
+}
+
+static int append_property(sd_bus_message *call, const struct cl_property *property,
+                           struct cl_error *err)
+{
+    static struct cl_variant variant; /* large; a helper makes one call */
+    char shown[80];
+
+    (void)snprintf(shown, sizeof(shown), "%s", property->text); /* the text is written over */
+    if (!is_property_name(property->name))
+        return cl_refuse(err, EINVAL, "org.systemd.property.%.80s: no unit has such a property",
+                         property->name);
+    if (cl_variant_parse(property->text, &variant) < 0 ||
+        cl_variant_of_seconds(property->name, &variant) < 0)
+        return cl_refuse(err, EINVAL,
+                         "org.systemd.property.%.80s: %s is no value, as \"uint64 5\", \"'text'\", "
+                         "\"true\" or \"['a', 'b']\" are",
+                         property->name, shown);
+    int r = sd_bus_message_open_container(call, 'r', "sv");
     if (r >= 0)
-        r = sd_bus_message_append(call, "(sv)", "Description", "s", "A sandbox of cloister");
+        r = sd_bus_message_append_basic(call, 's', property->name);
+    if (r >= 0)
+        r = append_value(call, &variant);
+    if (r >= 0)
+        r = sd_bus_message_close_container(call);
+    return r < 0 ? cl_fail(err, r, "property %.80s", property->name) : 0;
+}
+
+/* Of every scope of ours. Its own limits are not to be in the way of the sandbox's. */
+static int append_own(sd_bus_message *call, const struct cl_scope *scope)
+{
+    int r = sd_bus_message_append(call, "(sv)", "Description", "s", scope->description);
+
+    if (r >= 0 && scope->slice != NULL)
+        r = sd_bus_message_append(call, "(sv)(sv)", "Slice", "s", scope->slice,
+                                  "DefaultDependencies", "b", 0);
     if (r >= 0)
         r = sd_bus_message_append(call, "(sv)", "PIDs", "au", 1, scope->pid);
     if (r >= 0)
@@ -72,9 +154,39 @@ static int add_properties(sd_bus_message *call, const struct cl_scope *scope)
         r = sd_bus_message_append(call, "(sv)", "TasksMax", "t", UINT64_MAX);
     if (r >= 0)
         r = sd_bus_message_append(call, "(sv)", "CollectMode", "s", "inactive-or-failed");
-    if (r >= 0)
-        r = sd_bus_message_close_container(call);
     return r;
+}
+
+/* All of them; the later of two of a name counts. */
+static int append_properties(sd_bus_message *call, const struct cl_scope *scope, int with_own,
+                             struct cl_error *err)
+{
+    int r = sd_bus_message_open_container(call, 'a', "(sv)");
+
+    if (r >= 0 && with_own)
+        r = append_own(call, scope);
+    if (r < 0)
+        return cl_fail(err, r, "%s: write its properties", scope->unit);
+    for (size_t i = 0; i < scope->property_count; i++) {
+        r = append_property(call, &scope->properties[i], err);
+        if (r < 0)
+            return r;
+    }
+    r = sd_bus_message_close_container(call);
+    return r < 0 ? cl_fail(err, r, "%s: write its properties", scope->unit) : 0;
+}
+
+/* --- calls ------------------------------------------------------------------------ */
+
+static int new_call(sd_bus *bus, const char *method, sd_bus_message **ret)
+{
+    return sd_bus_message_new_method_call(bus, ret, MANAGER, MANAGER_PATH, MANAGER_INTERFACE,
+                                          method);
+}
+
+static void drop_message(sd_bus_message **message)
+{
+    sd_bus_message_unref(*message);
 }
 
 /* Puts the job's path into JOB. */
@@ -82,18 +194,19 @@ static int call_start(sd_bus *bus, const struct cl_scope *scope, struct job *job
                       struct cl_error *err)
 {
     sd_bus_error error = SD_BUS_ERROR_NULL;
-    sd_bus_message *call = NULL;
-    sd_bus_message *reply = NULL;
+    CL_CLEANUP(drop_message) sd_bus_message *call = NULL;
+    CL_CLEANUP(drop_message) sd_bus_message *reply = NULL;
     const char *path = NULL;
-    int r = sd_bus_message_new_method_call(bus, &call, MANAGER, MANAGER_PATH, MANAGER_INTERFACE,
-                                           "StartTransientUnit");
+    int r = new_call(bus, "StartTransientUnit", &call);
 
     if (r >= 0)
         r = sd_bus_message_append(call, "ss", scope->unit, "fail"); /* who conflicts, or is there */
-    if (r >= 0)
-        r = add_properties(call, scope);
-    if (r >= 0)
-        r = sd_bus_message_append(call, "a(sa(sv))", 0);
+    if (r < 0)
+        return cl_fail(err, r, "%s", scope->unit);
+    r = append_properties(call, scope, 1, err);
+    if (r < 0)
+        return r;
+    r = sd_bus_message_append(call, "a(sa(sv))", 0);
     if (r >= 0)
         r = sd_bus_call(bus, call, 0, &error, &reply);
     if (r >= 0)
@@ -103,8 +216,6 @@ static int call_start(sd_bus *bus, const struct cl_scope *scope, struct job *job
     if (r >= 0)
         memcpy(job->path, path, strlen(path) + 1);
     r = r < 0 ? fail_bus(r, &error, scope->unit, err) : 0;
-    sd_bus_message_unref(call);
-    sd_bus_message_unref(reply);
     sd_bus_error_free(&error);
     return r;
 }
@@ -121,7 +232,26 @@ static int wait_for(sd_bus *bus, const struct job *job)
     return r < 0 ? r : 0;
 }
 
-int cl_scope_start(sd_bus *bus, const struct cl_scope *scope, struct cl_error *err)
+int cl_scope_set(sd_bus *bus, struct cl_scope *scope, struct cl_error *err)
+{
+    sd_bus_error error = SD_BUS_ERROR_NULL;
+    CL_CLEANUP(drop_message) sd_bus_message *call = NULL;
+    int r = new_call(bus, "SetUnitProperties", &call);
+
+    if (r >= 0)
+        r = sd_bus_message_append(call, "sb", scope->unit, 1); /* until it ends */
+    if (r < 0)
+        return cl_fail(err, r, "%s", scope->unit);
+    r = append_properties(call, scope, 0, err);
+    if (r < 0)
+        return r;
+    r = sd_bus_call(bus, call, 0, &error, NULL);
+    r = r < 0 ? fail_bus(r, &error, scope->unit, err) : 0;
+    sd_bus_error_free(&error);
+    return r;
+}
+
+int cl_scope_start(sd_bus *bus, struct cl_scope *scope, struct cl_error *err)
 {
     sd_bus_error error = SD_BUS_ERROR_NULL;
     struct job job = {.path = ""};
