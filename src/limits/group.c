@@ -54,6 +54,7 @@ static int is_unified(const struct cl_group_dir *dir)
 
 void cl_group_close(struct cl_group *group)
 {
+    cl_group_let_go(group);
     for (size_t i = 0; i < group->count; i++) {
         cl_fd_close(&group->dirs[i].dir);
         cl_fd_close(&group->dirs[i].parent);
@@ -358,12 +359,15 @@ int cl_group_make(const struct cl_group_place *place, const struct cl_spec *spec
     struct cl_error unused = {0};
 
     *ret = (struct cl_group){.place = *place};
-    int r = place->manager == CL_GROUP_NONE ? 0 : make_all(ret, spec, err);
+    int r = place->manager == CL_GROUP_SYSTEMD ? cl_group_start_unit(ret, spec, err) : 0;
+    if (r == 0 && place->manager != CL_GROUP_NONE)
+        r = make_all(ret, spec, err);
     if (r == 0)
         r = cl_group_write(ret, &spec->resources, is_new(ret), err);
     if (r == 0)
         r = cl_group_write_rules(ret, &spec->device_rules, is_new(ret), err);
     if (r < 0) {
+        cl_group_let_go(ret);
         (void)cl_group_take_down(ret, CL_GROUP_MADE, &unused); /* what failed first is told */
         cl_group_close(ret);
         return r;

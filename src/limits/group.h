@@ -56,6 +56,7 @@ struct cl_group {
         int made;         /* by us */
         char name[64];    /* of the hierarchy: "memory", "cpu,cpuacct", "systemd", "unified" */
     } dirs[CL_GROUP_MAX]; /* on v2 one, "unified" */
+    pid_t holder; /* SYSTEMD: a process that keeps a new scope until the container is in it; or 0 */
     struct cl_group_place place;
 };
 #define CL_CLEANUP_GROUP CL_CLEANUP(cl_group_close)
@@ -74,6 +75,7 @@ int cl_group_make(const struct cl_group_place *place, const struct cl_spec *spec
                   struct cl_group *ret, struct cl_error *err);
 /* One that is there; -ENOENT when it is gone. */
 int cl_group_open(const struct cl_group_place *place, struct cl_group *ret, struct cl_error *err);
+/* Not before the container's first process is in it, where SYSTEMD made it. */
 void cl_group_close(struct cl_group *group);
 
 /* Writes RESOURCES in an order that the kernel takes (a memory limit that is raised after the swap

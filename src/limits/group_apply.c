@@ -219,5 +219,8 @@ int cl_group_write(const struct cl_group *group, const struct cl_spec_resources 
 int cl_group_apply(const struct cl_group *group, const struct cl_spec_resources *resources,
                    struct cl_error *err)
 {
-    return cl_group_write(group, resources, 0, err);
+    const int is_systemds = group->place.manager == CL_GROUP_SYSTEMD && group->count > 0;
+    const int r = is_systemds ? cl_group_set_unit(group, resources, err) : 0;
+
+    return r < 0 ? r : cl_group_write(group, resources, 0, err);
 }

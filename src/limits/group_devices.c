@@ -12,6 +12,7 @@
 #include "base/fd.h"
 #include "base/sys.h"
 #include "limits/group_rules.h"
+#include "limits/scope.h"
 
 enum { PROGRAM_MAX = 65536 * 8, PROGRAMS_MAX = 64 };
 
@@ -87,25 +88,10 @@ static int allow_all(const struct cl_spec_rules *rules)
 
 /* --- who may ------------------------------------------------------------------------ */
 
-/* Whether this is the root of the host, and not that of a user namespace. */
-static int is_host_root(void)
-{
-    char map[64];
-
-    if (geteuid() != 0)
-        return 0;
-    CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, "/proc/self/uid_map", O_RDONLY, 0);
-    const ssize_t got = fd < 0 ? fd : cl_sys_read(fd, map, sizeof(map) - 1);
-    if (got < 0)
-        return 1; /* unknown: what is refused is told */
-    map[got] = '\0';
-    return strstr(map, "4294967295") != NULL;
-}
-
 /* What the kernel answered, R, is passed over where nobody could have it otherwise. */
 static int pass_or_fail(int r, const char *what, struct cl_error *err)
 {
-    if ((r == -EPERM || r == -EACCES) && !is_host_root())
+    if ((r == -EPERM || r == -EACCES) && !cl_is_host_root())
         return 0; /* who can't use a device outside can't inside either */
     (void)cl_fail(err, r, "linux.resources.devices: %s", what);
     if (r == -EPERM)

@@ -69,6 +69,18 @@ int cl_group_write(const struct cl_group *group, const struct cl_spec_resources 
 int cl_group_write_rules(const struct cl_group *group, const struct cl_spec_rules *rules,
                          int is_new, struct cl_error *err);
 
+/* SYSTEMD: has the place's scope started, with a process in it that is the group's holder, and
+ * writes where it is into the place. */
+int cl_group_start_unit(struct cl_group *group, const struct cl_spec *spec, struct cl_error *err);
+/* What systemd is asked for: see cl_unit_start. */
+int cl_group_unit_input(const struct cl_group *group, const struct cl_spec *spec,
+                        struct cl_buf *ret, struct cl_error *err);
+/* Tells systemd of RESOURCES, which else sets what it knows again when it reloads. */
+int cl_group_set_unit(const struct cl_group *group, const struct cl_spec_resources *resources,
+                      struct cl_error *err);
+/* Ends the holder, if there is one. */
+void cl_group_let_go(struct cl_group *group);
+
 /* Takes the limit on processors away: who has been killed needs one to end. */
 void cl_group_unthrottle(const struct cl_group *group);
 

@@ -133,6 +133,7 @@ int cl_group_take_down(struct cl_group *group, enum cl_group_which which, struct
 
 int cl_group_remove(struct cl_group *group, struct cl_error *err)
 {
+    cl_group_let_go(group);
     const int r = cl_group_take_down(group, CL_GROUP_ALL, err);
 
     cl_group_close(group);

@@ -110,6 +110,9 @@ static int find_memory(const struct cl_group *group, const struct cl_spec_resour
         *limit = item->value < 0 ? -1 : item->value;
         return 0;
     }
+    *limit = -1;
+    if (group->count == 0)
+        return 0; /* not yet made: none */
     CL_CLEANUP_FD int fd = cl_sys_openat(group->dirs[0].dir, "memory.max", O_RDONLY, 0);
     const int r = fd < 0 ? fd : cl_lines_number(fd, &value);
     if (r < 0 && r != -ENODATA)

@@ -2,10 +2,13 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/helper.h"
+#include "base/sys.h"
 
 enum { SCOPE_S = 20, VARIABLE_SIZE = 512 };
 
@@ -20,30 +23,70 @@ static int take_variable(const char *name, char ret[VARIABLE_SIZE])
     return size > 0 && size < VARIABLE_SIZE;
 }
 
-int cl_scope_enter(const char *id, struct cl_error *err)
+int cl_is_host_root(void)
 {
+    char map[64];
+
+    if (geteuid() != 0)
+        return 0;
+    CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, "/proc/self/uid_map", O_RDONLY, 0);
+    const ssize_t got = fd < 0 ? fd : cl_sys_read(fd, map, sizeof(map) - 1);
+    if (got < 0)
+        return 1; /* unknown: what is refused is told */
+    map[got] = '\0';
+    return strstr(map, "4294967295") != NULL;
+}
+
+/* Asks the helper; CALL has the rest. */
+static int ask(const struct cl_helper_call *call, int is_root, struct cl_error *err)
+{
+    struct cl_helper_call whole = *call;
     CL_CLEANUP_BUF struct cl_buf answer = CL_BUF_INIT(CL_ERROR_MSG_SIZE);
-    const int is_root = geteuid() == 0;
     char directory[VARIABLE_SIZE];
     char address[VARIABLE_SIZE];
-    char pid[16];
     char *environment[3] = {NULL, NULL, NULL};
     size_t count = 0;
-    const struct cl_helper_call call = {
-        .args = {"scope", id, is_root ? "system" : "user", pid},
-        .subject = "systemd",
-        .timeout_ns = SCOPE_S * CL_NS_PER_S,
-        .environment = environment,
-    };
     struct cl_helper helper;
 
-    (void)snprintf(pid, sizeof(pid), "%d", (int)getpid());
     if (!is_root && take_variable("XDG_RUNTIME_DIR", directory))
         environment[count++] = directory;
     if (!is_root && take_variable("DBUS_SESSION_BUS_ADDRESS", address))
         environment[count] = address;
+    whole.subject = "systemd";
+    whole.timeout_ns = SCOPE_S * CL_NS_PER_S;
+    whole.environment = environment;
     int r = cl_helper_find(NULL, "cloister-systemd", &helper, err);
     if (r == 0)
-        r = cl_helper_run(&helper, &call, &answer, err);
+        r = cl_helper_run(&helper, &whole, &answer, err);
     return r < 0 ? cl_hint(err, "--cgroup-manager cgroupfs asks no systemd") : 0;
+}
+
+int cl_scope_enter(const char *id, struct cl_error *err)
+{
+    const int is_root = geteuid() == 0;
+    char pid[16];
+    const struct cl_helper_call call = {.args = {"scope", id, is_root ? "system" : "user", pid}};
+
+    (void)snprintf(pid, sizeof(pid), "%d", (int)getpid());
+    return ask(&call, is_root, err);
+}
+
+int cl_unit_start(pid_t pid, const struct cl_buf *input, struct cl_error *err)
+{
+    const int is_root = cl_is_host_root();
+    char text[16];
+    const struct cl_helper_call call = {.args = {"unit", is_root ? "system" : "user", text},
+                                        .inputs = {input}};
+
+    (void)snprintf(text, sizeof(text), "%d", (int)pid);
+    return ask(&call, is_root, err);
+}
+
+int cl_unit_set(const struct cl_buf *input, struct cl_error *err)
+{
+    const int is_root = cl_is_host_root();
+    const struct cl_helper_call call = {.args = {"set", is_root ? "system" : "user"},
+                                        .inputs = {input}};
+
+    return ask(&call, is_root, err);
 }
