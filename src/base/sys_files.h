@@ -246,6 +246,12 @@ static inline int cl_sys_chdir(const char *path)
     return (int)CL_SYS1(SYS_chdir, path);
 }
 
+/* What begins with no "/" can't be reached from the root (getcwd(2)). */
+static inline int cl_sys_getcwd(char *ret, size_t size)
+{
+    return (int)CL_SYS2(SYS_getcwd, ret, size);
+}
+
 static inline int cl_sys_fchdir(int fd)
 {
     return (int)CL_SYS1(SYS_fchdir, fd);

@@ -156,6 +156,19 @@ int cl_oci_print(const struct cl_buf *buf, struct cl_error *err)
     return r < 0 ? cl_fail(err, r, "write to standard output") : 0;
 }
 
+int cl_oci_check_preserved(unsigned int count, struct cl_error *err)
+{
+    for (unsigned int i = 0; i < count; i++) {
+        int flags = cl_sys_fcntl((int)(3 + i), F_GETFD, 0);
+
+        if (flags < 0)
+            return cl_fail(err, flags, "--preserve-fds: descriptor %u", 3 + i);
+        if ((flags & FD_CLOEXEC) != 0) /* one of ours has come there */
+            return cl_refuse(err, EBADF, "--preserve-fds: descriptor %u is not open", 3 + i);
+    }
+    return 0;
+}
+
 /* --- files that engines name ---------------------------------------------------------------------
  */
 

@@ -104,6 +104,10 @@ void cl_oci_trim(const struct cl_oci *oci, const struct cl_spec *spec, struct cl
 
 int cl_oci_print(const struct cl_buf *buf, struct cl_error *err);
 
+/* Refuses when one of the COUNT descriptors from 3 on isn't the caller's to pass on: to be asked
+ * before one of ours can be open there that isn't CLOEXEC. */
+int cl_oci_check_preserved(unsigned int count, struct cl_error *err);
+
 /* Writes PID to the file PATH (NULL: nowhere), as a whole. */
 int cl_oci_write_pid(const char *path, int pid, struct cl_error *err);
 

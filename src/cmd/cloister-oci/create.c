@@ -242,9 +242,11 @@ static int pass_sockets(struct cl_oci_container *container, unsigned int *ret, s
     struct cl_strlist *env = &container->spec.env;
     uint64_t count = 0;
 
-    if (text == NULL || cl_parse_u64(text, &count) < 0 || count == 0 ||
-        count > CL_BUNDLE_PRESERVED_MOST)
+    if (text == NULL || cl_parse_u64(text, &count) < 0 || count == 0)
         return 0;
+    if (count > CL_BUNDLE_PRESERVED_MOST - *ret)
+        return cl_refuse(err, E2BIG, "LISTEN_FDS and --preserve-fds: more than %d descriptors",
+                         CL_BUNDLE_PRESERVED_MOST);
     const char **items = cl_arena_array(&container->arena, env->count + 2, sizeof(*items));
     if (items == NULL)
         return cl_fail_memory(err);
@@ -256,19 +258,6 @@ static int pass_sockets(struct cl_oci_container *container, unsigned int *ret, s
         return cl_fail_memory(err);
     *env = (struct cl_strlist){items, env->count + 2};
     *ret += (unsigned int)count;
-    return 0;
-}
-
-static int check_preserved(unsigned int count, struct cl_error *err)
-{
-    for (unsigned int i = 0; i < count; i++) {
-        int flags = cl_sys_fcntl((int)(3 + i), F_GETFD, 0);
-
-        if (flags < 0)
-            return cl_fail(err, flags, "--preserve-fds: descriptor %u", 3 + i);
-        if ((flags & FD_CLOEXEC) != 0) /* one of ours has come there */
-            return cl_refuse(err, EBADF, "--preserve-fds: descriptor %u is not open", 3 + i);
-    }
     return 0;
 }
 
@@ -306,7 +295,7 @@ int cl_oci_make(struct cl_oci *oci, const struct cl_oci_creation *creation,
     unsigned int preserved = creation->preserved;
     r = pass_sockets(container, &preserved, err);
     if (r == 0)
-        r = check_preserved(preserved, err);
+        r = cl_oci_check_preserved(preserved, err);
     if (r < 0)
         return r;
     making.start = (struct cl_bundle_start){

@@ -303,6 +303,8 @@ static int run(struct cl_oci *oci, const struct cl_oci_command *self, int argc, 
         return cl_refuse(err, EINVAL, "exec: expected a container's id: cloister-oci exec %s",
                          self->usage);
     int r = cl_seal_mount(oci->argv, err);
+    if (r == 0)
+        r = cl_oci_check_preserved(context.preserved, err);
     if (r < 0)
         return r;
     CL_CLEANUP_FD int root = cl_runtime_open(oci->root_path, err);

@@ -3,9 +3,10 @@
  * namespaces of the container's first process.
  *
  * Whoever is inside may be hostile and may trace what is born there: from before it enters until it
- * is the command the process is non-dumpable, it holds no descriptor of the host's but its channel
- * and what is the command's, and the program that it runs can't be written (cmd/cloister-oci seals
- * it). Source: setns(2), ptrace(2) on PTRACE_MODE_READ_FSCREDS. */
+ * is the command the process is non-dumpable, as soon as it has entered it holds no descriptor of
+ * the host's but its channel, the console's and what is the command's, and the program that it runs
+ * can't be written (cmd/cloister-oci seals it). Source: setns(2), ptrace(2) on
+ * PTRACE_MODE_READ_FSCREDS. */
 #include <errno.h>
 #include <linux/sched.h>
 #include <string.h>
@@ -105,6 +106,24 @@ static int enter(void *context, struct cl_error *err)
     return r < 0 ? cl_fail(err, r, "setsid") : 0;
 }
 
+/* Before any path of the container's is followed, which might lead to one (CVE-2024-21626). */
+static int close_others(void *context, struct cl_error *err)
+{
+    static int held[CL_BUNDLE_PRESERVED_MOST + 4];
+    struct newborn *newborn = context;
+    const struct cl_bundle *bundle = &newborn->bundle;
+    size_t count = 0;
+
+    for (unsigned int i = 0; i < bundle->start->preserved; i++)
+        held[count++] = (int)(3 + i);
+    held[count++] = bundle->start->console;
+    held[count++] = bundle->channel[1];
+    held[count++] = bundle->root;
+    held[count++] = bundle->proc;
+    int r = cl_fd_close_others(held, count);
+    return r < 0 ? cl_fail(err, r, "close all other descriptors") : 0;
+}
+
 static int become_root(void *context, struct cl_error *err)
 {
     struct newborn *newborn = context;
@@ -149,6 +168,7 @@ static const struct cl_step steps[] = {
     {NULL, set_scheduling, NULL},
     {NULL, set_rlimits, NULL},
     {NULL, enter, NULL},
+    {"descriptors", close_others, NULL},
     {NULL, become_root, NULL},
     {NULL, make_terminal, NULL},
     {"bounding set", bound, NULL},

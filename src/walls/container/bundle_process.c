@@ -215,15 +215,29 @@ static int take_labels(void *context, struct cl_error *err)
 /* --- credentials --------------------------------------------------------------------------------
  */
 
+/* A link to /proc/self/fd may lead out by a descriptor that is passed on (CVE-2024-21626). */
+static int check_cwd(const char *cwd, struct cl_error *err)
+{
+    char place[PATH_SIZE];
+    int r = cl_sys_getcwd(place, sizeof(place));
+
+    if (r < 0)
+        return cl_fail(err, r, "process.cwd: find out where %s is", cwd);
+    return place[0] == '/'
+               ? 0
+               : cl_refuse(err, EPERM, "process.cwd: %s leads out of the container", cwd);
+}
+
 /* As root first: it may be a directory that only root may enter. */
 static int enter_cwd(void *context, struct cl_error *err)
 {
     const struct cl_bundle *bundle = context;
-    int r = cl_sys_chdir(bundle->process->cwd);
+    const char *cwd = bundle->process->cwd;
+    int r = cl_sys_chdir(cwd);
 
     if (r == -EACCES && !bundle->has_user)
         return 0; /* the user may be let in */
-    return r < 0 ? cl_fail(err, r, "process.cwd: change to %s", bundle->process->cwd) : 0;
+    return r < 0 ? cl_fail(err, r, "process.cwd: change to %s", cwd) : check_cwd(cwd, err);
 }
 
 static int set_groups(const struct cl_bundle *bundle, struct cl_error *err)
