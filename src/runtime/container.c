@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -362,6 +363,18 @@ static int is_this_boot(const struct cl_oci_container *container)
            strcmp(text, container->record.boot) == 0;
 }
 
+/* All of its threads: a process whose first one alone has ended is shown as a zombie, and lives. */
+static int has_ended(int pidfd)
+{
+    struct pollfd ended = {.fd = pidfd, .events = POLLIN};
+    int r;
+
+    do
+        r = cl_sys_poll(&ended, 1, 0);
+    while (r == -EINTR);
+    return r;
+}
+
 int cl_container_pidfd(const struct cl_oci_container *container)
 {
     const struct cl_container_record *record = &container->record;
@@ -376,8 +389,10 @@ int cl_container_pidfd(const struct cl_oci_container *container)
     int r = cl_process_look((int)record->pid, &stat);
     if (r == -ENOENT)
         r = -ESRCH;
-    if (r == 0 && (stat.start_ticks != record->start_ticks || stat.is_zombie))
+    if (r == 0 && stat.start_ticks != record->start_ticks)
         r = -ESRCH;
+    if (r == 0)
+        r = has_ended(pidfd) == 0 ? 0 : -ESRCH;
     return r < 0 ? r : CL_TAKE_FD(pidfd);
 }
 

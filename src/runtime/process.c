@@ -20,7 +20,6 @@ static int parse(char *text, struct cl_process_stat *ret)
     if (at == NULL || at[1] != ' ')
         return -EBADMSG;
     at += 2;
-    const char state = *at;
     for (int field = STATE_FIELD; field < START_FIELD; field++) {
         at = strchr(at, ' ');
         if (at == NULL)
@@ -30,8 +29,7 @@ static int parse(char *text, struct cl_process_stat *ret)
     at[strcspn(at, " \n")] = '\0';
     if (cl_parse_u64(at, &ticks) < 0)
         return -EBADMSG;
-    *ret =
-        (struct cl_process_stat){.start_ticks = ticks, .is_zombie = state == 'Z' || state == 'X'};
+    *ret = (struct cl_process_stat){.start_ticks = ticks};
     return 0;
 }
 

@@ -6,7 +6,6 @@
 
 struct cl_process_stat {
     uint64_t start_ticks; /* since boot: with the number it names a process */
-    int is_zombie;        /* has ended, or is about to: Z, X */
 };
 
 /* 0, -ENOENT when there is none, or -errno. */

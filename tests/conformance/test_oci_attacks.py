@@ -1,10 +1,13 @@
 """Attacks of the root file system and of those inside a container on an OCI runtime and its host."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+
+from lib.runner import text
 
 ATTACKS = Path(__file__).resolve().parents[1] / "escape"
 BUILT = ATTACKS.parents[1] / "build/escape"
@@ -53,3 +56,92 @@ def test_exec_passes_on_no_descriptor_of_its_own(runtime):
     container = runtime.started(runtime.bundle().sh(WAITS))
     container.expect(b"began\n")
     runtime.refused(container.exec("true", opts=("--preserve-fds", "20")), "descriptor 3 is not open|descriptor 3: bad file descriptor")
+
+
+# --- the runtime's program ------------------------------------------------------------------------
+
+HOLD = """
+mkfifo /tmp/wait; echo began; read line < /tmp/go
+pid=
+while test -z "$pid"; do
+    for each in /proc/[0-9]*; do
+        case $(readlink $each/exe) in ""|/bin/*) ;; *) pid=${each#/proc/} ;; esac
+    done
+done
+exec 3< /proc/$pid/exe
+mount --bind /proc/$pid/exe /mnt/file && echo mounted
+: < /tmp/wait
+while true; do
+    message=$( (exec 4<> /proc/self/fd/3) 2>&1) && echo opened && break
+    case $message in *busy*) ;; *) break ;; esac
+done
+echo "$message"
+"""
+
+
+def hold(runtime, bundle, *command):
+    """Runs the attack on a program of the host's: what it says in the end, and on standard error."""
+    os.mkfifo(bundle.rootfs / "tmp/go")
+    (bundle.rootfs / "mnt/file").write_text("")
+    container = runtime.started(bundle.sh(HOLD))
+    container.expect(b"began\n")
+    held = runtime.popen("exec", container.id, *command)
+    container.path("/tmp/go").write_text("go\n")
+    container.ended()
+    held.wait()
+    container.wait()
+    return text(container.out), text(container.err)
+
+
+@pytest.mark.parametrize("capabilities", [(), ("CAP_SYS_ADMIN", "CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH")])
+def test_the_runtime_is_not_overwritten(runtime, capabilities):
+    """CVE-2019-5736: the container has the runtime start itself inside, takes its /proc/PID/exe, and writes when it has ended.
+
+    The runtime is held by its log, which is a FIFO: as long as that has no reader it waits.
+    """
+    before = runtime.binary.read_bytes()
+    bundle = runtime.bundle(own_rootfs=True)
+    for kind in ("bounding", "effective", "permitted"):
+        bundle.process["capabilities"][kind] += capabilities
+    if capabilities:
+        del bundle.linux["seccomp"]
+    out, err = hold(runtime, bundle, "/proc/self/exe", "--log", "/tmp/wait", "list")
+    assert runtime.binary.read_bytes() == before
+    assert out == "began\nsh: can't create /proc/self/fd/3: Read-only file system\n", f"{out!r} {err!r}"
+    assert err.startswith("mount: "), f"bound to another place: {err!r}"
+
+
+def test_a_program_on_a_mount_that_can_be_written_is_overwritten(runtime):
+    """The same attack on another program succeeds: what holds above is the runtime's mount."""
+    bundle = runtime.bundle(own_rootfs=True)
+    shutil.copy(bundle.rootfs / "bin/busybox", bundle.rootfs / "opt/busybox")
+    out, err = hold(runtime, bundle, "/opt/busybox", "sh", "-c", ": > /tmp/wait")
+    assert out == "began\nopened\n\n", f"{out!r} {err!r}"
+
+
+# --- who seems dead -------------------------------------------------------------------------------
+
+def test_a_process_whose_first_thread_has_ended_runs(runtime, attacks):
+    bundle = runtime.bundle(own_rootfs=True).args("/hollow", "leave")
+    shutil.copy(attacks / "hollow", bundle.rootfs / "hollow")
+    container = runtime.started(bundle)
+    container.expect(b"began\n")
+    container.is_now("running")
+    runtime.refused(container.call("delete"), "not stopped")
+    container.kill("KILL")
+    assert container.wait() == 128 + 9
+    container.is_now("stopped")
+
+
+# --- /proc ----------------------------------------------------------------------------------------
+
+def test_what_is_mounted_over_files_of_proc_takes_nothing_of_the_runtimes(runtime):
+    """CVE-2019-16884: a volume that the image's link leads over /proc/self gets what is meant for the kernel."""
+    bundle = runtime.bundle(own_rootfs=True).sh(WAITS)
+    bundle.process["oomScoreAdj"] = 500
+    os.symlink("/proc/self", bundle.rootfs / "volume")
+    volume = runtime.directory("volume")
+    (volume / "oom_score_adj").write_text("mine")
+    bundle.mount("/volume", volume, "bind", "rw")
+    runtime.rejects(bundle, "mounted over", field="process.oomScoreAdj")
+    assert (volume / "oom_score_adj").read_text() == "mine"
