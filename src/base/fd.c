@@ -140,6 +140,14 @@ int cl_write_file(int dirfd, const char *path, const char *text)
     return cl_write_all(fd, text, strlen(text));
 }
 
+int cl_write_file_here(int dirfd, const char *path, const char *text)
+{
+    CL_CLEANUP_FD int fd = open_resolved(
+        dirfd, path, O_WRONLY, CL_RESOLVE_IN_ROOT | CL_RESOLVE_NO_MAGICLINKS | CL_RESOLVE_NO_XDEV);
+
+    return fd < 0 ? fd : cl_write_all(fd, text, strlen(text));
+}
+
 int cl_make_file(int dirfd, const char *path, const char *text, const char *what,
                  struct cl_error *err)
 {

@@ -41,6 +41,8 @@ int cl_write_all(int fd, const void *data, size_t size);
 
 /* Writes TEXT to the existing file PATH below DIRFD with a single write. */
 int cl_write_file(int dirfd, const char *path, const char *text);
+/* The same, for PATH on the mount that DIRFD is on: what is mounted over it is -EXDEV. */
+int cl_write_file_here(int dirfd, const char *path, const char *text);
 /* Makes the file PATH below DIRFD, mode 0644 less the umask, with TEXT; -EEXIST where there is
  * anything, a link too. WHAT is for the message. */
 int cl_make_file(int dirfd, const char *path, const char *text, const char *what,

@@ -25,6 +25,7 @@ struct cl_open_how {
     uint64_t resolve;
 };
 enum {
+    CL_RESOLVE_NO_XDEV = 0x01,
     CL_RESOLVE_NO_MAGICLINKS = 0x02,
     CL_RESOLVE_NO_SYMLINKS = 0x04,
     CL_RESOLVE_IN_ROOT = 0x10,

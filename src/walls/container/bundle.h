@@ -178,6 +178,10 @@ void cl_bundle_find_home(uint32_t uid, char *ret, size_t size);
 /* Refuses labels of a security module that this kernel doesn't run. */
 int cl_bundle_check_labels(const struct cl_spec *process, struct cl_error *err);
 int cl_bundle_find_proc(void *context, struct cl_error *err);
+/* Writes TEXT to the kernel's own PATH below /proc: what the image had mounted over it is -EXDEV.
+ * FAIL_PROC hints at that where it was the failure R, which it returns. */
+int cl_bundle_write_proc(const struct cl_bundle *bundle, const char *path, const char *text);
+int cl_bundle_fail_proc(int r, struct cl_error *err);
 int cl_bundle_set_scheduling(void *context, struct cl_error *err);
 int cl_bundle_set_rlimits(void *context, struct cl_error *err);
 int cl_bundle_take_stdio(void *context, struct cl_error *err);

@@ -40,10 +40,11 @@ int cl_bundle_write_sysctls(void *context, struct cl_error *err)
         int r = sysctl_path(list->items[i], path);
 
         if (r == 0)
-            r = cl_write_file(bundle->proc, path, list->items[i + 1]);
+            r = cl_bundle_write_proc(bundle, path, list->items[i + 1]);
         if (r < 0)
-            return cl_fail(err, r, "linux.sysctl.%s: write \"%.100s\"", list->items[i],
-                           list->items[i + 1]);
+            return cl_bundle_fail_proc(cl_fail(err, r, "linux.sysctl.%s: write \"%.100s\"",
+                                               list->items[i], list->items[i + 1]),
+                                       err);
     }
     return 0;
 }

@@ -36,6 +36,18 @@ int cl_bundle_find_proc(void *context, struct cl_error *err)
     return bundle->proc < 0 ? bundle->proc : 0;
 }
 
+/* A link of the image's may lead a volume there, which would get the label that the kernel is to
+ * have (CVE-2019-16884). */
+int cl_bundle_write_proc(const struct cl_bundle *bundle, const char *path, const char *text)
+{
+    return cl_write_file_here(bundle->proc, path, text);
+}
+
+int cl_bundle_fail_proc(int r, struct cl_error *err)
+{
+    return r == -EXDEV ? cl_hint(err, "a mount of the bundle's is mounted over it") : r;
+}
+
 /* To lower it takes a privilege; what it is already costs none. */
 static int set_oom_score(const struct cl_bundle *bundle, struct cl_error *err)
 {
@@ -45,8 +57,10 @@ static int set_oom_score(const struct cl_bundle *bundle, struct cl_error *err)
     if (!cl_spec_has(bundle->process, CL_SPEC_OOM_SCORE))
         return 0;
     (void)snprintf(text, sizeof(text), "%d", wanted);
-    int r = cl_write_file(bundle->proc, "self/oom_score_adj", text);
-    return r < 0 ? cl_fail(err, r, "process.oomScoreAdj: set it to %d", wanted) : 0;
+    int r = cl_bundle_write_proc(bundle, "self/oom_score_adj", text);
+    return r < 0 ? cl_bundle_fail_proc(cl_fail(err, r, "process.oomScoreAdj: set it to %d", wanted),
+                                       err)
+                 : 0;
 }
 
 static int set_scheduler(const struct cl_spec *process, struct cl_error *err)
@@ -164,9 +178,11 @@ int cl_bundle_check_program(void *context, struct cl_error *err)
 static int write_label(const struct cl_bundle *bundle, const char *file, const char *text,
                        struct cl_error *err)
 {
-    int r = cl_write_file(bundle->proc, file, text);
+    int r = cl_bundle_write_proc(bundle, file, text);
 
-    return r < 0 ? cl_fail(err, r, "write \"%.100s\" to /proc/%s", text, file) : 0;
+    return r < 0 ? cl_bundle_fail_proc(cl_fail(err, r, "write \"%.100s\" to /proc/%s", text, file),
+                                       err)
+                 : 0;
 }
 
 /* Before anything is made of the container: a kernel without the module can't do it. */
