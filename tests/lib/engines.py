@@ -126,14 +126,14 @@ class Podman:
 class Dockerd:
     """dockerd without networks, in a mount namespace of its own."""
 
-    def __init__(self, directory, registries=()):
+    def __init__(self, directory, registries=(), flags=()):
         """registries: those with a CA, which dockerd has to trust. (It takes any loopback registry without TLS.)"""
         self.directory = place = Path(directory)
         place.mkdir(parents=True, exist_ok=True)
         self.socket = place / "docker.sock"
         self.env = environment(place, DOCKER_HOST=f"unix://{self.socket}")
         flags = ["--data-root", place / "data", "--exec-root", place / "exec", "-H", f"unix://{self.socket}", "-p", place / "docker.pid",
-                 "--iptables=false", "--ip6tables=false", "--bridge=none", "--storage-driver", "overlay2"]
+                 "--iptables=false", "--ip6tables=false", "--bridge=none", "--storage-driver", "overlay2", *flags]
         self.certificates = _docker_certificates(place / "certs.d", registries)
         self.service = Service([DOCKERD, *flags], place / "log", env=environment(place),
                                prefix=["unshare", "-m", "sh", "-c", DOCKERD_VIEW, "dockerd", self.certificates])

@@ -9,7 +9,7 @@
 
 #include "base/fd.h"
 #include "base/sys.h"
-#include "cmd/cloister/seal.h"
+#include "base/seal.h"
 #include "check.h"
 
 enum { NOBODY = 65534, GET_SEALS = 1034, ALL_SEALS = 0xf, RAN_AS_IT_WAS = 10, RAN_SEALED, FAILED };

@@ -369,57 +369,57 @@ static const struct spec_refusal wrong[] = {
     {"{}", "d: linux.seccomp.defaultAction: is missing"},
     {"[]", "d: linux.seccomp: expected object, got array"},
     {"{'defaultAction': 5}", "d: linux.seccomp.defaultAction: expected string, got integer"},
-    {"{'defaultAction': 'ALLOW'}", "d: linux.seccomp: defaultAction: unknown action \"ALLOW\""},
+    {"{'defaultAction': 'ALLOW'}", "d: linux.seccomp.defaultAction: unknown action \"ALLOW\""},
     {"{'defaultAction': 'SCMP_ACT_ALLOW', 'defaultErrnoRet': 1}",
-     "d: linux.seccomp: defaultAction: only SCMP_ACT_ERRNO and SCMP_ACT_TRACE have an error"
+     "d: linux.seccomp.defaultAction: only SCMP_ACT_ERRNO and SCMP_ACT_TRACE have an error"
      " number"},
     {"{'defaultAction': 'SCMP_ACT_ERRNO', 'defaultErrnoRet': 4096}",
-     "d: linux.seccomp: defaultAction: an error number is at most 4095"},
+     "d: linux.seccomp.defaultAction: an error number is at most 4095"},
     {"{'defaultAction': 'SCMP_ACT_ERRNO', 'defaultErrnoRet': -1}",
      "d: linux.seccomp.defaultErrnoRet: expected 0 to 65535, got -1"},
     {"{'defaultAction': 'SCMP_ACT_TRACE', 'defaultErrnoRet': 65536}",
      "d: linux.seccomp.defaultErrnoRet: expected 0 to 65535, got 65536"},
     {"{'defaultAction': 'SCMP_ACT_ALLOW', 'architectures': ['SCMP_ARCH_VAX']}",
-     "d: linux.seccomp: architectures[0]: unknown architecture \"SCMP_ARCH_VAX\""},
+     "d: linux.seccomp.architectures[0]: unknown architecture \"SCMP_ARCH_VAX\""},
     {"{'defaultAction': 'SCMP_ACT_ALLOW', 'architectures': 'SCMP_ARCH_X86'}",
      "d: linux.seccomp.architectures: expected array of strings, got string \"SCMP_ARCH_X86\""},
     {"{'defaultAction': 'SCMP_ACT_ALLOW', 'flags': ['SECCOMP_FILTER_FLAG_LOGS']}",
-     "d: linux.seccomp: flags[0]: unknown flag \"SECCOMP_FILTER_FLAG_LOGS\""
+     "d: linux.seccomp.flags[0]: unknown flag \"SECCOMP_FILTER_FLAG_LOGS\""
      " (did you mean SECCOMP_FILTER_FLAG_LOG?)"},
     {"{'defaultAction': 'SCMP_ACT_ALLOW', 'listenerPath': 1}",
      "d: linux.seccomp.listenerPath: expected string, got integer"},
     {"{'defaultAction': 'SCMP_ACT_ALLOW', 'listenerMetadata': 'm'}",
-     "d: linux.seccomp: listenerMetadata: is nobody's without listenerPath"},
+     "d: linux.seccomp.listenerMetadata: is nobody's without listenerPath"},
     {"{'defaultAction': 'SCMP_ACT_NOTIFY'}",
-     "d: linux.seccomp: listenerPath: is missing; SCMP_ACT_NOTIFY asks whoever listens there"},
+     "d: linux.seccomp.listenerPath: is missing; SCMP_ACT_NOTIFY asks whoever listens there"},
     {ONE_RULE("'action': 'SCMP_ACT_NOTIFY'"),
-     "d: linux.seccomp: listenerPath: is missing; SCMP_ACT_NOTIFY asks whoever listens there"},
+     "d: linux.seccomp.listenerPath: is missing; SCMP_ACT_NOTIFY asks whoever listens there"},
     {"{'defaultAction': 'SCMP_ACT_ALLOW', 'syscalls': {}}",
      "d: linux.seccomp.syscalls: expected array, got object"},
     {RULES("SCMP_ACT_ALLOW", "{'action': 'SCMP_ACT_TRAP'}"),
      "d: linux.seccomp.syscalls[0].names: is missing"},
     {RULES("SCMP_ACT_ALLOW", "{'names': [], 'action': 'SCMP_ACT_TRAP'}"),
-     "d: linux.seccomp: syscalls[0].names: no names in it"},
+     "d: linux.seccomp.syscalls[0].names: no names in it"},
     {RULES("SCMP_ACT_ALLOW", "{'names': ['read']}"),
      "d: linux.seccomp.syscalls[0].action: is missing"},
     {ONE_RULE("'action': 'SCMP_ACT_KILLS'"),
-     "d: linux.seccomp: syscalls[0]: action: unknown action \"SCMP_ACT_KILLS\""},
+     "d: linux.seccomp.syscalls[0]: action: unknown action \"SCMP_ACT_KILLS\""},
     {ONE_RULE("'action': 'SCMP_ACT_TRAP', 'errnoRet': 1"),
-     "d: linux.seccomp: syscalls[0]: action: only SCMP_ACT_ERRNO and SCMP_ACT_TRACE have an error"
+     "d: linux.seccomp.syscalls[0]: action: only SCMP_ACT_ERRNO and SCMP_ACT_TRACE have an error"
      " number"},
     {ONE_ARG("'value': 1, 'op': 'SCMP_CMP_EQ'"),
-     "d: linux.seccomp: syscalls[0]: args[0]: index, value and op are needed"},
+     "d: linux.seccomp.syscalls[0]: args[0]: index, value and op are needed"},
     {ONE_ARG("'index': 6, 'value': 1, 'op': 'SCMP_CMP_EQ'"),
      "d: linux.seccomp.syscalls[0].args[0].index: expected 0 to 5, got 6"},
     {ONE_ARG("'index': 0, 'value': -1, 'op': 'SCMP_CMP_EQ'"),
      "d: linux.seccomp.syscalls[0].args[0].value: expected 0 to 18446744073709551615, got -1"},
     {ONE_ARG("'index': 0, 'value': 1, 'op': 'EQ'"),
-     "d: linux.seccomp: syscalls[0]: args[0]: op: unknown operator \"EQ\""},
+     "d: linux.seccomp.syscalls[0]: args[0]: op: unknown operator \"EQ\""},
     {RULES("SCMP_ACT_ALLOW", "{'names': ['read'], 'action': 'SCMP_ACT_TRAP',"
                              " 'args': [{'index': 0, 'value': 1, 'op': 'SCMP_CMP_EQ'}]},"
                              "{'names': ['read'], 'action': 'SCMP_ACT_LOG',"
                              " 'args': [{'index': 0, 'value': 1, 'op': 'SCMP_CMP_EQ'}]}"),
-     "d: linux.seccomp: syscalls[1]: names[0]: the same conditions stand twice with different"
+     "d: linux.seccomp.syscalls[1]: names[0]: the same conditions stand twice with different"
      " actions"},
 };
 

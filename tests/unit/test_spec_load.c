@@ -297,7 +297,7 @@ static const struct {
     {CL_SPEC_RESOURCES_OF, "{'pids': {'limit': '5'}}",
      "a/c.json: pids.limit: expected integer, got string \"5\""},
     {CL_SPEC_CONFIG, BUNDLE("r", "{'defaultAction': 'SCMP_ACT_WAIT'}"),
-     "a/c.json: linux.seccomp: defaultAction: unknown action \"SCMP_ACT_WAIT\""},
+     "a/c.json: linux.seccomp.defaultAction: unknown action \"SCMP_ACT_WAIT\""},
     {CL_SPEC_CONFIG, BUNDLE("r", "{}"), "a/c.json: linux.seccomp.defaultAction: is missing"},
 };
 
