@@ -49,7 +49,7 @@ stage() {
 sandbox_tests() {
     # what the ordinary user may not do here is done as root: see tests/conftest.py
     within_as_root "$1" env PYTHONDONTWRITEBYTECODE=1 CI="${CI:-}" /usr/bin/python3 -m pytest \
-        -ra --durations=5 "${@:2}" tests/integration tests/escape
+        -ra --durations=5 "${@:2}" tests/integration tests/escape tests/conformance
 }
 
 # A skip that the list doesn't expect fails; what needs root is skipped for nobody else.
@@ -68,7 +68,7 @@ within 900 tools/build.sh core helpers weak asan fuzz
 within 120 make -s -C tests/escape  # by us, so that build/ keeps one owner
 
 stage "form: the programs, dependencies between directories"
-within 60 tools/check-binary.sh build/bin/cloister build/bin/cloister-weak
+within 60 tools/check-binary.sh build/bin/cloister build/bin/cloister-weak build/bin/cloister-oci
 within 60 /usr/bin/python3 tools/check-arrows.py
 within 60 /usr/bin/python3 tools/gen-seccomp.py --check-headers
 
