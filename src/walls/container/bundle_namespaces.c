@@ -5,13 +5,16 @@
 #include <errno.h>
 #include <linux/magic.h>
 #include <linux/sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
 
 #include "base/beside.h"
 #include "base/fd.h"
+#include "base/num.h"
 #include "base/sys.h"
+#include "limits/lines.h"
 #include "walls/container/bundle.h"
 
 static const struct kind {
@@ -207,6 +210,42 @@ static int bear(void *context)
     return r < 0;
 }
 
+/* The number that the calling process sees of PIDFD's (pidfd_open(2), "/proc/PID/fdinfo"). */
+__attribute__((noinline)) /* its lines must not lie in its caller's frame */
+static int
+find_number(int pidfd)
+{
+    char path[64];
+    struct cl_lines lines;
+    const char *line;
+    uint64_t pid = 0;
+
+    (void)snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
+    CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, path, O_RDONLY, 0);
+    if (fd < 0)
+        return fd;
+    cl_lines_init(&lines, fd);
+    while (cl_lines_next(&lines, &line) > 0) {
+        if (strncmp(line, "Pid:\t", 5) == 0)
+            return cl_parse_u64(line + 5, &pid) == 0 && pid > 0 && pid <= INT32_MAX ? (int)pid
+                                                                                    : -ESRCH;
+    }
+    return -EBADMSG;
+}
+
+/* The go-between's word is the number in the pid namespace that it was born in, which may be a
+ * named one: there may be another's process of that number here. */
+static int number_first(struct cl_bundle *bundle, struct cl_error *err)
+{
+    int pid = find_number(bundle->pidfd);
+
+    bundle->pid = pid < 0 ? 0 : pid;
+    if (pid >= 0)
+        return 0;
+    (void)cl_sys_pidfd_send_signal(bundle->pidfd, SIGKILL);
+    return cl_fail(err, pid, "find the number of the container's first process");
+}
+
 static int clone_in(struct cl_bundle *bundle, int userns, struct cl_error *err)
 {
     struct go_between between = {.bundle = bundle, .userns = userns};
@@ -214,6 +253,8 @@ static int clone_in(struct cl_bundle *bundle, int userns, struct cl_error *err)
 
     if (r > 0)
         *err = between.error;
+    if (r == 0)
+        return number_first(bundle, err);
     return r > 0 ? -between.error.code : r;
 }
 
