@@ -1,6 +1,7 @@
 """Attacks of the root file system and of those inside a container on an OCI runtime and its host."""
 
 import os
+import shlex
 import shutil
 import subprocess
 from pathlib import Path
@@ -145,3 +146,43 @@ def test_what_is_mounted_over_files_of_proc_takes_nothing_of_the_runtimes(runtim
     bundle.mount("/volume", volume, "bind", "rw")
     runtime.rejects(bundle, "mounted over", field="process.oomScoreAdj")
     assert (volume / "oom_score_adj").read_text() == "mine"
+
+
+# --- who is there already -------------------------------------------------------------------------
+
+LOOK = """
+for each in /proc/[0-9]*; do
+    test ${each#/proc/} != $$ && test -e $each/root%(marker)s && echo the mounts of the host: $each
+    test -r $each/environ && grep -sl MARKED $each/environ
+done
+echo looked
+"""
+
+
+@pytest.mark.parametrize("name", ["prestart", "createRuntime"])
+def test_who_shares_namespaces_sees_nothing_of_the_runtimes_process(runtime, name):
+    """The processes of a pod: root with CAP_SYS_PTRACE in the user namespace that a new container joins, and its pid namespace."""
+    def bundle():
+        made = runtime.bundle(own_rootfs=True).map_ids(100000, 100000, 1000)
+        made.mount_of("/dev/pts")["options"].remove("gid=5")
+        for kind in ("bounding", "effective", "permitted"):
+            made.process["capabilities"][kind] += ["CAP_SYS_PTRACE", "CAP_SYS_ADMIN", "CAP_DAC_READ_SEARCH"]
+        return made
+    first = runtime.started(bundle().sh(WAITS))
+    first.expect(b"began\n")
+    marker = runtime.directory("marker")
+    second = bundle().sh(WAITS)
+    said = second.directory / "said"
+    command = runtime.argv("exec", first.id, "sh", "-c", LOOK % {"marker": marker})
+    second.hook(name, "/bin/sh", "-c", shlex.join(command) + f" > {said} 2>&1")
+    second.process["oomScoreAdj"] = 300
+    for kind in ("user", "pid"):
+        second.namespace(kind, f"/proc/{first.pid}/ns/{kind}")
+    container = runtime.create(second, env={"MARKED": "1"})
+    assert container.status_field("NSpid").split()[0] == str(container.pid), "the number is that of the pid namespace"
+    assert container.namespace("pid") == first.namespace("pid")
+    score = container.file("oom_score_adj")
+    container.start().expect(b"began\n")
+    assert container.kill("KILL").wait() == 128 + 9  # before the other, whose end waits for it
+    assert said.read_text() == "looked\n"
+    assert score == "300\n"

@@ -113,12 +113,20 @@ struct cl_bundle {
     int terminal;                  /* the pty's slave */
     struct cl_agent_memory *agent; /* NULL: nobody is asked */
     int has_user;                  /* uid and gid are the command's */
+    int has_oom_score;             /* it is set already */
 };
 
 /* Whether it is in a user namespace that isn't the runtime's. */
 static inline int cl_bundle_has_userns(const struct cl_bundle *bundle)
 {
     return cl_spec_namespace(bundle->spec, CLONE_NEWUSER) != NULL;
+}
+
+/* Whether the first process is born among others: in a user namespace of theirs, which makes one
+ * with CAP_SYS_PTRACE its tracer, and where they see it. */
+static inline int cl_bundle_is_seen(const struct cl_bundle *bundle)
+{
+    return cl_bundle_has_userns(bundle) && (bundle->fresh & CLONE_NEWPID) == 0;
 }
 
 /* --- the maker ---------------------------------------------------------------------------- */
@@ -183,6 +191,9 @@ int cl_bundle_find_proc(void *context, struct cl_error *err);
 int cl_bundle_write_proc(const struct cl_bundle *bundle, const char *path, const char *text);
 int cl_bundle_fail_proc(int r, struct cl_error *err);
 int cl_bundle_set_scheduling(void *context, struct cl_error *err);
+/* The first process's, while it is still the host's user: what it may not write to its own /proc
+ * as the container's, where that isn't dumpable. */
+int cl_bundle_set_early(void *context, struct cl_error *err);
 int cl_bundle_set_rlimits(void *context, struct cl_error *err);
 int cl_bundle_take_stdio(void *context, struct cl_error *err);
 int cl_bundle_bound(void *context, struct cl_error *err);

@@ -48,8 +48,8 @@ static int become_root(void *context, struct cl_error *err)
     r = cl_sys_setresuid(0);
     if (r < 0)
         return cl_fail(err, r, "linux.uidMappings: become the container's user 0");
-    /* Its own files in /proc belong to it only while it is dumpable; nobody else is here yet. */
-    r = cl_sys_prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
+    /* Its own files in /proc belong to it only while it is dumpable: where nobody else is. */
+    r = cl_sys_prctl(PR_SET_DUMPABLE, !cl_bundle_is_seen(bundle), 0, 0, 0);
     return r < 0 ? cl_fail(err, r, "open the own files in /proc") : 0;
 }
 
@@ -205,6 +205,7 @@ static int close_others(void *context, struct cl_error *err)
 static const struct cl_step steps[] = {
     {"signals", reset_signals, NULL},
     {NULL, wait_for_maps, NULL},
+    {NULL, cl_bundle_set_early, NULL},
     {NULL, become_root, NULL},
     {NULL, join_cgroups, NULL},
     {"cgroup namespace", enter_cgroup_namespace, NULL},

@@ -290,8 +290,13 @@ int cl_bundle_clone(void *context, struct cl_error *err)
     struct cl_bundle *bundle = context;
     CL_CLEANUP_FD int time_home = -1;
     struct cl_error back = {0};
-    int r = enter_named(bundle, err);
+    /* Before anybody sees the go-between, whose memory is ours, and the first process, which
+     * inherits it; the runtime's own user namespace has the only tracers then (ptrace(2)). */
+    int r = cl_bundle_is_seen(bundle) ? cl_sys_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) : 0;
 
+    if (r < 0)
+        return cl_fail(err, r, "become non-dumpable");
+    r = enter_named(bundle, err);
     if (r == 0)
         r = make_time(bundle, &time_home, err);
     if (r == 0)

@@ -49,18 +49,30 @@ int cl_bundle_fail_proc(int r, struct cl_error *err)
 }
 
 /* To lower it takes a privilege; what it is already costs none. */
-static int set_oom_score(const struct cl_bundle *bundle, struct cl_error *err)
+static int write_oom_score(const struct cl_bundle *bundle, int is_early, struct cl_error *err)
 {
     const int wanted = (int)bundle->process->oom_score - CL_SPEC_OOM_BIAS;
     char text[16];
 
-    if (!cl_spec_has(bundle->process, CL_SPEC_OOM_SCORE))
+    if (!cl_spec_has(bundle->process, CL_SPEC_OOM_SCORE) || bundle->has_oom_score)
         return 0;
     (void)snprintf(text, sizeof(text), "%d", wanted);
-    int r = cl_bundle_write_proc(bundle, "self/oom_score_adj", text);
+    int r = is_early ? cl_write_file(AT_FDCWD, "/proc/self/oom_score_adj", text)
+                     : cl_bundle_write_proc(bundle, "self/oom_score_adj", text);
     return r < 0 ? cl_bundle_fail_proc(cl_fail(err, r, "process.oomScoreAdj: set it to %d", wanted),
                                        err)
                  : 0;
+}
+
+int cl_bundle_set_early(void *context, struct cl_error *err)
+{
+    struct cl_bundle *bundle = context;
+
+    if (!cl_bundle_is_seen(bundle))
+        return 0;
+    int r = write_oom_score(bundle, 1, err);
+    bundle->has_oom_score = r == 0;
+    return r;
 }
 
 static int set_scheduler(const struct cl_spec *process, struct cl_error *err)
@@ -85,7 +97,7 @@ int cl_bundle_set_scheduling(void *context, struct cl_error *err)
 {
     const struct cl_bundle *bundle = context;
     const struct cl_spec *process = bundle->process;
-    int r = set_oom_score(bundle, err);
+    int r = write_oom_score(bundle, 0, err);
 
     if (r == 0)
         r = set_scheduler(process, err);
