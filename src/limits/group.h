@@ -101,6 +101,8 @@ int cl_group_is_frozen(const struct cl_group *group);
  * without a message. Processes of other pid namespaces, which have no number here, are left out. */
 int cl_group_pids(const struct cl_group *group, int (*each)(void *context, pid_t pid),
                   void *context, struct cl_error *err);
+/* v1: lets those go on that are frozen, also in cgroups below. 0 or -errno. */
+int cl_group_thaw_v1(const struct cl_group *group);
 /* Sends SIGNAL to all of them; SIGKILL kills also what is born meanwhile, and what is frozen. */
 int cl_group_kill(const struct cl_group *group, int signal, struct cl_error *err);
 

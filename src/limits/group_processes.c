@@ -11,12 +11,13 @@
 #include "limits/lines.h"
 
 enum {
-    BELOW = 32, /* how deep a container may have nested its own */
+    BELOW = 400, /* descriptors and frames; how deep a container may have nested its own */
     PASSES = 50,
     PAUSE_MS = 1, /* between them */
 };
 
 struct walk {
+    int (*at)(const struct walk *walk, int dir); /* each cgroup */
     int (*each)(void *context, pid_t pid);
     void *context;
 };
@@ -57,7 +58,7 @@ static int walk_below(const struct walk *walk, int at, const char *name, int dep
     struct cl_dir entries;
     const char *child;
     unsigned char type;
-    int r = fd < 0 ? fd : list_procs(walk, fd);
+    int r = fd < 0 ? fd : walk->at(walk, fd);
 
     if (r < 0)
         return is_gone(r) ? 0 : r;
@@ -106,7 +107,7 @@ int cl_group_pids(const struct cl_group *group, int (*each)(void *context, pid_t
                   void *context, struct cl_error *err)
 {
     struct guard guard = {.each = each, .context = context};
-    const struct walk walk = {.each = call_guarded, .context = &guard};
+    const struct walk walk = {.at = list_procs, .each = call_guarded, .context = &guard};
     const int r = walk_group(group, &walk);
 
     if (guard.r < 0)
@@ -137,10 +138,24 @@ static int kill_one(void *context, pid_t pid)
 
 static int pass(const struct cl_group *group, struct killing *killing)
 {
-    const struct walk walk = {.each = kill_one, .context = killing};
+    const struct walk walk = {.at = list_procs, .each = kill_one, .context = killing};
     const int r = walk_group(group, &walk);
 
     return r < 0 ? r : killing->failed;
+}
+
+static int thaw_one(CL_UNUSED const struct walk *walk, int dir)
+{
+    return cl_write_file(dir, "freezer.state", "THAWED");
+}
+
+int cl_group_thaw_v1(const struct cl_group *group)
+{
+    const struct cl_group_dir *freezer =
+        group->place.layout == CL_CGROUP_V2 ? NULL : cl_group_find(group, "freezer");
+    const struct walk walk = {.at = thaw_one};
+
+    return freezer == NULL ? 0 : walk_below(&walk, freezer->dir, ".", BELOW);
 }
 
 /* v1 has no call for it: pass after pass, until nobody is left that could have had a child. Who is
@@ -154,11 +169,8 @@ static int kill_all_v1(const struct cl_group *group)
     if (freezer != NULL)
         (void)cl_write_file(freezer->dir, "freezer.state", "FROZEN"); /* the passes do without */
     int r = pass(group, &killing);
-    if (freezer != NULL) {
-        const int thawed = cl_write_file(freezer->dir, "freezer.state", "THAWED");
-
-        r = r < 0 ? r : thawed;
-    }
+    const int thawed = cl_group_thaw_v1(group); /* those that have frozen themselves below, too */
+    r = r < 0 ? r : thawed;
     for (int i = 0; r == 0 && killing.count > 0 && i < PASSES; i++) {
         killing.count = 0;
         r = pass(group, &killing);

@@ -1,4 +1,5 @@
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,7 +14,7 @@
  * ever removed: the kernel refuses all others. */
 
 enum {
-    BELOW = 32,    /* how deep a container may have nested its own; deeper ones stay */
+    BELOW = 32,    /* how deep they are removed at once */
     SLICE_MS = 10, /* of the time to wait, between two looks for cgroups below */
 };
 
@@ -66,6 +67,47 @@ static void remove_below(int dir, const char *name, int depth)
     }
 }
 
+/* The first cgroup in DIR, open for reading; -ENOENT when there is none. */
+static int open_first(int dir)
+{
+    struct cl_dir entries;
+    const char *child;
+    unsigned char type;
+    int r;
+
+    cl_dir_start(&entries, dir);
+    while ((r = cl_dir_next(&entries, &child, &type)) > 0) {
+        if (type == DT_DIR)
+            return cl_sys_openat(dir, child, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+    }
+    return r < 0 ? r : -ENOENT;
+}
+
+/* However deep a container has nested its own: from the bottom up, BELOW at once. No cgroup can be
+ * moved into another, so that ".." is where we came from. */
+static void remove_deep(int dir, const char *name)
+{
+    char up[3 * BELOW + 1];
+    int depth = 0;
+    CL_CLEANUP_FD int fd = cl_sys_openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+
+    for (int next; fd >= 0 && (next = open_first(fd)) >= 0; depth++) {
+        cl_fd_close(&fd);
+        fd = next;
+    }
+    for (int i = 0; i < BELOW; i++)
+        memcpy(up + 3 * (size_t)i, "../", 4);
+    while (fd >= 0 && depth > BELOW) {
+        int above = cl_sys_openat(fd, up, O_RDONLY | O_DIRECTORY, 0);
+
+        cl_fd_close(&fd);
+        fd = above;
+        depth -= BELOW;
+        if (fd >= 0)
+            remove_below(fd, ".", BELOW);
+    }
+}
+
 void cl_group_unthrottle(const struct cl_group *group)
 {
     const struct cl_group_dir *dir = cl_group_find(group, "cpu");
@@ -85,6 +127,7 @@ static int remove_leaf(const struct cl_group *group, const struct cl_group_dir *
     while (r == -EBUSY) {
         const uint64_t now_ns = cl_clock_boot_ns();
 
+        remove_deep(dir->parent, leaf);
         remove_below(dir->parent, leaf, BELOW);
         r = cl_cgroup_rmdir(dir->parent, leaf,
                             cl_min_u64(deadline_ns, now_ns + SLICE_MS * CL_NS_PER_MS));

@@ -1,5 +1,6 @@
 """Attacks of the root file system and of those inside a container on an OCI runtime and its host."""
 
+import json
 import os
 import shlex
 import shutil
@@ -186,3 +187,43 @@ def test_who_shares_namespaces_sees_nothing_of_the_runtimes_process(runtime, nam
     assert container.kill("KILL").wait() == 128 + 9  # before the other, whose end waits for it
     assert said.read_text() == "looked\n"
     assert score == "300\n"
+
+
+# --- cgroups --------------------------------------------------------------------------------------
+
+def writes_cgroups(runtime, script):
+    """A container that may write its own cgroups, as one with CAP_SYS_ADMIN makes itself."""
+    bundle = runtime.bundle().sh(script)
+    bundle.mount_of("/sys/fs/cgroup")["options"].remove("ro")
+    return runtime.started(bundle)
+
+
+FREEZE = """
+mkdir /sys/fs/cgroup/freezer/ice
+echo 1 > /sys/fs/cgroup/freezer/ice/cgroup.procs
+(echo FROZEN > /sys/fs/cgroup/freezer/ice/freezer.state; echo began; exec sleep 1000) &
+wait
+"""
+
+
+@pytest.mark.parametrize("options", [("--force",), ()])
+def test_who_has_frozen_itself_can_be_ended(runtime, options):
+    """In a cgroup of its own below the container's: v1's freezer holds it against SIGKILL."""
+    if not os.path.isdir("/sys/fs/cgroup/freezer"):
+        pytest.skip("no v1 freezer here")
+    container = writes_cgroups(runtime, f"({FREEZE.replace('wait', '')}) & wait")
+    container.expect(b"began\n")
+    if not options:
+        container.call("kill", "--all", "KILL").ok()
+        assert container.wait() == 128 + 9
+    container.delete(*options)
+
+
+def test_cgroups_below_each_other_are_removed_however_deep(runtime):
+    controllers = ["pids"] if os.path.isdir("/sys/fs/cgroup/pids") else ["."]
+    container = writes_cgroups(runtime, f"for each in {' '.join(controllers)}; do cd /sys/fs/cgroup/$each; for i in $(seq 80); do mkdir d && cd d; done; done; "
+                                        "sleep 1000 & echo $! > cgroup.procs; echo began; wait")
+    container.expect(b"began\n")
+    outcome = container.call("ps", "--format", "json").ok()
+    assert len(json.loads(outcome.out)) == 2
+    container.delete("--force")

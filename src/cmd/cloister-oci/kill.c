@@ -17,10 +17,25 @@ static const struct cl_option options[] = {
     CL_OCI_HELP,
 };
 
+/* v1's freezer holds processes against SIGKILL (freezer-subsystem.rst). */
+__attribute__((noinline)) /* its cgroup must not lie in its caller's frame */
+static void
+let_die(const struct cl_oci_container *container)
+{
+    CL_CLEANUP_GROUP struct cl_group group = {.count = 0};
+    struct cl_error unused;
+
+    if (cl_container_group(container, &group, &unused) == 0)
+        (void)cl_group_thaw_v1(&group); /* who isn't frozen dies without */
+}
+
 static int send_signal(const struct cl_oci_container *container, int signal, struct cl_error *err)
 {
     CL_CLEANUP_FD int pidfd = cl_container_pidfd(container);
     int r = pidfd < 0 ? pidfd : cl_sys_pidfd_send_signal(pidfd, signal);
+
+    if (r == 0 && signal == SIGKILL)
+        let_die(container);
 
     if (r == -ESRCH) /* in these words engines know it */
         return cl_refuse(err, ESRCH, "container not running: the process of %s has finished",
