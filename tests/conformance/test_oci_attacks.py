@@ -227,3 +227,24 @@ def test_cgroups_below_each_other_are_removed_however_deep(runtime):
     outcome = container.call("ps", "--format", "json").ok()
     assert len(json.loads(outcome.out)) == 2
     container.delete("--force")
+
+
+# --- what fails late ------------------------------------------------------------------------------
+
+def test_an_exec_whose_pid_file_fails_leaves_nothing(runtime):
+    container = runtime.started(runtime.bundle().sh(WAITS))
+    container.expect(b"began\n")
+    outcome = container.exec("sleep", "1000", opts=("--detach", "--pid-file", "/no/such/directory/pid"))
+    runtime.refused(outcome, "--pid-file")
+    assert json.loads(container.call("ps", "--format", "json").ok().out) == [container.pid]
+
+
+def test_a_start_that_fails_before_the_beginning_ends_the_container(runtime):
+    """Nobody listens where system calls are to be asked about: the first process would wait for good."""
+    bundle = runtime.bundle().sh(WAITS)
+    bundle.linux["seccomp"] = {"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "/no/such/listener",
+                               "syscalls": [{"names": ["mkdir"], "action": "SCMP_ACT_NOTIFY"}]}
+    container = runtime.create(bundle)
+    runtime.refused(container.call("start"), field="linux.seccomp.listenerPath")
+    assert container.wait() == 128 + 9
+    container.is_now("stopped")

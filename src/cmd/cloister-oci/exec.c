@@ -1,5 +1,6 @@
 /* exec: one more command in a running container. */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -246,7 +247,15 @@ start(const struct exec_context *context, const struct birth *birth, struct cl_b
     const struct cl_bundle_join join = {&how, birth->process, init,
                                         (int)birth->container->record.pid};
     r = cl_bundle_exec(&join, ret, err);
-    return r < 0 ? r : cl_oci_write_pid(context->pid_file, ret->pid, err);
+    if (r == 0)
+        r = cl_oci_write_pid(context->pid_file, ret->pid, err);
+    if (r < 0 && ret->pid > 0) {
+        int status;
+
+        (void)cl_sys_pidfd_send_signal(ret->pidfd, SIGKILL); /* nobody would know of it */
+        (void)cl_sys_wait_for(ret->pid, &status);
+    }
+    return r;
 }
 
 /* The pty's master that we carry, or -1; RET runs. */

@@ -44,7 +44,9 @@ int cl_oci_begin(struct cl_oci_container *container, struct cl_error *err)
     int r = cl_oci_watch(container, err);
     if (r == 0)
         r = cl_bundle_begin(connection, &state, &process, err);
-    cl_container_forget_start(container); /* it has begun, or ended */
+    if (r < 0) /* it may wait still, for who can't be reached */
+        (void)cl_sys_pidfd_send_signal(pidfd, SIGKILL);
+    cl_container_forget_start(container); /* it has begun, or ends */
     if (r < 0)
         return r;
     r = run_hooks(container, err);
