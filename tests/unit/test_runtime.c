@@ -31,7 +31,7 @@ static int open_root(void)
 /* A record as create writes it first. */
 static void save(struct cl_oci_container *container)
 {
-    const struct cl_group_place where = {.manager = CL_GROUP_NONE};
+    static const struct cl_group_place where = {.manager = CL_GROUP_NONE};
     struct cl_error err = {0};
 
     cl_container_set_place(container, &where);

@@ -145,6 +145,10 @@ int cl_oci_begin(struct cl_oci_container *container, struct cl_error *err);
 /* Has a process watch over the container's time limit, where it has one (monitor.c). */
 int cl_oci_watch(struct cl_oci_container *container, struct cl_error *err);
 
+/* A terminal that we carry has the size of the caller's from the beginning, where PROCESS says
+ * none. */
+void cl_oci_take_size(struct cl_spec *process);
+
 /* Signals wait from here on: before the process is born that they are for (front.c). */
 int cl_oci_hold_signals(struct cl_error *err);
 /* Waits for PROCESS, a child of ours, passing signals on to it, and carries what goes over its

@@ -288,6 +288,8 @@ int cl_oci_make(struct cl_oci *oci, const struct cl_oci_creation *creation,
     if (r < 0)
         return r;
     warn(oci, &container->spec);
+    if (creation->console_fd >= 0)
+        cl_oci_take_size(&container->spec);
     cl_oci_trim(oci, &container->spec, &container->spec);
     r = cl_bundle_check(&container->spec, err);
     if (r < 0)

@@ -146,6 +146,7 @@ static int compose(const struct exec_context *context, const struct cl_strlist *
     process.terminal = (uint64_t)context->tty;
     process.rows = 0;
     process.columns = 0;
+    process.set &= ~(CL_SPEC_BIT(CL_SPEC_ROWS) | CL_SPEC_BIT(CL_SPEC_COLUMNS));
     if (context->user != NULL)
         r = set_user(&process, context->user, err);
     if (r < 0)
@@ -327,6 +328,8 @@ static int run(struct cl_oci *oci, const struct cl_oci_command *self, int argc, 
     if (r < 0)
         return r;
     cl_oci_trim(oci, &container.spec, &spec);
+    if (!context.detach && context.console == NULL)
+        cl_oci_take_size(&spec);
     r = context.detach ? 0 : cl_oci_hold_signals(err);
     if (r < 0)
         return r;

@@ -42,6 +42,16 @@ int cl_oci_make_console(int *ret_ours, struct cl_error *err)
     return ends[1];
 }
 
+void cl_oci_take_size(struct cl_spec *process)
+{
+    const struct winsize size = cl_terminal_callers_size();
+
+    if (!process->terminal || cl_spec_has(process, CL_SPEC_ROWS))
+        return;
+    process->rows = size.ws_row;
+    process->columns = size.ws_col;
+}
+
 int cl_oci_take_master(int ours, struct cl_error *err)
 {
     char name[64];
