@@ -349,32 +349,45 @@ static int check_kind(int target, int is_dir, const char *path, struct cl_error 
                      is_dir ? "directory" : "file");
 }
 
-static int attach(const struct cl_bundle *bundle, int tree, const char *path, struct cl_error *err)
+/* What masks lie in and later steps write to is where it is said to be: no link of the image's
+ * leads it elsewhere (CVE-2019-19921), nor one that others put there meanwhile who share the root.
+ */
+static int find_no_link(const struct cl_bundle *bundle, const char *path, struct cl_error *err)
 {
+    int fd = cl_open_no_links(bundle->root, path, O_PATH);
+
+    if (fd == -ENOENT) {
+        CL_CLEANUP_FD int made = cl_bundle_target(bundle, path, 1, err);
+        if (made < 0)
+            return made;
+        fd = cl_open_no_links(bundle->root, path, O_PATH);
+    }
+    if (fd == -ELOOP)
+        return cl_refuse(err, ELOOP, "%s of the root is, or lies behind, a symbolic link", path);
+    return fd < 0 ? cl_fail(err, fd, "find %s in the root", path) : fd;
+}
+
+static int is_no_link(const char *type)
+{
+    return strcmp(type, "proc") == 0 || strcmp(type, "sysfs") == 0;
+}
+
+static int attach(const struct cl_bundle *bundle, int tree, const struct cl_spec_mount *mount,
+                  struct cl_error *err)
+{
+    const char *path = mount->target;
     int is_dir = 1;
     int r = is_directory(tree, &is_dir, err);
 
     if (r < 0)
         return r;
-    CL_CLEANUP_FD int target = cl_bundle_target(bundle, path, is_dir, err);
+    CL_CLEANUP_FD int target = is_no_link(mount->type)
+                                   ? find_no_link(bundle, path, err)
+                                   : cl_bundle_target(bundle, path, is_dir, err);
     if (target < 0)
         return target;
     r = check_kind(target, is_dir, path, err);
     return r < 0 ? r : cl_tree_attach(tree, target, path, err);
-}
-
-/* What masks lie in and later steps write to is where it is said to be: no link of the image's
- * leads it elsewhere (CVE-2019-19921). */
-static int check_no_link(const struct cl_bundle *bundle, const struct cl_spec_mount *mount,
-                         struct cl_error *err)
-{
-    if (strcmp(mount->type, "proc") != 0 && strcmp(mount->type, "sysfs") != 0)
-        return 0;
-    CL_CLEANUP_FD int fd = cl_open_no_links(bundle->root, mount->target, O_PATH);
-    return fd == -ELOOP
-               ? cl_refuse(err, ELOOP, "%s of the root is, or lies behind, a symbolic link",
-                           mount->target)
-               : 0;
 }
 
 /* v1 as programs expect it: a tmpfs with a directory for each hierarchy, in which is the
@@ -418,7 +431,7 @@ static int attach_v1(struct cl_bundle *bundle, const struct cl_spec_mount *mount
 
     if (tree < 0)
         return tree;
-    int r = attach(bundle, tree, mount->target, err);
+    int r = attach(bundle, tree, mount, err);
     if (r == 0)
         r = fill_v1(bundle, tree, mount, err);
     const struct cl_mount_attr attr = {.attr_set = mount->set & late};
@@ -436,7 +449,7 @@ static int attach_cgroup(struct cl_bundle *bundle, const struct cl_spec_mount *m
         return attach_v1(bundle, mount, err);
     const struct cl_mount_attr attr = {.attr_set = mount->set, .attr_clr = mount->clear};
     int r = set_attr(bundle->group_trees[0], 0, &attr, err);
-    return r < 0 ? r : attach(bundle, bundle->group_trees[0], mount->target, err);
+    return r < 0 ? r : attach(bundle, bundle->group_trees[0], mount, err);
 }
 
 /* Our /proc, which later steps write to: never one that the image brought. */
@@ -457,13 +470,13 @@ static int make_mount(struct cl_bundle *bundle, size_t index, struct cl_error *e
                                                                 : make_fs(bundle, mount, err);
     if (tree < 0)
         return tree;
-    int r = check_no_link(bundle, mount, err);
-    if (r == 0 && (mount->flags & CL_SPEC_TMPCOPYUP) != 0)
+    int r = 0;
+    if ((mount->flags & CL_SPEC_TMPCOPYUP) != 0)
         r = cl_bundle_copy_up(bundle, mount->target, tree, err);
     if (r == 0)
         r = set_attributes(bundle, mount, tree, err);
     if (r == 0)
-        r = attach(bundle, tree, mount->target, err);
+        r = attach(bundle, tree, mount, err);
     if (r == 0)
         keep_proc(bundle, mount, &tree);
     return r;
