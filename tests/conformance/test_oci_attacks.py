@@ -200,7 +200,7 @@ def writes_cgroups(runtime, script):
 
 FREEZE = """
 mkdir /sys/fs/cgroup/freezer/ice
-echo 1 > /sys/fs/cgroup/freezer/ice/cgroup.procs
+echo 1 > /sys/fs/cgroup/freezer/ice/tasks
 (echo FROZEN > /sys/fs/cgroup/freezer/ice/freezer.state; echo began; exec sleep 1000) &
 wait
 """
@@ -211,7 +211,7 @@ def test_who_has_frozen_itself_can_be_ended(runtime, options):
     """In a cgroup of its own below the container's: v1's freezer holds it against SIGKILL."""
     if not os.path.isdir("/sys/fs/cgroup/freezer"):
         pytest.skip("no v1 freezer here")
-    container = writes_cgroups(runtime, f"({FREEZE.replace('wait', '')}) & wait")
+    container = writes_cgroups(runtime, f"({FREEZE}) & wait")
     container.expect(b"began\n")
     if not options:
         container.call("kill", "--all", "KILL").ok()
