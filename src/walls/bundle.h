@@ -36,8 +36,9 @@ struct cl_bundle_start {
 struct cl_bundle_process {
     int pid; /* 0: none */
     int pidfd;
+    int channel; /* of a container that was made, until it is kept; -1 */
 };
-#define CL_BUNDLE_PROCESS_INIT ((struct cl_bundle_process){.pidfd = -1})
+#define CL_BUNDLE_PROCESS_INIT ((struct cl_bundle_process){.pidfd = -1, .channel = -1})
 
 /* What this kernel or this program can't do of SPEC: -ENOTSUP with the field's path in front. */
 int cl_bundle_check(const struct cl_spec *spec, struct cl_error *err);
@@ -63,6 +64,10 @@ int cl_bundle_read_raise(const struct cl_spec *spec, struct cl_bundle_raise *ret
  * createRuntime and createContainer. On failure nothing is left. */
 int cl_bundle_create(const struct cl_bundle_start *start, struct cl_bundle_process *ret,
                      struct cl_error *err);
+
+/* The container is known to others now, and outlives the calling process: until this is said its
+ * first process ends when that does, whatever ends it. Closes the channel. */
+int cl_bundle_keep(struct cl_bundle_process *process, struct cl_error *err);
 
 /* The state that the runtime specification shows (runtime.md, "State"), as JSON. */
 struct cl_bundle_state {

@@ -248,3 +248,21 @@ def test_a_start_that_fails_before_the_beginning_ends_the_container(runtime):
     runtime.refused(container.call("start"), field="linux.seccomp.listenerPath")
     assert container.wait() == 128 + 9
     container.is_now("stopped")
+
+
+# an engine, or the machine's out-of-memory killer, ends the runtime
+
+def test_a_create_that_is_killed_leaves_no_process(make_runtime, nothing_left):
+    """At any moment, with no cgroup by which anybody would find what it had made. Its second call to write is one moment, and so on."""
+    runtime = make_runtime("root")
+    runtime.options = ["--cgroup-manager=disabled"]
+    bundle = runtime.bundle().args("sleep", "1000").write()
+    for moment in range(1, 12):
+        identifier = runtime.new_id()
+        argv = ["strace", "-qq", "-o", "/dev/null", "-e", "trace=pwrite64,write,sendmsg,openat", "-e", f"inject=sendmsg,write,openat:signal=KILL:when={moment * 9}",
+                *runtime.argv("create", "--bundle", bundle.directory, identifier)]
+        done = subprocess.run(argv, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=60, cwd="/")
+        runtime.call("delete", "--force", identifier).ok()
+        if done.returncode == 0:
+            break
+    nothing_left([runtime])

@@ -195,6 +195,7 @@ static void end(void *context)
     (void)cl_sys_pidfd_send_signal(making->process.pidfd, SIGKILL); /* it waits for start */
     (void)cl_sys_wait_for(making->process.pid, &status);
     cl_fd_close(&making->process.pidfd);
+    cl_fd_close(&making->process.channel);
 }
 
 static int save_process(void *context, struct cl_error *err)
@@ -202,7 +203,9 @@ static int save_process(void *context, struct cl_error *err)
     struct making *making = context;
     int r = cl_container_set_process(making->container, making->process.pid, err);
 
-    return r < 0 ? r : cl_container_save(making->container, NULL, err);
+    if (r == 0)
+        r = cl_container_save(making->container, NULL, err);
+    return r < 0 ? r : cl_bundle_keep(&making->process, err);
 }
 
 static int write_pid(void *context, struct cl_error *err)

@@ -40,7 +40,7 @@ int cl_oci_begin(struct cl_oci_container *container, struct cl_error *err)
         .pid = (int)container->record.pid,
     };
     CL_CLEANUP_FD int pidfd = cl_container_pidfd(container);
-    const struct cl_bundle_process process = {(int)container->record.pid, pidfd};
+    const struct cl_bundle_process process = {(int)container->record.pid, pidfd, -1};
     int r = cl_oci_watch(container, err);
     if (r == 0)
         r = cl_bundle_begin(connection, &state, &process, err);

@@ -251,12 +251,22 @@ int cl_bundle_create(const struct cl_bundle_start *start, struct cl_bundle_proce
     if (r < 0)
         cl_bundle_close_trees(&bundle); /* of the step that failed half way, too */
     if (r == 0) {
-        *ret = (struct cl_bundle_process){.pid = bundle.pid, .pidfd = CL_TAKE_FD(bundle.pidfd)};
+        *ret = (struct cl_bundle_process){.pid = bundle.pid,
+                                          .pidfd = CL_TAKE_FD(bundle.pidfd),
+                                          .channel = CL_TAKE_FD(bundle.channel[0])};
         bundle.pid = 0; /* it lives on */
         cl_steps_undo(create_steps, CL_ARRAY_SIZE(create_steps), &bundle);
     }
     free(bundle.trees);
     return r;
+}
+
+int cl_bundle_keep(struct cl_bundle_process *process, struct cl_error *err)
+{
+    CL_CLEANUP_FD int channel = CL_TAKE_FD(process->channel);
+    int r = cl_bundle_send(channel, CL_BUNDLE_KEEP, NULL);
+
+    return r < 0 ? cl_fail(err, r, "send to the container's first process") : 0;
 }
 
 int cl_bundle_begin(int connection, const struct cl_bundle_state *state,

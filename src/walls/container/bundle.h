@@ -32,6 +32,7 @@ enum cl_bundle_message_kind {
     CL_BUNDLE_GO = 1, /* maker: the id maps are written */
     CL_BUNDLE_HOOKS,  /* first: mounts are made: the runtime's hooks are to run; maker: they have */
     CL_BUNDLE_READY,  /* first: it waits for its beginning */
+    CL_BUNDLE_KEEP,   /* maker: others know of it now */
     CL_BUNDLE_BEGIN,  /* start: it is to become the command */
     CL_BUNDLE_EXEC,   /* first: nothing but execve is left; then the channel closes */
     CL_BUNDLE_FAILED, /* first: `error` says why */

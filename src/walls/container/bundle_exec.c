@@ -235,7 +235,7 @@ static int run(struct newborn *newborn, struct cl_error *err)
     CL_CLEANUP_FD int own = bundle->channel[0];
     r = bear(newborn, err);
     cl_fd_close(&bundle->channel[1]);
-    const struct cl_bundle_process process = {bundle->pid, bundle->pidfd};
+    const struct cl_bundle_process process = {bundle->pid, bundle->pidfd, -1};
     const struct cl_bundle_state state = {
         .spec = bundle->spec,
         .id = bundle->start->id,
@@ -299,6 +299,6 @@ int cl_bundle_exec(const struct cl_bundle_join *join, struct cl_bundle_process *
         cl_fd_close(&bundle->tasks[i]);
     cl_bundle_free_vectors(bundle);
     if (r == 0)
-        *ret = (struct cl_bundle_process){.pid = bundle->pid, .pidfd = bundle->pidfd};
+        *ret = (struct cl_bundle_process){bundle->pid, bundle->pidfd, -1};
     return r;
 }

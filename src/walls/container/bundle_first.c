@@ -272,6 +272,8 @@ CL_NORETURN void cl_bundle_first(struct cl_bundle *bundle)
         fail(bundle->channel[1], &err);
     if (cl_bundle_send(bundle->channel[1], CL_BUNDLE_READY, NULL) < 0)
         _exit(1); /* the runtime has been killed: nobody knows of us */
+    if (cl_bundle_expect(bundle->channel[1], CL_BUNDLE_KEEP, &err) < 0)
+        _exit(1); /* the same */
     cl_fd_close(&bundle->channel[1]);
     int connection = wait_for_begin(bundle, &err);
     if (connection < 0)
