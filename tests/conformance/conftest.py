@@ -1,5 +1,6 @@
 """Fixtures for the tests of an OCI runtime against the specification: see lib/oci.py."""
 
+import os
 import re
 from pathlib import Path
 
@@ -72,7 +73,7 @@ def nothing_left_after_the_module():
 
 
 @pytest.fixture
-def make_runtime(world, oci_program, oci_tree, oci_leaks):
+def make_runtime(request, world, oci_program, oci_tree, oci_leaks):
     """Makes runtimes; at the end all their containers are deleted, and nothing of them may be left."""
     made = []
 
@@ -85,9 +86,11 @@ def make_runtime(world, oci_program, oci_tree, oci_leaks):
     yield make
     for each in made:
         each.remove_all()
-    oci_leaks.check(made)
-    for each in made:
-        each.ids.clear()
+    try:
+        oci_leaks.check(made)
+    except AssertionError:
+        if request.node.get_closest_marker("xfail") is None:  # what a reference fails at it may leave as well
+            raise
 
 
 @pytest.fixture
@@ -130,3 +133,33 @@ def waiting(request):
         container.expect(b"began\n")
         return container
     return start
+
+
+@pytest.fixture(params=oci.VIEWS)
+def viewed(request, make_runtime, oci_program):
+    """As root in each view that this machine can give and the runtime takes."""
+    view = request.param
+    hybrid = os.path.ismount("/sys/fs/cgroup/unified")
+    if view != "machine" and not hybrid:
+        pytest.skip("no v1 hybrid here: its parts can't be looked at alone")
+    if oci_program.name == "crun" and view != "v1-only":
+        pytest.xfail("crun refuses the hybrid, and in its v2 part it fails on a limit")
+    return make_runtime(view=view)
+
+
+@pytest.fixture(params=["v1"])
+def v1(request, make_runtime):
+    """Where v1's controllers are: the machine's own view if it is a hybrid."""
+    if not os.path.isdir("/sys/fs/cgroup/memory"):
+        pytest.skip("no cgroup v1 here")
+    return make_runtime()
+
+
+@pytest.fixture(params=["v2"])
+def v2(request, make_runtime, oci_program):
+    """Where v2 is all there is."""
+    if oci_program.name == "crun":
+        pytest.xfail("crun fails in a v2 view here on a limit of its own")
+    runtime = make_runtime(view="v2-only" if os.path.ismount("/sys/fs/cgroup/unified") else "machine")
+    runtime.controllers = Path("/sys/fs/cgroup/unified/cgroup.controllers" if runtime.view == "v2-only" else "/sys/fs/cgroup/cgroup.controllers").read_text().split()
+    return runtime

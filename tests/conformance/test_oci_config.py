@@ -1,9 +1,11 @@
 """config.json of any content: what is none is refused with the field's path and leaves nothing, what is unknown is ignored."""
 
 import json
+import os
 
 import pytest
 
+from lib.oci_bundle import Bundle
 from lib.runner import text
 
 DEEP = 100_000
@@ -138,7 +140,6 @@ OTHERS = {bool: "yes", int: "5", str: 5, dict: [], list: {}}
 
 def all_fields():
     """Those of Docker's configuration, and the others that tests here know."""
-    from lib.oci_bundle import Bundle
     bundle = Bundle("/x", "/x", "/x")
     bundle.set("process.terminal", False).set("process.consoleSize", {"height": 1, "width": 1}).set("process.noNewPrivileges", True)
     bundle.set("process.user.umask", 18).set("process.user.additionalGids", [1]).set("process.capabilities.ambient", ["CAP_CHOWN"])
@@ -230,7 +231,6 @@ def test_names_differ_by_case(anyone, raw):
 @pytest.mark.parametrize("kind", ["directory", "fifo", "device", "unreadable"])
 def test_a_configuration_that_is_no_file(make_runtime, kind, nothing_left):
     """A fifo may not hang it."""
-    import os
     runtime = make_runtime("user" if kind == "unreadable" else "root")
     bundle = runtime.bundle().write()
     bundle.path.unlink()

@@ -294,7 +294,17 @@ class Runtime:
             assert self.left_of(identifier) == [], f"left of a create that failed: {self.left_of(identifier)}\n{made}"
         elif self.is_reference:
             assert sorted(os.listdir(self.root)) == before, f"left of a create that failed\n{made}"
+        left = self.cgroups_of(bundle)
+        assert not left, f"cgroups left of a create that failed: {left}\n{made}"
         return self.refused(made, *needles, field=field)
+
+    @staticmethod
+    def cgroups_of(bundle):
+        """The cgroups that are there of what a bundle names."""
+        path = bundle.config.get("linux", {}).get("cgroupsPath") if isinstance(bundle.config.get("linux"), dict) else None
+        if not isinstance(path, str) or not path.startswith(slice_name() + "/") or ".." in path or "\0" in path or len(path) > 255:
+            return []
+        return [str(place) for place in (top / path[len(slice_name()) + 1:] for top in cgroup_tops().values()) if place.exists()]
 
     def left_of(self, identifier):
         """Names below the state directory that hold the id."""
@@ -303,8 +313,10 @@ class Runtime:
     def remove_all(self):
         """Delete whatever a test left, in whatever state it is, and give back what the tests hold of it."""
         for identifier in self.ids:
-            if self.left_of(identifier):
-                self.call("delete", "--force", identifier)
+            for _ in range(3):  # an init ends after the others of its namespace are reaped: those of exec are ours
+                if self.left_of(identifier):
+                    self.call("delete", "--force", identifier)
+                    reap()
         for container in self.containers:
             container.forget()
 
@@ -398,6 +410,10 @@ class Container:
 
     def namespace(self, kind):
         return os.readlink(f"/proc/{self.pid}/ns/{kind}")
+
+    def read(self, controller, name):
+        """A file of its cgroup."""
+        return (self.cgroup(controller) / name).read_text().strip()
 
     def cgroup(self, controller):
         """The container's directory of a controller, of v1's or v2's."""
