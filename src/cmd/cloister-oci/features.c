@@ -10,18 +10,18 @@ enum { OUTPUT_MOST = 1 << 20 };
 static const struct cl_option options[] = {CL_OCI_HELP};
 
 static const char *const mount_options[] = {
-    "async",        "atime",       "bind",        "defaults",       "dev",
-    "diratime",     "dirsync",     "exec",        "iversion",       "lazytime",
-    "loud",         "noatime",     "nodev",       "nodiratime",     "noexec",
-    "noiversion",   "nolazytime",  "norelatime",  "nostrictatime",  "nosuid",
-    "nosymfollow",  "private",     "ratime",      "rbind",          "rdev",
-    "rdiratime",    "relatime",    "rexec",       "rnoatime",       "rnodev",
-    "rnodiratime",  "rnoexec",     "rnorelatime", "rnostrictatime", "rnosuid",
-    "rnosymfollow", "ro",          "rprivate",    "rrelatime",      "rro",
-    "rrw",          "rshared",     "rslave",      "rstrictatime",   "rsuid",
-    "rsymfollow",   "runbindable", "rw",          "shared",         "silent",
-    "slave",        "strictatime", "suid",        "symfollow",      "sync",
-    "unbindable",
+    "async",          "atime",       "bind",         "defaults",    "dev",
+    "diratime",       "dirsync",     "exec",         "idmap",       "iversion",
+    "lazytime",       "loud",        "noatime",      "nodev",       "nodiratime",
+    "noexec",         "noiversion",  "nolazytime",   "norelatime",  "nostrictatime",
+    "nosuid",         "nosymfollow", "private",      "ratime",      "rbind",
+    "rdev",           "rdiratime",   "relatime",     "rexec",       "ridmap",
+    "rnoatime",       "rnodev",      "rnodiratime",  "rnoexec",     "rnorelatime",
+    "rnostrictatime", "rnosuid",     "rnosymfollow", "ro",          "rprivate",
+    "rrelatime",      "rro",         "rrw",          "rshared",     "rslave",
+    "rstrictatime",   "rsuid",       "rsymfollow",   "runbindable", "rw",
+    "shared",         "silent",      "slave",        "strictatime", "suid",
+    "symfollow",      "sync",        "tmpcopyup",    "unbindable",
 };
 
 static const char *const namespaces[] = {"cgroup", "ipc",  "mount", "network",
@@ -41,16 +41,8 @@ static const char *const operators[] = {
 static const char *const flags[] = {"SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW",
                                     "SECCOMP_FILTER_FLAG_TSYNC"};
 
-static const char *const archs[] = {
-#if defined(__x86_64__)
-    "SCMP_ARCH_X86",
-    "SCMP_ARCH_X86_64",
-    "SCMP_ARCH_X32",
-#else
-    "SCMP_ARCH_AARCH64",
-    "SCMP_ARCH_ARM",
-#endif
-};
+static const char *const archs[] = {"SCMP_ARCH_X86", "SCMP_ARCH_X86_64", "SCMP_ARCH_X32",
+                                    "SCMP_ARCH_ARM", "SCMP_ARCH_AARCH64"};
 
 static void add_list(struct cl_json *json, const char *key, const char *const *items, size_t count)
 {
@@ -95,7 +87,7 @@ static void add_linux(struct cl_json *json)
     add_switch(json, "selinux", 1);
     add_switch(json, "intelRdt", 0);
     cl_json_object(json, "mountExtensions");
-    add_switch(json, "idmap", 0);
+    add_switch(json, "idmap", 1);
     cl_json_close(json, '}');
     cl_json_close(json, '}');
 }
