@@ -44,9 +44,9 @@ int cl_oci_set_count(void *context, const struct cl_option *option, const char *
 }
 
 int cl_oci_set_help(CL_UNUSED void *context, CL_UNUSED const struct cl_option *option,
-                    CL_UNUSED const char *value, CL_UNUSED struct cl_error *err)
+                    CL_UNUSED const char *value, struct cl_error *err)
 {
-    return CL_OCI_SHOWN;
+    return cl_refuse(err, ECANCELED, "help was asked for");
 }
 
 static void show_command(const struct cl_oci_command *self)
@@ -68,10 +68,9 @@ int cl_oci_parse(const struct cl_oci_command *self, int argc, char *argv[], void
 
     if (r == 0)
         r = cl_options_parse(table, argc, argv, context, err);
-    if (r == CL_OCI_SHOWN) {
+    if (r == -ECANCELED) { /* only cl_oci_set_help gives that */
         show_command(self);
-        err->code = EINVAL; /* main's own help is not asked for */
-        return r;
+        return CL_OCI_SHOWN;
     }
     return r < 0 ? cl_prefix(err, "%s", self->name) : r;
 }

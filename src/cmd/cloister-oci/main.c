@@ -125,14 +125,51 @@ static void show_version(void)
     (void)printf("cloister-oci version " CL_VERSION "\nspec: " CL_SPEC_OURS "\n");
 }
 
+static int takes_value(const char *word)
+{
+    for (size_t i = 0; i < CL_ARRAY_SIZE(options); i++) {
+        if (strncmp(word, "--", 2) == 0 && strcmp(word + 2, options[i].name) == 0)
+            return options[i].value != NULL;
+    }
+    return 0;
+}
+
+/* "--systemd-cgroup=true" and "=false", as some engines write a switch: it takes no value here. How
+ * many arguments are left. */
+static int settle_switch(int argc, char *argv[])
+{
+    int count = 1;
+
+    for (int i = 1; i < argc; i++) {
+        if (argv[i][0] != '-') { /* the command: the rest is its own */
+            for (; i < argc; i++)
+                argv[count++] = argv[i];
+            break;
+        }
+        if (strcmp(argv[i], "--systemd-cgroup=true") == 0)
+            argv[i] = cl_unconst("--systemd-cgroup");
+        if (strcmp(argv[i], "--systemd-cgroup=false") != 0)
+            argv[count++] = argv[i];
+        if (i + 1 < argc && takes_value(argv[i]))
+            argv[count++] = argv[++i];
+    }
+    argv[count] = NULL;
+    return count;
+}
+
 /* --- main ---------------------------------------------------------------------------------------
  */
 
 static int dispatch(struct cl_oci *oci, int argc, char *argv[], struct cl_error *err)
 {
     const struct cl_oci_command *command = NULL;
+    argc = settle_switch(argc, argv);
     int first = cl_options_parse(table, argc, argv, oci, err);
 
+    if (first == -ECANCELED) { /* only cl_oci_set_help gives that */
+        show_help();
+        return 0;
+    }
     if (first < 0)
         return first;
     int r = open_log(oci, err);
@@ -168,11 +205,8 @@ int main(int argc, char *argv[])
         r = cl_sys_signal_default(SIGCHLD);
     if (r == 0)
         r = dispatch(&oci, argc, argv, &err);
-    if (r == CL_OCI_SHOWN) {
-        if (err.code == 0)
-            show_help();
+    if (r == CL_OCI_SHOWN)
         return 0;
-    }
     if (r < 0) {
         cl_oci_say(&oci, "error", err.msg);
         (void)fprintf(stderr, "cloister-oci: %s\n", err.msg); /* there is nowhere else to say it */
