@@ -194,6 +194,7 @@ int cl_bundle_fail_proc(int r, struct cl_error *err);
 int cl_bundle_set_scheduling(void *context, struct cl_error *err);
 /* The first process's, while it is still the host's user: what it may not write to its own /proc
  * as the container's, where that isn't dumpable. */
+int cl_bundle_set_own_score(struct cl_bundle *bundle, struct cl_error *err);
 int cl_bundle_set_early(void *context, struct cl_error *err);
 int cl_bundle_set_rlimits(void *context, struct cl_error *err);
 int cl_bundle_take_stdio(void *context, struct cl_error *err);

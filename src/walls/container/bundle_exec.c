@@ -22,9 +22,10 @@
 struct newborn {
     struct cl_bundle bundle;
     struct cl_agent agent;
-    int init;       /* pidfd */
-    int first;      /* that one's number */
-    uint32_t kinds; /* of namespaces that the container has of its own */
+    int init;         /* pidfd */
+    int first;        /* that one's number */
+    uint32_t entered; /* of them, before its birth */
+    uint32_t kinds;   /* of namespaces that the container has of its own */
 };
 
 static int reset_signals(CL_UNUSED void *context, struct cl_error *err)
@@ -72,9 +73,7 @@ static int find_proc(void *context, struct cl_error *err)
         (cl_spec_has(process, CL_SPEC_APPARMOR) && process->apparmor[0] != '\0') ||
         (cl_spec_has(process, CL_SPEC_SELINUX) && process->selinux[0] != '\0');
 
-    return has_label || cl_spec_has(process, CL_SPEC_OOM_SCORE)
-               ? cl_bundle_find_proc(&newborn->bundle, err)
-               : 0;
+    return has_label ? cl_bundle_find_proc(&newborn->bundle, err) : 0;
 }
 
 static int set_scheduling(void *context, struct cl_error *err)
@@ -94,7 +93,7 @@ static int set_rlimits(void *context, struct cl_error *err)
 static int enter(void *context, struct cl_error *err)
 {
     struct newborn *newborn = context;
-    const uint32_t kinds = newborn->kinds & ~(uint32_t)(CLONE_NEWPID | CLONE_NEWTIME);
+    const uint32_t kinds = newborn->kinds & ~newborn->entered;
     int r = kinds == 0 ? 0 : cl_sys_setns(newborn->init, (int)kinds);
 
     if (r < 0)
@@ -215,11 +214,15 @@ static int clone_newborn(struct newborn *newborn, struct cl_error *err)
 }
 
 /* Born in the container's pid and time namespaces; who bears it stays where it is, and ends soon.
- */
+ * An ordinary user has the right to that in the user namespace alone, and so enters it first, for
+ * good: what is left to do takes no other right. */
 static int bear(struct newborn *newborn, struct cl_error *err)
 {
-    const uint32_t kinds = newborn->kinds & (uint32_t)(CLONE_NEWPID | CLONE_NEWTIME);
+    const uint32_t first = geteuid() == 0 ? 0 : CLONE_NEWUSER;
+    const uint32_t kinds = newborn->kinds & (CLONE_NEWPID | CLONE_NEWTIME | first);
     int r = kinds == 0 ? 0 : cl_sys_setns(newborn->init, (int)kinds);
+
+    newborn->entered = kinds;
 
     return r < 0 ? cl_fail(err, r, "enter the container's pid namespace")
                  : clone_newborn(newborn, err);
@@ -287,6 +290,8 @@ int cl_bundle_exec(const struct cl_bundle_join *join, struct cl_bundle_process *
     int r = cl_bundle_check_labels(join->process, err);
     if (r == 0)
         r = cl_bundle_make_vectors(bundle, err);
+    if (r == 0)
+        r = cl_bundle_set_own_score(bundle, err); /* ours, which the newborn inherits */
     if (r == 0)
         r = open_tasks(bundle, err);
     if (r == 0)

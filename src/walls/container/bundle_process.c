@@ -64,15 +64,19 @@ static int write_oom_score(const struct cl_bundle *bundle, int is_early, struct 
                  : 0;
 }
 
+int cl_bundle_set_own_score(struct cl_bundle *bundle, struct cl_error *err)
+{
+    int r = write_oom_score(bundle, 1, err);
+
+    bundle->has_oom_score = r == 0;
+    return r;
+}
+
 int cl_bundle_set_early(void *context, struct cl_error *err)
 {
     struct cl_bundle *bundle = context;
 
-    if (!cl_bundle_is_seen(bundle))
-        return 0;
-    int r = write_oom_score(bundle, 1, err);
-    bundle->has_oom_score = r == 0;
-    return r;
+    return cl_bundle_is_seen(bundle) ? cl_bundle_set_own_score(bundle, err) : 0;
 }
 
 static int set_scheduler(const struct cl_spec *process, struct cl_error *err)
