@@ -1,5 +1,6 @@
 #include "base/processors.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/fd.h"
@@ -67,4 +68,39 @@ int cl_processors_split(cpu_set_t *ret_all, cpu_set_t *ret_others)
     *ret_others = *ret_all;
     CPU_CLR((size_t)here, ret_others);
     return here;
+}
+
+/* "3" or "0-3", of `size` bytes. */
+static int add_range(const char *text, size_t size, cpu_set_t *set)
+{
+    char copy[32];
+    uint64_t first;
+    uint64_t last;
+
+    if (size >= sizeof(copy))
+        return -EINVAL;
+    (void)snprintf(copy, sizeof(copy), "%.*s", (int)size, text);
+    char *dash = strchr(copy, '-');
+    if (dash != NULL)
+        *dash++ = '\0';
+    if (cl_parse_u64(copy, &first) < 0 || cl_parse_u64(dash == NULL ? copy : dash, &last) < 0)
+        return -EINVAL;
+    if (first > last || last >= CPU_SETSIZE)
+        return -EINVAL;
+    for (size_t i = first; i <= last; i++)
+        CPU_SET(i, set);
+    return 0;
+}
+
+int cl_processors_parse(const char *text, cpu_set_t *ret)
+{
+    CPU_ZERO(ret);
+    for (;;) {
+        const size_t size = strcspn(text, ",");
+        const int r = add_range(text, size, ret);
+
+        if (r < 0 || text[size] == '\0')
+            return r;
+        text += size + 1;
+    }
 }

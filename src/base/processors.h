@@ -39,4 +39,7 @@ uint64_t cl_processors_most(void);
  * The number of the one on which it does, or -errno. */
 int cl_processors_split(cpu_set_t *ret_all, cpu_set_t *ret_others);
 
+/* A list of ranges, as "0-3,8", each number below CPU_SETSIZE. -EINVAL on another text. */
+int cl_processors_parse(const char *text, cpu_set_t *ret);
+
 #endif

@@ -128,3 +128,40 @@ int main(void)
 
     return check_run(tests, CL_ARRAY_SIZE(tests));
 }
+
+static int parses(const char *text, int count)
+{
+    cpu_set_t set;
+
+    return cl_processors_parse(text, &set) == 0 && CPU_COUNT(&set) == count;
+}
+
+TEST(lists_of_processors_are_read_or_refused)
+{
+    static const char *const wrong[] = {"",
+                                        ",",
+                                        "1,",
+                                        ",1",
+                                        "-",
+                                        "1-",
+                                        "-1",
+                                        "2-1",
+                                        "1024",
+                                        "0-1024",
+                                        "a",
+                                        "0 ",
+                                        "0 1",
+                                        "1--2",
+                                        "0x1",
+                                        "0-1-2",
+                                        "0,00000000000000000000000000000000000000"};
+    cpu_set_t set;
+
+    CHECK(cl_processors_parse("0-3,8", &set) == 0);
+    CHECK(CPU_COUNT(&set) == 5 && CPU_ISSET(3, &set) && CPU_ISSET(8, &set) && !CPU_ISSET(4, &set));
+    CHECK(parses("0", 1));
+    CHECK(parses("7,7,6-7", 2));
+    CHECK(parses("0-1023", 1024));
+    for (size_t i = 0; i < CL_ARRAY_SIZE(wrong); i++)
+        CHECK(cl_processors_parse(wrong[i], &set) == -EINVAL);
+}

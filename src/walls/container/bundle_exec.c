@@ -14,6 +14,7 @@
 
 #include "base/alloc.h"
 #include "base/fd.h"
+#include "base/processors.h"
 #include "base/sys.h"
 #include "walls/container/bundle.h"
 
@@ -65,6 +66,29 @@ static int join_cgroups(void *context, struct cl_error *err)
 
 /* Only where something is to be written there: it can't be made in a user namespace that sees a
  * masked /proc. */
+/* NULL leaves the affinity as it is. */
+static int set_affinity(const char *field, const char *wanted, struct cl_error *err)
+{
+    cpu_set_t set;
+
+    if (wanted == NULL)
+        return 0;
+    int r = cl_processors_parse(wanted, &set);
+    if (r == 0)
+        r = cl_sys_sched_setaffinity(0, &set);
+    return r < 0
+               ? cl_fail(err, r, "process.execCPUAffinity.%s: run on processors %s", field, wanted)
+               : 0;
+}
+
+/* As only now it is in the container's cpuset. */
+static int set_final_affinity(void *context, struct cl_error *err)
+{
+    const struct newborn *newborn = context;
+
+    return set_affinity("final", newborn->bundle.process->affinity_final, err);
+}
+
 static int find_proc(void *context, struct cl_error *err)
 {
     struct newborn *newborn = context;
@@ -160,17 +184,12 @@ static int check_program(void *context, struct cl_error *err)
 }
 
 static const struct cl_step steps[] = {
-    {"signals", reset_signals, NULL},
-    {"memory", close_memory, NULL},
-    {NULL, join_cgroups, NULL},
-    {"/proc", find_proc, NULL},
-    {NULL, set_scheduling, NULL},
-    {NULL, set_rlimits, NULL},
-    {NULL, enter, NULL},
-    {"descriptors", close_others, NULL},
-    {NULL, become_root, NULL},
-    {NULL, make_terminal, NULL},
-    {"bounding set", bound, NULL},
+    {"signals", reset_signals, NULL},    {"memory", close_memory, NULL},
+    {NULL, join_cgroups, NULL},          {NULL, set_final_affinity, NULL},
+    {"/proc", find_proc, NULL},          {NULL, set_scheduling, NULL},
+    {NULL, set_rlimits, NULL},           {NULL, enter, NULL},
+    {"descriptors", close_others, NULL}, {NULL, become_root, NULL},
+    {NULL, make_terminal, NULL},         {"bounding set", bound, NULL},
     {NULL, check_program, NULL},
 };
 
@@ -292,6 +311,8 @@ int cl_bundle_exec(const struct cl_bundle_join *join, struct cl_bundle_process *
         r = cl_bundle_make_vectors(bundle, err);
     if (r == 0)
         r = cl_bundle_set_own_score(bundle, err); /* ours, which the newborn inherits */
+    if (r == 0)                                   /* ours too */
+        r = set_affinity("initial", join->process->affinity_initial, err);
     if (r == 0)
         r = open_tasks(bundle, err);
     if (r == 0)
