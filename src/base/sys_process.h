@@ -127,7 +127,6 @@ static inline int cl_sys_sched_setscheduler(int policy, const struct sched_param
     return (int)CL_SYS3(SYS_sched_setscheduler, 0, policy, param);
 }
 
-/* This process's nice value as the kernel tells it: 20 less the value, 1 to 40. */
 static inline int cl_sys_sched_setattr(const struct cl_sched_attr *attr)
 {
     return (int)CL_SYS3(SYS_sched_setattr, 0, attr, 0);
@@ -143,6 +142,7 @@ static inline int cl_sys_setdomainname(const char *name, size_t size)
     return (int)CL_SYS2(SYS_setdomainname, name, size);
 }
 
+/* This process's nice value as the kernel tells it: 20 less the value, 1 to 40. */
 static inline int cl_sys_getpriority(void)
 {
     return (int)CL_SYS2(SYS_getpriority, PRIO_PROCESS, 0);
