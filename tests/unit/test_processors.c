@@ -117,18 +117,6 @@ TEST(who_can_not_know_says_busy)
     }
 }
 
-int main(void)
-{
-    static const struct check_test tests[] = {
-        ROW(tasks_that_run_are_counted_against_processors),
-        ROW(all_processors_that_are_there_are_counted),
-        ROW(busy_idle_and_quiet_are_told_apart),
-        ROW(who_can_not_know_says_busy),
-    };
-
-    return check_run(tests, CL_ARRAY_SIZE(tests));
-}
-
 static int parses(const char *text, int count)
 {
     cpu_set_t set;
@@ -138,23 +126,25 @@ static int parses(const char *text, int count)
 
 TEST(lists_of_processors_are_read_or_refused)
 {
-    static const char *const wrong[] = {"",
-                                        ",",
-                                        "1,",
-                                        ",1",
-                                        "-",
-                                        "1-",
-                                        "-1",
-                                        "2-1",
-                                        "1024",
-                                        "0-1024",
-                                        "a",
-                                        "0 ",
-                                        "0 1",
-                                        "1--2",
-                                        "0x1",
-                                        "0-1-2",
-                                        "0,00000000000000000000000000000000000000"};
+    static const char *const wrong[] = {
+        "",
+        ",",
+        "1,",
+        ",1",
+        "-",
+        "1-",
+        "-1",
+        "2-1",
+        "1024",
+        "0-1024",
+        "a",
+        "0 ",
+        "0 1",
+        "1--2",
+        "0x1",
+        "0-1-2",
+        "0,00000000000000000000000000000000000000",
+    };
     cpu_set_t set;
 
     CHECK(cl_processors_parse("0-3,8", &set) == 0);
@@ -164,4 +154,17 @@ TEST(lists_of_processors_are_read_or_refused)
     CHECK(parses("0-1023", 1024));
     for (size_t i = 0; i < CL_ARRAY_SIZE(wrong); i++)
         CHECK(cl_processors_parse(wrong[i], &set) == -EINVAL);
+}
+
+int main(void)
+{
+    static const struct check_test tests[] = {
+        ROW(tasks_that_run_are_counted_against_processors),
+        ROW(all_processors_that_are_there_are_counted),
+        ROW(busy_idle_and_quiet_are_told_apart),
+        ROW(who_can_not_know_says_busy),
+        ROW(lists_of_processors_are_read_or_refused),
+    };
+
+    return check_run(tests, CL_ARRAY_SIZE(tests));
 }
