@@ -21,12 +21,13 @@ import images_erofs  # noqa: E402
 import images_pull  # noqa: E402
 import images_start  # noqa: E402
 import measure  # noqa: E402
+import oci  # noqa: E402
 import outbound  # noqa: E402
 import report  # noqa: E402
 from rig import BenchError, Rig  # noqa: E402
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
-PARTS = ["starts", "layers", "loops", "growth", "memory", "compile", *commands.PARTS, "outbound", *images.PARTS]
+PARTS = ["starts", "layers", "loops", "growth", "memory", "compile", *commands.PARTS, *oci.PARTS, "outbound", *images.PARTS]
 
 
 def options(argv):
@@ -125,6 +126,7 @@ class Bench:
             "stats": lambda: commands.stats(self.rig, self.chosen.alive, rounds),
             "cp": lambda: commands.copy(self.rig, turns),
             "judge": lambda: commands.judge(self.rig, turns),
+            "oci": lambda: oci.oci(self.rig, rounds),
             "outbound": lambda: outbound.outbound(self.rig, turns),
         }
         self.data[part] = measures[part]()
@@ -151,7 +153,7 @@ class Bench:
         for part in self.chosen.parts:
             began = time.monotonic()
             try:
-                if part in [*commands.PARTS, "outbound"]:
+                if part in [*commands.PARTS, *oci.PARTS, "outbound"]:
                     self.command_part(part)
                 elif part in images.PARTS:
                     self.image_part(part)
