@@ -89,6 +89,21 @@ int cl_oci_parse_id(const struct cl_oci_command *self, int argc, char *argv[], v
     return 0;
 }
 
+int cl_oci_root(struct cl_oci *oci, struct cl_error *err)
+{
+    if (oci->root < 0)
+        oci->root = cl_runtime_open(oci->root_path, err);
+    return oci->root;
+}
+
+int cl_oci_find(struct cl_oci *oci, const char *id, int locked, struct cl_oci_container *ret,
+                struct cl_error *err)
+{
+    const int root = cl_oci_root(oci, err);
+
+    return root < 0 ? root : cl_container_open(root, id, locked, ret, err);
+}
+
 /* --- saying ------------------------------------------------------------------------------------
  */
 

@@ -24,7 +24,7 @@ struct cl_oci {
     int systemd;
     int version;
     enum cl_group_manager manager;
-    int root;          /* of all containers */
+    int root;          /* of all containers: cl_oci_root opens it; -1 */
     int log;           /* -1: none */
     char *const *argv; /* the whole command line */
 };
@@ -91,6 +91,12 @@ int cl_oci_parse(const struct cl_oci_command *self, int argc, char *argv[], void
 /* The same where one operand follows, the container's id. */
 int cl_oci_parse_id(const struct cl_oci_command *self, int argc, char *argv[], void *context,
                     const char **ret_id, struct cl_error *err);
+
+/* The runtime's root, opened by who needs it first; OCI's. */
+int cl_oci_root(struct cl_oci *oci, struct cl_error *err);
+/* cl_container_open below it. */
+int cl_oci_find(struct cl_oci *oci, const char *id, int locked, struct cl_oci_container *ret,
+                struct cl_error *err);
 
 /* --- what several commands do -------------------------------------------------------------------
  */

@@ -337,10 +337,8 @@ static int run(struct cl_oci *oci, const struct cl_oci_command *self, int argc, 
         r = cl_seal_mount(oci->argv, err);
     if (r < 0)
         return r;
-    CL_CLEANUP_FD int root = cl_runtime_open(oci->root_path, err);
-    if (root < 0)
-        return root;
-    r = cl_container_make(root, id, &container, err);
+    const int root = cl_oci_root(oci, err);
+    r = root < 0 ? root : cl_container_make(root, id, &container, err);
     if (r < 0)
         return r;
     r = cl_oci_make(oci, &creation, &container, &process, err);

@@ -105,10 +105,7 @@ static int run(struct cl_oci *oci, const struct cl_oci_command *self, int argc, 
 
     if (r < 0)
         return r;
-    CL_CLEANUP_FD int root = cl_runtime_open(oci->root_path, err);
-    if (root < 0)
-        return root;
-    r = cl_container_open(root, id, 1, &container, err);
+    r = cl_oci_find(oci, id, 1, &container, err);
     if (r == -ENOENT && context.force)
         return 0;
     if (r < 0)

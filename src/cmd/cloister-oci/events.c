@@ -84,10 +84,7 @@ static int run(struct cl_oci *oci, const struct cl_oci_command *self, int argc, 
     if (cl_parse_duration(context.interval, &interval_ns) < 0 || interval_ns == 0)
         return cl_refuse(err, EINVAL, "events: --interval: expected a time like 5s, got \"%.40s\"",
                          context.interval);
-    CL_CLEANUP_FD int root = cl_runtime_open(oci->root_path, err);
-    if (root < 0)
-        return root;
-    r = cl_container_open(root, id, 0, &container, err);
+    r = cl_oci_find(oci, id, 0, &container, err);
     if (r < 0)
         return r;
     if (cl_container_status(&container) == CL_CONTAINER_STOPPED)

@@ -317,12 +317,9 @@ static int run(struct cl_oci *oci, const struct cl_oci_command *self, int argc, 
         r = cl_oci_check_preserved(context.preserved, err);
     if (r < 0)
         return r;
-    CL_CLEANUP_FD int root = cl_runtime_open(oci->root_path, err);
-    if (root < 0)
-        return root;
     const struct cl_strlist words = {(const char *const *)argv + first + 1,
                                      (size_t)(argc - first - 1)};
-    r = cl_container_open(root, argv[first], 0, &container, err);
+    r = cl_oci_find(oci, argv[first], 0, &container, err);
     if (r == 0)
         r = prepare(&context, &words, &container, &spec, err);
     if (r < 0)

@@ -71,10 +71,7 @@ static int run(struct cl_oci *oci, const struct cl_oci_command *self, int argc, 
         signal = 0; /* asks whether it is there: kill(2) */
     else if (argc - first == 2 && cl_signal_parse(argv[first + 1], &signal, err) < 0)
         return cl_prefix(err, "kill");
-    CL_CLEANUP_FD int root = cl_runtime_open(oci->root_path, err);
-    if (root < 0)
-        return root;
-    int r = cl_container_open(root, argv[first], 0, &container, err);
+    int r = cl_oci_find(oci, argv[first], 0, &container, err);
     if (r < 0)
         return r;
     return context.all ? send_to_all(&container, signal, err)

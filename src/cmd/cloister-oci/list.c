@@ -105,10 +105,9 @@ static int run(struct cl_oci *oci, const struct cl_oci_command *self, int argc, 
     if (context.format != NULL && !listing.is_json && strcmp(context.format, "table") != 0)
         return cl_refuse(err, EINVAL, "list: --format: expected table or json, got \"%.40s\"",
                          context.format);
-    CL_CLEANUP_FD int root = cl_runtime_open(oci->root_path, err);
-    if (root < 0)
-        return root;
-    listing.root = root;
+    listing.root = cl_oci_root(oci, err);
+    if (listing.root < 0)
+        return listing.root;
     int r = 0;
     if (listing.is_json && !context.quiet) {
         cl_json_begin(&listing.json, &listing.out, 0);
@@ -118,7 +117,7 @@ static int run(struct cl_oci *oci, const struct cl_oci_command *self, int argc, 
                           "BUNDLE", "CREATED", "OWNER");
     }
     if (r == 0)
-        r = cl_runtime_walk(root, add, &listing, err);
+        r = cl_runtime_walk(listing.root, add, &listing, err);
     if (r == 0 && listing.is_json && !context.quiet) {
         cl_json_close(&listing.json, ']');
         r = cl_json_end(&listing.json);

@@ -95,10 +95,7 @@ static int run(struct cl_oci *oci, const struct cl_oci_command *self, int argc, 
     if (!listing.is_json && strcmp(context.format, "table") != 0)
         return cl_refuse(err, EINVAL, "ps: --format: expected table or json, got \"%.40s\"",
                          context.format);
-    CL_CLEANUP_FD int root = cl_runtime_open(oci->root_path, err);
-    if (root < 0)
-        return root;
-    r = cl_container_open(root, id, 0, &container, err);
+    r = cl_oci_find(oci, id, 0, &container, err);
     if (r == 0)
         r = list(&container, &listing, err);
     cl_buf_done(&listing.out);

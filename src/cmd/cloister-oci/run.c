@@ -57,8 +57,7 @@ static int begin(struct cl_oci *oci, struct cl_oci_creation *creation,
 static int end(struct cl_oci *oci, const char *id, struct cl_error *err)
 {
     CL_CLEANUP_OCI_CONTAINER struct cl_oci_container container = CL_OCI_CONTAINER_INIT;
-    CL_CLEANUP_FD int root = cl_runtime_open(oci->root_path, err);
-    int r = root < 0 ? root : cl_container_open(root, id, 1, &container, err);
+    int r = cl_oci_find(oci, id, 1, &container, err);
 
     if (r == -ENOENT) {
         *err = (struct cl_error){0};
@@ -71,13 +70,11 @@ static int make_and_begin(struct cl_oci *oci, struct cl_oci_creation *creation, 
                           struct cl_bundle_process *process, struct cl_error *err)
 {
     CL_CLEANUP_OCI_CONTAINER struct cl_oci_container container = CL_OCI_CONTAINER_INIT;
-    CL_CLEANUP_FD int root = cl_runtime_open(oci->root_path, err);
+    const int root = cl_oci_root(oci, err);
     struct cl_error unused;
     int status;
 
-    if (root < 0)
-        return root;
-    int r = cl_container_make(root, id, &container, err);
+    int r = root < 0 ? root : cl_container_make(root, id, &container, err);
     if (r < 0)
         return r;
     err->code = 0;
