@@ -37,7 +37,7 @@ NEWEST = ABIS / "4.0"  # of parsers that know `userns`
 PAGES = {page.stem for page in (REPOSITORY / "docs/man").glob("*.scd")}
 SCRIPTS = {"bash": "share/bash-completion/completions/cloister", "zsh": "share/zsh/site-functions/_cloister",
            "fish": "share/fish/vendor_completions.d/cloister.fish"}
-PROGRAMS = {"bin/cloister", "libexec/cloister/cloister-plan", "libexec/cloister/cloister-image",
+PROGRAMS = {"bin/cloister", "bin/cloister-oci", "libexec/cloister/cloister-plan", "libexec/cloister/cloister-image",
             "libexec/cloister/cloister-fetch", "libexec/cloister/cloister-systemd"}
 WANTED = {*PROGRAMS, *SCRIPTS.values(), *(f"share/man/man{page[-1]}/{page}" for page in PAGES),
           *(f"share/cloister/apparmor.d/{name}" for name in PROFILES),
