@@ -25,16 +25,17 @@ static int take_variable(const char *name, char ret[VARIABLE_SIZE])
 
 int cl_is_host_root(void)
 {
-    char map[64];
+    /* every id is itself: user_namespaces(7), "User and group ID mappings" */
+    static const char whole[] = "         0          0 4294967295\n";
+    char map[sizeof(whole) + 1];
 
     if (geteuid() != 0)
         return 0;
     CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, "/proc/self/uid_map", O_RDONLY, 0);
-    const ssize_t got = fd < 0 ? fd : cl_sys_read(fd, map, sizeof(map) - 1);
+    const ssize_t got = fd < 0 ? fd : cl_sys_read(fd, map, sizeof(map));
     if (got < 0)
-        return 1; /* unknown: what is refused is told */
-    map[got] = '\0';
-    return strstr(map, "4294967295") != NULL;
+        return 1; /* a kernel without user namespaces, or unknown: what is refused is told */
+    return (size_t)got == sizeof(whole) - 1 && memcmp(map, whole, sizeof(whole) - 1) == 0;
 }
 
 /* Asks the helper; CALL has the rest. */

@@ -20,7 +20,8 @@ int cl_unit_start(pid_t pid, const struct cl_buf *input, struct cl_error *err);
 /* Sets properties of a unit: INPUT is its name, then names and values. */
 int cl_unit_set(const struct cl_buf *input, struct cl_error *err);
 
-/* Whether this is the root of the host, and not that of a user namespace. */
+/* Whether this is the root of the host, and not that of a user namespace: an engine that an
+ * ordinary user runs is root of one of its own when it calls us. */
 int cl_is_host_root(void);
 
 #endif

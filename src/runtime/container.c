@@ -12,8 +12,8 @@
 #include "base/clock.h"
 #include "base/dir.h"
 #include "base/fd.h"
-#include "base/num.h"
 #include "base/sys.h"
+#include "limits/scope.h"
 #include "runtime/process.h"
 #include "runtime/record.h"
 
@@ -23,38 +23,12 @@ static const char *const files[] = {"made", "record", "spec", "start"};
 
 /* --- the root -------------------------------------------------------------------------------- */
 
-/* The host's user namespace maps every id to itself (user_namespaces(7)). */
-int cl_runtime_is_hosts_root(void)
-{
-    char text[128] = "";
-    uint64_t numbers[3] = {0};
-    CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, "/proc/self/uid_map", O_RDONLY, 0);
-    ssize_t size = fd < 0 ? fd : cl_sys_read(fd, text, sizeof(text) - 1);
-    char *at = text;
-
-    if (geteuid() != 0)
-        return 0;
-    if (size <= 0)
-        return 1; /* a kernel without user namespaces */
-    for (size_t i = 0; i < 3; i++) {
-        at += strspn(at, " ");
-        char *end = at + strcspn(at, " \n");
-        const char was = *end;
-
-        *end = '\0';
-        if (cl_parse_u64(at, &numbers[i]) < 0)
-            return 0;
-        at = was == '\0' ? end : end + 1;
-    }
-    return numbers[0] == 0 && numbers[1] == 0 && numbers[2] == UINT32_MAX;
-}
-
 static int usual_root(char ret[PATH_SIZE], struct cl_error *err)
 {
     const char *runtime = getenv("XDG_RUNTIME_DIR"); // NOLINT(concurrency-mt-unsafe): one thread
     int used = 0;
 
-    if (runtime == NULL ? geteuid() == 0 : cl_runtime_is_hosts_root())
+    if (runtime == NULL ? geteuid() == 0 : cl_is_host_root())
         used = snprintf(ret, PATH_SIZE, "/run/cloister-oci");
     else if (runtime != NULL && runtime[0] == '/')
         used = snprintf(ret, PATH_SIZE, "%s/cloister-oci", runtime);
@@ -95,10 +69,12 @@ int cl_runtime_open(const char *path, struct cl_error *err)
         r = cl_refuse(err, EINVAL, "--root: \"%.100s\" is no path", path);
     if (r < 0)
         return r;
-    CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, place, O_RDONLY | O_DIRECTORY, 0);
+    /* the usual place may be in /tmp, where anybody may have put a link */
+    const int flags = O_RDONLY | O_DIRECTORY | (path == NULL ? O_NOFOLLOW : 0);
+    CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, place, flags, 0);
     if (fd == -ENOENT) {
         r = make_directories(place);
-        fd = r < 0 ? r : cl_sys_openat(AT_FDCWD, place, O_RDONLY | O_DIRECTORY, 0);
+        fd = r < 0 ? r : cl_sys_openat(AT_FDCWD, place, flags, 0);
     }
     if (fd < 0)
         return cl_fail(err, fd, "open the runtime's root %s", place);

@@ -66,10 +66,6 @@ struct cl_oci_container {
         .root = -1, .dir = -1, .arena = CL_ARENA_INIT(4UL * CL_SPEC_MAX_SIZE)})
 #define CL_CLEANUP_OCI_CONTAINER CL_CLEANUP(cl_container_close)
 
-/* Whether the calling process is root of the host: an engine that an ordinary user runs is root of
- * a user namespace of its own when it calls us. */
-int cl_runtime_is_hosts_root(void);
-
 /* The runtime's root at PATH (NULL: the usual place), made where it is missing: a descriptor. */
 int cl_runtime_open(const char *path, struct cl_error *err);
 

@@ -10,6 +10,7 @@
 #include "base/steps.h"
 #include "base/sys.h"
 #include "cmd/cloister-oci/command.h"
+#include "limits/scope.h"
 
 enum { PATH_SIZE = 4096 };
 
@@ -124,8 +125,7 @@ static int make_group(void *context, struct cl_error *err)
     if (place.manager == CL_GROUP_NONE)
         return 0;
     int r = cl_group_make(&place, &making->container->spec, &making->group, err);
-    if (is_not_ours(r) && making->container->spec.resources.count == 0 &&
-        !cl_runtime_is_hosts_root())
+    if (is_not_ours(r) && making->container->spec.resources.count == 0 && !cl_is_host_root())
         return go_without_group(making, err);
     if (r == 0)
         cl_container_set_place(making->container, &making->group.place);
