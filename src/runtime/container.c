@@ -9,6 +9,7 @@
 #include <sys/file.h>
 #include <sys/un.h>
 
+#include "base/boot.h"
 #include "base/clock.h"
 #include "base/dir.h"
 #include "base/fd.h"
@@ -17,7 +18,7 @@
 #include "runtime/process.h"
 #include "runtime/record.h"
 
-enum { PATH_SIZE = 4096, LOCK_TRIES = 1000, LOCK_PAUSE_MS = 10, BOOT_SIZE = 37 };
+enum { PATH_SIZE = 4096, LOCK_TRIES = 1000, LOCK_PAUSE_MS = 10 };
 
 static const char *const files[] = {"made", "record", "spec", "start"};
 
@@ -127,19 +128,17 @@ void cl_container_close(struct cl_oci_container *container)
 
 static int read_boot(struct cl_oci_container *container, const char **ret, struct cl_error *err)
 {
-    char text[BOOT_SIZE] = "";
-    CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, "/proc/sys/kernel/random/boot_id", O_RDONLY, 0);
-    ssize_t size = fd < 0 ? fd : cl_sys_read(fd, text, sizeof(text) - 1);
+    char text[CL_BOOT_ID_SIZE];
+    int r = cl_boot_id(text, err);
 
-    if (size < 0)
-        return cl_fail(err, (int)size, "read the boot's id");
+    if (r < 0)
+        return r;
     *ret = cl_arena_strdup(&container->arena, text);
     return *ret == NULL ? cl_fail_memory(err) : 0;
 }
 
 int cl_container_make(int root, const char *id, struct cl_oci_container *ret, struct cl_error *err)
 {
-    struct timespec now = {0};
     int r = check_id(id, err);
 
     if (r < 0)
@@ -157,10 +156,9 @@ int cl_container_make(int root, const char *id, struct cl_oci_container *ret, st
         (void)cl_sys_unlinkat(root, id, AT_REMOVEDIR);
         return cl_fail(err, r, "lock the directory of container %s", id);
     }
-    (void)clock_gettime(CLOCK_REALTIME, &now); /* can't fail */
     ret->record = (struct cl_container_record){
         .set = cl_container_all,
-        .created_ns = (uint64_t)now.tv_sec * CL_NS_PER_S + (uint64_t)now.tv_nsec,
+        .created_ns = cl_clock_wall_ns(),
         .group = "",
         .bases = "",
         .slice = "",
@@ -332,11 +330,10 @@ int cl_container_set_process(struct cl_oci_container *container, int pid, struct
 
 static int is_this_boot(const struct cl_oci_container *container)
 {
-    char text[BOOT_SIZE] = "";
-    CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, "/proc/sys/kernel/random/boot_id", O_RDONLY, 0);
+    struct cl_error unused;
+    char text[CL_BOOT_ID_SIZE];
 
-    return fd >= 0 && cl_sys_read(fd, text, sizeof(text) - 1) > 0 &&
-           strcmp(text, container->record.boot) == 0;
+    return cl_boot_id(text, &unused) == 0 && strcmp(text, container->record.boot) == 0;
 }
 
 /* All of its threads: a process whose first one alone has ended is shown as a zombie, and lives. */

@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/un.h>
-#include <time.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/json.h"
 #include "base/num.h"
@@ -107,28 +107,18 @@ int cl_oci_find(struct cl_oci *oci, const char *id, int locked, struct cl_oci_co
 /* --- saying ------------------------------------------------------------------------------------
  */
 
-static void write_time(char ret[40])
-{
-    struct timespec now = {0};
-    struct tm parts;
-
-    (void)clock_gettime(CLOCK_REALTIME, &now); /* can't fail */
-    if (gmtime_r(&now.tv_sec, &parts) == NULL)
-        parts = (struct tm){.tm_mday = 1};
-    (void)strftime(ret, 40, "%Y-%m-%dT%H:%M:%SZ", &parts); /* fits */
-}
-
 /* A log that can't be written is no reason to fail. */
 void cl_oci_say(const struct cl_oci *oci, const char *level, const char *text)
 {
     CL_CLEANUP_BUF struct cl_buf buf = CL_BUF_INIT(LINE_MOST);
     struct cl_json json;
-    char when[40];
+    char when[CL_RFC3339_SIZE];
     int r;
 
     if (oci->log < 0 || (strcmp(level, "debug") == 0 && !oci->debug))
         return;
-    write_time(when);
+    cl_clock_rfc3339(cl_clock_wall_ns(), when);
+    (void)snprintf(strchr(when, '.'), sizeof("Z"), "Z"); /* whole seconds */
     if (oci->log_format == NULL || strcmp(oci->log_format, "json") != 0) {
         r = cl_buf_printf(&buf, "time=\"%s\" level=%s msg=\"%s\"\n", when, level, text);
     } else {

@@ -2,14 +2,13 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/json.h"
 #include "cmd/cloister-oci/command.h"
 
-enum { OUTPUT_MOST = 64 << 20, TIME_SIZE = 48 };
+enum { OUTPUT_MOST = 64 << 20 };
 
 struct context {
     const char *format;
@@ -29,18 +28,6 @@ struct listing {
     struct cl_buf out;
     struct cl_json json;
 };
-
-static void write_time(uint64_t ns, char ret[TIME_SIZE])
-{
-    const time_t seconds = (time_t)(ns / CL_NS_PER_S);
-    struct tm parts;
-    size_t used;
-
-    if (gmtime_r(&seconds, &parts) == NULL)
-        parts = (struct tm){.tm_mday = 1};
-    used = strftime(ret, TIME_SIZE, "%Y-%m-%dT%H:%M:%S", &parts);
-    (void)snprintf(ret + used, TIME_SIZE - used, ".%09uZ", (unsigned int)(ns % CL_NS_PER_S));
-}
 
 static void add_json(struct cl_json *json, const struct cl_oci_container *container,
                      enum cl_container_status status, const char *when)
@@ -68,7 +55,7 @@ static int add(void *context, const char *id, struct cl_error *err)
 {
     CL_CLEANUP_OCI_CONTAINER struct cl_oci_container container = CL_OCI_CONTAINER_INIT;
     struct listing *listing = context;
-    char when[TIME_SIZE];
+    char when[CL_RFC3339_SIZE];
     int r = 0;
 
     if (cl_container_open(listing->root, id, 0, &container, err) < 0) {
@@ -78,7 +65,7 @@ static int add(void *context, const char *id, struct cl_error *err)
     if (listing->context->quiet)
         return cl_buf_printf(&listing->out, "%s\n", id) < 0 ? cl_fail_memory(err) : 0;
     const enum cl_container_status status = cl_container_status(&container);
-    write_time(container.record.created_ns, when);
+    cl_clock_rfc3339(container.record.created_ns, when);
     if (listing->is_json)
         add_json(&listing->json, &container, status, when);
     else
