@@ -5,6 +5,7 @@
 #include <strings.h>
 
 #include "base/num.h"
+#include "base/sys.h"
 
 enum { REAL_TIME_MIN = 34, SIGNAL_MAX = 64 };
 
@@ -93,4 +94,12 @@ const char *cl_signal_name(int number)
             return signals[i].name;
     }
     return NULL;
+}
+
+void cl_signals_reset(void)
+{
+    for (int signal = 1; signal <= SIGNAL_MAX; signal++) {
+        if (signal != SIGKILL && signal != SIGSTOP)
+            (void)cl_sys_signal_default(signal); /* fails for no other signal */
+    }
 }

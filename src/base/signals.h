@@ -10,4 +10,8 @@ int cl_signal_parse(const char *text, int *ret, struct cl_error *err);
 /* "SIGTERM"; NULL where the number has no name. */
 const char *cl_signal_name(int number);
 
+/* Each signal's default disposition: the caller's are inherited through exec, and may be odd. All
+ * of the kernel's: the C library keeps some for itself and doesn't reset them. */
+void cl_signals_reset(void);
+
 #endif

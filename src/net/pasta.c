@@ -24,6 +24,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/signals.h"
 #include "base/sys.h"
 #include "base/utf8.h"
 #include "net/net.h"
@@ -31,7 +32,6 @@
 enum {
     TAP_FD = 3,
     FIRST_SPARE_FD = 16,
-    LAST_SIGNAL = 64,
     MAX_ARGS = 48,
     MAX_COMPLAINT = 400,
     READY_MS = 10000,
@@ -102,10 +102,7 @@ static int reset_signals(void)
 {
     const uint64_t none = 0;
 
-    for (int signal = 1; signal <= LAST_SIGNAL; signal++) {
-        if (signal != SIGKILL && signal != SIGSTOP)
-            (void)cl_sys_signal_default(signal); /* fails for no other signal */
-    }
+    cl_signals_reset();
     return cl_sys_rt_sigprocmask(SIG_SETMASK, &none, NULL);
 }
 

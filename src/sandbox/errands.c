@@ -6,9 +6,10 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/signals.h"
 #include "base/sys.h"
 
-enum { LAST_SIGNAL = 64, ARENA_MAX = 64 << 20 };
+enum { ARENA_MAX = 64 << 20 };
 #define MOST_BYTES (1ULL << 40) /* that come out: those of the disk the caller said itself */
 
 struct runner {
@@ -72,10 +73,7 @@ static int settle(int channel, pid_t parent, struct cl_error *err)
         _exit(1);
     if (r == 0)
         r = cl_fd_close_others(&channel, 1);
-    for (int signal = 1; r == 0 && signal <= LAST_SIGNAL; signal++) {
-        if (signal != SIGKILL && signal != SIGSTOP)
-            (void)cl_sys_signal_default(signal); /* fails for no other */
-    }
+    cl_signals_reset();
     if (r == 0)
         r = cl_sys_signal_ignore(SIGPIPE);
     if (r == 0)

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/fd.h"
+#include "base/signals.h"
 #include "base/sys.h"
 #include "walls/container/container.h"
 
@@ -21,14 +22,9 @@ enum {
 
 /* --- steps -------------------------------------------------------------------------- */
 
-/* Dispositions are inherited through exec, and the caller's may be odd. */
 static int reset_signals(CL_UNUSED void *context, CL_UNUSED struct cl_error *err)
 {
-    /* All of the kernel's: the C library keeps some for itself and doesn't reset them. */
-    for (int signal = 1; signal <= LAST_SIGNAL; signal++) {
-        if (signal != SIGKILL && signal != SIGSTOP)
-            (void)cl_sys_signal_default(signal); /* fails for no other signal */
-    }
+    cl_signals_reset();
     return 0;
 }
 
