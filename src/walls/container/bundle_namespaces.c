@@ -302,8 +302,9 @@ int cl_bundle_clone(void *context, struct cl_error *err)
     if (r == 0)
         r = clone_first(bundle, err);
     int home = go_home(bundle, &back);
-    if (time_home >= 0 && cl_sys_setns(time_home, CLONE_NEWTIME) < 0 && home == 0)
-        home = cl_fail(&back, errno, "go back to the own time namespace");
+    const int time_back = time_home < 0 ? 0 : cl_sys_setns(time_home, CLONE_NEWTIME);
+    if (time_back < 0 && home == 0)
+        home = cl_fail(&back, time_back, "go back to the own time namespace");
     if (home < 0 && r == 0) {
         *err = back;
         r = home;
