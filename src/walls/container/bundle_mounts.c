@@ -162,16 +162,6 @@ int cl_bundle_make_root(void *context, struct cl_error *err)
     return bundle->bare >= 0 ? cover_bare(bundle, err) : cover_root(bundle, err);
 }
 
-static int leave_host(struct cl_error *err)
-{
-    int r = cl_sys_pivot_root(".", ".");
-
-    if (r < 0)
-        return cl_fail(err, r, "pivot_root");
-    r = cl_sys_umount2(".", MNT_DETACH);
-    return r < 0 ? cl_fail(err, r, "detach the host's file systems") : 0;
-}
-
 /* The bare namespace has nothing of the host below (bare.c), and who says --no-pivot has a root
  * that can't be parted from. */
 int cl_bundle_enter_root(void *context, struct cl_error *err)
@@ -186,7 +176,7 @@ int cl_bundle_enter_root(void *context, struct cl_error *err)
         if (r < 0)
             return cl_fail(err, r, "chroot");
     } else {
-        r = leave_host(err);
+        r = cl_mount_leave_host(err);
         if (r < 0)
             return r;
     }

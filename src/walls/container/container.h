@@ -221,6 +221,9 @@ int cl_bare_leave(struct cl_bare_home *home, struct cl_error *err);
 
 /* ATTRS less those whose layer the plan leaves out (test builds only). */
 uint64_t cl_mount_attrs(const struct cl_plan *plan, uint64_t attrs);
+/* The working directory becomes the root, and the old one is taken away whole, with everything that
+ * hangs below it: pivot_root(2), "pivot_root(".", ".")". */
+int cl_mount_leave_host(struct cl_error *err);
 /* A detached, private copy of the mounts at PATH below DIRFD, with ATTRS. */
 int cl_tree_clone(int dirfd, const char *path, uint64_t attrs, struct cl_error *err);
 /* The same of what FD is open on. WHAT is for the message. */

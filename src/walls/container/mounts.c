@@ -250,3 +250,14 @@ int cl_bind_scratch(struct cl_container *container, const char *name, const char
         return at;
     return cl_tree_attach_writable(container, tree, at, target, err);
 }
+
+/* The old root ends up on top of the new one. */
+int cl_mount_leave_host(struct cl_error *err)
+{
+    int r = cl_sys_pivot_root(".", ".");
+
+    if (r < 0)
+        return cl_fail(err, r, "pivot_root");
+    r = cl_sys_umount2(".", MNT_DETACH);
+    return r < 0 ? cl_fail(err, r, "detach the host's file systems") : 0;
+}

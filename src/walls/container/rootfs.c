@@ -269,18 +269,6 @@ static int is_top(int root, struct cl_error *err)
     return 0;
 }
 
-/* pivot_root(2), "pivot_root(".", ".")": the old root ends up on top of the new one and is
- * taken away whole, with everything that hangs below it. */
-static int leave_host(struct cl_error *err)
-{
-    int r = cl_sys_pivot_root(".", ".");
-
-    if (r < 0)
-        return cl_fail(err, r, "pivot_root");
-    r = cl_sys_umount2(".", MNT_DETACH);
-    return r < 0 ? cl_fail(err, r, "detach the host's file systems") : 0;
-}
-
 /* Nothing of the host lies below: see bare.c. */
 static int cover_bare(const struct cl_container *container, struct cl_error *err)
 {
@@ -299,7 +287,7 @@ int cl_rootfs_enter(void *context, struct cl_error *err)
 
     if (r < 0)
         return cl_fail(err, r, "change to the new root");
-    r = container->bare >= 0 ? cover_bare(container, err) : leave_host(err);
+    r = container->bare >= 0 ? cover_bare(container, err) : cl_mount_leave_host(err);
     if (r < 0)
         return r;
     r = is_top(container->root, err);
