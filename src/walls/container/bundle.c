@@ -107,28 +107,6 @@ static void close_trees(void *context)
     cl_bundle_close_trees(context);
 }
 
-static int open_tasks(void *context, struct cl_error *err)
-{
-    struct cl_bundle *bundle = context;
-
-    if (bundle->start->group == NULL)
-        return 0;
-    int r = cl_group_tasks(bundle->start->group, bundle->tasks, CL_ARRAY_SIZE(bundle->tasks), err);
-    if (r < 0)
-        return r;
-    bundle->task_count = (size_t)r;
-    return 0;
-}
-
-static void close_tasks(void *context)
-{
-    struct cl_bundle *bundle = context;
-
-    for (size_t i = 0; i < bundle->task_count; i++)
-        cl_fd_close(&bundle->tasks[i]);
-    bundle->task_count = 0;
-}
-
 static int make_channel(void *context, struct cl_error *err)
 {
     struct cl_bundle *bundle = context;
@@ -200,7 +178,7 @@ static const struct cl_step create_steps[] = {
     {NULL, cl_bundle_open_namespaces, cl_bundle_close_namespaces},
     {NULL, open_trees, close_trees},
     {"choose a mount namespace", choose_origin, close_origin},
-    {"open the cgroup", open_tasks, close_tasks},
+    {"open the cgroup", cl_bundle_open_tasks, cl_bundle_close_tasks},
     {"make the channel", make_channel, close_channel},
     {"make the container", cl_bundle_clone, cl_bundle_end},
     {NULL, cl_bundle_write_maps, NULL},

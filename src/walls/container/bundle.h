@@ -181,6 +181,15 @@ int cl_bundle_raise_filter(const struct cl_bundle *bundle, struct cl_error *err)
 
 /* --- the command, also that of an exec (bundle_process.c) ------------------------------------- */
 
+/* Steps of the first process and of an exec's. What the engine ignores or blocks is not the
+ * container's; whoever shares the pid namespace finds nothing of the runtime in our memory. */
+int cl_bundle_reset_signals(void *context, struct cl_error *err);
+int cl_bundle_close_memory(void *context, struct cl_error *err);
+/* By what OPEN_TASKS, of the maker's, has opened. */
+int cl_bundle_join_cgroups(void *context, struct cl_error *err);
+int cl_bundle_open_tasks(void *context, struct cl_error *err);
+void cl_bundle_close_tasks(void *context);
+
 /* The home of UID as the root's /etc/passwd has it, else "/" (bundle_home.c). */
 void cl_bundle_find_home(uint32_t uid, char *ret, size_t size);
 

@@ -29,43 +29,13 @@ struct newborn {
     uint32_t kinds;   /* of namespaces that the container has of its own */
 };
 
-static int reset_signals(CL_UNUSED void *context, struct cl_error *err)
-{
-    const uint64_t none = 0;
-
-    for (int signal = 1; signal <= 64; signal++) {
-        if (signal != SIGKILL && signal != SIGSTOP)
-            (void)cl_sys_signal_default(signal); /* of a number that there isn't nobody asks */
-    }
-    int r = cl_sys_rt_sigprocmask(SIG_SETMASK, &none, NULL);
-    return r < 0 ? cl_fail(err, r, "unblock signals") : 0;
-}
-
-static int close_memory(CL_UNUSED void *context, struct cl_error *err)
-{
-    int r = cl_sys_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-
-    return r < 0 ? cl_fail(err, r, "become non-dumpable") : 0;
-}
-
 static int join_cgroups(void *context, struct cl_error *err)
 {
     struct newborn *newborn = context;
-    struct cl_bundle *bundle = &newborn->bundle;
 
-    for (size_t i = 0; i < bundle->task_count; i++) {
-        int r = cl_write_all(bundle->tasks[i], "0", 1);
-
-        if (r < 0)
-            return cl_fail(err, r, "join the container's cgroup");
-        cl_fd_close(&bundle->tasks[i]);
-    }
-    bundle->task_count = 0;
-    return 0;
+    return cl_bundle_join_cgroups(&newborn->bundle, err);
 }
 
-/* Only where something is to be written there: it can't be made in a user namespace that sees a
- * masked /proc. */
 /* NULL leaves the affinity as it is. */
 static int set_affinity(const char *field, const char *wanted, struct cl_error *err)
 {
@@ -89,6 +59,8 @@ static int set_final_affinity(void *context, struct cl_error *err)
     return set_affinity("final", newborn->bundle.process->affinity_final, err);
 }
 
+/* Only where something is to be written there: it can't be made in a user namespace that sees a
+ * masked /proc. */
 static int find_proc(void *context, struct cl_error *err)
 {
     struct newborn *newborn = context;
@@ -158,7 +130,7 @@ static int become_root(void *context, struct cl_error *err)
         r = cl_sys_setresuid(0);
     if (r < 0)
         return cl_fail(err, r, "become root of the container's user namespace");
-    return close_memory(context, err); /* which a change of ids opens */
+    return cl_bundle_close_memory(context, err); /* which a change of ids opens */
 }
 
 static int make_terminal(void *context, struct cl_error *err)
@@ -184,12 +156,18 @@ static int check_program(void *context, struct cl_error *err)
 }
 
 static const struct cl_step steps[] = {
-    {"signals", reset_signals, NULL},    {"memory", close_memory, NULL},
-    {NULL, join_cgroups, NULL},          {NULL, set_final_affinity, NULL},
-    {"/proc", find_proc, NULL},          {NULL, set_scheduling, NULL},
-    {NULL, set_rlimits, NULL},           {NULL, enter, NULL},
-    {"descriptors", close_others, NULL}, {NULL, become_root, NULL},
-    {NULL, make_terminal, NULL},         {"bounding set", bound, NULL},
+    {"signals", cl_bundle_reset_signals, NULL},
+    {"memory", cl_bundle_close_memory, NULL},
+    {NULL, join_cgroups, NULL},
+    {NULL, set_final_affinity, NULL},
+    {"/proc", find_proc, NULL},
+    {NULL, set_scheduling, NULL},
+    {NULL, set_rlimits, NULL},
+    {NULL, enter, NULL},
+    {"descriptors", close_others, NULL},
+    {NULL, become_root, NULL},
+    {NULL, make_terminal, NULL},
+    {"bounding set", bound, NULL},
     {NULL, check_program, NULL},
 };
 
@@ -274,17 +252,6 @@ static int run(struct newborn *newborn, struct cl_error *err)
     return r;
 }
 
-static int open_tasks(struct cl_bundle *bundle, struct cl_error *err)
-{
-    if (bundle->start->group == NULL)
-        return 0;
-    int r = cl_group_tasks(bundle->start->group, bundle->tasks, CL_ARRAY_SIZE(bundle->tasks), err);
-    if (r < 0)
-        return r;
-    bundle->task_count = (size_t)r;
-    return 0;
-}
-
 int cl_bundle_exec(const struct cl_bundle_join *join, struct cl_bundle_process *ret,
                    struct cl_error *err)
 {
@@ -314,15 +281,14 @@ int cl_bundle_exec(const struct cl_bundle_join *join, struct cl_bundle_process *
     if (r == 0)                                   /* ours too */
         r = set_affinity("initial", join->process->affinity_initial, err);
     if (r == 0)
-        r = open_tasks(bundle, err);
+        r = cl_bundle_open_tasks(bundle, err);
     if (r == 0)
         r = cl_agent_open(bundle->spec, &newborn.agent, err);
     bundle->agent = newborn.agent.memory;
     if (r == 0)
         r = run(&newborn, err);
     cl_agent_close(&newborn.agent);
-    for (size_t i = 0; i < bundle->task_count; i++)
-        cl_fd_close(&bundle->tasks[i]);
+    cl_bundle_close_tasks(bundle);
     cl_bundle_free_vectors(bundle);
     if (r == 0)
         *ret = (struct cl_bundle_process){bundle->pid, bundle->pidfd, -1};

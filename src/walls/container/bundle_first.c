@@ -10,23 +10,8 @@
 #include "base/sys.h"
 #include "walls/container/bundle.h"
 
-enum { SIGNALS = 64 };
-
 /* --- steps ---------------------------------------------------------------------------------------
  */
-
-/* What the engine ignores or blocks is not the container's. */
-static int reset_signals(CL_UNUSED void *context, struct cl_error *err)
-{
-    const uint64_t none = 0;
-
-    for (int signal = 1; signal <= SIGNALS; signal++) {
-        if (signal != SIGKILL && signal != SIGSTOP)
-            (void)cl_sys_signal_default(signal); /* of a number that there isn't nobody asks */
-    }
-    int r = cl_sys_rt_sigprocmask(SIG_SETMASK, &none, NULL);
-    return r < 0 ? cl_fail(err, r, "unblock signals") : 0;
-}
 
 static int wait_for_maps(void *context, struct cl_error *err)
 {
@@ -51,21 +36,6 @@ static int become_root(void *context, struct cl_error *err)
     /* Its own files in /proc belong to it only while it is dumpable: where nobody else is. */
     r = cl_sys_prctl(PR_SET_DUMPABLE, !cl_bundle_is_seen(bundle), 0, 0, 0);
     return r < 0 ? cl_fail(err, r, "open the own files in /proc") : 0;
-}
-
-static int join_cgroups(void *context, struct cl_error *err)
-{
-    struct cl_bundle *bundle = context;
-
-    for (size_t i = 0; i < bundle->task_count; i++) {
-        int r = cl_write_all(bundle->tasks[i], "0", 1);
-
-        if (r < 0)
-            return cl_fail(err, r, "join the cgroup");
-        cl_fd_close(&bundle->tasks[i]);
-    }
-    bundle->task_count = 0;
-    return 0;
 }
 
 static int enter_cgroup_namespace(void *context, struct cl_error *err)
@@ -174,14 +144,6 @@ static int make_cwd(void *context, struct cl_error *err)
     return made < 0 ? cl_prefix(err, "process.cwd") : 0;
 }
 
-/* Whoever shares the pid namespace finds nothing of the runtime in our memory. */
-static int close_memory(CL_UNUSED void *context, struct cl_error *err)
-{
-    int r = cl_sys_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-
-    return r < 0 ? cl_fail(err, r, "become non-dumpable") : 0;
-}
-
 /* What it still needs, and what is to be passed on: nothing else of the runtime's waits with it,
  * its lock on the container's directory least of all. */
 static int close_others(void *context, struct cl_error *err)
@@ -203,11 +165,11 @@ static int close_others(void *context, struct cl_error *err)
 }
 
 static const struct cl_step steps[] = {
-    {"signals", reset_signals, NULL},
+    {"signals", cl_bundle_reset_signals, NULL},
     {NULL, wait_for_maps, NULL},
     {NULL, cl_bundle_set_early, NULL},
     {NULL, become_root, NULL},
-    {NULL, join_cgroups, NULL},
+    {NULL, cl_bundle_join_cgroups, NULL},
     {"cgroup namespace", enter_cgroup_namespace, NULL},
     {"session", new_session, NULL},
     {NULL, set_names, NULL},
@@ -230,7 +192,7 @@ static const struct cl_step steps[] = {
     {NULL, cl_bundle_set_rlimits, NULL},
     {"bounding set", cl_bundle_bound, NULL},
     {NULL, cl_bundle_check_program, NULL},
-    {"memory", close_memory, NULL},
+    {"memory", cl_bundle_close_memory, NULL},
     {"descriptors", close_others, NULL},
 };
 

@@ -5,6 +5,7 @@
 #include <linux/magic.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -14,11 +15,67 @@
 #include "base/apparmor.h"
 #include "base/fd.h"
 #include "base/selinux.h"
+#include "base/signals.h"
 #include "base/sys.h"
 #include "limits/rlimits.h"
 #include "walls/container/bundle.h"
 
 enum { CAP_SYS_ADMIN_BIT = 21, PATH_SIZE = 4096 };
+
+/* --- what has to be done first, and the cgroup
+ * ----------------------------------------------------------- */
+
+int cl_bundle_reset_signals(CL_UNUSED void *context, struct cl_error *err)
+{
+    const uint64_t none = 0;
+
+    cl_signals_reset();
+    int r = cl_sys_rt_sigprocmask(SIG_SETMASK, &none, NULL);
+    return r < 0 ? cl_fail(err, r, "unblock signals") : 0;
+}
+
+int cl_bundle_close_memory(CL_UNUSED void *context, struct cl_error *err)
+{
+    int r = cl_sys_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+
+    return r < 0 ? cl_fail(err, r, "become non-dumpable") : 0;
+}
+
+int cl_bundle_open_tasks(void *context, struct cl_error *err)
+{
+    struct cl_bundle *bundle = context;
+
+    if (bundle->start->group == NULL)
+        return 0;
+    int r = cl_group_tasks(bundle->start->group, bundle->tasks, CL_ARRAY_SIZE(bundle->tasks), err);
+    if (r < 0)
+        return r;
+    bundle->task_count = (size_t)r;
+    return 0;
+}
+
+void cl_bundle_close_tasks(void *context)
+{
+    struct cl_bundle *bundle = context;
+
+    for (size_t i = 0; i < bundle->task_count; i++)
+        cl_fd_close(&bundle->tasks[i]);
+    bundle->task_count = 0;
+}
+
+int cl_bundle_join_cgroups(void *context, struct cl_error *err)
+{
+    struct cl_bundle *bundle = context;
+
+    for (size_t i = 0; i < bundle->task_count; i++) {
+        int r = cl_write_all(bundle->tasks[i], "0", 1);
+
+        if (r < 0)
+            return cl_fail(err, r, "join the container's cgroup");
+    }
+    cl_bundle_close_tasks(bundle);
+    return 0;
+}
 
 /* --- what needs the runtime's privilege
  * ----------------------------------------------------------- */
