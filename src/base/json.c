@@ -135,6 +135,14 @@ void cl_json_string(struct cl_json *json, const char *key, const char *text)
     put_escaped(json, text);
 }
 
+void cl_json_strings(struct cl_json *json, const char *key, const char *const *items, size_t count)
+{
+    cl_json_array(json, key);
+    for (size_t i = 0; i < count; i++)
+        cl_json_string(json, NULL, items[i]);
+    cl_json_close(json, ']');
+}
+
 void cl_json_u64(struct cl_json *json, const char *key, uint64_t value)
 {
     lead(json, key);

@@ -26,6 +26,7 @@ void cl_json_object(struct cl_json *json, const char *key);
 void cl_json_array(struct cl_json *json, const char *key);
 void cl_json_close(struct cl_json *json, char bracket);                       /* '}' or ']' */
 void cl_json_string(struct cl_json *json, const char *key, const char *text); /* NULL: null */
+void cl_json_strings(struct cl_json *json, const char *key, const char *const *items, size_t count);
 void cl_json_u64(struct cl_json *json, const char *key, uint64_t value);
 void cl_json_i64(struct cl_json *json, const char *key, int64_t value);
 /* WHOLE.THOUSANDTHS */

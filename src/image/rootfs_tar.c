@@ -102,10 +102,7 @@ static void add_list(struct cl_json *json, const char *key, const struct cl_strl
 {
     if (list->count == 0)
         return;
-    cl_json_array(json, key);
-    for (size_t i = 0; i < list->count; i++)
-        cl_json_string(json, NULL, list->items[i]);
-    cl_json_close(json, ']');
+    cl_json_strings(json, key, list->items, list->count);
 }
 
 static void add_text(struct cl_json *json, const char *key, const char *text)

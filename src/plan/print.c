@@ -10,10 +10,7 @@ static const char *const file_kind_words[] = {"bind", "tmpfs"};
 
 static void print_strlist(struct cl_json *json, const char *key, const struct cl_strlist *list)
 {
-    cl_json_array(json, key);
-    for (size_t i = 0; i < list->count; i++)
-        cl_json_string(json, NULL, list->items[i]);
-    cl_json_close(json, ']');
+    cl_json_strings(json, key, list->items, list->count);
 }
 
 static void print_files(struct cl_json *json, const char *key, const struct cl_files *list)

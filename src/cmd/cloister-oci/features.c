@@ -44,14 +44,7 @@ static const char *const flags[] = {"SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_F
 static const char *const archs[] = {"SCMP_ARCH_X86", "SCMP_ARCH_X86_64", "SCMP_ARCH_X32",
                                     "SCMP_ARCH_ARM", "SCMP_ARCH_AARCH64"};
 
-static void add_list(struct cl_json *json, const char *key, const char *const *items, size_t count)
-{
-    cl_json_array(json, key);
-    for (size_t i = 0; i < count; i++)
-        cl_json_string(json, NULL, items[i]);
-    cl_json_close(json, ']');
-}
-#define ADD_LIST(json, key, items) add_list(json, key, items, CL_ARRAY_SIZE(items))
+#define ADD_LIST(json, key, items) cl_json_strings(json, key, items, CL_ARRAY_SIZE(items))
 
 static void add_switch(struct cl_json *json, const char *key, int is_on)
 {

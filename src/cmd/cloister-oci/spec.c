@@ -64,14 +64,7 @@ static const char *const masked[] = {
 static const char *const readonly[] = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys",
                                        "/proc/sysrq-trigger"};
 
-static void add_list(struct cl_json *json, const char *key, const char *const *items, size_t count)
-{
-    cl_json_array(json, key);
-    for (size_t i = 0; i < count; i++)
-        cl_json_string(json, NULL, items[i]);
-    cl_json_close(json, ']');
-}
-#define ADD_LIST(json, key, items) add_list(json, key, items, CL_ARRAY_SIZE(items))
+#define ADD_LIST(json, key, items) cl_json_strings(json, key, items, CL_ARRAY_SIZE(items))
 
 static void add_process(struct cl_json *json)
 {
@@ -115,7 +108,7 @@ static void add_mounts(struct cl_json *json, const struct mount *rows, size_t co
         cl_json_string(json, "type", rows[i].type);
         cl_json_string(json, "source", rows[i].source);
         if (number > 0)
-            add_list(json, "options", rows[i].options, number);
+            cl_json_strings(json, "options", rows[i].options, number);
         cl_json_close(json, '}');
     }
 }

@@ -22,10 +22,7 @@ static void add_time(struct cl_json *json, const char *key, uint64_t seconds)
 
 static void add_list(struct cl_json *json, const char *key, const struct cl_strlist *list)
 {
-    cl_json_array(json, key);
-    for (size_t i = 0; i < list->count; i++)
-        cl_json_string(json, NULL, list->items[i]);
-    cl_json_close(json, ']');
+    cl_json_strings(json, key, list->items, list->count);
 }
 
 /* NULL for what is not known or empty. */

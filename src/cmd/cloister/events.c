@@ -151,10 +151,7 @@ static int add_line(const struct cl_event *event, struct cl_buf *line, struct cl
     cl_json_string(&json, "name", event->name);
     cl_json_string(&json, "tenant", event->tenant);
     cl_json_string(&json, "image", event->image);
-    cl_json_array(&json, "labels");
-    for (size_t i = 0; i < event->labels.count; i++)
-        cl_json_string(&json, NULL, event->labels.items[i]);
-    cl_json_close(&json, ']');
+    cl_json_strings(&json, "labels", event->labels.items, event->labels.count);
     add_kinds_own(&json, event);
     if (cl_event_has(event, CL_EVENT_FIELD_CUT))
         cl_json_bool(&json, "cut", 1);
