@@ -102,6 +102,20 @@ static int next_value(struct parser *parser, const struct cl_option *option, con
     return 0;
 }
 
+static int is_choice(const struct cl_option *option, const char *value)
+{
+    const char *at = option->choices;
+
+    while (at != NULL && *at != '\0') {
+        const size_t size = strcspn(at, " ");
+
+        if (is_name(value, at, size))
+            return 1;
+        at += size + strspn(at + size, " ");
+    }
+    return 0;
+}
+
 static int parse_long(struct parser *parser, const char *text, struct cl_error *err)
 {
     size_t size = strcspn(text, "=");
@@ -110,7 +124,7 @@ static int parse_long(struct parser *parser, const char *text, struct cl_error *
 
     if (option == NULL)
         return refuse_long(&parser->table, text, size, err);
-    if (option->value == NULL && value != NULL)
+    if (option->value == NULL && value != NULL && !is_choice(option, value))
         return cl_refuse(err, EINVAL, "--%s takes no value", option->name);
     if (option->value != NULL && value == NULL) {
         int r = next_value(parser, option, &value, err);

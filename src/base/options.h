@@ -20,8 +20,10 @@ struct cl_option {
      * option: the parser puts "--name: " before it. */
     int (*set)(void *context, const struct cl_option *option, const char *value,
                struct cl_error *err);
-    int tag;             /* the setter's: which field */
-    const char *choices; /* blank-separated words for completion; "@file" "@dir" too */
+    int tag; /* the setter's: which field */
+    /* Blank-separated words for completion; "@file" "@dir" too. An option that takes no value may
+     * be given with one of these and a "=" all the same: its VALUE then. */
+    const char *choices;
 };
 
 /* What people type because another program has it: refused with the reason, whether or

@@ -24,10 +24,9 @@ static int note(void *context, const struct cl_option *option, const char *value
 }
 
 static const struct cl_option options[] = {
-    {"interactive", 'i', NULL, "", note, 0, NULL},
-    {"tty", 't', NULL, "", note, 0, NULL},
-    {"memory", 'm', "SIZE", "", note, 0, NULL},
-    {"name", 0, "NAME", "", note, 0, NULL},
+    {"interactive", 'i', NULL, "", note, 0, NULL}, {"tty", 't', NULL, "", note, 0, NULL},
+    {"memory", 'm', "SIZE", "", note, 0, NULL},    {"name", 0, "NAME", "", note, 0, NULL},
+    {"switch", 's', NULL, "", note, 0, "on off"},
 };
 
 static const struct cl_refused_option refused[] = {
@@ -144,6 +143,22 @@ TEST(options_refuse_what_they_do_not_know)
     CHECK_TEXT(seen.text, "[tty=]");
 }
 
+TEST(a_switch_has_its_choices_with_a_sign_alone)
+{
+    static const char *const wrong[] = {"--switch=", "--switch=o", "--switch=onn",
+                                        "--switch=on off", "--switch= "};
+    struct seen_options seen = {""};
+    struct cl_error err = {0};
+
+    CHECK(parse("--switch", "--switch=on", "--switch=off", &seen, &err) == 4);
+    CHECK_TEXT(seen.text, "[switch=][switch=on][switch=off]");
+    CHECK(parse("--switch", "off", NULL, &seen, &err) == 2); /* an operand */
+    for (size_t i = 0; i < CL_ARRAY_SIZE(wrong); i++) {
+        CHECK(parse(wrong[i], NULL, NULL, &seen, &err) == -EINVAL);
+        CHECK_TEXT(err.msg, "--switch takes no value");
+    }
+}
+
 TEST(options_guess_what_was_meant)
 {
     static const struct {
@@ -172,9 +187,8 @@ TEST(options_guess_what_was_meant)
 int main(void)
 {
     static const struct check_test tests[] = {
-        ROW(options_end_at_the_first_operand),
-        ROW(options_come_before_operands),
-        ROW(options_refuse_what_they_do_not_know),
+        ROW(options_end_at_the_first_operand),     ROW(options_come_before_operands),
+        ROW(options_refuse_what_they_do_not_know), ROW(a_switch_has_its_choices_with_a_sign_alone),
         ROW(options_guess_what_was_meant),
     };
 

@@ -24,10 +24,10 @@ int cl_oci_set_text(void *context, const struct cl_option *option, const char *v
     return 0;
 }
 
-int cl_oci_set_flag(void *context, const struct cl_option *option, CL_UNUSED const char *value,
+int cl_oci_set_flag(void *context, const struct cl_option *option, const char *value,
                     CL_UNUSED struct cl_error *err)
 {
-    *(int *)(void *)((char *)context + option->tag) = 1;
+    *(int *)(void *)((char *)context + option->tag) = value == NULL || strcmp(value, "false") != 0;
     return 0;
 }
 
@@ -49,15 +49,19 @@ int cl_oci_set_help(CL_UNUSED void *context, CL_UNUSED const struct cl_option *o
     return cl_refuse(err, ECANCELED, "help was asked for");
 }
 
+void cl_oci_show_options(const struct cl_option *options, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        (void)printf("  --%s%s%s\n        %s\n", options[i].name,
+                     options[i].value == NULL ? "" : " ",
+                     options[i].value == NULL ? "" : options[i].value, options[i].help);
+}
+
 static void show_command(const struct cl_oci_command *self)
 {
     (void)printf("usage: cloister-oci [OPTIONS] %s %s\n\n%s\n", self->name, self->usage,
                  self->help);
-    for (size_t i = 0; i < self->option_count; i++)
-        (void)printf("  --%s%s%s\n        %s\n", self->options[i].name,
-                     self->options[i].value == NULL ? "" : " ",
-                     self->options[i].value == NULL ? "" : self->options[i].value,
-                     self->options[i].help);
+    cl_oci_show_options(self->options, self->option_count);
 }
 
 int cl_oci_parse(const struct cl_oci_command *self, int argc, char *argv[], void *context,

@@ -76,6 +76,11 @@ int cl_oci_set_help(void *context, const struct cl_option *option, const char *v
     {                                                                                              \
         name, letter, NULL, help, cl_oci_set_flag, (int)offsetof(struct type, member), NULL        \
     }
+/* Which some engines write "--name=true" and "--name=false". */
+#define CL_OCI_SWITCH(type, name, help, member)                                                    \
+    {                                                                                              \
+        name, 0, NULL, help, cl_oci_set_flag, (int)offsetof(struct type, member), "true false"     \
+    }
 #define CL_OCI_COUNT(type, name, help, member)                                                     \
     {                                                                                              \
         name, 0, "N", help, cl_oci_set_count, (int)offsetof(struct type, member), NULL             \
@@ -84,6 +89,9 @@ int cl_oci_set_help(void *context, const struct cl_option *option, const char *v
     {                                                                                              \
         "help", 'h', NULL, "show this help", cl_oci_set_help, 0, NULL                              \
     }
+
+/* A line of help for each of the COUNT rows, and its name. */
+void cl_oci_show_options(const struct cl_option *options, size_t count);
 
 /* Parses argv[1..] into CONTEXT; the index of the first operand. */
 int cl_oci_parse(const struct cl_oci_command *self, int argc, char *argv[], void *context,
@@ -139,6 +147,20 @@ struct cl_oci_creation {
     int no_subreaper;
     int console_fd; /* in place of CONSOLE, borrowed; -1 */
 };
+/* The options of both. */
+#define CL_OCI_CREATION_ROWS                                                                       \
+    CL_OCI_TEXT(cl_oci_creation, "bundle", 'b', "DIR", "the bundle (the working directory)",       \
+                bundle),                                                                           \
+        CL_OCI_TEXT(cl_oci_creation, "pid-file", 0, "FILE", "gets the first process's number",     \
+                    pid_file),                                                                     \
+        CL_OCI_TEXT(cl_oci_creation, "console-socket", 0, "PATH",                                  \
+                    "gets the master of the container's terminal", console),                       \
+        CL_OCI_COUNT(cl_oci_creation, "preserve-fds", "descriptors from 3 on that are passed on",  \
+                     preserved),                                                                   \
+        CL_OCI_FLAG(cl_oci_creation, "no-pivot", 0, "change the root by a mount: for a ramdisk's", \
+                    no_pivot),                                                                     \
+        CL_OCI_FLAG(cl_oci_creation, "no-new-keyring", 0, "keep the caller's session keyring",     \
+                    no_keyring)
 #define CL_OCI_CREATION_INIT ((struct cl_oci_creation){.console_fd = -1})
 
 /* The process of a container that was just made. */

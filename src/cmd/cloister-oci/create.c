@@ -14,21 +14,7 @@
 
 enum { PATH_SIZE = 4096 };
 
-static const struct cl_option options[] = {
-    CL_OCI_TEXT(cl_oci_creation, "bundle", 'b', "DIR", "the bundle (the working directory)",
-                bundle),
-    CL_OCI_TEXT(cl_oci_creation, "pid-file", 0, "FILE", "gets the first process's number",
-                pid_file),
-    CL_OCI_TEXT(cl_oci_creation, "console-socket", 0, "PATH",
-                "gets the master of the container's terminal", console),
-    CL_OCI_COUNT(cl_oci_creation, "preserve-fds", "descriptors from 3 on that are passed on",
-                 preserved),
-    CL_OCI_FLAG(cl_oci_creation, "no-pivot", 0, "change the root by a mount: for a ramdisk's",
-                no_pivot),
-    CL_OCI_FLAG(cl_oci_creation, "no-new-keyring", 0, "keep the caller's session keyring",
-                no_keyring),
-    CL_OCI_HELP,
-};
+static const struct cl_option options[] = {CL_OCI_CREATION_ROWS, CL_OCI_HELP};
 
 /* --- the bundle ----------------------------------------------------------------------------------
  */

@@ -30,7 +30,7 @@ static const struct cl_option options[] = {
     CL_OCI_TEXT(cl_oci, "log", 0, "FILE", "where errors go, besides standard error", log_path),
     CL_OCI_TEXT(cl_oci, "log-format", 0, "FORMAT", "text (the default) or json", log_format),
     CL_OCI_FLAG(cl_oci, "debug", 0, "log more", debug),
-    CL_OCI_FLAG(cl_oci, "systemd-cgroup", 0, "the same as --cgroup-manager systemd", systemd),
+    CL_OCI_SWITCH(cl_oci, "systemd-cgroup", "the same as --cgroup-manager systemd", systemd),
     CL_OCI_TEXT(cl_oci, "cgroup-manager", 0, "WHO",
                 "cgroupfs (the default), systemd, or disabled: no cgroup", manager_name),
     CL_OCI_TEXT(cl_oci, "rootless", 0, "WHETHER",
@@ -48,10 +48,7 @@ static void show_help(void)
     for (size_t i = 0; i < CL_ARRAY_SIZE(commands); i++)
         (void)printf("  %-9s %s\n", commands[i]->name, commands[i]->help);
     (void)printf("\nOptions:\n");
-    for (size_t i = 0; i < CL_ARRAY_SIZE(options); i++)
-        (void)printf("  --%s%s%s\n        %s\n", options[i].name,
-                     options[i].value == NULL ? "" : " ",
-                     options[i].value == NULL ? "" : options[i].value, options[i].help);
+    cl_oci_show_options(options, CL_ARRAY_SIZE(options));
 }
 
 static int find_command(const char *name, const struct cl_oci_command **ret, struct cl_error *err)
@@ -125,45 +122,12 @@ static void show_version(void)
     (void)printf("cloister-oci version " CL_VERSION "\nspec: " CL_SPEC_OURS "\n");
 }
 
-static int takes_value(const char *word)
-{
-    for (size_t i = 0; i < CL_ARRAY_SIZE(options); i++) {
-        if (strncmp(word, "--", 2) == 0 && strcmp(word + 2, options[i].name) == 0)
-            return options[i].value != NULL;
-    }
-    return 0;
-}
-
-/* "--systemd-cgroup=true" and "=false", as some engines write a switch: it takes no value here. How
- * many arguments are left. */
-static int settle_switch(int argc, char *argv[])
-{
-    int count = 1;
-
-    for (int i = 1; i < argc; i++) {
-        if (argv[i][0] != '-') { /* the command: the rest is its own */
-            for (; i < argc; i++)
-                argv[count++] = argv[i];
-            break;
-        }
-        if (strcmp(argv[i], "--systemd-cgroup=true") == 0)
-            argv[i] = cl_unconst("--systemd-cgroup");
-        if (strcmp(argv[i], "--systemd-cgroup=false") != 0)
-            argv[count++] = argv[i];
-        if (i + 1 < argc && takes_value(argv[i]))
-            argv[count++] = argv[++i];
-    }
-    argv[count] = NULL;
-    return count;
-}
-
 /* --- main ---------------------------------------------------------------------------------------
  */
 
 static int dispatch(struct cl_oci *oci, int argc, char *argv[], struct cl_error *err)
 {
     const struct cl_oci_command *command = NULL;
-    argc = settle_switch(argc, argv);
     int first = cl_options_parse(table, argc, argv, oci, err);
 
     if (first == -ECANCELED) { /* only cl_oci_set_help gives that */
