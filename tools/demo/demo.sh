@@ -124,7 +124,7 @@ act "the image" exited 0 - primes
 if [ ${#without[@]} -gt 0 ]; then
     printf '\n'
     say "nobody gave $(id -un) a cgroup to keep limits in, so what follows runs through sudo"
-    as_root true || die "limits need root here, or a cgroup of one's own (cloister doctor says how); what needs none ran above"
+    (as_root true) || die "limits need root here, or a cgroup of one's own (cloister doctor says how); what needs none ran above"
     without=()
     runner=as_root
 fi
