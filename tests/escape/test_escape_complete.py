@@ -11,6 +11,7 @@ import wall
 STAGES = {('neighbour', 'victim'), ('self_exe', 'append'), ('shared_pool', 'take')}
 # Probes without a verdict of their own: the test sees from the host that they worked.
 SEEN_FROM_OUTSIDE = {
+    ('hollow', 'leave'): 'test_who_seems_dead_lives_on_the_host',
     ('hold_end', 'keep_triggers'): 'test_triggers_hold_the_end_without_the_mask',
     ('swapper', 'exchange'): 'test_a_path_of_the_host_is_led_out',
     ('page_cache', 'empty'): 'test_page_cache_is_asked_and_emptied_without_the_filter',

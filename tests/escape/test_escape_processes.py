@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import termios
 import time
+from pathlib import Path
 
 import pytest
 
@@ -107,6 +108,23 @@ def test_signals_and_sight_reach_whoever_is_inside(image, who, probe):
     signalled by the same attacks, with every other layer up."""
     wall.escaped(wall.run([*wall.options(who), image(who), '--', '/bin/sh', '-c', BESIDE.format(probe)],
                           as_user=None if who == 'root' else wall.USER))
+
+
+@pytest.mark.parametrize('who', ['root', 'user'])
+def test_who_seems_dead_has_not_ended(image, who):
+    outcome = wall.attack('hollow', 'leave', image=image(who), who=who, extra=['--timeout', '1s', '--stop-grace', '0'])
+    assert outcome.record['status'] == 'timeout', outcome
+    assert outcome.out == 'began\n', outcome
+
+
+def test_who_seems_dead_lives_on_the_host():
+    with subprocess.Popen([wall.BUILT / 'hollow', 'leave'], stdout=subprocess.PIPE) as process:
+        try:
+            assert process.stdout.readline() == b'began\n'
+            assert Path(f'/proc/{process.pid}/stat').read_text().rpartition(')')[2].split()[0] == 'Z'
+            assert process.poll() is None
+        finally:
+            process.kill()
 
 
 @each_wall
