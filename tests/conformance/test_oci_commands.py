@@ -174,6 +174,11 @@ def test_help(runtime, words):
     assert outcome.exit == 0 and b"--" in outcome.out and outcome.err == b"", f"{outcome}"
 
 
+def test_help_has_the_letters(runtime):
+    assert "  -d, --detach\n" in runtime.call("exec", "--help").out.decode()
+    assert "  -v, --version\n" in runtime.call("--help").out.decode()
+
+
 def test_an_environment_of_an_engine(runtime):
     """conmon's own variables mean nothing to a runtime, and don't reach the container; nor has XDG_RUNTIME_DIR to be there."""
     outcome = runtime.run(runtime.bundle().args("env"), env={"_OCI_SYNCPIPE": "3", "_OCI_STARTPIPE": "4", "XDG_RUNTIME_DIR": "/no/such"})

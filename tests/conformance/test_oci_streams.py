@@ -220,6 +220,15 @@ def test_descriptors_that_are_listened_on(anyone, opened):
     assert (done.returncode, done.stdout) == (0, b"given 3\n1 1 1\n"), f"{done}"
 
 
+@pytest.mark.parametrize("whose", ["LISTEN_PID=1", ""], ids=["another's", "nobody's"])
+def test_descriptors_that_others_listen_on(anyone, whose, opened):
+    """What a service manager gave to who started an engine is not ours."""
+    bundle = anyone.bundle().sh('test -e /proc/self/fd/3 || echo "none, $LISTEN_FDS"').write()
+    argv = ["env", "LISTEN_FDS=1", *whose.split(), *anyone.argv("run", "--bundle", bundle.directory, anyone.new_id())]
+    done = subprocess.run(argv, capture_output=True, timeout=60, env=anyone.environment(), cwd="/", **opened(1))
+    assert (done.returncode, done.stdout) == (0, b"none, \n"), f"{done}"
+
+
 @pytest.mark.parametrize("count", ["-1", "x", "99999999999", "5"])
 def test_descriptors_that_are_not_there(anyone, count, nothing_left):
     """Five are asked for, and none is open."""
@@ -268,6 +277,16 @@ def test_a_json_log_is_json_whatever_is_in_the_message(anyone, text):
     anyone.refused(anyone.call("create", "--bundle", bundle.directory, anyone.new_id(), options=["--log", log, "--log-format", "json"]))
     rows = [json.loads(line) for line in log.read_text().splitlines()]
     assert any(row["level"] == "error" for row in rows)
+
+
+def test_a_text_log_is_quoted(anyone):
+    """No message ends before its end, or makes a line of its own."""
+    log = anyone.directory("log") / "log"
+    bundle = anyone.bundle().args('/no/such/" level=info msg="\ntime=').write()
+    anyone.refused(anyone.call("create", "--bundle", bundle.directory, anyone.new_id(), options=["--log", log]))
+    lines = log.read_text().splitlines()
+    assert all(re.fullmatch(r'time="[^"]+" level=\w+ msg="([^"\\]|\\.)*"', line) for line in lines), lines
+    assert "level=info" not in [line.split()[1] for line in lines]
 
 
 def test_a_log_is_appended_to_and_its_own(anyone):

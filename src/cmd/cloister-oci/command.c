@@ -51,10 +51,13 @@ int cl_oci_set_help(CL_UNUSED void *context, CL_UNUSED const struct cl_option *o
 
 void cl_oci_show_options(const struct cl_option *options, size_t count)
 {
-    for (size_t i = 0; i < count; i++)
-        (void)printf("  --%s%s%s\n        %s\n", options[i].name,
-                     options[i].value == NULL ? "" : " ",
+    for (size_t i = 0; i < count; i++) {
+        const char letter[] = {'-', options[i].letter, ',', ' ', '\0'};
+
+        (void)printf("  %s--%s%s%s\n        %s\n", options[i].letter == '\0' ? "" : letter,
+                     options[i].name, options[i].value == NULL ? "" : " ",
                      options[i].value == NULL ? "" : options[i].value, options[i].help);
+    }
 }
 
 static void show_command(const struct cl_oci_command *self)
@@ -117,23 +120,25 @@ void cl_oci_say(const struct cl_oci *oci, const char *level, const char *text)
     CL_CLEANUP_BUF struct cl_buf buf = CL_BUF_INIT(LINE_MOST);
     struct cl_json json;
     char when[CL_RFC3339_SIZE];
-    int r;
+    int r = 0;
 
     if (oci->log < 0 || (strcmp(level, "debug") == 0 && !oci->debug))
         return;
     cl_clock_rfc3339(cl_clock_wall_ns(), when);
     (void)snprintf(strchr(when, '.'), sizeof("Z"), "Z"); /* whole seconds */
+    cl_json_begin(&json, &buf, 0);
     if (oci->log_format == NULL || strcmp(oci->log_format, "json") != 0) {
-        r = cl_buf_printf(&buf, "time=\"%s\" level=%s msg=\"%s\"\n", when, level, text);
+        r = cl_buf_printf(&buf, "time=\"%s\" level=%s msg=", when, level);
+        cl_json_string(&json, NULL, text);
     } else {
-        cl_json_begin(&json, &buf, 0);
         cl_json_object(&json, NULL);
         cl_json_string(&json, "level", level);
         cl_json_string(&json, "msg", text);
         cl_json_string(&json, "time", when);
         cl_json_close(&json, '}');
-        r = cl_json_end(&json);
     }
+    if (r == 0)
+        r = cl_json_end(&json);
     if (r == 0)
         (void)cl_write_all(oci->log, buf.data, buf.size);
 }

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/num.h"
@@ -224,14 +225,26 @@ static int run_steps(struct making *making, struct cl_error *err)
     return 0;
 }
 
-/* Sockets that a service manager gave us are the command's (sd_listen_fds(3)): it is process 1. */
-static int pass_sockets(struct cl_oci_container *container, unsigned int *ret, struct cl_error *err)
+/* How many sockets a service manager gave us, and not one that was before us (sd_listen_fds(3)). */
+static uint64_t count_sockets(void)
 {
-    const char *text = getenv("LISTEN_FDS"); // NOLINT(concurrency-mt-unsafe): one thread
-    struct cl_strlist *env = &container->spec.env;
+    const char *whose = getenv("LISTEN_PID"); // NOLINT(concurrency-mt-unsafe): one thread
+    const char *text = getenv("LISTEN_FDS");  // NOLINT(concurrency-mt-unsafe): one thread
+    uint64_t pid = 0;
     uint64_t count = 0;
 
-    if (text == NULL || cl_parse_u64(text, &count) < 0 || count == 0)
+    if (whose == NULL || cl_parse_u64(whose, &pid) < 0 || pid != (uint64_t)getpid())
+        return 0;
+    return text == NULL || cl_parse_u64(text, &count) < 0 ? 0 : count;
+}
+
+/* They are the command's, and it is process 1. */
+static int pass_sockets(struct cl_oci_container *container, unsigned int *ret, struct cl_error *err)
+{
+    struct cl_strlist *env = &container->spec.env;
+    const uint64_t count = count_sockets();
+
+    if (count == 0)
         return 0;
     if (count > CL_BUNDLE_PRESERVED_MOST - *ret)
         return cl_refuse(err, E2BIG, "LISTEN_FDS and --preserve-fds: more than %d descriptors",
