@@ -1,6 +1,7 @@
 #include "base/options.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/guess.h"
@@ -248,4 +249,30 @@ int cl_options_parse(struct cl_option_table table, int argc, char *const argv[],
             return r;
     }
     return parser.index;
+}
+
+static int describe(const struct cl_option *option, struct cl_buf *buf)
+{
+    enum { COLUMN = 32 };
+    char left[80];
+    char letter[5] = "    ";
+
+    if (option->letter != '\0')
+        (void)snprintf(letter, sizeof(letter), "-%c, ", option->letter);
+    (void)snprintf(left, sizeof(left), "  %s--%s%s%s", letter, option->name,
+                   option->value == NULL ? "" : " ", option->value == NULL ? "" : option->value);
+    if (strlen(left) >= COLUMN)
+        return cl_buf_printf(buf, "%s\n%*s%s\n", left, COLUMN, "", option->help);
+    return cl_buf_printf(buf, "%-*s%s\n", COLUMN, left, option->help);
+}
+
+int cl_options_describe(struct cl_option_table table, struct cl_buf *buf)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < table.count; i++) {
+        if (table.rows[i].help != NULL)
+            r = describe(&table.rows[i], buf);
+    }
+    return r;
 }

@@ -9,6 +9,7 @@
 #ifndef CL_BASE_OPTIONS_H
 #define CL_BASE_OPTIONS_H
 
+#include "base/buf.h"
 #include "base/error.h"
 
 struct cl_option {
@@ -48,5 +49,9 @@ int cl_options_order(struct cl_option_table table, int argc, char *argv[], struc
 /* Parses argv[1..]; returns the index of the first operand. */
 int cl_options_parse(struct cl_option_table table, int argc, char *const argv[], void *context,
                      struct cl_error *err);
+
+/* A line for each row that has a help: "  -m, --memory SIZE", and the text from a fixed column on.
+ */
+int cl_options_describe(struct cl_option_table table, struct cl_buf *buf);
 
 #endif

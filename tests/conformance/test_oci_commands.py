@@ -175,8 +175,8 @@ def test_help(runtime, words):
 
 
 def test_help_has_the_letters(runtime):
-    assert "  -d, --detach\n" in runtime.call("exec", "--help").out.decode()
-    assert "  -v, --version\n" in runtime.call("--help").out.decode()
+    assert "  -d, --detach " in runtime.call("exec", "--help").out.decode()
+    assert "  -v, --version " in runtime.call("--help").out.decode()
 
 
 def test_an_environment_of_an_engine(runtime):

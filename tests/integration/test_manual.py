@@ -105,7 +105,7 @@ def oci_options(cloister):
     program = Path(cloister.binary).with_name("cloister-oci")
     first = said(program, "--help")
     helps = [first, *(said(program, name, "--help") for name in re.findall(r"^  (\w+) ", first.partition("\nCommands:\n")[2], re.MULTILINE))]
-    return {name for told in helps for name in re.findall(r"^  (?:-\w, )?--([a-z-]+)", told, re.MULTILINE)}
+    return {name for told in helps for name in re.findall(r"^ {2,6}(?:-\w, )?--([a-z-]+)", told, re.MULTILINE)}
 
 
 @pytest.mark.parametrize("page", PAGES)

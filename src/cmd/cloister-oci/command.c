@@ -49,22 +49,16 @@ int cl_oci_set_help(CL_UNUSED void *context, CL_UNUSED const struct cl_option *o
     return cl_refuse(err, ECANCELED, "help was asked for");
 }
 
-void cl_oci_show_options(const struct cl_option *options, size_t count)
+static int show_command(const struct cl_oci_command *self, struct cl_error *err)
 {
-    for (size_t i = 0; i < count; i++) {
-        const char letter[] = {'-', options[i].letter, ',', ' ', '\0'};
+    const struct cl_option_table table = {self->options, self->option_count, NULL};
+    CL_CLEANUP_BUF struct cl_buf buf = CL_BUF_INIT(CL_OCI_HELP_MOST);
+    int r = cl_buf_printf(&buf, "usage: cloister-oci [OPTIONS] %s %s\n\n%s\n\nOptions:\n",
+                          self->name, self->usage, self->help);
 
-        (void)printf("  %s--%s%s%s\n        %s\n", options[i].letter == '\0' ? "" : letter,
-                     options[i].name, options[i].value == NULL ? "" : " ",
-                     options[i].value == NULL ? "" : options[i].value, options[i].help);
-    }
-}
-
-static void show_command(const struct cl_oci_command *self)
-{
-    (void)printf("usage: cloister-oci [OPTIONS] %s %s\n\n%s\n", self->name, self->usage,
-                 self->help);
-    cl_oci_show_options(self->options, self->option_count);
+    if (r == 0)
+        r = cl_options_describe(table, &buf);
+    return r < 0 ? cl_fail_memory(err) : cl_oci_print(&buf, err);
 }
 
 int cl_oci_parse(const struct cl_oci_command *self, int argc, char *argv[], void *context,
@@ -76,8 +70,8 @@ int cl_oci_parse(const struct cl_oci_command *self, int argc, char *argv[], void
     if (r == 0)
         r = cl_options_parse(table, argc, argv, context, err);
     if (r == -ECANCELED) { /* only cl_oci_set_help gives that */
-        show_command(self);
-        return CL_OCI_SHOWN;
+        r = show_command(self, err);
+        return r < 0 ? r : CL_OCI_SHOWN;
     }
     return r < 0 ? cl_prefix(err, "%s", self->name) : r;
 }

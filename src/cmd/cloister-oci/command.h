@@ -11,7 +11,7 @@
 #include "runtime/container.h"
 #include "walls/bundle.h"
 
-enum { CL_OCI_FAILED = 1, CL_OCI_SHOWN = -100000 };
+enum { CL_OCI_FAILED = 1, CL_OCI_SHOWN = -100000, CL_OCI_HELP_MOST = 64 << 10 };
 
 /* The global options, and what main made of them. */
 struct cl_oci {
@@ -89,9 +89,6 @@ int cl_oci_set_help(void *context, const struct cl_option *option, const char *v
     {                                                                                              \
         "help", 'h', NULL, "show this help", cl_oci_set_help, 0, NULL                              \
     }
-
-/* A line of help for each of the COUNT rows, and its name. */
-void cl_oci_show_options(const struct cl_option *options, size_t count);
 
 /* Parses argv[1..] into CONTEXT; the index of the first operand. */
 int cl_oci_parse(const struct cl_oci_command *self, int argc, char *argv[], void *context,

@@ -41,14 +41,22 @@ static const struct cl_option options[] = {
 
 static const struct cl_option_table table = {options, CL_ARRAY_SIZE(options), NULL};
 
-static void show_help(void)
+static int show_help(struct cl_error *err)
 {
-    (void)printf("usage: cloister-oci [OPTIONS] COMMAND [ARGUMENTS]\n\n"
-                 "The container wall as an OCI runtime, for engines to call.\n\nCommands:\n");
-    for (size_t i = 0; i < CL_ARRAY_SIZE(commands); i++)
-        (void)printf("  %-9s %s\n", commands[i]->name, commands[i]->help);
-    (void)printf("\nOptions:\n");
-    cl_oci_show_options(options, CL_ARRAY_SIZE(options));
+    CL_CLEANUP_BUF struct cl_buf buf = CL_BUF_INIT(CL_OCI_HELP_MOST);
+    int r = cl_buf_add_str(&buf, "usage: cloister-oci [OPTIONS] COMMAND [ARGUMENTS]\n\n"
+                                 "The container wall as an OCI runtime, for engines to call.\n\n"
+                                 "Commands:\n");
+
+    for (size_t i = 0; r == 0 && i < CL_ARRAY_SIZE(commands); i++)
+        r = cl_buf_printf(&buf, "  %-10s%s\n", commands[i]->name, commands[i]->help);
+    if (r == 0)
+        r = cl_buf_add_str(&buf, "\nOptions:\n");
+    if (r == 0)
+        r = cl_options_describe(table, &buf);
+    if (r == 0)
+        r = cl_buf_add_str(&buf, "\nMore: man cloister-oci\n");
+    return r < 0 ? cl_fail_memory(err) : cl_oci_print(&buf, err);
 }
 
 static int find_command(const char *name, const struct cl_oci_command **ret, struct cl_error *err)
@@ -130,10 +138,8 @@ static int dispatch(struct cl_oci *oci, int argc, char *argv[], struct cl_error 
     const struct cl_oci_command *command = NULL;
     int first = cl_options_parse(table, argc, argv, oci, err);
 
-    if (first == -ECANCELED) { /* only cl_oci_set_help gives that */
-        show_help();
-        return 0;
-    }
+    if (first == -ECANCELED) /* only cl_oci_set_help gives that */
+        return show_help(err);
     if (first < 0)
         return first;
     int r = open_log(oci, err);
@@ -147,10 +153,8 @@ static int dispatch(struct cl_oci *oci, int argc, char *argv[], struct cl_error 
         show_version();
         return 0;
     }
-    if (first >= argc || strcmp(argv[first], "help") == 0) {
-        show_help();
-        return 0;
-    }
+    if (first >= argc || strcmp(argv[first], "help") == 0)
+        return show_help(err);
     r = find_command(argv[first], &command, err);
     if (r < 0)
         return r;
