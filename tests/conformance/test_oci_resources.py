@@ -307,3 +307,12 @@ def test_unified_without_v2(make_runtime, nothing_left):
     runtime = make_runtime(view="v1-only")
     runtime.rejects(runtime.bundle().resources(unified={"memory.max": "10000000"}), field="linux.resources.unified")
     nothing_left([runtime])
+
+
+# classes of the processor's resources
+
+@pytest.mark.parametrize("asked", [{}, {"closID": "gold"}, {"l3CacheSchema": "L3:0=f"}, {"enableCMT": True}], ids=str)
+def test_a_class_that_this_processor_has_not(runtime, asked, nothing_left):
+    """An object without members asks for a class, too."""
+    runtime.rejects(runtime.bundle().set("linux.intelRdt", asked), "resctrl", field="linux.intelRdt")
+    nothing_left([runtime])

@@ -8,6 +8,7 @@
 #define CL_CMD_CLOISTER_OCI_COMMAND_H
 
 #include "base/options.h"
+#include "limits/resctrl.h"
 #include "runtime/container.h"
 #include "walls/bundle.h"
 
@@ -127,6 +128,10 @@ int cl_oci_connect_console(const char *path, int *ret, struct cl_error *err);
 
 /* Runs poststop hooks; what fails is told in the log. */
 void cl_oci_say_stopped(const struct cl_oci *oci, const struct cl_oci_container *container);
+/* Its class of linux.intelRdt, which the caller closes; without one none. -ENOTSUP where this host
+ * has none. */
+int cl_oci_find_class(const struct cl_oci_container *container, struct cl_resctrl *ret,
+                      struct cl_error *err);
 /* Runs poststop hooks and removes what there is of a container that has ended, or never was. */
 int cl_oci_remove(struct cl_oci *oci, struct cl_oci_container *container, struct cl_error *err);
 

@@ -67,6 +67,7 @@ struct making {
     struct cl_oci_container *container;
     struct bundle bundle;
     struct cl_group group;
+    struct cl_resctrl resctrl;
     struct cl_bundle_start start;
     struct cl_bundle_process process;
 };
@@ -126,6 +127,31 @@ static void remove_group(void *context)
 
     if (making->group.count > 0)
         (void)cl_group_remove(&making->group, &unused); /* what failed before is said */
+}
+
+static int make_class(void *context, struct cl_error *err)
+{
+    struct making *making = context;
+    const struct cl_oci_container *container = making->container;
+    int r = cl_oci_find_class(container, &making->resctrl, err);
+
+    return r < 0 ? r : cl_resctrl_make(&making->resctrl, err);
+}
+
+static void remove_class(void *context)
+{
+    struct making *making = context;
+    struct cl_error unused;
+
+    (void)cl_resctrl_remove(&making->resctrl, &unused); /* what failed before is said */
+    cl_resctrl_close(&making->resctrl);
+}
+
+static int join_class(void *context, struct cl_error *err)
+{
+    struct making *making = context;
+
+    return cl_resctrl_join(&making->resctrl, making->process.pid, err);
 }
 
 static int listen_for_start(void *context, struct cl_error *err)
@@ -205,9 +231,11 @@ static int write_pid(void *context, struct cl_error *err)
 static const struct cl_step steps[] = {
     {NULL, save_place, NULL},
     {NULL, make_group, remove_group},
+    {NULL, make_class, remove_class},
     {NULL, connect_console, close_console},
     {"make the socket of its beginning", listen_for_start, close_listener},
     {NULL, create, end},
+    {NULL, join_class, NULL},
     {"note its process", save_process, NULL},
     {NULL, write_pid, NULL},
 };
@@ -221,6 +249,7 @@ static int run_steps(struct making *making, struct cl_error *err)
         return r;
     close_console(making);
     close_listener(making);
+    cl_resctrl_close(&making->resctrl);
     cl_group_close(&making->group);
     return 0;
 }
@@ -280,6 +309,7 @@ int cl_oci_make(struct cl_oci *oci, const struct cl_oci_creation *creation,
         .creation = creation,
         .container = container,
         .bundle = {.dir = -1},
+        .resctrl = CL_RESCTRL_NONE,
         .process = CL_BUNDLE_PROCESS_INIT,
     };
     int r = open_bundle(creation->bundle, &making.bundle, err);

@@ -60,10 +60,38 @@ static int remove_group(struct cl_oci_container *container, struct cl_error *err
     return cl_group_remove(&group, err);
 }
 
+int cl_oci_find_class(const struct cl_oci_container *container, struct cl_resctrl *ret,
+                      struct cl_error *err)
+{
+    *ret = CL_RESCTRL_NONE;
+    if (!cl_spec_has(&container->spec, CL_SPEC_INTEL_RDT))
+        return 0;
+    CL_CLEANUP_FD int top = cl_resctrl_open(err);
+    int r = top < 0 ? top : cl_resctrl_read(top, &container->spec, container->id, ret, err);
+    if (r == 0)
+        ret->top = CL_TAKE_FD(top);
+    return r;
+}
+
+/* When its processes are dead; with the file system itself all classes have gone. */
+static int remove_class(const struct cl_oci_container *container, struct cl_error *err)
+{
+    struct cl_resctrl resctrl;
+    int r = cl_oci_find_class(container, &resctrl, err);
+
+    if (r < 0)
+        return r == -ENOTSUP ? 0 : r;
+    r = cl_resctrl_remove(&resctrl, err);
+    cl_resctrl_close(&resctrl);
+    return r;
+}
+
 int cl_oci_remove(struct cl_oci *oci, struct cl_oci_container *container, struct cl_error *err)
 {
     int r = remove_group(container, err);
 
+    if (r == 0)
+        r = remove_class(container, err);
     if (r < 0)
         return r;
     if (container->record.set != 0 && container->record.pid != 0)

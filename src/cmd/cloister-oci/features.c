@@ -78,7 +78,7 @@ static void add_linux(struct cl_json *json)
     cl_json_close(json, '}');
     add_switch(json, "apparmor", 1);
     add_switch(json, "selinux", 1);
-    add_switch(json, "intelRdt", 0);
+    add_switch(json, "intelRdt", 1);
     cl_json_object(json, "mountExtensions");
     add_switch(json, "idmap", 1);
     cl_json_close(json, '}');

@@ -69,17 +69,6 @@ static int check_namespaces(const struct cl_spec *spec, struct cl_error *err)
 
 int cl_bundle_check(const struct cl_spec *spec, struct cl_error *err)
 {
-    static const struct {
-        enum cl_spec_field field;
-        const char *path;
-    } missing[] = {
-        {CL_SPEC_INTEL_RDT, "linux.intelRdt"},
-    };
-
-    for (size_t i = 0; i < CL_ARRAY_SIZE(missing); i++) {
-        if (cl_spec_has(spec, missing[i].field))
-            return cl_refuse(err, ENOTSUP, "%s: it is not there yet", missing[i].path);
-    }
     if (cl_spec_has(spec, CL_SPEC_CWD) && !cl_spec_has(spec, CL_SPEC_ARGS))
         return cl_refuse(err, EINVAL, "process.args: missing");
     struct cl_bundle_raise raise;
