@@ -77,7 +77,7 @@ int cl_oci_parse(const struct cl_oci_command *self, int argc, char *argv[], void
 }
 
 int cl_oci_parse_id(const struct cl_oci_command *self, int argc, char *argv[], void *context,
-                    const char **ret_id, struct cl_error *err)
+                    struct cl_error *err)
 {
     int first = cl_oci_parse(self, argc, argv, context, err);
 
@@ -86,8 +86,7 @@ int cl_oci_parse_id(const struct cl_oci_command *self, int argc, char *argv[], v
     if (argc - first != 1)
         return cl_refuse(err, EINVAL, "%s: expected one container's id: cloister-oci %s %s",
                          self->name, self->name, self->usage);
-    *ret_id = argv[first];
-    return 0;
+    return first;
 }
 
 int cl_oci_root(struct cl_oci *oci, struct cl_error *err)

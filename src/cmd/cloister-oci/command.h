@@ -94,9 +94,9 @@ int cl_oci_set_help(void *context, const struct cl_option *option, const char *v
 /* Parses argv[1..] into CONTEXT; the index of the first operand. */
 int cl_oci_parse(const struct cl_oci_command *self, int argc, char *argv[], void *context,
                  struct cl_error *err);
-/* The same where one operand follows, the container's id. */
+/* The same where one operand follows, the container's id: its index. */
 int cl_oci_parse_id(const struct cl_oci_command *self, int argc, char *argv[], void *context,
-                    const char **ret_id, struct cl_error *err);
+                    struct cl_error *err);
 
 /* The runtime's root, opened by who needs it first; OCI's. */
 int cl_oci_root(struct cl_oci *oci, struct cl_error *err);

@@ -359,13 +359,12 @@ static int run(struct cl_oci *oci, const struct cl_oci_command *self, int argc, 
     CL_CLEANUP_OCI_CONTAINER struct cl_oci_container container = CL_OCI_CONTAINER_INIT;
     struct cl_oci_creation creation = CL_OCI_CREATION_INIT;
     struct cl_bundle_process process = CL_BUNDLE_PROCESS_INIT;
-    const char *id = NULL;
-    int r = cl_oci_parse_id(self, argc, argv, &creation, &id, err);
+    const int first = cl_oci_parse_id(self, argc, argv, &creation, err);
+    int r = first < 0 ? first : cl_seal_mount(oci->argv, err);
 
-    if (r == 0)
-        r = cl_seal_mount(oci->argv, err);
     if (r < 0)
         return r;
+    const char *id = argv[first];
     const int root = cl_oci_root(oci, err);
     r = root < 0 ? root : cl_container_make(root, id, &container, err);
     if (r < 0)

@@ -76,11 +76,11 @@ static int run(struct cl_oci *oci, const struct cl_oci_command *self, int argc, 
     CL_CLEANUP_GROUP struct cl_group group = {.count = 0};
     struct context context = {.interval = "5s"};
     uint64_t interval_ns = 0;
-    const char *id = NULL;
-    int r = cl_oci_parse_id(self, argc, argv, &context, &id, err);
+    int r = cl_oci_parse_id(self, argc, argv, &context, err);
 
     if (r < 0)
         return r;
+    const char *id = argv[r];
     if (cl_parse_duration(context.interval, &interval_ns) < 0 || interval_ns == 0)
         return cl_refuse(err, EINVAL, "events: --interval: expected a time like 5s, got \"%.40s\"",
                          context.interval);

@@ -86,11 +86,11 @@ static int run(struct cl_oci *oci, const struct cl_oci_command *self, int argc, 
     CL_CLEANUP_OCI_CONTAINER struct cl_oci_container container = CL_OCI_CONTAINER_INIT;
     struct context context = {.format = "table"};
     struct listing listing = {.out = CL_BUF_INIT(OUTPUT_MOST)};
-    const char *id = NULL;
-    int r = cl_oci_parse_id(self, argc, argv, &context, &id, err);
+    int r = cl_oci_parse_id(self, argc, argv, &context, err);
 
     if (r < 0)
         return r;
+    const char *id = argv[r];
     listing.is_json = strcmp(context.format, "json") == 0;
     if (!listing.is_json && strcmp(context.format, "table") != 0)
         return cl_refuse(err, EINVAL, "ps: --format: expected table or json, got \"%.40s\"",

@@ -85,13 +85,12 @@ static int run(struct cl_oci *oci, const struct cl_oci_command *self, int argc, 
 {
     struct cl_oci_creation creation = CL_OCI_CREATION_INIT;
     struct cl_bundle_process process = CL_BUNDLE_PROCESS_INIT;
-    const char *id = NULL;
-    int r = cl_oci_parse_id(self, argc, argv, &creation, &id, err);
+    const int first = cl_oci_parse_id(self, argc, argv, &creation, err);
+    int r = first < 0 ? first : cl_seal_mount(oci->argv, err);
 
-    if (r == 0)
-        r = cl_seal_mount(oci->argv, err);
     if (r < 0)
         return r;
+    const char *id = argv[first];
     r = creation.detach ? 0 : cl_oci_hold_signals(err);
     if (r < 0)
         return r;

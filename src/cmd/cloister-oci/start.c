@@ -59,11 +59,11 @@ static int run(struct cl_oci *oci, const struct cl_oci_command *self, int argc, 
                struct cl_error *err)
 {
     CL_CLEANUP_OCI_CONTAINER struct cl_oci_container container = CL_OCI_CONTAINER_INIT;
-    const char *id = NULL;
-    int r = cl_oci_parse_id(self, argc, argv, oci, &id, err);
+    int r = cl_oci_parse_id(self, argc, argv, oci, err);
 
     if (r < 0)
         return r;
+    const char *id = argv[r];
     r = cl_oci_find(oci, id, 1, &container, err);
     if (r < 0)
         return r;

@@ -8,11 +8,11 @@ static int run(struct cl_oci *oci, const struct cl_oci_command *self, int argc, 
 {
     CL_CLEANUP_OCI_CONTAINER struct cl_oci_container container = CL_OCI_CONTAINER_INIT;
     CL_CLEANUP_BUF struct cl_buf text = CL_BUF_INIT(CL_SPEC_MAX_SIZE);
-    const char *id = NULL;
-    int r = cl_oci_parse_id(self, argc, argv, oci, &id, err);
+    int r = cl_oci_parse_id(self, argc, argv, oci, err);
 
     if (r < 0)
         return r;
+    const char *id = argv[r];
     r = cl_oci_find(oci, id, 0, &container, err);
     if (r < 0)
         return r;
