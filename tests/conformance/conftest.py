@@ -1,7 +1,6 @@
 """Fixtures for the tests of an OCI runtime against the specification: see lib/oci.py."""
 
 import os
-import re
 from pathlib import Path
 
 import pytest
@@ -10,34 +9,6 @@ from lib import oci, oci_bundle
 from lib.oci_leaks import OciLeaks
 from lib.trees import snapshot
 from lib.world import command
-
-
-LIST = Path(__file__).with_name("references.txt")
-
-
-def pytest_collection_modifyitems(items):
-    """What runc and crun are known to do otherwise has to fail with them, each case with its reason."""
-    path = oci.program()
-    known = [row for row in read_rows(LIST.read_text(encoding="utf-8")) if path is not None and row[0] == path.name]
-    for item in items:
-        for _, pattern, reason in known:
-            if pattern.fullmatch(item.nodeid):
-                item.add_marker(pytest.mark.xfail(reason=reason, strict=not reason.startswith("sometimes")))
-                break
-
-
-def read_rows(text):
-    """The list's lines as (runtime, expression, reason)."""
-    rows = []
-    for number, line in enumerate(text.splitlines(), 1):
-        words, mark, reason = (part.strip() for part in line.partition(" # "))
-        if not words or words.startswith("#"):
-            continue
-        name, _, node = words.partition(" ")
-        if not mark or not reason or name not in oci.REFERENCES:
-            raise pytest.UsageError(f"{LIST}:{number}: not RUNTIME NODEID # reason")
-        rows.append((name, re.compile(re.escape(node.strip()).replace(r"\*", ".*")), reason))
-    return rows
 
 
 @pytest.fixture(scope="session")

@@ -25,7 +25,8 @@ class OciLeaks:
 
     def cgroups(self):
         """The containers' cgroups that are there, below the one that all are in."""
-        return sorted(os.path.join(where, name) for top in cgroup_tops().values() for where, names, _ in os.walk(top) for name in names)
+        return sorted(os.path.join(where, name) for top in cgroup_tops().values() for where, names, _ in os.walk(top) for name in names
+                      if name != "conmon")  # podman's own, for its monitors
 
     def new_mounts(self):
         """Those that have come; others go by themselves, when their places are removed in other namespaces."""
