@@ -4,6 +4,7 @@ import os
 import re
 import subprocess
 import time
+from pathlib import Path
 
 import pytest
 
@@ -43,6 +44,18 @@ def keeper():
         process.stdin.close()
         process.stdout.close()
         process.wait(20)
+
+
+@pytest.fixture
+def nested(keeper):
+    """Root of a user namespace, as an ordinary user's engine is: words that make one of a command, and where other namespaces of it are.
+
+    /run is its own, and it can't enter what it comes from again.
+    """
+    directory = keeper("--user", "--net", "--uts", "--ipc", "--pid", "--fork")
+    for file in ("uid_map", "gid_map"):
+        Path(f"{directory}/../{file}").write_text("0 0 65536\n")
+    return ["nsenter", f"--user={directory}/user", "unshare", "-m", "sh", "-c", 'mount -t tmpfs run /run && exec "$@"', "nested"], directory
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
@@ -144,6 +157,22 @@ def test_without_a_mount_namespace_nothing_is_mounted(runtime, nothing_left):
     assert done.returncode != 0 and before.split("\n") == after.strip("\n").split("\n"), f"{done}"
     assert re.search("mount|namespace", done.stderr), f"{done}"
     nothing_left([runtime])
+
+
+# in a user namespace
+
+def output_of_nested(runtime, prefix, bundle):
+    view, argv = runtime.prefix(), runtime.argv("run", "--bundle", bundle.write().directory, runtime.new_id())
+    argv[len(view):len(view)] = prefix
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, env=runtime.environment(), stdin=subprocess.DEVNULL, cwd="/")
+    assert done.returncode == 0, f"{done}"
+    return done.stdout
+
+
+def test_a_runtime_in_a_user_namespace(runtime, nested):
+    """sysfs is mounted where the mount namespace has one, and devices are bound from it."""
+    out = output_of_nested(runtime, nested[0], runtime.bundle().sh("ls /sys/class/net; echo x > /dev/null && echo written; awk '{ print $3 }' /proc/self/uid_map"))
+    assert out.split() == ["lo", "written", "65536"]
 
 
 # what each one is for

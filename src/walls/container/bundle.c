@@ -8,6 +8,7 @@
 #include "base/alloc.h"
 #include "base/fd.h"
 #include "base/sys.h"
+#include "limits/scope.h"
 
 #include <sys/mount.h>
 #include <sys/prctl.h>
@@ -66,13 +67,14 @@ static int needs_host(const struct cl_bundle *bundle)
 }
 
 /* The bare one, where nothing of the host's mounts is asked for: hooks in the container and an
- * overlay's options find the host's files, a root that shares its mounts needs peers, and a new
- * user namespace mounts sysfs only where there is one. */
+ * overlay's options find the host's files, a root that shares its mounts needs peers, and in a user
+ * namespace, a new one or the one that we are in, sysfs is mounted only where there is one, and
+ * devices are the host's. */
 static int choose_origin(void *context, CL_UNUSED struct cl_error *err)
 {
     struct cl_bundle *bundle = context;
 
-    if (bundle->is_privileged && geteuid() == 0 && !needs_host(bundle))
+    if (bundle->is_privileged && !needs_host(bundle) && cl_is_host_root())
         bundle->bare = cl_bare_open();
     return 0;
 }
