@@ -175,6 +175,14 @@ def test_a_runtime_in_a_user_namespace(runtime, nested):
     assert out.split() == ["lo", "written", "65536"]
 
 
+@pytest.mark.parametrize("kind, file", [("network", "net"), ("uts", "uts"), ("ipc", "ipc"), ("pid", "pid_for_children")])
+def test_a_runtime_in_a_user_namespace_shares_another(runtime, nested, kind, file):
+    """Its own namespaces are not of that user namespace: who has left one can't come back."""
+    prefix, directory = nested
+    bundle = runtime.bundle().namespace(kind, f"{directory}/{file}").args("readlink", f"/proc/self/ns/{KINDS[kind]}")
+    assert output_of_nested(runtime, prefix, bundle).strip() == os.readlink(f"{directory}/{file}")
+
+
 # what each one is for
 
 def test_a_new_network_has_a_loopback_that_is_up(anyone):

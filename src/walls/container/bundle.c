@@ -206,10 +206,8 @@ static int set_up(struct cl_bundle *bundle, const struct cl_bundle_start *start,
         .null = -1,
         .terminal = -1,
     };
-    for (size_t i = 0; i < CL_ARRAY_SIZE(bundle->joined); i++) {
+    for (size_t i = 0; i < CL_ARRAY_SIZE(bundle->joined); i++)
         bundle->joined[i] = -1;
-        bundle->homes[i] = -1;
-    }
     for (size_t i = 0; i < CL_ARRAY_SIZE(bundle->group_trees); i++)
         bundle->group_trees[i] = -1;
     bundle->trees = cl_calloc(start->spec->mounts.count + 1, sizeof(*bundle->trees));

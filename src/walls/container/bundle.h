@@ -99,7 +99,6 @@ struct cl_bundle {
     int is_privileged; /* the maker opens the trees, not the first process */
     int bare;          /* as in struct cl_container */
     int joined[8];     /* by the index of spec->namespaces: those named by path */
-    int homes[8];      /* and where the maker was */
 
     /* Trees, detached; -1: none */
     int root;

@@ -1,7 +1,9 @@
 /* Namespaces of a bundle: new ones, those that it names by path, and the runtime's own where it
- * names none. The maker enters what is named, so that the first process is born there, and goes
- * home: its own mount and user namespaces it never leaves. Source: setns(2), clone(2),
- * namespaces(7), time_namespaces(7). */
+ * names none. The first process is born in what is named: a go-between enters it, and bears that
+ * one as a child of the maker's. The maker could not always come back: a user namespace is left for
+ * good, and in one, as under an ordinary user's engine, the namespaces outside it are (EPERM). It
+ * is the maker that enters a time namespace, which who shares another's memory may not (EUSERS).
+ * Source: setns(2), clone(2), namespaces(7), time_namespaces(7). */
 #include <errno.h>
 #include <linux/magic.h>
 #include <linux/sched.h>
@@ -16,31 +18,6 @@
 #include "base/sys.h"
 #include "limits/lines.h"
 #include "walls/container/bundle.h"
-
-static const struct kind {
-    uint32_t flag;
-    const char *word; /* in the bundle */
-    const char *file; /* below /proc/self/ns */
-} kinds[] = {
-    {CLONE_NEWUSER, "user", "/proc/self/ns/user"},
-    {CLONE_NEWPID, "pid", "/proc/self/ns/pid"},
-    {CLONE_NEWNET, "network", "/proc/self/ns/net"},
-    {CLONE_NEWNS, "mount", "/proc/self/ns/mnt"},
-    {CLONE_NEWIPC, "ipc", "/proc/self/ns/ipc"},
-    {CLONE_NEWUTS, "uts", "/proc/self/ns/uts"},
-    {CLONE_NEWCGROUP, "cgroup", "/proc/self/ns/cgroup"},
-    {CLONE_NEWTIME, "time", "/proc/self/ns/time"},
-};
-
-static const struct kind *find_kind(uint32_t flag)
-{
-    for (size_t i = 0; i < CL_ARRAY_SIZE(kinds); i++) {
-        if (kinds[i].flag == flag)
-            return &kinds[i];
-    }
-    CL_ASSERT(0); /* the record's reader knows these alone */
-    return NULL;
-}
 
 static int open_named(const struct cl_spec_namespace *namespace, struct cl_error *err)
 {
@@ -57,10 +34,10 @@ static int open_named(const struct cl_spec_namespace *namespace, struct cl_error
     return CL_TAKE_FD(fd);
 }
 
-/* Which the maker doesn't enter: it could not come back, or needs its own. */
-static int is_firsts(uint32_t flag)
+/* Which the go-between enters; the first process itself does the cgroup and mount namespaces. */
+static int is_betweens(uint32_t flag)
 {
-    return flag == CLONE_NEWNS || flag == CLONE_NEWCGROUP || flag == CLONE_NEWUSER;
+    return (flag & (CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)) != 0;
 }
 
 int cl_bundle_open_namespaces(void *context, struct cl_error *err)
@@ -70,7 +47,6 @@ int cl_bundle_open_namespaces(void *context, struct cl_error *err)
 
     for (size_t i = 0; i < list->count; i++) {
         const struct cl_spec_namespace *namespace = &list->items[i];
-        const struct kind *kind = find_kind(namespace->kind);
 
         if (namespace->path[0] == '\0') {
             bundle->fresh |= namespace->kind;
@@ -79,11 +55,6 @@ int cl_bundle_open_namespaces(void *context, struct cl_error *err)
         bundle->joined[i] = open_named(namespace, err);
         if (bundle->joined[i] < 0)
             return cl_prefix(err, "linux.namespaces[%zu].path", i);
-        if (is_firsts(namespace->kind))
-            continue;
-        bundle->homes[i] = cl_sys_openat(AT_FDCWD, kind->file, O_RDONLY, 0);
-        if (bundle->homes[i] < 0)
-            return cl_fail(err, bundle->homes[i], "open %s", kind->file);
     }
     return 0;
 }
@@ -92,43 +63,31 @@ void cl_bundle_close_namespaces(void *context)
 {
     struct cl_bundle *bundle = context;
 
-    for (size_t i = 0; i < CL_ARRAY_SIZE(bundle->joined); i++) {
+    for (size_t i = 0; i < CL_ARRAY_SIZE(bundle->joined); i++)
         cl_fd_close(&bundle->joined[i]);
-        cl_fd_close(&bundle->homes[i]);
-    }
 }
 
-/* --- there and back ------------------------------------------------------------------------ */
+/* --- the time namespace ---------------------------------------------------------------------- */
 
-static int enter_named(const struct cl_bundle *bundle, struct cl_error *err)
+static int enter_named(const struct cl_bundle *bundle, size_t index, struct cl_error *err)
 {
-    const struct cl_spec_namespaces *list = &bundle->spec->namespaces;
+    const struct cl_spec_namespace *namespace = &bundle->spec->namespaces.items[index];
+    int r = cl_sys_setns(bundle->joined[index], (int)namespace->kind);
 
-    for (size_t i = 0; i < list->count; i++) {
-        if (bundle->joined[i] < 0 || is_firsts(list->items[i].kind))
-            continue;
-        int r = cl_sys_setns(bundle->joined[i], (int)list->items[i].kind);
-        if (r < 0) {
-            (void)cl_fail(err, r, "enter %s", list->items[i].path);
-            return cl_prefix(err, "linux.namespaces[%zu].path", i);
-        }
-    }
-    return 0;
+    if (r == 0)
+        return 0;
+    (void)cl_fail(err, r, "enter %s", namespace->path);
+    return cl_prefix(err, "linux.namespaces[%zu].path", index);
 }
 
-static int go_home(const struct cl_bundle *bundle, struct cl_error *err)
+/* The index of a kind that is named by path; -1 when there is none. */
+static int find_named(const struct cl_bundle *bundle, uint32_t kind)
 {
-    const struct cl_spec_namespaces *list = &bundle->spec->namespaces;
-    int first = 0;
-
-    for (size_t i = 0; i < list->count; i++) {
-        int r = bundle->homes[i] < 0 ? 0 : cl_sys_setns(bundle->homes[i], (int)list->items[i].kind);
-
-        if (r < 0 && first == 0)
-            first = cl_fail(err, r, "go back to the own %s namespace",
-                            find_kind(list->items[i].kind)->word);
+    for (size_t i = 0; i < bundle->spec->namespaces.count; i++) {
+        if (bundle->spec->namespaces.items[i].kind == kind && bundle->joined[i] >= 0)
+            return (int)i;
     }
-    return first;
+    return -1;
 }
 
 static int write_offsets(const struct cl_bundle *bundle, struct cl_error *err)
@@ -150,13 +109,19 @@ static int write_offsets(const struct cl_bundle *bundle, struct cl_error *err)
     return 0;
 }
 
-/* It is for who is born afterwards, and can be set as long as nobody is. */
-static int make_time(const struct cl_bundle *bundle, int *ret_home, struct cl_error *err)
+/* A new one is for who is born afterwards, and can be set as long as nobody is. */
+static int enter_time(const struct cl_bundle *bundle, int *ret_home, struct cl_error *err)
 {
-    if ((bundle->fresh & CLONE_NEWTIME) == 0)
+    const int named = find_named(bundle, CLONE_NEWTIME);
+
+    if (named < 0 && (bundle->fresh & CLONE_NEWTIME) == 0)
         return 0;
     *ret_home = cl_sys_openat(AT_FDCWD, "/proc/self/ns/time", O_RDONLY, 0);
-    int r = *ret_home < 0 ? *ret_home : cl_sys_unshare(CLONE_NEWTIME);
+    if (*ret_home < 0)
+        return cl_fail(err, *ret_home, "open /proc/self/ns/time");
+    if (named >= 0)
+        return enter_named(bundle, (size_t)named, err);
+    int r = cl_sys_unshare(CLONE_NEWTIME);
     return r < 0 ? cl_fail(err, r, "make a time namespace") : write_offsets(bundle, err);
 }
 
@@ -190,22 +155,30 @@ static int clone_with(struct cl_bundle *bundle, uint64_t more, struct cl_error *
     return pid < 0 ? cl_fail(err, pid, "clone into new namespaces") : 0;
 }
 
-/* Whoever enters a user namespace has left the own one for good: somebody else does, and bears the
- * first process as a child of the maker's; the other namespaces are that one's then. */
 struct go_between {
     struct cl_bundle *bundle;
-    int userns;
     struct cl_error error;
 };
+
+/* The user namespace comes last: the others need not belong to it. */
+static int enter_all(const struct cl_bundle *bundle, struct cl_error *err)
+{
+    const int userns = find_named(bundle, CLONE_NEWUSER);
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < bundle->spec->namespaces.count; i++) {
+        if (bundle->joined[i] >= 0 && is_betweens(bundle->spec->namespaces.items[i].kind))
+            r = enter_named(bundle, i, err);
+    }
+    return r == 0 && userns >= 0 ? enter_named(bundle, (size_t)userns, err) : r;
+}
 
 static int bear(void *context)
 {
     struct go_between *between = context;
-    int r = cl_sys_setns(between->userns, CLONE_NEWUSER);
+    int r = enter_all(between->bundle, &between->error);
 
-    if (r < 0)
-        r = cl_fail(&between->error, r, "enter the user namespace");
-    else
+    if (r == 0)
         r = clone_with(between->bundle, CLONE_PARENT, &between->error);
     return r < 0;
 }
@@ -234,7 +207,8 @@ find_number(int pidfd)
 }
 
 /* The go-between's word is the number in the pid namespace that it was born in, which may be a
- * named one: there may be another's process of that number here. */
+ * named one: there may be another's process of that number here. The bare mount namespace has no
+ * /proc of ours. */
 static int number_first(struct cl_bundle *bundle, struct cl_error *err)
 {
     int pid = find_number(bundle->pidfd);
@@ -246,39 +220,44 @@ static int number_first(struct cl_bundle *bundle, struct cl_error *err)
     return cl_fail(err, pid, "find the number of the container's first process");
 }
 
-static int clone_in(struct cl_bundle *bundle, int userns, struct cl_error *err)
+static int clone_in(struct cl_bundle *bundle, struct cl_error *err)
 {
-    struct go_between between = {.bundle = bundle, .userns = userns};
+    struct go_between between = {.bundle = bundle};
     int r = cl_beside_run("the go-between", 0, bear, &between, err);
 
     if (r > 0)
         *err = between.error;
-    if (r == 0)
-        return number_first(bundle, err);
     return r > 0 ? -between.error.code : r;
 }
 
-static int named_userns(const struct cl_bundle *bundle)
+static int needs_go_between(const struct cl_bundle *bundle)
 {
     for (size_t i = 0; i < bundle->spec->namespaces.count; i++) {
-        if (bundle->spec->namespaces.items[i].kind == CLONE_NEWUSER)
-            return bundle->joined[i];
+        const uint32_t kind = bundle->spec->namespaces.items[i].kind;
+
+        if (bundle->joined[i] >= 0 && (kind == CLONE_NEWUSER || is_betweens(kind)))
+            return 1;
     }
-    return -1;
+    return 0;
 }
 
 static int clone_first(struct cl_bundle *bundle, struct cl_error *err)
 {
+    const int has_between = needs_go_between(bundle);
     struct cl_bare_home home = CL_BARE_HOME_INIT;
     struct cl_error back = {0};
-    const int userns = named_userns(bundle);
 
     if (bundle->bare >= 0 && cl_bare_enter(bundle->bare, &home) < 0)
         cl_fd_close(&bundle->bare);
-    int r = userns >= 0 ? clone_in(bundle, userns, err) : clone_with(bundle, 0, err);
+    int r = has_between ? clone_in(bundle, err) : clone_with(bundle, 0, err);
     if (r < 0 && (bundle->fresh & CLONE_NEWUSER) != 0)
         r = cl_userns_hint(r, err);
+    const int is_born = r == 0;
     if (cl_bare_leave(&home, &back) < 0) {
+        *err = back;
+        r = -back.code;
+    }
+    if (is_born && has_between && number_first(bundle, &back) < 0 && r == 0) {
         *err = back;
         r = -back.code;
     }
@@ -289,26 +268,18 @@ int cl_bundle_clone(void *context, struct cl_error *err)
 {
     struct cl_bundle *bundle = context;
     CL_CLEANUP_FD int time_home = -1;
-    struct cl_error back = {0};
     /* Before anybody sees the go-between, whose memory is ours, and the first process, which
      * inherits it; the runtime's own user namespace has the only tracers then (ptrace(2)). */
     int r = cl_bundle_is_seen(bundle) ? cl_sys_prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) : 0;
 
     if (r < 0)
         return cl_fail(err, r, "become non-dumpable");
-    r = enter_named(bundle, err);
-    if (r == 0)
-        r = make_time(bundle, &time_home, err);
+    r = enter_time(bundle, &time_home, err);
     if (r == 0)
         r = clone_first(bundle, err);
-    int home = go_home(bundle, &back);
-    const int time_back = time_home < 0 ? 0 : cl_sys_setns(time_home, CLONE_NEWTIME);
-    if (time_back < 0 && home == 0)
-        home = cl_fail(&back, time_back, "go back to the own time namespace");
-    if (home < 0 && r == 0) {
-        *err = back;
-        r = home;
-    }
+    const int home = time_home < 0 ? 0 : cl_sys_setns(time_home, CLONE_NEWTIME);
+    if (home < 0 && r == 0)
+        r = cl_fail(err, home, "go back to the own time namespace");
     if (r < 0)
         cl_bundle_end(bundle);
     cl_fd_close(&bundle->channel[1]);
