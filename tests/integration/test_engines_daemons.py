@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from lib.oci_engines import SLEEPER, Containerd, Docker, image_archive, shims
+from lib.oci_engines import SLEEPER, Containerd, Docker, shims
 from lib.patience import patience
 from lib.rootless import subordinate
 from lib.runner import alive, poll
@@ -51,11 +51,11 @@ def test_containers_outlive_their_daemon(docker):
     """It is killed, and the next one finds them: they run on, talk on, take commands and end as they should."""
     polite, dying = docker.started("sh", "-c", LINES), docker.started("sh", "-c", "echo up; exec sleep 1000")
     pid, dying_pid = docker.pid(polite), docker.pid(dying)
-    docker.kill_daemon()
+    docker.daemon.service.kill()
     assert alive(pid) and alive(dying_pid)
     os.kill(dying_pid, signal.SIGKILL)
     ended(dying_pid)  # while nobody watches but its shim
-    docker.begin()
+    docker.daemon.begin()
     assert docker.status(polite) == "running" and docker.pid(polite) == pid
     assert docker.exec(polite, "cat", "/proc/1/comm") == "sh\n"
     seen = docker.call("logs", polite).count("line")
@@ -100,7 +100,7 @@ def test_events_tell_of_a_whole_life(docker):
     with docker.popen("events", "--filter", "type=container", "--format", "{{.Action}}") as events:
         docker.run("true", options=["-m", "64m"])
         events.expect(b"destroy")
-    assert events.out.split() == [b"create", b"attach", b"start", b"die", b"destroy"] or set(events.out.split()) >= {b"create", b"start", b"die", b"destroy"}
+    assert [word for word in events.out.split() if word != b"attach"] == [b"create", b"start", b"die", b"destroy"]  # that comes at any time
 
 
 def test_an_end_for_memory_is_an_event(docker):
@@ -141,10 +141,8 @@ def test_remapped_users(remapped, world):
 # containerd
 
 @pytest.fixture(scope="module")
-def ctr(make_engine, engine_tree, world):
-    made = make_engine(Containerd)
-    made.call("images", "import", "--snapshotter", "overlayfs", image_archive(engine_tree, world.directory("engine-image") / "image.tar"))
-    return made
+def ctr(make_engine):
+    return make_engine(Containerd)
 
 
 @pytest.fixture
@@ -210,9 +208,9 @@ def test_ctr_limits(ctr):
 
 def test_tasks_outlive_containerd(ctr, task):
     pid, _ = ctr.tasks()[task]
-    ctr.kill_daemon()
+    ctr.daemon.service.kill()
     assert alive(pid)
-    ctr.begin()
+    ctr.daemon.begin()
     assert ctr.tasks()[task] == (pid, "RUNNING")
     assert ctr.exec(task, "echo", "still") == "still\n"
     ctr.call("task", "kill", "-s", "SIGTERM", task)
@@ -222,19 +220,21 @@ def test_tasks_outlive_containerd(ctr, task):
 def test_a_containerd_shim_that_is_killed(ctr, task):
     """A second process of the shim's program deletes what is left, by `delete --force`."""
     pid, _ = ctr.tasks()[task]
-    for shim in shims(ctr.socket):
+    for shim in shims(ctr.daemon.socket):
         os.kill(shim, signal.SIGKILL)
     poll(lambda: not alive(pid), 30, "its process lives on")
     poll(lambda: task not in ctr.tasks() or ctr.tasks()[task][1] != "RUNNING", 30, lambda: f"{ctr.tasks()}")
 
 
-def test_thirty_tasks_at_once(ctr):
-    names = [f"many{number}" for number in range(30)]
-    with ThreadPoolExecutor(6) as pool:
+def test_fifty_tasks_at_once(ctr):
+    names = [f"many{number}" for number in range(50)]
+    with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda name: ctr.start(name, "sleep", "1000"), names))
-        assert [ctr.tasks()[name][1] for name in names] == ["RUNNING"] * 30
-        assert list(pool.map(lambda name: ctr.exec(name, "cat", "/proc/1/comm"), names)) == ["sleep\n"] * 30
+        tasks = ctr.tasks()
+        assert [tasks[name][1] for name in names] == ["RUNNING"] * 50
+        assert list(pool.map(lambda name: ctr.exec(name, "cat", "/proc/1/comm"), names)) == ["sleep\n"] * 50
         list(pool.map(ctr.remove, names))
+    assert not set(names) & set(ctr.tasks())
 
 
 def test_its_state_is_json_that_parses(ctr, task):

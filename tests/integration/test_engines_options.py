@@ -2,17 +2,12 @@
 
 import json
 import os
-import re
 import subprocess
-import termios
-from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
 from lib.oci_engines import Docker, Podman
 from lib.runner import poll
-from lib.terminal import Terminal
 from lib.world import own_cgroups
 
 MIB = 1 << 20
@@ -22,13 +17,6 @@ KINDS = {"pid": "pid", "ipc": "ipc", "network": "net", "uts": "uts"}
 @pytest.fixture(scope="module", params=[Docker, Podman], ids=lambda kind: kind.name)
 def engine(request, make_engine):
     return make_engine(request.param)
-
-
-@pytest.fixture
-def box(engine):
-    name = engine.started()
-    yield name
-    engine.remove(name)
 
 
 @pytest.fixture
@@ -58,16 +46,39 @@ def test_no_new_privileges(engine):
     assert out.split()[1] == "1"
 
 
-def test_capabilities_of_an_ordinary_user(engine):
-    """Podman gives ambient ones where they are asked for; Docker has none."""
+def test_capabilities(engine):
+    """Of an ordinary user: Podman gives ambient ones where they are asked for; Docker has none."""
     out = engine.run("grep", "Cap[EB]", "/proc/self/status", options=["--user", "1000", "--cap-add", "NET_ADMIN"])
     found = {line.split(":")[0]: int(line.split()[1], 16) for line in out.splitlines()}
     assert found["CapBnd"] >> 12 & 1 == 1 and found["CapEff"] == (1 << 12 if engine.name == "podman" else 0)
+    out = engine.run("grep", "CapEff", "/proc/self/status", options=["--cap-drop", "ALL", "--cap-add", "NET_ADMIN"])
+    assert int(out.split()[1], 16) == 1 << 12
 
 
 def test_privileged_has_no_masks(engine):
-    out = engine.run("sh", "-c", "grep -c ' /proc/' /proc/self/mountinfo; mount -t tmpfs x /mnt && echo mounted; echo 1 > /proc/sys/net/ipv4/ip_forward && echo set", options=["--privileged"])
-    assert out.split() == ["0", "mounted", "set"]
+    """Nor a filter; and it has the host's devices."""
+    script = ("grep -c ' /proc/' /proc/self/mountinfo; mount -t tmpfs x /mnt && echo mounted; echo 1 > /proc/sys/net/ipv4/ip_forward && echo set;"
+              " grep -c 'Seccomp:.0' /proc/self/status; ls /dev | wc -l")
+    out = engine.run("sh", "-c", script, options=["--privileged"]).split()
+    assert out[:4] == ["0", "mounted", "set", "1"] and int(out[4]) > 20
+
+
+# the filter
+
+def test_the_filter_is_the_engines(engine):
+    """Docker's and Podman's profile: a filter is there, and refuses unshare(2)."""
+    out = engine.run("sh", "-c", "grep -c '^Seccomp:.*2' /proc/self/status; unshare -m true 2>&1 || echo held")
+    assert out.startswith("1") and "held" in out
+    out = engine.run("grep", "Seccomp:", "/proc/self/status", options=["--security-opt", "seccomp=unconfined"])
+    assert out.split() == ["Seccomp:", "0"]
+
+
+def test_a_profile_of_the_callers(engine, tmp_path):
+    profile = tmp_path / "profile.json"
+    profile.write_text(json.dumps({"defaultAction": "SCMP_ACT_ALLOW", "architectures": ["SCMP_ARCH_X86_64", "SCMP_ARCH_AARCH64"],
+                                   "syscalls": [{"names": ["mkdir", "mkdirat"], "action": "SCMP_ACT_ERRNO", "errnoRet": 95}]}))
+    out = engine.run("sh", "-c", "mkdir /tmp/x 2>&1 || echo held", options=["--security-opt", f"seccomp={profile}"])
+    assert "not supported" in out and "held" in out
 
 
 # namespaces
@@ -202,179 +213,3 @@ def test_forks_without_end_are_held(engine):
         assert engine.status(name) == "running"
     finally:
         engine.remove(name)
-
-
-# a life
-
-def test_attach_with_its_size_and_keys(engine):
-    with Terminal(rows=31, columns=77) as terminal:
-        terminal.launch(engine.argv(*engine.run_words("--rm", "-it"), "box", "sh", "-c", "trap 'stty size' WINCH; stty size; read x || read x; echo got $x; exit 5"), engine.env)
-        terminal.expect(b"31 77")
-        terminal.resize(24, 99)
-        terminal.expect(b"24 99")  # which may have interrupted the first read
-        terminal.type(b"word\n")
-        terminal.expect(b"got word")
-        assert terminal.wait().exit == 5
-
-
-@pytest.mark.parametrize("engine", [Docker], indirect=True, ids=["docker"])  # podman 4.3 wants each key in a read of its own
-def test_detach_by_keys_and_attach_again(engine):
-    name = "keyed"
-    with Terminal() as terminal:
-        terminal.launch(engine.argv(*engine.run_words("-it", "--name", "keyed", "--detach-keys", "ctrl-x,x"), "box", "sh", "-c", "echo up; while read x; do echo got $x; done; exit 6"), engine.env)
-        terminal.expect(b"up")
-        poll(lambda: not terminal.settings()[3] & termios.ICANON, 20, "the keys are still the line discipline's")
-        terminal.type(b"\x18x")
-        assert terminal.wait().exit == 0
-    try:
-        assert engine.status(name) == "running"
-        with Terminal() as terminal:
-            terminal.launch(engine.argv("attach", name), engine.env)
-            terminal.type(b"again\n")
-            terminal.expect(b"got again")
-            terminal.type(b"\x04")
-            assert terminal.wait().exit == 6
-    finally:
-        engine.remove(name)
-
-
-def test_exec_in_the_background(engine, box):
-    engine.exec(box, "sh", "-c", "echo done > /tmp/done", options=["-d"])
-    poll(lambda: engine.exec(box, "sh", "-c", "cat /tmp/done 2>/dev/null || true") == "done\n", 20, "the command never ran")
-
-
-def test_many_execs(engine, box):
-    with ThreadPoolExecutor(8) as pool:
-        outs = list(pool.map(lambda number: engine.exec(box, "sh", "-c", f"echo {number}; exit {number}", status=number), range(24)))
-    assert [int(out) for out in outs] == list(range(24))
-
-
-def test_exec_privileged_and_as_somebody(engine, box):
-    assert int(engine.exec(box, "grep", "CapEff", "/proc/self/status", options=["--privileged"]).split()[1], 16) >> 21 & 1 == 1
-    assert engine.exec(box, "sh", "-c", "id -u; id -g", options=["--user", "1234:1235"]).split() == ["1234", "1235"]
-    assert engine.exec(box, "cat", options=["-i"], input=b"through") == "through"
-
-
-@pytest.mark.parametrize("word, number", [("HUP", 1), ("USR1", 10), ("9", 9)])
-def test_kill_with_a_signal(engine, word, number):
-    name = engine.started("sh", "-c", "trap 'exit 41' HUP; trap 'exit 50' USR1; echo up; while :; do sleep 0.1; done")
-    try:
-        engine.call("kill", "-s", word, name)
-        assert engine.call("wait", name).strip() == str(137 if number == 9 else 40 + number)
-    finally:
-        engine.remove(name)
-
-
-def test_stop_asks_first_and_then_ends(engine):
-    polite, deaf = engine.started(), engine.started("sh", "-c", "trap '' TERM; echo up; while :; do sleep 0.1; done")
-    try:
-        engine.call("stop", "-t", "30", polite)
-        engine.call("stop", "-t", "1", deaf)
-        assert [engine.inspect(name, "{{.State.ExitCode}}") for name in (polite, deaf)] == ["3", "137"]
-        assert "ended" in engine.call("logs", polite)
-    finally:
-        engine.remove(polite, deaf)
-
-
-def test_start_again_and_again(engine):
-    """The same container with the same id, and what it wrote before."""
-    name = engine.create("sh", "-c", "echo x >> /srv/starts; wc -l < /srv/starts; exit 4")
-    try:
-        for number in range(1, 6):
-            assert engine.call("start", "-a", name, status=4).strip() == str(number)
-    finally:
-        engine.remove(name)
-
-
-def test_a_restart_policy(engine):
-    name = engine.start("sh", "-c", "echo x >> /srv/starts; exit 9", options=["--restart", "on-failure:3"])
-    try:
-        poll(lambda: engine.status(name) == "exited" and engine.inspect(name, "{{.RestartCount}}") == "3", 60, lambda: f"{engine.inspect(name)['State']}")
-        assert engine.inspect(name, "{{.State.ExitCode}}") == "9"
-    finally:
-        engine.remove(name)
-
-
-def test_pause_holds_and_lets_go(engine):
-    name = engine.started("sh", "-c", "echo up; while :; do echo x; sleep 0.01; done > /srv/now")
-    try:
-        engine.call("pause", name)
-        place = Path(f"/proc/{engine.pid(name)}/root/srv/now")
-        before = place.stat().st_size
-        assert engine.call("exec", name, "true", status=None).returncode != 0
-        assert place.stat().st_size == before > 0
-        engine.call("unpause", name)
-        poll(lambda: place.stat().st_size > before, 10, "it doesn't go on")
-        engine.call("pause", name)
-        engine.call("rm", "-f", name)
-    finally:
-        engine.call("rm", "-f", name, status=None)
-
-
-def test_files_go_in_and_out(engine, box, shared):
-    (shared / "in").write_text("in\n")
-    engine.call("cp", shared / "in", f"{box}:/srv/in")
-    assert engine.exec(box, "cat", "/srv/in") == "in\n"
-    engine.call("cp", f"{box}:/etc/image-file", shared / "out")
-    assert (shared / "out").read_text() == "image\n"
-    assert "A /srv/in" in engine.call("diff", box)
-
-
-def test_top_stats_and_inspect(engine, box):
-    assert "sleep" in engine.call("top", box)
-    rows = json.loads(engine.call("stats", "--no-stream", "--format", "json" if engine.name == "podman" else "{{json .}}", box))
-    row = rows[0] if isinstance(rows, list) else rows
-    usage = row.get("mem_usage") or row.get("MemUsage")
-    assert re.match(r"[1-9][\d.]*\s?[kKM]i?B", usage), row
-    state = engine.inspect(box)["State"]
-    assert state["Running"] is True and state["Pid"] > 0
-
-
-def test_a_health_check_that_fails(engine):
-    """Its command is an exec; Docker runs it by itself."""
-    options = ["--health-cmd", "test -e /srv/well", "--health-interval", "1s" if engine.name == "docker" else "disable", "--health-retries", "1"]
-    name = engine.started(options=options)
-
-    def health():
-        if engine.name == "podman":
-            return "healthy" if engine.call("healthcheck", "run", name, status=None).returncode == 0 else "unhealthy"
-        return engine.inspect(name, "{{.State.Health.Status}}")
-    try:
-        poll(lambda: health() == "unhealthy", 60, lambda: f"{health()}")
-        engine.exec(name, "touch", "/srv/well")
-        poll(lambda: health() == "healthy", 60, lambda: f"{health()}")
-    finally:
-        engine.remove(name)
-
-
-def test_fifty_alive_at_once(engine):
-    """Started side by side, all running, each answering, and all ended by one command."""
-    with ThreadPoolExecutor(8) as pool:
-        names = list(pool.map(lambda _: engine.start("sleep", "1000"), range(50)))
-    try:
-        assert set(engine.call("ps", "-q", "--no-trunc").split()) >= set(names)
-        with ThreadPoolExecutor(8) as pool:
-            assert list(pool.map(lambda name: engine.exec(name, "cat", "/proc/1/comm"), names)) == ["sleep\n"] * 50
-    finally:
-        engine.remove(*names)
-    assert not set(engine.call("ps", "-aq", "--no-trunc").split()) & set(names)
-
-
-@pytest.mark.parametrize("engine", [Docker], indirect=True, ids=["docker"])  # podman 4.3 has it for cgroup v2 alone
-def test_update(engine, box):
-    if "memory" not in own_cgroups():
-        pytest.skip("no cgroup v1 here")
-    engine.call("update", "--memory", "80m", "--memory-swap", "80m", "--pids-limit", "55", "--cpu-shares", "222", box)
-    found = [(cgroup(engine, box, controller) / file).read_text().strip() for controller, file in
-             (("memory", "memory.limit_in_bytes"), ("pids", "pids.max"), ("cpu", "cpu.shares"))]
-    assert found == [str(80 * MIB), "55", "222"]
-
-
-def test_an_error_of_the_runtime_reaches_people(engine):
-    """With the words by which 126 and 127 are chosen."""
-    done = engine.call(*engine.run_words("--rm"), "box", "/no/such/program", status=None)
-    assert done.returncode == 127 and b"no such file" in done.stderr.lower(), done
-    done = engine.call(*engine.run_words("--rm"), "box", "/bin/not-executable", status=None)
-    assert done.returncode == 126 and b"permission denied" in done.stderr.lower(), done
-    done = engine.call(*engine.run_words("--rm", "--sysctl", "net.no.such=1"), "box", "true", status=None)
-    assert done.returncode in (125, 126, 127) and (b"no.such" in done.stderr or b"no/such" in done.stderr), done

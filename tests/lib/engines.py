@@ -40,6 +40,12 @@ def environment(home, **more):
     return {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(home), "LANG": "C.UTF-8", **more}
 
 
+def write_podman_conf(directory):
+    path = Path(directory) / "containers.conf"
+    path.write_text(PODMAN_CONF.format(directory=directory))
+    return path
+
+
 def tls_flags(registry, prefix=""):
     """skopeo's and podman's options for talking to a registry: plain, or trusting its CA."""
     if registry.ca is None:
@@ -72,7 +78,7 @@ class Podman:
         self.directory, self.driver = Path(directory), driver
         self.directory.mkdir(parents=True, exist_ok=True)
         self.run = Path(tempfile.mkdtemp(prefix="cloister-podman-", dir="/var/tmp"))  # at most 50 characters, says podman
-        (self.directory / "containers.conf").write_text(PODMAN_CONF.format(directory=self.directory))
+        write_podman_conf(self.directory)
 
     def argv(self, *words):
         flags = ["--root", self.directory / "root", "--runroot", self.run, "--tmpdir", self.run / "tmp", "--storage-driver", self.driver]
@@ -124,19 +130,21 @@ class Podman:
 
 
 class Dockerd:
-    """dockerd without networks, in a mount namespace of its own."""
+    """dockerd without networks, in a mount namespace of its own, or in that of the words that come before it."""
 
-    def __init__(self, directory, registries=(), flags=()):
+    def __init__(self, directory, registries=(), flags=(), prefix=None):
         """registries: those with a CA, which dockerd has to trust. (It takes any loopback registry without TLS.)"""
         self.directory = place = Path(directory)
         place.mkdir(parents=True, exist_ok=True)
         self.socket = place / "docker.sock"
         self.env = environment(place, DOCKER_HOST=f"unix://{self.socket}")
-        flags = ["--data-root", place / "data", "--exec-root", place / "exec", "-H", f"unix://{self.socket}", "-p", place / "docker.pid",
-                 "--iptables=false", "--ip6tables=false", "--bridge=none", "--storage-driver", "overlay2", *flags]
-        self.certificates = _docker_certificates(place / "certs.d", registries)
-        self.service = Service([DOCKERD, *flags], place / "log", env=environment(place),
-                               prefix=["unshare", "-m", "sh", "-c", DOCKERD_VIEW, "dockerd", self.certificates])
+        self.flags = ["--data-root", place / "data", "--exec-root", place / "exec", "-H", f"unix://{self.socket}", "-p", place / "docker.pid",
+                      "--iptables=false", "--ip6tables=false", "--bridge=none", "--storage-driver", "overlay2", *flags]
+        self.prefix = prefix or ["unshare", "-m", "sh", "-c", DOCKERD_VIEW, "dockerd", _docker_certificates(place / "certs.d", registries)]
+        self.begin()
+
+    def begin(self):
+        self.service = Service([DOCKERD, *self.flags], self.directory / "log", env=environment(self.directory), prefix=self.prefix)
         self.service.expect("API listen on")
 
     def call(self, *words, timeout=SLOW):
@@ -188,25 +196,28 @@ def _docker_certificates(place, registries):
 
 
 class Containerd:
-    """containerd and its ctr: Debian's 1.6, or those of containerd2()."""
+    """containerd and its ctr: Debian's 1.6, or those of containerd2(); its mount namespace as Dockerd's."""
 
-    def __init__(self, directory, programs="/usr/bin"):
+    def __init__(self, directory, programs="/usr/bin", prefix=("unshare", "-m")):
         self.directory = place = Path(directory)
         place.mkdir(parents=True, exist_ok=True)
         self.programs, self.socket = Path(programs), place / "containerd.sock"
         version = 3 if self.programs != Path("/usr/bin") else 2
-        config = place / "config.toml"
-        config.write_text(f'version = {version}\nroot = "{place}/root"\nstate = "{place}/state"\n[grpc]\naddress = "{self.socket}"\n'
+        self.config, self.prefix = place / "config.toml", prefix
+        self.config.write_text(f'version = {version}\nroot = "{place}/root"\nstate = "{place}/state"\n[grpc]\naddress = "{self.socket}"\n'
                           f'[plugins."io.containerd.internal.v1.opt"]\npath = "{place}/opt"\n')
-        self.service = Service([self.programs / "containerd", "--config", config], place / "log", env=environment(place),
-                               prefix=["unshare", "-m"])
+        self.env = environment(place)
+        self.begin()
+
+    def begin(self):
+        self.service = Service([self.programs / "containerd", "--config", self.config], self.directory / "log", env=self.env, prefix=self.prefix)
         self.service.expect("containerd successfully booted")
 
     def argv(self, *words):
         return [self.programs / "ctr", "--address", self.socket, *words]
 
     def call(self, *words, timeout=SLOW):
-        return command(*self.argv(*words), env=environment(self.directory), timeout=timeout)
+        return command(*self.argv(*words), env=self.env, timeout=timeout)
 
     def pull(self, registry, name):
         """From a registry without TLS: to ctr, the loopback interface has no other."""

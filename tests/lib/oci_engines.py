@@ -1,8 +1,9 @@
 """Real engines with the runtime under test below them: dockerd, podman, buildah, containerd's ctr.
 
-Which runtime: lib/oci.py's, $CLOISTER_OCI or build/bin/cloister-oci. Each engine has directories of its own, and a
-mount namespace that outlives the calls of a daemonless one and a killed daemon: what containers are made of stays there.
-Containers' cgroups are below lib/oci.py's slice, where an engine can be told so.
+Which runtime: lib/oci.py's, $CLOISTER_OCI or build/bin/cloister-oci. The daemons and their directories are those of
+lib/engines.py. Each engine lives in a mount namespace that outlives the calls of a daemonless one and a killed daemon:
+what containers are made of stays there; and the view of the cgroups is that one's. Containers' cgroups are below
+lib/oci.py's slice, where an engine can be told so.
 """
 
 import contextlib
@@ -11,6 +12,7 @@ import os
 import shutil
 import subprocess
 import tarfile
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -19,18 +21,18 @@ from lib import engines, layouts, oci, oci_bundle, oci_leaks, tars
 from lib.images import make_image, make_layer
 from lib.patience import patience
 from lib.runner import Running, poll
-from lib.service import Service
 
 IMAGE = "box"
 NAME = "tested"  # what Docker calls the runtime
 SLOW = 120
 SLEEPER = 'trap "echo ended; exit 3" TERM; echo up; while :; do sleep 0.1; done'
-# What an engine has in one place for the whole machine; $1 is a command that comes before.
-SETUP = 'mount --make-rslave / && mount -t tmpfs run /run && mount -t tmpfs opt /opt && eval "$1" && echo && exec cat'
-VIEW = {"machine": "true", "v1-only": "umount /sys/fs/cgroup/unified"}
+# What an engine has in one place for the whole machine.
+SETUP = """mount --make-rslave / && mount -t tmpfs run /run && mount -t tmpfs opt /opt || exit
+[ ! -d /etc/docker ] || mount -t tmpfs etc /etc/docker || exit
+echo && exec cat"""
 
 
-def view_of(program):
+def usual_view(program):
     """crun refuses the hybrid."""
     return "v1-only" if program.name == "crun" and os.path.ismount("/sys/fs/cgroup/unified") else "machine"
 
@@ -38,9 +40,9 @@ def view_of(program):
 class Mounts:
     """A mount namespace, kept by a process of ours."""
 
-    def __init__(self, program, more="true"):
-        setup = f"{VIEW[view_of(program)]} && {more}"
-        self.keeper = subprocess.Popen(["unshare", "-m", "sh", "-c", SETUP, "mounts", setup], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    def __init__(self, view):
+        argv = [*oci.PREFIXES[view], "unshare", "-m", "sh", "-c", SETUP]
+        self.keeper = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         assert self.keeper.stdout.readline() == b"\n", "the mount namespace was not made"
 
     def words(self):
@@ -48,41 +50,44 @@ class Mounts:
 
     def close(self):
         self.keeper.stdin.close()
-        self.keeper.wait(20)
+        self.keeper.wait(patience(20))
         self.keeper.stdout.close()
 
 
-def start_containerd(place, mounts):
-    """Debian's 1.6, as a Service; its socket is PLACE/containerd.sock."""
-    place.mkdir(exist_ok=True)
-    config = place / "config.toml"
-    config.write_text(f'version = 2\nroot = "{place}/root"\nstate = "{place}/state"\n[grpc]\naddress = "{place}/containerd.sock"\n'
-                      f'[plugins."io.containerd.internal.v1.opt"]\npath = "{place}/opt"\n')
-    service = Service(["/usr/bin/containerd", "--config", config], place / "log", env=engines.environment(place), prefix=mounts.words())
-    service.expect("containerd successfully booted")
-    return service
+class Client:
+    """An engine's command line."""
 
-
-class Engine:
-    """What docker's and podman's command lines have in common."""
-
-    network = ["--network", "none"]
-
-    def __init__(self, world, program):
-        self.world, self.program = world, program
+    def __init__(self, world, program, view=None):
+        self.world, self.program, self.view = world, program, view or usual_view(program)
         self.directory = world.directory(f"engine-{self.name}")
+        self.mounts = Mounts(self.view)
+        self.words, self.env = [], {}
 
     def argv(self, *words):
         return [str(word) for word in (*self.words, *words)]
 
     def call(self, *words, status=0, timeout=SLOW, **options):
-        """A command that ends with this status, or with any (None); its output."""
+        """A command that ends with this status: its output; or with any (None)."""
         options.setdefault("cwd", "/")
         if "input" not in options:
             options.setdefault("stdin", subprocess.DEVNULL)
         done = subprocess.run(self.argv(*words), env=self.env, capture_output=True, timeout=patience(timeout), **options)
         assert status is None or done.returncode == status, f"{words}: exit {done.returncode}\n out {done.stdout!r}\n err {done.stderr!r}"
         return done.stdout.decode() if status is not None else done
+
+    def leave(self):
+        self.mounts.close()
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+class Engine(Client):
+    """What docker's and podman's command lines have in common."""
+
+    network = ["--network", "none"]
+    runtime, now = [], []  # options of `run` and of `rm`
+
+    def load(self, archive):
+        self.call("import", archive, IMAGE)
 
     def popen(self, *words, **options):
         """A command whose output is collected as it comes."""
@@ -127,92 +132,72 @@ class Engine:
     def exec(self, name, *words, options=(), **more):
         return self.call("exec", *options, name, *words, **more)
 
-    def remove(self, *names):
+    def remove(self, *names, **more):
         if names:
-            self.call("rm", "-f", *names)
+            self.call("rm", "-f", *self.now, *names, **more)
 
     def remove_all(self):
         self.remove(*self.call("ps", "-aq").split())
 
 
 class Docker(Engine):
-    """dockerd 20.10 by hand beside its containerd, as services are; its default runtime is the one under test."""
+    """dockerd 20.10 beside its containerd, as services are; its default runtime is the one under test."""
 
     name = "docker"
 
-    def __init__(self, world, program, flags=()):
-        super().__init__(world, program)
-        place = self.directory
-        (place / "etc").mkdir()
-        self.mounts = Mounts(program, f"mount --bind {place}/etc /etc/docker")
-        self.socket = place / "docker.sock"
-        self.containerd = start_containerd(place / "containerd", self.mounts)
-        self.flags = ["--containerd", place / "containerd/containerd.sock",
-                      "--data-root", place / "data", "--exec-root", place / "exec", "-H", f"unix://{self.socket}", "-p", place / "docker.pid",
-                      "--iptables=false", "--ip6tables=false", "--bridge=none", "--storage-driver", "overlay2", "--live-restore",
-                      f"--add-runtime={NAME}={program}", f"--default-runtime={NAME}", f"--cgroup-parent={oci.slice_name()}", *flags]
-        self.env = engines.environment(place, DOCKER_HOST=f"unix://{self.socket}", DOCKER_BUILDKIT="0")
+    def __init__(self, world, program, flags=(), view=None):
+        super().__init__(world, program, view)
+        prefix = self.mounts.words()
+        self.containerd = engines.Containerd(self.directory / "containerd", prefix=prefix)
+        flags = ["--containerd", self.containerd.socket, "--live-restore", f"--add-runtime={NAME}={program}", f"--default-runtime={NAME}",
+                 f"--cgroup-parent={oci.slice_name()}", *flags]
+        self.daemon = engines.Dockerd(self.directory / "docker", flags=flags, prefix=prefix)
+        self.env = {**self.daemon.env, "DOCKER_BUILDKIT": "0"}
         self.words, self.runtime = [engines.DOCKER], ["--runtime", NAME]
-        self.begin()
-
-    def begin(self):
-        self.service = Service([engines.DOCKERD, *self.flags], self.directory / "log", env=engines.environment(self.directory), prefix=self.mounts.words())
-        self.service.expect("API listen on")
-
-    def kill_daemon(self):
-        """Without a word of farewell; containers, their shims and containerd live on."""
-        self.service.process.kill()
-        self.service.process.wait(20)
-
-    def load(self, archive):
-        self.call("import", archive, IMAGE)
 
     def stop(self):
+        if not self.daemon.service.alive():
+            self.daemon.begin()
         self.remove_all()
-        self.service.stop()
+        self.daemon.stop()
         self.containerd.stop()
-        self.mounts.close()
-        shutil.rmtree(self.directory, ignore_errors=True)
+        self.leave()
 
 
 class Podman(Engine):
     """podman 4.3, with storage of its own."""
 
-    name = "podman"
+    name, now = "podman", ["-t", "0"]
 
-    def __init__(self, world, program):
-        super().__init__(world, program)
+    def __init__(self, world, program, view=None):
+        super().__init__(world, program, view)
         self.engine = engines.Podman(self.directory)
-        self.mounts = Mounts(program)
         argv = self.engine.argv()
         self.words = [*self.mounts.words(), *argv[argv.index("podman"):], "--runtime", program]
         self.env, self.runtime = self.engine.env, ["--cgroup-parent", oci.slice_name()]
 
-    def load(self, archive):
-        self.call("import", archive, IMAGE)
-
     def stop(self):
         self.remove_all()
         self.call("umount", "--all")
-        self.mounts.close()
         self.engine.remove()
+        self.leave()
 
 
 class UserPodman(Engine):
     """podman of the ordinary user, with a range of ids for its user namespace, and no cgroups."""
 
-    name = "rootless"
+    name, now = "rootless", ["-t", "0"]
 
     def __init__(self, world, program):
         super().__init__(world, program)
-        user, place = world.user, self.directory
-        os.chown(place, user.pw_uid, user.pw_gid)
-        (place / "containers.conf").write_text('[containers]\ndefault_ulimits = ["nofile=1024:4096", "nproc=4096:4096"]\n'
-                                               '[engine]\ncgroup_manager = "cgroupfs"\nevents_logger = "none"\n')
-        self.mounts = Mounts(program)
-        self.env = engines.environment(place, XDG_RUNTIME_DIR=str(place), CONTAINERS_CONF=str(place / "containers.conf"), TMPDIR=str(place))
+        user = world.user
+        conf = engines.write_podman_conf(self.directory)
+        self.run_root = tempfile.mkdtemp(prefix="cloister-podman-", dir="/var/tmp")  # podman 4.3 has 50 characters for what is in it
+        for place in (self.directory, self.run_root):
+            os.chown(place, user.pw_uid, user.pw_gid)
+        self.env = engines.environment(self.directory, XDG_RUNTIME_DIR=self.run_root, CONTAINERS_CONF=str(conf), TMPDIR=str(self.directory))
         become = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--init-groups", "--"]
-        self.words, self.runtime = [*self.mounts.words(), *become, "podman", "--runtime", program], []
+        self.words = [*self.mounts.words(), *become, "podman", "--runtime", program]
 
     def load(self, archive):
         with open(archive, "rb") as data:
@@ -222,36 +207,23 @@ class UserPodman(Engine):
         self.remove_all()
         self.call("unshare", "rm", "-rf", self.directory / ".local/share/containers")
         self.call("system", "migrate")  # ends the process that holds its user namespace
-        self.mounts.close()
-        shutil.rmtree(self.directory, ignore_errors=True)
+        shutil.rmtree(self.run_root)
+        self.leave()
 
 
-class Containerd:
+class Containerd(Client):
     """containerd 1.6, and ctr with `--runc-binary`."""
 
-    def __init__(self, world, program):
-        self.program, self.directory = program, world.directory("engine-containerd")
-        self.mounts = Mounts(program)
-        self.socket = self.directory / "containerd.sock"
-        self.env = engines.environment(self.directory)
-        self.begin()
+    name = "containerd"
 
-    def begin(self):
-        self.service = start_containerd(self.directory, self.mounts)
+    def __init__(self, world, program, view=None):
+        super().__init__(world, program, view)
+        self.daemon = engines.Containerd(self.directory, prefix=self.mounts.words())
+        self.env = self.daemon.env
+        self.words = [*self.mounts.words(), *self.daemon.argv()]  # the pipes between the two are in /run
 
-    def kill_daemon(self):
-        self.service.process.kill()
-        self.service.process.wait(20)
-
-    def argv(self, *words):
-        """In the daemon's mounts: the pipes between the two are in /run."""
-        return [str(word) for word in (*self.mounts.words(), "/usr/bin/ctr", "--address", self.socket, *words)]
-
-    def call(self, *words, status=0, timeout=SLOW, **options):
-        options.setdefault("stdin", subprocess.DEVNULL)
-        done = subprocess.run(self.argv(*words), env=self.env, capture_output=True, timeout=patience(timeout), cwd="/", **options)
-        assert status is None or done.returncode == status, f"{words}: exit {done.returncode}\n out {done.stdout!r}\n err {done.stderr!r}"
-        return done.stdout.decode() if status is not None else done
+    def load(self, archive):
+        self.daemon.load(archive)
 
     def run_words(self, identifier, *words, options=()):
         return ["run", "--runc-binary", self.program, "--cgroup", f"{oci.slice_name()}/{identifier}", *options, f"docker.io/library/{IMAGE}:latest", identifier, *words]
@@ -278,15 +250,16 @@ class Containerd:
         if identifier in self.tasks():
             self.call("task", "kill", "-s", "KILL", identifier, status=None)
             self.until(identifier, "STOPPED")
-            self.call("task", "rm", identifier)
+            self.call("task", "rm", identifier, status=None)  # whose status the task's is
         self.call("container", "rm", identifier)
 
     def stop(self):
+        if not self.daemon.service.alive():
+            self.daemon.begin()
         for identifier in self.call("container", "ls", "-q").split():
             self.remove(identifier)
-        self.service.stop()
-        self.mounts.close()
-        shutil.rmtree(self.directory, ignore_errors=True)
+        self.daemon.stop()
+        self.leave()
 
 
 def tree_archive(tree, path):
@@ -329,19 +302,21 @@ def engine_tree(world):
 
 
 @pytest.fixture(scope="session")
-def engine_archive(world, engine_tree):
-    return tree_archive(engine_tree, world.directory("engine-archive") / "tree.tar")
+def engine_archives(world, engine_tree):
+    """The image as each kind of engine takes it."""
+    place = world.directory("engine-archives")
+    tree = tree_archive(engine_tree, place / "tree.tar")
+    return {Docker: tree, Podman: tree, UserPodman: tree, Containerd: image_archive(engine_tree, place / "image.tar")}
 
 
 @pytest.fixture(scope="module")
-def make_engine(world, engine_program, engine_archive):
+def make_engine(world, engine_program, engine_archives):
     """Starts engines with the image in them; at the end of the module nothing of them or their containers is left."""
     left, made = oci_leaks.OciLeaks(world), []
 
     def make(kind, **more):
         made.append(kind(world, engine_program, **more))
-        if kind is not Containerd:
-            made[-1].load(engine_archive)
+        made[-1].load(engine_archives[kind])
         return made[-1]
 
     yield make

@@ -67,6 +67,11 @@ class Service:
     def alive(self):
         return self.process.poll() is None
 
+    def kill(self):
+        """Without a word of farewell; what it has started may live on, and hold its output."""
+        self.process.kill()
+        self.process.wait(patience(END))
+
     def stop(self):
         """Ask it to end, then make it; nothing of it is left when this returns."""
         if self.process.poll() is None:
