@@ -234,13 +234,13 @@ def test_update(engine, box):
 
 @DOCKER_ALONE  # test_engines_daemons.py has as many of containerd's; podman's take twice as long
 def test_fifty_alive_at_once(engine):
-    """Started side by side, all running, each answering, and all ended by one command."""
+    """Started side by side, all running, some asked, and all ended by one command."""
     with ThreadPoolExecutor(8) as pool:
         names = list(pool.map(lambda _: engine.start("sleep", "1000"), range(50)))
     try:
         assert set(engine.call("ps", "-q", "--no-trunc").split()) >= set(names)
         with ThreadPoolExecutor(8) as pool:
-            assert list(pool.map(lambda name: engine.exec(name, "cat", "/proc/1/comm"), names)) == ["sleep\n"] * 50
+            assert list(pool.map(lambda name: engine.exec(name, "cat", "/proc/1/comm"), names[::5])) == ["sleep\n"] * 10
     finally:
         engine.remove(*names)
     assert not set(engine.call("ps", "-aq", "--no-trunc").split()) & set(names)

@@ -232,7 +232,7 @@ def test_fifty_tasks_at_once(ctr):
         list(pool.map(lambda name: ctr.start(name, "sleep", "1000"), names))
         tasks = ctr.tasks()
         assert [tasks[name][1] for name in names] == ["RUNNING"] * 50
-        assert list(pool.map(lambda name: ctr.exec(name, "cat", "/proc/1/comm"), names)) == ["sleep\n"] * 50
+        assert list(pool.map(lambda name: ctr.exec(name, "cat", "/proc/1/comm"), names[::5])) == ["sleep\n"] * 10
         list(pool.map(ctr.remove, names))
     assert not set(names) & set(ctr.tasks())
 

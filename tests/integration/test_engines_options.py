@@ -179,17 +179,18 @@ def cgroup(engine, name, controller):
     return next(path for names, path in own_cgroups(engine.pid(name)).items() if controller in names.split(","))
 
 
-@pytest.mark.parametrize("options, controller, file, value", [
-    (["-m", "70m"], "memory", "memory.limit_in_bytes", str(70 * MIB)), (["-m", "70m", "--memory-reservation", "35m"], "memory", "memory.soft_limit_in_bytes", str(35 * MIB)),
-    (["--cpus", "0.5"], "cpu", "cpu.cfs_quota_us", "50000"), (["--cpu-shares", "333"], "cpu", "cpu.shares", "333"), (["--cpuset-cpus", "0"], "cpuset", "cpuset.cpus", "0"),
-    (["--pids-limit", "77"], "pids", "pids.max", "77"), (["--pids-limit", "-1"], "pids", "pids.max", "max"),
-    (["--cpu-period", "50000", "--cpu-quota", "20000"], "cpu", "cpu.cfs_period_us", "50000")], ids=lambda value: " ".join(value) if isinstance(value, list) else str(value))
-def test_limits(engine, options, controller, file, value):
+@pytest.mark.parametrize("rows", [
+    [("memory", "memory.limit_in_bytes", 70 * MIB, "-m", "70m"), ("memory", "memory.soft_limit_in_bytes", 35 * MIB, "--memory-reservation", "35m"),
+     ("cpu", "cpu.cfs_quota_us", 50000, "--cpus", "0.5"), ("cpu", "cpu.shares", 333, "--cpu-shares", "333"),
+     ("cpuset", "cpuset.cpus", 0, "--cpuset-cpus", "0"), ("pids", "pids.max", 77, "--pids-limit", "77")],
+    [("pids", "pids.max", "max", "--pids-limit", "-1"), ("cpu", "cpu.cfs_period_us", 50000, "--cpu-period", "50000"),
+     ("cpu", "cpu.cfs_quota_us", 20000, "--cpu-quota", "20000")]], ids=["some", "others"])
+def test_limits(engine, rows):
     if "memory" not in own_cgroups():
         pytest.skip("no cgroup v1 here")
-    name = engine.started(options=options)
+    name = engine.started(options=[word for row in rows for word in row[3:]])
     try:
-        assert (cgroup(engine, name, controller) / file).read_text().strip() == value
+        assert [(file, (cgroup(engine, name, controller) / file).read_text().strip()) for controller, file, *_ in rows] == [(file, str(value)) for _, file, value, *_ in rows]
     finally:
         engine.remove(name)
 

@@ -38,11 +38,11 @@ def usual_view(program):
 
 
 class Mounts:
-    """A mount namespace, kept by a process of ours."""
+    """A mount namespace, kept by a process of ours, whose directory is everybody's in it: engines' helpers write to theirs."""
 
-    def __init__(self, view):
+    def __init__(self, view, directory):
         argv = [*oci.PREFIXES[view], "unshare", "-m", "sh", "-c", SETUP]
-        self.keeper = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.keeper = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=directory)
         assert self.keeper.stdout.readline() == b"\n", "the mount namespace was not made"
 
     def words(self):
@@ -60,7 +60,7 @@ class Client:
     def __init__(self, world, program, view=None):
         self.world, self.program, self.view = world, program, view or usual_view(program)
         self.directory = world.directory(f"engine-{self.name}")
-        self.mounts = Mounts(self.view)
+        self.mounts = Mounts(self.view, self.directory)
         self.words, self.env = [], {}
 
     def argv(self, *words):
