@@ -161,10 +161,14 @@ def test_without_a_mount_namespace_nothing_is_mounted(runtime, nothing_left):
 
 # in a user namespace
 
-def output_of_nested(runtime, prefix, bundle):
+def run_nested(runtime, prefix, bundle):
     view, argv = runtime.prefix(), runtime.argv("run", "--bundle", bundle.write().directory, runtime.new_id())
     argv[len(view):len(view)] = prefix
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, env=runtime.environment(), stdin=subprocess.DEVNULL, cwd="/")
+    return subprocess.run(argv, capture_output=True, text=True, timeout=60, env=runtime.environment(), stdin=subprocess.DEVNULL, cwd="/")
+
+
+def output_of_nested(runtime, prefix, bundle):
+    done = run_nested(runtime, prefix, bundle)
     assert done.returncode == 0, f"{done}"
     return done.stdout
 
@@ -173,6 +177,16 @@ def test_a_runtime_in_a_user_namespace(runtime, nested):
     """sysfs is mounted where the mount namespace has one, and devices are bound from it."""
     out = output_of_nested(runtime, nested[0], runtime.bundle().sh("ls /sys/class/net; echo x > /dev/null && echo written; awk '{ print $3 }' /proc/self/uid_map"))
     assert out.split() == ["lo", "written", "65536"]
+
+
+@pytest.mark.parametrize("hidden, place", [("/sys/kernel", "/sys"), ("/proc/tty", "/proc")])
+def test_what_is_hidden_from_a_user_namespace_stays_so(runtime, nested, hidden, place):
+    """The kernel mounts no sysfs and no proc that would show it; what is in the way is told. (crun takes the host's /sys then.)"""
+    hide = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs hidden "$0" && exec "$@"', hidden]
+    done = run_nested(runtime, [*hide, *nested[0]], runtime.bundle().args("ls", hidden))
+    assert done.stdout == "", f"{done}"
+    if not runtime.is_reference:
+        assert done.returncode != 0 and f"({place})" in done.stderr and f"findmnt -R {place}" in done.stderr, f"{done}"
 
 
 @pytest.mark.parametrize("kind, file", [("network", "net"), ("uts", "uts"), ("ipc", "ipc"), ("pid", "pid_for_children")])

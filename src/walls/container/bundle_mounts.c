@@ -280,6 +280,23 @@ static int set_options(const struct cl_bundle *bundle, int fs, const struct cl_s
     return 0;
 }
 
+/* The two by which the kernel shows itself. */
+static int is_kernels(const char *type)
+{
+    return strcmp(type, "proc") == 0 || strcmp(type, "sysfs") == 0;
+}
+
+/* mount_too_revealing() of the kernel's fs/namespace.c */
+static int hint_at_hidden(const char *type, struct cl_error *err)
+{
+    const char *place = strcmp(type, "proc") == 0 ? "/proc" : "/sys";
+
+    return cl_hint(err,
+                   "in a user namespace the kernel mounts it only beside one of which nothing is "
+                   "hidden: see what \"findmnt -R %s\" has of mounts there",
+                   place);
+}
+
 static int make_fs(const struct cl_bundle *bundle, const struct cl_spec_mount *mount,
                    struct cl_error *err)
 {
@@ -294,7 +311,9 @@ static int make_fs(const struct cl_bundle *bundle, const struct cl_spec_mount *m
     if (r < 0)
         return cl_fail(err, r, "make the file system %s", mount->type);
     int made = cl_sys_fsmount(fs, CL_FSMOUNT_CLOEXEC, (unsigned int)mount->set);
-    return made < 0 ? cl_fail(err, made, "mount the file system %s", mount->type) : made;
+    if (made < 0)
+        (void)cl_fail(err, made, "mount the file system %s", mount->type);
+    return made == -EPERM && is_kernels(mount->type) ? hint_at_hidden(mount->type, err) : made;
 }
 
 static int set_attr(int tree, unsigned int flags, const struct cl_mount_attr *attr,
@@ -357,11 +376,6 @@ static int find_no_link(const struct cl_bundle *bundle, const char *path, struct
     return fd < 0 ? cl_fail(err, fd, "find %s in the root", path) : fd;
 }
 
-static int is_no_link(const char *type)
-{
-    return strcmp(type, "proc") == 0 || strcmp(type, "sysfs") == 0;
-}
-
 static int attach(const struct cl_bundle *bundle, int tree, const struct cl_spec_mount *mount,
                   struct cl_error *err)
 {
@@ -371,7 +385,7 @@ static int attach(const struct cl_bundle *bundle, int tree, const struct cl_spec
 
     if (r < 0)
         return r;
-    CL_CLEANUP_FD int target = is_no_link(mount->type)
+    CL_CLEANUP_FD int target = is_kernels(mount->type)
                                    ? find_no_link(bundle, path, err)
                                    : cl_bundle_target(bundle, path, is_dir, err);
     if (target < 0)
