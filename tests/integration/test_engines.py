@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from lib.oci import cgroup_of
 from lib.oci_engines import Docker, Podman
 from lib.runner import poll
 from lib.terminal import Terminal
@@ -226,8 +227,8 @@ def test_update(engine, box):
     if "memory" not in own_cgroups():
         pytest.skip("no cgroup v1 here")
     engine.call("update", "--memory", "80m", "--memory-swap", "80m", "--pids-limit", "55", "--cpu-shares", "222", box)
-    places = own_cgroups(engine.pid(box))
-    found = [(places[controller] / file).read_text().strip() for controller, file in
+    pid = engine.pid(box)
+    found = [(cgroup_of(pid, controller) / file).read_text().strip() for controller, file in
              (("memory", "memory.limit_in_bytes"), ("pids", "pids.max"), ("cpu", "cpu.shares"))]
     assert found == [str(80 * MIB), "55", "222"]
 

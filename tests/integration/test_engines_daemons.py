@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from lib.oci import cgroup_of
 from lib.oci_engines import SLEEPER, Containerd, Docker, shims
 from lib.patience import patience
 from lib.rootless import subordinate
@@ -195,13 +196,13 @@ def test_ctr_tasks(ctr, task):
 
 
 def test_ctr_limits(ctr):
+    if "memory" not in own_cgroups():
+        pytest.skip("no cgroup v1 here")
     ctr.start("limited", options=["--memory-limit", "50331648", "--cpu-quota", "40000", "--cpu-period", "100000"])
     try:
-        places = own_cgroups(ctr.tasks()["limited"][0])
-        if "memory" not in places:
-            pytest.skip("no cgroup v1 here")
-        assert (places["memory"] / "memory.limit_in_bytes").read_text() == "50331648\n"
-        assert (places["cpu"] / "cpu.cfs_quota_us").read_text() == "40000\n"
+        pid, _ = ctr.tasks()["limited"]
+        assert (cgroup_of(pid, "memory") / "memory.limit_in_bytes").read_text() == "50331648\n"
+        assert (cgroup_of(pid, "cpu") / "cpu.cfs_quota_us").read_text() == "40000\n"
     finally:
         ctr.remove("limited")
 

@@ -37,7 +37,7 @@ def box(engine):
 
 def cgroups(pid, name):
     """The hierarchies in which a container has a directory of its own, and where that is."""
-    return {names: path for names, path in own_cgroups(pid).items() if name in str(path)}
+    return {each: path for names, path in own_cgroups(pid).items() for each in names.split(",") if name in str(path)}
 
 
 def test_its_cgroups_are_those_of_the_view(engine, box):

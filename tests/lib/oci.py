@@ -74,6 +74,15 @@ def mount_of(path, names):
     raise AssertionError(f"no cgroup of {names!r}")
 
 
+def cgroup_of(pid, controller):
+    """A process's directory of a controller, of v1's or v2's."""
+    places = own_cgroups(pid)
+    for names, path in places.items():
+        if controller in names.split(","):
+            return path
+    return places[""]
+
+
 def cgroup_processes(top):
     """Every process at a cgroup directory and below."""
     found = set()
@@ -416,12 +425,7 @@ class Container:
         return (self.cgroup(controller) / name).read_text().strip()
 
     def cgroup(self, controller):
-        """The container's directory of a controller, of v1's or v2's."""
-        places = own_cgroups(self.pid)
-        for names, path in places.items():
-            if controller in names.split(","):
-                return path
-        return places[""]
+        return cgroup_of(self.pid, controller)
 
 
 def reap():
