@@ -26,6 +26,7 @@ GO_PROGRAMS = ("containerd", "ctr", "containerd-shim-runc-v2")
 GO_TOOLCHAIN = "go1.26.8"  # for a Go that is older than what containerd wants
 PODMAN_CONF = """[containers]
 default_ulimits = ["nofile=1024:4096", "nproc=4096:4096"]
+log_driver = "k8s-file"
 [engine]
 cgroup_manager = "cgroupfs"
 events_logger = "none"

@@ -26,8 +26,13 @@ IMAGE = "box"
 NAME = "tested"  # what Docker calls the runtime
 SLOW = 120
 SLEEPER = 'trap "echo ended; exit 3" TERM; echo up; while :; do sleep 0.1; done'
-# What an engine has in one place for the whole machine.
-SETUP = """mount --make-rslave / && mount -t tmpfs run /run && mount -t tmpfs opt /opt || exit
+SLICE = "cltest.slice"  # of the containers whose cgroups systemd makes
+# What an engine has in one place for the whole machine, and what of it stays the machine's.
+SETUP = """mount --make-rslave / && mount -t tmpfs run /mnt && mkdir /mnt/mount || exit
+for each in systemd dbus user; do
+    [ ! -d /run/$each ] || { mkdir /mnt/$each && mount --rbind /run/$each /mnt/$each; } || exit
+done
+mount --move /mnt /run && mount -t tmpfs opt /opt || exit
 [ ! -d /etc/docker ] || mount -t tmpfs etc /etc/docker || exit
 echo && exec cat"""
 
@@ -145,12 +150,13 @@ class Docker(Engine):
 
     name = "docker"
 
-    def __init__(self, world, program, flags=(), view=None):
+    def __init__(self, world, program, flags=(), view=None, manager="cgroupfs"):
         super().__init__(world, program, view)
+        parent = oci.slice_name() if manager == "cgroupfs" else SLICE
         prefix = self.mounts.words()
         self.containerd = engines.Containerd(self.directory / "containerd", prefix=prefix)
         flags = ["--containerd", self.containerd.socket, "--live-restore", f"--add-runtime={NAME}={program}", f"--default-runtime={NAME}",
-                 f"--cgroup-parent={oci.slice_name()}", *flags]
+                 f"--exec-opt=native.cgroupdriver={manager}", f"--cgroup-parent={parent}", *flags]
         self.daemon = engines.Dockerd(self.directory / "docker", flags=flags, prefix=prefix)
         self.env = {**self.daemon.env, "DOCKER_BUILDKIT": "0"}
         self.words, self.runtime = [engines.DOCKER], ["--runtime", NAME]
@@ -169,12 +175,12 @@ class Podman(Engine):
 
     name, now = "podman", ["-t", "0"]
 
-    def __init__(self, world, program, view=None):
+    def __init__(self, world, program, view=None, manager="cgroupfs"):
         super().__init__(world, program, view)
         self.engine = engines.Podman(self.directory)
         argv = self.engine.argv()
-        self.words = [*self.mounts.words(), *argv[argv.index("podman"):], "--runtime", program]
-        self.env, self.runtime = self.engine.env, ["--cgroup-parent", oci.slice_name()]
+        self.words = [*self.mounts.words(), *argv[argv.index("podman"):], "--runtime", program, "--cgroup-manager", manager]
+        self.env, self.runtime = self.engine.env, ["--cgroup-parent", oci.slice_name() if manager == "cgroupfs" else SLICE]
 
     def stop(self):
         self.remove_all()
@@ -184,20 +190,21 @@ class Podman(Engine):
 
 
 class UserPodman(Engine):
-    """podman of the ordinary user, with a range of ids for its user namespace, and no cgroups."""
+    """podman of the ordinary user, with a range of ids for its user namespace; its cgroups are none, or its systemd's."""
 
     name, now = "rootless", ["-t", "0"]
 
-    def __init__(self, world, program):
+    def __init__(self, world, program, manager="cgroupfs"):
         super().__init__(world, program)
         user = world.user
         conf = engines.write_podman_conf(self.directory)
         self.run_root = tempfile.mkdtemp(prefix="cloister-podman-", dir="/var/tmp")  # podman 4.3 has 50 characters for what is in it
         for place in (self.directory, self.run_root):
             os.chown(place, user.pw_uid, user.pw_gid)
-        self.env = engines.environment(self.directory, XDG_RUNTIME_DIR=self.run_root, CONTAINERS_CONF=str(conf), TMPDIR=str(self.directory))
+        runtime = self.run_root if manager == "cgroupfs" else f"/run/user/{user.pw_uid}"
+        self.env = engines.environment(self.directory, XDG_RUNTIME_DIR=runtime, CONTAINERS_CONF=str(conf), TMPDIR=str(self.directory))
         become = ["setpriv", f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--init-groups", "--"]
-        self.words = [*self.mounts.words(), *become, "podman", "--runtime", program]
+        self.words = [*self.mounts.words(), *become, "podman", "--runtime", program, "--cgroup-manager", manager]
 
     def load(self, archive):
         with open(archive, "rb") as data:

@@ -38,7 +38,8 @@ UNIT
 mkdir -p "$tree/work" "$tree/etc/systemd/system/multi-user.target.wants"
 ln -s ../rig.service "$tree/etc/systemd/system/multi-user.target.wants/"
 for unit in serial-getty@ttyS0.service getty@tty1.service apt-daily.timer apt-daily-upgrade.timer e2scrub_all.timer \
-    e2scrub_reap.service dpkg-db-backup.timer fstrim.timer; do
+    e2scrub_reap.service dpkg-db-backup.timer fstrim.timer docker.service docker.socket containerd.service podman.service podman.socket \
+    podman-restart.service podman-auto-update.timer; do
     ln -sfn /dev/null "$tree/etc/systemd/system/$unit"
 done
 
