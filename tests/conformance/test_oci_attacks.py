@@ -229,6 +229,30 @@ def test_cgroups_below_each_other_are_removed_however_deep(runtime):
     container.delete("--force")
 
 
+MOUNTS = """
+for each in /sys/fs/cgroup/*; do
+    mount -t tmpfs -o size=64k planted $each && mkdir $each/x && echo 1 > $each/cgroup.procs
+done
+echo $(grep -c planted /proc/self/mountinfo); exec sleep 1000
+"""
+
+
+@pytest.mark.parametrize("mapped", [False, True], ids=["root", "mapped"])
+def test_what_is_mounted_over_cgroups_inside_does_not_come_out(runtime, mapped):
+    """A cgroup.procs of the container's own would name the processes that `kill --all` ends and `ps` tells."""
+    bundle = runtime.bundle(own_rootfs=True).sh(MOUNTS).seccomp()
+    bundle.mount_of("/sys/fs/cgroup")["options"].remove("ro")
+    for kind in ("bounding", "effective", "permitted"):
+        bundle.process["capabilities"][kind].append("CAP_SYS_ADMIN")
+    if mapped:
+        bundle.map_ids(100000, 100000, 1000)
+    container = runtime.started(bundle)
+    container.expect(b"\n")
+    assert int(container.out) > 1, f"nothing was mounted: {container.err!r}"
+    assert "planted" not in Path("/proc/self/mountinfo").read_text()
+    assert json.loads(runtime.call("ps", "--format", "json", container.id).ok().out) == [container.pid]
+
+
 # --- what fails late ------------------------------------------------------------------------------
 
 def test_an_exec_whose_pid_file_fails_leaves_nothing(runtime):

@@ -394,17 +394,28 @@ static int attach(const struct cl_bundle *bundle, int tree, const struct cl_spec
     return r < 0 ? r : cl_tree_attach(tree, target, path, err);
 }
 
+/* The host's mount, of which this is a clone, gets nothing that is mounted inside: over its cgroups
+ * it would be believed by whoever looks there for a container's processes. */
+static int set_group_attr(int tree, const struct cl_spec_mount *mount, struct cl_error *err)
+{
+    const struct cl_mount_attr attr = {
+        .attr_set = mount->set, .attr_clr = mount->clear, .propagation = MS_PRIVATE};
+    const struct cl_mount_attr asked = {.propagation = mount->propagation & ~(uint32_t)MS_REC};
+    int r = set_attr(tree, 0, &attr, err);
+
+    return r < 0 ? r : set_attr(tree, 0, &asked, err);
+}
+
 /* v1 as programs expect it: a tmpfs with a directory for each hierarchy, in which is the
  * container's own cgroup; where controllers share one, a link by each name. */
 static int fill_v1(struct cl_bundle *bundle, int dir, const struct cl_spec_mount *mount,
                    struct cl_error *err)
 {
     const struct cl_group *group = bundle->start->group;
-    const struct cl_mount_attr attr = {.attr_set = mount->set, .attr_clr = mount->clear};
 
     for (size_t i = 0; i < group->count; i++) {
         const char *name = group->dirs[i].name;
-        int r = set_attr(bundle->group_trees[i], 0, &attr, err);
+        int r = set_group_attr(bundle->group_trees[i], mount, err);
 
         if (r < 0)
             return r;
@@ -451,8 +462,7 @@ static int attach_cgroup(struct cl_bundle *bundle, const struct cl_spec_mount *m
         return 0; /* no cgroup, nothing to show */
     if (group->place.layout != CL_CGROUP_V2)
         return attach_v1(bundle, mount, err);
-    const struct cl_mount_attr attr = {.attr_set = mount->set, .attr_clr = mount->clear};
-    int r = set_attr(bundle->group_trees[0], 0, &attr, err);
+    int r = set_group_attr(bundle->group_trees[0], mount, err);
     return r < 0 ? r : attach(bundle, bundle->group_trees[0], mount, err);
 }
 
