@@ -302,3 +302,15 @@ def test_the_same_profile_again(runtime):
     found = [runtime.run(runtime.bundle().sh(TRY).seccomp(each)).lines()[0] for each in (first, second, first, second, first)]
     assert ["not permitted" in line for line in found] == [True, False, True, False, True]
     assert ["Permission denied" in line for line in found] == [False, True, False, True, False]
+
+
+@pytest.mark.parametrize("bound", [False, True], ids=["", "no-new-privs"])
+@pytest.mark.parametrize("name", ["strict", "build"])
+def test_an_annotation_raises_a_filter_over_the_profile(anyone, waiting, name, bound):
+    """run.cloister.seccomp: both hold, for what exec brings as well."""
+    bundle = anyone.bundle().annotate(run_cloister_seccomp=name)
+    bundle.process["noNewPrivileges"] = bound
+    container = waiting(anyone, bundle)
+    assert container.status_field("Seccomp_filters") == "2"
+    outcome = container.exec("grep", "Seccomp_filters", "/proc/self/status")
+    assert outcome.ok().out.split() == [b"Seccomp_filters:", b"2"]

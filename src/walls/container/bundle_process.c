@@ -412,15 +412,15 @@ static int set_capabilities(const struct cl_spec *process, struct cl_error *err)
     return 0;
 }
 
-/* Both take no_new_privs or CAP_SYS_ADMIN: with the first the bundle's filter comes last; without
- * it while the capabilities of before are still ours. */
+/* They take no_new_privs or CAP_SYS_ADMIN: without the first this comes while the capabilities of
+ * before are still ours. Ours is over the bundle's and comes last: under it no other is loaded. */
 static int install_filters(const struct cl_bundle *bundle, struct cl_error *err)
 {
     int r = cl_bundle_raise_landlock(bundle, err);
 
     if (r == 0)
-        r = cl_bundle_raise_filter(bundle, err);
-    return r < 0 ? r : install_filter(bundle, err);
+        r = install_filter(bundle, err);
+    return r < 0 ? r : cl_bundle_raise_filter(bundle, err);
 }
 
 /* Whether anything is installed that takes a privilege. */
