@@ -63,8 +63,8 @@ class Victim:
 
     FILE = '/tmp/neighbour-secret'
 
-    def __init__(self, argv):
-        self.port = argv[argv.index('victim') + 1]
+    def __init__(self, argv, port=None):
+        self.port = argv[argv.index('victim') + 1] if port is None else port
         self.process = subprocess.Popen(list(map(str, argv)), stdin=subprocess.DEVNULL,
                                         stdout=subprocess.PIPE, stderr=subprocess.PIPE,
                                         start_new_session=True,
