@@ -337,3 +337,14 @@ def closed(front, **options):
 @fronts
 def test_a_newborn_is_closed(front):
     closed(front)
+
+
+def tracers(bundle):
+    for kind in ('bounding', 'effective', 'permitted'):
+        bundle.process['capabilities'][kind].append('CAP_SYS_PTRACE')
+
+
+@pytest.mark.parametrize('front', MAPPED, indirect=True)
+def test_a_newborn_is_closed_to_who_may_trace(front):
+    """In a user namespace of its own, from its birth on. Without one that capability is the host's: docs/threat-model.md."""
+    closed(front, births=2 * BIRTHS, change=tracers)

@@ -157,7 +157,6 @@ static int check_program(void *context, struct cl_error *err)
 
 static const struct cl_step steps[] = {
     {"signals", cl_bundle_reset_signals, NULL},
-    {"memory", cl_bundle_close_memory, NULL},
     {NULL, join_cgroups, NULL},
     {NULL, set_final_affinity, NULL},
     {"/proc", find_proc, NULL},
@@ -212,7 +211,9 @@ static int clone_newborn(struct newborn *newborn, struct cl_error *err)
 
 /* Born in the container's pid and time namespaces; who bears it stays where it is, and ends soon.
  * An ordinary user has the right to that in the user namespace alone, and so enters it first, for
- * good: what is left to do takes no other right. */
+ * good: what is left to do takes no other right. There his capabilities are no more than those of
+ * who may trace inside: the newborn is seen from its birth on, and has to be non-dumpable by then.
+ */
 static int bear(struct newborn *newborn, struct cl_error *err)
 {
     const uint32_t first = geteuid() == 0 ? 0 : CLONE_NEWUSER;
@@ -220,9 +221,10 @@ static int bear(struct newborn *newborn, struct cl_error *err)
     int r = kinds == 0 ? 0 : cl_sys_setns(newborn->init, (int)kinds);
 
     newborn->entered = kinds;
-
-    return r < 0 ? cl_fail(err, r, "enter the container's pid namespace")
-                 : clone_newborn(newborn, err);
+    if (r < 0)
+        return cl_fail(err, r, "enter the container's pid namespace");
+    r = cl_bundle_close_memory(newborn, err);
+    return r < 0 ? r : clone_newborn(newborn, err);
 }
 
 static int run(struct newborn *newborn, struct cl_error *err)
