@@ -367,11 +367,15 @@ def test_exec_is_not_the_containers_end(box):
 
 
 def test_kill_of_the_caller_leaves_the_container(anyone, box):
-    with anyone.popen("exec", box.id, "sh", "-c", "echo began; exec sleep 1000") as running:
+    pid_file = anyone.directory("process") / "pid"
+    with anyone.popen("exec", "--pid-file", pid_file, box.id, "sh", "-c", "echo began; exec sleep 1000 > /dev/null 2>&1") as running:
         running.expect(b"began\n")
+        left = int(pid_file.read_text())
         running.process.kill()
         running.process.wait(20)
     box.is_now("running")
+    os.kill(left, signal.SIGKILL)
+    assert wait_for(left) == -9, "an engine's to reap, or its container has no end"
 
 
 def test_signals_reach_the_program(box):
