@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +31,7 @@ static struct {
     int errnum;
     enum who who;
     pid_t self;
-    unsigned long syscall_at, alloc_at; /* 0: never */
+    unsigned long syscall_at, alloc_at, death_at; /* 0: never */
     unsigned long syscalls, allocs;
     struct answer answers[MAX_ANSWERS];
     size_t answer_count;
@@ -107,6 +108,8 @@ void cl_fault_set(const char *text)
     }
     if (take(&text, "alloc:")) {
         fault.alloc_at = number(&text);
+    } else if (take(&text, "dies:")) {
+        fault.death_at = number(&text);
     } else {
         CL_ASSERT(take(&text, "syscall:"));
         fault.syscall_at = number(&text);
@@ -151,6 +154,14 @@ static int strike(const char *what, long nr, unsigned long n, int result)
     return result;
 }
 
+/* The first process of a pid namespace can't kill itself; its end is as sudden. */
+CL_NORETURN static void die(long nr)
+{
+    (void)strike("dies", nr, fault.syscalls, 0);
+    (void)kill(getpid(), SIGKILL);
+    _exit(128 + SIGKILL);
+}
+
 int cl_fault_syscall(long nr)
 {
     if (!is_meant())
@@ -164,7 +175,9 @@ int cl_fault_syscall(long nr)
         if (answer->at == 0 || answer->at == answer->seen)
             return strike("syscall", nr, answer->seen, answer->result);
     }
-    if (++fault.syscalls != fault.syscall_at)
+    if (++fault.syscalls == fault.death_at)
+        die(nr);
+    if (fault.syscalls != fault.syscall_at)
         return 0;
     return strike("syscall", nr, fault.syscalls, -fault.errnum);
 }

@@ -6,6 +6,7 @@
  * same from CLOISTER_FAULT:
  *   [WHO:]syscall:N[:ERRNO]   the Nth system call fails, with EIO or the number given
  *   [WHO:]alloc:N             the Nth allocation fails
+ *   [WHO:]dies:N              the process is killed (SIGKILL) before its Nth system call
  *   [WHO:]lacks:NR[#N][=ERRNO][,...]
  *                             each of these system calls is ENOSYS or ERRNO: always, or
  *                             (#N) its Nth call only
@@ -18,7 +19,8 @@
  * processes that it made. Not for threads.
  *
  * CLOISTER_FAULT_MARK=FILE, a file of CL_FAULT_MARK_SIZE bytes: a process that is
- * answered a fault writes there what it was, as text: "syscall NR N" or "alloc 0 N". It is
+ * answered a fault writes there what it was, as text: "syscall NR N", "alloc 0 N" or "dies NR
+ * N". It is
  * mapped, because a sandbox soon has neither the file nor a descriptor left.
  */
 #ifndef CL_BASE_FAULT_H
