@@ -224,8 +224,9 @@ int cl_bundle_create(const struct cl_bundle_start *start, struct cl_bundle_proce
     struct cl_bundle bundle;
     int r = set_up(&bundle, start, err);
 
-    if (r == 0)
-        r = cl_steps_run(create_steps, CL_ARRAY_SIZE(create_steps), &bundle, err);
+    if (r < 0)
+        return r;
+    r = cl_steps_run(create_steps, CL_ARRAY_SIZE(create_steps), &bundle, err);
     if (r < 0)
         cl_bundle_close_trees(&bundle); /* of the step that failed half way, too */
     if (r == 0) {
