@@ -253,12 +253,21 @@ int cl_bundle_begin(int connection, const struct cl_bundle_state *state,
 {
     CL_CLEANUP_AGENT struct cl_agent agent = CL_AGENT_INIT;
     int r = cl_agent_open(state->spec, &agent, err);
+static int fail_killed(struct cl_error *err)
+{
+    return cl_refuse(err, ESRCH, "the container's first process was killed");
+}
+
 
     if (r < 0)
         return r;
     r = cl_bundle_send_begin(connection, agent.file);
     if (r < 0)
+    if (cl_message_has_no_reader(r))
+        return fail_killed(err);
         return cl_fail(err, r, "send to the container's first process");
     r = cl_agent_serve(&agent, connection, state, process, err);
     return r < 0 ? r : cl_bundle_await(connection, err);
 }
+    if (cl_message_has_no_reader(r))
+        return fail_killed(err);
