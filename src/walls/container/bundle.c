@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <linux/sched.h>
+#include <poll.h>
 #include <string.h>
 
 #include "base/alloc.h"
@@ -125,6 +126,18 @@ static void close_channel(void *context)
     cl_fd_close(&bundle->channel[1]);
 }
 
+/* Nothing can be written for who has ended, which has said why, or was killed. */
+static int write_maps(void *context, struct cl_error *err)
+{
+    struct cl_bundle *bundle = context;
+    struct pollfd said = {.fd = bundle->channel[0], .events = POLLIN};
+    int r = cl_bundle_write_maps(bundle, err);
+
+    if (r < 0 && cl_sys_poll(&said, 1, 0) == 1)
+        return cl_bundle_expect(bundle->channel[0], CL_BUNDLE_READY, err);
+    return r;
+}
+
 static int send_go(void *context, struct cl_error *err)
 {
     const struct cl_bundle *bundle = context;
@@ -183,7 +196,7 @@ static const struct cl_step create_steps[] = {
     {"open the cgroup", cl_bundle_open_tasks, cl_bundle_close_tasks},
     {"make the channel", make_channel, close_channel},
     {"make the container", cl_bundle_clone, cl_bundle_end},
-    {NULL, cl_bundle_write_maps, NULL},
+    {NULL, write_maps, NULL},
     {"let the first process go", send_go, NULL},
     {NULL, wait_for_first, NULL},
 };
@@ -240,11 +253,18 @@ int cl_bundle_create(const struct cl_bundle_start *start, struct cl_bundle_proce
     return r;
 }
 
+static int fail_killed(struct cl_error *err)
+{
+    return cl_refuse(err, ESRCH, "the container's first process was killed");
+}
+
 int cl_bundle_keep(struct cl_bundle_process *process, struct cl_error *err)
 {
     CL_CLEANUP_FD int channel = CL_TAKE_FD(process->channel);
     int r = cl_bundle_send(channel, CL_BUNDLE_KEEP, NULL);
 
+    if (cl_message_has_no_reader(r))
+        return fail_killed(err);
     return r < 0 ? cl_fail(err, r, "send to the container's first process") : 0;
 }
 
@@ -253,21 +273,14 @@ int cl_bundle_begin(int connection, const struct cl_bundle_state *state,
 {
     CL_CLEANUP_AGENT struct cl_agent agent = CL_AGENT_INIT;
     int r = cl_agent_open(state->spec, &agent, err);
-static int fail_killed(struct cl_error *err)
-{
-    return cl_refuse(err, ESRCH, "the container's first process was killed");
-}
-
 
     if (r < 0)
         return r;
     r = cl_bundle_send_begin(connection, agent.file);
-    if (r < 0)
     if (cl_message_has_no_reader(r))
         return fail_killed(err);
+    if (r < 0)
         return cl_fail(err, r, "send to the container's first process");
     r = cl_agent_serve(&agent, connection, state, process, err);
     return r < 0 ? r : cl_bundle_await(connection, err);
 }
-    if (cl_message_has_no_reader(r))
-        return fail_killed(err);
