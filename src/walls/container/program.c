@@ -93,8 +93,8 @@ int cl_program_check(const char *name, const struct cl_strlist *env)
     while (name[0] != '\0' && next_place(&path, name, place)) {
         int r = check_file(place);
 
-        if (r == 0)
-            return 0;
+        if (r != -ENOENT && r != -ENOTDIR && r != -EACCES)
+            return r;
         if (r == -EACCES)
             result = r;
     }
