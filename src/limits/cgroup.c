@@ -39,10 +39,12 @@ int cl_cgroup_layout(int ask_unified, struct cl_error *err)
         return cl_fail(err, r, "statfs %s", CL_CGROUP_MOUNT);
     if (fs.f_type == CGROUP2_SUPER_MAGIC)
         return CL_CGROUP_V2;
-    if (ask_unified && cl_sys_statfs(CL_CGROUP_MOUNT "/unified", &fs) == 0 &&
-        fs.f_type == CGROUP2_SUPER_MAGIC)
-        return CL_CGROUP_HYBRID;
-    return CL_CGROUP_V1;
+    if (!ask_unified)
+        return CL_CGROUP_V1;
+    r = cl_sys_statfs(CL_CGROUP_MOUNT "/unified", &fs);
+    if (r < 0 && r != -ENOENT)
+        return cl_fail(err, r, "statfs %s", CL_CGROUP_MOUNT "/unified");
+    return r == 0 && fs.f_type == CGROUP2_SUPER_MAGIC ? CL_CGROUP_HYBRID : CL_CGROUP_V1;
 }
 
 int cl_cgroup_open(const char *path, unsigned long magic, struct cl_error *err)
