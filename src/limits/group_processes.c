@@ -169,7 +169,9 @@ static int kill_all_v1(const struct cl_group *group)
     if (freezer != NULL)
         (void)cl_write_file(freezer->dir, "freezer.state", "FROZEN"); /* the passes do without */
     int r = pass(group, &killing);
-    const int thawed = cl_group_thaw_v1(group); /* those that have frozen themselves below, too */
+    int thawed = cl_group_thaw_v1(group); /* those that have frozen themselves below, too */
+    if (thawed < 0)                       /* who stays frozen doesn't die, and is waited for */
+        thawed = cl_group_thaw_v1(group);
     r = r < 0 ? r : thawed;
     for (int i = 0; r == 0 && killing.count > 0 && i < PASSES; i++) {
         killing.count = 0;
