@@ -67,6 +67,10 @@ struct cl_group {
 int cl_group_place(const struct cl_spec *spec, const char *id, enum cl_group_manager manager,
                    struct cl_group_place *ret, struct cl_error *err);
 
+/* Counts in PLACE the directories above it that will have to be made, for a record that is there
+ * before they are: by what is there now, as few as any hierarchy lacks. */
+void cl_group_foresee(struct cl_group_place *place);
+
 /* Makes it and writes SPEC's resources and device rules. On failure nothing is left of what it
  * made. RET's place is PLACE with what came to be known: that is what the state keeps. A directory
  * that is there already and has processes in it is -EBUSY; an empty one is taken.
@@ -109,6 +113,9 @@ int cl_group_kill(const struct cl_group *group, int signal, struct cl_error *err
 /* Removes it with the cgroups below it and, of the directories above it that are empty, those that
  * it made itself. Waits up to CL_LIMITS_REMOVE_MS. 0 when nothing is left. */
 int cl_group_remove(struct cl_group *group, struct cl_error *err);
+
+/* Removes those above alone, where it is gone or was never made. */
+void cl_group_forget(const struct cl_group_place *place);
 
 /* How often the kernel killed one of its processes for memory; 0 when unknown. */
 uint64_t cl_group_oom_kills(const struct cl_group *group);

@@ -1,4 +1,5 @@
 /* Where a container's cgroup is to be, by the words of its bundle. Nothing is made here. */
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -257,4 +258,35 @@ int cl_group_place(const struct cl_spec *spec, const char *id, enum cl_group_man
     if (r == 0)
         *ret = place;
     return r;
+}
+
+/* --- what is above it ----------------------------------------------------------- */
+
+/* How many of the directories above it the hierarchy of LINE lacks. */
+static uint32_t count_missing(const struct cl_group_place *place, const struct cl_group_line *line)
+{
+    struct cl_group_spot spot = {.dir = NULL};
+    struct stat st;
+    uint32_t count = 0;
+
+    cl_group_spot_set(&spot, place, line);
+    while (spot.path[spot.mount_size] != '\0' &&
+           cl_sys_fstatat(AT_FDCWD, spot.path, &st, AT_SYMLINK_NOFOLLOW) == -ENOENT) {
+        count++;
+        *strrchr(spot.path, '/') = '\0';
+    }
+    return count;
+}
+
+void cl_group_foresee(struct cl_group_place *place)
+{
+    const char *text = place->bases;
+    struct cl_group_line line;
+    uint32_t least = UINT32_MAX;
+
+    if (place->manager != CL_GROUP_FS) /* systemd's slices are its own */
+        return;
+    while (least > 0 && cl_group_next_line(&text, &line) > 0)
+        least = (uint32_t)cl_min_u64(least, count_missing(place, &line));
+    place->made = least == UINT32_MAX ? 0 : least;
 }

@@ -152,6 +152,25 @@ static void remove_above(const struct cl_group *group, struct cl_group_dir *dir)
     }
 }
 
+void cl_group_forget(const struct cl_group_place *place)
+{
+    const char *text = place->bases;
+    struct cl_group_line line;
+
+    while (place->made > 0 && cl_group_next_line(&text, &line) > 0) {
+        struct cl_group_spot spot = {.dir = NULL};
+
+        cl_group_spot_set(&spot, place, &line);
+        for (uint32_t i = 0; i < place->made && spot.path[spot.mount_size] != '\0'; i++) {
+            const int r = cl_sys_unlinkat(AT_FDCWD, spot.path, AT_REMOVEDIR);
+
+            if (r < 0 && r != -ENOENT)
+                break; /* others use it */
+            *strrchr(spot.path, '/') = '\0';
+        }
+    }
+}
+
 int cl_group_take_down(struct cl_group *group, enum cl_group_which which, struct cl_error *err)
 {
     const uint64_t deadline_ns = cl_clock_boot_ns() + CL_LIMITS_REMOVE_MS * CL_NS_PER_MS;
@@ -179,6 +198,7 @@ int cl_group_remove(struct cl_group *group, struct cl_error *err)
     cl_group_let_go(group);
     const int r = cl_group_take_down(group, CL_GROUP_ALL, err);
 
+    cl_group_forget(&group->place); /* where the cgroup itself wasn't: who made it was killed */
     cl_group_close(group);
     return r;
 }

@@ -82,6 +82,7 @@ static int save_place(void *context, struct cl_error *err)
 
     if (r < 0)
         return r;
+    cl_group_foresee(place);
     cl_container_set_place(container, place);
     container->record.bundle = making->bundle.path;
     return cl_container_save(container, &making->bundle.bytes, err);

@@ -46,15 +46,34 @@ static int stop_at_first(CL_UNUSED void *context, CL_UNUSED pid_t pid)
     return -EEXIST;
 }
 
+/* Of a cgroup that is gone, or never came to be, those above it may be there. */
+__attribute__((noinline)) /* its place must not lie in its caller's frame */
+static void
+forget_group(const struct cl_oci_container *container)
+{
+    struct cl_group_place place;
+
+    cl_container_place(container, &place);
+    cl_group_forget(&place);
+}
+
 /* With all that is left in its cgroup: those who share its pid namespace with others don't end with
  * its first process. */
 static int remove_group(struct cl_oci_container *container, struct cl_error *err)
 {
     struct cl_group group = {.count = 0};
+    struct cl_error refusal;
     struct cl_error unused;
 
-    if (cl_container_group(container, &group, &unused) < 0)
+    int r = cl_container_group(container, &group, &refusal);
+    if (r == -ENOENT) {
+        forget_group(container);
         return 0;
+    }
+    if (r < 0) {
+        *err = refusal;
+        return r;
+    }
     if (cl_group_pids(&group, stop_at_first, NULL, &unused) != 0)
         (void)cl_group_kill(&group, SIGKILL, &unused); /* who is left shows when it is removed */
     return cl_group_remove(&group, err);
