@@ -189,8 +189,9 @@ int cl_bundle_join_cgroups(void *context, struct cl_error *err);
 int cl_bundle_open_tasks(void *context, struct cl_error *err);
 void cl_bundle_close_tasks(void *context);
 
-/* The home of UID as the root's /etc/passwd has it, else "/" (bundle_home.c). */
-void cl_bundle_find_home(uint32_t uid, char *ret, size_t size);
+/* The home of UID as the root's /etc/passwd has it, else "/" (bundle_home.c). -errno for a file
+ * that is there and can't be read. */
+int cl_bundle_find_home(uint32_t uid, char *ret, size_t size);
 
 /* Refuses labels of a security module that this kernel doesn't run. */
 int cl_bundle_check_labels(const struct cl_spec *process, struct cl_error *err);

@@ -1,5 +1,6 @@
 /* The home of a uid, as a container's /etc/passwd has it. A stranger's file, read by a process that
  * may do no more than the command: a line at a time, and given up after a megabyte. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -35,7 +36,14 @@ static int is_uid(const char *line, uint32_t uid)
     return field != NULL && size == strlen(wanted) && memcmp(field, wanted, size) == 0;
 }
 
-void cl_bundle_find_home(uint32_t uid, char *ret, size_t size)
+/* What is no file of accounts that may be read is as if it weren't there. */
+static int is_none(int r)
+{
+    return r == -ENOENT || r == -ENOTDIR || r == -EACCES || r == -EPERM || r == -ELOOP ||
+           r == -ENXIO || r == -EBADMSG || r == -EFBIG;
+}
+
+int cl_bundle_find_home(uint32_t uid, char *ret, size_t size)
 {
     CL_CLEANUP_FD int fd =
         cl_sys_openat(AT_FDCWD, "/etc/passwd", O_RDONLY | O_NONBLOCK | O_NOCTTY, 0);
@@ -43,17 +51,19 @@ void cl_bundle_find_home(uint32_t uid, char *ret, size_t size)
     struct stat st;
     const char *line;
     size_t length = 0;
+    int r = fd < 0 ? fd : cl_sys_fstat(fd, &st);
 
     (void)snprintf(ret, size, "/");
-    if (fd < 0 || cl_sys_fstat(fd, &st) < 0 || !S_ISREG(st.st_mode))
-        return;
+    if (r < 0 || !S_ISREG(st.st_mode))
+        return r == 0 || is_none(r) ? 0 : r;
     cl_lines_init(&lines, fd);
-    for (int i = 0; i < LINES_MOST && cl_lines_next(&lines, &line) > 0; i++) {
+    for (int i = 0; i < LINES_MOST && (r = cl_lines_next(&lines, &line)) > 0; i++) {
         if (!is_uid(line, uid))
             continue;
         const char *home = find_field(line, HOME_FIELD, &length);
         if (home != NULL && home[0] == '/')
             (void)snprintf(ret, size, "%.*s", (int)length, home);
-        return;
+        return 0;
     }
+    return r >= 0 || is_none(r) ? 0 : r;
 }

@@ -470,7 +470,7 @@ static int has_home(const struct cl_strlist *env)
 }
 
 /* Engines count on it. The image's /etc/passwd is read as who may read no more than the command. */
-static int set_home(void *context, CL_UNUSED struct cl_error *err)
+static int set_home(void *context, struct cl_error *err)
 {
     static char home[PATH_SIZE];
     struct cl_bundle *bundle = context;
@@ -479,7 +479,9 @@ static int set_home(void *context, CL_UNUSED struct cl_error *err)
     if (has_home(&process->env))
         return 0;
     memcpy(home, "HOME=", 6);
-    cl_bundle_find_home((uint32_t)process->uid, home + 5, sizeof(home) - 5);
+    int r = cl_bundle_find_home((uint32_t)process->uid, home + 5, sizeof(home) - 5);
+    if (r < 0)
+        return cl_fail(err, r, "read the image's /etc/passwd for HOME");
     bundle->envp[process->env.count] = home;
     return 0;
 }
