@@ -117,5 +117,7 @@ int cl_bundle_raise_filter(const struct cl_bundle *bundle, struct cl_error *err)
     const struct cl_seccomp_program *program =
         strcmp(raise.seccomp, "strict") == 0 ? &cl_seccomp_strict : &cl_seccomp_build;
     r = cl_seccomp_install(program->insns, program->count, err);
+    if (r < 0 && cl_spec_has(bundle->spec, CL_SPEC_SECCOMP))
+        r = cl_hint(err, "linux.seccomp has to allow the call seccomp, by which it comes");
     return r < 0 ? cl_prefix(err, "annotations." PREFIX "seccomp") : 0;
 }
