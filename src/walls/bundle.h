@@ -43,9 +43,10 @@ struct cl_bundle_process {
 /* What this kernel or this program can't do of SPEC: -ENOTSUP with the field's path in front. */
 int cl_bundle_check(const struct cl_spec *spec, struct cl_error *err);
 
-/* The capabilities that PROCESS, of a container of SPEC, asks for and that the calling process
- * can't give: its own bounding set lacks them. In a new user namespace there are all. */
-uint64_t cl_bundle_lacking(const struct cl_spec *spec, const struct cl_spec *process);
+/* In RET the capabilities that PROCESS, of a container of SPEC, asks for and that the calling
+ * process can't give: its own bounding set lacks them. In a new user namespace there are all. */
+int cl_bundle_lacking(const struct cl_spec *spec, const struct cl_spec *process, uint64_t *ret,
+                      struct cl_error *err);
 
 /* Annotations run.cloister.* make the wall of one container higher than its bundle asks:
  *   run.cloister.landlock    "on": a Landlock domain: writing only where the bundle mounts for it

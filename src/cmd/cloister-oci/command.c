@@ -136,11 +136,15 @@ void cl_oci_say(const struct cl_oci *oci, const char *level, const char *text)
         (void)cl_write_all(oci->log, buf.data, buf.size);
 }
 
-void cl_oci_trim(const struct cl_oci *oci, const struct cl_spec *spec, struct cl_spec *process)
+int cl_oci_trim(const struct cl_oci *oci, const struct cl_spec *spec, struct cl_spec *process,
+                struct cl_error *err)
 {
-    const uint64_t lacking = cl_bundle_lacking(spec, process);
+    uint64_t lacking;
     char text[128];
+    int r = cl_bundle_lacking(spec, process, &lacking, err);
 
+    if (r < 0)
+        return r;
     for (int i = 0; i < CL_CAPABILITY_COUNT; i++) {
         if ((lacking & 1ULL << i) == 0)
             continue;
@@ -153,6 +157,7 @@ void cl_oci_trim(const struct cl_oci *oci, const struct cl_spec *spec, struct cl
     process->inheritable &= ~lacking;
     process->permitted &= ~lacking;
     process->ambient &= ~lacking;
+    return 0;
 }
 
 int cl_oci_print(const struct cl_buf *buf, struct cl_error *err)

@@ -112,7 +112,8 @@ void cl_oci_say(const struct cl_oci *oci, const char *level, const char *text);
 
 /* Takes out of PROCESS, of a container of SPEC, the capabilities that nobody here can give, and
  * says so in the log: engines ask for all that they know. */
-void cl_oci_trim(const struct cl_oci *oci, const struct cl_spec *spec, struct cl_spec *process);
+int cl_oci_trim(const struct cl_oci *oci, const struct cl_spec *spec, struct cl_spec *process,
+                struct cl_error *err);
 
 int cl_oci_print(const struct cl_buf *buf, struct cl_error *err);
 

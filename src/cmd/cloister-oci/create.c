@@ -323,8 +323,9 @@ int cl_oci_make(struct cl_oci *oci, const struct cl_oci_creation *creation,
     warn(oci, &container->spec);
     if (creation->console_fd >= 0)
         cl_oci_take_size(&container->spec);
-    cl_oci_trim(oci, &container->spec, &container->spec);
-    r = cl_bundle_check(&container->spec, err);
+    r = cl_oci_trim(oci, &container->spec, &container->spec, err);
+    if (r == 0)
+        r = cl_bundle_check(&container->spec, err);
     if (r < 0)
         return r;
     unsigned int preserved = creation->preserved;

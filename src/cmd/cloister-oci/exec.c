@@ -324,7 +324,8 @@ static int run(struct cl_oci *oci, const struct cl_oci_command *self, int argc, 
         r = prepare(&context, &words, &container, &spec, err);
     if (r < 0)
         return r;
-    cl_oci_trim(oci, &container.spec, &spec);
+    if (r == 0)
+        r = cl_oci_trim(oci, &container.spec, &spec, err);
     if (!context.detach && context.console == NULL)
         cl_oci_take_size(&spec);
     r = context.detach ? 0 : cl_oci_hold_signals(err);

@@ -80,17 +80,26 @@ int cl_bundle_check(const struct cl_spec *spec, struct cl_error *err)
     return r < 0 ? r : check_namespaces(spec, err);
 }
 
-uint64_t cl_bundle_lacking(const struct cl_spec *spec, const struct cl_spec *process)
+int cl_bundle_lacking(const struct cl_spec *spec, const struct cl_spec *process, uint64_t *ret,
+                      struct cl_error *err)
 {
     const uint64_t wanted = process->bounding | process->effective | process->inheritable |
                             process->permitted | process->ambient;
     uint64_t lacking = 0;
 
-    if (cl_spec_namespace(spec, CLONE_NEWUSER) != NULL)
+    if (cl_spec_namespace(spec, CLONE_NEWUSER) != NULL) {
+        *ret = 0;
         return 0;
+    }
     for (unsigned int cap = 0; cap < 64; cap++) {
-        if ((wanted & 1ULL << cap) != 0 && cl_sys_prctl(PR_CAPBSET_READ, cap, 0, 0, 0) != 1)
+        const int is_wanted = (wanted & 1ULL << cap) != 0;
+        const int r = is_wanted ? cl_sys_prctl(PR_CAPBSET_READ, cap, 0, 0, 0) : 1;
+
+        if (r < 0 && r != -EINVAL) /* that is one which the kernel doesn't know */
+            return cl_fail(err, r, "process.capabilities: see which of them this process has");
+        if (r != 1)
             lacking |= 1ULL << cap;
     }
-    return lacking;
+    *ret = lacking;
+    return 0;
 }
