@@ -162,6 +162,14 @@ static int dispatch(struct cl_oci *oci, int argc, char *argv[], struct cl_error 
     return command->run(oci, command, argc - first, argv + first, err);
 }
 
+/* Who is told to ignore its children's ends can't wait for them. */
+static int reset_child_signal(struct cl_error *err)
+{
+    int r = cl_sys_signal_default(SIGCHLD);
+
+    return r < 0 ? cl_fail(err, r, "reset SIGCHLD") : 0;
+}
+
 int main(int argc, char *argv[])
 {
     struct cl_oci oci = {.root = -1, .log = -1};
@@ -170,7 +178,7 @@ int main(int argc, char *argv[])
 
     (void)cl_sys_prctl(PR_SET_NAME, (unsigned long)(uintptr_t) "cloister-oci", 0, 0, 0);
     if (r == 0)
-        r = cl_sys_signal_default(SIGCHLD);
+        r = reset_child_signal(&err);
     if (r == 0)
         r = dispatch(&oci, argc, argv, &err);
     if (r == CL_OCI_SHOWN)
