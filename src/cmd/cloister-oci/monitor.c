@@ -33,7 +33,8 @@ CL_NORETURN static void watch(const struct monitor *monitor)
 {
     struct pollfd events[2] = {{.fd = monitor->pidfd, .events = POLLIN},
                                {.fd = monitor->timer, .events = POLLIN}};
-    const int held[] = {monitor->pidfd, monitor->timer, monitor->container->dir};
+    /* Not the container's directory, which carries its maker's lock: who is killed leaves that. */
+    const int held[] = {monitor->pidfd, monitor->timer};
     int r;
 
     (void)cl_sys_setsid(); /* a terminal's signals are not for us */
