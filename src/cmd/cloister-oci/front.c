@@ -170,33 +170,49 @@ static int carry(struct front *front, int master, struct cl_error *err)
     return r;
 }
 
-int cl_oci_wait(struct cl_bundle_process *process, int master, struct cl_error *err)
+static int wait_in_front(struct front *ret, struct cl_bundle_process *process, int master,
+                         struct cl_error *err)
 {
-    static struct front front; /* its relays are large */
-
-    front = (struct front){
+    *ret = (struct front){
         .process = process,
         .signals = {.fd = -1},
         .terminal = CL_TERMINAL_INIT,
         .master = -1,
     };
-    int r = cl_loop_init(&front.loop, err);
+    int r = cl_loop_init(&ret->loop, err);
 
-    if (r < 0)
+    if (r < 0) {
+        cl_fd_close(&master);
         return r;
-    r = watch_signals(&front, err);
-    if (r == 0)
-        r = carry(&front, master, err);
-    if (r == 0)
-        r = watch_end(&front, err);
-    if (r == 0)
-        r = cl_loop_run(&front.loop, err);
-    if (front.master >= 0) {
-        cl_relay_done(&front.output);
-        cl_relay_done(&front.input);
     }
-    cl_terminal_restore(&front.terminal);
-    cl_fd_close(&front.signals.fd);
-    cl_loop_done(&front.loop);
-    return r < 0 ? r : front.status;
+    r = watch_signals(ret, err);
+    if (r == 0)
+        r = carry(ret, master, err);
+    if (r == 0)
+        r = watch_end(ret, err);
+    if (r == 0)
+        r = cl_loop_run(&ret->loop, err);
+    if (ret->master >= 0) {
+        cl_relay_done(&ret->output);
+        cl_relay_done(&ret->input);
+    }
+    cl_terminal_restore(&ret->terminal);
+    cl_fd_close(&ret->signals.fd);
+    cl_loop_done(&ret->loop);
+    return r;
+}
+
+int cl_oci_wait(struct cl_bundle_process *process, int master, struct cl_error *err)
+{
+    static struct front front; /* its relays are large */
+    int r = wait_in_front(&front, process, master, err);
+    int status;
+
+    if (r == 0)
+        return front.status;
+    if (!front.has_ended) { /* whose end nobody would be told */
+        (void)cl_sys_pidfd_send_signal(process->pidfd, SIGKILL);
+        (void)cl_sys_wait_for(process->pid, &status);
+    }
+    return r;
 }

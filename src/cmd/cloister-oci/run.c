@@ -100,9 +100,13 @@ static int run(struct cl_oci *oci, const struct cl_oci_command *self, int argc, 
         return -err->code;
     if (creation.detach)
         return 0;
+    struct cl_error other = {0};
     int status = cl_oci_wait(&process, master, err);
-    r = creation.keep ? 0 : end(oci, id, err);
-    return status < 0 || r == 0 ? status : r;
+    r = creation.keep ? 0 : end(oci, id, &other);
+    if (status < 0 || r == 0) /* what failed first is told */
+        return status;
+    *err = other;
+    return r;
 }
 
 const struct cl_oci_command cl_oci_run = {
