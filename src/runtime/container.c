@@ -166,7 +166,10 @@ int cl_container_make(int root, const char *id, struct cl_oci_container *ret, st
         .manager = CL_GROUP_NONE,
         .owner = geteuid(),
     };
-    return read_boot(ret, &ret->record.boot, err);
+    r = read_boot(ret, &ret->record.boot, err);
+    if (r < 0)
+        (void)cl_sys_unlinkat(root, id, AT_REMOVEDIR); /* what failed first is told */
+    return r;
 }
 
 /* There is no event of a lock that comes free: asked again, so that there can be an end. */
