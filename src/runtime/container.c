@@ -307,13 +307,20 @@ int cl_container_save(struct cl_oci_container *container, const struct cl_bytes 
 
 int cl_container_remove(struct cl_oci_container *container, struct cl_error *err)
 {
-    for (size_t i = 0; i < CL_ARRAY_SIZE(files); i++)
-        (void)cl_sys_unlinkat(container->dir, files[i], 0); /* not all are there */
+    int first = 0;
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(files); i++) {
+        int r = cl_sys_unlinkat(container->dir, files[i], 0);
+
+        if (r < 0 && r != -ENOENT && first == 0)
+            first = r;
+    }
     int r = cl_sys_unlinkat(container->root, container->id, AT_REMOVEDIR);
     cl_fd_close(&container->dir);
-    return r < 0 && r != -ENOENT
-               ? cl_fail(err, r, "remove the directory of container %s", container->id)
-               : 0;
+    if (r == 0 || r == -ENOENT)
+        return 0;
+    return cl_fail(err, first < 0 ? first : r, "remove the directory of container %s",
+                   container->id);
 }
 
 /* --- its process and cgroup
@@ -339,7 +346,8 @@ static int is_this_boot(const struct cl_oci_container *container)
     return cl_boot_id(text, &unused) == 0 && strcmp(text, container->record.boot) == 0;
 }
 
-/* All of its threads: a process whose first one alone has ended is shown as a zombie, and lives. */
+/* All of its threads: a process whose first one alone has ended is shown as a zombie, and lives.
+ * 1, 0 or -errno. */
 static int has_ended(int pidfd)
 {
     struct pollfd ended = {.fd = pidfd, .events = POLLIN};
@@ -399,7 +407,12 @@ enum cl_container_status cl_container_status(const struct cl_oci_container *cont
                    : CL_CONTAINER_STOPPED; /* who made it was killed */
     if (pidfd < 0)
         return CL_CONTAINER_STOPPED;
-    if (!has_begun(container))
+    if (pidfd < 0)
+        return cl_fail(err, pidfd, "look at the first process of container %s", container->id);
+    int r = has_begun(container);
+    if (r < 0)
+        return cl_fail(err, r, "see whether container %s was started", container->id);
+    if (r == 0)
         return CL_CONTAINER_CREATED;
     return is_frozen(container) ? CL_CONTAINER_PAUSED : CL_CONTAINER_RUNNING;
 }
