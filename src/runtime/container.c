@@ -506,9 +506,13 @@ int cl_container_connect(const struct cl_oci_container *container, struct cl_err
                  : CL_TAKE_FD(fd);
 }
 
-void cl_container_forget_start(const struct cl_oci_container *container)
+int cl_container_forget_start(const struct cl_oci_container *container, struct cl_error *err)
 {
-    (void)cl_sys_unlinkat(container->dir, "start", 0); /* it may be gone already */
+    int r = cl_sys_unlinkat(container->dir, "start", 0);
+
+    return r < 0 && r != -ENOENT
+               ? cl_fail(err, r, "note that container %s has begun", container->id)
+               : 0;
 }
 
 /* --- all of them

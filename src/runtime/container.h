@@ -101,7 +101,7 @@ void cl_container_set_place(struct cl_oci_container *container, const struct cl_
 /* The socket `start`: one that listens, made by create; a connection to it; and its end. */
 int cl_container_listen(const struct cl_oci_container *container, struct cl_error *err);
 int cl_container_connect(const struct cl_oci_container *container, struct cl_error *err);
-void cl_container_forget_start(const struct cl_oci_container *container);
+int cl_container_forget_start(const struct cl_oci_container *container, struct cl_error *err);
 
 /* Calls EACH for the name of every container's directory. */
 int cl_runtime_walk(int root, int (*each)(void *context, const char *id, struct cl_error *err),

@@ -1,10 +1,13 @@
 /* start: a container that was made becomes its command. */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 
 #include "base/fd.h"
 #include "base/sys.h"
 #include "cmd/cloister-oci/command.h"
+
+enum { END_MS = 1000 };
 
 static const struct cl_option options[] = {CL_OCI_HELP};
 
@@ -23,6 +26,15 @@ static int run_hooks(const struct cl_oci_container *container, struct cl_error *
         return 0;
     int r = cl_bundle_write_state(&state, &text, err);
     return r < 0 ? r : cl_bundle_hooks(&container->spec, CL_HOOK_POSTSTART, &text, err);
+}
+
+/* And waits a moment, so that who asks next is told that it has ended. */
+static void kill_first(int pidfd)
+{
+    struct pollfd ended = {.fd = pidfd, .events = POLLIN};
+
+    if (cl_sys_pidfd_send_signal(pidfd, SIGKILL) == 0)
+        (void)cl_sys_poll(&ended, 1, END_MS);
 }
 
 int cl_oci_begin(struct cl_oci_container *container, struct cl_error *err)
@@ -45,13 +57,16 @@ int cl_oci_begin(struct cl_oci_container *container, struct cl_error *err)
     if (r == 0)
         r = cl_bundle_begin(connection, &state, &process, err);
     if (r < 0) /* it may wait still, for who can't be reached */
-        (void)cl_sys_pidfd_send_signal(pidfd, SIGKILL);
-    cl_container_forget_start(container); /* it has begun, or ends */
+        kill_first(pidfd);
+    struct cl_error other;
+    int forgotten = cl_container_forget_start(container, &other); /* it has begun, or ends */
     if (r < 0)
         return r;
-    r = run_hooks(container, err);
+    if (forgotten < 0)
+        *err = other; /* what begins once more must not seem to wait for it */
+    r = forgotten < 0 ? forgotten : run_hooks(container, err);
     if (r < 0) /* runtime.md, "Lifecycle": the container is stopped then */
-        (void)cl_sys_pidfd_send_signal(pidfd, SIGKILL);
+        kill_first(pidfd);
     return r;
 }
 
