@@ -98,7 +98,7 @@ int cl_group_tasks(const struct cl_group *group, int *ret_fds, size_t max, struc
 /* Freezes or thaws all, and waits until they are, at most 10 s: -ETIMEDOUT then, with all thawed.
  * -ENOTSUP where the host has no freezer. */
 int cl_group_freeze(const struct cl_group *group, int is_frozen, struct cl_error *err);
-/* Whether all are; 0 when unknown. */
+/* Whether all are: 1, 0 (also where the host has no freezer) or -errno. */
 int cl_group_is_frozen(const struct cl_group *group);
 
 /* Calls EACH for each process, of cgroups below it too, until one call is < 0, which is returned

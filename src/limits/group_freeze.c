@@ -92,7 +92,9 @@ int cl_group_is_frozen(const struct cl_group *group)
     if (dir == NULL)
         return 0;
     if (is_v1)
-        return has_state(dir->dir, "FROZEN") == 1;
+        return has_state(dir->dir, "FROZEN");
     CL_CLEANUP_FD int fd = cl_sys_openat(dir->dir, "cgroup.events", O_RDONLY, 0);
-    return fd >= 0 && cl_lines_find(fd, &frozen, 1) == 1 && frozen.value != 0;
+    const int r = fd < 0 ? fd : cl_lines_find(fd, &frozen, 1);
+
+    return r < 0 ? r : r == 1 && frozen.value != 0;
 }

@@ -251,12 +251,13 @@ static int load_all(struct cl_oci_container *container, struct cl_error *err)
     return cl_spec_read(&bytes, &container->arena, &container->spec, err);
 }
 
-/* Whoever waited for the lock may hold that of a directory which was removed meanwhile. */
-static int is_still_there(const struct cl_oci_container *container)
+/* Whoever waited for the lock may hold that of a directory which was removed meanwhile: -ENOENT. */
+static int check_there(const struct cl_oci_container *container)
 {
     struct stat st;
+    int r = cl_sys_fstat(container->dir, &st);
 
-    return cl_sys_fstat(container->dir, &st) == 0 && st.st_nlink > 0;
+    return r == 0 && st.st_nlink == 0 ? -ENOENT : r;
 }
 
 int cl_container_open(int root, const char *id, int locked, struct cl_oci_container *ret,
@@ -273,10 +274,11 @@ int cl_container_open(int root, const char *id, int locked, struct cl_oci_contai
         r = take_lock(ret->dir, id, err);
     if (r < 0)
         return r;
-    if (ret->dir == -ENOENT || (ret->dir >= 0 && !is_still_there(ret)))
+    r = ret->dir < 0 ? ret->dir : check_there(ret);
+    if (r == -ENOENT)
         return cl_refuse(err, ENOENT, "container \"%s\" does not exist", id);
-    if (ret->dir < 0)
-        return cl_fail(err, ret->dir, "open the directory of container %s", id);
+    if (r < 0)
+        return cl_fail(err, r, "open the directory of container %s", id);
     return load_all(ret, err);
 }
 
@@ -338,12 +340,14 @@ int cl_container_set_process(struct cl_oci_container *container, int pid, struct
     return 0;
 }
 
+/* 1, 0 or -errno. */
 static int is_this_boot(const struct cl_oci_container *container)
 {
     struct cl_error unused;
     char text[CL_BOOT_ID_SIZE];
+    int r = cl_boot_id(text, &unused);
 
-    return cl_boot_id(text, &unused) == 0 && strcmp(text, container->record.boot) == 0;
+    return r < 0 ? r : strcmp(text, container->record.boot) == 0;
 }
 
 /* All of its threads: a process whose first one alone has ended is shown as a zombie, and lives.
@@ -364,48 +368,68 @@ int cl_container_pidfd(const struct cl_oci_container *container)
     const struct cl_container_record *record = &container->record;
     struct cl_process_stat stat = {0};
 
-    if (record->set == 0 || record->pid == 0 || !is_this_boot(container))
+    if (record->set == 0 || record->pid == 0)
         return -ESRCH;
+    int r = is_this_boot(container);
+    if (r <= 0)
+        return r < 0 ? r : -ESRCH;
     CL_CLEANUP_FD int pidfd = cl_sys_pidfd_open((pid_t)record->pid);
     if (pidfd < 0)
         return pidfd == -EINVAL ? -ESRCH : pidfd;
     /* After the pidfd: what it has then is what the pidfd is of. */
-    int r = cl_process_look((int)record->pid, &stat);
+    r = cl_process_look((int)record->pid, &stat);
     if (r == -ENOENT)
         r = -ESRCH;
     if (r == 0 && stat.start_ticks != record->start_ticks)
         r = -ESRCH;
     if (r == 0)
-        r = has_ended(pidfd) == 0 ? 0 : -ESRCH;
+        r = has_ended(pidfd);
+    if (r > 0)
+        r = -ESRCH;
     return r < 0 ? r : CL_TAKE_FD(pidfd);
 }
 
+/* 1, 0 or -errno. */
 static int has_begun(const struct cl_oci_container *container)
 {
     struct stat st;
+    int r = cl_sys_fstatat(container->dir, "start", &st, AT_SYMLINK_NOFOLLOW);
 
-    return cl_sys_fstatat(container->dir, "start", &st, AT_SYMLINK_NOFOLLOW) == -ENOENT;
+    return r < 0 && r != -ENOENT ? r : r == -ENOENT;
 }
 
 __attribute__((noinline)) /* its cgroup must not lie in its caller's frame */
 static int
-is_frozen(const struct cl_oci_container *container)
+is_frozen(const struct cl_oci_container *container, struct cl_error *err)
 {
     CL_CLEANUP_GROUP struct cl_group group = {.count = 0};
-    struct cl_error unused;
+    struct cl_error refusal;
+    int r = cl_container_group(container, &group, &refusal);
 
-    return cl_container_group(container, &group, &unused) == 0 && cl_group_is_frozen(&group) > 0;
+    if (r == -ENOENT)
+        return 0;
+    if (r < 0) {
+        *err = refusal;
+        return r;
+    }
+    r = cl_group_is_frozen(&group);
+    if (r == -ENOENT || r == -ENODEV) /* removed meanwhile */
+        return 0;
+    return r < 0 ? cl_fail(err, r, "see whether container %s is frozen", container->id) : r;
 }
 
-enum cl_container_status cl_container_status(const struct cl_oci_container *container)
+int cl_container_status(const struct cl_oci_container *container, struct cl_error *err)
 {
     CL_CLEANUP_FD int pidfd = cl_container_pidfd(container);
 
-    if (container->record.set == 0 || container->record.pid == 0)
-        return cl_sys_flock(container->dir, LOCK_EX | LOCK_NB) == -EWOULDBLOCK
-                   ? CL_CONTAINER_CREATING
-                   : CL_CONTAINER_STOPPED; /* who made it was killed */
-    if (pidfd < 0)
+    if (container->record.set == 0 || container->record.pid == 0) {
+        int r = cl_sys_flock(container->dir, LOCK_EX | LOCK_NB);
+
+        if (r < 0 && r != -EWOULDBLOCK)
+            return cl_fail(err, r, "see whether container %s is being made", container->id);
+        return r < 0 ? CL_CONTAINER_CREATING : CL_CONTAINER_STOPPED; /* who made it was killed */
+    }
+    if (pidfd == -ESRCH)
         return CL_CONTAINER_STOPPED;
     if (pidfd < 0)
         return cl_fail(err, pidfd, "look at the first process of container %s", container->id);
@@ -414,7 +438,10 @@ enum cl_container_status cl_container_status(const struct cl_oci_container *cont
         return cl_fail(err, r, "see whether container %s was started", container->id);
     if (r == 0)
         return CL_CONTAINER_CREATED;
-    return is_frozen(container) ? CL_CONTAINER_PAUSED : CL_CONTAINER_RUNNING;
+    r = is_frozen(container, err);
+    if (r < 0)
+        return r;
+    return r > 0 ? CL_CONTAINER_PAUSED : CL_CONTAINER_RUNNING;
 }
 
 const char *cl_container_status_name(enum cl_container_status status)

@@ -86,9 +86,11 @@ int cl_container_remove(struct cl_oci_container *container, struct cl_error *err
 
 /* Notes the living process PID as the first one. */
 int cl_container_set_process(struct cl_oci_container *container, int pid, struct cl_error *err);
-/* A pidfd of the first process; -ESRCH when it has ended (a zombie has, too). */
+/* A pidfd of the first process; -ESRCH when it has ended (a zombie has, too), and another -errno
+ * when that can't be known. */
 int cl_container_pidfd(const struct cl_oci_container *container);
-enum cl_container_status cl_container_status(const struct cl_oci_container *container);
+/* An enum cl_container_status, or -errno with a message: who can't be looked at hasn't ended. */
+int cl_container_status(const struct cl_oci_container *container, struct cl_error *err);
 const char *cl_container_status_name(enum cl_container_status status);
 
 /* Its cgroup: -ENOENT when it is gone, or there was none. */

@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/fd.h"
 #include "base/sys.h"
 #include "runtime/container.h"
@@ -111,13 +112,13 @@ TEST(a_status_follows_the_first_process)
     CHECK(cl_container_set_process(&made, pid, &err) == 0);
     CHECK(cl_container_save(&made, NULL, &err) == 0);
     CL_CLEANUP_FD int listener = cl_container_listen(&made, &err);
-    CHECK(listener >= 0 && cl_container_status(&made) == CL_CONTAINER_CREATED);
+    CHECK(listener >= 0 && cl_container_status(&made, &err) == CL_CONTAINER_CREATED);
     CL_CLEANUP_FD int connection = cl_container_connect(&made, &err);
     CHECK(connection >= 0);
-    cl_container_forget_start(&made);
-    CHECK(cl_container_status(&made) == CL_CONTAINER_RUNNING);
+    CHECK(cl_container_forget_start(&made, &err) == 0);
+    CHECK(cl_container_status(&made, &err) == CL_CONTAINER_RUNNING);
     end_sleeper(pid);
-    CHECK(cl_container_status(&made) == CL_CONTAINER_STOPPED);
+    CHECK(cl_container_status(&made, &err) == CL_CONTAINER_STOPPED);
     CHECK(cl_container_pidfd(&made) == -ESRCH);
     CHECK(cl_container_remove(&made, &err) == 0);
 }
@@ -182,7 +183,7 @@ TEST(who_changes_a_container_waits_for_another_who_does)
     CHECK(cl_container_make(root, "held", &made, &err) == 0);
     save(&made);
     CHECK(cl_container_open(root, "held", 0, &looking, &err) == 0); /* who looks waits for nobody */
-    CHECK(cl_container_status(&looking) == CL_CONTAINER_CREATING);
+    CHECK(cl_container_status(&looking, &err) == CL_CONTAINER_CREATING);
     pid_t pid = fork();
     if (pid == 0) {
         CL_CLEANUP_OCI_CONTAINER struct cl_oci_container other = CL_OCI_CONTAINER_INIT;
@@ -230,6 +231,160 @@ TEST(a_root_that_others_may_write_is_refused)
     CHECK(rmdir(path) == 0 && rmdir(place) == 0);
 }
 
+/* --- what fails ------------------------------------------------------------------------------ */
+
+TEST(a_container_that_cant_be_made_leaves_no_directory)
+{
+    CL_CLEANUP_FD int root = open_root();
+    int at;
+
+    for (at = 1;; at++) {
+        CL_CLEANUP_OCI_CONTAINER struct cl_oci_container made = CL_OCI_CONTAINER_INIT;
+        struct cl_error err = {0};
+        char text[32];
+
+        (void)snprintf(text, sizeof(text), "syscall:%d:5", at);
+        cl_fault_set(text);
+        int r = cl_container_make(root, "unmade", &made, &err);
+        const int struck = cl_fault_struck();
+        cl_fault_set(NULL);
+        if (r == 0) {
+            CHECK(!struck && cl_container_remove(&made, &err) == 0);
+            break;
+        }
+        CHECK(r == -EIO && err.code == EIO && struck);
+        CHECK(check_count_entries(place) == 0);
+    }
+    CHECK(at > 4);
+}
+
+/* Neither stopped, which it isn't, nor running, which nobody saw. */
+TEST(a_container_that_cant_be_looked_at_has_no_status)
+{
+    CL_CLEANUP_FD int root = open_root();
+    CL_CLEANUP_OCI_CONTAINER struct cl_oci_container made = CL_OCI_CONTAINER_INIT;
+    struct cl_error err = {0};
+    int at;
+
+    CHECK(cl_container_make(root, "unseen", &made, &err) == 0);
+    save(&made);
+    pid_t pid = start_sleeper();
+    CHECK(cl_container_set_process(&made, pid, &err) == 0);
+    for (at = 1;; at++) {
+        char text[32];
+
+        (void)snprintf(text, sizeof(text), "syscall:%d:5", at);
+        cl_fault_set(text);
+        int status = cl_container_status(&made, &err);
+        const int struck = cl_fault_struck();
+        cl_fault_set(NULL);
+        if (!struck) {
+            CHECK(status == CL_CONTAINER_RUNNING);
+            break;
+        }
+        CHECK(status == -EIO && err.code == EIO);
+    }
+    CHECK(at > 6);
+    end_sleeper(pid);
+    CHECK(cl_container_remove(&made, &err) == 0);
+}
+
+TEST(a_container_that_cant_be_looked_at_is_there)
+{
+    CL_CLEANUP_FD int root = open_root();
+    CL_CLEANUP_OCI_CONTAINER struct cl_oci_container made = CL_OCI_CONTAINER_INIT;
+    struct cl_error err = {0};
+
+    CHECK(cl_container_make(root, "hidden", &made, &err) == 0);
+    for (int at = 1; at <= 2; at++) {
+        CL_CLEANUP_OCI_CONTAINER struct cl_oci_container found = CL_OCI_CONTAINER_INIT;
+        char text[32];
+
+        (void)snprintf(text, sizeof(text), "syscall:%d:5", at);
+        cl_fault_set(text);
+        CHECK(cl_container_open(root, "hidden", 0, &found, &err) == -EIO);
+        cl_fault_set(NULL);
+    }
+    CHECK(cl_container_remove(&made, &err) == 0);
+}
+
+TEST(what_cant_be_removed_says_why)
+{
+    CL_CLEANUP_FD int root = open_root();
+    struct cl_error err = {0};
+
+    for (int at = 1; at <= 2; at++) {
+        CL_CLEANUP_OCI_CONTAINER struct cl_oci_container made = CL_OCI_CONTAINER_INIT;
+        CL_CLEANUP_OCI_CONTAINER struct cl_oci_container again = CL_OCI_CONTAINER_INIT;
+        char text[32];
+
+        CHECK(cl_container_make(root, "stays", &made, &err) == 0);
+        save(&made);
+        (void)snprintf(text, sizeof(text), "syscall:%d:5", at == 1 ? 2 : 5); /* record, directory */
+        cl_fault_set(text);
+        CHECK(cl_container_remove(&made, &err) == -EIO); /* not that it isn't empty */
+        CHECK_HAS(err.msg, "remove the directory of container stays");
+        cl_fault_set(NULL);
+        CHECK(cl_container_open(root, "stays", 1, &again, &err) == 0);
+        CHECK(cl_container_remove(&again, &err) == 0);
+    }
+}
+
+TEST(a_beginning_that_cant_be_noted_is_an_error)
+{
+    CL_CLEANUP_FD int root = open_root();
+    CL_CLEANUP_OCI_CONTAINER struct cl_oci_container made = CL_OCI_CONTAINER_INIT;
+    struct cl_error err = {0};
+
+    CHECK(cl_container_make(root, "begins", &made, &err) == 0);
+    CL_CLEANUP_FD int listener = cl_container_listen(&made, &err);
+    CHECK(listener >= 0);
+    cl_fault_set("syscall:1:5");
+    CHECK(cl_container_forget_start(&made, &err) == -EIO && err.code == EIO);
+    cl_fault_set(NULL);
+    CHECK(cl_container_forget_start(&made, &err) == 0);
+    CHECK(cl_container_forget_start(&made, &err) == 0); /* it was noted before */
+    CHECK(cl_container_remove(&made, &err) == 0);
+}
+
+/* --- records that aren't ours ------------------------------------------------------------------
+ */
+
+static int open_with_record(int root, const void *bytes, size_t size, struct cl_error *err)
+{
+    CL_CLEANUP_OCI_CONTAINER struct cl_oci_container made = CL_OCI_CONTAINER_INIT;
+    CL_CLEANUP_OCI_CONTAINER struct cl_oci_container found = CL_OCI_CONTAINER_INIT;
+    struct cl_error unused = {0};
+
+    CHECK(cl_container_make(root, "odd", &made, &unused) == 0);
+    CL_CLEANUP_FD int fd = cl_sys_openat(made.dir, "record", O_WRONLY | O_CREAT, 0600);
+    CHECK(fd >= 0 && cl_write_all(fd, bytes, size) == 0);
+    int r = cl_container_open(root, "odd", 0, &found, err);
+    CHECK(r < 0 || found.record.set == 0);
+    CHECK(cl_container_remove(&made, &unused) == 0);
+    return r;
+}
+
+/* Cut short anywhere, or with a byte that isn't its own: never taken for a record. */
+TEST(a_record_that_is_not_whole_is_refused)
+{
+    CL_CLEANUP_FD int root = open_root();
+    CL_CLEANUP_OCI_CONTAINER struct cl_oci_container made = CL_OCI_CONTAINER_INIT;
+    struct cl_error err = {0};
+    char bytes[1024];
+
+    CHECK(cl_container_make(root, "whole", &made, &err) == 0);
+    save(&made);
+    CL_CLEANUP_FD int fd = cl_sys_openat(made.dir, "record", O_RDONLY, 0);
+    const ssize_t size = cl_sys_read(fd, bytes, sizeof(bytes));
+    CHECK(size > 100 && size < (ssize_t)sizeof(bytes));
+    CHECK(open_with_record(root, bytes, 0, &err) == 0); /* being written just now */
+    for (ssize_t cut = 1; cut < size; cut++)
+        CHECK(open_with_record(root, bytes, (size_t)cut, &err) < 0 && err.code != 0);
+    CHECK(open_with_record(root, "nonsense", 8, &err) < 0);
+    CHECK(cl_container_remove(&made, &err) == 0);
+}
+
 int main(void)
 {
     static const struct check_test tests[] = {
@@ -241,6 +396,12 @@ int main(void)
         ROW(a_process_that_is_gone_is_not_there),
         ROW(who_changes_a_container_waits_for_another_who_does),
         ROW(all_containers_are_found),
+        ROW(a_container_that_cant_be_made_leaves_no_directory),
+        ROW(a_container_that_cant_be_looked_at_has_no_status),
+        ROW(a_container_that_cant_be_looked_at_is_there),
+        ROW(what_cant_be_removed_says_why),
+        ROW(a_beginning_that_cant_be_noted_is_an_error),
+        ROW(a_record_that_is_not_whole_is_refused),
         ROW(a_root_that_others_may_write_is_refused),
     };
 

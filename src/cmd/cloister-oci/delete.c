@@ -126,8 +126,10 @@ static int end(const struct cl_oci_container *container, struct cl_error *err)
     struct pollfd ended = {.fd = pidfd, .events = POLLIN};
     struct cl_error unused;
 
-    if (pidfd < 0)
+    if (pidfd == -ESRCH)
         return 0;
+    if (pidfd < 0)
+        return cl_fail(err, pidfd, "look at the first process of container %s", container->id);
     if (cl_container_group(container, &group, &unused) == 0)
         (void)cl_group_kill(&group, SIGKILL, &unused); /* frozen ones too */
     int r = cl_sys_pidfd_send_signal(pidfd, SIGKILL);
@@ -157,12 +159,14 @@ static int run(struct cl_oci *oci, const struct cl_oci_command *self, int argc, 
         return 0;
     if (r < 0)
         return r;
-    const enum cl_container_status status = cl_container_status(&container);
+    const int status = cl_container_status(&container, err);
+    if (status < 0)
+        return status;
     if (status != CL_CONTAINER_STOPPED && status != CL_CONTAINER_CREATED && !context.force)
         return cl_refuse(err, EBUSY,
                          "cannot delete container %s that is not stopped: %s; kill it, or say "
                          "--force",
-                         id, cl_container_status_name(status));
+                         id, cl_container_status_name((enum cl_container_status)status));
     r = end(&container, err);
     return r < 0 ? r : cl_oci_remove(oci, &container, err);
 }

@@ -87,7 +87,10 @@ static int run(struct cl_oci *oci, const struct cl_oci_command *self, int argc, 
     r = cl_oci_find(oci, id, 0, &container, err);
     if (r < 0)
         return r;
-    if (cl_container_status(&container) == CL_CONTAINER_STOPPED)
+    const int status = cl_container_status(&container, err);
+    if (status < 0)
+        return status;
+    if (status == CL_CONTAINER_STOPPED)
         return cl_refuse(err, ESRCH, "container %s is not running", id);
     r = cl_container_group(&container, &group, err);
     if (r < 0)

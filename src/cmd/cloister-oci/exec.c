@@ -202,15 +202,17 @@ static int load(const struct exec_context *context, struct cl_oci_container *con
 static int check_status(const struct exec_context *context,
                         const struct cl_oci_container *container, struct cl_error *err)
 {
-    const enum cl_container_status status = cl_container_status(container);
+    const int status = cl_container_status(container, err);
 
+    if (status < 0)
+        return status;
     if (status == CL_CONTAINER_PAUSED && !context->ignore_paused)
         return cl_refuse(err, EBUSY,
                          "cannot exec in a paused container; resume it, or say "
                          "--ignore-paused");
     if (status == CL_CONTAINER_STOPPED || status == CL_CONTAINER_CREATING)
         return cl_refuse(err, ESRCH, "cannot exec in a container that is %s",
-                         cl_container_status_name(status));
+                         cl_container_status_name((enum cl_container_status)status));
     return 0;
 }
 
@@ -322,10 +324,10 @@ static int run(struct cl_oci *oci, const struct cl_oci_command *self, int argc, 
     r = cl_oci_find(oci, argv[first], 0, &container, err);
     if (r == 0)
         r = prepare(&context, &words, &container, &spec, err);
-    if (r < 0)
-        return r;
     if (r == 0)
         r = cl_oci_trim(oci, &container.spec, &spec, err);
+    if (r < 0)
+        return r;
     if (!context.detach && context.console == NULL)
         cl_oci_take_size(&spec);
     r = context.detach ? 0 : cl_oci_hold_signals(err);

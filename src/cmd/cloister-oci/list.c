@@ -64,14 +64,16 @@ static int add(void *context, const char *id, struct cl_error *err)
     }
     if (listing->context->quiet)
         return cl_buf_printf(&listing->out, "%s\n", id) < 0 ? cl_fail_memory(err) : 0;
-    const enum cl_container_status status = cl_container_status(&container);
+    const int status = cl_container_status(&container, err);
+    if (status < 0)
+        return status;
     cl_clock_rfc3339(container.record.created_ns, when);
     if (listing->is_json)
-        add_json(&listing->json, &container, status, when);
+        add_json(&listing->json, &container, (enum cl_container_status)status, when);
     else
         r = cl_buf_printf(&listing->out, "%-24s %-8d %-9s %-40s %-32s %llu\n", id,
                           status == CL_CONTAINER_STOPPED ? 0 : (int)container.record.pid,
-                          cl_container_status_name(status),
+                          cl_container_status_name((enum cl_container_status)status),
                           container.record.set == 0 ? "" : container.record.bundle, when,
                           (unsigned long long)container.record.owner);
     return r < 0 ? cl_fail_memory(err) : 0;

@@ -41,6 +41,9 @@ int cl_oci_begin(struct cl_oci_container *container, struct cl_error *err)
 {
     if (!cl_spec_has(&container->spec, CL_SPEC_ARGS))
         return cl_refuse(err, EINVAL, "process: the bundle has no command to start");
+    CL_CLEANUP_FD int pidfd = cl_container_pidfd(container);
+    if (pidfd < 0)
+        return cl_fail(err, pidfd, "open the container's first process");
     CL_CLEANUP_FD int connection = cl_container_connect(container, err);
     if (connection < 0)
         return connection;
@@ -51,7 +54,6 @@ int cl_oci_begin(struct cl_oci_container *container, struct cl_error *err)
         .path = container->record.bundle,
         .pid = (int)container->record.pid,
     };
-    CL_CLEANUP_FD int pidfd = cl_container_pidfd(container);
     const struct cl_bundle_process process = {(int)container->record.pid, pidfd, -1};
     int r = cl_oci_watch(container, err);
     if (r == 0)
@@ -82,10 +84,12 @@ static int run(struct cl_oci *oci, const struct cl_oci_command *self, int argc, 
     r = cl_oci_find(oci, id, 1, &container, err);
     if (r < 0)
         return r;
-    const enum cl_container_status status = cl_container_status(&container);
+    const int status = cl_container_status(&container, err);
+    if (status < 0)
+        return status;
     if (status != CL_CONTAINER_CREATED)
         return cl_refuse(err, EINVAL, "cannot start a container that is %s",
-                         cl_container_status_name(status));
+                         cl_container_status_name((enum cl_container_status)status));
     return cl_oci_begin(&container, err);
 }
 

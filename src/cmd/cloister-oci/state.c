@@ -16,11 +16,13 @@ static int run(struct cl_oci *oci, const struct cl_oci_command *self, int argc, 
     r = cl_oci_find(oci, id, 0, &container, err);
     if (r < 0)
         return r;
-    const enum cl_container_status status = cl_container_status(&container);
+    const int status = cl_container_status(&container, err);
+    if (status < 0)
+        return status;
     const struct cl_bundle_state state = {
         .spec = &container.spec,
         .id = container.id,
-        .status = cl_container_status_name(status),
+        .status = cl_container_status_name((enum cl_container_status)status),
         .path = container.record.set == 0 ? "" : container.record.bundle,
         .pid = status == CL_CONTAINER_STOPPED ? 0 : (int)container.record.pid,
     };
