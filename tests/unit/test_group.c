@@ -463,6 +463,82 @@ TEST(what_can_not_be_removed_is_told)
     group_in_view(VIEW_V2, fail_removing);
 }
 
+/* Who makes it is killed at each call; what is known then is the place, as it was foreseen. */
+static void die_making(void)
+{
+    static struct group_spec spec;
+    struct cl_group_place place = {0};
+    struct cl_group group = {0};
+    struct cl_error err = {0};
+    int status = -1;
+    int n;
+
+    for (n = 1; status != 0 && n < 400; n++) {
+        char fault[32];
+
+        group_spec_init(&spec, "/x/y");
+        CHECK(cl_group_place(&spec.spec, spec.id, CL_GROUP_FS, &place, &err) == 0);
+        cl_group_foresee(&place);
+        CHECK(place.made == 2);
+        (void)snprintf(fault, sizeof(fault), "dies:%d", n);
+        pid_t pid = fork();
+        if (pid == 0) {
+            cl_fault_set(fault);
+            _exit(cl_group_make(&place, &spec.spec, &group, &err) < 0);
+        }
+        status = group_wait(pid);
+        CHECK(status == 0 || status == SIGKILL);
+        int r = cl_group_open(&place, &group, &err);
+        if (r == 0)
+            r = cl_group_remove(&group, &err);
+        else
+            cl_group_forget(&place);
+        CHECK((r == 0 || r == -ENOENT) && group_left() == 0);
+    }
+    CHECK(status == 0 && n > 10);
+}
+
+TEST(whoever_is_killed_nothing_is_left)
+{
+    group_in_view(VIEW_HOST, die_making);
+    group_in_view(VIEW_V2, die_making);
+}
+
+/* What is above it and was there before is left, and what others use, too. */
+static void foresee_others(void)
+{
+    struct group_spec spec;
+    struct cl_group first = {0};
+    struct cl_group second = {0};
+    struct cl_group_place place = {0};
+    struct cl_error err = {0};
+
+    group_spec_init(&spec, "/a/b");
+    group_make(&spec, &first);
+    (void)snprintf(spec.path + strlen(spec.path) - 1, 16, "c/d");
+    CHECK(cl_group_place(&spec.spec, spec.id, CL_GROUP_FS, &place, &err) == 0);
+    cl_group_foresee(&place);
+    CHECK(place.made == 1); /* a is there */
+    CHECK(cl_group_make(&place, &spec.spec, &second, &err) == 0);
+    CHECK(second.place.made == 1);
+    cl_group_forget(&place); /* it is in use */
+    cl_group_close(&first);
+    CHECK(cl_group_open(&place, &first, &err) == 0);
+    cl_group_close(&first);
+    group_remove(&second);
+    (void)snprintf(strrchr(spec.path, 'c'), 16, "b");
+    CHECK(cl_group_place(&spec.spec, spec.id, CL_GROUP_FS, &place, &err) == 0);
+    CHECK(cl_group_open(&place, &first, &err) == 0); /* the first one is where it was */
+    first.place.made = 2;
+    group_remove(&first);
+}
+
+TEST(what_is_foreseen_is_what_will_be_made)
+{
+    group_in_view(VIEW_HOST, foresee_others);
+    group_in_view(VIEW_V2, foresee_others);
+}
+
 TEST(without_a_manager_there_is_none)
 {
     struct group_spec spec;
@@ -486,14 +562,23 @@ TEST(without_a_manager_there_is_none)
 int main(void)
 {
     static const struct check_test tests[] = {
-        ROW(paths_are_taken_as_they_are_meant),  ROW(paths_that_lead_elsewhere_are_refused),
-        ROW(units_of_systemd_are_read),          ROW(what_is_no_unit_is_refused),
-        ROW(a_group_is_made_joined_and_removed), ROW(a_process_is_in_every_hierarchy),
-        ROW(a_group_is_opened_by_its_place),     ROW(a_group_of_processes_is_not_taken),
-        ROW(without_a_path_it_is_below_the_own), ROW(where_the_own_cannot_give_it_is_beside_it),
-        ROW(what_the_container_made_goes_too),   ROW(a_group_that_lives_is_not_removed),
-        ROW(whatever_fails_nothing_is_left),     ROW(what_can_not_be_removed_is_told),
+        ROW(paths_are_taken_as_they_are_meant),
+        ROW(paths_that_lead_elsewhere_are_refused),
+        ROW(units_of_systemd_are_read),
+        ROW(what_is_no_unit_is_refused),
+        ROW(a_group_is_made_joined_and_removed),
+        ROW(a_process_is_in_every_hierarchy),
+        ROW(a_group_is_opened_by_its_place),
+        ROW(a_group_of_processes_is_not_taken),
+        ROW(without_a_path_it_is_below_the_own),
+        ROW(where_the_own_cannot_give_it_is_beside_it),
+        ROW(what_the_container_made_goes_too),
+        ROW(a_group_that_lives_is_not_removed),
+        ROW(whatever_fails_nothing_is_left),
+        ROW(what_can_not_be_removed_is_told),
         ROW(without_a_manager_there_is_none),
+        ROW(whoever_is_killed_nothing_is_left),
+        ROW(what_is_foreseen_is_what_will_be_made),
     };
 
     return check_run(tests, CL_ARRAY_SIZE(tests));
