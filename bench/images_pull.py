@@ -16,7 +16,7 @@ from images import build_floor_inflate, environment, reason
 from images_run import Command
 from rig import BenchError, Competitor
 
-from lib import engines
+from lib import engines, go_engines
 
 OURS = "cloister pull"
 BYTES = "skopeo copy alone"  # no tree: the bytes, and what they cost
@@ -62,12 +62,12 @@ class Podman(Puller):
 
 
 class Containerd2(Puller):
-    """Built from source once: see lib/engines.py."""
+    """Built from source once: see lib/go_engines.py."""
 
     def __init__(self):
         super().__init__("containerd 2, ctr image pull")
         try:
-            self.programs = engines.containerd2()
+            self.programs = go_engines.programs()
         except (RuntimeError, OSError, subprocess.SubprocessError) as error:
             self.absent = reason(error)
 

@@ -81,6 +81,9 @@ within 240 tools/fuzz.sh $fuzz_seconds
 stage "images that tests share"
 within_as_root 1200 env PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=tests /usr/bin/python3 -m lib.real_image
 
+stage "engines that Debian has not, from Go's modules"
+within 1800 env PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=tests /usr/bin/python3 -m lib.go_engines
+
 stage "sandboxes: integration and attacks"
 status=0
 sandbox_tests 2400 -n 2 -m 'not measures and not serial' || status=$?

@@ -499,14 +499,6 @@ def test_containerd_pulls_and_imports(world, start, registry, small):
     assert small in containerd.call("images", "ls", "-q").split()
 
 
-def test_containerd_2_needs_go(monkeypatch, world):
-    monkeypatch.setattr(engines, "go_program", lambda: None)
-    monkeypatch.setattr(samples, "CACHE", world.directory("cache") / "images")
-    with pytest.raises(RuntimeError, match="no Go here: apt-get install"):
-        engines.containerd2()
-    assert not [path for path in samples.CACHE.parent.glob("go/*") if path.suffix != ".lock"]
-
-
 # -- nothing stays
 
 def test_servers_leave_nothing(world, leaks, authority):

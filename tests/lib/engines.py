@@ -9,21 +9,16 @@ networks too, their mounts go with a mount namespace of their own. All need root
 
 import json
 import os
-import re
 import shutil
 import tempfile
 from pathlib import Path
 
-from lib import samples, trees
+from lib import trees
 from lib.service import Service
 from lib.world import command
 
 SLOW = 300  # seconds that pulls and pushes of a real image may take
 DOCKER, DOCKERD = "/usr/bin/docker", "/usr/sbin/dockerd"  # Debian's: another client may come first on PATH
-GO_CONTAINERD = "github.com/containerd/containerd/v2"
-CONTAINERD_VERSION = "v2.4.2"
-GO_PROGRAMS = ("containerd", "ctr", "containerd-shim-runc-v2")
-GO_TOOLCHAIN = "go1.26.8"  # for a Go that is older than what containerd wants
 PODMAN_CONF = """[containers]
 default_ulimits = ["nofile=1024:4096", "nproc=4096:4096"]
 log_driver = "k8s-file"
@@ -197,7 +192,7 @@ def _docker_certificates(place, registries):
 
 
 class Containerd:
-    """containerd and its ctr: Debian's 1.6, or those of containerd2(); its mount namespace as Dockerd's."""
+    """containerd and its ctr: Debian's 1.6, or 2 of lib/go_engines.py; its mount namespace as Dockerd's."""
 
     def __init__(self, directory, programs="/usr/bin", prefix=("unshare", "-m")):
         self.directory = place = Path(directory)
@@ -239,49 +234,3 @@ class Containerd:
 
     def __exit__(self, *_):
         self.stop()
-
-
-def go_program():
-    """Go's command, or None: /usr/local/go, then PATH."""
-    for path in (Path("/usr/local/go/bin/go"), shutil.which("go")):
-        if path and Path(path).exists():
-            return Path(path)
-    return None
-
-
-def containerd2():
-    """The directory of containerd 2's programs, built once by `go install` into build/go.
-
-    Raises with what is missing. Takes some minutes the first time, and the Go module proxy.
-    """
-    go = go_program()
-    recipe = f"{GO_CONTAINERD} {CONTAINERD_VERSION} {GO_TOOLCHAIN}"
-    return samples.cached("containerd2", recipe, lambda place: _build_containerd(go, place), samples.CACHE.parent / "go")
-
-
-def _build_containerd(go, place):
-    if go is None:
-        raise RuntimeError("containerd 2 is built from source, and there is no Go here: apt-get install golang-go")
-    place.mkdir()
-    with tempfile.TemporaryDirectory(prefix=".go-", dir=place.parent) as home:  # a gigabyte while it is built
-        env = {**os.environ, "GOBIN": str(place), "GOFLAGS": "-modcacherw", "CGO_ENABLED": "0", "GOPATH": f"{home}/path", "GOCACHE": f"{home}/cache"}
-        if _go_version(go) < (1, 21):
-            go = _fetch_toolchain(go, env)
-            env.update(GOTOOLCHAIN="local")
-        else:
-            env.update(GOTOOLCHAIN=f"{GO_TOOLCHAIN}+auto")
-        programs = [f"{GO_CONTAINERD}/cmd/{name}@{CONTAINERD_VERSION}" for name in GO_PROGRAMS]
-        command(go, "install", "-trimpath", "-ldflags", "-s -w", *programs, env=env, timeout=15 * 60)
-
-
-def _go_version(go):
-    return tuple(int(number) for number in re.search(r"go(\d+)\.(\d+)", command(go, "version", env={**os.environ, "GOTOOLCHAIN": "local"})).groups())
-
-
-def _fetch_toolchain(go, env):
-    """The newer Go that is a module of its own: one before 1.21, as Debian 12's, doesn't fetch it by itself."""
-    wanted = f"golang.org/toolchain@v0.0.1-{GO_TOOLCHAIN}.linux-{command('dpkg', '--print-architecture').strip()}"
-    root = Path(json.loads(command(go, "mod", "download", "-json", wanted, env=env, timeout=SLOW, cwd="/"))["Dir"])
-    for program in [*root.glob("bin/*"), *root.glob("pkg/tool/*/*")]:  # modules have no modes
-        program.chmod(0o755)
-    return root / "bin/go"
