@@ -159,6 +159,30 @@ def test_without_a_mount_namespace_nothing_is_mounted(runtime, nothing_left):
     nothing_left([runtime])
 
 
+def test_a_mount_namespace_that_is_named(runtime, keeper, waiting):
+    """Its root is the container's then, and nothing of the host's is in it; the host's mounts stay as they are."""
+    directory = keeper("--mount")
+    before = Path("/proc/self/mountinfo").read_text()
+    container = waiting(runtime, runtime.bundle().namespace("mount", f"{directory}/mnt"))
+    assert container.namespace("mnt") == os.readlink(f"{directory}/mnt")
+    assert os.path.samestat(os.stat(container.path("/")), os.stat(f"{directory}/../root"))
+    assert container.path("/etc/image-file").read_text() == "image\n"
+    assert not [line for line in container.file("mountinfo").splitlines() if line.split()[4].startswith("/var/tmp")]
+    assert Path("/proc/self/mountinfo").read_text() == before
+    outcome = container.exec("sh", "-c", "cat /etc/image-file; readlink /proc/self/ns/mnt")
+    assert outcome.ok().out.decode() == f"image\n{container.namespace('mnt')}\n"
+
+
+@pytest.mark.parametrize("process", ["self", "1"])
+def test_the_hosts_mount_namespace_keeps_its_root(runtime, process, nothing_left):
+    """It would be the container's: for the runtime's caller, for the whole machine."""
+    before = os.stat("/"), Path("/proc/self/mountinfo").read_text()
+    runtime.rejects(runtime.bundle().namespace("mount", f"/proc/{process}/ns/mnt"), "mount namespace|permission denied", field="linux.namespaces")
+    after = os.stat("/"), Path("/proc/self/mountinfo").read_text()
+    assert os.path.samestat(before[0], after[0]) and before[1] == after[1]
+    nothing_left([runtime])
+
+
 # in a user namespace
 
 def run_nested(runtime, prefix, bundle):

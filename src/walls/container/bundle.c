@@ -57,6 +57,8 @@ static int needs_host(const struct cl_bundle *bundle)
 {
     const struct cl_spec *spec = bundle->spec;
 
+    if (cl_spec_namespace(spec, CLONE_NEWNS)->path[0] != '\0')
+        return 1;
     for (size_t i = 0; i < spec->mounts.count; i++) {
         if (!is_alone(&spec->mounts.items[i]))
             return 1;
@@ -67,10 +69,10 @@ static int needs_host(const struct cl_bundle *bundle)
             (spec->propagation & (MS_SHARED | MS_SLAVE)) != 0);
 }
 
-/* The bare one, where nothing of the host's mounts is asked for: hooks in the container and an
- * overlay's options find the host's files, a root that shares its mounts needs peers, and in a user
- * namespace, a new one or the one that we are in, sysfs is mounted only where there is one, and
- * devices are the host's. */
+/* The bare one, where nothing of the host's mounts is asked for: another's is named, hooks in the
+ * container and an overlay's options find the host's files, a root that shares its mounts needs
+ * peers, and in a user namespace, a new one or the one that we are in, sysfs is mounted only where
+ * there is one, and devices are the host's. */
 static int choose_origin(void *context, CL_UNUSED struct cl_error *err)
 {
     struct cl_bundle *bundle = context;

@@ -57,10 +57,10 @@ static int check_namespaces(const struct cl_spec *spec, struct cl_error *err)
 {
     const struct cl_spec_namespace *mount = cl_spec_namespace(spec, CLONE_NEWNS);
 
-    if (mount == NULL || mount->path[0] != '\0')
+    if (mount == NULL)
         return cl_refuse(err, ENOTSUP,
-                         "linux.namespaces: a container has a new mount namespace here, not the "
-                         "runtime's nor another's");
+                         "linux.namespaces: a container has a mount namespace here that is not the "
+                         "runtime's");
     if (cl_spec_has(spec, CL_SPEC_HOSTNAME) && spec->hostname[0] != '\0' &&
         cl_spec_namespace(spec, CLONE_NEWUTS) == NULL)
         return cl_refuse(err, EINVAL, "hostname: it takes a uts namespace (linux.namespaces)");

@@ -34,10 +34,36 @@ static int open_named(const struct cl_spec_namespace *namespace, struct cl_error
     return CL_TAKE_FD(fd);
 }
 
-/* Which the go-between enters; the first process itself does the cgroup and mount namespaces. */
+/* Which the go-between enters; the first process itself enters the cgroup namespace. */
 static int is_betweens(uint32_t flag)
 {
-    return (flag & (CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS)) != 0;
+    const uint32_t kinds = CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNS;
+
+    return (flag & kinds) != 0;
+}
+
+/* Its root is changed, for all that are in it: the runtime's, or that of this machine's first
+ * process, would be lost. */
+static int check_mounts(const struct cl_spec_namespace *namespace, int fd, struct cl_error *err)
+{
+    static const char *const hosts[] = {"/proc/self/ns/mnt", "/proc/1/ns/mnt"};
+    struct stat named;
+    struct stat host;
+    int r = cl_sys_fstat(fd, &named);
+
+    if (r < 0)
+        return cl_fail(err, r, "stat %s", namespace->path);
+    for (size_t i = 0; i < CL_ARRAY_SIZE(hosts); i++) {
+        r = cl_sys_fstatat(AT_FDCWD, hosts[i], &host, 0);
+        if (r < 0 && i == 0)
+            return cl_fail(err, r, "stat %s", hosts[i]);
+        if (r == 0 && host.st_dev == named.st_dev && host.st_ino == named.st_ino)
+            return cl_refuse(err, ENOTSUP,
+                             "%s is the host's own mount namespace, whose root a container would "
+                             "take away",
+                             namespace->path);
+    }
+    return 0;
 }
 
 int cl_bundle_open_namespaces(void *context, struct cl_error *err)
@@ -52,8 +78,10 @@ int cl_bundle_open_namespaces(void *context, struct cl_error *err)
             bundle->fresh |= namespace->kind;
             continue;
         }
-        bundle->joined[i] = open_named(namespace, err);
-        if (bundle->joined[i] < 0)
+        int r = bundle->joined[i] = open_named(namespace, err);
+        if (r >= 0 && namespace->kind == CLONE_NEWNS)
+            r = check_mounts(namespace, bundle->joined[i], err);
+        if (r < 0)
             return cl_prefix(err, "linux.namespaces[%zu].path", i);
     }
     return 0;
