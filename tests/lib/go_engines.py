@@ -60,7 +60,9 @@ def _build(place):
     if go is None:
         raise RuntimeError("containerd 2 is built from source, and there is no Go here: apt-get install golang-go")
     place.mkdir()
-    env = {**os.environ, "GOFLAGS": "-mod=readonly", "GOWORK": "off", "GOTOOLCHAIN": "local", "CGO_ENABLED": "0"}
+    settings = os.environ.get("GOENV") or Path(os.environ.get("XDG_CONFIG_HOME") or Path.home() / ".config") / "go/env"
+    env = {**os.environ, "GOFLAGS": "-mod=readonly", "GOWORK": "off", "GOTOOLCHAIN": "local", "CGO_ENABLED": "0",
+           "GOENV": str(settings), "XDG_CONFIG_HOME": str(place.parent / "config")}  # Go counts there what it is used for
     if _version(go, env) < wanted_version():
         go = _newer(go, env)
     known = packages()
