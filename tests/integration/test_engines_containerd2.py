@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from lib.cri import PARENT, Cri
+from lib.cri import MANUAL, PARENT, Cri
 from lib.patience import patience
 from lib.runner import alive, poll, stat_fields
 from lib.terminal import Terminal
@@ -172,12 +172,12 @@ def test_thirty_at_once(cri):
 
 # --- the CRI
 
-def make_pod(cri, place):
+def make_pod(cri, place, *flags):
     """A pod that crictl makes from a file; the file too."""
     path = place / "pod.json"
     path.write_text(json.dumps({"metadata": {"name": "job", "namespace": "tests", "uid": place.name, "attempt": 0}, "hostname": "job",
                                 "log_directory": str(place), "linux": {"cgroup_parent": PARENT, "security_context": {"namespace_options": OWN_PROCESSES}}}))
-    return cri.crictl("runp", path).strip(), path
+    return cri.crictl("runp", *flags, path).strip(), path
 
 
 @pytest.fixture
@@ -213,6 +213,27 @@ def test_a_pod_and_its_container(cri, pod):
     assert inspect(cri, box)["state"] == "CONTAINER_EXITED" and inspect(cri, box)["exitCode"] == 3
     cri.crictl("rm", box)
     assert box[:13] not in cri.crictl("ps", "-a")
+
+
+def test_a_pod_of_the_manuals_runtime_class(cri, tmp_path):
+    """What its handler names is the runtime of the manual's table, and nothing else is known by a name like that."""
+    manual = MANUAL.read_text(encoding="utf-8")
+    handler, name = (re.search(pattern, manual, re.MULTILINE).group(1) for pattern in (r"^handler: (\S+)$", r"^metadata: {name: (\S+)}$"))
+    assert f"runtimeClassName: {name}\n" in manual
+    pod = make_pod(cri, tmp_path, "--runtime", handler)
+    try:
+        told = json.loads(cri.crictl("inspectp", pod[0]))
+        assert told["status"]["runtimeHandler"] == handler and str(RUNTIME) in json.dumps(told["info"]["runtimeOptions"]), told
+        assert cri.crictl("exec", container(cri, pod, "sleep", "1000"), "cat", "/proc/1/comm") == "sleep\n"
+    finally:
+        cri.crictl("rmp", "-f", pod[0])
+    with pytest.raises(AssertionError, match="no runtime for .*other"):
+        make_pod(cri, tmp_path, "--runtime", "other")
+
+
+def test_what_the_runtime_tells_of_itself_is_understood(cri):
+    handlers = {row.get("name"): row.get("features") for row in json.loads(cri.crictl("info"))["runtimeHandlers"]}
+    assert handlers["cloister"] == {"recursive_read_only_mounts": True, "user_namespaces": True}, handlers
 
 
 def test_stop_with_a_time_out(cri, pod):

@@ -1,4 +1,4 @@
-"""containerd 2 with the CRI, whose default runtime is one that is told, and a registry of its images.
+"""containerd 2 with the CRI, whose default runtime is one that is told, as docs/oci.md says, and a registry of its images.
 
     with Cri(directory, RUNTIME) as cri:
         cri.crictl("pods")
@@ -6,11 +6,12 @@
 
 All of it is in namespaces for mounts, the network and System V's IPC (critest makes some), held by a program that does nothing: so
 containerd can be killed, and another one finds the containers. Names of images need no registry's host:
-whatever they name comes from ours. /run is its own too, and goes with the namespace.
+whatever they name comes from ours. /run and /var/lib are its own too, and go with the namespace.
 """
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -25,10 +26,13 @@ from lib.service import Service
 from lib.world import command
 
 PLUGINS = Path("/usr/lib/cni")  # Debian's
+MANUAL = Path(__file__).resolve().parents[2] / "docs/oci.md"
+INSTALLED = "/usr/local/bin/cloister-oci"  # as the manual has it
 SUBNET = "10.99.0.0/24"
-# What a node has: the loopback interface, forwarding, and /run, where engines have their sockets.
+# What a node has: the loopback interface, forwarding, /run, where engines have their sockets, and what the plug-ins keep in /var/lib.
 NODE = """set -e
 mount -t tmpfs run /run
+mount -t tmpfs lib /var/lib
 mount --make-rshared /
 ip link set lo up
 echo 1 > /proc/sys/net/ipv4/ip_forward
@@ -59,13 +63,8 @@ bin_dirs = ["{plugins}"]
 conf_dir = "{place}/cni"
 
 [plugins."io.containerd.cri.v1.runtime".containerd]
-default_runtime_name = "tested"
+default_runtime_name = "cloister"
 
-[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.tested]
-runtime_type = "io.containerd.runc.v2"
-
-[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.tested.options]
-BinaryName = "{runtime}"
 """
 NETWORK = {"cniVersion": "1.0.0", "name": "tests",
            "plugins": [{"type": "bridge", "bridge": "tests0", "isGateway": True, "ipMasq": False,
@@ -74,6 +73,13 @@ NETWORK = {"cniVersion": "1.0.0", "name": "tests",
 # The cgroups of pods that we describe, and of ctr's containers, whose namespace it is; lib/world.py sweeps those of the dead.
 PARENT, NAMESPACE = f"/cltest-cri-{os.getpid()}", f"cltest-ctr-{os.getpid()}"
 CGROUPS = (PARENT[1:], NAMESPACE, "k8s.io")  # the last is of critest's pods
+
+
+def documented(runtime):
+    """The manual's lines for config.toml, with another program."""
+    block = re.search(r"^containerd 2,.*?```toml\n(.*?)```", MANUAL.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL).group(1)
+    assert block.count(INSTALLED) == 1, block
+    return block.replace(INSTALLED, os.fspath(runtime))
 
 
 class Cri:
@@ -115,7 +121,7 @@ class Cri:
         for name, text in (("hosts/_default/hosts.toml", f'[host."http://127.0.0.1:{self.port}"]\ncapabilities = ["pull", "resolve"]\n'),
                            ("cni/tests.conflist", json.dumps(NETWORK)),
                            ("crictl.yaml", "runtime-endpoint: unix:///run/containerd/containerd.sock\n"),
-                           ("config.toml", CONFIG.format(place=self.place, plugins=PLUGINS, runtime=self.runtime))):
+                           ("config.toml", CONFIG.format(place=self.place, plugins=PLUGINS) + documented(self.runtime))):
             path = self.place / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
