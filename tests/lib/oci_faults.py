@@ -52,7 +52,7 @@ class FaultyRuntime:
         self.mark.write_bytes(bytes(MARK_SIZE))
         self.mark.chmod(0o666)
         self.output = [open(place / name, "w+b", buffering=0) for name in ("out", "err")]
-        self.tops = cgroup_tops() if runtime.has_cgroup else {}
+        self.tops = cgroup_tops(runtime.view) if runtime.has_cgroup else {}
         self.mounts = mounts()
         self.expected = set()  # processes of ours that may be there
 
@@ -276,8 +276,8 @@ class Create(Scene):
         if outcome.exit == 0:
             done = self.faulty.call(None, "delete", self.id)
             wrong = [] if done.exit == 0 else [f"it can't be deleted: {text(done.err)!r}"]
-        elif self.pid_file.exists():
-            wrong.append("a pid file of no process")
+        else:
+            wrong = [f"{path} is left" for path in self.bundle.directory.glob("pid*")]
         return wrong + super().after(outcome)
 
 

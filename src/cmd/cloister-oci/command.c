@@ -198,6 +198,8 @@ int cl_oci_write_pid(const char *path, int pid, struct cl_error *err)
     int r = fd < 0 ? fd : cl_write_all(fd, text, (size_t)size);
     if (r == 0)
         r = cl_sys_renameat(AT_FDCWD, fresh, AT_FDCWD, path);
+    if (r < 0 && fd >= 0)
+        (void)cl_sys_unlinkat(AT_FDCWD, fresh, 0); /* what failed first is told */
     return r < 0 ? cl_fail(err, r, "--pid-file: write %s", path) : 0;
 }
 
