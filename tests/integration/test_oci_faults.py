@@ -15,7 +15,7 @@ import pytest
 
 from lib import oci, oci_bundle
 from lib.faults import adopt_orphans, reap_orphans
-from lib.oci_faults import Create, Delete, Exec, FaultyRuntime, Living, Pause, Resume, Run, Start, State, Update
+from lib.oci_faults import Console, Create, Delete, Exec, ExecDetached, FaultyRuntime, Living, Pause, Resume, Run, Start, State, Update
 from lib.oci_leaks import OciLeaks
 from lib.world import command, find_binary
 
@@ -125,6 +125,14 @@ def sleeping(runtime):
     return runtime.bundle().args(*SLEEPS)
 
 
+def with_terminal(bundle):
+    def make(runtime):
+        made = bundle(runtime)
+        made.process["terminal"] = True
+        return made
+    return make
+
+
 class Cold(Create):
     """With a bundle that was never seen: its document is parsed by a helper."""
 
@@ -189,6 +197,11 @@ WALKS = (
     Walk("run-rich", Run, "self:alloc", 15, rich),
     Walk("run-rich", Run, "children:alloc", 3, rich),
     Walk("run-rich", Run, "self:dies", 40, rich, stride=5),
+    # EIO is how a terminal says that it ended
+    Walk("run-terminal", Run, "self:syscall", 40, with_terminal(facts), codes=(ENOMEM,), first=230),
+    Walk("run-terminal", Run, "children:syscall", 40, with_terminal(facts), codes=(ENOMEM,), stride=5),
+    Walk("create-console", Console, "self:syscall", 40, with_terminal(sleeping), stride=4),
+    Walk("create-console", Console, "children:syscall", 40, with_terminal(sleeping), stride=5),
     Walk("start", Start, "self:syscall", 20),
     Walk("start", Start, "self:alloc", 3),
     Walk("start", Start, "self:dies", 20),
@@ -207,6 +220,8 @@ WALKS = (
     Walk("exec", EXEC, "self:alloc", 3),
     Walk("exec", EXEC, "self:dies", 20, stride=3),
     Walk("exec", EXEC, "children:dies", 20, stride=4),
+    Walk("exec-detached", ExecDetached, "self:syscall", 40, stride=2),
+    Walk("exec-detached", ExecDetached, "self:dies", 15, stride=5),
     Walk("pause", PAUSE, "self:syscall", 30),
     Walk("pause", PAUSE, "self:dies", 15, stride=3),
     Walk("resume", RESUME, "self:syscall", 30),

@@ -13,6 +13,7 @@ import select
 import shlex
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from pathlib import Path
@@ -412,6 +413,68 @@ class Exec(Living):
     """One more process, whose end is the command's."""
 
     status, output = 7, b"said\n"
+
+
+class ExecDetached(Living):
+    """One more process that lives, and is in the pid file; or none."""
+
+    def __init__(self, faulty, bundle, number):
+        super().__init__(faulty, bundle, number)
+        self.exec_pid = bundle.directory / "exec-pid"
+        self.words = ("exec", "--detach", "--pid-file", self.exec_pid, self.id, "sleep", "1000")
+
+    def after(self, outcome):
+        wrong, made = [], list(self.bundle.directory.glob("exec-pid*"))
+        if outcome.exit != 0:
+            wrong = [f"{path} is left" for path in made]
+        elif alive(int(self.exec_pid.read_text())):
+            os.kill(int(self.exec_pid.read_text()), signal.SIGKILL)
+        else:
+            wrong = ["its process is dead"]
+        for path in made:
+            path.unlink()
+        return wrong + super().after(outcome)
+
+
+class Console(Create):
+    """A terminal's master goes to who listens at a socket, once."""
+
+    def __init__(self, *of):
+        super().__init__(*of)
+        path = self.bundle.directory / "console"
+        self.words = ("create", "--console-socket", path, *self.words[1:])
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(path))
+        self.listener.listen(8)
+        self.listener.setblocking(False)
+
+    def masters(self):
+        """How many came since the last time."""
+        count = 0
+        while True:
+            try:
+                connection, _ = self.listener.accept()
+            except BlockingIOError:
+                return count
+            with connection:
+                _, fds, _, _ = socket.recv_fds(connection, 100, 4)
+            for fd in fds:
+                os.close(fd)
+            count += len(fds)
+
+    def after(self, outcome):
+        masters = self.masters()
+        wrong = [f"{masters} masters"] if outcome.exit == 0 and masters != 1 else []
+        return wrong + super().after(outcome)
+
+    def after_death(self):
+        wrong = super().after_death()
+        self.masters()
+        return wrong
+
+    def end(self):
+        super().end()
+        self.listener.close()
 
 
 class Pause(Living):

@@ -192,6 +192,9 @@ static int wait_in_front(struct front *ret, struct cl_bundle_process *process, i
         r = watch_end(ret, err);
     if (r == 0)
         r = cl_loop_run(&ret->loop, err);
+    if (r == 0 &&
+        ret->output.failed < 0) /* what is lost is no success, whatever the command says */
+        r = cl_fail(err, ret->output.failed, "carry the terminal's output");
     if (ret->master >= 0) {
         cl_relay_done(&ret->output);
         cl_relay_done(&ret->input);
