@@ -81,8 +81,10 @@ within 240 tools/fuzz.sh $fuzz_seconds
 stage "images that tests share"
 within_as_root 1200 env PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=tests /usr/bin/python3 -m lib.real_image
 
-stage "engines that Debian has not, from Go's modules"
-within 1800 env PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=tests /usr/bin/python3 -m lib.go_engines
+stage "what Debian has not, from Go's modules: engines, validation programs"
+for each in lib.go_engines lib.oci_validation; do
+    within 1800 env PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=tests /usr/bin/python3 -m $each
+done
 
 stage "sandboxes: integration and attacks"
 status=0

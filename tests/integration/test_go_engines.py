@@ -1,8 +1,9 @@
-"""How lib/go_engines.py builds what Debian has not: here Go is a script that says what it was asked."""
+"""How lib/go_modules.py builds what Debian has not: here Go is a script that says what it was asked."""
 
 import pytest
 
-from lib import go_engines, samples
+from lib import go_engines, go_modules, samples
+from lib.go_engines import ENGINES
 
 FAKE = """#!/bin/sh
 echo "$0 $*" >> "$CALLS"
@@ -35,16 +36,16 @@ def fake(monkeypatch, world):
     def make(version):
         (place / "old").write_text(FAKE)
         (place / "old").chmod(0o755)
-        names = {"VERSION": version, "NEWER": place / "newer", "CALLS": place / "calls", "PROGRAMS": " ".join(go_engines.PROGRAMS)}
+        names = {"VERSION": version, "NEWER": place / "newer", "CALLS": place / "calls", "PROGRAMS": " ".join(ENGINES.packages().keys() - set(ENGINES.tests))}
         for name, value in names.items():
             monkeypatch.setenv(name, str(value))
-        monkeypatch.setattr(go_engines, "go_program", lambda: place / "old")
+        monkeypatch.setattr(go_modules, "go_program", lambda: place / "old")
         return place / "calls"
     return make
 
 
 def test_without_go_it_says_what_to_install(monkeypatch, cache):
-    monkeypatch.setattr(go_engines, "go_program", lambda: None)
+    monkeypatch.setattr(go_modules, "go_program", lambda: None)
     with pytest.raises(RuntimeError, match="no Go here: apt-get install"):
         go_engines.programs()
     assert not [path for path in cache.glob("go/*") if path.suffix != ".lock"]
@@ -54,7 +55,7 @@ def test_without_go_it_says_what_to_install(monkeypatch, cache):
 def test_a_go_that_is_new_enough_builds_them(cache, fake, version):
     calls = fake(version)
     made = go_engines.programs()
-    assert {path.name for path in made.iterdir()} == {*go_engines.PROGRAMS, *go_engines.TESTS} == go_engines.packages().keys()
+    assert {path.name for path in made.iterdir()} == ENGINES.packages().keys()
     assert [line.split()[1] for line in calls.read_text().splitlines()] == ["version", "build", "test"]
 
 
@@ -64,7 +65,7 @@ def test_an_older_go_fetches_the_one_that_is_asked_for(cache, fake, version):
     go_engines.programs()
     asked = [line.split() for line in calls.read_text().splitlines()]
     assert [words[1] for words in asked] == ["version", "mod", "build", "test"]
-    wanted = ".".join(map(str, go_engines.wanted_version()))
+    wanted = ".".join(map(str, ENGINES.wanted_version()))
     assert asked[1][-1].startswith(f"golang.org/toolchain@v0.0.1-go{wanted}.linux-")
     assert [words[0].endswith("/newer/bin/go") for words in asked] == [False, False, True, True]
 
@@ -78,7 +79,7 @@ def test_a_second_build_does_nothing(cache, fake):
 
 def test_a_build_that_fails_leaves_nothing(monkeypatch, cache, fake):
     fake("2.0")
-    monkeypatch.setattr(go_engines, "TESTS", ("no-such-package",))
+    monkeypatch.setattr(ENGINES, "tests", ("no-such-package",))
     with pytest.raises(KeyError):
         go_engines.programs()
     assert not [path for path in cache.glob("go/*") if path.suffix != ".lock"]

@@ -1,68 +1,46 @@
 """The public validation programs of the OCI runtime specification: built, run, and what they say.
 
 They are those of the Go module opencontainers/runtime-tools, whose version and those of all it needs are in
-tests/conformance/validation/go.mod and go.sum: fetched through Go's proxy, and kept in build/go by the digest
-of those two and of Go itself.
+tests/conformance/validation/go.mod and go.sum (lib/go_modules.py).
 """
 
 import fcntl
-import hashlib
-import os
 import re
 import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from lib.go_modules import Module
 from lib.oci import REPOSITORY
 from lib.patience import patience
-from lib.world import command
 
-MODULE = REPOSITORY / "tests/conformance/validation"
-BUILT = REPOSITORY / "build/go"
 TOOLS = "github.com/opencontainers/runtime-tools"
 CGROUPS = ("cgrouptest", "testdir/cgrouptest/container", "testdir/cgrouptest", "testdir")  # theirs, at the top of each hierarchy
-OLDEST_GO = (1, 24)  # which knows the module's list of tools
 WITH_CGROUPS = ("linux_cgroups_", "delete_resources", "delete_only_create_resources")
 # A runtime may take a program's word that there is no new mount namespace: then this is what it mounts in.
 APART = ("unshare", "--mount", "--propagation", "private", "--")
-GO = {"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly -trimpath", "GOTOOLCHAIN": "local"}  # static: one runs inside
+
+
+class Tools(Module):
+    def finish(self, place, go):
+        """The root file systems, which the programs look for where they are started."""
+        source = go("list", "-m", "-f", "{{.Dir}}", TOOLS).strip()
+        for archive in Path(source).glob("rootfs-*.tar.gz"):
+            shutil.copy(archive, place)
+
+
+MODULE = Tools(REPOSITORY / "tests/conformance/validation", "validation")
 
 
 def programs():
     """The names in go.mod."""
-    return re.findall(rf"^\s*{TOOLS}/validation/(\w+)$", (MODULE / "go.mod").read_text(), re.M)
-
-
-def go(*words, **more):
-    return command("go", *words, cwd=MODULE, env={**os.environ, **GO}, **more)
-
-
-def check_go():
-    found = re.search(r"go(\d+)\.(\d+)", command("go", "version", cwd="/")) if shutil.which("go") else None
-    if found is None or (int(found[1]), int(found[2])) < OLDEST_GO:
-        raise RuntimeError(f"the validation programs are built by Go {OLDEST_GO[0]}.{OLDEST_GO[1]} or later: "
-                           f"{found[0] if found else 'none'} is in PATH; install a later one and put it there first")
+    return [name for name, package in MODULE.packages().items() if package.startswith(f"{TOOLS}/validation/")]
 
 
 def build():
     """The directory with the programs and what they look for; made where it is missing."""
-    check_go()
-    parts = [(MODULE / name).read_bytes() for name in ("go.mod", "go.sum")] + [go("version").encode()]
-    place = BUILT / f"validation-{hashlib.sha256(b''.join(parts)).hexdigest()[:16]}"
-    BUILT.mkdir(parents=True, exist_ok=True)
-    with open(BUILT / "validation.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not place.exists():
-            fresh = place.with_suffix(".new")
-            shutil.rmtree(fresh, ignore_errors=True)
-            fresh.mkdir()
-            go("build", "-ldflags", "-s -w", "-o", f"{fresh}/", "tool", timeout=patience(600))
-            source = go("list", "-m", "-f", "{{.Dir}}", TOOLS).strip()
-            for archive in Path(source).glob("rootfs-*.tar.gz"):
-                shutil.copy(archive, fresh)
-            fresh.rename(place)
-    return place
+    return MODULE.built()
 
 
 @dataclass
@@ -130,3 +108,7 @@ class Validation:
         for path in self.cgroups():
             if path not in before:
                 path.rmdir()
+
+
+if __name__ == "__main__":  # before the tests, whose time doesn't pay for it then
+    print(build())

@@ -1,6 +1,6 @@
 module cloister.test/validation
 
-go 1.24.0
+go 1.26.6
 
 require (
 	github.com/bits-and-blooms/bitset v1.2.0 // indirect
