@@ -3,6 +3,7 @@
 import json
 import os
 import stat
+import subprocess
 
 import pytest
 
@@ -154,6 +155,15 @@ def test_default_devices_work(anyone):
     script = "echo x > /dev/null; head -c 4 /dev/zero | od -An -tx1; head -c 8 /dev/urandom | wc -c; echo x > /dev/full"
     outcome = anyone.run(anyone.bundle().sh(script))
     assert outcome.out.split() == [b"00"] * 4 + [b"8"] and b"No space left" in outcome.err
+
+
+def test_default_devices_of_a_runtime_that_may_make_none(runtime):
+    """As in a container of an engine that has not this capability: the host's are bound."""
+    bundle = runtime.bundle().sh("stat -c %t:%T /dev/null /dev/tty; echo x > /dev/null && echo written")
+    bundle.capabilities(bounding=["CAP_CHOWN"]).write()
+    argv = ["setpriv", "--bounding-set=-mknod", "--", *runtime.argv("run", "--bundle", bundle.directory, runtime.new_id())]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=60, env=runtime.environment(), stdin=subprocess.DEVNULL, cwd="/")
+    assert done.stdout.split() == ["1:3", "5:0", "written"], f"{done}"
 
 
 def test_links_in_dev(anyone):

@@ -69,15 +69,23 @@ static int needs_host(const struct cl_bundle *bundle)
             (spec->propagation & (MS_SHARED | MS_SLAVE)) != 0);
 }
 
+static int can_make_nodes(void)
+{
+    const struct cl_cap_header header = {.version = CL_CAP_VERSION_3};
+    struct cl_cap_data data[2];
+
+    return cl_sys_capget(&header, data) == 0 && (data[0].effective & 1U << CL_CAP_MKNOD) != 0;
+}
+
 /* The bare one, where nothing of the host's mounts is asked for: another's is named, hooks in the
  * container and an overlay's options find the host's files, a root that shares its mounts needs
  * peers, and in a user namespace, a new one or the one that we are in, sysfs is mounted only where
- * there is one, and devices are the host's. */
+ * there is one, and devices are the host's; which they are as well for who may make no nodes. */
 static int choose_origin(void *context, CL_UNUSED struct cl_error *err)
 {
     struct cl_bundle *bundle = context;
 
-    if (bundle->is_privileged && !needs_host(bundle) && cl_is_host_root())
+    if (bundle->is_privileged && !needs_host(bundle) && cl_is_host_root() && can_make_nodes())
         bundle->bare = cl_bare_open();
     return 0;
 }

@@ -95,7 +95,8 @@ static int make_device(const struct cl_bundle *bundle, const struct cl_spec_devi
     if (slash[1] == '\0')
         return cl_refuse(err, EINVAL, "%s is no place for a device", device->path);
     int r = make_node(dir, slash + 1, device, is_usual(device));
-    if (r == -EPERM && device->kind != S_IFIFO) /* in a user namespace that is not ours */
+    /* as in a user namespace that is not ours; the bare mount namespace has none of the host's */
+    if (r == -EPERM && device->kind != S_IFIFO && bundle->bare < 0)
         return bind_host(bundle, device, err);
     return r < 0 ? cl_fail(err, r, "make %s", device->path) : 0;
 }

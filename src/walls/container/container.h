@@ -351,7 +351,8 @@ enum {
     CL_CAP_FSETID = 4,
     CL_CAP_KILL = 5,
     CL_CAP_SETGID = 6,
-    CL_CAP_SETUID = 7
+    CL_CAP_SETUID = 7,
+    CL_CAP_MKNOD = 27
 }; /* linux/capability.h */
 
 /* --- Landlock (landlock.c) ---------------------------------------------------- */
