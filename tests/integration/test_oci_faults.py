@@ -133,6 +133,11 @@ def with_terminal(bundle):
     return make
 
 
+def joining(runtime):
+    """Where a go-between enters namespaces and bears the first process."""
+    return sleeping(runtime).namespace("network", "/proc/self/ns/net").namespace("ipc", "/proc/self/ns/ipc")
+
+
 class Cold(Create):
     """With a bundle that was never seen: its document is parsed by a helper."""
 
@@ -183,6 +188,10 @@ WALKS = (
     Walk("create-cold", Cold, "children:syscall", 10, stride=3, last=90),
     Walk("create-cold", Cold, "self:alloc", 15),
     Walk("create-cold", Cold, "self:dies", 50, first=15, last=120),
+    Walk("create-joining", Create, "self:syscall", 150, joining),
+    Walk("create-joining", Create, "children:syscall", 50, joining, codes=(ENOMEM, EPERM), stride=4),
+    Walk("create-joining", Create, "self:dies", 150, joining),
+    Walk("create-joining", Create, "children:dies", 60, joining, stride=4),
     *(Walk("run", Run, "self:syscall", 100, facts, first=first, stride=2) for first in (1, 2)),
     *(Walk("run", Run, "children:syscall", 100, facts, first=first, stride=2) for first in (1, 2)),
     Walk("run", Run, "self:alloc", 10, facts),

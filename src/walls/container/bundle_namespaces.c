@@ -220,18 +220,19 @@ find_number(int pidfd)
     struct cl_lines lines;
     const char *line;
     uint64_t pid = 0;
+    int r = 0;
 
     (void)snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", pidfd);
     CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, path, O_RDONLY, 0);
     if (fd < 0)
         return fd;
     cl_lines_init(&lines, fd);
-    while (cl_lines_next(&lines, &line) > 0) {
+    while ((r = cl_lines_next(&lines, &line)) > 0) {
         if (strncmp(line, "Pid:\t", 5) == 0)
             return cl_parse_u64(line + 5, &pid) == 0 && pid > 0 && pid <= INT32_MAX ? (int)pid
                                                                                     : -ESRCH;
     }
-    return -EBADMSG;
+    return r < 0 ? r : -EBADMSG;
 }
 
 /* The go-between's word is the number in the pid namespace that it was born in, which may be a
