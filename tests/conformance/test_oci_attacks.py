@@ -1,7 +1,9 @@
 """Attacks of the root file system and of those inside a container on an OCI runtime and its host."""
 
+import collections
 import json
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -289,4 +291,80 @@ def test_a_create_that_is_killed_leaves_no_process(make_runtime, nothing_left):
         runtime.call("delete", "--force", identifier).ok()
         if done.returncode == 0:
             break
+    nothing_left([runtime])
+
+
+def ready_for(runtime, words):
+    """A container at the point of its life where the call comes, and the call's command line."""
+    container = runtime.create(runtime.bundle().args("sleep", "1000"))
+    if words[0] != "start":
+        container.start()
+    if words == ("delete",):
+        container.kill("KILL").wait()
+    return container, runtime.argv(*([*words, container.id] if words[0] == "delete" else [words[0], container.id, *words[1:]]))
+
+
+def traced(argv, *options):
+    return subprocess.run(["strace", "-qq", *options, *argv], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                          timeout=60, cwd="/").returncode
+
+
+def moments(runtime, words, most=15):
+    """Some of the system calls that it makes, over all its time: each by its name and its number among those of that name."""
+    container, argv = ready_for(runtime, words)
+    log, found, seen = runtime.directory("trace") / "calls", [], collections.Counter()
+    assert traced(argv, "-o", log) == 0
+    for name in re.findall(r"^(\w+)\(", log.read_text(), re.M):
+        seen[name] += 1
+        if name not in ("execve", "exit_group"):
+            found.append((name, seen[name]))
+    assert len(found) > most, f"{found}"
+    runtime.call("delete", "--force", container.id).ok()
+    container.wait()
+    return found[::len(found) // most]
+
+
+@pytest.mark.parametrize("words", [("start",), ("kill", "KILL"), ("delete",), ("delete", "--force"), ("exec", "true"), ("pause",)], ids=" ".join)
+def test_a_call_that_is_killed_leaves_what_delete_clears(runtime, nothing_left, words):
+    """Every call of a container's life, at one moment after the other: nothing hangs after it, and nothing stays."""
+    killed = 0
+    for name, number in moments(runtime, words):
+        container, argv = ready_for(runtime, words)
+        killed += traced(argv, "-o", "/dev/null", "-e", f"inject={name}:signal=KILL:when={number}") == -9
+        state = runtime.call("state", container.id)
+        assert state.exit == 0 or runtime.refused(state), f"{words} killed at {name} {number}"
+        if words[0] == "exec":  # what it brought may be ours to reap before the container can end
+            container.kill("KILL").wait_with_others()
+        runtime.call("delete", "--force", container.id).ok()
+        container.wait_with_others()
+    assert killed > 5, "it was hardly ever killed"
+    nothing_left([runtime])
+
+
+# --- two at once ----------------------------------------------------------------------------------
+
+CALLS = [("start",), ("kill", "KILL"), ("delete",), ("delete", "--force"), ("exec", "true"), ("pause",), ("state",), ("update", "--pids-limit", "50")]
+PAIRS = [(one, other) for number, one in enumerate(CALLS) for other in CALLS[number:]
+         if {one[0], other[0]} != {"exec", "pause"}]  # what exec brought may be frozen before it runs: it waits for `resume`
+
+
+@pytest.mark.parametrize("created", [True, False], ids=["created", "running"])
+def test_two_calls_at_once_on_one_id(runtime, nothing_left, created):
+    """Each is done or says in one line why not; the container is there as one of the two left it, or isn't."""
+    for one, other in PAIRS:
+        bundle = runtime.bundle().args("sleep", "1000")
+        container = runtime.create(bundle) if created else runtime.started(bundle)
+        both = [runtime.popen(*([words[0], *words[1:], container.id] if words[0] in ("delete", "update") else [words[0], container.id, *words[1:]]))
+                for words in (one, other)]
+        for running in both:
+            outcome = running.wait(20)
+            killed = outcome.exit == 128 + 9 and "exec" in running.argv  # the program's status
+            assert outcome.exit == 0 or killed or runtime.refused(outcome), f"{one} beside {other}"
+        state = runtime.call("state", container.id)
+        if state.exit == 0:
+            assert json.loads(state.out)["status"] in ("created", "running", "paused", "stopped"), f"{one} beside {other}: {state}"
+        else:
+            assert ("delete", "--force") in (one, other) or ("delete",) in (one, other), f"{one} beside {other}: {state}"
+        runtime.call("delete", "--force", container.id).ok()
+        container.wait_with_others()
     nothing_left([runtime])

@@ -26,7 +26,7 @@ from pathlib import Path
 
 from lib.oci_bundle import Bundle, copy_rootfs
 from lib.patience import patience
-from lib.runner import TIMEOUT, Outcome, Running, stat_fields, text
+from lib.runner import TIMEOUT, Outcome, Running, poll, stat_fields, text
 from lib.world import own_cgroups
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -392,6 +392,12 @@ class Container:
             self.forget()
         return self.status
 
+    def wait_with_others(self):
+        """The same where its pid namespace has more children of ours, as exec's: before those are reaped it doesn't end."""
+        if self.status is None:
+            poll(lambda: reap(but=(self.pid,)) or select.select([self.pidfd], [], [], 0)[0], WAIT, f"{self.id} still runs")
+        return self.wait()
+
     def forget(self):
         """Give its pipes and its descriptor back; what runs is left as it is."""
         for reader in self.running.readers:
@@ -428,11 +434,11 @@ class Container:
         return cgroup_of(self.pid, controller)
 
 
-def reap():
-    """Collect what became this process's child and has ended, and no test asked for."""
+def reap(but=()):
+    """Collect what became this process's child and has ended, and no test asked for; but those of these numbers."""
     for entry in os.listdir("/proc"):
         try:
-            if entry.isdigit() and stat_fields(entry)[:2] == ["Z", str(os.getpid())]:
+            if entry.isdigit() and int(entry) not in but and stat_fields(entry)[:2] == ["Z", str(os.getpid())]:
                 os.waitpid(int(entry), os.WNOHANG)
         except OSError:
             pass  # gone
