@@ -207,6 +207,49 @@ def test_a_hook_with_a_timeout_is_ended(anyone, place, kind, nothing_left):
     nothing_left([anyone])
 
 
+MULTIPLY = "i=0; while [ $i -lt 60 ]; do sleep 1000 & i=$((i+1)); done; wait"
+
+
+@pytest.mark.parametrize("kind", [*BEFORE_START, "startContainer", "poststart", "poststop"])
+def test_a_hook_that_multiplies_holds_nobody(runtime, world, kind, nothing_left):
+    """Those of it that are in the container end with that; the others are the engine's, as its program is."""
+    before = world.processes()
+    container = runtime.try_create(runtime.bundle().args("sleep", "1000").hook_sh(kind, MULTIPLY, timeout=1))
+    outcome = container
+    if kind in ("startContainer", "poststart", "poststop"):
+        outcome = container.call("start")
+    if kind == "poststop":
+        container.kill("KILL").wait()
+        outcome = container.call("delete")
+        assert outcome.ok().seconds < 20
+    else:
+        runtime.refused(outcome, "time", field=f"hooks.{kind}[0]")
+        assert outcome.seconds < 20
+    left = world.processes() - before
+    assert len(left) >= 60 if kind in ON_HOST else not left, f"{kind}: {left}"
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    if kind in ("startContainer", "poststart"):  # stopped, and its engine's to delete
+        runtime.call("delete", "--force", container.id).ok()
+        container.wait()
+    nothing_left([runtime])
+
+
+def test_a_hook_that_hangs_when_the_runtime_is_killed(runtime, nothing_left):
+    """An engine that has lost its patience: the container can be cleared, whatever the hook does."""
+    place = runtime.directory("hooks")
+    os.mkfifo(place / "fifo")
+    bundle = runtime.bundle().args("sleep", "1000").hook_sh("createRuntime", f"echo here > {place}/fifo; read line < {place}/fifo").write()
+    identifier = runtime.new_id()
+    with runtime.popen("create", "--bundle", bundle.directory, identifier, pipes=(False, False, False)) as creating:
+        assert (place / "fifo").read_text() == "here\n"
+        creating.process.kill()
+        creating.process.wait(20)
+    runtime.call("delete", "--force", identifier).ok()
+    (place / "fifo").write_text("go\n")
+    nothing_left([runtime])
+
+
 def test_a_timeout_that_is_not_reached(anyone, place):
     bundle = hooked(anyone, place, ["createRuntime"], timeout=100)
     anyone.run(bundle).ok()
