@@ -46,7 +46,7 @@ class Module:
         go, env = self._find_go(place)
         place.mkdir()
         known = self.packages()
-        with tempfile.TemporaryDirectory(prefix=".tmp-", dir=place.parent) as work:
+        with tempfile.TemporaryDirectory(prefix=".tmp-", dir=place) as work:
             env["GOTMPDIR"] = work
             programs = [package for name, package in known.items() if name not in self.tests]
             command(go, "build", *FLAGS, "-o", f"{place}/", *programs, cwd=self.directory, env=env, timeout=20 * MINUTES)
