@@ -370,6 +370,7 @@ def test_kill_of_the_caller_leaves_the_container(anyone, box):
     pid_file = anyone.directory("process") / "pid"
     with anyone.popen("exec", "--pid-file", pid_file, box.id, "sh", "-c", "echo began; exec sleep 1000 > /dev/null 2>&1") as running:
         running.expect(b"began\n")
+        poll(pid_file.exists, 20, "no pid file")  # which the program need not wait for
         left = int(pid_file.read_text())
         running.process.kill()
         running.process.wait(20)
