@@ -2,12 +2,15 @@
 from the engine's own bundle.
 
 A front is such a bundle: Docker's default; that with what annotations raise; that with Docker's user
-namespace for all containers (userns-remap); and that of an ordinary user's Podman.
+namespace for all containers (userns-remap); that of an ordinary user's Podman which gives each container a
+user namespace (--userns=auto); and what that makes by default: the runtime is root of Podman's own user
+namespace, which the container shares.
 """
 
 import os
 import re
 import shutil
+import subprocess
 
 import wall
 from lib.oci_bundle import CAPABILITIES
@@ -27,6 +30,30 @@ def _podman(bundle):
     bundle.capabilities(**{kind: PODMAN for kind in ('bounding', 'effective', 'permitted')})
 
 
+def _rootless(bundle):
+    _podman(bundle)
+    bundle.without_namespace('user')
+    del bundle.linux['uidMappings'], bundle.linux['gidMappings']
+
+
+class PodmansNamespace:
+    """A user namespace and a mount namespace of the ordinary user's, in which a runtime may be called."""
+
+    def __init__(self, runtime):
+        words = [*runtime.prefix(), 'unshare', '--user', '--map-root-user', '--map-auto', '--mount',
+                 'sh', '-c', 'echo ready; exec sleep 100000']
+        self.process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=runtime.environment(), cwd='/')
+        assert self.process.stdout.readline() == b'ready\n'
+
+    def prefix(self):
+        return ['nsenter', '-t', str(self.process.pid), '--user', '--mount', '--setuid', '0', '--setgid', '0', '--']
+
+    def leave(self):
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+
 # name: (who calls the runtime, what is done to Docker's default)
 FRONTS = {
     'docker': ('root', lambda bundle: None),
@@ -34,6 +61,7 @@ FRONTS = {
     'strict': ('root', lambda bundle: bundle.annotate(run_cloister_seccomp='strict')),
     'remap': ('root', _remap),
     'podman': ('user', _podman),
+    'rootless': ('user', _rootless),
 }
 
 
@@ -79,17 +107,29 @@ class Trees:
     """Trees for each front, which root inside owns."""
 
     def __init__(self):
-        self.made = {}
+        self.made, self.namespace, self.within = {}, None, []
 
     def front(self, name, make_runtime, neighbour=0):
         """One that has the tree of the others of that name, or of the neighbour of that number."""
         runtime, key = make_runtime(FRONTS[name][0]), (name, neighbour)
+        if name == 'rootless':
+            self.namespace = self.namespace or PodmansNamespace(runtime)
+            runtime.prefix = self.namespace.prefix
+            self.within.append(runtime)
         if key in self.made:
             return Front(name, runtime, self.made[key])
         made = Front(name, runtime, wall.tree())
         self.made[key] = made.tree
         made.give(made.tree, *made.tree.rglob('*'))
         return made
+
+    def leave(self):
+        """Podman's namespace, and before that its containers."""
+        for runtime in self.within:
+            runtime.remove_all()
+        if self.namespace:
+            self.namespace.leave()
+        self.namespace, self.within = None, []
 
     def remove(self):
         for tree in self.made.values():
