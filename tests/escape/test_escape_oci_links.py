@@ -84,3 +84,23 @@ def test_places_that_are_swapped_meanwhile_lead_nowhere(front, outside, places):
         held_or_refused(outcome)
     ran = sum(bool(outcome.verdicts) for outcome in outcomes)
     assert 0 < ran, f'nothing ever ran: {outcomes[0]}'
+
+
+@FRONTS
+def test_exec_into_a_directory_that_is_swapped_meanwhile_stays_inside(front):
+    """CVE-2024-21626 by a race: with a link to each descriptor that the runtime may still have."""
+    bundle = front.bundle('/bin/busybox', 'sleep', '1000')
+    container = front.runtime.started(bundle)
+    outcomes = []
+    for number in range(3, 12):
+        link = front.tree / f'home-{number}'
+        link.symlink_to(f'/proc/self/fd/{number}')
+        with Swapper([(front.tree / 'home', link)]):
+            for _ in range(4):
+                outcomes.append(engine.judged(container.exec('/attack/leaks', 'working_directory', opts=('--cwd', '/home'))))
+        if (front.tree / 'home').is_symlink():
+            os.rename(front.tree / 'home', front.tree / 'moved')
+            os.rename(link, front.tree / 'home')
+    for outcome in outcomes:
+        held_or_refused(outcome)
+    assert any(outcome.verdicts for outcome in outcomes), f'nothing ever ran: {outcomes[0]}'
