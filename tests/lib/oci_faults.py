@@ -18,7 +18,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from lib.faults import MARK_SIZE, WORDS, syscall_name
+from lib.faults import MARK_SIZE, SANITIZERS, WORDS, syscall_name
 from lib.leaks import mounts
 from lib.oci import cgroup_processes, cgroup_tops
 from lib.patience import patience
@@ -70,7 +70,7 @@ class FaultyRuntime:
         for file in self.output:
             file.truncate(0)
             file.seek(0)
-        env = self.runtime.environment({"CLOISTER_FAULT": fault, "CLOISTER_FAULT_MARK": str(self.mark)} if fault else None)
+        env = self.runtime.environment({**SANITIZERS, **({"CLOISTER_FAULT": fault, "CLOISTER_FAULT_MARK": str(self.mark)} if fault else {})})
         argv, began = self.runtime.argv(*words), time.monotonic()
         with subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=self.output[0], stderr=self.output[1], env=env, cwd="/") as process:
             self.wait_for(process)
