@@ -557,7 +557,10 @@ int cl_runtime_walk(int root, int (*each)(void *context, const char *id, struct 
     if (fd < 0)
         return cl_fail(err, fd, "open the runtime's root");
     cl_dir_start(&entries, fd);
-    while (r == 0 && (r = cl_dir_next(&entries, &name, NULL)) > 0)
+    while ((r = cl_dir_next(&entries, &name, NULL)) > 0) {
         r = check_id(name, &unused) < 0 ? 0 : each(context, name, err);
-    return r;
+        if (r != 0)
+            return r;
+    }
+    return r < 0 ? cl_fail(err, r, "read the runtime's root") : 0;
 }

@@ -56,12 +56,14 @@ static int add(void *context, const char *id, struct cl_error *err)
     CL_CLEANUP_OCI_CONTAINER struct cl_oci_container container = CL_OCI_CONTAINER_INIT;
     struct listing *listing = context;
     char when[CL_RFC3339_SIZE];
-    int r = 0;
+    int r = cl_container_open(listing->root, id, 0, &container, err);
 
-    if (cl_container_open(listing->root, id, 0, &container, err) < 0) {
+    if (r == -ENOENT || r == -ENOTDIR || r == -ELOOP || r == -EBADMSG) {
         *err = (struct cl_error){0}; /* removed meanwhile, or not ours */
         return 0;
     }
+    if (r < 0)
+        return r;
     if (listing->context->quiet)
         return cl_buf_printf(&listing->out, "%s\n", id) < 0 ? cl_fail_memory(err) : 0;
     const int status = cl_container_status(&container, err);
@@ -104,12 +106,16 @@ static int run(struct cl_oci *oci, const struct cl_oci_command *self, int argc, 
     } else if (!context.quiet) {
         r = cl_buf_printf(&listing.out, "%-24s %-8s %-9s %-40s %-32s %s\n", "ID", "PID", "STATUS",
                           "BUNDLE", "CREATED", "OWNER");
+        if (r < 0)
+            (void)cl_fail_memory(err);
     }
     if (r == 0)
         r = cl_runtime_walk(listing.root, add, &listing, err);
     if (r == 0 && listing.is_json && !context.quiet) {
         cl_json_close(&listing.json, ']');
         r = cl_json_end(&listing.json);
+        if (r < 0)
+            (void)cl_fail(err, r, "write the list");
     }
     if (r == 0)
         r = cl_oci_print(&listing.out, err);
