@@ -15,7 +15,7 @@ import pytest
 
 from lib import oci, oci_bundle
 from lib.faults import adopt_orphans, reap_orphans
-from lib.oci_faults import Console, Create, Delete, Exec, ExecDetached, FaultyRuntime, Living, Pause, Resume, Run, Start, State, Update
+from lib.oci_faults import Console, Create, Delete, Exec, ExecDetached, FaultyRuntime, Living, Pause, Ps, Resume, Run, Start, State, Stats, Update
 from lib.oci_leaks import OciLeaks
 from lib.world import command, find_binary
 
@@ -245,6 +245,10 @@ WALKS = (
     Walk("kill-all", living("kill", "--all", "{id}", "CONT"), "self:syscall", 15),
     Walk("state", living("state", "{id}", scene=State), "self:syscall", 20),
     Walk("state", living("state", "{id}", scene=State), "self:alloc", 4),
+    Walk("ps", living("ps", "{id}", scene=Ps), "self:syscall", 15),
+    Walk("ps", living("ps", "{id}", scene=Ps), "self:alloc", 4),
+    Walk("events", living("events", "--stats", "{id}", scene=Stats), "self:syscall", 20),
+    Walk("events", living("events", "--stats", "{id}", scene=Stats), "self:alloc", 4),
     Walk("list", living("list", scene=State), "self:syscall", 20),
     Walk("list", living("list", scene=State), "self:alloc", 4),
     Walk("list-json", living("list", "--format", "json", scene=State), "self:alloc", 4),

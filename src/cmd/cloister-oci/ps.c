@@ -25,7 +25,8 @@ struct listing {
     int is_json;
 };
 
-/* What the program calls itself, which may be anything: nothing of it steers a terminal. */
+/* What the program calls itself, which may be anything: nothing of it steers a terminal. "?" where
+ * that can't be read: it may have ended. */
 static void read_name(pid_t pid, char ret[NAME_SIZE])
 {
     char path[32];
@@ -33,7 +34,11 @@ static void read_name(pid_t pid, char ret[NAME_SIZE])
     (void)snprintf(path, sizeof(path), "/proc/%d/comm", (int)pid);
     CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, path, O_RDONLY, 0);
     ssize_t size = fd < 0 ? fd : cl_sys_read(fd, ret, NAME_SIZE - 1);
-    ret[size < 0 ? 0 : size] = '\0';
+    if (size <= 0) {
+        (void)snprintf(ret, NAME_SIZE, "?");
+        return;
+    }
+    ret[size] = '\0';
     for (char *at = ret; *at != '\0'; at++) {
         if (*at == '\n')
             *at = '\0';
@@ -77,7 +82,9 @@ static int list(const struct cl_oci_container *container, struct listing *listin
         cl_json_close(&listing->json, ']');
         r = cl_json_end(&listing->json);
     }
-    return r < 0 ? r : cl_oci_print(&listing->out, err);
+    if (r < 0)
+        return err->code == 0 ? cl_fail(err, r, "list the container's processes") : r;
+    return cl_oci_print(&listing->out, err);
 }
 
 static int run(struct cl_oci *oci, const struct cl_oci_command *self, int argc, char *argv[],
