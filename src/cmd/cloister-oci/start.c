@@ -42,6 +42,8 @@ int cl_oci_begin(struct cl_oci_container *container, struct cl_error *err)
     if (!cl_spec_has(&container->spec, CL_SPEC_ARGS))
         return cl_refuse(err, EINVAL, "process: the bundle has no command to start");
     CL_CLEANUP_FD int pidfd = cl_container_pidfd(container);
+    if (pidfd == -ESRCH)
+        return cl_refuse(err, ESRCH, "the container's first process was killed");
     if (pidfd < 0)
         return cl_fail(err, pidfd, "open the container's first process");
     CL_CLEANUP_FD int connection = cl_container_connect(container, err);
