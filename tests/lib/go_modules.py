@@ -35,8 +35,8 @@ class Module:
 
     def packages(self):
         """What go.mod names as tools: {program: package}."""
-        block = re.search(r"^tool \((.*?)^\)", (self.directory / "go.mod").read_text(), re.MULTILINE | re.DOTALL)
-        return {package.rpartition("/")[2]: package for package in block.group(1).split()}
+        found = re.findall(r"^tool (?:\((.*?)^\)|(\S+))$", (self.directory / "go.mod").read_text(), re.MULTILINE | re.DOTALL)
+        return {package.rpartition("/")[2]: package for many, one in found for package in (many or one).split()}
 
     def wanted_version(self):
         """The Go that go.mod asks for, as numbers."""
