@@ -91,8 +91,14 @@ static int fail_make(const struct cl_group_spot *spot, const char *name, int r,
     return r;
 }
 
-/* Makes NAME in DIR: 1, 0 when it was there, or -errno with a message; -ESTALE when DIR has been
- * removed. */
+/* What the kernel says of a cgroup that was removed, and of its files. */
+static int is_gone(int r)
+{
+    return r == -ENOENT || r == -ENODEV;
+}
+
+/* Makes NAME in DIR: 1, 0 when it was there, or -errno with a message; -ESTALE when DIR, or what
+ * was made, has been removed. */
 static int make_one(const struct cl_group_spot *spot, int dir, const char *name, unsigned int keep,
                     struct cl_error *err)
 {
@@ -101,7 +107,7 @@ static int make_one(const struct cl_group_spot *spot, int dir, const char *name,
     if (r == -EEXIST)
         return 0;
     if (r < 0)
-        return fail_make(spot, name, r == -ENOENT || r == -ENODEV ? -ESTALE : r, err);
+        return fail_make(spot, name, is_gone(r) ? -ESTALE : r, err);
     if (strcmp(spot->dir->name, "cpuset") != 0)
         return 1;
     CL_CLEANUP_FD int made = open_directory(dir, name);
@@ -109,6 +115,8 @@ static int make_one(const struct cl_group_spot *spot, int dir, const char *name,
                  : cl_group_fill_cpuset(made, keep, err);
     if (r < 0)
         (void)cl_sys_unlinkat(dir, name, AT_REMOVEDIR); /* what failed first is told */
+    if (is_gone(r)) /* it was empty, and another container's delete took it */
+        return -ESTALE;
     return r < 0 ? r : 1;
 }
 

@@ -1,10 +1,12 @@
 """The operations of the specification, in order and out of order: runtime.md."""
 
+import contextlib
 import json
 import os
 import re
 import select
 import signal
+import subprocess
 import threading
 from pathlib import Path
 
@@ -446,3 +448,30 @@ def test_create_killed_on_its_way(runtime, moment, nothing_left):
         creating.process.wait(20)
     runtime.call("delete", "--force", identifier).ok()
     nothing_left([runtime])
+
+
+def test_what_is_above_goes_while_it_is_made(runtime):
+    """Another container's delete takes an empty cgroup that was just made for this one."""
+    above = next((top / "above" for names, top in oci.cgroup_tops().items() if "cpuset" in names.split(",")), None)
+    if above is None:
+        pytest.skip("no cpuset of cgroup v1 here, which has to be filled")
+    bundle, taken = runtime.bundle().args("true"), threading.Event()
+    bundle.linux["cgroupsPath"] = f"{oci.slice_name()}/above/box"
+
+    def take():
+        while not taken.is_set():
+            with contextlib.suppress(FileNotFoundError):
+                above.rmdir()
+                taken.set()
+
+    taker = threading.Thread(target=take)
+    taker.start()
+    slowly = ["strace", "-qq", "-o", "/dev/null", "-e", "trace=mkdirat", "-e", "inject=mkdirat:delay_exit=50000"]
+    argv = [*slowly, *runtime.argv("run", "--bundle", bundle.write().directory, runtime.new_id())]
+    try:
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=60, env=runtime.environment(), stdin=subprocess.DEVNULL, cwd="/")
+    finally:
+        was_taken = taken.is_set()
+        taken.set()
+        taker.join()
+    assert was_taken and done.returncode == 0, f"{done}"
