@@ -139,7 +139,7 @@ static int run_mapper(const char *program, pid_t pid, const char *map, struct cl
 {
     static char text[MAPPER_TEXT];
     static char *argv[MAPPER_ARGS];
-    char number[16];
+    static char number[16];
     int status = 0;
 
     (void)snprintf(number, sizeof(number), "%d", (int)pid);

@@ -401,7 +401,7 @@ static const struct cl_flat_field fields[CL_SPEC_FIELD_COUNT] = {
     ROW(APPARMOR, 21, TEXT, apparmor, 0, MAX_LABEL),
     ROW(SELINUX, 22, TEXT, selinux, 0, MAX_LABEL),
     ROW(MOUNT_LABEL, 23, TEXT, mount_label, 0, MAX_LABEL),
-    ROW(OOM_SCORE, 24, NUMBER, oom_score, 0, 2 * CL_SPEC_OOM_BIAS),
+    ROW(OOM_SCORE, 24, NUMBER, oom_score, 0, 2UL * CL_SPEC_OOM_BIAS),
     ROW(IO_PRIORITY, 25, NUMBER, io_priority, 0, UINT16_MAX),
     ROW_OF(SCHEDULER, 26, LIST, scheduler, 0, 1, &scheduler_item),
     ROW(AFFINITY_INITIAL, 27, TEXT, affinity_initial, 0, MAX_LABEL),

@@ -59,7 +59,7 @@ TEST(the_descriptor_goes_to_who_listens_with_the_state)
     CL_CLEANUP_AGENT struct cl_agent agent = CL_AGENT_INIT;
     char path[64];
     char text[4096] = "";
-    int ends[2];
+    int ends[2] = {-1, -1};
     int status = -1;
     struct stat full = {0};
     struct stat got = {0};
@@ -98,7 +98,7 @@ TEST(a_process_that_fails_is_not_waited_for)
     CL_CLEANUP_AGENT struct cl_agent agent = CL_AGENT_INIT;
     const struct cl_bundle_process process = CL_BUNDLE_PROCESS_INIT;
     char path[64];
-    int ends[2];
+    int ends[2] = {-1, -1};
     struct cl_error err = {0};
 
     (void)snprintf(path, sizeof(path), "%s/socket", place);

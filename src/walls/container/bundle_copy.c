@@ -27,7 +27,7 @@ static int copy_file(int from_dir, int to_dir, const char *name)
         cl_sys_openat(from_dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0);
     CL_CLEANUP_FD int to =
         from < 0 ? -1 : cl_sys_openat(to_dir, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
-    struct stat st;
+    struct stat st = {0};
     ssize_t sent;
 
     if (from < 0 || to < 0)
@@ -44,7 +44,7 @@ static int copy_file(int from_dir, int to_dir, const char *name)
 static int copy_directory(int from_dir, int to_dir, const char *name, int depth)
 {
     CL_CLEANUP_FD int from = cl_sys_openat(from_dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-    struct stat st;
+    struct stat st = {0};
 
     if (from < 0)
         return from;
@@ -74,7 +74,7 @@ static int copy_link(int from_dir, int to_dir, const char *name, const struct st
 
 static int copy_entry(int from, int to, const char *name, int depth)
 {
-    struct stat st;
+    struct stat st = {0};
     int r = cl_sys_fstatat(from, name, &st, AT_SYMLINK_NOFOLLOW);
 
     if (r < 0)
@@ -104,7 +104,7 @@ int cl_bundle_copy_up(const struct cl_bundle *bundle, const char *path, int tree
                       struct cl_error *err)
 {
     CL_CLEANUP_FD int from = cl_open_in_root(bundle->root, path, O_RDONLY | O_DIRECTORY);
-    struct stat st;
+    struct stat st = {0};
 
     if (from == -ENOENT)
         return 0; /* nothing to begin with */
