@@ -16,7 +16,7 @@ import time
 sys.dont_write_bytecode = True  # the source tree stays clean, also under sudo
 
 import commands  # noqa: E402
-import engine  # noqa: E402
+import engine_runs  # noqa: E402
 import images  # noqa: E402
 import images_erofs  # noqa: E402
 import images_pull  # noqa: E402
@@ -28,7 +28,7 @@ import report  # noqa: E402
 from rig import BenchError, Rig  # noqa: E402
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
-PARTS = ["starts", "layers", "loops", "growth", "memory", "compile", *commands.PARTS, *oci.PARTS, *engine.PARTS, "outbound", *images.PARTS]
+PARTS = ["starts", "layers", "loops", "growth", "memory", "compile", *commands.PARTS, *oci.PARTS, *engine_runs.PARTS, "outbound", *images.PARTS]
 
 
 def options(argv):
@@ -128,7 +128,7 @@ class Bench:
             "cp": lambda: commands.copy(self.rig, turns),
             "judge": lambda: commands.judge(self.rig, turns),
             "oci": lambda: oci.oci(self.rig, rounds),
-            "engine": lambda: engine.engine(self.rig, rounds),
+            "engine": lambda: engine_runs.engine(self.rig, rounds),
             "outbound": lambda: outbound.outbound(self.rig, turns),
         }
         self.data[part] = measures[part]()
@@ -155,7 +155,7 @@ class Bench:
         for part in self.chosen.parts:
             began = time.monotonic()
             try:
-                if part in [*commands.PARTS, *oci.PARTS, *engine.PARTS, "outbound"]:
+                if part in [*commands.PARTS, *oci.PARTS, *engine_runs.PARTS, "outbound"]:
                     self.command_part(part)
                 elif part in images.PARTS:
                     self.image_part(part)

@@ -55,7 +55,8 @@ class FaultyRuntime:
         self.output = [open(place / name, "w+b", buffering=0) for name in ("out", "err")]
         self.tops = cgroup_tops(runtime.view) if runtime.has_cgroup else {}
         self.mounts = mounts()
-        self.expected = set()  # processes of ours that may be there
+        self.expected, self.strangers = set(), set()  # processes of ours that may be there
+        self.strangers = self.children()  # another test's registry, say
 
     def close(self):
         for file in self.output:
@@ -103,7 +104,7 @@ class FaultyRuntime:
 
     def children(self, *others):
         """The living children of this process, which adopts what others leave; the dead ones are waited for."""
-        found = {int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()} - self.expected - {*others}
+        found = {int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()} - self.expected - self.strangers - {*others}
         for pid in list(found):
             if os.waitpid(pid, os.WNOHANG)[0] == pid:
                 found.discard(pid)
