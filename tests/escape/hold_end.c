@@ -102,13 +102,17 @@ static void crowd(char **args)
 {
     const char *path = need_arg(args, 0);
     int processes = atoi(need_arg(args, 1));
-    long opened = 0, plain = 0;
-    double took, usual;
+    long opened = 0, plain;
+    double took, usual = 1e9, again;
 
     if (processes < 1 || processes > MOST)
         impossible("at most %d processes", MOST);
     took = end_of_crowd(path, processes, &opened);
-    usual = end_of_crowd("/dev/null", processes, &plain);
+    for (int i = 0; i < 3; i++) { /* whatever else the machine does makes it longer */
+        plain = 0;
+        again = end_of_crowd("/dev/null", processes, &plain);
+        usual = again < usual ? again : usual;
+    }
     if (opened == 0)
         held("%s does not open", path);
     if (took > 10 * usual && took > 0.1)
