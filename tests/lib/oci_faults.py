@@ -4,6 +4,7 @@ build/bin/cloister-oci-weak has the shims of src/base/fault.h, as lib/faults.py 
 has to be true of it whatever fails; many points share one container where the command leaves that as it was.
 """
 
+import contextlib
 import errno
 import itertools
 import json
@@ -54,6 +55,9 @@ class FaultyRuntime:
         self.mark.chmod(0o666)
         self.output = [open(place / name, "w+b", buffering=0) for name in ("out", "err")]
         self.tops = cgroup_tops(runtime.view) if runtime.has_cgroup else {}
+        for top in self.tops.values():  # an empty one of another test's
+            with contextlib.suppress(OSError):
+                os.rmdir(top)
         self.mounts = mounts()
         self.expected, self.strangers = set(), set()  # processes of ours that may be there
         self.strangers = self.children()  # another test's registry, say
