@@ -37,7 +37,8 @@ struct cl_group_spot {
 };
 void cl_group_spot_set(struct cl_group_spot *spot, const struct cl_group_place *place,
                        const struct cl_group_line *line);
-/* Removes those of the directories above that we made and that are empty. */
+/* Removes those of the directories above that we made and that are empty: the lowest ones, of which
+ * another may have removed some. */
 void cl_group_spot_undo(const struct cl_group_spot *spot);
 
 /* The directory with CONTROLLER's files: on v2 the one, on v1 that of its hierarchy; NULL: there is

@@ -35,15 +35,13 @@ void cl_group_spot_set(struct cl_group_spot *spot, const struct cl_group_place *
 void cl_group_spot_undo(const struct cl_group_spot *spot)
 {
     char path[CL_GROUP_FULL_PATH];
-    unsigned int left = spot->above;
 
     memcpy(path, spot->path, strlen(spot->path) + 1);
-    while (left > 0 && path[spot->mount_size] != '\0') {
+    for (unsigned int i = 0; i < spot->above && path[spot->mount_size] != '\0'; i++) {
         const int r = cl_sys_unlinkat(AT_FDCWD, path, AT_REMOVEDIR);
 
         if (r < 0 && r != -ENOENT)
             return; /* others use it, who will remove it or not */
-        left -= r == 0;
         *strrchr(path, '/') = '\0';
     }
 }
@@ -158,16 +156,10 @@ void cl_group_forget(const struct cl_group_place *place)
     struct cl_group_line line;
 
     while (place->made > 0 && cl_group_next_line(&text, &line) > 0) {
-        struct cl_group_spot spot = {.dir = NULL};
+        struct cl_group_spot spot = {.above = place->made};
 
         cl_group_spot_set(&spot, place, &line);
-        for (uint32_t i = 0; i < place->made && spot.path[spot.mount_size] != '\0'; i++) {
-            const int r = cl_sys_unlinkat(AT_FDCWD, spot.path, AT_REMOVEDIR);
-
-            if (r < 0 && r != -ENOENT)
-                break; /* others use it */
-            *strrchr(spot.path, '/') = '\0';
-        }
+        cl_group_spot_undo(&spot);
     }
 }
 

@@ -189,7 +189,7 @@ static int make_monitor(const struct cl_resctrl *resctrl, struct cl_error *err)
                          field, resctrl->id);
     monitor_path(resctrl, path);
     int r = cl_sys_mkdirat(resctrl->top, path, 0755);
-    return r < 0 && r != -EEXIST ? cl_fail(err, r, "%s.enableCMT: make %s", field, path) : 0;
+    return r < 0 ? cl_fail(err, r, "%s.enableCMT: make %s", field, path) : 0;
 }
 
 static int fill(const struct cl_resctrl *resctrl, int is_new, struct cl_error *err)
@@ -211,12 +211,12 @@ int cl_resctrl_make(const struct cl_resctrl *resctrl, struct cl_error *err)
     if (resctrl->top < 0)
         return 0;
     int r = may_make ? cl_sys_mkdirat(resctrl->top, resctrl->name, 0755) : -EEXIST;
-    const int is_new = r == 0;
+    const int is_new = r >= 0;
     if (r == -ENOSPC)
         return cl_fail(err, r, "%s: this processor has no class left for %s", field, resctrl->name);
-    if (r < 0 && r != -EEXIST)
+    if (r < 0 && (r != -EEXIST || resctrl->is_own)) /* one that is there is somebody else's */
         return cl_fail(err, r, "%s: make the class %s", field, resctrl->name);
-    r = fill(resctrl, is_new || resctrl->is_own, err); /* its own: of a create that was killed */
+    r = fill(resctrl, is_new, err);
     if (r == 0)
         r = make_monitor(resctrl, err);
     if (r < 0 && is_new)

@@ -34,8 +34,9 @@ int cl_resctrl_read(int top, const struct cl_spec *spec, const char *id, struct 
 int cl_resctrl_open(struct cl_error *err);
 void cl_resctrl_close(struct cl_resctrl *resctrl);
 
-/* Makes the class, or holds the one that is there against the schemata. On failure nothing is left
- * of what it made. */
+/* Makes the class, or holds the one that closID names against the schemata; -EEXIST where the
+ * container's own, or what is to monitor it, is there: it would be taken away from somebody at the
+ * end. On failure nothing is left of what it made. */
 int cl_resctrl_make(const struct cl_resctrl *resctrl, struct cl_error *err);
 int cl_resctrl_join(const struct cl_resctrl *resctrl, int pid, struct cl_error *err);
 /* Of what is the container's own, whatever of it is there. */

@@ -9,8 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "base/fd.h"
 #include "limits/resctrl.h"
 
@@ -151,7 +153,19 @@ TEST(a_class_that_is_there_has_to_be_the_same)
     close_place(top);
 }
 
-/* The directory that is there already stands for what mkdir makes on the real one. */
+/* mkdir makes no files in a plain directory: the class is there already, and mkdir is told to
+ * succeed. */
+static int make_as_the_kernel(const struct cl_resctrl *resctrl, struct cl_error *err)
+{
+    char fault[64];
+
+    (void)snprintf(fault, sizeof(fault), "answers:%d#1=1", (int)SYS_mkdirat);
+    cl_fault_set(fault);
+    int r = cl_resctrl_make(resctrl, err);
+    cl_fault_set(NULL);
+    return r;
+}
+
 TEST(a_containers_own_class_is_filled_and_goes_with_it)
 {
     struct cl_error err = {0};
@@ -162,7 +176,7 @@ TEST(a_containers_own_class_is_filled_and_goes_with_it)
 
     make_class(top, "box-1", "L3:0=f\n");
     CHECK(cl_resctrl_read(top, &spec, "box-1", &found, &err) == 0);
-    CHECK(cl_resctrl_make(&found, &err) == 0);
+    CHECK(make_as_the_kernel(&found, &err) == 0);
     CHECK_TEXT(get(top, "box-1/schemata"), "L3:0=3\n");
     CHECK(is_there(top, "box-1/mon_groups/box-1"));
     put(top, "box-1/mon_groups/box-1/tasks", "");
@@ -177,6 +191,26 @@ TEST(a_containers_own_class_is_filled_and_goes_with_it)
     CHECK(cl_resctrl_remove(&found, &err) == 0);
     CHECK(!is_there(top, "box-1"));
     CHECK(cl_resctrl_remove(&found, &err) == 0);
+    close_place(top);
+}
+
+TEST(what_is_somebody_elses_is_not_taken)
+{
+    struct cl_error err = {0};
+    struct cl_resctrl found;
+    const int top = open_place();
+    const struct cl_spec own = SPEC("l3CacheSchema", "L3:0=3");
+    const struct cl_spec monitored = SPEC("closID", "gold", "enableCMT", "true");
+
+    make_class(top, "gold", "L3:0=f\n");
+    CHECK(cl_resctrl_read(top, &own, "gold", &found, &err) == 0);
+    CHECK(cl_resctrl_make(&found, &err) == -EEXIST);
+    CHECK_HAS(err.msg, "linux.intelRdt: make the class gold");
+    CHECK_TEXT(get(top, "gold/schemata"), "L3:0=f\n");
+    CHECK(mkdirat(top, "gold/mon_groups/box", 0700) == 0);
+    CHECK(cl_resctrl_read(top, &monitored, "box", &found, &err) == 0);
+    CHECK(cl_resctrl_make(&found, &err) == -EEXIST);
+    CHECK(is_there(top, "gold") && is_there(top, "gold/mon_groups/box"));
     close_place(top);
 }
 
@@ -226,6 +260,7 @@ int main(void)
         ROW(a_class_that_is_named_and_nothing_else_has_to_be_there),
         ROW(a_class_that_is_there_has_to_be_the_same),
         ROW(a_containers_own_class_is_filled_and_goes_with_it),
+        ROW(what_is_somebody_elses_is_not_taken),
         ROW(what_could_not_be_filled_is_not_left),
         ROW(names_that_are_none),
         ROW(no_class_is_asked_for),
