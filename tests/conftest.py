@@ -11,7 +11,7 @@ from lib.runner import Cloister
 from lib.world import KEEPER, World, find_binary, mountinfo
 
 
-pytest_plugins = ("lib.skips", "lib.slow_host", "lib.rig", "lib.oci_rig", "lib.oci_engines", "lib.oci_references")
+pytest_plugins = ("lib.skips", "lib.slow_host", "lib.rig", "lib.orphans", "lib.oci_rig", "lib.oci_engines", "lib.oci_references")
 
 
 def pytest_configure(config):

@@ -4,14 +4,12 @@ nerdctl puts hooks of its own into each bundle and reads the container's streams
 """
 
 import concurrent.futures
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from lib.cri import NAMESPACE, Cri
+from lib.cri import NAMESPACE, SOCKET, Cri
 from lib.go_engines import NERDCTL
-from lib.patience import patience
 from lib.terminal import Terminal
 from lib.world import own_cgroups
 
@@ -23,17 +21,14 @@ LIMITS = ["--memory", "64m", "--pids-limit", "40"]
 class Nerdctl:
     def __init__(self, cri):
         self.cri = cri
-        self.program = NERDCTL.built() / "nerdctl"
-        self.flags = ["--address", "/run/containerd/containerd.sock", "--namespace", NAMESPACE, "--data-root", cri.place / "nerdctl",
-                      "--cgroup-manager", "cgroupfs", "--hosts-dir", cri.place / "hosts"]
+        cri.clients["nerdctl"] = [NERDCTL.built() / "nerdctl", "--address", SOCKET, "--namespace", NAMESPACE, "--data-root", cri.place / "nerdctl",
+                                  "--cgroup-manager", "cgroupfs", "--hosts-dir", cri.place / "hosts"]
 
     def words(self, *words):
-        return [str(word) for word in (*self.cri.inside, self.program, *self.flags, *words)]
+        return self.cri.words("nerdctl", *words)
 
-    def call(self, *words, status=0):
-        done = subprocess.run(self.words(*words), env=self.cri.env, stdin=subprocess.DEVNULL, capture_output=True, timeout=patience(60), cwd="/")
-        assert done.returncode == status, f"{words}: exit {done.returncode}\n{done.stdout!r}\n{done.stderr!r}"
-        return done.stdout.decode()
+    def call(self, *words, **options):
+        return self.cri.call("nerdctl", *words, **options)
 
     def run_words(self, *options):
         return ["run", "--runtime", RUNTIME, "--net", "none", *options]

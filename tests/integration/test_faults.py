@@ -14,11 +14,12 @@ from pathlib import Path
 
 import pytest
 
-from lib.faults import SAID, TIMEOUT, Case, Faults, adopt_orphans, reap_orphans, syscall_numbers
+from lib.faults import SAID, TIMEOUT, Case, Faults, syscall_numbers
 from lib.runner import Cloister, text
 from lib.world import find_binary
 
 EIO, EINTR, ENOMEM, EPERM, ENOSPC = errno.EIO, errno.EINTR, errno.ENOMEM, errno.EPERM, errno.ENOSPC
+pytestmark = pytest.mark.usefixtures("orphans_come_to_us")
 STRIDE = 4  # one walk is so many tests, for the workers to share
 
 VOLUMES = ("-v", "{source}:/src", "-v", "{source}:/mine:rw", "-v", "{source}:/copied:copy", "--tmpfs", "/scratch:size=1m",
@@ -40,14 +41,6 @@ CASES = (
 BY_NAME = {case.name: case for case in CASES}
 each_case = pytest.mark.parametrize("who_and_case", [(who, case) for case in CASES for who in case.identities],
                                     ids=lambda pair: "-".join(map(str, pair)))
-
-
-@pytest.fixture(scope="module", autouse=True)
-def orphans_come_to_us():
-    adopt_orphans(True)
-    yield
-    adopt_orphans(False)
-    reap_orphans()
 
 
 @pytest.fixture(scope="module")

@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 
 from lib import oci, oci_bundle
-from lib.faults import adopt_orphans, reap_orphans
 from lib.oci_faults import Console, Create, Delete, Exec, ExecDetached, FaultyRuntime, Living, Pause, Ps, Resume, Run, Start, State, Stats, Update
 from lib.oci_leaks import OciLeaks
 from lib.world import command, find_binary
 
 EIO, EINTR, ENOMEM, ENOSPC, EPERM = errno.EIO, errno.EINTR, errno.ENOMEM, errno.ENOSPC, errno.EPERM
 CACHE = Path("/var/cache/cloister")
+pytestmark = pytest.mark.usefixtures("orphans_come_to_us")
 SLEEPS = ("sleep", "1000")
 # What a program finds in its container; the end of it is the command's.
 FACTS = """grep -E '^(Uid|Gid|Groups|Cap|NoNew|Seccomp)' /proc/self/status; cut -d' ' -f4-6 /proc/self/mountinfo
@@ -30,14 +30,6 @@ cat /proc/self/cgroup; cat /sys/fs/cgroup/*/pids.max /sys/fs/cgroup/*/memory.lim
 exit 7"""
 HOOKS = ("prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop")
 ANNOTATIONS = {"run.cloister.landlock": "on", "run.cloister.seccomp": "build", "run.cloister.time-limit": "90s"}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def orphans_come_to_us():
-    adopt_orphans(True)
-    yield
-    adopt_orphans(False)
-    reap_orphans()
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -72,6 +72,7 @@ NETWORK = {"cniVersion": "1.0.0", "name": "tests",
                        {"type": "portmap", "capabilities": {"portMappings": True}}]}
 # The cgroups of pods that we describe, and of ctr's containers, whose namespace it is; lib/world.py sweeps those of the dead.
 PARENT, NAMESPACE = f"/cltest-cri-{os.getpid()}", f"cltest-ctr-{os.getpid()}"
+SOCKET = "/run/containerd/containerd.sock"
 CGROUPS = (PARENT[1:], NAMESPACE, "k8s.io")  # the last is of critest's pods
 
 
@@ -92,6 +93,8 @@ class Cri:
         self.place.mkdir(parents=True, exist_ok=True)
         self.strange = _cgroups()
         self.env = environment(self.place, TMPDIR=str(self.place))
+        self.clients = {"ctr": [self.programs / "ctr", "--address", SOCKET, "--namespace", NAMESPACE],  # tests may add to them
+                        "crictl": [self.programs / "crictl", "--config", self.place / "crictl.yaml"], "critest": [self.programs / "critest"]}
         self.holder = Service(["sh", "-c", NODE], self.place / "node.log", prefix=["unshare", "-m", "-n", "-i"])
         try:
             self.holder.expect("^ready$")
@@ -137,13 +140,14 @@ class Cri:
         self.service.process.send_signal(signal.SIGKILL)
         self.service.process.wait(patience(20))
 
-    def words(self, program, *words):
+    def words(self, client, *words):
         """The command line of one of the clients, for whoever starts it."""
-        flags = {"ctr": ["--address", "/run/containerd/containerd.sock", "--namespace", NAMESPACE], "crictl": ["--config", self.place / "crictl.yaml"]}
-        return [os.fspath(word) if isinstance(word, Path) else str(word) for word in [*self.inside, self.programs / program, *flags.get(program, []), *words]]
+        program, *flags = self.clients[client]
+        return [os.fspath(word) if isinstance(word, Path) else str(word) for word in [*self.inside, program, *flags, *words]]
 
-    def call(self, program, *words, status=0, data=None, timeout=60):
-        done = subprocess.run(self.words(program, *words), env=self.env, input=data, capture_output=True, timeout=patience(timeout), cwd="/")
+    def call(self, client, *words, status=0, data=None, timeout=60):
+        given = {"stdin": subprocess.DEVNULL} if data is None else {"input": data}
+        done = subprocess.run(self.words(client, *words), env=self.env, capture_output=True, timeout=patience(timeout), cwd="/", **given)
         assert done.returncode == status, f"{words}: exit {done.returncode}\n{done.stdout!r}\n{done.stderr!r}"
         return done.stdout.decode()
 

@@ -5,7 +5,6 @@ src/base/fault.h: CLOISTER_FAULT names the call that has to fail, and
 CLOISTER_FAULT_MARK a file in which the program notes that it did.
 """
 
-import ctypes
 import errno
 import functools
 import os
@@ -14,6 +13,7 @@ import shlex
 import shutil
 from dataclasses import dataclass
 
+from lib.orphans import reap_orphans
 from lib.runner import read_result, text
 from lib.store import Store
 from lib.world import command
@@ -21,7 +21,6 @@ from lib.world import command
 TIMEOUT = 8         # of runs that take some milliseconds
 HANGS = 2           # one walk bears so many, then it has shown what it can show
 MARK_SIZE = 4096    # CL_FAULT_MARK_SIZE
-PR_SET_CHILD_SUBREAPER = 36
 SAID = "whole"
 # Statuses that are nobody else's, for the builds that look at them.
 SANITIZERS = {"ASAN_OPTIONS": "exitcode=99", "UBSAN_OPTIONS": "halt_on_error=1:exitcode=98"}
@@ -34,26 +33,6 @@ UNCLEAR = ("was ended from outside", "cloister: bug:", "Success", " : ")
 WORDS = {errno.EIO: ("I/O error",), errno.ENOMEM: ("out of memory",)}
 # {errno: messages that say better than its own text what it means for the user}
 EXPLAINED = {errno.EPERM: ("this user may not make a cgroup", "above this process's hard limit")}
-_libc = ctypes.CDLL(None, use_errno=True)
-
-
-def adopt_orphans(wanted):
-    """Children that a cloister leaves behind, dead or alive, become this process's."""
-    if _libc.prctl(PR_SET_CHILD_SUBREAPER, int(wanted), 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
-
-
-def reap_orphans():
-    """The pids of dead children that their cloister has not waited for."""
-    found = []
-    while True:
-        try:
-            dead = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG)
-        except ChildProcessError:
-            return found
-        if dead is None:
-            return found
-        found.append(dead.si_pid)
 
 
 @functools.cache

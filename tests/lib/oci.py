@@ -12,7 +12,6 @@ This process is the subreaper of what it starts, as conmon and containerd's shim
 first process is its child once `create` has ended, and its exit status comes from waitpid.
 """
 
-import ctypes
 import dataclasses
 import itertools
 import json
@@ -37,7 +36,6 @@ _VIEW = ["unshare", "-m", "--propagation", "unchanged", "sh", "-c"]
 V1_ONLY = [*_VIEW, 'mount --make-rprivate /sys && umount /sys/fs/cgroup/unified && exec "$@"', "v1-only"]
 V2_ONLY = [*_VIEW, 'mount --make-rprivate /sys && umount -R /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup && exec "$@"', "v2-only"]
 PREFIXES = {"machine": [], "v1-only": V1_ONLY, "v2-only": V2_ONLY}
-PR_SET_CHILD_SUBREAPER = 36
 WAIT = 20  # seconds for what a container does by itself
 _numbers = itertools.count(1)
 
@@ -47,11 +45,6 @@ def program():
     wanted = os.environ.get("CLOISTER_OCI") or REPOSITORY / "build/bin/cloister-oci"
     found = shutil.which(os.fspath(wanted))
     return Path(found).absolute() if found else None
-
-
-def become_subreaper():
-    if ctypes.CDLL(None, use_errno=True).prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
-        raise OSError(ctypes.get_errno(), "prctl(PR_SET_CHILD_SUBREAPER)")
 
 
 def slice_name():

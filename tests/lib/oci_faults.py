@@ -307,20 +307,44 @@ class Run(Scene):
         return super().after(outcome)
 
 
-class Delete(Scene):
-    """What can't be removed is said, and another try removes it."""
+class OfOne(Scene):
+    """A command to a container that is made when there is none."""
 
-    def __init__(self, faulty, bundle, number, *, begun=False, options=()):
-        super().__init__(faulty, bundle, number)
-        self.words, self.begun = ("delete", *options, self.id), begun
-        self.is_there = False
+    is_there = False
 
     def prepare(self):
         if self.is_there:
             return
-        self.faulty.ok("create", "--bundle", self.bundle.directory, "--pid-file", self.pid_file, self.id)
+        self.faulty.ok(*self.making, "--bundle", self.bundle.directory, "--pid-file", self.pid_file, self.id)
         self.pid = int(self.pid_file.read_text())
         self.faulty.expected, self.is_there = {self.pid}, True
+        self.made()
+
+    def made(self):
+        """What comes next for a new one."""
+
+    def after_death(self):
+        self.forget()
+        return super().after_death()
+
+    def forget(self):
+        self.faulty.expected, self.is_there = set(), False
+
+    def end(self):
+        self.forget()
+        super().end()
+
+
+class Delete(OfOne):
+    """What can't be removed is said, and another try removes it."""
+
+    making = ("create",)
+
+    def __init__(self, faulty, bundle, number, *, begun=False, options=()):
+        super().__init__(faulty, bundle, number)
+        self.words, self.begun = ("delete", *options, self.id), begun
+
+    def made(self):
         if self.begun:
             self.faulty.ok("start", self.id)
 
@@ -333,17 +357,6 @@ class Delete(Scene):
                 return ([] if done.exit == 0 else [f"another try: {text(done.err)!r}"]) + self.faulty.settled()
             return self.faulty.settled()
         return []
-
-    def after_death(self):
-        self.forget()
-        return super().after_death()
-
-    def forget(self):
-        self.faulty.expected, self.is_there = set(), False
-
-    def end(self):
-        self.forget()
-        super().end()
 
 
 class Start(Delete):
@@ -363,20 +376,17 @@ class Start(Delete):
         return wrong + ([] if done.exit == 0 else [f"delete --force: {text(done.err)!r}"]) + self.faulty.settled()
 
 
-class Living(Scene):
+class Living(OfOne):
     """A command to a container that runs on: one for all points."""
+
+    making = ("run", "--detach")
 
     def __init__(self, faulty, bundle, number, *words):
         super().__init__(faulty, bundle, number)
         self.words = tuple(word.format(id=self.id) for word in words)
-        self.is_there = False
 
-    def prepare(self):
-        if not self.is_there:
-            self.faulty.ok("run", "--detach", "--bundle", self.bundle.directory, "--pid-file", self.pid_file, self.id)
-            self.pid = int(self.pid_file.read_text())
-            self.faulty.expected, self.is_there = {self.pid}, True
-            self.base = self.remains()
+    def made(self):
+        self.base = self.remains()
 
     def remains(self):
         """The container itself, and what is there besides."""
@@ -393,17 +403,6 @@ class Living(Scene):
     def judge_container(self, outcome):
         """What is wrong with the container now."""
         return []
-
-    def after_death(self):
-        self.forget()
-        return super().after_death()
-
-    def forget(self):
-        self.faulty.expected, self.is_there = set(), False
-
-    def end(self):
-        self.forget()
-        super().end()
 
 
 class State(Living):

@@ -4,6 +4,7 @@ import pytest
 
 from lib import oci, oci_bundle
 from lib.oci_leaks import OciLeaks
+from lib.orphans import adopt_orphans
 from lib.trees import snapshot
 
 
@@ -12,7 +13,7 @@ def oci_program():
     path = oci.program()
     if path is None:
         pytest.fail("build/bin/cloister-oci is not there: run make first, or set CLOISTER_OCI", pytrace=False)
-    oci.become_subreaper()
+    adopt_orphans(True)
     return path
 
 
