@@ -140,7 +140,7 @@ static int enter_one(struct cl_group_spot *spot, int dir, const char *name, stru
         spot->above += r == 1;
         fd = open_directory(dir, name);
     }
-    return fd < 0 ? fail_open(spot, "", fd, err) : fd;
+    return fd < 0 ? fail_open(spot, name, fd, err) : fd;
 }
 
 /* Opens the directory that the group's goes into, and makes it and those above it where they
@@ -157,12 +157,14 @@ static int make_parent(struct cl_group_spot *spot, struct cl_error *err)
     if (r <= 0)
         return r == 0 || r == -ENOENT ? -ENXIO : fail_open(spot, "", r, err);
     while (*at == '/') {
+        char *const slash = at;
         const char *name = at + 1;
 
         at += 1 + strcspn(name, "/");
         const char kept = *at;
-        *at = '\0';
+        *at = *slash = '\0'; /* the path is that of DIR meanwhile, for messages */
         r = enter_one(spot, dir, name, err);
+        *slash = '/';
         *at = kept;
         if (r < 0)
             return r;

@@ -444,7 +444,7 @@ int cl_container_status(const struct cl_oci_container *container, struct cl_erro
     return r > 0 ? CL_CONTAINER_PAUSED : CL_CONTAINER_RUNNING;
 }
 
-const char *cl_container_status_name(enum cl_container_status status)
+const char *cl_container_status_name(int status)
 {
     static const char *const names[] = {
         [CL_CONTAINER_CREATING] = "creating", [CL_CONTAINER_CREATED] = "created",

@@ -91,7 +91,8 @@ int cl_container_set_process(struct cl_oci_container *container, int pid, struct
 int cl_container_pidfd(const struct cl_oci_container *container);
 /* An enum cl_container_status, or -errno with a message: who can't be looked at hasn't ended. */
 int cl_container_status(const struct cl_oci_container *container, struct cl_error *err);
-const char *cl_container_status_name(enum cl_container_status status);
+/* Of what that returned. */
+const char *cl_container_status_name(int status);
 
 /* Its cgroup: -ENOENT when it is gone, or there was none. */
 int cl_container_group(const struct cl_oci_container *container, struct cl_group *ret,

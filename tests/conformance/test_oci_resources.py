@@ -309,6 +309,16 @@ def test_unified_without_v2(make_runtime, nothing_left):
     nothing_left([runtime])
 
 
+def test_a_cgroup_that_cannot_be_made_is_named_once(runtime, nothing_left):
+    """By its whole path: that of a file of the one above."""
+    bundle = runtime.bundle()
+    bundle.linux["cgroupsPath"] = f"{oci.slice_name()}/cgroup.procs/box"
+    outcome = runtime.try_create(bundle)
+    runtime.refused(outcome, "not a directory")
+    assert runtime.is_reference or outcome.err.count(b"/cgroup.procs") == 1 and f"{oci.slice_name()}/cgroup.procs:".encode() in outcome.err, f"{outcome}"
+    nothing_left([runtime])
+
+
 # classes of the processor's resources
 
 @pytest.mark.parametrize("asked", [{}, {"closID": "gold"}, {"l3CacheSchema": "L3:0=f"}, {"enableCMT": True}], ids=str)

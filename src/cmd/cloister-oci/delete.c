@@ -166,7 +166,7 @@ static int run(struct cl_oci *oci, const struct cl_oci_command *self, int argc, 
         return cl_refuse(err, EBUSY,
                          "cannot delete container %s that is not stopped: %s; kill it, or say "
                          "--force",
-                         id, cl_container_status_name((enum cl_container_status)status));
+                         id, cl_container_status_name(status));
     r = end(&container, err);
     return r < 0 ? r : cl_oci_remove(oci, &container, err);
 }

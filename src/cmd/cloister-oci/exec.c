@@ -212,7 +212,7 @@ static int check_status(const struct exec_context *context,
                          "--ignore-paused");
     if (status == CL_CONTAINER_STOPPED || status == CL_CONTAINER_CREATING)
         return cl_refuse(err, ESRCH, "cannot exec in a container that is %s",
-                         cl_container_status_name((enum cl_container_status)status));
+                         cl_container_status_name(status));
     return 0;
 }
 

@@ -29,8 +29,8 @@ struct listing {
     struct cl_json json;
 };
 
-static void add_json(struct cl_json *json, const struct cl_oci_container *container,
-                     enum cl_container_status status, const char *when)
+static void add_json(struct cl_json *json, const struct cl_oci_container *container, int status,
+                     const char *when)
 {
     const struct cl_strlist *annotations = &container->spec.annotations;
 
@@ -71,11 +71,11 @@ static int add(void *context, const char *id, struct cl_error *err)
         return status;
     cl_clock_rfc3339(container.record.created_ns, when);
     if (listing->is_json)
-        add_json(&listing->json, &container, (enum cl_container_status)status, when);
+        add_json(&listing->json, &container, status, when);
     else
         r = cl_buf_printf(&listing->out, "%-24s %-8d %-9s %-40s %-32s %llu\n", id,
                           status == CL_CONTAINER_STOPPED ? 0 : (int)container.record.pid,
-                          cl_container_status_name((enum cl_container_status)status),
+                          cl_container_status_name(status),
                           container.record.set == 0 ? "" : container.record.bundle, when,
                           (unsigned long long)container.record.owner);
     return r < 0 ? cl_fail_memory(err) : 0;

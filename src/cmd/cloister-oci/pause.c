@@ -26,7 +26,7 @@ static int run(struct cl_oci *oci, const struct cl_oci_command *self, int argc, 
     if (is_pause ? status != CL_CONTAINER_RUNNING && status != CL_CONTAINER_CREATED
                  : status != CL_CONTAINER_PAUSED)
         return cl_refuse(err, EINVAL, "cannot %s a container that is %s", self->name,
-                         cl_container_status_name((enum cl_container_status)status));
+                         cl_container_status_name(status));
     r = cl_container_group(&container, &group, err);
     return r < 0 ? r : cl_group_freeze(&group, is_pause, err);
 }

@@ -91,7 +91,7 @@ static int run(struct cl_oci *oci, const struct cl_oci_command *self, int argc, 
         return status;
     if (status != CL_CONTAINER_CREATED)
         return cl_refuse(err, EINVAL, "cannot start a container that is %s",
-                         cl_container_status_name((enum cl_container_status)status));
+                         cl_container_status_name(status));
     return cl_oci_begin(&container, err);
 }
 

@@ -22,7 +22,7 @@ static int run(struct cl_oci *oci, const struct cl_oci_command *self, int argc, 
     const struct cl_bundle_state state = {
         .spec = &container.spec,
         .id = container.id,
-        .status = cl_container_status_name((enum cl_container_status)status),
+        .status = cl_container_status_name(status),
         .path = container.record.set == 0 ? "" : container.record.bundle,
         .pid = status == CL_CONTAINER_STOPPED ? 0 : (int)container.record.pid,
     };
