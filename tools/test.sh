@@ -46,10 +46,22 @@ stage() {
     say "$*"
 }
 
+# What is said goes to the terminal and to a file as well, for failures_again.
 sandbox_tests() {
+    local colour=no
+    [ ! -t 1 ] || colour=yes
     # what the ordinary user may not do here is done as root: see tests/conftest.py
     within_as_root "$1" env PYTHONDONTWRITEBYTECODE=1 CI="${CI:-}" /usr/bin/python3 -m pytest \
-        -ra --durations=5 "${@:2}" tests/integration tests/escape tests/conformance
+        -ra --color=$colour --durations=5 "${@:3}" tests/integration tests/escape tests/conformance |
+        tee "build/sandboxes-$2.log"
+}
+
+# Two runs are long: whoever sees the end alone learns from it what failed in either.
+failures_again() {
+    printf '\n'
+    grep -hE '^[^ ]*E {3}' build/sandboxes-*.log | cut -c 1-300 | head -n 20 || true
+    grep -hE '^[^ ]*(FAILED|ERROR)[^ ]* ' build/sandboxes-*.log | cut -c 1-300 | head -n 20 || true
+    die "tests of sandboxes failed: see above; all that was said is in build/sandboxes-*.log"
 }
 
 # A skip that the list doesn't expect fails; what needs root is skipped for nobody else.
@@ -88,8 +100,8 @@ done
 
 stage "sandboxes: integration and attacks"
 status=0
-sandbox_tests 2400 -n 2 -m 'not measures and not serial' || status=$?
+sandbox_tests 2400 beside -n 2 -m 'not measures and not serial' || status=$?
 
 stage "sandboxes: what has to run alone"
-sandbox_tests 900 -m 'measures or serial' || status=$?
-[ $status -eq 0 ] || die "tests of sandboxes failed: see above"
+sandbox_tests 900 alone -m 'measures or serial' || status=$?
+[ $status -eq 0 ] || failures_again
