@@ -170,6 +170,17 @@ static int lay_file(struct plumbing *plumbing, int file, struct cl_error *err)
                : 0;
 }
 
+static int lay_result(struct plumbing *plumbing, int result, struct cl_error *err)
+{
+    CL_ASSERT(plumbing->fds[FIRST_MORE_FD] < 0);
+    int fd = cl_sys_fcntl(result, F_DUPFD_CLOEXEC, FIRST_MORE_FD);
+
+    if (fd < 0)
+        return cl_fail(err, fd, "copy a descriptor for a helper");
+    plumbing->fds[FIRST_MORE_FD] = fd;
+    return 0;
+}
+
 static int start(const struct cl_helper *helper, const struct cl_helper_call *call,
                  struct call *ret, struct cl_error *err)
 {
@@ -190,6 +201,8 @@ static int start(const struct cl_helper *helper, const struct cl_helper_call *ca
     int r = lay_inputs(&plumbing, call, err);
     if (r == 0 && call->file > STDERR_FILENO)
         r = lay_file(&plumbing, call->file, err);
+    if (r == 0 && call->result > STDERR_FILENO)
+        r = lay_result(&plumbing, call->result, err);
     if (r == 0)
         r = lay_pipe(&plumbing, STDOUT_FILENO, &ret->answer, err);
     if (r == 0)
@@ -282,7 +295,8 @@ static int say_late(const struct cl_helper_call *call, struct cl_error *err)
     if (call->is_foreign)
         return cl_refuse(err, ETIMEDOUT, "%.200s: didn't come in %llu s", call->subject,
                          (unsigned long long)(call->timeout_ns / CL_NS_PER_S));
-    return cl_refuse(err, EINVAL, "%.200s: takes too long to parse", call->subject);
+    return cl_refuse(err, EINVAL, "%.200s: takes too long to %s", call->subject,
+                     call->work != NULL ? call->work : "parse");
 }
 
 static int judge(const siginfo_t *info, const struct cl_helper *helper,

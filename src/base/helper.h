@@ -30,8 +30,12 @@ struct cl_helper_call {
     /* On descriptors 0, 3, 4, ...; the rest NULL. */
     const struct cl_buf *inputs[CL_HELPER_MAX_INPUTS];
     int file; /* in place of the first input: a regular file, when it is above 2 */
+    /* What it writes on its descriptor 3, when it is above 2: for an answer that is too large to
+     * go through us. There is no second input then. */
+    int result;
     uint64_t timeout_ns;
     char *const *environment; /* NULL: an empty one */
+    const char *work;         /* what may take too long; NULL: "parse" */
     int is_foreign; /* no parser of ours: it answers SUBJECT, and isn't ended by its own limits */
 };
 
