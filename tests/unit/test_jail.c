@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -140,6 +141,110 @@ TEST(the_jail_leaves_what_a_parser_needs)
     int status = status_of(use_memory_and_pipes, enter_jail);
 
     CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+/* --- threads ------------------------------------------------------------------------------ */
+
+/* A thread that the jail starts, and what it tries when the door is closed. */
+struct other {
+    pthread_t thread;
+    int ends[2]; /* a byte comes when it is */
+    int (*attempt)(void);
+};
+
+static void *try_when_told(void *context)
+{
+    const struct other *other = context;
+    char byte;
+
+    if (read(other->ends[0], &byte, 1) != 1)
+        _exit(254);
+    _exit(other->attempt() < 0 ? errno : 0);
+}
+
+static int start_other(void *context, struct cl_error *err)
+{
+    struct other *other = context;
+    int r = pthread_create(&other->thread, NULL, try_when_told, other);
+
+    return r != 0 ? cl_fail(err, r, "start a thread") : 0;
+}
+
+/* The wait status of a process whose other thread tries; it exits with errno or 0. */
+static int status_of_thread(int (*attempt)(void))
+{
+    struct other other = {.attempt = attempt};
+    struct cl_jail jail = {.keep_fds = 64, .start_threads = start_other, .context = &other};
+    struct cl_error err = {0};
+    int status = -1;
+
+    CHECK(cl_sys_pipe2(other.ends, 0) == 0);
+    pid_t pid = fork();
+    if (pid == 0) {
+        if (cl_jail_enter(&jail, &err) < 0 || write(other.ends[1], "x", 1) != 1)
+            _exit(253);
+        for (;;)
+            (void)pthread_join(other.thread, NULL); /* it ends us all */
+    }
+    CHECK(waitpid(pid, &status, 0) == pid);
+    cl_fd_close(&other.ends[0]);
+    cl_fd_close(&other.ends[1]);
+    return status;
+}
+
+static int start_a_third(void)
+{
+    pthread_t thread;
+    struct other other = {.ends = {-1, -1}};
+
+    errno = pthread_create(&thread, NULL, try_when_told, &other);
+    return errno != 0 ? -1 : 0;
+}
+
+static int make_code(void)
+{
+    void *memory = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+    return mprotect(memory, 4096, PROT_READ | PROT_EXEC);
+}
+
+TEST(threads_are_in_the_jail_as_well)
+{
+    static int (*const more[])(void) = {start_a_third, make_code};
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(attempts); i++) {
+        int status = status_of_thread(attempts[i].attempt);
+
+        CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS);
+        if (!WIFSIGNALED(status))
+            printf("# it could %s: %d\n", attempts[i].what, status);
+    }
+    for (size_t i = 0; i < CL_ARRAY_SIZE(more); i++) {
+        int status = status_of_thread(more[i]);
+
+        CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS);
+    }
+    int status = status_of_thread(use_memory_and_pipes);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+static void meet_own_bounds(void)
+{
+    struct cl_jail jail = {.keep_fds = 64, .bounds = {512 << 20, 50, 1 << 20}};
+    struct cl_error err = {0};
+    struct cl_rlimit64 limit;
+
+    CHECK(cl_jail_enter_unfiltered(&jail, &err) == 0);
+    CHECK(cl_sys_prlimit(0, RLIMIT_CPU, NULL, &limit) == 0 && limit.max == 50);
+    CHECK(cl_sys_prlimit(0, RLIMIT_FSIZE, NULL, &limit) == 0 && limit.max == 1 << 20);
+#ifndef __SANITIZE_ADDRESS__
+    CHECK(cl_sys_prlimit(0, RLIMIT_AS, NULL, &limit) == 0 && limit.max == 512 << 20);
+#endif
+}
+
+TEST(a_helper_may_ask_for_other_bounds)
+{
+    check_apart(meet_own_bounds);
 }
 
 /* A pipe's other end shows that the jail closed its descriptors. */
@@ -407,6 +512,8 @@ int main(void)
     static const struct check_test tests[] = {
         ROW(the_jail_ends_whoever_reaches_out),
         ROW(the_jail_leaves_what_a_parser_needs),
+        ROW(threads_are_in_the_jail_as_well),
+        ROW(a_helper_may_ask_for_other_bounds),
         ROW(the_jail_closes_other_descriptors),
         ROW(root_becomes_nobody_else),
         ROW(no_capability_is_left),

@@ -143,25 +143,49 @@ static const struct {
     {RLIMIT_MEMLOCK, 0, 0, 0},
 };
 
+/* A caller's lower limit stays: raising it needs privilege. */
+static int limit(int resource, uint64_t wanted, struct cl_error *err)
+{
+    struct cl_rlimit64 old = {0};
+    int r = cl_sys_prlimit(0, resource, NULL, &old);
+    struct cl_rlimit64 value = {cl_min_u64(wanted, old.max), cl_min_u64(wanted, old.max)};
+
+    if (r == 0)
+        r = cl_sys_prlimit(0, resource, &value, NULL);
+    return r < 0 ? cl_fail(err, r, "set resource limit %d", resource) : 0;
+}
+
+/* What the helper asks for itself, or 0. */
+static uint64_t bound_of(const struct cl_jail *jail, int resource)
+{
+    switch (resource) {
+    case RLIMIT_AS:
+        return SANITIZED ? 0 : jail->bounds.memory;
+    case RLIMIT_CPU:
+        return jail->bounds.cpu_seconds;
+    case RLIMIT_FSIZE:
+        return jail->bounds.file_size;
+    default:
+        return 0;
+    }
+}
+
 static int limit_resources(void *context, struct cl_error *err)
 {
     const struct cl_jail *jail = context;
+    int r = 0;
 
-    for (size_t i = 0; i < CL_ARRAY_SIZE(limits); i++) {
-        struct cl_rlimit64 old;
-        int r = cl_sys_prlimit(0, limits[i].resource, NULL, &old);
+    for (size_t i = 0; r == 0 && i < CL_ARRAY_SIZE(limits); i++) {
+        uint64_t own = bound_of(jail, limits[i].resource);
+        uint64_t wanted = own != 0                     ? own
+                          : jail->root == CL_JAIL_TREE ? limits[i].of_trees
+                          : jail->streams              ? limits[i].of_streams
+                                                       : limits[i].value;
 
-        /* A caller's lower limit stays: raising it needs privilege. */
-        uint64_t wanted = jail->root == CL_JAIL_TREE ? limits[i].of_trees
-                          : jail->streams            ? limits[i].of_streams
-                                                     : limits[i].value;
-        struct cl_rlimit64 value = {cl_min_u64(wanted, old.max), cl_min_u64(wanted, old.max)};
-        if (r == 0)
-            r = cl_sys_prlimit(0, limits[i].resource, &value, NULL);
-        if (r < 0)
-            return cl_fail(err, r, "set resource limit %d", limits[i].resource);
+        if (limits[i].resource != RLIMIT_NPROC || jail->start_threads == NULL)
+            r = limit(limits[i].resource, wanted, err);
     }
-    return 0;
+    return r;
 }
 
 static int drop_capabilities(void *context, struct cl_error *err)
@@ -257,13 +281,24 @@ static int allow_calls(scmp_filter_ctx filter, const int *calls, size_t count)
     return 0;
 }
 
+/* What threads do for their memory (malloc's arenas are given out page by page), and to let
+ * another one go first. */
+static int add_thread_rules(scmp_filter_ctx filter)
+{
+    int r = seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(mprotect), 1,
+                             SCMP_A2(SCMP_CMP_MASKED_EQ, PROT_EXEC, 0));
+
+    return r < 0 ? r : seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(sched_yield), 0);
+}
+
 static int add_rules(const struct cl_jail *jail, scmp_filter_ctx filter)
 {
     int r = allow_calls(filter, allowed_calls, CL_ARRAY_SIZE(allowed_calls));
 
     if (r == 0)
         r = allow_calls(filter, jail->calls, jail->call_count);
-
+    if (r == 0 && jail->start_threads != NULL)
+        r = add_thread_rules(filter);
     if (r == 0 && SANITIZED)
         r = allow_calls(filter, sanitizer_calls, CL_ARRAY_SIZE(sanitizer_calls));
     /* Memory of any kind but the executable one. */
@@ -275,13 +310,16 @@ static int add_rules(const struct cl_jail *jail, scmp_filter_ctx filter)
 
 static int enter_filter(void *context, struct cl_error *err)
 {
+    const struct cl_jail *jail = context;
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
 
     if (filter == NULL)
         return cl_fail_memory(err);
     int r = seccomp_attr_set(filter, SCMP_FLTATR_ACT_BADARCH, SCMP_ACT_KILL_PROCESS);
+    if (r == 0 && jail->start_threads != NULL)
+        r = seccomp_attr_set(filter, SCMP_FLTATR_CTL_TSYNC, 1);
     if (r == 0)
-        r = add_rules(context, filter);
+        r = add_rules(jail, filter);
     if (r == 0)
         r = seccomp_load(filter);
     seccomp_release(filter);
@@ -298,7 +336,21 @@ static const struct cl_step steps[] = {
     {"Landlock", enter_landlock, NULL},
 };
 
-static const struct cl_step last_step = {"seccomp", enter_filter, NULL};
+/* They are born with all that was taken, and the last that are. */
+static int start_threads(void *context, struct cl_error *err)
+{
+    const struct cl_jail *jail = context;
+
+    if (jail->start_threads == NULL)
+        return 0;
+    int r = jail->start_threads(jail->context, err);
+    return r < 0 ? r : limit(RLIMIT_NPROC, 0, err);
+}
+
+static const struct cl_step last_steps[] = {
+    {"threads", start_threads, NULL},
+    {"seccomp", enter_filter, NULL},
+};
 
 int cl_jail_enter_unfiltered(struct cl_jail *jail, struct cl_error *err)
 {
@@ -309,5 +361,5 @@ int cl_jail_enter(struct cl_jail *jail, struct cl_error *err)
 {
     int r = cl_jail_enter_unfiltered(jail, err);
 
-    return r < 0 ? r : cl_steps_run(&last_step, 1, jail, err);
+    return r < 0 ? r : cl_steps_run(last_steps, CL_ARRAY_SIZE(last_steps), jail, err);
 }

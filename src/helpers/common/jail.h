@@ -9,6 +9,9 @@
  * the detached mount that becomes the root (root's, id-mapped). Without one it is the
  * directory that the helper was started in. It is root inside, with the capabilities that
  * unpacking takes. The channel is closed afterwards.
+ *
+ * One that needs threads starts them in START_THREADS, when all but the filter of calls stands;
+ * the filter is put on all of them, and lets none be made any more.
  */
 #ifndef CL_HELPERS_COMMON_JAIL_H
 #define CL_HELPERS_COMMON_JAIL_H
@@ -20,6 +23,13 @@ enum cl_jail_root {
     CL_JAIL_TREE,
 };
 
+/* What a helper that is no parser may use; 0: what a parser may. */
+struct cl_jail_bounds {
+    uint64_t memory; /* address space, in bytes */
+    uint64_t cpu_seconds;
+    uint64_t file_size; /* of what it writes, in bytes */
+};
+
 struct cl_jail {
     unsigned int keep_fds; /* descriptors from this one on are closed */
     enum cl_jail_root root;
@@ -27,7 +37,10 @@ struct cl_jail {
     int channel;      /* TREE */
     const int *calls; /* libseccomp's numbers */
     size_t call_count;
-    int tree; /* kept by the jail: the mount on its way to be the root */
+    struct cl_jail_bounds bounds;
+    int (*start_threads)(void *context, struct cl_error *err);
+    void *context; /* start_threads' */
+    int tree;      /* kept by the jail: the mount on its way to be the root */
 };
 
 int cl_jail_enter(struct cl_jail *jail, struct cl_error *err);
