@@ -37,7 +37,8 @@ install() {
         apt update > /dev/null || true
     fi
     for ((attempt = 1; attempt <= tries; attempt++)); do
-        apt install -y --no-install-recommends "$@" && return
+        # nothing goes for ours to come: rustc-web would take the place of a user's rustc
+        apt install -y --no-remove --no-install-recommends "$@" && return
         [ $attempt -lt $tries ] || break
         say "that failed; trying again in $((attempt * 5)) s"
         sleep $((attempt * 5))
