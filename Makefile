@@ -11,12 +11,18 @@ export PREFIX DESTDIR V CI SOAK_COMMANDS SOAK_SEED
 SHELL := /bin/bash
 
 .DEFAULT_GOAL := all
-.PHONY: all demo test test-vm test-vm-short test-arm64 soak install uninstall bench lint format fuzz coverage clean help
+.PHONY: all wasm demo test test-vm test-vm-short test-arm64 soak install uninstall bench lint format fuzz coverage clean help
 
 all:
 	@packaging/install-packages.sh build
 	@tools/build.sh core helpers
 	@tools/check-binary.sh
+
+# apart from all: the engine takes minutes, once
+wasm:
+	@packaging/install-packages.sh build
+	@tools/build.sh wasm
+	@tools/check-binary.sh build/bin/cloister-wasm
 
 demo:
 	@tools/demo/demo.sh
@@ -68,6 +74,7 @@ clean:
 
 help:
 	@echo 'make             the release programs, in build/bin'
+	@echo 'make wasm        the WebAssembly engine (minutes, the first time) and its programs, in build/bin'
 	@echo 'make demo        a job, an image, and five attacks that fail'
 	@echo 'make test        everything that is tested'
 	@echo 'make test-vm     sandboxes on Debian 12 with systemd and cgroup v2, emulated: hours; test-vm-short: minutes'

@@ -12,14 +12,15 @@ options_of() {
     case $1 in
         core)     echo 'musl-gcc -Dparts=core' ;;
         helpers)  echo 'gcc -Dparts=helpers' ;;
+        wasm)     echo 'gcc -Dparts=wasm -Dwasm=enabled' ;;
         arm64)    echo "musl-gcc -Dparts=core,tests -Dfaults=true --cross-file=build/arm64-sysroot/bin/cross.ini" ;;
         weak)     echo 'musl-gcc -Dparts=core -Dweak=true -Dfaults=true' ;;
-        asan)     echo 'gcc -Dparts=core,helpers,tests -Dfaults=true -Doptimization=1
+        asan)     echo 'gcc -Dparts=core,helpers,wasm,tests -Dfaults=true -Doptimization=1
                         -Db_sanitize=address,undefined -Db_lundef=false' ;;
-        fuzz)     echo 'clang -Dparts=helpers,tests,fuzz -Dfaults=true -Doptimization=1
+        fuzz)     echo 'clang -Dparts=helpers,wasm,tests,fuzz -Dfaults=true -Doptimization=1
                         -Db_sanitize=address,undefined -Db_lundef=false' ;;
-        coverage) echo 'gcc -Dparts=core,helpers,tests -Dfaults=true -Doptimization=0 -Db_coverage=true' ;;
-        analyze)  echo 'gcc -Dparts=core,helpers -Doptimization=1 -Dc_args=-fanalyzer' ;;
+        coverage) echo 'gcc -Dparts=core,helpers,wasm,tests -Dfaults=true -Doptimization=0 -Db_coverage=true' ;;
+        analyze)  echo 'gcc -Dparts=core,helpers,wasm -Doptimization=1 -Dc_args=-fanalyzer' ;;
         *)        die "no build directory is called '$1'" ;;
     esac
 }
@@ -30,6 +31,7 @@ identity() {
     command -v "${1%% *}"
     "${1%% *}" -dumpfullversion 2>/dev/null || true
     meson --version
+    [[ $1 != *wasm* ]] || cat build/engine/stamp 2> /dev/null || true
 }
 
 listing() {
@@ -65,7 +67,7 @@ publish() {
     local from=build/$1 to=build/bin program
     [ "$1" != asan ] || to=build/bin/asan
     for program in cloister cloister-oci cloister-weak cloister-oci-weak cloister-plan cloister-image cloister-fetch \
-        cloister-systemd; do
+        cloister-systemd cloister-wasm cloister-wasmc; do
         [ -x "$from/$program" ] || continue
         mkdir -p "$to"
         cmp -s "$from/$program" "$to/$program" && continue
@@ -80,10 +82,11 @@ publish() {
 mkdir -p build
 claim_build
 for name in "$@"; do
+    [ "$name" != wasm ] || tools/engine.sh
     configure "$name"
     say "building build/$name"
     keep_going=1
     [ "$name" != analyze ] || keep_going=0  # all that it finds, not the first
     quietly ninja -k $keep_going -C "build/$name"
-    case $name in core | weak | asan | helpers) publish "$name" ;; esac
+    case $name in core | weak | asan | helpers | wasm) publish "$name" ;; esac
 done

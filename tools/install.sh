@@ -10,10 +10,16 @@ stage=$PWD/build/stage
 umask 022
 [[ $prefix = /* ]] || die "PREFIX has to be an absolute path, not '$prefix'"
 
+# Only who asked for them (make wasm) has the WebAssembly programs.
+has_wasm() {
+    [ -x build/wasm/cloister-wasm ] && [ "$(head -n 1 build/wasm/.identity)" = "$PWD" ]
+}
+
 fill_stage() {
     local name
     rm -rf "$stage"
-    for name in core helpers; do
+    for name in core helpers wasm; do
+        [ "$name" != wasm ] || has_wasm || continue
         quietly meson configure "build/$name" "-Dprefix=$prefix" \
             "-Dmandir=share/man" "-Ddatadir=share" "-Dbindir=bin"
         quietly meson install -C "build/$name" --strip --destdir "$stage"

@@ -47,6 +47,7 @@ tidy() {
         xargs -0 -n 4 -P "$(nproc)" clang-tidy -p build/fuzz --quiet 2> >(grep -v 'warnings generated' >&2)
 }
 
+tools/engine.sh # its headers: without them the sources that use it would go unread
 check "dependencies, sizes, banned functions" /usr/bin/python3 tools/check-arrows.py
 check "shell scripts" shell
 check "formatting (make format repairs it)" formatting
