@@ -1,0 +1,111 @@
+#include "module/cache.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/fd.h"
+#include "base/sys.h"
+#include "plan/compile_cache.h"
+
+enum { NAME_SIZE = 32 };
+
+static const char no_tenant[] = "_";
+
+/* A tenant's name, which plan/decide_identity.c has checked, is no path and no name of ours. */
+static int is_name(const char *tenant)
+{
+    return tenant[0] != '\0' && tenant[0] != '.' && tenant[0] != '_' && strchr(tenant, '/') == NULL;
+}
+
+/* Whether it is ours alone. */
+static int check_owner(int fd, mode_t type, mode_t forbidden)
+{
+    struct stat status;
+    int r = cl_sys_fstat(fd, &status);
+
+    if (r < 0)
+        return r;
+    if ((status.st_mode & S_IFMT) != type || status.st_uid != geteuid() ||
+        (status.st_mode & forbidden) != 0)
+        return -EPERM;
+    return type == S_IFREG && (status.st_nlink != 1 || status.st_size <= 0) ? -EPERM : 0;
+}
+
+static int open_directory(int parent, const char *name)
+{
+    return cl_sys_openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+}
+
+int cl_module_cache_open(const char *dir, const char *tenant)
+{
+    const char *name = tenant != NULL ? tenant : no_tenant;
+
+    if (tenant != NULL && !is_name(tenant))
+        return -EINVAL;
+    CL_CLEANUP_FD int all = cl_plan_cache_open(dir, "modules");
+    if (all < 0)
+        return all;
+    CL_CLEANUP_FD int cache = open_directory(all, name);
+    if (cache == -ENOENT) {
+        (void)cl_sys_mkdirat(all, name, 0700); /* a failure shows when it is opened */
+        cache = open_directory(all, name);
+    }
+    if (cache < 0)
+        return cache;
+    int r = check_owner(cache, S_IFDIR, 077);
+    return r < 0 ? r : CL_TAKE_FD(cache);
+}
+
+int cl_module_cache_find(int cache, const struct cl_module_key *key)
+{
+    CL_CLEANUP_FD int fd =
+        cl_sys_openat(cache, key->hex, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0);
+
+    if (fd < 0)
+        return fd;
+    int r = check_owner(fd, S_IFREG, 0377);
+    return r < 0 ? r : CL_TAKE_FD(fd);
+}
+
+static int copy(int to, int from, uint64_t size)
+{
+    int r = (int)cl_sys_lseek(from, 0, SEEK_SET);
+
+    while (r >= 0 && size > 0) {
+        ssize_t put = cl_sys_sendfile(to, from, size);
+
+        if (put == -EINTR)
+            continue;
+        if (put <= 0)
+            return put < 0 ? (int)put : -EBADMSG;
+        size -= (uint64_t)put;
+    }
+    return r;
+}
+
+/* Writes a new file of that name, whole and on the disk. */
+static int write_new(int cache, const char *name, int code, uint64_t size)
+{
+    CL_CLEANUP_FD int fd =
+        cl_sys_openat(cache, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0400);
+    int r = fd < 0 ? fd : copy(fd, code, size);
+
+    return r < 0 ? r : (int)CL_SYS1(SYS_fsync, fd);
+}
+
+int cl_module_cache_keep(int cache, const struct cl_module_key *key, int code, uint64_t size)
+{
+    char name[NAME_SIZE];
+    uint64_t random = 0;
+
+    if (cl_sys_getrandom(&random, sizeof(random)) < 0)
+        return -EIO;
+    (void)snprintf(name, sizeof(name), "new-%016llx", (unsigned long long)random);
+    int r = write_new(cache, name, code, size);
+    if (r >= 0)
+        r = cl_sys_renameat(cache, name, cache, key->hex);
+    if (r < 0)
+        (void)cl_sys_unlinkat(cache, name, 0); /* it may not be there at all */
+    return r < 0 ? r : 0;
+}
