@@ -31,6 +31,22 @@ static inline ssize_t cl_sys_writev(int fd, const struct iovec *parts, int count
     return CL_SYS3(SYS_writev, fd, parts, count);
 }
 
+static inline ssize_t cl_sys_readv(int fd, const struct iovec *parts, int count)
+{
+    return CL_SYS3(SYS_readv, fd, parts, count);
+}
+
+/* OFFSET is one argument where a long has 64 bits; the kernel adds the next above it. */
+static inline ssize_t cl_sys_preadv(int fd, const struct iovec *parts, int count, off_t offset)
+{
+    return CL_SYS5(SYS_preadv, fd, parts, count, offset, 0);
+}
+
+static inline ssize_t cl_sys_pwritev(int fd, const struct iovec *parts, int count, off_t offset)
+{
+    return CL_SYS5(SYS_pwritev, fd, parts, count, offset, 0);
+}
+
 static inline ssize_t cl_sys_pread(int fd, void *data, size_t size, off_t offset)
 {
     return (ssize_t)CL_SYS4(SYS_pread64, fd, data, size, offset);
@@ -149,6 +165,27 @@ static inline mode_t cl_sys_umask(mode_t mask)
 static inline int cl_sys_ftruncate(int fd, off_t size)
 {
     return (int)CL_SYS2(SYS_ftruncate, fd, size);
+}
+
+static inline int cl_sys_fallocate(int fd, off_t offset, off_t size)
+{
+    return (int)CL_SYS4(SYS_fallocate, fd, 0, offset, size);
+}
+
+/* ADVICE is POSIX_FADV_*; SIZE 0 is all from OFFSET. */
+static inline int cl_sys_fadvise(int fd, off_t offset, off_t size, int advice)
+{
+    return (int)CL_SYS4(SYS_fadvise64, fd, offset, size, advice);
+}
+
+static inline int cl_sys_fsync(int fd)
+{
+    return (int)CL_SYS1(SYS_fsync, fd);
+}
+
+static inline int cl_sys_fdatasync(int fd)
+{
+    return (int)CL_SYS1(SYS_fdatasync, fd);
 }
 
 static inline ssize_t cl_sys_getxattr(const char *path, const char *name, void *value, size_t size)

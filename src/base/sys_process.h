@@ -252,6 +252,22 @@ static inline int cl_sys_rt_sigprocmask(int how, const uint64_t *set, uint64_t *
     return (int)CL_SYS4(SYS_rt_sigprocmask, how, set, ret_old, sizeof(*set));
 }
 
+/* The C library's struct timespec is the kernel's where both have 64 bits. */
+static inline int cl_sys_clock_gettime(clockid_t clock, struct timespec *ret)
+{
+    return (int)CL_SYS2(SYS_clock_gettime, clock, ret);
+}
+
+static inline int cl_sys_clock_getres(clockid_t clock, struct timespec *ret)
+{
+    return (int)CL_SYS2(SYS_clock_getres, clock, ret);
+}
+
+static inline int cl_sys_sched_yield(void)
+{
+    return (int)CL_SYS0(SYS_sched_yield);
+}
+
 static inline ssize_t cl_sys_getrandom(void *data, size_t size)
 {
     return (ssize_t)CL_SYS3(SYS_getrandom, data, size, 0);
@@ -330,6 +346,11 @@ static inline int cl_sys_connect(int fd, const struct sockaddr *address, socklen
 static inline int cl_sys_accept(int fd, int flags)
 {
     return (int)CL_SYS4(SYS_accept4, fd, NULL, NULL, flags | SOCK_CLOEXEC);
+}
+
+static inline int cl_sys_shutdown(int fd, int how)
+{
+    return (int)CL_SYS2(SYS_shutdown, fd, how);
 }
 
 static inline int cl_sys_getsockopt(int fd, int level, int option, void *ret, socklen_t *size)

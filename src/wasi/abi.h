@@ -1,0 +1,195 @@
+/* abi.h - the numbers of wasi_snapshot_preview1, by the specification's names.
+ *
+ * Source: the specification's witx files, "typenames" and "wasi_snapshot_preview1".
+ */
+#ifndef CL_WASI_ABI_H
+#define CL_WASI_ABI_H
+
+#include <stdint.h>
+
+enum {
+    CL_WASI_SUCCESS = 0,
+    CL_WASI_2BIG = 1,
+    CL_WASI_ACCES = 2,
+    CL_WASI_ADDRINUSE = 3,
+    CL_WASI_ADDRNOTAVAIL = 4,
+    CL_WASI_AFNOSUPPORT = 5,
+    CL_WASI_AGAIN = 6,
+    CL_WASI_ALREADY = 7,
+    CL_WASI_BADF = 8,
+    CL_WASI_BADMSG = 9,
+    CL_WASI_BUSY = 10,
+    CL_WASI_CANCELED = 11,
+    CL_WASI_CHILD = 12,
+    CL_WASI_CONNABORTED = 13,
+    CL_WASI_CONNREFUSED = 14,
+    CL_WASI_CONNRESET = 15,
+    CL_WASI_DEADLK = 16,
+    CL_WASI_DESTADDRREQ = 17,
+    CL_WASI_DOM = 18,
+    CL_WASI_DQUOT = 19,
+    CL_WASI_EXIST = 20,
+    CL_WASI_FAULT = 21,
+    CL_WASI_FBIG = 22,
+    CL_WASI_HOSTUNREACH = 23,
+    CL_WASI_IDRM = 24,
+    CL_WASI_ILSEQ = 25,
+    CL_WASI_INPROGRESS = 26,
+    CL_WASI_INTR = 27,
+    CL_WASI_INVAL = 28,
+    CL_WASI_IO = 29,
+    CL_WASI_ISCONN = 30,
+    CL_WASI_ISDIR = 31,
+    CL_WASI_LOOP = 32,
+    CL_WASI_MFILE = 33,
+    CL_WASI_MLINK = 34,
+    CL_WASI_MSGSIZE = 35,
+    CL_WASI_MULTIHOP = 36,
+    CL_WASI_NAMETOOLONG = 37,
+    CL_WASI_NETDOWN = 38,
+    CL_WASI_NETRESET = 39,
+    CL_WASI_NETUNREACH = 40,
+    CL_WASI_NFILE = 41,
+    CL_WASI_NOBUFS = 42,
+    CL_WASI_NODEV = 43,
+    CL_WASI_NOENT = 44,
+    CL_WASI_NOEXEC = 45,
+    CL_WASI_NOLCK = 46,
+    CL_WASI_NOLINK = 47,
+    CL_WASI_NOMEM = 48,
+    CL_WASI_NOMSG = 49,
+    CL_WASI_NOPROTOOPT = 50,
+    CL_WASI_NOSPC = 51,
+    CL_WASI_NOSYS = 52,
+    CL_WASI_NOTCONN = 53,
+    CL_WASI_NOTDIR = 54,
+    CL_WASI_NOTEMPTY = 55,
+    CL_WASI_NOTRECOVERABLE = 56,
+    CL_WASI_NOTSOCK = 57,
+    CL_WASI_NOTSUP = 58,
+    CL_WASI_NOTTY = 59,
+    CL_WASI_NXIO = 60,
+    CL_WASI_OVERFLOW = 61,
+    CL_WASI_OWNERDEAD = 62,
+    CL_WASI_PERM = 63,
+    CL_WASI_PIPE = 64,
+    CL_WASI_PROTO = 65,
+    CL_WASI_PROTONOSUPPORT = 66,
+    CL_WASI_PROTOTYPE = 67,
+    CL_WASI_RANGE = 68,
+    CL_WASI_ROFS = 69,
+    CL_WASI_SPIPE = 70,
+    CL_WASI_SRCH = 71,
+    CL_WASI_STALE = 72,
+    CL_WASI_TIMEDOUT = 73,
+    CL_WASI_TXTBSY = 74,
+    CL_WASI_XDEV = 75,
+    CL_WASI_NOTCAPABLE = 76,
+};
+
+#define CL_WASI_RIGHT_FD_DATASYNC (1ULL << 0)
+#define CL_WASI_RIGHT_FD_READ (1ULL << 1)
+#define CL_WASI_RIGHT_FD_SEEK (1ULL << 2)
+#define CL_WASI_RIGHT_FD_FDSTAT_SET_FLAGS (1ULL << 3)
+#define CL_WASI_RIGHT_FD_SYNC (1ULL << 4)
+#define CL_WASI_RIGHT_FD_TELL (1ULL << 5)
+#define CL_WASI_RIGHT_FD_WRITE (1ULL << 6)
+#define CL_WASI_RIGHT_FD_ADVISE (1ULL << 7)
+#define CL_WASI_RIGHT_FD_ALLOCATE (1ULL << 8)
+#define CL_WASI_RIGHT_PATH_CREATE_DIRECTORY (1ULL << 9)
+#define CL_WASI_RIGHT_PATH_CREATE_FILE (1ULL << 10)
+#define CL_WASI_RIGHT_PATH_LINK_SOURCE (1ULL << 11)
+#define CL_WASI_RIGHT_PATH_LINK_TARGET (1ULL << 12)
+#define CL_WASI_RIGHT_PATH_OPEN (1ULL << 13)
+#define CL_WASI_RIGHT_FD_READDIR (1ULL << 14)
+#define CL_WASI_RIGHT_PATH_READLINK (1ULL << 15)
+#define CL_WASI_RIGHT_PATH_RENAME_SOURCE (1ULL << 16)
+#define CL_WASI_RIGHT_PATH_RENAME_TARGET (1ULL << 17)
+#define CL_WASI_RIGHT_PATH_FILESTAT_GET (1ULL << 18)
+#define CL_WASI_RIGHT_PATH_FILESTAT_SET_SIZE (1ULL << 19)
+#define CL_WASI_RIGHT_PATH_FILESTAT_SET_TIMES (1ULL << 20)
+#define CL_WASI_RIGHT_FD_FILESTAT_GET (1ULL << 21)
+#define CL_WASI_RIGHT_FD_FILESTAT_SET_SIZE (1ULL << 22)
+#define CL_WASI_RIGHT_FD_FILESTAT_SET_TIMES (1ULL << 23)
+#define CL_WASI_RIGHT_PATH_SYMLINK (1ULL << 24)
+#define CL_WASI_RIGHT_PATH_REMOVE_DIRECTORY (1ULL << 25)
+#define CL_WASI_RIGHT_PATH_UNLINK_FILE (1ULL << 26)
+#define CL_WASI_RIGHT_POLL_FD_READWRITE (1ULL << 27)
+#define CL_WASI_RIGHT_SOCK_SHUTDOWN (1ULL << 28)
+#define CL_WASI_RIGHT_SOCK_ACCEPT (1ULL << 29)
+
+enum { /* filetype */
+       CL_WASI_TYPE_UNKNOWN = 0,
+       CL_WASI_TYPE_BLOCK_DEVICE = 1,
+       CL_WASI_TYPE_CHARACTER_DEVICE = 2,
+       CL_WASI_TYPE_DIRECTORY = 3,
+       CL_WASI_TYPE_REGULAR_FILE = 4,
+       CL_WASI_TYPE_SOCKET_DGRAM = 5,
+       CL_WASI_TYPE_SOCKET_STREAM = 6,
+       CL_WASI_TYPE_SYMBOLIC_LINK = 7,
+};
+
+enum { /* fdflags */
+       CL_WASI_APPEND = 1 << 0,
+       CL_WASI_DSYNC = 1 << 1,
+       CL_WASI_NONBLOCK = 1 << 2,
+       CL_WASI_RSYNC = 1 << 3,
+       CL_WASI_SYNC = 1 << 4,
+       CL_WASI_FDFLAGS = 0x1f,
+};
+
+enum { CL_WASI_SYMLINK_FOLLOW = 1 << 0 }; /* lookupflags */
+
+enum { /* oflags */
+       CL_WASI_CREAT = 1 << 0,
+       CL_WASI_DIRECTORY = 1 << 1,
+       CL_WASI_EXCL = 1 << 2,
+       CL_WASI_TRUNC = 1 << 3,
+       CL_WASI_OFLAGS = 0x0f,
+};
+
+enum { /* fstflags */
+       CL_WASI_ATIM = 1 << 0,
+       CL_WASI_ATIM_NOW = 1 << 1,
+       CL_WASI_MTIM = 1 << 2,
+       CL_WASI_MTIM_NOW = 1 << 3,
+       CL_WASI_FSTFLAGS = 0x0f,
+};
+
+enum { /* clockid */
+       CL_WASI_REALTIME = 0,
+       CL_WASI_MONOTONIC = 1,
+       CL_WASI_PROCESS_CPUTIME = 2,
+       CL_WASI_THREAD_CPUTIME = 3,
+};
+
+enum { CL_WASI_WHENCE_SET = 0, CL_WASI_WHENCE_CUR = 1, CL_WASI_WHENCE_END = 2 };
+
+enum { /* eventtype, eventrwflags, subclockflags */
+       CL_WASI_EVENT_CLOCK = 0,
+       CL_WASI_EVENT_FD_READ = 1,
+       CL_WASI_EVENT_FD_WRITE = 2,
+       CL_WASI_HANGUP = 1 << 0,
+       CL_WASI_ABSTIME = 1 << 0,
+};
+
+enum { /* riflags, roflags, sdflags */
+       CL_WASI_RECV_PEEK = 1 << 0,
+       CL_WASI_RECV_WAITALL = 1 << 1,
+       CL_WASI_RECV_DATA_TRUNCATED = 1 << 0,
+       CL_WASI_SHUT_RD = 1 << 0,
+       CL_WASI_SHUT_WR = 1 << 1,
+};
+
+/* Sizes of what lies in the guest's memory. */
+enum {
+    CL_WASI_IOVEC_SIZE = 8,
+    CL_WASI_DIRENT_SIZE = 24,
+    CL_WASI_FDSTAT_SIZE = 24,
+    CL_WASI_FILESTAT_SIZE = 64,
+    CL_WASI_PRESTAT_SIZE = 8,
+    CL_WASI_SUBSCRIPTION_SIZE = 48,
+    CL_WASI_EVENT_SIZE = 32,
+};
+
+#endif

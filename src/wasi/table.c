@@ -1,0 +1,56 @@
+#include "wasi/wasi.h"
+
+#include "wasi/calls.h"
+
+#define ANSWERS 1
+#define WAITS 1
+
+/* In the specification's order. */
+const struct cl_wasi_function cl_wasi_functions[CL_WASI_FUNCTION_COUNT] = {
+    {"args_get", "ii", ANSWERS, 0, cl_wasi_args_get},
+    {"args_sizes_get", "ii", ANSWERS, 0, cl_wasi_args_sizes_get},
+    {"environ_get", "ii", ANSWERS, 0, cl_wasi_environ_get},
+    {"environ_sizes_get", "ii", ANSWERS, 0, cl_wasi_environ_sizes_get},
+    {"clock_res_get", "ii", ANSWERS, 0, cl_wasi_clock_res_get},
+    {"clock_time_get", "iIi", ANSWERS, 0, cl_wasi_clock_time_get},
+    {"fd_advise", "iIIi", ANSWERS, 0, cl_wasi_fd_advise},
+    {"fd_allocate", "iII", ANSWERS, 0, cl_wasi_fd_allocate},
+    {"fd_close", "i", ANSWERS, 0, cl_wasi_fd_close},
+    {"fd_datasync", "i", ANSWERS, 0, cl_wasi_fd_datasync},
+    {"fd_fdstat_get", "ii", ANSWERS, 0, cl_wasi_fd_fdstat_get},
+    {"fd_fdstat_set_flags", "ii", ANSWERS, 0, cl_wasi_fd_fdstat_set_flags},
+    {"fd_fdstat_set_rights", "iII", ANSWERS, 0, cl_wasi_fd_fdstat_set_rights},
+    {"fd_filestat_get", "ii", ANSWERS, 0, cl_wasi_fd_filestat_get},
+    {"fd_filestat_set_size", "iI", ANSWERS, 0, cl_wasi_fd_filestat_set_size},
+    {"fd_filestat_set_times", "iIIi", ANSWERS, 0, cl_wasi_fd_filestat_set_times},
+    {"fd_pread", "iiiIi", ANSWERS, 0, cl_wasi_fd_pread},
+    {"fd_prestat_get", "ii", ANSWERS, 0, cl_wasi_fd_prestat_get},
+    {"fd_prestat_dir_name", "iii", ANSWERS, 0, cl_wasi_fd_prestat_dir_name},
+    {"fd_pwrite", "iiiIi", ANSWERS, 0, cl_wasi_fd_pwrite},
+    {"fd_read", "iiii", ANSWERS, WAITS, cl_wasi_fd_read},
+    {"fd_readdir", "iiiIi", ANSWERS, 0, cl_wasi_fd_readdir},
+    {"fd_renumber", "ii", ANSWERS, 0, cl_wasi_fd_renumber},
+    {"fd_seek", "iIii", ANSWERS, 0, cl_wasi_fd_seek},
+    {"fd_sync", "i", ANSWERS, 0, cl_wasi_fd_sync},
+    {"fd_tell", "ii", ANSWERS, 0, cl_wasi_fd_tell},
+    {"fd_write", "iiii", ANSWERS, WAITS, cl_wasi_fd_write},
+    {"path_create_directory", "iii", ANSWERS, 0, cl_wasi_path_create_directory},
+    {"path_filestat_get", "iiiii", ANSWERS, 0, cl_wasi_path_filestat_get},
+    {"path_filestat_set_times", "iiiiIIi", ANSWERS, 0, cl_wasi_path_filestat_set_times},
+    {"path_link", "iiiiiii", ANSWERS, 0, cl_wasi_path_link},
+    {"path_open", "iiiiiIIii", ANSWERS, 0, cl_wasi_path_open},
+    {"path_readlink", "iiiiii", ANSWERS, 0, cl_wasi_path_readlink},
+    {"path_remove_directory", "iii", ANSWERS, 0, cl_wasi_path_remove_directory},
+    {"path_rename", "iiiiii", ANSWERS, 0, cl_wasi_path_rename},
+    {"path_symlink", "iiiii", ANSWERS, 0, cl_wasi_path_symlink},
+    {"path_unlink_file", "iii", ANSWERS, 0, cl_wasi_path_unlink_file},
+    {"poll_oneoff", "iiii", ANSWERS, WAITS, cl_wasi_poll_oneoff},
+    {"proc_exit", "i", 0, 0, cl_wasi_proc_exit},
+    {"proc_raise", "i", ANSWERS, 0, cl_wasi_proc_raise},
+    {"sched_yield", "", ANSWERS, 0, cl_wasi_sched_yield},
+    {"random_get", "ii", ANSWERS, 0, cl_wasi_random_get},
+    {"sock_accept", "iii", ANSWERS, WAITS, cl_wasi_sock_accept},
+    {"sock_recv", "iiiiii", ANSWERS, WAITS, cl_wasi_sock_recv},
+    {"sock_send", "iiiii", ANSWERS, WAITS, cl_wasi_sock_send},
+    {"sock_shutdown", "ii", ANSWERS, 0, cl_wasi_sock_shutdown},
+};
