@@ -14,6 +14,13 @@
  * function is called again with the same arguments. A deadline that was counted from the first
  * call stays what it was. Streams get O_NONBLOCK: they must be the sandbox's own descriptions.
  *
+ * Signals: the process ignores SIGPIPE and SIGXFSZ, which would end all of its guests: a write to
+ * a pipe that nobody reads is PIPE, one beyond RLIMIT_FSIZE is FBIG.
+ *
+ * Limits: a list of buffers is used up to its first 128 that aren't empty, as after a short read
+ * or write; poll_oneoff takes 4096 subscriptions, more are INVAL; a path has less than PATH_MAX
+ * bytes. Calls on files are not bounded in time: what a disk or random_get takes, it takes.
+ *
  * Threads: none. Memory: all of a guest's state is in its struct cl_wasi; nothing is shared.
  * Source: the WASI preview 1 documentation (witx), "wasi_snapshot_preview1".
  */
