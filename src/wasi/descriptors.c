@@ -80,7 +80,6 @@ uint32_t cl_wasi_add(struct cl_wasi *wasi, struct cl_wasi_descriptor *descriptor
 void cl_wasi_close(struct cl_wasi_descriptor *descriptor)
 {
     cl_fd_close(&descriptor->host);
-    free(descriptor->preopen);
     *descriptor = (struct cl_wasi_descriptor)CL_WASI_NO_DESCRIPTOR;
 }
 

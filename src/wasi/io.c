@@ -115,12 +115,13 @@ static uint32_t finish(struct cl_wasi *wasi, const struct transfer *transfer, ui
 
 /* ARGUMENTS: fd, iovs, iovs_len; RET_AT: where the number of bytes goes. */
 static uint32_t move(struct cl_wasi *wasi, const struct cl_wasi_memory *memory,
-                     const uint64_t *arguments, uint64_t ret_at, struct transfer *how)
+                     const uint64_t *arguments, uint64_t ret_at, const struct transfer *how)
 {
     struct cl_wasi_buffers buffers;
+    struct transfer transfer = *how;
     const uint64_t right = how->writes ? CL_WASI_RIGHT_FD_WRITE : CL_WASI_RIGHT_FD_READ;
     uint8_t *ret = cl_wasi_at(memory, ret_at, 4);
-    uint32_t r = cl_wasi_find(wasi, arguments[0], right, &how->descriptor);
+    uint32_t r = cl_wasi_find(wasi, arguments[0], right, &transfer.descriptor);
 
     if (r == CL_WASI_SUCCESS)
         r = cl_wasi_take_buffers(memory, arguments[1], arguments[2], &buffers);
@@ -128,15 +129,15 @@ static uint32_t move(struct cl_wasi *wasi, const struct cl_wasi_memory *memory,
         r = CL_WASI_FAULT;
     if (r != CL_WASI_SUCCESS)
         return r;
-    how->buffers = &buffers;
-    return finish(wasi, how, ret);
+    transfer.buffers = &buffers;
+    return finish(wasi, &transfer, ret);
 }
 
 /* At a place: fd, iovs, iovs_len, offset, ret_size. What can't seek has none. */
 static uint32_t move_at(struct cl_wasi *wasi, const struct cl_wasi_memory *memory,
                         const uint64_t *arguments, int writes)
 {
-    struct transfer how = {.writes = writes, .is_at = 1, .offset = (off_t)arguments[3]};
+    const struct transfer how = {.writes = writes, .is_at = 1, .offset = (off_t)arguments[3]};
     struct cl_wasi_descriptor *descriptor = NULL;
     uint32_t r = cl_wasi_find(wasi, arguments[0], 0, &descriptor);
 
@@ -158,7 +159,7 @@ static uint32_t move_at(struct cl_wasi *wasi, const struct cl_wasi_memory *memor
 /* fd_read(fd, iovs, iovs_len, ret_size) */
 CL_WASI_CALL(fd_read)
 {
-    struct transfer how = {.writes = 0};
+    const struct transfer how = {.writes = 0};
 
     return move(wasi, memory, arguments, arguments[3], &how);
 }
@@ -166,7 +167,7 @@ CL_WASI_CALL(fd_read)
 /* fd_write(fd, iovs, iovs_len, ret_size) */
 CL_WASI_CALL(fd_write)
 {
-    struct transfer how = {.writes = 1};
+    const struct transfer how = {.writes = 1};
 
     return move(wasi, memory, arguments, arguments[3], &how);
 }

@@ -22,9 +22,9 @@ struct cl_wasi_descriptor {
     int is_terminal; /* has no place to seek to, and is told to be one by that */
     uint16_t flags;  /* fdflags; CL_WASI_NONBLOCK is kept here alone */
     uint64_t base, inheriting;
-    uint64_t device; /* st_dev */
-    uint64_t cookie; /* of a directory: where HOST stands */
-    char *preopen;   /* its name, owned; or NULL */
+    uint64_t device;     /* st_dev */
+    uint64_t cookie;     /* of a directory: where HOST stands */
+    const char *preopen; /* its name, in the state's names; or NULL */
     size_t poll_slot;
 };
 
@@ -44,6 +44,7 @@ uint32_t cl_wasi_find_directory(struct cl_wasi *wasi, uint64_t number, uint64_t 
 uint32_t cl_wasi_make_room(struct cl_wasi *wasi);
 /* Takes what DESCRIPTOR has as the lowest free number; after cl_wasi_make_room. */
 uint32_t cl_wasi_add(struct cl_wasi *wasi, struct cl_wasi_descriptor *descriptor);
+/* None is fine. */
 void cl_wasi_close(struct cl_wasi_descriptor *descriptor);
 
 /* Of an open host descriptor: type, device, whether it is a terminal. A result of the host's. */
@@ -69,6 +70,7 @@ struct cl_wasi {
     uint32_t room, max_descriptors;
     uint32_t lowest_free; /* none below is free */
     struct cl_wasi_strings arguments, environment;
+    char *names; /* of preopens */
     uint32_t exit_code;
     uint64_t written[3];
 

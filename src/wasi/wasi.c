@@ -28,12 +28,11 @@ static int copy_strings(const char *const *strings, const char *what, struct cl_
             return cl_refuse(err, E2BIG, "the %s has more than %d bytes", what, MAX_STRINGS_BYTES);
         size += length;
     }
-    ret->data = cl_calloc(1, size + 1);
-    if (ret->data == NULL)
+    char *at = cl_calloc(1, size + 1);
+    if (at == NULL)
         return cl_fail_memory(err);
-    ret->size = (uint32_t)size;
-    ret->count = (uint32_t)count; /* each has a byte at least */
-    char *at = ret->data;
+    /* each has a byte at least */
+    *ret = (struct cl_wasi_strings){.data = at, .size = (uint32_t)size, .count = (uint32_t)count};
     for (size_t i = 0; i < count; i++) {
         const size_t length = strlen(strings[i]) + 1;
 
@@ -43,12 +42,25 @@ static int copy_strings(const char *const *strings, const char *what, struct cl_
     return 0;
 }
 
-static char *copy_name(const char *name)
+/* One after the other: a descriptor's name lies there. */
+static int copy_names(struct cl_wasi *wasi, const struct cl_wasi_setup *setup, struct cl_error *err)
 {
-    const size_t size = strlen(name) + 1;
-    char *copy = cl_calloc(1, size);
+    size_t size = 1;
 
-    return copy == NULL ? NULL : memcpy(copy, name, size);
+    for (size_t i = 0; i < setup->preopen_count; i++)
+        size += strlen(setup->preopens[i].name) + 1;
+    char *at = cl_calloc(1, size);
+    wasi->names = at;
+    if (at == NULL)
+        return cl_fail_memory(err);
+    for (size_t i = 0; i < setup->preopen_count; i++) {
+        const size_t length = strlen(setup->preopens[i].name) + 1;
+
+        memcpy(at, setup->preopens[i].name, length);
+        wasi->descriptors[3 + i].preopen = at;
+        at += length;
+    }
+    return 0;
 }
 
 /* --- what it begins with ------------------------------------------------------------------- */
@@ -62,9 +74,10 @@ static int open_stream(struct cl_wasi_descriptor *descriptor, struct cl_error *e
     if (flags >= 0)
         r = cl_sys_fcntl(descriptor->host, F_SETFL, flags | O_NONBLOCK);
     if (flags < 0 || r < 0)
-        return cl_fail(err, flags < 0 ? flags : r, "take the guest's stream %d", descriptor->host);
+        return cl_fail(err, flags < 0 ? flags : r, "take the guest's stream %d",
+                       descriptor->stream);
     if (descriptor->type == CL_WASI_TYPE_DIRECTORY)
-        return cl_refuse(err, EISDIR, "the guest's stream %d is a directory", descriptor->host);
+        return cl_refuse(err, EISDIR, "the guest's stream %d is a directory", descriptor->stream);
     descriptor->base = cl_wasi_rights_that_apply(descriptor);
     if ((flags & O_ACCMODE) == O_RDONLY)
         descriptor->base &= ~(CL_WASI_RIGHT_FD_WRITE | CL_WASI_RIGHT_FD_ALLOCATE |
@@ -99,11 +112,9 @@ static int open_preopen(struct cl_wasi_descriptor *descriptor,
         descriptor->base &= ~cl_wasi_rights_to_write;
         descriptor->inheriting &= ~cl_wasi_rights_to_write;
     }
-    descriptor->preopen = copy_name(preopen->name);
-    return descriptor->preopen == NULL ? cl_fail_memory(err) : 0;
+    return 0;
 }
 
-/* First takes all of SETUP's descriptors, so that they are closed whatever happens then. */
 static int open_all(struct cl_wasi *wasi, const struct cl_wasi_setup *setup, struct cl_error *err)
 {
     int r = 0;
@@ -155,35 +166,37 @@ static void drop_setup(const struct cl_wasi_setup *setup)
     }
 }
 
-static void free_wasi(struct cl_wasi **wasi)
+static int fill(struct cl_wasi *wasi, const struct cl_wasi_setup *setup, struct cl_error *err)
 {
-    cl_wasi_free(*wasi);
+    int r = copy_strings(setup->argv, "command line", &wasi->arguments, err);
+
+    if (r == 0)
+        r = copy_strings(setup->envp, "environment", &wasi->environment, err);
+    if (r == 0)
+        r = copy_names(wasi, setup, err);
+    return r < 0 ? r : open_all(wasi, setup, err);
 }
 
 int cl_wasi_new(const struct cl_wasi_setup *setup, struct cl_wasi **ret_wasi, struct cl_error *err)
 {
-    CL_CLEANUP(free_wasi) struct cl_wasi *wasi = NULL;
-
     if (setup->max_descriptors > INT32_MAX || setup->max_descriptors < 3 ||
         setup->preopen_count > setup->max_descriptors - 3) {
         drop_setup(setup);
         return cl_refuse(err, EINVAL, "%zu directories and 3 streams are not within %u descriptors",
                          setup->preopen_count, setup->max_descriptors);
     }
-    wasi = cl_calloc(1, sizeof(*wasi));
+    struct cl_wasi *wasi = cl_calloc(1, sizeof(*wasi));
     if (wasi == NULL || take_descriptors(wasi, setup) < 0) {
         drop_setup(setup);
+        free(wasi);
         return cl_fail_memory(err);
     }
-    int r = copy_strings(setup->argv, "command line", &wasi->arguments, err);
-    if (r == 0)
-        r = copy_strings(setup->envp, "environment", &wasi->environment, err);
-    if (r == 0)
-        r = open_all(wasi, setup, err);
-    if (r < 0)
+    int r = fill(wasi, setup, err);
+    if (r < 0) {
+        cl_wasi_free(wasi);
         return r;
+    }
     *ret_wasi = wasi;
-    wasi = NULL;
     return 0;
 }
 
@@ -191,13 +204,14 @@ void cl_wasi_free(struct cl_wasi *wasi)
 {
     if (wasi == NULL)
         return;
-    for (uint32_t i = 0; i < wasi->room; i++)
-        if (wasi->descriptors[i].is_open)
-            cl_wasi_close(&wasi->descriptors[i]);
-    free(wasi->descriptors);
     free(wasi->arguments.data);
     free(wasi->environment.data);
+    free(wasi->names);
     free(wasi->polled);
+    struct cl_wasi_descriptor *descriptors = wasi->descriptors;
+    for (uint32_t i = 0; i < wasi->room; i++)
+        cl_wasi_close(&descriptors[i]);
+    free(descriptors);
     free(wasi);
 }
 

@@ -97,6 +97,25 @@ TEST(a_directory_is_no_stream)
 
 /* --- strings ------------------------------------------------------------------------------- */
 
+TEST(a_command_line_has_an_end)
+{
+    enum { HUGE = 1 << 26 };
+    CL_CLEANUP_FREE char *huge = malloc(HUGE);
+    const char *const argv[] = {"x", huge, NULL};
+    const struct cl_wasi_setup setup = {
+        .argv = argv, .streams = {-1, null_fd(O_WRONLY), -1}, .max_descriptors = 3};
+    struct cl_wasi *wasi = NULL;
+    struct cl_error err = {0};
+    const int before = check_count_fds();
+
+    CL_ASSERT(huge != NULL);
+    memset(huge, 'x', HUGE);
+    huge[HUGE - 1] = '\0';
+    CHECK(cl_wasi_new(&setup, &wasi, &err) == -E2BIG && wasi == NULL);
+    CHECK_HAS(err.msg, "command line has more than");
+    CHECK(check_count_fds() == before - 1);
+}
+
 TEST(arguments_and_environment_are_given)
 {
     CLEANUP_SCENE struct scene scene = scene_make();
@@ -392,6 +411,7 @@ int main(void)
         ROW(what_it_is_given_is_closed_in_any_case),
         ROW(each_call_that_fails_at_the_beginning_is_told),
         ROW(a_directory_is_no_stream),
+        ROW(a_command_line_has_an_end),
         ROW(arguments_and_environment_are_given),
         ROW(a_guest_ends_or_traps),
         ROW(clocks_tell_the_time),
