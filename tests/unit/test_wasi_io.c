@@ -273,13 +273,14 @@ TEST(all_of_the_memory_is_written_at_once)
 {
     CLEANUP_SCENE struct scene scene = scene_make();
     const uint32_t fd = scene_open(&scene, "f", CL_WASI_CREAT, ALL_RIGHTS);
-    struct stat st;
+    struct stat st = {0};
+    const off_t twice = 2 * (off_t)MEMORY;
 
     scene_list(&scene, 0, 0, MEMORY);
     scene_list(&scene, 1, 0, MEMORY);
     CHECK(CALL(&scene, "fd_write", fd, LIST, 2, RET) == CL_WASI_SUCCESS);
-    CHECK(scene_ret(&scene) == 2 * MEMORY && fstatat(scene.root, "f", &st, 0) == 0);
-    CHECK(st.st_size == 2 * MEMORY);
+    CHECK(scene_ret(&scene) == twice && fstatat(scene.root, "f", &st, 0) == 0);
+    CHECK(st.st_size == twice);
     CHECK(CALL(&scene, "fd_pread", fd, LIST, 2, 0, RET) == CL_WASI_SUCCESS);
 }
 

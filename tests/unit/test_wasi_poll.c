@@ -5,7 +5,9 @@
 #include "base/fault.h"
 #include "wasi_scene.h"
 
-enum { MS = 1000000, IN = LIST, OUT = DATA };
+enum { IN = LIST, OUT = DATA };
+
+static const uint64_t short_time_ns = 20000000;
 
 static uint64_t monotonic(void)
 {
@@ -79,11 +81,12 @@ TEST(a_relative_time_counts_from_the_first_call)
     CLEANUP_SCENE struct scene scene = scene_make();
     const uint64_t before = monotonic();
 
-    subscribe_clock(&scene, 0, CL_WASI_MONOTONIC, 20 * MS, 0);
+    subscribe_clock(&scene, 0, CL_WASI_MONOTONIC, short_time_ns, 0);
     CHECK(poll_all(&scene, 1) == CL_WASI_WAITS);
     const struct cl_wasi_wait first = *cl_wasi_waits_for(scene.wasi);
     CHECK(first.count == 0);
-    CHECK(first.deadline_ns >= before + 20 * MS && first.deadline_ns <= monotonic() + 20 * MS);
+    CHECK(first.deadline_ns >= before + short_time_ns &&
+          first.deadline_ns <= monotonic() + short_time_ns);
     CHECK(poll_all(&scene, 1) == CL_WASI_WAITS || monotonic() >= first.deadline_ns);
     CHECK(cl_wasi_waits_for(scene.wasi)->deadline_ns == first.deadline_ns);
     while (monotonic() < first.deadline_ns)

@@ -2,6 +2,7 @@
 #include <limits.h>
 
 #include "base/fault.h"
+#include "base/num.h"
 #include "wasi_scene.h"
 
 /* --- what is known ------------------------------------------------------------------------- */
@@ -161,14 +162,15 @@ struct seen {
 
 static void see(struct seen *seen, const uint8_t *entry, const char *name)
 {
-    unsigned int number = ENTRIES;
+    uint64_t number = 0;
 
     seen->last_cookie = cl_wasi_load64(entry);
     if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0) {
         seen->dots++;
         CHECK(entry[20] == CL_WASI_TYPE_DIRECTORY);
         CHECK((cl_wasi_load64(entry + 8) == 0) == (strcmp(name, "..") == 0));
-    } else if (sscanf(name, "file.%u", &number) == 1 && number < ENTRIES) {
+    } else if (strncmp(name, "file.", 5) == 0 && cl_parse_u64(name + 5, &number) == 0 &&
+               number < ENTRIES) {
         CHECK(entry[20] == CL_WASI_TYPE_REGULAR_FILE && !seen->have[number]);
         seen->have[number] = 1;
         seen->files++;

@@ -83,8 +83,8 @@ static inline uint64_t scene_ret64(const struct scene *scene, uint32_t at)
 /* A list of one buffer of SIZE bytes at AT. */
 static inline void scene_list(struct scene *scene, uint32_t index, uint32_t at, uint32_t size)
 {
-    cl_wasi_store32(scene->memory.base + LIST + index * 8, at);
-    cl_wasi_store32(scene->memory.base + LIST + index * 8 + 4, size);
+    cl_wasi_store32(scene->memory.base + LIST + (size_t)index * 8, at);
+    cl_wasi_store32(scene->memory.base + LIST + (size_t)index * 8 + 4, size);
 }
 
 /* --- calls that most tests make ------------------------------------------------------------ */
@@ -197,9 +197,9 @@ static inline struct scene scene_bare(void)
 static inline struct scene scene_make_as(int is_read_only)
 {
     struct scene scene = scene_bare();
-    int in[2];
-    int out[2];
-    int error[2];
+    int in[2] = {-1, -1};
+    int out[2] = {-1, -1};
+    int error[2] = {-1, -1};
 
     CHECK(pipe2(in, O_CLOEXEC) == 0 && pipe2(out, O_CLOEXEC) == 0 && pipe2(error, O_CLOEXEC) == 0);
     scene.streams[0] = in[1];
