@@ -18,8 +18,8 @@ struct cl_compile_job {
  * process's: what ends the engine early is told by JOB's name. */
 void cl_compile_prepare(struct cl_compile_job *job);
 
-/* As a jail's start_threads: of the JOB. */
-int cl_compile_start_threads(void *job, struct cl_error *err);
+/* As a jail's start_threads: CONTEXT is the job. */
+int cl_compile_start_threads(void *context, struct cl_error *err);
 
 int cl_compile_module(const struct cl_compile_job *job, struct cl_error *err);
 
