@@ -67,8 +67,7 @@ uint32_t cl_wasi_open_for_reading(struct cl_wasi_descriptor *directory)
         return r;
     cl_fd_close(&directory->host);
     directory->host = fd;
-    directory->is_path = 0;
-    directory->cookie = 0;
+    directory->is_path = 0; /* so that it was never listed: its cookie is 0 */
     return CL_WASI_SUCCESS;
 }
 

@@ -71,8 +71,6 @@ int LLVMFuzzerInitialize(CL_UNUSED int *argc, CL_UNUSED char ***argv)
     CL_ASSERT(outer >= 0);
     CL_CLEANUP_FD int fd = openat(outer, "secret", O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
     CL_ASSERT(fd >= 0 && cl_write_all(fd, secret, sizeof(secret)) == 0);
-    /* as the worker does: wasi.h */
-    CL_ASSERT(signal(SIGPIPE, SIG_IGN) != SIG_ERR && signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
     CL_ASSERT(setrlimit(RLIMIT_FSIZE, &limit) == 0);
     return 0;
 }
@@ -107,6 +105,8 @@ static void start(struct scene *scene)
     int out[2];
     int pair[2];
 
+    /* as the worker does (wasi.h); libFuzzer takes them after its initialization */
+    CL_ASSERT(signal(SIGPIPE, SIG_IGN) != SIG_ERR && signal(SIGXFSZ, SIG_IGN) != SIG_ERR);
     CL_ASSERT(pipe2(in, O_CLOEXEC | O_NONBLOCK) == 0 && pipe2(out, O_CLOEXEC | O_NONBLOCK) == 0);
     CL_ASSERT(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == 0);
     const struct cl_wasi_preopen preopens[2] = {

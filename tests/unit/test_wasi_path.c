@@ -148,6 +148,9 @@ TEST(a_directory_hands_on_what_it_may)
     /* and what is beneath it has less yet */
     CHECK(scene_try_open(&scene, d, ".", 0, ALL_RIGHTS) == CL_WASI_SUCCESS);
     const uint32_t again = scene_ret(&scene);
+    CHECK(CALL(&scene, "fd_fdstat_get", again, DATA) == CL_WASI_SUCCESS);
+    CHECK(scene_ret64(&scene, DATA + 8) == (CL_WASI_RIGHT_FD_READDIR | CL_WASI_RIGHT_PATH_OPEN));
+    CHECK(scene_ret64(&scene, DATA + 16) == inheriting);
     CHECK(scene_try_open(&scene, again, "new", CL_WASI_CREAT, READS) == CL_WASI_NOTCAPABLE);
     CHECK(scene_try_open(&scene, again, "f", CL_WASI_TRUNC, READS) == CL_WASI_NOTCAPABLE);
     CHECK(scene_try_open(&scene, again, "../../secret", 0, READS) == CL_WASI_NOTCAPABLE);
