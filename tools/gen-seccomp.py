@@ -582,7 +582,7 @@ def build(sections, numbers):
 
 def c_source(programs):
     lines = ['/* Made by tools/gen-seccomp.py from policy/syscalls.tbl. Change that, not this. */',
-             '#include "seccomp_tables.h"', '', '#include <linux/filter.h>', '']
+             '#include "policy/seccomp_tables.h"', '', '#include <linux/filter.h>', '']
     for arch, (_, _, macro) in ARCHES.items():
         lines.append(f'#if defined({macro}) || defined(CL_SECCOMP_EVERY_ARCH)')
         for of, program, code, _ in programs:

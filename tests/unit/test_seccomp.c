@@ -5,7 +5,7 @@
 #include <sys/wait.h>
 
 #include "base/fault.h"
-#include "walls/container/seccomp_tables.h"
+#include "policy/seccomp_tables.h"
 #include "room.h"
 
 static struct room room;

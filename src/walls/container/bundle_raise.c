@@ -6,7 +6,7 @@
 #include "base/num.h"
 #include "base/sys.h"
 #include "walls/container/bundle.h"
-#include "walls/container/seccomp_tables.h"
+#include "policy/seccomp_tables.h"
 
 #define PREFIX "run.cloister."
 

@@ -12,7 +12,7 @@
 #include "image/merged.h"
 #include "limits/core.h"
 #include "walls/container/container.h"
-#include "walls/container/seccomp_tables.h"
+#include "policy/seccomp_tables.h"
 
 /* --- steps of start ------------------------------------------------------------ */
 

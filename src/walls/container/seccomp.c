@@ -22,7 +22,7 @@
 #include "base/alloc.h"
 #include "base/sys.h"
 #include "walls/container/container.h"
-#include "walls/container/seccomp_tables.h"
+#include "policy/seccomp_tables.h"
 
 /* Set-uid bits can be made where images are built, but not on a volume that the host's
  * users see: the file would be set-uid for them. */

@@ -15,9 +15,12 @@
  *   behind it, decides.
  * supervisor: for the supervisor once its sandbox is released; whatever it doesn't need
  *   kills the process.
+ * engine: strict for a program of ours, which puts one more filter on.
+ * worker: that one, for the worker of a WebAssembly guest when that is about to begin; what it
+ *   doesn't need kills the process.
  */
-#ifndef CL_WALLS_CONTAINER_SECCOMP_TABLES_H
-#define CL_WALLS_CONTAINER_SECCOMP_TABLES_H
+#ifndef CL_POLICY_SECCOMP_TABLES_H
+#define CL_POLICY_SECCOMP_TABLES_H
 
 struct sock_filter;
 
@@ -32,10 +35,12 @@ struct cl_seccomp_program {
 
 extern const struct cl_seccomp_program cl_seccomp_strict;
 extern const struct cl_seccomp_program cl_seccomp_build;
+extern const struct cl_seccomp_program cl_seccomp_engine;
 extern const struct cl_seccomp_program cl_seccomp_floor;
 extern const struct cl_seccomp_program cl_seccomp_floor_build;
 extern const struct cl_seccomp_program cl_seccomp_init;
 extern const struct cl_seccomp_program cl_seccomp_supervisor;
+extern const struct cl_seccomp_program cl_seccomp_worker;
 
 #ifdef CL_SECCOMP_EVERY_ARCH
 /* For tests: the programs of all architectures; a row without insns ends it. */
