@@ -3,11 +3,7 @@
 #include <errno.h>
 
 #include "base/fd.h"
-#include "base/sys.h"
-
-/* The kernel answers EAGAIN when it could not be sure of a ".." because something was renamed
- * meanwhile. Whoever renames all the time gets AGAIN. */
-enum { MAX_TRIES = 32 };
+#include "wasi/beneath.h"
 
 enum { NEW_FILE_MODE = 0666 }; /* less the umask */
 
@@ -31,15 +27,8 @@ uint32_t cl_wasi_take_path(struct cl_wasi *wasi, const struct cl_wasi_memory *me
 
 uint32_t cl_wasi_open_beneath(int directory, const char *path, int flags, int *ret_fd)
 {
-    const struct cl_open_how how = {
-        .flags = (uint64_t)(unsigned int)(flags | O_CLOEXEC),
-        .mode = (flags & O_CREAT) != 0 ? NEW_FILE_MODE : 0,
-        .resolve = CL_RESOLVE_BENEATH | CL_RESOLVE_NO_MAGICLINKS,
-    };
-    int fd = -EAGAIN;
+    int fd = cl_beneath_open(directory, path, flags, NEW_FILE_MODE);
 
-    for (int i = 0; i < MAX_TRIES && (fd == -EAGAIN || fd == -EINTR); i++)
-        fd = cl_sys_openat2(directory, path, &how);
     if (fd == -EXDEV)
         return CL_WASI_NOTCAPABLE;
     if (fd < 0)

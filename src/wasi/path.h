@@ -1,9 +1,8 @@
 /* path.h - a guest's path: taken from its memory, and resolved beneath a directory.
  *
- * The kernel resolves it (openat2(2), Linux 5.6): neither "..", nor a link, nor a rename at the
- * same time leads out of the directory, and the guest is told NOTCAPABLE where one would. What is
- * done with a name is done in a directory that was opened so, with one name and no slash
- * before it.
+ * It is walked name by name (beneath.h): neither "..", nor a link, nor a rename at the same time
+ * leads out of the directory, and the guest is told NOTCAPABLE where one would. What is done with a
+ * name is done in a directory that was opened so, with one name and no slash before it.
  */
 #ifndef CL_WASI_PATH_H
 #define CL_WASI_PATH_H

@@ -6,8 +6,8 @@
  *
  * Trust: arguments and memory are hostile. Every pointer and length is checked against the
  * memory's size before use, sums can't overflow, overlaps do no harm, what is read from memory is
- * read once. A path is resolved by the kernel beneath its directory (openat2, RESOLVE_BENEATH |
- * RESOLVE_NO_MAGICLINKS), and what a call does with a name it does at the directory's descriptor.
+ * read once. A path is walked name by name beneath its directory (beneath.h), and what a call does
+ * with a name it does at the descriptor of the directory that has it.
  *
  * Waiting: no function blocks on a stream, a socket or a clock. Where it would, it answers
  * CL_WASI_WAITS and says by cl_wasi_waits_for what it waits for; when that has come, the same
