@@ -20,6 +20,11 @@ uint64_t cl_clock_boot_ns(void)
     return read_clock(CLOCK_BOOTTIME);
 }
 
+uint64_t cl_clock_mono_ns(void)
+{
+    return read_clock(CLOCK_MONOTONIC);
+}
+
 uint64_t cl_clock_wall_ns(void)
 {
     return read_clock(CLOCK_REALTIME);

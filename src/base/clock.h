@@ -6,6 +6,7 @@
 
 /* CLOCK_BOOTTIME: goes on while the machine sleeps; for limits and durations. */
 uint64_t cl_clock_boot_ns(void);
+uint64_t cl_clock_mono_ns(void);
 /* CLOCK_REALTIME, since 1970. */
 uint64_t cl_clock_wall_ns(void);
 

@@ -18,7 +18,7 @@ enum {
     PATH_SIZE = 4096,
 };
 
-static int is_safe(int exe, struct cl_error *err)
+static int is_safe(int exe, const char *path, struct cl_error *err)
 {
     struct stat st;
     int seals = cl_sys_fcntl(exe, GET_SEALS, 0);
@@ -26,9 +26,9 @@ static int is_safe(int exe, struct cl_error *err)
         return 1;
     int r = cl_sys_fstat(exe, &st);
     if (r < 0)
-        return cl_fail(err, r, "stat /proc/self/exe");
+        return cl_fail(err, r, "stat %.200s", path);
     /* An owner who may not write it can allow it to themselves. */
-    return st.st_uid != geteuid() && cl_sys_faccessat(AT_FDCWD, "/proc/self/exe", W_OK) < 0;
+    return st.st_uid != geteuid() && cl_sys_faccessat(AT_FDCWD, path, W_OK) < 0;
 }
 
 static int make_memfd(void)
@@ -80,7 +80,7 @@ int cl_seal_self(char *const argv[], struct cl_error *err)
 
     if (exe < 0)
         return cl_fail(err, exe, "open /proc/self/exe");
-    int safe = is_safe(exe, err);
+    int safe = is_safe(exe, "/proc/self/exe", err);
     if (safe != 0)
         return safe < 0 ? safe : 0;
     ssize_t size = cl_sys_readlinkat(AT_FDCWD, "/proc/self/exe", path, sizeof(path) - 1);
@@ -96,6 +96,20 @@ int cl_seal_self(char *const argv[], struct cl_error *err)
     if (copy >= 0)
         (void)cl_fail(err, r, "execute the sealed copy of the program");
     return cl_hint(err, "install cloister where this user can't write it (make install as root)");
+}
+
+int cl_seal_open(const char *path, struct cl_error *err)
+{
+    CL_CLEANUP_FD int file = cl_sys_openat(AT_FDCWD, path, O_RDONLY, 0);
+
+    if (file < 0)
+        return cl_fail(err, file, "open %.200s", path);
+    if (geteuid() == 0)
+        return CL_TAKE_FD(file);
+    int safe = is_safe(file, path, err);
+    if (safe < 0)
+        return safe;
+    return safe > 0 ? CL_TAKE_FD(file) : copy_sealed(file, err);
 }
 
 /* --- a mount that can't be written ----------------------------------------------------------- */

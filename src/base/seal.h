@@ -15,6 +15,10 @@
  * return; or -errno. Source: memfd_create(2), fcntl(2) on seals. */
 int cl_seal_self(char *const argv[], struct cl_error *err);
 
+/* Another program of ours, which is to run in a sandbox: a descriptor of the file at PATH, or of a
+ * sealed copy where its user could write that. */
+int cl_seal_open(const char *path, struct cl_error *err);
+
 /* The same for who has what it takes to mount, as the runtime of containers whose root is the
  * host's: the copy of its mount from which it runs is read-only, and in no namespace, so that
  * nobody can change that. Where mounting is refused it is cl_seal_self's affair. Source:

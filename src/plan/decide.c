@@ -36,13 +36,28 @@ static const struct {
 
 /* --- the checks ----------------------------------------------------------- */
 
+/* Whether the image was looked up, and is a WebAssembly module. */
+static int is_module(const struct cl_plan *plan)
+{
+    return cl_plan_has(plan, CL_FIELD_IMAGE_KIND) && plan->image_kind == CL_IMAGE_MODULE;
+}
+
+/* The image decides between these two: a module is no program for the kernel, and nothing else is
+ * one for an engine. */
 static int check_wall(struct cl_decision *d, struct cl_error *err)
 {
-    if (d->plan->wall == CL_WALL_AUTO)
-        d->plan->wall = CL_WALL_CONTAINER;
-    if (d->plan->wall != CL_WALL_CONTAINER)
+    struct cl_plan *plan = d->plan;
+
+    if (plan->wall == CL_WALL_AUTO)
+        plan->wall = is_module(plan) ? CL_WALL_WASM : CL_WALL_CONTAINER;
+    if (plan->wall != CL_WALL_CONTAINER && plan->wall != CL_WALL_WASM)
         return cl_refuse(err, ENOSYS, "the %s wall is not built yet; use container",
-                         cl_field_words(CL_FIELD_WALL)[d->plan->wall]);
+                         cl_field_words(CL_FIELD_WALL)[plan->wall]);
+    if (plan->wall == CL_WALL_WASM && !is_module(plan))
+        return cl_refuse(err, EINVAL,
+                         "the wasm wall runs WebAssembly modules: files with a name in .wasm");
+    if (plan->wall == CL_WALL_CONTAINER && is_module(plan))
+        return cl_refuse(err, EINVAL, "a WebAssembly module runs behind the wasm wall alone");
     return 0;
 }
 
@@ -64,8 +79,9 @@ static int check_root(struct cl_decision *d, CL_UNUSED struct cl_error *err)
     struct cl_plan *plan = d->plan;
 
     /* Strict's own stays: read-only but for the working directory, which is not what a
-     * read-only root by name is. */
-    if (plan->root_mode == CL_ROOT_PROFILE && plan->profile == CL_PROFILE_BUILD)
+     * read-only root by name is. A module's root is nothing but scratch. */
+    if (plan->root_mode == CL_ROOT_PROFILE &&
+        (plan->profile == CL_PROFILE_BUILD || is_module(plan)))
         plan->root_mode = CL_ROOT_WRITABLE;
     return 0;
 }

@@ -66,6 +66,9 @@ int cl_image_is_name(const char *image);
 /* 0 when an image can be pulled, or named, by NAME; -EINVAL or -ENOSYS with what IMAGE takes it
  * for in its place. That the rest is right is for who parses it to find out. */
 int cl_image_check_name(const char *name, struct cl_error *err);
+/* Whether IMAGE is the path of a WebAssembly module: who can compile it gives what comes of it as
+ * the first part, with image_kind MODULE. */
+int cl_image_is_module(const char *image);
 /* Whether IMAGE is one that lies on this host: oci:DIR, oci-archive:FILE, docker-archive:FILE. */
 int cl_image_is_local(const char *image);
 

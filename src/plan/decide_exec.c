@@ -128,6 +128,9 @@ int cl_plan_decide_exec(struct cl_decide *how, const struct cl_plan *base, struc
     struct cl_decision d = {.how = how, .plan = &plan};
 
     how->note = NULL;
+    if (base->wall == CL_WALL_WASM)
+        return cl_refuse(err, ENOTSUP,
+                         "behind the wasm wall runs one module, and no other program");
     plan.tty = 0;
     plan.interactive = 0;
     plan.command = (struct cl_strlist){0};

@@ -19,6 +19,11 @@ static int ends(const char *text, const char *with)
     return size > tail && strcmp(text + size - tail, with) == 0;
 }
 
+int cl_image_is_module(const char *image)
+{
+    return ends(image, ".wasm") && !cl_image_is_local(image) && !begins(image, rootfs);
+}
+
 int cl_image_is_local(const char *image)
 {
     static const char *const transports[] = {"oci:", "oci-archive:", "docker-archive:"};
@@ -62,10 +67,10 @@ static int refuse_transport(const char *image, struct cl_error *err)
 /* Refuses what RUN takes for another thing than a name, or would but for a slip. */
 static int refuse_kind(const char *image, struct cl_error *err)
 {
-    if (ends(image, ".wasm"))
-        return cl_refuse(err, ENOSYS,
-                         "\"%.200s\" is a wasm module's name: those are not built yet; use host or "
-                         "rootfs:DIR",
+    if (cl_image_is_module(image))
+        return cl_refuse(err, EINVAL,
+                         "\"%.200s\" is a WebAssembly module's name, which is a file: it is "
+                         "neither pulled nor kept",
                          image);
     if (begins(image, "host:"))
         return cl_refuse(
@@ -144,7 +149,8 @@ int cl_decide_image(struct cl_decision *d, struct cl_error *err)
     if (!cl_plan_has(plan, CL_FIELD_IMAGE))
         return cl_refuse(err, EINVAL, "none given; use a name like debian:12, host or rootfs:DIR");
     if (cl_plan_has(plan, CL_FIELD_IMAGE_KIND)) { /* it was looked up, by who knows names */
-        CL_ASSERT(plan->image_kind == CL_IMAGE_STORE && plan->image_layers.count > 0);
+        CL_ASSERT((plan->image_kind == CL_IMAGE_STORE && plan->image_layers.count > 0) ||
+                  plan->image_kind == CL_IMAGE_MODULE);
         return 0;
     }
     cl_plan_mark(plan, CL_FIELD_IMAGE_KIND);

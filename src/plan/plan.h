@@ -29,8 +29,15 @@ enum cl_network { CL_NETWORK_NONE, CL_NETWORK_OUTBOUND, CL_NETWORK_COUNT };
 enum cl_cgroup_manager { CL_CGROUPS_BY_US, CL_CGROUPS_BY_SYSTEMD, CL_CGROUPS_COUNT };
 enum cl_root_mode { CL_ROOT_PROFILE, CL_ROOT_READ_ONLY, CL_ROOT_WRITABLE, CL_ROOT_COUNT };
 /* Where the root file system comes from. STORE: image_layers, directories below image_path, which
- * is the store's `layers` (src/image); what an image's launch record sets. */
-enum cl_image_kind { CL_IMAGE_HOST, CL_IMAGE_ROOTFS, CL_IMAGE_STORE, CL_IMAGE_COUNT };
+ * is the store's `layers` (src/image); what an image's launch record sets. MODULE: it is empty, and
+ * the image is a WebAssembly module, whose compiled form goes beside the plan (src/module). */
+enum cl_image_kind {
+    CL_IMAGE_HOST,
+    CL_IMAGE_ROOTFS,
+    CL_IMAGE_STORE,
+    CL_IMAGE_MODULE,
+    CL_IMAGE_COUNT
+};
 /* Places of an image that a wall looks for: mount points, and the name of localhost. */
 enum cl_place { CL_PLACE_PROC, CL_PLACE_DEV, CL_PLACE_TMP, CL_PLACE_HOSTS, CL_PLACE_COUNT };
 #define CL_PLACE_BIT(place) (1ULL << (place))
@@ -121,7 +128,7 @@ struct cl_plan {
     uint64_t scratch; /* as decided */
     const char *image;
     const char *image_path;
-    const char *image_digest;       /* STORE: of the manifest, "sha256:..." */
+    const char *image_digest;       /* STORE: of the manifest, MODULE: of its bytes, "sha256:..." */
     struct cl_strlist image_layers; /* STORE: names below image_path, lowest first */
     uint64_t image_places;          /* STORE: those it has; unset: not looked for yet */
     struct cl_strlist entrypoint;   /* goes before the command */
@@ -206,13 +213,19 @@ static inline void cl_plan_unmark(struct cl_plan *plan, enum cl_field field)
     plan->set &= ~(1ULL << field);
 }
 
-/* True when the plan leaves LAYER out. */
+/* True when the image is a tree of files, to be opened. */
+static inline int cl_plan_has_tree(const struct cl_plan *plan)
+{
+    return plan->image_kind == CL_IMAGE_ROOTFS || plan->image_kind == CL_IMAGE_STORE;
+}
+
 /* Whether its end is recorded, and its supervisor outlives who started it. */
 static inline int cl_plan_is_recorded(const struct cl_plan *plan)
 {
     return plan->detach != 0 || plan->keep != 0;
 }
 
+/* True when the plan leaves LAYER out. */
 static inline int cl_plan_without(const struct cl_plan *plan, enum cl_layer layer)
 {
     return (plan->without & CL_LAYER_BIT(layer)) != 0;

@@ -172,6 +172,13 @@ static void explain_signal(char ret[256], int signal)
                    name == NULL ? "" : " (", name == NULL ? "" : name, name == NULL ? "" : ")");
 }
 
+/* What the main process had to say of its end, in place of what is known without that. */
+static void explain_words(const struct cl_result *result, char ret[256])
+{
+    if (result->error != NULL)
+        (void)snprintf(ret, 256, "%s", result->error);
+}
+
 void cl_result_explain(const struct cl_result *result, char ret[256])
 {
     const struct cl_plan_limits *limits = &result->plan->limits;
@@ -203,4 +210,6 @@ void cl_result_explain(const struct cl_result *result, char ret[256])
     case CL_STATUS_COUNT:
         break;
     }
+    if (result->status == CL_STATUS_EXITED || result->status == CL_STATUS_SIGNALED)
+        explain_words(result, ret);
 }

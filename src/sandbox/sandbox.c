@@ -9,6 +9,7 @@
 #include "base/steps.h"
 #include "base/sys.h"
 #include "limits/limits.h"
+#include "sandbox/arguments.h"
 #include "sandbox/filter.h"
 #include "sandbox/ended.h"
 #include "sandbox/events.h"
@@ -39,10 +40,11 @@ struct sandbox {
     struct cl_supervisor supervisor;
     struct cl_errands errands;
     struct cl_result result;
-    int started;      /* the wall stands; process is ours */
-    int awaits_start; /* init tells when the command runs */
-    int has_run;      /* the command has */
-    int is_filtered;  /* somebody's seccomp filter is on us already */
+    struct cl_error last_words; /* the main process's, where the wall hears any */
+    int started;                /* the wall stands; process is ours */
+    int awaits_start;           /* init tells when the command runs */
+    int has_run;                /* the command has */
+    int is_filtered;            /* somebody's seccomp filter is on us already */
     int signals;
     int parent;
     int ids_lock;
@@ -207,24 +209,6 @@ static int record_before(void *context, struct cl_error *err)
     return limits_come_first(sandbox) ? make_record(sandbox, err) : 0;
 }
 
-/* Where the strings of ARGV lie, in whatever order the option parser left them. */
-static struct cl_arguments find_arguments(const struct cl_run_options *options)
-{
-    char *first = NULL;
-    char *last = NULL;
-
-    for (int i = 0; i < options->argc; i++) {
-        char *start = options->argv[i];
-        char *end = start + strlen(start);
-
-        first = first == NULL || (uintptr_t)start < (uintptr_t)first ? start : first;
-        last = last == NULL || (uintptr_t)end > (uintptr_t)last ? end : last;
-    }
-    if (first == NULL)
-        return (struct cl_arguments){0};
-    return (struct cl_arguments){first, (size_t)((uintptr_t)last - (uintptr_t)first)};
-}
-
 static int start_wall(void *context, struct cl_error *err)
 {
     struct sandbox *sandbox = context;
@@ -233,9 +217,10 @@ static int start_wall(void *context, struct cl_error *err)
                             cl_events_are_heard(sandbox->state.dir);
     const struct cl_wall_start start = {
         .plan = sandbox->plan,
-        .arguments = find_arguments(sandbox->options),
+        .arguments = cl_arguments_find(sandbox->options->argc, sandbox->options->argv),
         .id = sandbox->status.id,
         .uid_base = sandbox->status.uid_base,
+        .image = sandbox->options->image,
         .processors = cl_processors_look(),
         .cgroup = cl_limits_cgroup_fd(&sandbox->limits),
         .stdio = {sandbox->theirs[0], sandbox->theirs[1], sandbox->theirs[2]},
@@ -349,6 +334,19 @@ static int judge_kept(struct sandbox *sandbox, struct cl_error *err)
     return r;
 }
 
+/* Of an end of its own: for any other the reason is ours. */
+static void hear_last_words(struct sandbox *sandbox)
+{
+    struct cl_result *result = &sandbox->result;
+
+    if (sandbox->wall->explain == NULL ||
+        (result->status != CL_STATUS_EXITED && result->status != CL_STATUS_SIGNALED))
+        return;
+    sandbox->wall->explain(&sandbox->process, &sandbox->last_words);
+    if (sandbox->last_words.msg[0] != '\0')
+        result->error = sandbox->last_words.msg;
+}
+
 /* What has become of it: exec's errno or 0; an error when its limits didn't hold. */
 static int judge(struct sandbox *sandbox, struct cl_error *err)
 {
@@ -365,6 +363,7 @@ static int judge(struct sandbox *sandbox, struct cl_error *err)
 
     cl_limits_usage(&sandbox->limits, &seen.usage);
     int r = cl_outcome_judge(&seen, &sandbox->result, err);
+    hear_last_words(sandbox);
     return sandbox->result.status == CL_STATUS_ERROR ? r : judge_kept(sandbox, err);
 }
 

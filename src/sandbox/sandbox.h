@@ -23,6 +23,7 @@ struct cl_run_options {
     /* Three descriptors that stand for this process's standard ones, and for a detached plan's log;
      * -1: that one does. NULL: all do. Borrowed. */
     const int *streams;
+    int image;    /* the descriptor of a plan's image that is a file (MODULE); borrowed; else 0 */
     pid_t parent; /* who must be alive, where that is watched; 0: whoever it is now */
     const struct cl_errand_plan *errands; /* files to copy, in a plan that waits or stays for that;
                                              NULL: none */

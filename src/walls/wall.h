@@ -59,11 +59,23 @@ struct cl_arguments {
     size_t size;
 };
 
+/* A program of ours that stands between the plan's command and the kernel: it is what the main
+ * process executes, and the command is its argument vector. There is nothing else to execute in
+ * such a place, and no /proc and no /dev, which would lead into the program itself. */
+struct cl_wall_program {
+    const char *name; /* for messages */
+    int file;         /* executed by its descriptor */
+    int fds[4];       /* its descriptors 3, 4, ...; all are borrowed */
+    size_t fd_count;
+};
+
 struct cl_wall_start {
     const struct cl_plan *plan;
-    struct cl_arguments arguments; /* the caller's; the first process overwrites its copy */
+    const struct cl_wall_program *program; /* NULL: the command is a program of the image */
+    struct cl_arguments arguments;         /* the caller's; the first process overwrites its copy */
     const char *id;
     uint32_t uid_base;               /* root mode: first of 65,536 uids; 0: rootless */
+    int image;                       /* of a plan whose image is a file (MODULE): open, borrowed */
     struct cl_processors processors; /* where one idles, things are done beside each other */
     int cgroup;                      /* v2: the directory to be born in, else -1 */
     int tells_start;                 /* when the main process has been executed: is_started */
@@ -81,6 +93,7 @@ struct cl_wall_process {
     const struct cl_plan *plan; /* what it was started for */
     struct cl_net *net;         /* the host's, with network outbound; owned here */
     struct cl_pasta pasta;      /* who carries that network, while the sandbox stands */
+    int line;                   /* to the program, where there is one; else -1 */
     int scratch;                /* the root of the scratch file system, once received */
     int terminal;               /* the pty's master, once received */
     /* Received, where start was to tell it, and the plan waits or stays: */
@@ -119,6 +132,9 @@ struct cl_wall {
     /* Takes what the first process has sent so far: sets scratch, terminal, is_waiting,
      * is_started and is_over. */
     int (*receive)(struct cl_wall_process *process, struct cl_error *err);
+    /* Adds to ERR, in which nothing is said yet, what the main process itself had to say of its
+     * end. NULL: nothing, ever. Untrusted, and made fit to be shown. */
+    void (*explain)(struct cl_wall_process *process, struct cl_error *err);
     /* The calling supervisor gives up what this wall's sandboxes no longer need of it:
      * capabilities, most system calls. For good. */
     int (*shrink)(const struct cl_plan *plan, struct cl_error *err);
@@ -130,5 +146,6 @@ struct cl_wall {
 const struct cl_wall *cl_wall_get(enum cl_wall_kind kind);
 
 extern const struct cl_wall cl_wall_container;
+extern const struct cl_wall cl_wall_wasm;
 
 #endif

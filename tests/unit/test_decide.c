@@ -181,7 +181,7 @@ TEST(images_have_forms)
     } rows[] = {
         {"alpine:3", "image: \"alpine:3\" isn't here; cloister pull alpine:3"},
         {"oci:dir", "image: \"oci:dir\" isn't here; cloister pull oci:dir"},
-        {"x.wasm", "not built yet"},
+        {"x.wasm", "neither pulled nor kept"},
         {"/srv/tree", "rootfs:/srv/tree"},
         {"./tree", "rootfs:./tree"},
         {"rootfs:", "needs a directory"},

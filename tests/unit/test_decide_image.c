@@ -158,8 +158,8 @@ TEST(what_an_image_can_not_be_called_is_told)
         {"rootfs:/x",
          "\"rootfs:/x\" is no image's name: cloister run takes the directory as it is"},
         {"oci:x", "\"oci:x\" is where an image lies on this host, and no name for one"},
-        {"x.wasm", "\"x.wasm\" is a wasm module's name: those are not built yet; use host or "
-                   "rootfs:DIR"},
+        {"x.wasm", "\"x.wasm\" is a WebAssembly module's name, which is a file: it is neither "
+                   "pulled nor kept"},
         {"docker-daemon:x:1",
          "\"docker-daemon:x:1\": there is no transport docker-daemon; those there are: "
          "oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE; save it: docker save -o FILE NAME, "

@@ -118,6 +118,7 @@ struct cl_container {
     int device_tree;
     int scratch_tree; /* disk-backed scratch; -1: a tmpfs that init makes */
     int volume_trees[CL_MAX_FILES];
+    int null; /* with a program of ours, for want of a /dev; else -1 */
     int bare; /* the mount namespace that init's is copied from; -1: the host's */
 
     /* The maker's */
@@ -165,6 +166,12 @@ struct cl_sessions {
     int only_copies; /* the command has ended: no other runs any more */
     struct cl_session items[CL_EXEC_MOST];
 };
+
+/* True where a program of ours stands for the command (walls/wall.h). */
+static inline int cl_has_program(const struct cl_container *container)
+{
+    return container->start->program != NULL;
+}
 
 /* --- the maker (maker.c, clone.c, idmap.c, volumes.c) ---------------------- */
 
@@ -428,6 +435,10 @@ int cl_program_execute(const char *name, const struct cl_strlist *env, char *con
 int cl_program_check(const char *name, const struct cl_strlist *env);
 /* Whether there is a file of that name, to be executed or not. */
 int cl_program_is_there(const char *name, const struct cl_strlist *env);
+/* One of ours (walls/wall.h): puts its descriptors at 3, 4, ... and its file behind them, and
+ * returns the first number that is not taken; then executes it. */
+int cl_program_place(const struct cl_wall_program *program, struct cl_error *err);
+int cl_program_start(const struct cl_wall_program *program, char *const argv[], char *const envp[]);
 /* LIST and a NULL at VECTOR; returns where the next one goes. */
 char **cl_vector_fill(char **vector, const struct cl_strlist *list);
 

@@ -187,14 +187,31 @@ static int attach_dev(struct cl_container *container, struct cl_error *err)
 }
 
 /* All ptys of the machine are one pool (kernel.pty.max, 4096): 64 for each sandbox. */
-static int attach_pts(const struct cl_container *container, struct cl_error *err)
+static int make_pts(const struct cl_container *container, struct cl_error *err)
 {
     static const char *const options[] = {"ptmxmode", "0666", "mode", "0620",
                                           "max",      "64",   NULL,   NULL};
-    CL_CLEANUP_FD int tree = cl_fs_make_own(container, "devpts", options,
-                                            CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NOEXEC, err);
+
+    return cl_fs_make_own(container, "devpts", options, CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NOEXEC,
+                          err);
+}
+
+static int attach_pts(const struct cl_container *container, struct cl_error *err)
+{
+    CL_CLEANUP_FD int tree = make_pts(container, err);
 
     return tree < 0 ? tree : attach_in_dev(container, tree, "pts", err);
+}
+
+/* With a program of ours no device has a name: a pty, where one is asked for, comes from a devpts
+ * that is attached nowhere. */
+static int make_nameless(struct cl_container *container, struct cl_error *err)
+{
+    cl_layer_up(container, CL_LAYER_DEVICES);
+    if (!container->plan->tty)
+        return 0;
+    container->pts = make_pts(container, err);
+    return container->pts < 0 ? container->pts : 0;
 }
 
 static int make_shm(const struct cl_container *container, struct cl_error *err)
@@ -229,8 +246,10 @@ static int attach_shm(struct cl_container *container, struct cl_error *err)
 int cl_devices_make(void *context, struct cl_error *err)
 {
     struct cl_container *container = context;
-    int r = attach_dev(container, err);
 
+    if (cl_has_program(container))
+        return make_nameless(container, err);
+    int r = attach_dev(container, err);
     if (r == 0)
         r = attach_pts(container, err);
     if (r == 0)

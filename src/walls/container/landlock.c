@@ -70,6 +70,12 @@ static int allow_root(const struct cl_ruleset *ruleset, uint64_t access, struct 
                   : cl_landlock_allow(ruleset, fd, "/", access, err);
 }
 
+/* Where a program of ours is all that runs, no file is one. */
+static uint64_t reading(const struct cl_container *container)
+{
+    return cl_has_program(container) ? CL_ACCESS_READ & ~CL_LANDLOCK_FS_EXECUTE : CL_ACCESS_READ;
+}
+
 static int allow_files(const struct cl_ruleset *ruleset, const struct cl_container *container,
                        struct cl_error *err)
 {
@@ -80,12 +86,30 @@ static int allow_files(const struct cl_ruleset *ruleset, const struct cl_contain
 
         if (file->kind == CL_FILE_BIND && file->mode == CL_FILE_RO)
             continue;
-        int r =
-            allow_writing(ruleset, container, file->target, CL_ACCESS_READ | CL_ACCESS_WRITE, err);
+        int r = allow_writing(ruleset, container, file->target,
+                              reading(container) | CL_ACCESS_WRITE, err);
         if (r < 0)
             return r;
     }
     return 0;
+}
+
+/* Below "/": nothing where only mounts of ours are there to be written. */
+static uint64_t writing(const struct cl_plan *plan)
+{
+    return cl_rootfs_is_writable(plan) ? CL_ACCESS_WRITE : 0;
+}
+
+/* The one file that may be executed. */
+static int allow_program(const struct cl_ruleset *ruleset, const struct cl_container *container,
+                         struct cl_error *err)
+{
+    const struct cl_wall_program *program = container->start->program;
+
+    return program == NULL
+               ? 0
+               : cl_landlock_allow(ruleset, program->file, program->name,
+                                   CL_LANDLOCK_FS_EXECUTE | CL_LANDLOCK_FS_READ_FILE, err);
 }
 
 static int add_rules(const struct cl_ruleset *ruleset, const struct cl_container *container,
@@ -103,9 +127,10 @@ static int add_rules(const struct cl_ruleset *ruleset, const struct cl_container
         {"/var/tmp", CL_ACCESS_WRITE},
         {cl_rootfs_workdir_is_copied(plan) ? plan->workdir : NULL, CL_ACCESS_WRITE},
     };
-    int r = allow_root(ruleset,
-                       CL_ACCESS_READ | (cl_rootfs_is_writable(plan) ? CL_ACCESS_WRITE : 0), err);
+    int r = allow_root(ruleset, reading(container) | writing(plan), err);
 
+    if (r == 0)
+        r = allow_program(ruleset, container, err);
     for (size_t i = 0; r == 0 && i < CL_ARRAY_SIZE(rules); i++) {
         if (rules[i].path == NULL)
             continue;

@@ -97,10 +97,11 @@ static int set_stdio(void *context, struct cl_error *err)
 static int close_others(void *context, struct cl_error *err)
 {
     const struct cl_container *container = context;
+    int first = cl_has_program(container) ? cl_program_place(container->start->program, err) : 3;
 
-    if (cl_plan_without(container->plan, CL_LAYER_STDIO))
-        return 0;
-    int r = cl_sys_close_range(3, ~0U, 0);
+    if (first < 0 || cl_plan_without(container->plan, CL_LAYER_STDIO))
+        return first < 0 ? first : 0;
+    int r = cl_sys_close_range((unsigned int)first, ~0U, 0);
     return r < 0 ? cl_fail(err, r, "close all other descriptors") : 0;
 }
 
@@ -221,6 +222,11 @@ static void explain_no_exec(struct cl_container *container, int errnum)
 {
     struct cl_error *err = &container->report->error;
     const char *name = container->plan->command.items[0];
+
+    if (cl_has_program(container)) {
+        (void)cl_fail(err, errnum, "execute %s", container->start->program->name);
+        return;
+    }
     /* ENOENT also says that the file is there, and what it needs to run isn't. */
     const int is_missing = errnum == -ENOENT && !cl_program_is_there(name, &container->plan->env);
 
@@ -265,7 +271,9 @@ static int become_command(void *context)
         leave();
     }
     report->stage = CL_REPORT_STARTED; /* now: the command may have ended before init runs again */
-    r = cl_program_execute(name, &plan->env, container->argv, container->envp);
+    r = cl_has_program(container)
+            ? cl_program_start(container->start->program, container->argv, container->envp)
+            : cl_program_execute(name, &plan->env, container->argv, container->envp);
     report->exec_errno = -r;
     explain_no_exec(container, r);
     report->stage = CL_REPORT_NO_EXEC;

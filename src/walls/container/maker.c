@@ -58,9 +58,19 @@ static int open_sources(void *context, struct cl_error *err)
         return 0; /* init opens them in its own mount namespace, as the same user */
     int r = cl_sources_open(container, err);
     /* The template's nodes have no labels of devices, the host's do. */
-    if (r == 0 && container->file_context[0] == '\0')
+    if (r == 0 && container->file_context[0] == '\0' && !cl_has_program(container))
         container->device_tree = cl_devices_template();
     return r;
+}
+
+static int open_null(void *context, struct cl_error *err)
+{
+    struct cl_container *container = context;
+
+    if (!cl_has_program(container))
+        return 0;
+    container->null = cl_sys_openat(AT_FDCWD, "/dev/null", O_RDWR, 0);
+    return container->null < 0 ? cl_fail(err, container->null, "open /dev/null") : 0;
 }
 
 /* What init's mount namespace is copied from: the host's where init still has to find
@@ -70,7 +80,7 @@ static int choose_origin(void *context, CL_UNUSED struct cl_error *err)
     struct cl_container *container = context;
 
     if (!container->rootless && container->plan->image_kind != CL_IMAGE_HOST &&
-        container->device_tree >= 0)
+        (container->device_tree >= 0 || cl_has_program(container)))
         container->bare = cl_bare_open();
     return 0;
 }
@@ -97,6 +107,7 @@ static void close_trees(void *context)
     cl_fd_close(&container->image_tree);
     cl_fd_close(&container->device_tree);
     cl_fd_close(&container->scratch_tree);
+    cl_fd_close(&container->null);
     cl_fd_close(&container->bare);
     for (size_t i = 0; i < container->plan->files.count; i++)
         cl_fd_close(&container->volume_trees[i]);
@@ -255,6 +266,7 @@ static const struct cl_step start_steps[] = {
     {"lay out the command", make_vectors, free_vectors},
     {"choose the system call filter", cl_seccomp_choose, cl_seccomp_forget},
     {"open the image and volumes", open_sources, close_trees},
+    {"open the null device", open_null, NULL},
     {"make scratch on disk", make_disk_scratch, NULL},
     {"choose a mount namespace", choose_origin, NULL},
     {"make the channel", make_channel, close_channel},
@@ -279,6 +291,7 @@ static void set_up(struct cl_container *container, const struct cl_wall_start *s
         .image_tree = -1,
         .device_tree = -1,
         .scratch_tree = -1,
+        .null = -1,
         .bare = -1,
         .pidfd = -1,
         .pid_dir = -1,
@@ -328,6 +341,7 @@ static int container_start(const struct cl_wall_start *start, struct cl_wall_pro
         .plan = start->plan,
         .net = container.net,
         .pasta = CL_PASTA_INIT,
+        .line = -1,
         .scratch = -1,
         .terminal = -1,
     };

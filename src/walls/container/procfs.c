@@ -30,8 +30,8 @@ int cl_procfs_make(void *context, struct cl_error *err)
     if (container->proc == -EPERM)
         return cl_hint(err, "the kernel mounts a new /proc only where the caller's own /proc has "
                             "nothing mounted over its parts (as inside another container)");
-    if (container->proc < 0)
-        return container->proc;
+    if (container->proc < 0 || cl_has_program(container))
+        return container->proc < 0 ? container->proc : 0; /* attached nowhere: only for init */
     target = cl_target_open_own(container, "/proc", err);
     if (target < 0)
         return target;
@@ -163,5 +163,9 @@ int cl_procfs_mask(void *context, struct cl_error *err)
         r = limit_pools(container, err);
     if (r < 0 || cl_plan_without(container->plan, CL_LAYER_PROCMASK))
         return r;
+    if (cl_has_program(container)) { /* nothing of it is there */
+        cl_layer_up(container, CL_LAYER_PROCMASK);
+        return 0;
+    }
     return cover_parts(container, err);
 }

@@ -1,4 +1,4 @@
-/* From a command's first word to a program. */
+/* From a command's first word to a program; and the start of one of ours in its place. */
 #include <stdio.h>
 #include <string.h>
 
@@ -106,4 +106,36 @@ int cl_program_execute(const char *name, const struct cl_strlist *env, char *con
 {
     return strchr(name, '/') != NULL ? cl_sys_execve(name, argv, envp)
                                      : execute_in_path(name, env, argv, envp);
+}
+
+/* --- of our own ----------------------------------------------------------- */
+
+enum { FIRST = 3, HIGH = 64 };
+
+/* Out of each other's way first: any of them may have the number that another is to get. */
+static int lift(const struct cl_wall_program *program, int ret[CL_ARRAY_SIZE(program->fds) + 1])
+{
+    for (size_t i = 0; i <= program->fd_count; i++) {
+        ret[i] = cl_sys_fcntl(i < program->fd_count ? program->fds[i] : program->file,
+                              F_DUPFD_CLOEXEC, HIGH);
+        if (ret[i] < 0)
+            return ret[i];
+    }
+    return 0;
+}
+
+int cl_program_place(const struct cl_wall_program *program, struct cl_error *err)
+{
+    int lifted[CL_ARRAY_SIZE(program->fds) + 1];
+    int r = lift(program, lifted);
+
+    for (size_t i = 0; r >= 0 && i <= program->fd_count; i++)
+        r = cl_sys_dup3(lifted[i], FIRST + (int)i, i < program->fd_count ? 0 : O_CLOEXEC);
+    return r < 0 ? cl_fail(err, r, "place the descriptors of %s", program->name)
+                 : FIRST + (int)program->fd_count + 1;
+}
+
+int cl_program_start(const struct cl_wall_program *program, char *const argv[], char *const envp[])
+{
+    return cl_sys_execveat(FIRST + (int)program->fd_count, "", argv, envp, CL_AT_EMPTY_PATH);
 }

@@ -9,6 +9,7 @@
  *             points are missing and the image may belong to strangers (rootless); not for
  *             an image of several layers, which is its user's own
  *   host      a skeleton in scratch with the host's programs bound into it
+ *   module    an empty directory of scratch
  */
 #include <string.h>
 #include <sys/mount.h>
@@ -110,7 +111,8 @@ static int lacks_mount_points(const struct cl_container *container)
     return 0;
 }
 
-static int make_host_root(struct cl_container *container, struct cl_error *err)
+/* What the image isn't a tree for: a directory of scratch. */
+static int make_own_root(struct cl_container *container, struct cl_error *err)
 {
     int r = cl_sys_mkdirat(container->scratch, "host", 0755);
 
@@ -142,8 +144,8 @@ static int make_root_tree(struct cl_container *container, struct cl_error *err)
 {
     const struct cl_plan *plan = container->plan;
 
-    if (plan->image_kind == CL_IMAGE_HOST)
-        return make_host_root(container, err);
+    if (!cl_plan_has_tree(plan))
+        return make_own_root(container, err);
     if (!container->root_grows)
         return CL_TAKE_FD(container->image_tree);
     if (container->rootless && !cl_rootfs_is_writable(plan) && plan->image_kind != CL_IMAGE_STORE)
@@ -167,8 +169,8 @@ int cl_rootfs_make(void *context, struct cl_error *err)
     struct cl_container *container = context;
     const struct cl_plan *plan = container->plan;
 
-    container->root_grows = plan->image_kind == CL_IMAGE_HOST || cl_rootfs_is_writable(plan) ||
-                            lacks_mount_points(container);
+    container->root_grows =
+        !cl_plan_has_tree(plan) || cl_rootfs_is_writable(plan) || lacks_mount_points(container);
     const int needs_names =
         !container->root_grows && (lacks_names(container) || lacks_resolver(container));
     if (cl_image_is_layered(plan)) {

@@ -47,7 +47,7 @@ static int tmpfs_takes_marks(void)
 static int has_overlay(const struct cl_plan *plan)
 {
     if (cl_rootfs_workdir_is_copied(plan) ||
-        (cl_rootfs_is_writable(plan) && plan->image_kind != CL_IMAGE_HOST))
+        (cl_rootfs_is_writable(plan) && cl_plan_has_tree(plan)))
         return 1;
     for (size_t i = 0; i < plan->files.count; i++) {
         if (plan->files.items[i].kind == CL_FILE_BIND && plan->files.items[i].mode == CL_FILE_COPY)

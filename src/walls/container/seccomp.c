@@ -63,8 +63,9 @@ int cl_seccomp_choose(void *context, struct cl_error *err)
 {
     struct cl_container *container = context;
     const struct cl_plan *plan = container->plan;
-    const struct cl_seccomp_program *program =
-        may_make_setuid(plan) ? &cl_seccomp_build : &cl_seccomp_strict;
+    const struct cl_seccomp_program *program = cl_has_program(container) ? &cl_seccomp_engine
+                                               : may_make_setuid(plan)   ? &cl_seccomp_build
+                                                                         : &cl_seccomp_strict;
 
     if (cl_plan_has(plan, CL_FIELD_SECCOMP))
         return choose_users(container, err);

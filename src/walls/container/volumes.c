@@ -186,7 +186,7 @@ int cl_sources_open(struct cl_container *container, struct cl_error *err)
 {
     const struct cl_plan *plan = container->plan;
 
-    if (plan->image_kind != CL_IMAGE_HOST) {
+    if (cl_plan_has_tree(plan)) {
         container->image_tree = open_image(container, err);
         if (container->image_tree < 0)
             return container->image_tree;
