@@ -450,7 +450,7 @@ def test_zsh_completes(shell_home, typed, wanted):
 
 # later issues, and never
 
-LATER_FLAGS = [["--wall", "wasm"], ["--wall", "vm"], ["--wall", "kernel"]]
+LATER_FLAGS = [["--wall", "vm"], ["--wall", "kernel"]]
 NEVER_FLAGS = [["--privileged"], ["--device", "/dev/null"], ["--gpus", "all"], ["-p", "80:80"], ["--publish", "80:80"], ["--restart", "always"],
                ["--cap-add", "SYS_ADMIN"], ["--pid", "host"], ["--ipc", "host"], ["--userns", "host"], ["--pid=host"], ["--cap-add=ALL"],
                ["-v", "named:/data"]]
@@ -474,8 +474,3 @@ def test_flags_that_would_break_the_wall(cloister, rootfs, flag):
 def test_commands_that_will_not_be(cloister, command):
     said = text(cloister.call(command, "x").refused(rf"\b{command}\b").err)
     assert "not built yet" not in said and "unknown" not in said.lower(), said
-
-
-@pytest.mark.parametrize("image", ["a.wasm"])
-def test_images_of_later(cloister, image):
-    cloister.run(image, "true").refused("not built yet|host.*rootfs")

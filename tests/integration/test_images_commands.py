@@ -445,7 +445,7 @@ def test_wrong_sources(images, world):
 def test_names_that_run_takes_for_something_else_are_refused(images):
     archive = images.write("root.tar", root_tar())
     for name, said in [("host", 'host" is no image\'s name: cloister run shows this machine'), ("host:1", "host, without a tag, is the view of this machine"),
-                       ("rootfs:/x", "takes the directory as it is"), ("a/x.wasm", "wasm module"), ("oci:x", "where an image lies"),
+                       ("rootfs:/x", "takes the directory as it is"), ("a/x.wasm", "WebAssembly module"), ("oci:x", "where an image lies"),
                        ("docker-daemon:x", "there is no transport docker-daemon")]:
         images.call("import", "-q", archive, name).refused(said)
         if name != "oci:x":

@@ -457,13 +457,14 @@ static void run_doctor(void)
     CHECK(RUN(&cl_command_doctor, NULL) == 1); /* what the wall stands on is missing */
     CHECK_HAS(said.out,
               "container   landlock           missing         Function not implemented\n");
-    CHECK_HAS(said.out, "wasm        wasm               not built yet   -\n");
+    CHECK_HAS(said.out, "wasm        engine             missing         ");
+    CHECK_HAS(said.out, "\nengine: make wasm builds it");
     CHECK_HAS(said.out, "\nlandlock: boot with lsm=landlock,...");
     CHECK_HAS(said.out, "\nThe container wall does not work for this user as it is; see above.\n");
     CHECK(strchr(said.out, '\033') == NULL);
     CHECK(RUN(&cl_command_doctor, "--format", "json", NULL) == 1);
     CHECK_HAS(said.out, "\"uid\": 0,\n  \"works\": false,\n  \"walls\": {\n"
-                        "    \"container\": \"missing\",\n    \"wasm\": \"not built yet\",\n"
+                        "    \"container\": \"missing\",\n    \"wasm\": \"missing\",\n"
                         "    \"vm\": \"not built yet\",\n    \"kernel\": \"not built yet\"\n");
     CHECK_HAS(said.out, "\"layers\": [\n        \"userns\",\n        \"capabilities\"\n      ]");
     CHECK_HAS(said.out, "\"cure\": null");

@@ -60,7 +60,7 @@ TEST(the_walls_that_are_built_are_found)
 {
     CHECK(cl_wall_get(CL_WALL_CONTAINER) == &cl_wall_container);
     CHECK_TEXT(cl_wall_container.name, "container");
-    CHECK(cl_wall_get(CL_WALL_VM) == NULL && cl_wall_get(CL_WALL_WASM) == NULL);
+    CHECK(cl_wall_get(CL_WALL_VM) == NULL && cl_wall_get(CL_WALL_KERNEL) == NULL);
     CHECK(cl_wall_get(CL_WALL_COUNT) == NULL);
 }
 

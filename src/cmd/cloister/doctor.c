@@ -38,8 +38,8 @@ static const struct row {
     {"container", "image store", "", cl_probe_store},
     {"container", "sub-ids", "", cl_probe_subids},
     {"container", "network outbound", "network-filter", cl_probe_network},
+    {"wasm", "engine", "", cl_probe_wasm},
     {"vm", "kvm", "", cl_probe_kvm},
-    {"wasm", "wasm", "", cl_probe_later},
     {"kernel", "kernel", "", cl_probe_later},
 };
 

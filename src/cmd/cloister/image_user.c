@@ -117,7 +117,7 @@ static int find_on_host(const struct cl_plan *plan, struct cl_plan *ret, struct 
 int cl_image_user_find(void *context, const struct cl_plan *plan, struct cl_plan *ret,
                        struct cl_error *err)
 {
-    if (plan->image_kind == CL_IMAGE_HOST)
+    if (!cl_plan_has_tree(plan))
         return find_on_host(plan, ret, err);
     return find_in_tree(context, plan, ret, err);
 }

@@ -9,6 +9,7 @@
 #include "base/sys.h"
 #include "cmd/cloister/detach.h"
 #include "cmd/cloister/job_parts.h"
+#include "cmd/cloister/run_module.h"
 #include "cmd/cloister/run_plan.h"
 #include "sandbox/control.h"
 #include "sandbox/supervisor.h"
@@ -98,7 +99,10 @@ int cl_job_decide(struct cl_job_run *run, struct cl_error *err)
 static int start_sandbox(struct cl_job_run *run, char *const argv[], char ret_id[CL_ID_SIZE],
                          struct cl_error *err)
 {
-    struct cl_run_options options = {.argv = argv};
+    struct cl_run_options options = {
+        .argv = argv,
+        .image = cl_run_image_file(&run->plan, run->image_lock),
+    };
 
     while (argv[options.argc] != NULL)
         options.argc++;

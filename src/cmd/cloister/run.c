@@ -9,6 +9,7 @@
 #include "cmd/cloister/command.h"
 #include "cmd/cloister/detach.h"
 #include "cmd/cloister/keep.h"
+#include "cmd/cloister/run_module.h"
 #include "cmd/cloister/run_options.h"
 #include "cmd/cloister/run_plan.h"
 #include "base/seal.h"
@@ -111,6 +112,7 @@ int cl_run_command(const struct cl_command *self, int argc, char *const argv[],
         .argv = whole(argv),
         .argc = argc + 1,
         .streams = streams.fds,
+        .image = cl_run_image_file(&plan, image_lock),
         .errands = cl_run_copies_plan(&request.copies),
     };
     cl_closed_explain(&plan, closed, sizeof(closed)); /* afterwards it may not look */

@@ -7,6 +7,7 @@
 
 #include "cmd/cloister/image_user.h"
 #include "cmd/cloister/run_image.h"
+#include "cmd/cloister/run_module.h"
 #include "plan/compile.h"
 #include "plan/decide.h"
 
@@ -71,6 +72,8 @@ int cl_run_plan(struct cl_run_request *request, const struct cl_plan *below, str
         r = cl_compile_seccomp(request->seccomp_path, request->arena, &seccomp, err);
     if (r == 0)
         r = cl_run_image_part(&wanted, request->arena, &image, image_lock, err);
+    if (r == 0)
+        r = cl_run_module_part(&request->flags, request->arena, &image, image_lock, err);
     if (r == 0)
         r = cl_plan_decide(&how, ret, err);
     if (r == 0 && how.note != NULL)

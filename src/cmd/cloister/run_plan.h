@@ -11,7 +11,8 @@ int cl_run_rebase_files(struct cl_plan *policy, const char *path, struct cl_aren
 
 /* The plan of REQUEST, whose image is pulled where it has to be. BELOW, a part that comes under the
  * policy of REQUEST and over the image, may be NULL. *IMAGE_LOCK, to be closed at the end of the
- * run, keeps an image of the store where it is. A note for the user goes to standard error. */
+ * run, keeps an image of the store where it is, or is a module, compiled (cl_run_image_file). A
+ * note for the user goes to standard error. */
 int cl_run_plan(struct cl_run_request *request, const struct cl_plan *below, struct cl_plan *ret,
                 int *image_lock, struct cl_error *err);
 

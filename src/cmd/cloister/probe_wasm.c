@@ -1,0 +1,20 @@
+/* What the wasm wall needs beyond the container's. */
+#include "base/helper.h"
+#include "cmd/cloister/probe.h"
+#include "policy/wasm_version.h"
+
+void cl_probe_wasm(struct cl_finding *finding)
+{
+    static const char *const names[] = {"cloister-wasm", "cloister-wasmc"};
+    struct cl_helper helper;
+    struct cl_error err = {0};
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(names); i++) {
+        if (cl_helper_find(NULL, names[i], &helper, &err) == 0)
+            continue;
+        cl_found(finding, CL_PROBE_MISSING, "cloister run FILE.wasm needs it: %.200s", err.msg);
+        cl_cure(finding, "make wasm builds it, once, in minutes; then make install");
+        return;
+    }
+    cl_found(finding, CL_PROBE_WORKS, CL_WASM_ENGINE ", %.255s and cloister-wasm", helper.path);
+}

@@ -1,0 +1,56 @@
+#include "cmd/cloister/run_module.h"
+
+#include <string.h>
+
+#include "base/fd.h"
+#include "base/follow.h"
+#include "module/module.h"
+#include "plan/decide.h"
+#include "policy/wasm_version.h"
+
+/* The first of its arguments, as a command's: without where it lies. */
+static const char *name_of(const char *path)
+{
+    const char *slash = strrchr(path, '/');
+
+    return slash == NULL ? path : slash + 1;
+}
+
+static int describe(const char *path, const struct cl_module *module, struct cl_arena *arena,
+                    struct cl_plan *ret, struct cl_error *err)
+{
+    const char **entrypoint = cl_arena_array(arena, 1, sizeof(*entrypoint));
+    const char *digest = cl_arena_printf(arena, "sha256:%s", module->digest.hex);
+
+    if (entrypoint == NULL || digest == NULL)
+        return cl_fail_memory(err);
+    entrypoint[0] = name_of(path);
+    ret->image_kind = CL_IMAGE_MODULE;
+    ret->image_digest = digest;
+    ret->entrypoint = (struct cl_strlist){entrypoint, 1};
+    cl_plan_mark(ret, CL_FIELD_IMAGE_KIND);
+    cl_plan_mark(ret, CL_FIELD_IMAGE_DIGEST);
+    cl_plan_mark(ret, CL_FIELD_ENTRYPOINT);
+    return 0;
+}
+
+int cl_run_module_part(const struct cl_plan *flags, struct cl_arena *arena, struct cl_plan *ret,
+                       int *ret_file, struct cl_error *err)
+{
+    CL_CLEANUP_MODULE struct cl_module module = CL_MODULE_INIT;
+
+    if (flags->image == NULL || !cl_image_is_module(flags->image))
+        return 0;
+    CL_CLEANUP_FD int file =
+        cl_follow_regular(flags->image, (uint64_t)CL_WASM_MODULE_MIB << 20, err);
+    if (file < 0)
+        return file;
+    const struct cl_module_source source = {
+        .fd = file, .name = flags->image, .tenant = flags->tenant};
+    int r = cl_module_compile(&source, &module, err);
+    if (r == 0)
+        r = describe(flags->image, &module, arena, ret, err);
+    if (r == 0)
+        *ret_file = CL_TAKE_FD(module.fd);
+    return r;
+}

@@ -1,0 +1,207 @@
+/* The wasm wall: WebAssembly's own - a module reaches memory that is its, and calls what it was
+ * given - and around the worker that runs it the container wall, because engines have bugs too.
+ *
+ * The worker (cloister-wasm) is all that is executed in there. Its root is an empty directory of
+ * scratch with the volumes in it; it is the one directory that the guest is given, so that what the
+ * mounts, the user and Landlock refuse is refused whatever the guest makes of its worker. There is
+ * no /proc, which would show the worker to the guest as files.
+ *
+ * A compiled module is trusted code: who starts the sandbox has it from src/module, which lets
+ * nobody else write one.
+ */
+#include <string.h>
+
+#include "base/fd.h"
+#include "base/helper.h"
+#include "base/num.h"
+#include "base/seal.h"
+#include "base/sys.h"
+#include "base/utf8.h"
+#include "engine/orders.h"
+#include "walls/wall.h"
+
+enum {
+    WORKER_BYTES = 8 << 20, /* of the memory limit, what the worker itself takes at most */
+    LEAST_FD = 16, /* descriptors of a guest, where the limit is less than the worker has */
+    MAX_TABLE_ELEMENTS = 10 << 20,
+};
+
+/* What is only for programs of the kernel. */
+static int wasm_check(const struct cl_plan *plan, struct cl_error *err)
+{
+    if (plan->image_kind != CL_IMAGE_MODULE)
+        return cl_refuse(err, EINVAL, "the image is no WebAssembly module");
+    if (plan->profile == CL_PROFILE_BUILD)
+        return cl_refuse(err, EINVAL,
+                         "the profile build gives root to programs of a distribution; a "
+                         "WebAssembly module has no use for it");
+    if (plan->network != CL_NETWORK_NONE)
+        return cl_refuse(err, EINVAL,
+                         "a module of WASI preview 1 can open no connection: it has no use for "
+                         "--network %s",
+                         cl_field_words(CL_FIELD_NETWORK)[plan->network]);
+    if (cl_plan_has(plan, CL_FIELD_SECCOMP))
+        return cl_refuse(err, EINVAL,
+                         "--seccomp: the system calls of a module's worker are Cloister's own, "
+                         "and fewer than any profile for programs allows");
+    return cl_wall_container.check(plan, err);
+}
+
+/* --- start ---------------------------------------------------------------- */
+
+static int open_worker(struct cl_error *err)
+{
+    struct cl_helper worker;
+    int r = cl_helper_find(NULL, "cloister-wasm", &worker, err);
+
+    if (r < 0)
+        return cl_hint(err, "make wasm builds it");
+    return cl_seal_open(worker.path, err);
+}
+
+/* A memory that grows to the limit ends in an answer to the guest, not in an OOM kill. */
+static uint64_t guests_bytes(const struct cl_plan *plan)
+{
+    const uint64_t all = plan->limits.memory_bytes;
+
+    return all > 2 * (uint64_t)WORKER_BYTES ? all - WORKER_BYTES : all / 2;
+}
+
+/* And never waits for the worker, from here on. */
+static int give_orders(const struct cl_plan *plan, int line, struct cl_error *err)
+{
+    const uint64_t bytes = guests_bytes(plan);
+    const struct cl_worker_orders orders = {
+        .version = CL_WORKER_VERSION,
+        .max_descriptors =
+            (uint32_t)cl_max_u64(cl_min_u64(plan->limits.open_files, UINT16_MAX), LEAST_FD),
+        .memory_bytes = bytes,
+        .table_elements = cl_min_u64(bytes / sizeof(void *), MAX_TABLE_ELEMENTS),
+    };
+    int r = cl_write_all(line, &orders, sizeof(orders));
+
+    if (r == 0)
+        r = cl_sys_fcntl(line, F_SETFL, O_NONBLOCK);
+    return r < 0 ? cl_fail(err, r, "give the worker its orders") : 0;
+}
+
+static int wasm_start(const struct cl_wall_start *start, struct cl_wall_process *ret,
+                      struct cl_error *err)
+{
+    int line[2];
+
+    CL_ASSERT(start->image > STDERR_FILENO);
+    CL_CLEANUP_FD int worker = open_worker(err);
+
+    if (worker < 0)
+        return worker;
+    int r = cl_sys_socketpair(SOCK_SEQPACKET, line);
+    if (r < 0)
+        return cl_fail(err, r, "make the line to the worker");
+    CL_CLEANUP_FD int ours = line[0];
+    CL_CLEANUP_FD int theirs = line[1];
+    r = give_orders(start->plan, ours, err);
+    if (r < 0)
+        return r;
+    const struct cl_wall_program program = {
+        .name = "cloister-wasm",
+        .file = worker,
+        .fds = {theirs, start->image},
+        .fd_count = CL_WORKER_FDS,
+    };
+    struct cl_wall_start with_program = *start;
+    with_program.program = &program;
+    r = cl_wall_container.start(&with_program, ret, err);
+    if (r == 0)
+        ret->line = CL_TAKE_FD(ours);
+    return r;
+}
+
+/* --- the running wall ------------------------------------------------------ */
+
+static int wasm_release(struct cl_wall_process *process, const struct cl_limits *limits,
+                        struct cl_error *err)
+{
+    return cl_wall_container.release(process, limits, err);
+}
+
+static int wasm_begin(struct cl_wall_process *process, struct cl_error *err)
+{
+    return cl_wall_container.begin(process, err);
+}
+
+static int wasm_leave(struct cl_wall_process *process, struct cl_error *err)
+{
+    return cl_wall_container.leave(process, err);
+}
+
+static int wasm_signal(struct cl_wall_process *process, int signal, struct cl_error *err)
+{
+    return cl_wall_container.signal(process, signal, err);
+}
+
+static int wasm_pause(struct cl_wall_process *process, int is_paused, struct cl_error *err)
+{
+    return cl_wall_container.pause(process, is_paused, err);
+}
+
+static int wasm_lend(const struct cl_wall_start *start, struct cl_error *err)
+{
+    return cl_wall_container.lend(start, err);
+}
+
+/* Files come and go as anywhere; a program would be one of the kernel's. */
+static int wasm_exec(struct cl_wall_process *process, const struct cl_exec_request *request,
+                     const int *fds, struct cl_error *err)
+{
+    if ((request->flags & CL_EXEC_COPY) == 0)
+        return cl_refuse(err, ENOTSUP,
+                         "behind the wasm wall runs one module, and no other program");
+    return cl_wall_container.exec(process, request, fds, err);
+}
+
+static int wasm_receive(struct cl_wall_process *process, struct cl_error *err)
+{
+    return cl_wall_container.receive(process, err);
+}
+
+static void wasm_explain(struct cl_wall_process *process, struct cl_error *err)
+{
+    struct cl_worker_words words = {0};
+
+    if (process->line < 0 ||
+        cl_sys_read(process->line, &words, sizeof(words)) != (ssize_t)sizeof(words) ||
+        words.version != CL_WORKER_VERSION)
+        return; /* it had nothing to say, and doesn't keep us waiting */
+    words.message[sizeof(words.message) - 1] = '\0';
+    cl_utf8_make_printable(words.message);
+    (void)cl_refuse(err, ECANCELED, "%s", words.message);
+}
+
+static int wasm_shrink(const struct cl_plan *plan, struct cl_error *err)
+{
+    return cl_wall_container.shrink(plan, err);
+}
+
+static void wasm_done(struct cl_wall_process *process)
+{
+    cl_wall_container.done(process);
+    cl_fd_close(&process->line);
+}
+
+const struct cl_wall cl_wall_wasm = {
+    .name = "wasm",
+    .check = wasm_check,
+    .start = wasm_start,
+    .release = wasm_release,
+    .begin = wasm_begin,
+    .leave = wasm_leave,
+    .signal = wasm_signal,
+    .pause = wasm_pause,
+    .lend = wasm_lend,
+    .exec = wasm_exec,
+    .receive = wasm_receive,
+    .explain = wasm_explain,
+    .shrink = wasm_shrink,
+    .done = wasm_done,
+};
