@@ -148,7 +148,8 @@ TEST(the_jail_leaves_what_a_parser_needs)
 /* A thread that the jail starts, and what it tries when the door is closed. */
 struct other {
     pthread_t thread;
-    int ends[2]; /* a byte comes when it is */
+    int ends[2];  /* a byte comes when it is */
+    int ready[2]; /* the other way: it runs */
     int (*attempt)(void);
 };
 
@@ -157,7 +158,7 @@ static void *try_when_told(void *context)
     const struct other *other = context;
     char byte;
 
-    if (read(other->ends[0], &byte, 1) != 1)
+    if (write(other->ready[1], "x", 1) != 1 || read(other->ends[0], &byte, 1) != 1)
         _exit(254);
     _exit(other->attempt() < 0 ? errno : 0);
 }
@@ -165,9 +166,12 @@ static void *try_when_told(void *context)
 static int start_other(void *context, struct cl_error *err)
 {
     struct other *other = context;
+    char byte;
     int r = pthread_create(&other->thread, NULL, try_when_told, other);
 
-    return r != 0 ? cl_fail(err, r, "start a thread") : 0;
+    if (r != 0)
+        return cl_fail(err, r, "start a thread");
+    return read(other->ready[0], &byte, 1) == 1 ? 0 : cl_refuse(err, EIO, "it never ran");
 }
 
 /* The wait status of a process whose other thread tries; it exits with errno or 0. */
@@ -178,7 +182,7 @@ static int status_of_thread(int (*attempt)(void))
     struct cl_error err = {0};
     int status = -1;
 
-    CHECK(cl_sys_pipe2(other.ends, 0) == 0);
+    CHECK(cl_sys_pipe2(other.ends, 0) == 0 && cl_sys_pipe2(other.ready, 0) == 0);
     pid_t pid = fork();
     if (pid == 0) {
         if (cl_jail_enter(&jail, &err) < 0 || write(other.ends[1], "x", 1) != 1)
@@ -187,15 +191,17 @@ static int status_of_thread(int (*attempt)(void))
             (void)pthread_join(other.thread, NULL); /* it ends us all */
     }
     CHECK(waitpid(pid, &status, 0) == pid);
-    cl_fd_close(&other.ends[0]);
-    cl_fd_close(&other.ends[1]);
+    for (int i = 0; i < 2; i++) {
+        cl_fd_close(&other.ends[i]);
+        cl_fd_close(&other.ready[i]);
+    }
     return status;
 }
 
 static int start_a_third(void)
 {
     pthread_t thread;
-    struct other other = {.ends = {-1, -1}};
+    struct other other = {.ends = {-1, -1}, .ready = {-1, -1}};
 
     errno = pthread_create(&thread, NULL, try_when_told, &other);
     return errno != 0 ? -1 : 0;

@@ -266,8 +266,8 @@ static const int allowed_calls[] = {
 
 /* What the sanitizers' runtime does on top, also to print what it found. */
 static const int sanitizer_calls[] = {
-    SCMP_SYS(sigaltstack), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigaction), SCMP_SYS(getpid),
-    SCMP_SYS(gettid),      SCMP_SYS(sched_yield),    SCMP_SYS(mprotect),
+    SCMP_SYS(sigaltstack), SCMP_SYS(rt_sigprocmask), SCMP_SYS(rt_sigaction),
+    SCMP_SYS(getpid),      SCMP_SYS(gettid),
 };
 
 static int allow_calls(scmp_filter_ctx filter, const int *calls, size_t count)
@@ -297,7 +297,7 @@ static int add_rules(const struct cl_jail *jail, scmp_filter_ctx filter)
 
     if (r == 0)
         r = allow_calls(filter, jail->calls, jail->call_count);
-    if (r == 0 && jail->start_threads != NULL)
+    if (r == 0 && (SANITIZED || jail->start_threads != NULL)) /* a sanitizer does it, too */
         r = add_thread_rules(filter);
     if (r == 0 && SANITIZED)
         r = allow_calls(filter, sanitizer_calls, CL_ARRAY_SIZE(sanitizer_calls));
