@@ -153,7 +153,7 @@ OTHERS = ["pull", "import", "images", "rmi", "login", "logout", "cp", "ps", "sta
 
 def test_of_all_commands_run_and_exec_alone_end_their_options(cloister):
     listed = re.findall(r"^  (\w+) ", text(cloister.call("help").ok().out).partition("\nCommands:\n")[2], re.MULTILINE)
-    assert sorted(listed) == sorted(["exec", "job", "run", *OTHERS])  # job has commands of its own
+    assert sorted(listed) == sorted(["exec", "job", "run", "wasm", *OTHERS])  # job and wasm have commands of their own
     assert b"Usage:" not in cloister.call("run", "host", "--help").out
     cloister.call("exec", "nobody", "--help").refused("no running sandbox")
 

@@ -196,6 +196,31 @@ def test_more_memory_than_the_limit(cloister, modules):
     assert "memory" in outcome.result["error"]
 
 
+# --- ahead of time ---------------------------------------------------------------------------
+
+def test_modules_are_compiled_ahead(cloister, modules):
+    module = modules(f"ahead-{cloister.identity}.wasm", wasm.command(NOP, data=[(0, os.urandom(8))]))
+    first = cloister.call("wasm", "compile", module).ok().word()
+    assert re.fullmatch(rf"sha256:[0-9a-f]{{64}}  {module}: compiled in \d+\.\d{{3}} s", first), first
+    again = cloister.call("wasm", "compile", module, module).ok().lines()
+    assert len(again) == 2 and all(line.endswith(": was compiled") for line in again)
+    assert first.split()[0] == cloister.run(module).ok().result["digest"]
+    assert "compiled in" in cloister.call("wasm", "compile", "--tenant", "other", module).ok().word()  # each has its own
+    assert "was compiled" in cloister.call("wasm", "compile", "--tenant=other", module).ok().word()
+
+
+def test_what_is_not_compiled(cloister, modules):
+    good = modules("good.wasm", wasm.command(NOP))
+    bad = modules("bad.wasm", b"\0asm\1\0\0\0\xff")
+    cloister.call("wasm").refused("expected compile")
+    cloister.call("wasm", "serve").refused("expected compile")
+    cloister.call("wasm", "compile").refused("no file named")
+    cloister.call("wasm", "compile", "text.txt").refused("ends in .wasm")
+    cloister.call("wasm", "compile", "--tenant", "a/b", good).refused("--tenant")
+    outcome = cloister.call("wasm", "compile", good, bad, good)
+    assert outcome.exit == 125 and len(outcome.lines()) == 1 and "bad.wasm: at 0x" in text(outcome.err), str(outcome)
+
+
 # --- while it runs ---------------------------------------------------------------------------
 
 def test_signals(cloister, guest):

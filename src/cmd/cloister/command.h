@@ -86,6 +86,7 @@ int cl_help_all(struct cl_error *err);
 extern const struct cl_command cl_command_run;
 extern const struct cl_command cl_command_exec;
 extern const struct cl_command cl_command_job;
+extern const struct cl_command cl_command_wasm;
 extern const struct cl_command cl_command_attach;
 extern const struct cl_command cl_command_pull;
 extern const struct cl_command cl_command_images;

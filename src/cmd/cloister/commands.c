@@ -25,6 +25,7 @@ const struct cl_command *const cl_commands[] = {
     &cl_command_rmi,
     &cl_command_login,
     &cl_command_logout,
+    &cl_command_wasm,
     &cl_command_prune,
     &cl_command_doctor,
     &cl_command_completion,
