@@ -10,7 +10,7 @@ import shutil
 import pytest
 
 import wall
-from lib import wasm
+from lib import wasm_module as wasm
 
 each_who = pytest.mark.parametrize('who', ['root', 'user'])
 FILES = ['/proc/self/mem', '/proc/1/mem', '/proc/self/exe', '/proc/kcore', '/proc/keys', '/dev/null', '/dev/kmsg', '/dev/mem', '/dev/kvm',
@@ -32,7 +32,7 @@ class Broken:
         shutil.copy(wall.CLOISTER, self.bin / 'cloister')
         shutil.copy(built / 'cloister-wasmc', self.bin)
         self.module = self.place / 'guest.wasm'
-        self.module.write_bytes(wasm.command(b'\x01'))
+        self.module.write_bytes(wasm.command(wasm.NOP))
         self.module.chmod(0o644)
 
     def attack(self, program, *args, who, extra=()):

@@ -7,15 +7,13 @@ import time
 
 import pytest
 
-from lib import wasm
+from lib import wasm_module as wasm
 from lib.runner import poll, signal_exit, text
-
-NOP, UNREACHABLE = b"\x01", b"\x00"
-
+from lib.wasm_guest import compile_guest
 
 @pytest.fixture(scope="session")
 def guest(world):
-    return wasm.compile_guest(world.directory("wasm"))
+    return compile_guest(world.directory("wasm"))
 
 
 @pytest.fixture(scope="session")
@@ -169,28 +167,28 @@ def test_options_that_make_no_sense(cloister, guest, rootfs):
 
 
 def test_module_that_wants_what_is_not_there(cloister, modules):
-    wants = wasm.module(types=[((), ())], imports=[("env", "more", 0)], functions=[(0, NOP)], memory=(1, None),
-                        exports=[("_start", 0, 1), ("memory", 2, 0)])
+    wants = wasm.module(imports=[wasm.imported("env", "more")], functions=[0], memories=[wasm.limits(1)],
+                        exports=[wasm.exported("_start", 1), wasm.exported("memory", 0, 2)], bodies=[wasm.body(wasm.NOP)])
     outcome = cloister.run(modules("wants.wasm", wants))
     outcome.ended("exited", 126)
     assert "env" in outcome.result["error"] and "more" in text(outcome.err)
 
 
 def test_library_is_no_command(cloister, modules):
-    library = wasm.module(types=[((), ())], functions=[(0, NOP)], memory=(1, None), exports=[("f", 0, 0)])
+    library = wasm.module(functions=[0], memories=[wasm.limits(1)], exports=[wasm.exported("f", 0)], bodies=[wasm.body(wasm.NOP)])
     outcome = cloister.run(modules("library.wasm", library))
     outcome.ended("exited", 126)
     assert "_start" in text(outcome.err)
 
 
 def test_trap_in_a_start_function(cloister, modules):
-    early = wasm.module(types=[((), ())], functions=[(0, NOP), (0, UNREACHABLE)], memory=(1, None),
-                        exports=[("_start", 0, 0)], start=1)
+    early = wasm.module(functions=[0, 0], start=1, memories=[wasm.limits(1)], exports=[wasm.exported("_start", 0)],
+                        bodies=[wasm.body(wasm.NOP), wasm.body(wasm.UNREACHABLE)])
     cloister.run(modules("early.wasm", early)).ended("signaled", signal_exit(signal.SIGABRT))
 
 
 def test_more_memory_than_the_limit(cloister, modules):
-    big = wasm.command(NOP, memory=(4096, None))  # 256 MiB
+    big = wasm.command(wasm.NOP, least=4096)  # 256 MiB
     outcome = cloister.run(modules("big.wasm", big), opts=["--memory", "64m"])
     outcome.ended("exited", 126)
     assert "memory" in outcome.result["error"]
@@ -199,7 +197,7 @@ def test_more_memory_than_the_limit(cloister, modules):
 # --- ahead of time ---------------------------------------------------------------------------
 
 def test_modules_are_compiled_ahead(cloister, modules):
-    module = modules(f"ahead-{cloister.identity}.wasm", wasm.command(NOP, data=[(0, os.urandom(8))]))
+    module = modules(f"ahead-{cloister.identity}.wasm", wasm.command(wasm.NOP, data=[wasm.segment(0, os.urandom(8))]))
     first = cloister.call("wasm", "compile", module).ok().word()
     assert re.fullmatch(rf"sha256:[0-9a-f]{{64}}  {module}: compiled in \d+\.\d{{3}} s", first), first
     again = cloister.call("wasm", "compile", module, module).ok().lines()
@@ -210,7 +208,7 @@ def test_modules_are_compiled_ahead(cloister, modules):
 
 
 def test_what_is_not_compiled(cloister, modules):
-    good = modules("good.wasm", wasm.command(NOP))
+    good = modules("good.wasm", wasm.command(wasm.NOP))
     bad = modules("bad.wasm", b"\0asm\1\0\0\0\xff")
     cloister.call("wasm").refused("expected compile")
     cloister.call("wasm", "serve").refused("expected compile")

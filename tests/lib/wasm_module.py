@@ -77,14 +77,22 @@ def segment(offset, data):
     return b"\0" + const(offset) + END + sized(data)
 
 
-def module(types=None, imports=(), functions=(), tables=(), memories=(), exports=(), data=(), bodies=(), more=b""):
-    """Sections in their order; FUNCTIONS are types' indices."""
+def module(types=None, imports=(), functions=(), tables=(), memories=(), exports=(), start=None, data=(), bodies=(), more=b""):
+    """Sections in their order; FUNCTIONS are types' indices, START is a function's."""
     out = MAGIC + section(1, vector([function_type()] if types is None else types))
-    for number, items in ((2, imports), (3, map(u, functions)), (4, tables), (5, memories), (7, exports), (10, bodies), (11, data)):
+    for number, items in ((2, imports), (3, map(u, functions)), (4, tables), (5, memories), (7, exports), (8, start), (10, bodies), (11, data)):
+        if number == 8:
+            out += section(8, u(start)) if start is not None else b""
+            continue
         items = list(items)
         if items:
             out += section(number, vector(items))
     return out + more
+
+
+def command(code, least=1, **more):
+    """A program of WASI whose _start does CODE, with a memory of LEAST pages."""
+    return module(functions=[0], memories=[limits(least)], exports=[exported("_start", 0), exported("memory", 0, 2)], bodies=[body(code)], **more)
 
 
 def functions(code, count=1, locals_=()):

@@ -7,6 +7,7 @@
 #include <limits.h>
 #include <malloc.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "base/fd.h"
@@ -86,6 +87,7 @@ static int map_module(const struct cl_compile_job *job, struct cl_engine_bytes *
 
 int cl_compile_module(const struct cl_compile_job *job, struct cl_error *err)
 {
+    static const char magic[] = {'\0', 'a', 's', 'm'};
     struct cl_engine_bytes module;
     struct cl_engine_bytes code;
     char text[MAX_TEXT];
@@ -93,6 +95,10 @@ int cl_compile_module(const struct cl_compile_job *job, struct cl_error *err)
 
     if (r < 0)
         return r;
+    if (module.size < sizeof(magic) || memcmp(module.data, magic, sizeof(magic)) != 0)
+        return cl_refuse(err, EINVAL,
+                         "%.200s: at 0x0: this is no WebAssembly, which begins with \\0asm",
+                         job->name);
     if (cl_engine_compile(job->engine, &module, &code, text, sizeof(text)) < 0)
         return cl_wasm_complain(job->name, text, err);
     r = cl_write_all(job->output, code.data, code.size);
