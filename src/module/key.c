@@ -41,17 +41,17 @@ static size_t processor_features(uint32_t words[MAX_WORDS])
     uint32_t edx = 0;
     size_t count = 0;
 
-    (void)__get_cpuid(1, &eax, &ebx, &ecx, &edx);
+    __cpuid(1, eax, ebx, ecx, edx);
     words[count++] = ecx;
     words[count++] = edx;
     words[count++] = saved_state(ecx);
     ebx = ecx = edx = 0;
-    (void)__get_cpuid_count(7, 0, &eax, &ebx, &ecx, &edx);
+    if (__get_cpuid_max(0, NULL) >= 7)
+        __cpuid_count(7, 0, eax, ebx, ecx, edx);
     words[count++] = ebx;
     words[count++] = ecx;
     words[count++] = edx;
-    ecx = edx = 0;
-    (void)__get_cpuid(0x80000001, &eax, &ebx, &ecx, &edx);
+    __cpuid(0x80000001, eax, ebx, ecx, edx); /* each processor of 64 bits has this one */
     words[count++] = ecx;
     words[count++] = edx;
     return count;

@@ -11,6 +11,7 @@
 #include "base/processors.h"
 #include "base/sys.h"
 #include "module/cache.h"
+#include "module/memo.h"
 #include "policy/wasm_version.h"
 
 enum { CHUNK = 64 << 10, MAX_ANSWER = 4096, MFD_ALLOW_SEALING_ = 2, MFD_CLOEXEC_ = 1 };
@@ -173,17 +174,37 @@ static int try_cache(int cache, const struct cl_digest *digest, struct cl_module
     return 0;
 }
 
+/* The file's, without reading it where that can be. */
+static int find_digest(const struct cl_module_source *source, int cache, struct cl_digest *ret,
+                       struct cl_error *err)
+{
+    struct stat before;
+    struct stat after;
+    int r = cl_sys_fstat(source->fd, &before);
+
+    if (r < 0)
+        return cl_fail(err, r, "stat %.200s", source->name);
+    if (cache >= 0 && cl_module_memo_find(cache, &before, ret) == 0)
+        return 0;
+    r = digest_of(source, -1, ret, err);
+    if (r == 0 && cache >= 0 && cl_sys_fstat(source->fd, &after) == 0 &&
+        cl_module_memo_is_same(&before, &after))
+        cl_module_memo_keep(cache, &after, ret, cl_clock_wall_ns());
+    return r;
+}
+
 int cl_module_compile(const struct cl_module_source *source, struct cl_module *ret,
                       struct cl_error *err)
 {
     struct cl_digest digest;
     int r = cl_check_regular(source->fd, source->name, (uint64_t)CL_WASM_MODULE_MIB << 20, err);
 
-    if (r == 0)
-        r = digest_of(source, -1, &digest, err);
     if (r < 0)
         return r;
     CL_CLEANUP_FD int cache = cl_module_cache_open(source->cache_dir, source->tenant);
+    r = find_digest(source, cache, &digest, err);
+    if (r < 0)
+        return r;
     if (try_cache(cache, &digest, ret) == 0)
         return 0;
     return compile(source, cache, ret, err);
