@@ -11,13 +11,13 @@
 
 #include "base/fd.h"
 #include "base/sys.h"
-#include "check.h"
+#include "asked_scene.h"
 
 #define TREE "/tmp/cl-beneath-XXXXXX"
 
 /* root: dir/sub/file, dir/up -> .., file, and links of all kinds; beside it `secret`. */
 struct tree {
-    char path[64];
+    char path[32];
     int top;
     int root;
 };
@@ -69,12 +69,9 @@ static struct tree make_tree(void)
 
 static void tree_done(struct tree *tree)
 {
-    char command[128];
-
     cl_fd_close(&tree->root);
     cl_fd_close(&tree->top);
-    (void)snprintf(command, sizeof(command), "rm -rf %s", tree->path);
-    CHECK(system(command) == 0);
+    asked_remove(tree->path);
 }
 
 /* What the kernel says to the same. */
@@ -110,85 +107,80 @@ static void compare(const struct tree *tree, const char *path, int flags)
     CHECK(is_same);
 }
 
+static const char *const asked_paths[] = {
+    "file",
+    "dir",
+    "dir/",
+    "dir/.",
+    "dir/..",
+    "dir/../file",
+    "dir/sub/../../file",
+    "./file",
+    ".//file",
+    "file/",
+    "file/.",
+    "file/..",
+    "dir//sub///file",
+    "to-file",
+    "to-file/",
+    "to-dir",
+    "to-dir/",
+    "to-dir/sub/file",
+    "to-dir/../file",
+    "deep",
+    "deep/",
+    "deep/x",
+    "out",
+    "out/",
+    "absolute",
+    "absolute/x",
+    "loop-a",
+    "loop-a/",
+    "dangling",
+    "dangling/",
+    "round",
+    "round/file",
+    "slashed",
+    "slashed/file",
+    "slashed/../../file",
+    "self",
+    "self/self/self/file",
+    "over-up",
+    "out-up",
+    "..",
+    "../",
+    "../secret",
+    "dir/../..",
+    "dir/../../secret",
+    "dir/up/up/secret",
+    "dir/up/dir/up/file",
+    ".",
+    "./",
+    "none",
+    "none/",
+    "none/file",
+    "none/..",
+    "dir/none",
+    "dir/sub/file/x",
+    "",
+    "/",
+    "/file",
+    "//",
+    "...",
+    "dir/...",
+};
+static const int asked_flags[] = {
+    O_RDONLY, O_RDONLY | O_NOFOLLOW, O_RDONLY | O_DIRECTORY, O_RDONLY | O_DIRECTORY | O_NOFOLLOW,
+    O_PATH,   O_PATH | O_NOFOLLOW,   O_PATH | O_DIRECTORY,   O_WRONLY,
+};
+
 TEST(answers_are_the_kernels)
 {
-    static const char *const paths[] = {
-        "file",
-        "dir",
-        "dir/",
-        "dir/.",
-        "dir/..",
-        "dir/../file",
-        "dir/sub/../../file",
-        "./file",
-        ".//file",
-        "file/",
-        "file/.",
-        "file/..",
-        "dir//sub///file",
-        "to-file",
-        "to-file/",
-        "to-dir",
-        "to-dir/",
-        "to-dir/sub/file",
-        "to-dir/../file",
-        "deep",
-        "deep/",
-        "deep/x",
-        "out",
-        "out/",
-        "absolute",
-        "absolute/x",
-        "loop-a",
-        "loop-a/",
-        "dangling",
-        "dangling/",
-        "round",
-        "round/file",
-        "slashed",
-        "slashed/file",
-        "slashed/../../file",
-        "self",
-        "self/self/self/file",
-        "over-up",
-        "out-up",
-        "..",
-        "../",
-        "../secret",
-        "dir/../..",
-        "dir/../../secret",
-        "dir/up/up/secret",
-        "dir/up/dir/up/file",
-        ".",
-        "./",
-        "none",
-        "none/",
-        "none/file",
-        "none/..",
-        "dir/none",
-        "dir/sub/file/x",
-        "",
-        "/",
-        "/file",
-        "//",
-        "...",
-        "dir/...",
-    };
-    static const int flags[] = {
-        O_RDONLY,
-        O_RDONLY | O_NOFOLLOW,
-        O_RDONLY | O_DIRECTORY,
-        O_RDONLY | O_DIRECTORY | O_NOFOLLOW,
-        O_PATH,
-        O_PATH | O_NOFOLLOW,
-        O_PATH | O_DIRECTORY,
-        O_WRONLY,
-    };
     struct tree tree = make_tree();
 
-    for (size_t i = 0; i < CL_ARRAY_SIZE(paths); i++) {
-        for (size_t j = 0; j < CL_ARRAY_SIZE(flags); j++)
-            compare(&tree, paths[i], flags[j]);
+    for (size_t i = 0; i < CL_ARRAY_SIZE(asked_paths); i++) {
+        for (size_t j = 0; j < CL_ARRAY_SIZE(asked_flags); j++)
+            compare(&tree, asked_paths[i], asked_flags[j]);
     }
     tree_done(&tree);
 }
@@ -249,7 +241,7 @@ TEST(too_much_is_refused)
 TEST(a_long_way_leads_on)
 {
     struct tree tree = make_tree();
-    int here = dup(tree.root);
+    int here = fcntl(tree.root, F_DUPFD_CLOEXEC, 3);
     char path[3000] = "";
 
     for (int i = 0; i < 10; i++) {
