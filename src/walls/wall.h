@@ -62,11 +62,13 @@ struct cl_arguments {
 /* A program of ours that stands between the plan's command and the kernel: it is what the main
  * process executes, and the command is its argument vector. There is nothing else to execute in
  * such a place, and no /proc and no /dev, which would lead into the program itself. */
+enum { CL_PROGRAM_MOST_FDS = 5 };
+
 struct cl_wall_program {
     const char *name; /* for messages */
-    int file;         /* executed by its descriptor */
-    int fds[4];       /* its descriptors 3, 4, ...; all are borrowed */
-    size_t fd_count;
+    /* Borrowed: its descriptors 3, 4, ..., and behind them its file, by which it is executed. */
+    int fds[CL_PROGRAM_MOST_FDS];
+    size_t fd_count; /* with the file */
 };
 
 struct cl_wall_start {

@@ -4,7 +4,8 @@
  * volumes, no /proc, no /dev (src/walls/wasm). Its arguments and environment are the guest's, its
  * standard streams too; descriptor 3 is the line to the supervisor, 4 the compiled module
  * (engine/orders.h). Before a byte of the guest runs it gives up all system calls but those that
- * WASI and the engine need (confine.c). What goes wrong is said on the line, in one message.
+ * WASI and the engine need (policy/syscalls.tbl, section `guest`). What goes wrong is said on the
+ * line, in one message.
  *
  * Exit status: the guest's; 126 when it could not begin; a guest that traps ends it by SIGABRT.
  */
@@ -15,10 +16,11 @@
 #include <unistd.h>
 
 #include "base/fd.h"
+#include "base/seccomp.h"
 #include "base/sys.h"
-#include "cmd/cloister-wasm/confine.h"
 #include "engine/engine.h"
 #include "engine/orders.h"
+#include "policy/seccomp_tables.h"
 
 enum { EXIT_NOT_BEGUN = 126, EXIT_MOST = 255 };
 
@@ -80,7 +82,7 @@ static int prepare(char *argv[], struct cl_guest **ret, struct cl_error *err)
     };
     environ = NULL; /* the guest has its copy, and the engine takes orders from nobody else */
     r = cl_guest_new(CL_WORKER_MODULE, wasi, &limits, ret, err);
-    return r < 0 ? r : cl_confine(err);
+    return r < 0 ? r : cl_seccomp_install(cl_seccomp_worker.insns, cl_seccomp_worker.count, err);
 }
 
 /* As a program of the kernel's would that did the same. */

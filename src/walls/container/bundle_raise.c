@@ -5,8 +5,8 @@
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/sys.h"
-#include "walls/container/bundle.h"
 #include "policy/seccomp_tables.h"
+#include "walls/container/bundle.h"
 
 #define PREFIX "run.cloister."
 

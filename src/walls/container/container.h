@@ -36,6 +36,7 @@
 
 #include <poll.h>
 
+#include "base/seccomp.h"
 #include "base/steps.h"
 #include "base/userns.h"
 #include "walls/session.h"
@@ -407,7 +408,6 @@ int cl_securebits_lock(const struct cl_plan *plan, struct cl_error *err);
 /* The command's filter, of the profile or the user's. The maker's step. */
 int cl_seccomp_choose(void *context, struct cl_error *err);
 void cl_seccomp_forget(void *context);
-int cl_seccomp_install(const void *instructions, size_t count, struct cl_error *err);
 /* The calling process takes the command's filter: main, and who is born after it. */
 int cl_seccomp_take(struct cl_container *container, struct cl_error *err);
 /* Init takes it before the command is born, where it is one of ours. Init's last step. */
@@ -435,9 +435,10 @@ int cl_program_execute(const char *name, const struct cl_strlist *env, char *con
 int cl_program_check(const char *name, const struct cl_strlist *env);
 /* Whether there is a file of that name, to be executed or not. */
 int cl_program_is_there(const char *name, const struct cl_strlist *env);
-/* One of ours (walls/wall.h): puts its descriptors at 3, 4, ... and its file behind them, and
- * returns the first number that is not taken; then executes it. */
-int cl_program_place(const struct cl_wall_program *program, struct cl_error *err);
+/* One of ours (walls/wall.h): its descriptors get their numbers, main's step; the first number
+ * behind them; and it is executed. */
+int cl_program_place(void *context, struct cl_error *err);
+int cl_program_first_free(const struct cl_container *container);
 int cl_program_start(const struct cl_wall_program *program, char *const argv[], char *const envp[]);
 /* LIST and a NULL at VECTOR; returns where the next one goes. */
 char **cl_vector_fill(char **vector, const struct cl_strlist *list);

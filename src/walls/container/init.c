@@ -18,6 +18,7 @@
 enum {
     LAST_SIGNAL = 64,
     STOP_ROUNDS = 16,
+    OWN_FDS = 7, /* that init keeps of its own */
 };
 
 /* --- steps -------------------------------------------------------------------------- */
@@ -193,39 +194,26 @@ static int new_keyring(void *context, struct cl_error *err)
     return 0;
 }
 
-enum { PROGRAM_KEPT = 5 };
-
-/* The descriptors of a program of ours, which main takes. */
-static void keep_program(const struct cl_container *container, int ret[PROGRAM_KEPT])
-{
-    const struct cl_wall_program *program = container->start->program;
-
-    for (size_t i = 0; i < PROGRAM_KEPT; i++)
-        ret[i] = -1;
-    if (program == NULL)
-        return;
-    ret[0] = program->file;
-    for (size_t i = 0; i < program->fd_count; i++)
-        ret[i + 1] = program->fds[i];
-}
-
 /* Closes every descriptor that the sandbox doesn't stand on: the caller's, whatever
  * they are, and our own. Init's standard descriptors become /dev/null. */
 static int close_foreign(void *context, struct cl_error *err)
 {
     struct cl_container *container = context;
     const int *stdio = container->start->stdio;
-    int keep[PROGRAM_KEPT + 7] = {container->channel[1],
-                                  container->terminal,
-                                  container->proc,
-                                  container->pts,
-                                  stdio[0],
-                                  stdio[1],
-                                  stdio[2]};
+    const struct cl_wall_program *program = container->start->program;
+    int keep[OWN_FDS + CL_PROGRAM_MOST_FDS] = {container->channel[1],
+                                               container->terminal,
+                                               container->proc,
+                                               container->pts,
+                                               stdio[0],
+                                               stdio[1],
+                                               stdio[2]};
+    size_t count = OWN_FDS;
 
     if (cl_plan_without(container->plan, CL_LAYER_STDIO))
         return 0;
-    keep_program(container, keep + 7);
+    for (size_t i = 0; program != NULL && i < program->fd_count; i++)
+        keep[count++] = program->fds[i];
     CL_CLEANUP_FD int null = cl_has_program(container)
                                  ? CL_TAKE_FD(container->null)
                                  : cl_sys_openat(AT_FDCWD, "/dev/null", O_RDWR, 0);
@@ -236,7 +224,7 @@ static int close_foreign(void *context, struct cl_error *err)
         if (r < 0)
             return cl_fail(err, r, "put /dev/null in place of descriptor %d", fd);
     }
-    int r = cl_fd_close_others(keep, CL_ARRAY_SIZE(keep));
+    int r = cl_fd_close_others(keep, count);
     if (r < 0)
         return cl_fail(err, r, "close foreign descriptors");
     (void)CL_TAKE_FD(null); /* closed with the rest */
@@ -309,9 +297,8 @@ CL_NORETURN static void fail(struct cl_container *container, const struct cl_err
 /* Main has its own. */
 static void close_streams(struct cl_container *container)
 {
-    int program[PROGRAM_KEPT];
+    const struct cl_wall_program *program = container->start->program;
 
-    keep_program(container, program);
     if (!cl_plan_without(container->plan, CL_LAYER_STDIO)) {
         for (int i = 0; i < 3; i++) {
             int fd = container->start->stdio[i];
@@ -319,8 +306,10 @@ static void close_streams(struct cl_container *container)
         }
     }
     cl_fd_close(&container->terminal);
-    for (size_t i = 0; i < CL_ARRAY_SIZE(program); i++)
-        cl_fd_close(&program[i]);
+    for (size_t i = 0; program != NULL && i < program->fd_count; i++) {
+        int fd = program->fds[i];
+        cl_fd_close(&fd);
+    }
 }
 
 /* What init needs from here on: to send signals to processes that changed their uid, the

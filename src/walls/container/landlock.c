@@ -108,7 +108,7 @@ static int allow_program(const struct cl_ruleset *ruleset, const struct cl_conta
 
     return program == NULL
                ? 0
-               : cl_landlock_allow(ruleset, program->file, program->name,
+               : cl_landlock_allow(ruleset, program->fds[program->fd_count - 1], program->name,
                                    CL_LANDLOCK_FS_EXECUTE | CL_LANDLOCK_FS_READ_FILE, err);
 }
 

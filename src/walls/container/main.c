@@ -97,11 +97,10 @@ static int set_stdio(void *context, struct cl_error *err)
 static int close_others(void *context, struct cl_error *err)
 {
     const struct cl_container *container = context;
-    int first = cl_has_program(container) ? cl_program_place(container->start->program, err) : 3;
 
-    if (first < 0 || cl_plan_without(container->plan, CL_LAYER_STDIO))
-        return first < 0 ? first : 0;
-    int r = cl_sys_close_range((unsigned int)first, ~0U, 0);
+    if (cl_plan_without(container->plan, CL_LAYER_STDIO))
+        return 0;
+    int r = cl_sys_close_range((unsigned int)cl_program_first_free(container), ~0U, 0);
     return r < 0 ? cl_fail(err, r, "close all other descriptors") : 0;
 }
 
@@ -211,6 +210,7 @@ static const struct cl_step main_steps[] = {
     {"user", take_user, NULL},
     {"working directory", enter_workdir, NULL},
     {"label", take_label, NULL},
+    {"descriptors of our program", cl_program_place, NULL},
     {"other descriptors", close_others, NULL},
     {"start time", note_start, NULL},
     {"capabilities and system calls", last_layers, NULL},

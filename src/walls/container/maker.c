@@ -11,8 +11,8 @@
 #include "base/sys.h"
 #include "image/merged.h"
 #include "limits/core.h"
-#include "walls/container/container.h"
 #include "policy/seccomp_tables.h"
+#include "walls/container/container.h"
 
 /* --- steps of start ------------------------------------------------------------ */
 

@@ -30,8 +30,10 @@ int cl_procfs_make(void *context, struct cl_error *err)
     if (container->proc == -EPERM)
         return cl_hint(err, "the kernel mounts a new /proc only where the caller's own /proc has "
                             "nothing mounted over its parts (as inside another container)");
-    if (container->proc < 0 || cl_has_program(container))
-        return container->proc < 0 ? container->proc : 0; /* attached nowhere: only for init */
+    if (container->proc < 0)
+        return container->proc;
+    if (cl_has_program(container))
+        return 0; /* attached nowhere: only for init */
     target = cl_target_open_own(container, "/proc", err);
     if (target < 0)
         return target;

@@ -112,30 +112,42 @@ int cl_program_execute(const char *name, const struct cl_strlist *env, char *con
 
 enum { FIRST = 3, HIGH = 64 };
 
-/* Out of each other's way first: any of them may have the number that another is to get. */
-static int lift(const struct cl_wall_program *program, int ret[CL_ARRAY_SIZE(program->fds) + 1])
+static int place_of_file(const struct cl_wall_program *program)
 {
-    for (size_t i = 0; i <= program->fd_count; i++) {
-        ret[i] = cl_sys_fcntl(i < program->fd_count ? program->fds[i] : program->file,
-                              F_DUPFD_CLOEXEC, HIGH);
-        if (ret[i] < 0)
-            return ret[i];
-    }
-    return 0;
+    return FIRST + (int)program->fd_count - 1;
 }
 
-int cl_program_place(const struct cl_wall_program *program, struct cl_error *err)
+/* By way of numbers that none is to get: any may have the one of another. */
+static int place(const struct cl_wall_program *program)
 {
-    int lifted[CL_ARRAY_SIZE(program->fds) + 1];
-    int r = lift(program, lifted);
+    int lifted[CL_PROGRAM_MOST_FDS];
+    const int file = place_of_file(program);
+    int r = 0;
 
-    for (size_t i = 0; r >= 0 && i <= program->fd_count; i++)
-        r = cl_sys_dup3(lifted[i], FIRST + (int)i, i < program->fd_count ? 0 : O_CLOEXEC);
-    return r < 0 ? cl_fail(err, r, "place the descriptors of %s", program->name)
-                 : FIRST + (int)program->fd_count + 1;
+    for (size_t i = 0; r >= 0 && i < program->fd_count; i++)
+        r = lifted[i] = cl_sys_fcntl(program->fds[i], F_DUPFD_CLOEXEC, HIGH);
+    for (int fd = FIRST; r >= 0 && fd <= file; fd++)
+        r = cl_sys_dup3(lifted[fd - FIRST], fd, fd == file ? O_CLOEXEC : 0);
+    return r;
+}
+
+int cl_program_place(void *context, struct cl_error *err)
+{
+    const struct cl_container *container = context;
+    const struct cl_wall_program *program = container->start->program;
+
+    if (program == NULL)
+        return 0;
+    int r = place(program);
+    return r < 0 ? cl_fail(err, r, "place the descriptors of %s", program->name) : 0;
+}
+
+int cl_program_first_free(const struct cl_container *container)
+{
+    return cl_has_program(container) ? place_of_file(container->start->program) + 1 : FIRST;
 }
 
 int cl_program_start(const struct cl_wall_program *program, char *const argv[], char *const envp[])
 {
-    return cl_sys_execveat(FIRST + (int)program->fd_count, "", argv, envp, CL_AT_EMPTY_PATH);
+    return cl_sys_execveat(place_of_file(program), "", argv, envp, CL_AT_EMPTY_PATH);
 }

@@ -37,10 +37,11 @@ int cl_terminal_make(void *context, struct cl_error *err)
     struct cl_container *container = context;
     struct cl_message message = {.kind = CL_MESSAGE_TERMINAL};
 
-    if (!cl_has_program(container))
+    if (!cl_has_program(container)) { /* which has no /dev, and its devpts already */
         container->pts = cl_open_no_links(container->dev, "pts", O_PATH | O_DIRECTORY);
-    if (container->pts < 0 && !cl_has_program(container))
-        return cl_fail(err, container->pts, "open /dev/pts");
+        if (container->pts < 0)
+            return cl_fail(err, container->pts, "open /dev/pts");
+    }
     if (!container->plan->tty)
         return 0;
     CL_CLEANUP_FD int master = cl_pty_open(container, &container->terminal, err);

@@ -21,8 +21,8 @@
 
 #include "base/alloc.h"
 #include "base/sys.h"
-#include "walls/container/container.h"
 #include "policy/seccomp_tables.h"
+#include "walls/container/container.h"
 
 /* Set-uid bits can be made where images are built, but not on a volume that the host's
  * users see: the file would be set-uid for them. */
@@ -79,17 +79,6 @@ void cl_seccomp_forget(void *context)
 
     free(container->filter.owned);
     container->filter = (struct cl_container_filter){0};
-}
-
-int cl_seccomp_install(const void *instructions, size_t count, struct cl_error *err)
-{
-    const struct sock_fprog program = {
-        .len = (unsigned short)count,
-        .filter = cl_unconst(instructions), /* the kernel only reads */
-    };
-    int r = cl_sys_seccomp(SECCOMP_SET_MODE_FILTER, 0, &program);
-
-    return r < 0 ? cl_fail(err, r, "install the system call filter") : 0;
 }
 
 /* Init's own, with the command's joined behind it. */

@@ -105,9 +105,8 @@ static int wasm_start(const struct cl_wall_start *start, struct cl_wall_process 
         return r;
     const struct cl_wall_program program = {
         .name = "cloister-wasm",
-        .file = worker,
-        .fds = {theirs, start->image},
-        .fd_count = CL_WORKER_FDS,
+        .fds = {theirs, start->image, worker},
+        .fd_count = CL_WORKER_FDS + 1,
     };
     struct cl_wall_start with_program = *start;
     with_program.program = &program;
