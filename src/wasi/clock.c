@@ -22,38 +22,31 @@ static int host_clock(uint64_t id, clockid_t *ret)
     return 1;
 }
 
-static uint32_t give(uint8_t *ret, int r, const struct timespec *time)
+/* What ASK says of the clock ID, to RET. */
+static uint32_t give(uint64_t id, int (*ask)(clockid_t, struct timespec *), uint8_t *ret)
 {
+    struct timespec time = {0};
+    clockid_t clock;
+
+    if (!host_clock(id, &clock))
+        return CL_WASI_INVAL;
+    if (ret == NULL)
+        return CL_WASI_FAULT;
+    int r = ask(clock, &time);
     if (r < 0)
         return cl_wasi_errno(r);
-    cl_wasi_store64(ret, (uint64_t)time->tv_sec * CL_NS_PER_S + (uint64_t)time->tv_nsec);
+    cl_wasi_store64(ret, (uint64_t)time.tv_sec * CL_NS_PER_S + (uint64_t)time.tv_nsec);
     return CL_WASI_SUCCESS;
 }
 
 /* clock_res_get(id, ret_timestamp) */
 CL_WASI_CALL(clock_res_get)
 {
-    struct timespec resolution = {0};
-    clockid_t clock;
-    uint8_t *ret = cl_wasi_at(memory, arguments[1], 8);
-
-    if (!host_clock(arguments[0], &clock))
-        return CL_WASI_INVAL;
-    if (ret == NULL)
-        return CL_WASI_FAULT;
-    return give(ret, cl_sys_clock_getres(clock, &resolution), &resolution);
+    return give(arguments[0], cl_sys_clock_getres, cl_wasi_at(memory, arguments[1], 8));
 }
 
 /* clock_time_get(id, precision, ret_timestamp): as precise as it can be, always. */
 CL_WASI_CALL(clock_time_get)
 {
-    struct timespec now = {0};
-    clockid_t clock;
-    uint8_t *ret = cl_wasi_at(memory, arguments[2], 8);
-
-    if (!host_clock(arguments[0], &clock))
-        return CL_WASI_INVAL;
-    if (ret == NULL)
-        return CL_WASI_FAULT;
-    return give(ret, cl_sys_clock_gettime(clock, &now), &now);
+    return give(arguments[0], cl_sys_clock_gettime, cl_wasi_at(memory, arguments[2], 8));
 }

@@ -58,13 +58,18 @@ struct transfer {
     off_t offset;
 };
 
+struct msghdr cl_wasi_message_of(struct cl_wasi_buffers *buffers)
+{
+    return (struct msghdr){
+        .msg_iov = buffers->parts,
+        .msg_iovlen = (__typeof__(((struct msghdr *)NULL)->msg_iovlen))buffers->count,
+    };
+}
+
 /* A socket whose other side has gone is no reason for a signal. */
 static ssize_t send_buffers(const struct transfer *transfer)
 {
-    const struct msghdr message = {
-        .msg_iov = transfer->buffers->parts,
-        .msg_iovlen = (__typeof__(((struct msghdr *)NULL)->msg_iovlen))transfer->buffers->count,
-    };
+    const struct msghdr message = cl_wasi_message_of(transfer->buffers);
 
     return cl_sys_sendmsg(transfer->descriptor->host, &message, MSG_DONTWAIT);
 }
@@ -133,6 +138,14 @@ static uint32_t move(struct cl_wasi *wasi, const struct cl_wasi_memory *memory,
     return finish(wasi, &transfer, ret);
 }
 
+uint32_t cl_wasi_write(struct cl_wasi *wasi, const struct cl_wasi_memory *memory,
+                       const uint64_t *arguments, uint64_t ret_at)
+{
+    const struct transfer how = {.writes = 1};
+
+    return move(wasi, memory, arguments, ret_at, &how);
+}
+
 /* At a place: fd, iovs, iovs_len, offset, ret_size. What can't seek has none. */
 static uint32_t move_at(struct cl_wasi *wasi, const struct cl_wasi_memory *memory,
                         const uint64_t *arguments, int writes)
@@ -167,9 +180,7 @@ CL_WASI_CALL(fd_read)
 /* fd_write(fd, iovs, iovs_len, ret_size) */
 CL_WASI_CALL(fd_write)
 {
-    const struct transfer how = {.writes = 1};
-
-    return move(wasi, memory, arguments, arguments[3], &how);
+    return cl_wasi_write(wasi, memory, arguments, arguments[3]);
 }
 
 /* fd_pread(fd, iovs, iovs_len, offset, ret_size) */

@@ -65,14 +65,6 @@ CL_WASI_CALL(sock_accept)
 
 /* --- messages ------------------------------------------------------------------------------ */
 
-static struct msghdr message_of(struct cl_wasi_buffers *buffers)
-{
-    return (struct msghdr){
-        .msg_iov = buffers->parts,
-        .msg_iovlen = (__typeof__(((struct msghdr *)NULL)->msg_iovlen))buffers->count,
-    };
-}
-
 /* sock_recv(fd, data, data_len, flags, ret_size, ret_flags) */
 struct reception {
     struct cl_wasi_descriptor *descriptor;
@@ -112,7 +104,7 @@ static uint32_t give_received(const struct reception *reception, uint64_t size, 
 static uint32_t receive(struct cl_wasi *wasi, struct reception *reception, uint64_t done, int waits)
 {
     const int peeks = (reception->arguments[3] & CL_WASI_RECV_PEEK) != 0 ? MSG_PEEK : 0;
-    struct msghdr message = message_of(&reception->buffers);
+    struct msghdr message = cl_wasi_message_of(&reception->buffers);
     ssize_t got;
 
     do
@@ -152,34 +144,15 @@ CL_WASI_CALL(sock_recv)
     return receive(wasi, &reception, done, waits);
 }
 
-/* sock_send(fd, data, data_len, flags, ret_size) */
+/* sock_send(fd, data, data_len, flags, ret_size): there are no flags, so it is what fd_write is. */
 CL_WASI_CALL(sock_send)
 {
     struct cl_wasi_descriptor *descriptor = NULL;
-    struct cl_wasi_buffers buffers;
-    uint8_t *ret = cl_wasi_at(memory, arguments[4], 4);
-    ssize_t sent;
     uint32_t r = find_socket(wasi, arguments[0], CL_WASI_RIGHT_FD_WRITE, &descriptor);
 
-    if (r == CL_WASI_SUCCESS && arguments[3] != 0) /* there are no flags */
+    if (r == CL_WASI_SUCCESS && arguments[3] != 0)
         r = CL_WASI_INVAL;
-    if (r == CL_WASI_SUCCESS)
-        r = cl_wasi_take_buffers(memory, arguments[1], arguments[2], &buffers);
-    if (r == CL_WASI_SUCCESS && ret == NULL)
-        r = CL_WASI_FAULT;
-    if (r != CL_WASI_SUCCESS)
-        return r;
-    const struct msghdr message = message_of(&buffers);
-    do
-        sent = cl_sys_sendmsg(descriptor->host, &message, MSG_DONTWAIT);
-    while (sent == -EINTR);
-    if (sent == -EAGAIN)
-        return cl_wasi_would_block(wasi, descriptor, POLLOUT);
-    if (sent < 0)
-        return cl_wasi_errno(sent);
-    wasi->written[descriptor->stream] += (uint64_t)sent;
-    cl_wasi_store32(ret, (uint32_t)sent);
-    return CL_WASI_SUCCESS;
+    return r != CL_WASI_SUCCESS ? r : cl_wasi_write(wasi, memory, arguments, arguments[4]);
 }
 
 /* sock_shutdown(fd, how) */

@@ -17,48 +17,61 @@ static uint32_t find_place(struct cl_wasi *wasi, const struct cl_wasi_memory *me
     return r != CL_WASI_SUCCESS ? r : cl_wasi_take_path(wasi, memory, 0, fd_and_path + 1);
 }
 
+/* What is done at one place, where a last "." or ".." is no name. */
+struct rule {
+    uint64_t right;
+    uint32_t no_name;
+};
+
+static uint32_t reach(struct cl_wasi *wasi, const struct cl_wasi_memory *memory,
+                      const uint64_t fd_and_path[3], const struct rule *rule,
+                      struct cl_wasi_place *ret)
+{
+    struct cl_wasi_descriptor *directory = NULL;
+    uint32_t r = find_place(wasi, memory, fd_and_path, rule->right, &directory);
+
+    return r != CL_WASI_SUCCESS
+               ? r
+               : cl_wasi_place_open(directory->host, wasi->paths[0], rule->no_name, ret);
+}
+
 /* path_create_directory(fd, path, path_len) */
 CL_WASI_CALL(path_create_directory)
 {
+    static const struct rule rule = {CL_WASI_RIGHT_PATH_CREATE_DIRECTORY, CL_WASI_EXIST};
     CL_CLEANUP_PLACE struct cl_wasi_place place = CL_WASI_NO_PLACE;
-    struct cl_wasi_descriptor *directory = NULL;
-    uint32_t r =
-        find_place(wasi, memory, arguments, CL_WASI_RIGHT_PATH_CREATE_DIRECTORY, &directory);
+    uint32_t r = reach(wasi, memory, arguments, &rule, &place);
 
-    if (r == CL_WASI_SUCCESS)
-        r = cl_wasi_place_open(directory->host, wasi->paths[0], CL_WASI_EXIST, &place);
-    if (r != CL_WASI_SUCCESS)
-        return r;
-    return cl_wasi_errno(cl_sys_mkdirat(place.directory, place.name, NEW_DIRECTORY_MODE));
+    return r != CL_WASI_SUCCESS
+               ? r
+               : cl_wasi_errno(cl_sys_mkdirat(place.directory, place.name, NEW_DIRECTORY_MODE));
+}
+
+static uint32_t remove_name(struct cl_wasi *wasi, const struct cl_wasi_memory *memory,
+                            const uint64_t fd_and_path[3], const struct rule *rule, int flags)
+{
+    CL_CLEANUP_PLACE struct cl_wasi_place place = CL_WASI_NO_PLACE;
+    uint32_t r = reach(wasi, memory, fd_and_path, rule, &place);
+
+    return r != CL_WASI_SUCCESS
+               ? r
+               : cl_wasi_errno(cl_sys_unlinkat(place.directory, place.name, flags));
 }
 
 /* path_remove_directory(fd, path, path_len) */
 CL_WASI_CALL(path_remove_directory)
 {
-    CL_CLEANUP_PLACE struct cl_wasi_place place = CL_WASI_NO_PLACE;
-    struct cl_wasi_descriptor *directory = NULL;
-    uint32_t r =
-        find_place(wasi, memory, arguments, CL_WASI_RIGHT_PATH_REMOVE_DIRECTORY, &directory);
+    static const struct rule rule = {CL_WASI_RIGHT_PATH_REMOVE_DIRECTORY, CL_WASI_INVAL};
 
-    if (r == CL_WASI_SUCCESS)
-        r = cl_wasi_place_open(directory->host, wasi->paths[0], CL_WASI_INVAL, &place);
-    if (r != CL_WASI_SUCCESS)
-        return r;
-    return cl_wasi_errno(cl_sys_unlinkat(place.directory, place.name, AT_REMOVEDIR));
+    return remove_name(wasi, memory, arguments, &rule, AT_REMOVEDIR);
 }
 
 /* path_unlink_file(fd, path, path_len) */
 CL_WASI_CALL(path_unlink_file)
 {
-    CL_CLEANUP_PLACE struct cl_wasi_place place = CL_WASI_NO_PLACE;
-    struct cl_wasi_descriptor *directory = NULL;
-    uint32_t r = find_place(wasi, memory, arguments, CL_WASI_RIGHT_PATH_UNLINK_FILE, &directory);
+    static const struct rule rule = {CL_WASI_RIGHT_PATH_UNLINK_FILE, CL_WASI_ISDIR};
 
-    if (r == CL_WASI_SUCCESS)
-        r = cl_wasi_place_open(directory->host, wasi->paths[0], CL_WASI_ISDIR, &place);
-    if (r != CL_WASI_SUCCESS)
-        return r;
-    return cl_wasi_errno(cl_sys_unlinkat(place.directory, place.name, 0));
+    return remove_name(wasi, memory, arguments, &rule, 0);
 }
 
 /* path_readlink(fd, path, path_len, buf, buf_len, ret_size): what fits of it. */
