@@ -277,7 +277,7 @@ static int write_file(const char *path, const struct cl_buf *bytes, struct cl_er
     if (r == 0 && is_callers)
         r = cl_sys_fchown(fd, old.st_uid, old.st_gid);
     if (r == 0)
-        r = (int)CL_SYS1(SYS_fsync, fd);
+        r = cl_sys_fsync(fd);
     if (r == 0)
         r = cl_sys_renameat(directory, temporary, directory, name);
     if (r < 0) {

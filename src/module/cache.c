@@ -91,7 +91,7 @@ static int write_new(int cache, const char *name, int code, uint64_t size)
         cl_sys_openat(cache, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0400);
     int r = fd < 0 ? fd : copy(fd, code, size);
 
-    return r < 0 ? r : (int)CL_SYS1(SYS_fsync, fd);
+    return r < 0 ? r : cl_sys_fsync(fd);
 }
 
 int cl_module_cache_keep(int cache, const struct cl_module_key *key, int code, uint64_t size)
