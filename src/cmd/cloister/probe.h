@@ -6,6 +6,7 @@
 #define CL_CMD_CLOISTER_PROBE_H
 
 #include "base/error.h"
+#include "base/helper.h"
 
 enum cl_probe_state {
     CL_PROBE_WORKS,
@@ -52,6 +53,9 @@ void cl_probe_later(struct cl_finding *finding);
 /* probe_image.c */
 void cl_probe_store(struct cl_finding *finding);
 void cl_probe_image_helpers(struct cl_finding *finding);
+/* Whether all COUNT programs are there; *RET is the last. */
+int cl_probe_find(const char *const *names, size_t count, struct cl_helper *ret,
+                  struct cl_error *err);
 void cl_probe_subids(struct cl_finding *finding);
 
 /* probe_wasm.c */

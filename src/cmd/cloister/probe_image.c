@@ -43,19 +43,26 @@ void cl_probe_store(struct cl_finding *finding)
     cl_cure(finding, "CLOISTER_STORE names another place");
 }
 
+int cl_probe_find(const char *const *names, size_t count, struct cl_helper *ret,
+                  struct cl_error *err)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < count; i++)
+        r = cl_helper_find(NULL, names[i], ret, err);
+    return r;
+}
+
 void cl_probe_image_helpers(struct cl_finding *finding)
 {
     static const char *const names[] = {"cloister-image", "cloister-fetch"};
     struct cl_helper helper;
     struct cl_error err = {0};
 
-    for (size_t i = 0; i < CL_ARRAY_SIZE(names); i++) {
-        if (cl_helper_find(NULL, names[i], &helper, &err) == 0)
-            continue;
+    if (cl_probe_find(names, CL_ARRAY_SIZE(names), &helper, &err) < 0)
         cl_found(finding, CL_PROBE_ABSENT, "cloister pull needs it: %.200s", err.msg);
-        return;
-    }
-    cl_found(finding, CL_PROBE_WORKS, "%.255s and cloister-image", helper.path);
+    else
+        cl_found(finding, CL_PROBE_WORKS, "%.255s and cloister-image", helper.path);
 }
 
 void cl_probe_subids(struct cl_finding *finding)

@@ -1,5 +1,4 @@
 /* What the wasm wall needs beyond the container's. */
-#include "base/helper.h"
 #include "cmd/cloister/probe.h"
 #include "policy/wasm_version.h"
 
@@ -9,12 +8,10 @@ void cl_probe_wasm(struct cl_finding *finding)
     struct cl_helper helper;
     struct cl_error err = {0};
 
-    for (size_t i = 0; i < CL_ARRAY_SIZE(names); i++) {
-        if (cl_helper_find(NULL, names[i], &helper, &err) == 0)
-            continue;
-        cl_found(finding, CL_PROBE_MISSING, "cloister run FILE.wasm needs it: %.200s", err.msg);
-        cl_cure(finding, "make wasm builds it, once, in minutes; then make install");
+    if (cl_probe_find(names, CL_ARRAY_SIZE(names), &helper, &err) == 0) {
+        cl_found(finding, CL_PROBE_WORKS, CL_WASM_ENGINE ", %.255s and cloister-wasm", helper.path);
         return;
     }
-    cl_found(finding, CL_PROBE_WORKS, CL_WASM_ENGINE ", %.255s and cloister-wasm", helper.path);
+    cl_found(finding, CL_PROBE_MISSING, "cloister run FILE.wasm needs it: %.200s", err.msg);
+    cl_cure(finding, "make wasm builds it, once, in minutes; then make install");
 }

@@ -4,7 +4,6 @@
 
 #include "base/fd.h"
 #include "base/follow.h"
-#include "module/module.h"
 #include "plan/decide.h"
 #include "policy/wasm_version.h"
 
@@ -34,6 +33,17 @@ static int describe(const char *path, const struct cl_module *module, struct cl_
     return 0;
 }
 
+int cl_module_of_file(const char *path, const char *tenant, struct cl_module *ret,
+                      struct cl_error *err)
+{
+    CL_CLEANUP_FD int file = cl_follow_regular(path, (uint64_t)CL_WASM_MODULE_MIB << 20, err);
+
+    if (file < 0)
+        return file;
+    const struct cl_module_source source = {.fd = file, .name = path, .tenant = tenant};
+    return cl_module_compile(&source, ret, err);
+}
+
 int cl_run_module_part(const struct cl_plan *flags, struct cl_arena *arena, struct cl_plan *ret,
                        int *ret_file, struct cl_error *err)
 {
@@ -41,13 +51,7 @@ int cl_run_module_part(const struct cl_plan *flags, struct cl_arena *arena, stru
 
     if (flags->image == NULL || !cl_image_is_module(flags->image))
         return 0;
-    CL_CLEANUP_FD int file =
-        cl_follow_regular(flags->image, (uint64_t)CL_WASM_MODULE_MIB << 20, err);
-    if (file < 0)
-        return file;
-    const struct cl_module_source source = {
-        .fd = file, .name = flags->image, .tenant = flags->tenant};
-    int r = cl_module_compile(&source, &module, err);
+    int r = cl_module_of_file(flags->image, flags->tenant, &module, err);
     if (r == 0)
         r = describe(flags->image, &module, arena, ret, err);
     if (r == 0)

@@ -3,7 +3,12 @@
 #ifndef CL_CMD_CLOISTER_RUN_MODULE_H
 #define CL_CMD_CLOISTER_RUN_MODULE_H
 
+#include "module/module.h"
 #include "plan/plan.h"
+
+/* The module in the file PATH, compiled for TENANT (NULL: who has none) when it wasn't yet. */
+int cl_module_of_file(const char *path, const char *tenant, struct cl_module *ret,
+                      struct cl_error *err);
 
 /* What FLAGS' image is as the lowest part of the plan: nothing when it is no module. Compiled
  * when it wasn't yet. *RET_FILE, to be closed at the end, is the compiled form; it stays as it was

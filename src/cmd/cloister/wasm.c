@@ -3,12 +3,9 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/fd.h"
-#include "base/follow.h"
 #include "cmd/cloister/command.h"
-#include "module/module.h"
+#include "cmd/cloister/run_module.h"
 #include "plan/decide.h"
-#include "policy/wasm_version.h"
 
 struct context {
     const char *tenant;
@@ -37,11 +34,7 @@ static int compile(const struct context *context, const char *path, struct cl_bu
 
     if (!cl_image_is_module(path))
         return cl_refuse(err, EINVAL, "\"%.200s\": a module's name ends in .wasm", path);
-    CL_CLEANUP_FD int file = cl_follow_regular(path, (uint64_t)CL_WASM_MODULE_MIB << 20, err);
-    if (file < 0)
-        return file;
-    const struct cl_module_source source = {.fd = file, .name = path, .tenant = context->tenant};
-    int r = cl_module_compile(&source, &module, err);
+    int r = cl_module_of_file(path, context->tenant, &module, err);
     if (r < 0)
         return r;
     const uint64_t ms = (cl_clock_boot_ns() - begun) / CL_NS_PER_MS;
