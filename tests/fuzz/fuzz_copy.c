@@ -13,6 +13,7 @@
 #include "base/fd.h"
 #include "base/sys.h"
 #include "copy/take.h"
+#include "empty_dir.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -117,23 +118,6 @@ static void check_dir(struct found *found, int dir)
     CL_ASSERT(r == 0);
 }
 
-static void empty(int dir)
-{
-    struct cl_dir entries;
-    const char *name;
-
-    cl_dir_start(&entries, dir);
-    CL_ASSERT(lseek(dir, 0, SEEK_SET) == 0);
-    while (cl_dir_next(&entries, &name, NULL) > 0) {
-        if (unlinkat(dir, name, 0) == 0)
-            continue;
-        CL_CLEANUP_FD int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_DIRECTORY | O_CLOEXEC);
-        CL_ASSERT(fd >= 0);
-        empty(fd);
-        CL_ASSERT(unlinkat(dir, name, AT_REMOVEDIR) == 0);
-    }
-}
-
 /* The tree "it" is a file or a directory, and all that is there. */
 static void check_outer(struct found *found)
 {
@@ -202,6 +186,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     CL_ASSERT(found.bytes <= taker.bytes && taker.bytes <= MAX_BYTES);
     CL_ASSERT(found.names + left <= taker.entries && taker.entries <= MAX_ENTRIES);
     CL_ASSERT(lseek(outer, 0, SEEK_SET) == 0);
-    empty(outer);
+    empty_dir(outer);
     return 0;
 }

@@ -19,6 +19,7 @@
 #include "wasi/abi.h"
 #include "wasi/memory.h"
 #include "wasi/wasi.h"
+#include "empty_dir.h"
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -39,22 +40,6 @@ enum {
 static char outer_path[] = "/dev/shm/cloister-fuzz-wasi-XXXXXX";
 static int outer = -1;
 static const char secret[] = "outside";
-
-static void empty(int dir)
-{
-    struct cl_dir entries;
-    const char *name;
-
-    cl_dir_start(&entries, dir);
-    while (cl_dir_next(&entries, &name, NULL) > 0) {
-        if (unlinkat(dir, name, 0) == 0)
-            continue;
-        CL_CLEANUP_FD int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_DIRECTORY | O_CLOEXEC);
-        CL_ASSERT(fd >= 0);
-        empty(fd);
-        CL_ASSERT(unlinkat(dir, name, AT_REMOVEDIR) == 0);
-    }
-}
 
 static void remove_outer(void)
 {
@@ -138,7 +123,7 @@ static void finish(struct scene *scene)
     cl_fd_close(&scene->out);
     cl_fd_close(&scene->socket);
     CL_ASSERT(root >= 0);
-    empty(root);
+    empty_dir(root);
     CL_ASSERT(unlinkat(outer, "in", AT_REMOVEDIR) == 0);
 }
 
