@@ -87,7 +87,7 @@ static int run_helper(const struct cl_module_source *source, int module, int cod
     int r = cl_helper_find(source->helper_dir, "cloister-wasmc", &helper, err);
 
     if (r < 0)
-        return r;
+        return cl_hint(err, "make wasm builds it");
     (void)snprintf(threads, sizeof(threads), "%d",
                    (int)cl_min_u64(cl_max_u64(processors.count, 1), CL_WASM_COMPILER_THREADS));
     return cl_helper_run(&helper, &call, &answer, err);

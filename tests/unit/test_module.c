@@ -422,6 +422,19 @@ TEST(each_call_may_fail)
 }
 #endif
 
+TEST(a_missing_helper_is_told_with_its_cure)
+{
+    CL_CLEANUP_SCENE struct scene scene;
+    char path[64];
+
+    scene_init(&scene, COPIES);
+    (void)snprintf(path, sizeof(path), "%s/cloister-wasmc", scene.dir);
+    CHECK(unlink(path) == 0);
+    CHECK(compile_text(&scene, "module") == -ENOENT);
+    CHECK_HAS(scene.err.msg, "cloister-wasmc is missing");
+    CHECK_HAS(scene.err.msg, "make wasm builds it");
+}
+
 int main(void)
 {
     static const struct check_test tests[] = {
@@ -440,6 +453,7 @@ int main(void)
         ROW(two_at_once_both_have_it),
 #ifdef CL_FAULTS
         ROW(each_call_may_fail),
+        ROW(a_missing_helper_is_told_with_its_cure),
 #endif
     };
 
