@@ -76,7 +76,7 @@ def nobody_new(world):
 
 def is_whole(pulls, wanted=None):
     """Each layer that can be found is there with its record; and has the tree that it should have."""
-    for chain in pulls.names("chains"):
+    for chain in pulls.chains():
         layer = pulls.layer(chain)
         assert (layer / "record").stat().st_size > 0 and (layer / "tree").is_dir(), layer
     for image in pulls.names("launch"):

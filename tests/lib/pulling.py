@@ -142,6 +142,11 @@ class Pulls:
         assert link.startswith("../layers/") and link[10:].isdigit(), link
         return self.path / "layers" / link[10:]
 
+    def chains(self):
+        """Those whose layer is there. A link is made before its layer is put in its place (src/image/layers.c):
+        one that leads nowhere, of a pull that was killed in between, is as good as none."""
+        return [chain for chain in self.names("chains") if self.layer(chain).exists()]
+
     def layers(self, image):
         """The layers of an image, the lowest first."""
         return [self.layer(chain) for chain in chain_ids(image)]
@@ -186,7 +191,7 @@ class Pulls:
 
     def snapshot(self):
         """Every layer's tree as it lies on the disk: {chain: description}."""
-        return {chain: trees.describe(self.layer(chain) / "tree") for chain in self.names("chains")}
+        return {chain: trees.describe(self.layer(chain) / "tree") for chain in self.chains()}
 
 
 def _inside(file, own, login=None):
