@@ -32,6 +32,7 @@ static void find_memory(struct cl_guest *guest, wasmtime_caller_t *caller,
     }
     ret->base = wasmtime_memory_data(context, &guest->memory);
     ret->size_bytes = wasmtime_memory_data_size(context, &guest->memory);
+    guest->memory_bytes = ret->size_bytes;
 }
 
 static void take_arguments(const char *parameters, const wasmtime_val_raw_t *values, uint64_t *ret)
@@ -39,6 +40,22 @@ static void take_arguments(const char *parameters, const wasmtime_val_raw_t *val
     for (size_t i = 0; parameters[i] != '\0'; i++)
         ret[i] = parameters[i] == 'I' ? (uint64_t)values[i].i64 : (uint32_t)values[i].i32;
 }
+
+static wasm_trap_t *trap_of(const char *message)
+{
+    return wasmtime_trap_new(message, strlen(message));
+}
+
+/* The engine's, of a guest that is not to go on: who ran it knows better why. NULL: it goes on. */
+static wasm_trap_t *end_of(struct cl_guest *guest, uint32_t answer)
+{
+    if (answer != CL_WASI_ENDS && answer != CL_WASI_TRAPS)
+        return NULL;
+    guest->end = answer == CL_WASI_ENDS ? CL_GUEST_EXITED : CL_GUEST_RAISED;
+    return trap_of("the guest ends");
+}
+
+/* --- of a guest that is alone -------------------------------------------------------------- */
 
 /* The one guest of the process: whoever else there is in it waits by being another. */
 static void wait_for(const struct cl_wasi_wait *wait)
@@ -57,11 +74,6 @@ static void wait_for(const struct cl_wasi_wait *wait)
     (void)cl_sys_poll(wait->fds, wait->count, timeout_ms); /* whatever it says, we look again */
 }
 
-static wasm_trap_t *trap_of(const char *message)
-{
-    return wasmtime_trap_new(message, strlen(message));
-}
-
 static wasm_trap_t *call(void *env, wasmtime_caller_t *caller, wasmtime_val_raw_t *values,
                          size_t CL_UNUSED count)
 {
@@ -76,14 +88,57 @@ static wasm_trap_t *call(void *env, wasmtime_caller_t *caller, wasmtime_val_raw_
     find_memory(guest, caller, context, &memory);
     while ((answer = function->call(guest->wasi, &memory, arguments)) == CL_WASI_WAITS)
         wait_for(cl_wasi_waits_for(guest->wasi));
-    if (answer == CL_WASI_ENDS || answer == CL_WASI_TRAPS) {
-        guest->end = answer == CL_WASI_ENDS ? CL_GUEST_EXITED : CL_GUEST_RAISED;
-        return trap_of("the guest ends"); /* for the engine; who ran it knows better */
-    }
     if (function->has_result)
         values[0].i32 = (int32_t)answer;
-    return NULL;
+    return end_of(guest, answer);
 }
+
+/* --- of one that runs in turns ------------------------------------------------------------- */
+
+/* Makes the call, the first time or again. True when it is over. */
+static bool make_call(void *env)
+{
+    struct cl_guest *guest = env;
+    const struct cl_guest_call *made = &guest->call;
+    const uint32_t answer = made->function->call(guest->wasi, &made->memory, made->arguments);
+
+    guest->is_waiting = answer == CL_WASI_WAITS;
+    if (guest->is_waiting)
+        return false;
+    if (made->function->has_result) /* as long as it waits the engine keeps both places */
+        made->results[0] = (wasmtime_val_t){.kind = WASMTIME_I32, .of = {.i32 = (int32_t)answer}};
+    *made->trap = end_of(guest, answer);
+    return true;
+}
+
+static bool is_over(CL_UNUSED void *env)
+{
+    return true;
+}
+
+/* What it can't do at once it goes on with when the guest is run again, on whose stack it is. The
+ * caller is good for this call alone. */
+static void call_in_turns(void *env, wasmtime_caller_t *caller, const wasmtime_val_t *parameters,
+                          CL_UNUSED size_t parameter_count, wasmtime_val_t *results,
+                          CL_UNUSED size_t result_count, wasm_trap_t **trap,
+                          wasmtime_async_continuation_t *ret)
+{
+    wasmtime_context_t *context = wasmtime_caller_context(caller);
+    struct cl_guest *guest = wasmtime_context_get_data(context);
+    struct cl_guest_call *made = &guest->call;
+
+    made->function = env;
+    for (size_t i = 0; made->function->parameters[i] != '\0'; i++)
+        made->arguments[i] = made->function->parameters[i] == 'I' ? (uint64_t)parameters[i].of.i64
+                                                                  : (uint32_t)parameters[i].of.i32;
+    find_memory(guest, caller, context, &made->memory);
+    made->results = results;
+    made->trap = trap;
+    ret->callback = make_call(guest) ? is_over : make_call;
+    ret->env = guest;
+}
+
+/* --- the table ----------------------------------------------------------------------------- */
 
 static wasm_functype_t *type_of(const struct cl_wasi_function *function)
 {
@@ -103,14 +158,28 @@ static wasm_functype_t *type_of(const struct cl_wasi_function *function)
     return wasm_functype_new(&parameters, &results); /* takes both */
 }
 
-int cl_imports_define(wasmtime_linker_t *linker, struct cl_error *err)
+/* A call that may wait in turns costs some 200 ns more than one that can't. */
+static wasmtime_error_t *define(const struct cl_engine *engine,
+                                const struct cl_wasi_function *function,
+                                const wasm_functype_t *type)
+{
+    void *env = cl_unconst(function);
+
+    if (engine->has_turns && function->may_wait)
+        return wasmtime_linker_define_async_func(engine->linker, module_name, strlen(module_name),
+                                                 function->name, strlen(function->name), type,
+                                                 call_in_turns, env, NULL);
+    return wasmtime_linker_define_func_unchecked(engine->linker, module_name, strlen(module_name),
+                                                 function->name, strlen(function->name), type, call,
+                                                 env, NULL);
+}
+
+int cl_imports_define(struct cl_engine *engine, struct cl_error *err)
 {
     for (size_t i = 0; i < CL_WASI_FUNCTION_COUNT; i++) {
         const struct cl_wasi_function *function = &cl_wasi_functions[i];
         wasm_functype_t *type = type_of(function);
-        wasmtime_error_t *error = wasmtime_linker_define_func_unchecked(
-            linker, module_name, strlen(module_name), function->name, strlen(function->name), type,
-            call, cl_unconst(function), NULL);
+        wasmtime_error_t *error = define(engine, function, type);
 
         wasm_functype_delete(type);
         if (error != NULL)

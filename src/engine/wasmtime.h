@@ -7,20 +7,49 @@
 
 #include "engine/engine.h"
 
+struct cl_engine {
+    wasm_engine_t *engine;
+    wasmtime_linker_t *linker; /* with WASI in it */
+    int has_turns;
+};
+
+struct cl_program {
+    struct cl_engine *engine;
+    wasmtime_module_t *module;
+    wasmtime_instance_pre_t *pre; /* its imports are found */
+};
+
+/* A call of the host's that is not over, when it waits. */
+struct cl_guest_call {
+    const struct cl_wasi_function *function;
+    uint64_t arguments[CL_WASI_MAX_ARGUMENTS];
+    struct cl_wasi_memory memory; /* stays where it is: who would move it waits */
+    wasmtime_val_t *results;      /* the engine's, to the end of the call */
+    wasm_trap_t **trap;
+};
+
 struct cl_guest {
     struct cl_wasi *wasi;
-    wasm_engine_t *engine;
-    wasmtime_module_t *module;
-    wasmtime_linker_t *linker;
+    struct cl_program *program;
     wasmtime_store_t *store;
+    wasmtime_instance_t instance;
     wasmtime_func_t start;
     wasmtime_memory_t memory; /* once has_memory */
     int has_memory;
+    uint64_t memory_bytes;                                           /* as last seen */
     enum { CL_GUEST_GOES_ON, CL_GUEST_EXITED, CL_GUEST_RAISED } end; /* by a call of its own */
+
+    /* Of one that runs in turns; the engine writes to ERROR and TRAP when FUTURE is over. */
+    enum { CL_GUEST_NEW, CL_GUEST_BEGINS, CL_GUEST_RUNS } stage;
+    wasmtime_call_future_t *future;
+    wasmtime_error_t *error;
+    wasm_trap_t *trap;
+    int is_waiting;
+    struct cl_guest_call call;
 };
 
-/* Gives LINKER the functions of wasi_snapshot_preview1. */
-int cl_imports_define(wasmtime_linker_t *linker, struct cl_error *err);
+/* Gives ENGINE's linker the functions of wasi_snapshot_preview1. */
+int cl_imports_define(struct cl_engine *engine, struct cl_error *err);
 /* Takes ERROR, of WHAT, into ERR: -EINVAL. */
 int cl_engine_fail(wasmtime_error_t *error, const char *what, struct cl_error *err);
 /* The text of a TRAP and its backtrace; borrows it. */

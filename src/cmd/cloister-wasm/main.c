@@ -66,9 +66,18 @@ static int make_wasi(const struct cl_worker_orders *orders, char *argv[], struct
     return cl_wasi_new(&setup, ret, err);
 }
 
+static int make_program(struct cl_program **ret, struct cl_error *err)
+{
+    struct cl_engine *engine = NULL;
+    int r = cl_engine_new(NULL, &engine, err);
+
+    return r < 0 ? r : cl_program_new(engine, CL_WORKER_MODULE, ret, err);
+}
+
 static int prepare(char *argv[], struct cl_guest **ret, struct cl_error *err)
 {
     struct cl_worker_orders orders;
+    struct cl_program *program = NULL;
     struct cl_wasi *wasi = NULL;
     int r = take_orders(&orders, err);
 
@@ -81,7 +90,10 @@ static int prepare(char *argv[], struct cl_guest **ret, struct cl_error *err)
         .table_elements = orders.table_elements,
     };
     environ = NULL; /* the guest has its copy, and the engine takes orders from nobody else */
-    r = cl_guest_new(CL_WORKER_MODULE, wasi, &limits, ret, err);
+    r = make_program(&program, err);
+    if (r < 0)
+        return r;
+    r = cl_guest_new(program, wasi, &limits, ret, err);
     return r < 0 ? r : cl_seccomp_install(cl_seccomp_worker.insns, cl_seccomp_worker.count, err);
 }
 

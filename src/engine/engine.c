@@ -1,0 +1,150 @@
+/* The engine of engine.h by Wasmtime's C API, without a compiler, and the programs it runs. */
+#include "engine/engine.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "base/alloc.h"
+#include "base/utf8.h"
+#include "engine/wasmtime.h"
+#include "policy/wasm.h"
+
+int cl_engine_fail(wasmtime_error_t *error, const char *what, struct cl_error *err)
+{
+    wasm_message_t message;
+    char text[300];
+
+    wasmtime_error_message(error, &message);
+    const size_t size = message.size < sizeof(text) ? message.size : sizeof(text) - 1;
+    memcpy(text, message.data, size);
+    text[size] = '\0';
+    text[strcspn(text, "\n")] = '\0'; /* what led to it follows */
+    wasm_byte_vec_delete(&message);
+    wasmtime_error_delete(error);
+    cl_utf8_make_printable(text);
+    return cl_refuse(err, EINVAL, "%s: %s", what, text);
+}
+
+/* --- the engine ---------------------------------------------------------------------------- */
+
+/* All of it is address space: what nobody touches is no memory. */
+static void add_pool(wasm_config_t *config, const struct cl_engine_pool *pool)
+{
+    wasmtime_pooling_allocation_config_t *pooling = wasmtime_pooling_allocation_config_new();
+    const uint32_t memories = pool->guests;
+    const uint32_t tables = pool->guests;
+
+    wasmtime_pooling_allocation_config_total_core_instances_set(pooling, pool->guests);
+    wasmtime_pooling_allocation_config_total_stacks_set(pooling, pool->guests);
+    wasmtime_pooling_allocation_config_total_memories_set(pooling, memories);
+    wasmtime_pooling_allocation_config_total_tables_set(pooling, tables);
+    wasmtime_pooling_allocation_config_max_memory_size_set(pooling, pool->memory_bytes);
+    wasmtime_pooling_allocation_config_table_elements_set(pooling, pool->table_elements);
+#define CL_WASM_POOL(setting, value, why)                                                          \
+    wasmtime_pooling_allocation_config_##setting##_set(pooling, value);
+#include "policy/wasm.def"
+    wasmtime_pooling_allocation_strategy_set(config, pooling);
+    wasmtime_pooling_allocation_config_delete(pooling);
+}
+
+static int make_engine(const struct cl_engine_pool *pool, struct cl_engine *ret,
+                       struct cl_error *err)
+{
+    wasm_config_t *config = wasm_config_new();
+
+    cl_wasm_configure(config); /* as the compiler's was */
+    ret->has_turns = pool != NULL;
+    if (pool != NULL)
+        add_pool(config, pool);
+    ret->engine = wasm_engine_new_with_config(config);
+    if (ret->engine == NULL)
+        return cl_refuse(err, ENOMEM, "the engine could not be made");
+    ret->linker = wasmtime_linker_new(ret->engine);
+    return ret->linker == NULL ? cl_fail_memory(err) : cl_imports_define(ret, err);
+}
+
+int cl_engine_new(const struct cl_engine_pool *pool, struct cl_engine **ret_engine,
+                  struct cl_error *err)
+{
+    struct cl_engine *engine = cl_calloc(1, sizeof(*engine));
+
+    if (engine == NULL)
+        return cl_fail_memory(err);
+    int r = make_engine(pool, engine, err);
+    if (r < 0)
+        cl_engine_free(engine);
+    else
+        *ret_engine = engine;
+    return r;
+}
+
+void cl_engine_free(struct cl_engine *engine)
+{
+    if (engine == NULL)
+        return;
+    if (engine->linker != NULL)
+        wasmtime_linker_delete(engine->linker);
+    if (engine->engine != NULL)
+        wasm_engine_delete(engine->engine);
+    free(engine);
+}
+
+void cl_engine_tick(struct cl_engine *engine)
+{
+    wasmtime_engine_increment_epoch(engine->engine);
+}
+
+/* --- programs ------------------------------------------------------------------------------ */
+
+/* By a name that open() here knows for the descriptor: the engine maps files by their path, and in
+ * the sandbox there is no path to this one (open.c). All guests of a program share its code. */
+static int map_module(struct cl_program *program, int module, struct cl_error *err)
+{
+    char path[CL_MODULE_PATH_SIZE];
+
+    cl_module_path(module, path);
+    wasmtime_error_t *error =
+        wasmtime_module_deserialize_file(program->engine->engine, path, &program->module);
+    if (error == NULL)
+        return 0;
+    (void)cl_engine_fail(error, "the compiled module", err);
+    err->code = ENOEXEC;
+    return -ENOEXEC;
+}
+
+static int find_imports(struct cl_program *program, struct cl_error *err)
+{
+    wasmtime_error_t *error =
+        wasmtime_linker_instantiate_pre(program->engine->linker, program->module, &program->pre);
+
+    return error == NULL ? 0 : cl_engine_fail(error, "the module can't be run", err);
+}
+
+int cl_program_new(struct cl_engine *engine, int module, struct cl_program **ret_program,
+                   struct cl_error *err)
+{
+    struct cl_program *program = cl_calloc(1, sizeof(*program));
+
+    if (program == NULL)
+        return cl_fail_memory(err);
+    program->engine = engine;
+    int r = map_module(program, module, err);
+    if (r == 0)
+        r = find_imports(program, err);
+    if (r < 0)
+        cl_program_free(program);
+    else
+        *ret_program = program;
+    return r;
+}
+
+void cl_program_free(struct cl_program *program)
+{
+    if (program == NULL)
+        return;
+    if (program->pre != NULL)
+        wasmtime_instance_pre_delete(program->pre);
+    if (program->module != NULL)
+        wasmtime_module_delete(program->module);
+    free(program);
+}
