@@ -34,6 +34,7 @@ uint32_t cl_wasi_find_directory(struct cl_wasi *wasi, uint64_t number, uint64_t 
         return r;
     if (found->type != CL_WASI_TYPE_DIRECTORY)
         return CL_WASI_NOTDIR;
+    wasi->has_walked = 1;
     return cl_wasi_find(wasi, number, rights, ret);
 }
 

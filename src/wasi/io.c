@@ -48,6 +48,20 @@ void cl_wasi_skip_bytes(struct cl_wasi_buffers *buffers, uint64_t size)
     }
 }
 
+/* Leaves what lies within the first SIZE bytes. */
+static void clip(struct cl_wasi_buffers *buffers, uint64_t size)
+{
+    if (buffers->size_bytes <= size)
+        return;
+    buffers->size_bytes = size;
+    for (int i = 0; i < buffers->count; i++) {
+        struct iovec *part = &buffers->parts[i];
+
+        part->iov_len = (size_t)cl_min_u64(size, part->iov_len);
+        size -= part->iov_len;
+    }
+}
+
 /* --- one transfer -------------------------------------------------------------------------- */
 
 struct transfer {
@@ -104,10 +118,28 @@ static ssize_t run(const struct transfer *transfer)
     return done;
 }
 
+/* Whether it may be made; cut to what may be moved at once, and written at all. */
+static uint32_t bound(const struct cl_wasi *wasi, const struct transfer *transfer)
+{
+    const uint64_t written = wasi->written[1] + wasi->written[2];
+
+    if (wasi->max_transfer_bytes > 0 && transfer->descriptor->type == CL_WASI_TYPE_REGULAR_FILE)
+        clip(transfer->buffers, wasi->max_transfer_bytes);
+    if (wasi->max_output_bytes == 0 || !transfer->writes || transfer->descriptor->stream == 0)
+        return CL_WASI_SUCCESS;
+    if (written >= wasi->max_output_bytes && transfer->buffers->size_bytes > 0)
+        return CL_WASI_EXCEEDS;
+    clip(transfer->buffers, wasi->max_output_bytes - written);
+    return CL_WASI_SUCCESS;
+}
+
 static uint32_t finish(struct cl_wasi *wasi, const struct transfer *transfer, uint8_t *ret)
 {
-    ssize_t done = run(transfer);
+    const uint32_t r = bound(wasi, transfer);
 
+    if (r != CL_WASI_SUCCESS)
+        return r;
+    const ssize_t done = run(transfer);
     if (done == -EAGAIN && !transfer->is_at)
         return cl_wasi_would_block(wasi, transfer->descriptor, transfer->writes ? POLLOUT : POLLIN);
     if (done < 0)

@@ -62,7 +62,7 @@ struct cl_wasi_continued {
     int is_waiting;
     uint64_t arguments[4];
     uint64_t started_ns; /* poll_oneoff: its relative times count from here */
-    uint64_t done;       /* sock_recv: bytes that have come */
+    uint64_t done;       /* sock_recv, random_get: bytes that have come */
 };
 
 struct cl_wasi {
@@ -73,11 +73,14 @@ struct cl_wasi {
     char *names; /* of preopens */
     uint32_t exit_code;
     uint64_t written[3];
+    uint64_t max_output_bytes;   /* 0: no limit */
+    uint32_t max_transfer_bytes; /* the same */
+    int has_walked;
 
     struct cl_wasi_wait wait;
     struct pollfd one;     /* what most waits are for */
     struct pollfd *polled; /* owned; poll_oneoff's */
-    struct cl_wasi_continued poll, receive;
+    struct cl_wasi_continued poll, receive, random;
 
     char paths[2][PATH_MAX]; /* of a call; too large for the stack */
 };

@@ -48,7 +48,7 @@ const struct cl_wasi_function cl_wasi_functions[CL_WASI_FUNCTION_COUNT] = {
     {"proc_exit", "i", 0, 0, cl_wasi_proc_exit},
     {"proc_raise", "i", ANSWERS, 0, cl_wasi_proc_raise},
     {"sched_yield", "", ANSWERS, 0, cl_wasi_sched_yield},
-    {"random_get", "ii", ANSWERS, 0, cl_wasi_random_get},
+    {"random_get", "ii", ANSWERS, WAITS, cl_wasi_random_get},
     {"sock_accept", "iii", ANSWERS, WAITS, cl_wasi_sock_accept},
     {"sock_recv", "iiiiii", ANSWERS, WAITS, cl_wasi_sock_recv},
     {"sock_send", "iiiii", ANSWERS, WAITS, cl_wasi_sock_send},

@@ -148,6 +148,8 @@ static int take_descriptors(struct cl_wasi *wasi, const struct cl_wasi_setup *se
     wasi->room = (uint32_t)count;
     wasi->lowest_free = (uint32_t)count;
     wasi->max_descriptors = setup->max_descriptors;
+    wasi->max_output_bytes = setup->max_output_bytes;
+    wasi->max_transfer_bytes = setup->max_transfer_bytes;
     return 0;
 }
 
@@ -231,6 +233,23 @@ uint64_t cl_wasi_written(const struct cl_wasi *wasi, int stream)
 {
     CL_ASSERT(stream == 1 || stream == 2);
     return wasi->written[stream];
+}
+
+void cl_wasi_say(const struct cl_wasi *wasi, const char *text)
+{
+    for (uint32_t i = 0; i < wasi->room; i++) {
+        const struct cl_wasi_descriptor *descriptor = &wasi->descriptors[i];
+
+        if (!descriptor->is_open || descriptor->stream != STDERR_FILENO || descriptor->host < 0)
+            continue;
+        (void)cl_sys_write(descriptor->host, text, strlen(text)); /* nobody waits for it */
+        return;
+    }
+}
+
+int cl_wasi_has_walked(const struct cl_wasi *wasi)
+{
+    return wasi->has_walked;
 }
 
 /* --- waiting ------------------------------------------------------------------------------- */

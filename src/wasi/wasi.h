@@ -19,7 +19,8 @@
  *
  * Limits: a list of buffers is used up to its first 128 that aren't empty, as after a short read
  * or write; poll_oneoff takes 4096 subscriptions, more are INVAL; a path has less than PATH_MAX
- * bytes. Calls on files are not bounded in time: what a disk or random_get takes, it takes.
+ * bytes. random_get waits, for nothing, after each megabyte. Calls on files are not bounded in
+ * time: what a disk takes, it takes.
  *
  * Threads: none. Memory: all of a guest's state is in its struct cl_wasi; nothing is shared.
  * Source: the WASI preview 1 documentation (witx), "wasi_snapshot_preview1".
@@ -41,9 +42,10 @@ struct cl_wasi_memory {
 
 /* What a function answers beside the specification's errno, which has 16 bits. */
 enum {
-    CL_WASI_WAITS = 0x10000, /* call again when what it waits for has come */
-    CL_WASI_ENDS = 0x10001,  /* proc_exit: the guest is not to go on; cl_wasi_exit_code */
-    CL_WASI_TRAPS = 0x10002, /* proc_raise of a signal that ends a process: the guest traps */
+    CL_WASI_WAITS = 0x10000,   /* call again when what it waits for has come */
+    CL_WASI_ENDS = 0x10001,    /* proc_exit: the guest is not to go on; cl_wasi_exit_code */
+    CL_WASI_TRAPS = 0x10002,   /* proc_raise of a signal that ends a process: the guest traps */
+    CL_WASI_EXCEEDS = 0x10003, /* it writes more than max_output_bytes: it is not to go on */
 };
 
 struct cl_wasi_wait {
@@ -64,7 +66,10 @@ struct cl_wasi_setup {
     int streams[3];          /* taken; -1: /dev/null's behaviour: end of file, swallows */
     const struct cl_wasi_preopen *preopens; /* become descriptors 3, 4, ... */
     size_t preopen_count;
-    uint32_t max_descriptors; /* of the guest; NFILE beyond */
+    uint32_t max_descriptors;    /* of the guest; NFILE beyond */
+    uint64_t max_output_bytes;   /* to its standard output and error together; 0: no limit */
+    uint32_t max_transfer_bytes; /* that one call reads or writes of a file, so that others needn't
+                                    wait for long; 0: no limit */
 };
 
 struct cl_wasi;
@@ -79,6 +84,11 @@ const struct cl_wasi_wait *cl_wasi_waits_for(const struct cl_wasi *wasi);
 uint32_t cl_wasi_exit_code(const struct cl_wasi *wasi);
 /* Bytes that the guest has written to its standard output (1) and error (2) so far. */
 uint64_t cl_wasi_written(const struct cl_wasi *wasi, int stream);
+/* Writes TEXT to the guest's standard error, if it has that open still, and as much as goes at
+ * once. */
+void cl_wasi_say(const struct cl_wasi *wasi, const char *text);
+/* Whether the guest has ever been beneath one of its directories. */
+int cl_wasi_has_walked(const struct cl_wasi *wasi);
 
 enum { CL_WASI_FUNCTION_COUNT = 46, CL_WASI_MAX_ARGUMENTS = 9 };
 
