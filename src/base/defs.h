@@ -18,6 +18,9 @@
 #define CL_NORETURN __attribute__((noreturn))
 
 #define CL_ARRAY_SIZE(a) (sizeof(a) / sizeof((a)[0]))
+/* The TYPE whose MEMBER is behind POINTER. */
+#define CL_CONTAINER_OF(pointer, type, member)                                                     \
+    ((type *)(void *)((char *)(pointer)-offsetof(type, member)))
 
 /* For interfaces that take what they only read without const. */
 static inline void *cl_unconst(const void *data)

@@ -1,5 +1,6 @@
 #include "base/loop.h"
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/sys.h"
 
@@ -61,4 +62,21 @@ int cl_loop_run(struct cl_loop *loop, struct cl_error *err)
 void cl_loop_stop(struct cl_loop *loop)
 {
     loop->stopped = 1;
+}
+
+int cl_loop_dispatch(struct cl_loop *loop, uint64_t timeout_ns, struct cl_error *err)
+{
+    const struct timespec timeout = {.tv_sec = (time_t)(timeout_ns / CL_NS_PER_S),
+                                     .tv_nsec = (long)(timeout_ns % CL_NS_PER_S)};
+    struct epoll_event event;
+    int count =
+        cl_sys_epoll_wait_for(loop->epfd, &event, 1, timeout_ns == UINT64_MAX ? NULL : &timeout);
+
+    if (count == -EINTR || count == 0)
+        return 0;
+    if (count < 0)
+        return cl_fail(err, count, "epoll_pwait2");
+    struct cl_source *source = event.data.ptr;
+    const int r = source->on_event(source, event.events, err);
+    return r < 0 ? r : 1;
 }

@@ -33,4 +33,9 @@ void cl_loop_remove(struct cl_loop *loop, struct cl_source *source);
 int cl_loop_run(struct cl_loop *loop, struct cl_error *err);
 void cl_loop_stop(struct cl_loop *loop);
 
+/* For whoever has more to do than to wait: dispatches one event, if there is one within TIMEOUT_NS
+ * (UINT64_MAX: for ever). 1, 0 when there was none or a signal came first, or a callback's error.
+ */
+int cl_loop_dispatch(struct cl_loop *loop, uint64_t timeout_ns, struct cl_error *err);
+
 #endif

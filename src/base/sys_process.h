@@ -290,6 +290,19 @@ static inline int cl_sys_epoll_wait(int epfd, struct epoll_event *events, int co
     return (int)CL_SYS6(SYS_epoll_pwait, epfd, events, count, timeout_ms, NULL, 8);
 }
 
+/* TIMEOUT: NULL for ever. */
+static inline int cl_sys_epoll_wait_for(int epfd, struct epoll_event *events, int count,
+                                        const struct timespec *timeout)
+{
+    return (int)CL_SYS6(SYS_epoll_pwait2, epfd, events, count, timeout, NULL, 8);
+}
+
+/* By CLOCK_MONOTONIC: SIGALRM now and again. */
+static inline int cl_sys_setitimer_real(const struct itimerval *value)
+{
+    return (int)CL_SYS3(SYS_setitimer, ITIMER_REAL, value, NULL);
+}
+
 /* poll goes through libc, which has it of ppoll where the kernel has no other. */
 int cl_sys_poll(struct pollfd *fds, size_t count, int timeout_ms);
 
