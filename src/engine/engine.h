@@ -63,8 +63,12 @@ struct cl_guest_limits {
 
 /* How a guest ended. */
 struct cl_guest_end {
-    int is_trap;
-    uint32_t exit_code;           /* without a trap */
+    enum {
+        CL_GUEST_END_EXITED,
+        CL_GUEST_END_TRAPPED,
+        CL_GUEST_END_EXCEEDED, /* by more output than it may have (wasi.h) */
+    } kind;
+    uint32_t exit_code;           /* EXITED */
     char trap[CL_TRAP_TEXT_SIZE]; /* one line: what, and in which function */
     char *backtrace;              /* more lines, NUL-ended; on the heap; NULL: none */
 };

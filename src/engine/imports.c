@@ -49,9 +49,9 @@ static wasm_trap_t *trap_of(const char *message)
 /* The engine's, of a guest that is not to go on: who ran it knows better why. NULL: it goes on. */
 static wasm_trap_t *end_of(struct cl_guest *guest, uint32_t answer)
 {
-    if (answer != CL_WASI_ENDS && answer != CL_WASI_TRAPS)
+    if (answer <= UINT16_MAX)
         return NULL;
-    guest->end = answer == CL_WASI_ENDS ? CL_GUEST_EXITED : CL_GUEST_RAISED;
+    guest->last_answer = answer;
     return trap_of("the guest ends");
 }
 

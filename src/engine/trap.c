@@ -82,7 +82,7 @@ void cl_trap_describe(const wasm_trap_t *trap, struct cl_guest_end *ret_end)
     wasm_frame_vec_t frames;
     char name[128];
 
-    ret_end->is_trap = 1;
+    ret_end->kind = CL_GUEST_END_TRAPPED;
     describe_what(trap, ret_end->trap);
     wasm_trap_trace(trap, &frames);
     if (frames.size > 0) {

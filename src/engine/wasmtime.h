@@ -36,8 +36,8 @@ struct cl_guest {
     wasmtime_func_t start;
     wasmtime_memory_t memory; /* once has_memory */
     int has_memory;
-    uint64_t memory_bytes;                                           /* as last seen */
-    enum { CL_GUEST_GOES_ON, CL_GUEST_EXITED, CL_GUEST_RAISED } end; /* by a call of its own */
+    uint64_t memory_bytes; /* as last seen */
+    uint32_t last_answer;  /* of a call that it ended by; 0: none */
 
     /* Of one that runs in turns; the engine writes to ERROR and TRAP when FUTURE is over. */
     enum { CL_GUEST_NEW, CL_GUEST_BEGINS, CL_GUEST_RUNS } stage;
