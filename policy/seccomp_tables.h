@@ -18,6 +18,7 @@
  * engine: strict for a program of ours, which puts one more filter on.
  * worker: that one, for the worker of a WebAssembly guest when that is about to begin; what it
  *   doesn't need kills the process.
+ * worker_many: the same for one that has many guests, and maps the code of more as they come.
  */
 #ifndef CL_POLICY_SECCOMP_TABLES_H
 #define CL_POLICY_SECCOMP_TABLES_H
@@ -41,6 +42,7 @@ extern const struct cl_seccomp_program cl_seccomp_floor_build;
 extern const struct cl_seccomp_program cl_seccomp_init;
 extern const struct cl_seccomp_program cl_seccomp_supervisor;
 extern const struct cl_seccomp_program cl_seccomp_worker;
+extern const struct cl_seccomp_program cl_seccomp_worker_many;
 
 #ifdef CL_SECCOMP_EVERY_ARCH
 /* For tests: the programs of all architectures; a row without insns ends it. */
