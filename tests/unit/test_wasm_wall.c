@@ -4,7 +4,7 @@
 #include <sys/socket.h>
 
 #include "base/fd.h"
-#include "engine/orders.h"
+#include "worker/orders.h"
 #include "walls/session.h"
 #include "walls/wall.h"
 #include "check.h"

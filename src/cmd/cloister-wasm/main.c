@@ -1,13 +1,15 @@
-/* cloister-wasm: the worker behind the wasm wall. It runs one guest and ends as that did.
+/* cloister-wasm: the worker behind the wasm wall. It runs one guest and ends as that did, or many
+ * until its line ends.
  *
  * It is executed in a sandbox of its own, as the only program there: an empty root with the
- * volumes, no /proc, no /dev (src/walls/wasm). Its arguments and environment are the guest's, its
- * standard streams too; descriptor 3 is the line to the supervisor, 4 the compiled module
- * (engine/orders.h). Before a byte of the guest runs it gives up all system calls but those that
- * WASI and the engine need (policy/syscalls.tbl, section `guest`). What goes wrong is said on the
- * line, in one message.
+ * volumes, no /proc, no /dev (src/walls/wasm). Descriptor 3 is the line to the supervisor, on which
+ * its orders are (worker/orders.h). Alone, its arguments, environment and standard streams are the
+ * guest's, and descriptor 4 is the compiled module; for many (many.c), they come from clients.
+ * Before a byte of a guest runs it gives up all system calls but those that WASI and the engine
+ * need (policy/syscalls.tbl, section `guest`). What goes wrong is said on the line, in one message.
  *
- * Exit status: the guest's; 126 when it could not begin; a guest that traps ends it by SIGABRT.
+ * Exit status: alone, the guest's; 126 when it could not begin; a guest that traps ends it by
+ * SIGABRT. For many, 0.
  */
 #include <errno.h>
 #include <signal.h>
@@ -18,8 +20,9 @@
 #include "base/fd.h"
 #include "base/seccomp.h"
 #include "base/sys.h"
+#include "cmd/cloister-wasm/many.h"
 #include "engine/engine.h"
-#include "engine/orders.h"
+#include "worker/orders.h"
 #include "policy/seccomp_tables.h"
 
 enum { EXIT_NOT_BEGUN = 126, EXIT_MOST = 255 };
@@ -74,20 +77,18 @@ static int make_program(struct cl_program **ret, struct cl_error *err)
     return r < 0 ? r : cl_program_new(engine, CL_WORKER_MODULE, ret, err);
 }
 
-static int prepare(char *argv[], struct cl_guest **ret, struct cl_error *err)
+static int prepare(const struct cl_worker_orders *orders, char *argv[], struct cl_guest **ret,
+                   struct cl_error *err)
 {
-    struct cl_worker_orders orders;
     struct cl_program *program = NULL;
     struct cl_wasi *wasi = NULL;
-    int r = take_orders(&orders, err);
+    int r = make_wasi(orders, argv, &wasi, err);
 
-    if (r == 0)
-        r = make_wasi(&orders, argv, &wasi, err);
     if (r < 0)
         return r;
     const struct cl_guest_limits limits = {
-        .memory_bytes = orders.memory_bytes,
-        .table_elements = orders.table_elements,
+        .memory_bytes = orders->memory_bytes,
+        .table_elements = orders->table_elements,
     };
     environ = NULL; /* the guest has its copy, and the engine takes orders from nobody else */
     r = make_program(&program, err);
@@ -107,24 +108,41 @@ CL_NORETURN static void end_by_trap(const struct cl_guest_end *end, int terminal
     _exit(EXIT_NOT_BEGUN);
 }
 
-int main(int argc, char *argv[])
+/* Nothing is to be undone: the process ends. */
+CL_NORETURN static void run_alone(const struct cl_worker_orders *orders, char *argv[])
 {
     struct cl_error err = {0};
     struct cl_guest *guest = NULL;
     struct cl_guest_end end = {0};
-
-    (void)argc;
-    (void)signal(SIGPIPE, SIG_IGN); /* both are errors to the guest (wasi/wasi.h) */
-    (void)signal(SIGXFSZ, SIG_IGN);
     const int terminal = cl_sys_fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, CL_WORKER_MODULE + 1);
-    int r = prepare(argv, &guest, &err);
+    int r = prepare(orders, argv, &guest, &err);
+
     if (r == 0)
         r = cl_guest_run(guest, &end, &err);
     if (r < 0) {
         say(err.msg);
         _exit(EXIT_NOT_BEGUN);
     }
-    if (end.is_trap)
+    if (end.kind == CL_GUEST_END_TRAPPED)
         end_by_trap(&end, terminal);
-    _exit(end.exit_code < EXIT_MOST ? (int)end.exit_code : EXIT_MOST); /* nothing is to be undone */
+    _exit(end.exit_code < EXIT_MOST ? (int)end.exit_code : EXIT_MOST);
+}
+
+int main(int argc, char *argv[])
+{
+    struct cl_error err = {0};
+    struct cl_worker_orders orders;
+
+    (void)argc;
+    (void)signal(SIGPIPE, SIG_IGN); /* both are errors to the guest (wasi/wasi.h) */
+    (void)signal(SIGXFSZ, SIG_IGN);
+    int r = take_orders(&orders, &err);
+    if (r == 0 && orders.guests == 0)
+        run_alone(&orders, argv);
+    environ = NULL;
+    if (r == 0)
+        r = cl_many_run(&orders, &err);
+    if (r < 0)
+        say(err.msg);
+    _exit(r < 0 ? EXIT_NOT_BEGUN : 0);
 }

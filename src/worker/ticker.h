@@ -1,0 +1,19 @@
+/* ticker.h - the clock by which turns end: a signal each millisecond, while somebody runs.
+ *
+ * The handler tells the engine, whose code looks at a counter in loops and calls, and counts. It
+ * is SIGALRM's, on the signal stack that the engine has for traps. One for the process.
+ */
+#ifndef CL_WORKER_TICKER_H
+#define CL_WORKER_TICKER_H
+
+#include "engine/engine.h"
+
+enum { CL_TICK_US = 1000 };
+
+/* ENGINE must outlive the process's last tick. */
+int cl_ticker_init(struct cl_engine *engine, struct cl_error *err);
+int cl_ticker_set(int is_on, struct cl_error *err);
+/* How many ticks there have been. */
+unsigned int cl_ticker_count(void);
+
+#endif

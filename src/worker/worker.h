@@ -1,0 +1,107 @@
+/* worker.h - a worker for many guests: what it consists of.
+ *
+ * A client's order becomes a guest (guests.c), who takes turns with the others (turns.h) until it
+ * ends, and its end an answer to the client (clients.c). All guests of all clients are one
+ * tenant's: they share the worker's memory limit, its descriptors and its disk, but no file, and
+ * none reaches another's memory. If the worker dies, all clients see it by the end of their
+ * sockets.
+ *
+ * Process: one thread; has set its system call filter before the first order is taken.
+ */
+#ifndef CL_WORKER_WORKER_H
+#define CL_WORKER_WORKER_H
+
+#include "base/channel.h"
+#include "worker/programs.h"
+#include "worker/scratch.h"
+#include "worker/turns.h"
+
+struct cl_client;
+
+/* One guest and what is its alone. */
+struct cl_lodger {
+    struct cl_taker taker;
+    struct cl_client *client;
+    uint64_t number; /* the client's */
+    uint64_t began_ns;
+    struct cl_mapped *mapped;
+    uint32_t scratch;
+    LIST_ENTRY(cl_lodger) of_client;
+    LIST_ENTRY(cl_lodger) of_bucket;
+};
+
+LIST_HEAD(cl_lodgers, cl_lodger);
+
+/* An answer that its client has no room for yet. */
+struct cl_pending {
+    TAILQ_ENTRY(cl_pending) link;
+    struct cl_answer answer;
+};
+
+struct cl_client {
+    struct cl_worker *worker;
+    struct cl_source source; /* its socket, owned */
+    struct cl_lodgers lodgers;
+    TAILQ_HEAD(, cl_pending) pending; /* while there are any, no order is taken */
+    LIST_ENTRY(cl_client) link;
+    int is_gone;
+};
+
+enum { CL_WORKER_VOLUMES_MOST = 256 };
+
+struct cl_volume {
+    char *name;
+    int directory;
+    int is_read_only;
+};
+
+struct cl_worker {
+    struct cl_worker_orders orders;
+    struct cl_engine *engine;
+    struct cl_programs programs;
+    struct cl_scratch scratch;
+    struct cl_turns turns;
+    struct cl_source line;
+    LIST_HEAD(, cl_client) clients;
+    struct cl_lodgers *buckets; /* by client and number; a power of two */
+    size_t bucket_count, lodger_count;
+    struct cl_volume volumes[CL_WORKER_VOLUMES_MOST];
+    size_t volume_count;
+    _Alignas(uint64_t) char order[CL_ORDER_MAX_BYTES];
+};
+
+/* --- worker.c ------------------------------------------------------------------------------ */
+
+/* As ORDERS say, taking the volumes from LINE (borrowed); ROOT is the root directory, borrowed.
+ * Everything that the engine needs of the system has been asked for when this returns. */
+int cl_worker_new(const struct cl_worker_orders *orders, int line, int root,
+                  struct cl_worker **ret_worker, struct cl_error *err);
+void cl_worker_free(struct cl_worker *worker);
+/* Takes clients from the line, and their orders, until the line's other end is gone: 0. */
+int cl_worker_run(struct cl_worker *worker, struct cl_error *err);
+
+/* --- clients.c ----------------------------------------------------------------------------- */
+
+/* Takes the socket SOCKET. */
+int cl_client_new(struct cl_worker *worker, int socket, struct cl_error *err);
+/* Ends its guests. */
+void cl_client_free(struct cl_client *client);
+/* Sends ANSWER, now or when there is room. A client that can't be told anything is gone: it is
+ * freed when nothing is done for it any more. */
+void cl_client_tell(struct cl_client *client, struct cl_answer *answer);
+
+/* --- guests.c ------------------------------------------------------------------------------ */
+
+/* What CLIENT's guest NUMBER is, or NULL. */
+struct cl_lodger *cl_lodger_find(const struct cl_client *client, uint64_t number);
+/* As RUN of SIZE bytes says, with the FDS that came (taken). Errors are the client's. */
+int cl_lodger_new(struct cl_client *client, const struct cl_order_run *run, size_t size,
+                  struct cl_packet *fds, struct cl_error *err);
+/* Ends it without a word. */
+void cl_lodger_free(struct cl_lodger *lodger);
+/* What it is, and uses. */
+void cl_lodger_describe(const struct cl_lodger *lodger, struct cl_answer *ret);
+/* The turns' on_end. */
+void cl_lodger_end(struct cl_taker *taker, const struct cl_taker_end *end);
+
+#endif
