@@ -147,14 +147,15 @@ static void wish_for(struct wish *wish, const char *what, uint64_t value, int at
 }
 
 /* What stands in for the cgroup. Soft is hard: the CPU limit's end is the kill, which
- * can't be caught. */
+ * can't be caught. A worker for many guests has address space for all of them from its start, which
+ * the kernel counts as data: there each guest's own limit is all there is. */
 static void wish_fallbacks(struct wish wishes[RESOURCES], const struct cl_plan *plan)
 {
     const struct cl_plan_limits *limits = &plan->limits;
 
     if (cl_plan_has(plan, CL_FIELD_TASKS))
         wish_for(&wishes[RLIMIT_NPROC], "limits.tasks", limits->tasks + CL_LIMITS_OWN_TASKS, 1);
-    if (cl_plan_has(plan, CL_FIELD_MEMORY))
+    if (cl_plan_has(plan, CL_FIELD_MEMORY) && plan->image_kind != CL_IMAGE_MODULES)
         wish_for(&wishes[RLIMIT_DATA], "limits.memory", limits->memory_bytes, 1);
     if (cl_plan_has(plan, CL_FIELD_CPU_TIME))
         wish_for(&wishes[RLIMIT_CPU], "limits.cpu_time",

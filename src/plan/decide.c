@@ -36,12 +36,6 @@ static const struct {
 
 /* --- the checks ----------------------------------------------------------- */
 
-/* Whether the image was looked up, and is a WebAssembly module. */
-static int is_module(const struct cl_plan *plan)
-{
-    return cl_plan_has(plan, CL_FIELD_IMAGE_KIND) && plan->image_kind == CL_IMAGE_MODULE;
-}
-
 /* The image decides between these two: a module is no program for the kernel, and nothing else is
  * one for an engine. */
 static int check_wall(struct cl_decision *d, struct cl_error *err)
@@ -49,14 +43,14 @@ static int check_wall(struct cl_decision *d, struct cl_error *err)
     struct cl_plan *plan = d->plan;
 
     if (plan->wall == CL_WALL_AUTO)
-        plan->wall = is_module(plan) ? CL_WALL_WASM : CL_WALL_CONTAINER;
+        plan->wall = cl_plan_has_module(plan) ? CL_WALL_WASM : CL_WALL_CONTAINER;
     if (plan->wall != CL_WALL_CONTAINER && plan->wall != CL_WALL_WASM)
         return cl_refuse(err, ENOSYS, "the %s wall is not built yet; use container",
                          cl_field_words(CL_FIELD_WALL)[plan->wall]);
-    if (plan->wall == CL_WALL_WASM && !is_module(plan))
+    if (plan->wall == CL_WALL_WASM && !cl_plan_has_module(plan))
         return cl_refuse(err, EINVAL,
                          "the wasm wall runs WebAssembly modules: files with a name in .wasm");
-    if (plan->wall == CL_WALL_CONTAINER && is_module(plan))
+    if (plan->wall == CL_WALL_CONTAINER && cl_plan_has_module(plan))
         return cl_refuse(err, EINVAL, "a WebAssembly module runs behind the wasm wall alone");
     return 0;
 }
@@ -81,7 +75,7 @@ static int check_root(struct cl_decision *d, CL_UNUSED struct cl_error *err)
     /* Strict's own stays: read-only but for the working directory, which is not what a
      * read-only root by name is. A module's root is nothing but scratch. */
     if (plan->root_mode == CL_ROOT_PROFILE &&
-        (plan->profile == CL_PROFILE_BUILD || is_module(plan)))
+        (plan->profile == CL_PROFILE_BUILD || cl_plan_has_module(plan)))
         plan->root_mode = CL_ROOT_WRITABLE;
     return 0;
 }
@@ -131,8 +125,8 @@ static const struct {
     {NULL, cl_decide_capabilities},
     {"workdir", check_workdir},
     {"hostname", cl_decide_hostname},
-    {"name", cl_decide_name},
     {"tenant", cl_decide_tenant},
+    {"name", cl_decide_name},
     {"label", cl_decide_labels},
     {"env", cl_decide_env},
     {"without", check_without},

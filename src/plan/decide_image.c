@@ -150,7 +150,7 @@ int cl_decide_image(struct cl_decision *d, struct cl_error *err)
         return cl_refuse(err, EINVAL, "none given; use a name like debian:12, host or rootfs:DIR");
     if (cl_plan_has(plan, CL_FIELD_IMAGE_KIND)) { /* it was looked up, by who knows names */
         CL_ASSERT((plan->image_kind == CL_IMAGE_STORE && plan->image_layers.count > 0) ||
-                  plan->image_kind == CL_IMAGE_MODULE);
+                  cl_plan_has_module(plan));
         return 0;
     }
     cl_plan_mark(plan, CL_FIELD_IMAGE_KIND);

@@ -12,7 +12,8 @@ static const char *const profile_words[] = {"strict", "build", NULL};
 static const char *const network_words[] = {"none", "outbound", NULL};
 static const char *const root_words[] = {"profile", "read-only", "writable", NULL};
 static const char *const cgroup_manager_words[] = {"cgroupfs", "systemd", NULL};
-static const char *const image_kind_words[] = {"host", "rootfs", "store", "module", NULL};
+static const char *const image_kind_words[] = {"host",   "rootfs",  "store",
+                                               "module", "modules", NULL};
 static const char *const scratch_words[] = {"memory", "disk", NULL};
 static const char *const place_words[] = {"/proc", "/dev", "/tmp", "/etc/hosts", NULL};
 _Static_assert(CL_ARRAY_SIZE(place_words) == CL_PLACE_COUNT + 1, "a path for each");

@@ -30,12 +30,14 @@ enum cl_cgroup_manager { CL_CGROUPS_BY_US, CL_CGROUPS_BY_SYSTEMD, CL_CGROUPS_COU
 enum cl_root_mode { CL_ROOT_PROFILE, CL_ROOT_READ_ONLY, CL_ROOT_WRITABLE, CL_ROOT_COUNT };
 /* Where the root file system comes from. STORE: image_layers, directories below image_path, which
  * is the store's `layers` (src/image); what an image's launch record sets. MODULE: it is empty, and
- * the image is a WebAssembly module, whose compiled form goes beside the plan (src/module). */
+ * the image is a WebAssembly module, whose compiled form goes beside the plan (src/module).
+ * MODULES: the same, but modules come from clients, while it runs. */
 enum cl_image_kind {
     CL_IMAGE_HOST,
     CL_IMAGE_ROOTFS,
     CL_IMAGE_STORE,
     CL_IMAGE_MODULE,
+    CL_IMAGE_MODULES,
     CL_IMAGE_COUNT
 };
 /* Places of an image that a wall looks for: mount points, and the name of localhost. */
@@ -155,6 +157,7 @@ struct cl_plan {
     uint64_t waits;   /* the main process begins when the sandbox's supervisor says so */
     uint64_t stays;   /* after its end the sandbox stands on until that says so */
     uint64_t keep;    /* it does until the sandbox is removed; its end is recorded */
+    uint64_t guests;  /* MODULES: that run at a time */
     uint64_t without; /* CL_LAYER_BITs */
     uint64_t capabilities;
     struct cl_bytes seccomp; /* struct sock_filter[]; unset: the profile's own */
@@ -217,6 +220,13 @@ static inline void cl_plan_unmark(struct cl_plan *plan, enum cl_field field)
 static inline int cl_plan_has_tree(const struct cl_plan *plan)
 {
     return plan->image_kind == CL_IMAGE_ROOTFS || plan->image_kind == CL_IMAGE_STORE;
+}
+
+/* True when the image is code for an engine, and the root file system nothing but scratch. */
+static inline int cl_plan_has_module(const struct cl_plan *plan)
+{
+    return cl_plan_has(plan, CL_FIELD_IMAGE_KIND) &&
+           (plan->image_kind == CL_IMAGE_MODULE || plan->image_kind == CL_IMAGE_MODULES);
 }
 
 /* Whether its end is recorded, and its supervisor outlives who started it. */

@@ -52,8 +52,7 @@ static struct sockaddr_un socket_address(const struct cl_entry *entry, const cha
     return address;
 }
 
-/* Whether the other end is our own user's, or root's. */
-static int check_peer(int connection)
+int cl_control_check_peer(int connection)
 {
     struct ucred peer = {0};
     socklen_t size = sizeof(peer);
@@ -168,7 +167,7 @@ int cl_control_call_back(const struct cl_entry *entry, const char *client)
         return connection;
     int r = cl_sys_connect(connection, (const struct sockaddr *)&address, sizeof(address));
     if (r == 0)
-        r = check_peer(connection);
+        r = cl_control_check_peer(connection);
     return r < 0 ? r : CL_TAKE_FD(connection);
 }
 
@@ -415,7 +414,7 @@ static int take_connection(int listener, const struct cl_entry *entry, struct cl
 
     if (connection < 0)
         return cl_fail(err, connection, "hear from sandbox %s", entry->id);
-    int r = check_peer(connection);
+    int r = cl_control_check_peer(connection);
     return r < 0 ? cl_fail(err, r, "hear from sandbox %s", entry->id) : CL_TAKE_FD(connection);
 }
 

@@ -12,6 +12,7 @@
 #include "base/pages.h"
 #include "base/processors.h"
 #include "base/sys.h"
+#include "sandbox/clients.h"
 #include "sandbox/control.h"
 #include "sandbox/pause.h"
 #include "sandbox/phases.h"
@@ -449,7 +450,12 @@ static int add_sources(struct cl_supervisor *supervisor, int signals, int parent
     int listener = cl_control_listen(supervisor->entry, err);
     if (listener < 0)
         return listener;
-    return add(supervisor, &supervisor->control, listener, cl_requests_serve, err);
+    r = add(supervisor, &supervisor->control, listener, cl_requests_serve, err);
+    if (r < 0 || supervisor->plan->image_kind != CL_IMAGE_MODULES)
+        return r;
+    listener = cl_clients_listen(supervisor, err);
+    return listener < 0 ? listener
+                        : add(supervisor, &supervisor->clients, listener, cl_clients_accept, err);
 }
 
 /* Output that is lost is no success, whatever the command says. */
@@ -490,6 +496,7 @@ int cl_supervisor_run(struct cl_supervisor *supervisor, int signals, int parent,
     supervisor->timer.fd = -1;
     supervisor->cpu_timer.fd = -1;
     supervisor->control.fd = -1;
+    supervisor->clients.fd = -1;
     supervisor->budget.limit =
         cl_plan_has(plan, CL_FIELD_OUTPUT) ? plan->limits.output_bytes : UINT64_MAX;
     cl_visitors_init(&supervisor->visitors, &supervisor->loop, supervisor->wall,
@@ -528,6 +535,9 @@ void cl_supervisor_done(struct cl_supervisor *supervisor)
     cl_fd_close(&supervisor->timer.fd);
     cl_fd_close(&supervisor->cpu_timer.fd);
     cl_fd_close(&supervisor->control.fd);
+    if (supervisor->clients.fd >= 0)
+        cl_clients_stop(supervisor);
+    cl_fd_close(&supervisor->clients.fd);
     for (size_t i = 0; i < CL_ARRAY_SIZE(supervisor->stdio); i++)
         cl_fd_close(&supervisor->stdio[i]);
     cl_supervisor_release(supervisor);

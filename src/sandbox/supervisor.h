@@ -54,6 +54,7 @@ struct cl_supervisor {
     struct cl_source timer; /* time limit, then grace */
     struct cl_source cpu_timer;
     struct cl_source control;
+    struct cl_source clients; /* those of a worker for many; fd -1: none come */
     struct cl_source parent;
     struct cl_source errand_source;
     struct cl_visitors visitors; /* who brings a command (exec) */

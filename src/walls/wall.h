@@ -134,6 +134,9 @@ struct cl_wall {
     /* Takes what the first process has sent so far: sets scratch, terminal, is_waiting,
      * is_started and is_over. */
     int (*receive)(struct cl_wall_process *process, struct cl_error *err);
+    /* Hands CONNECTION (borrowed), a client's, to the program. NULL: none takes any. Never blocks:
+     * -EAGAIN. */
+    int (*admit)(struct cl_wall_process *process, int connection, struct cl_error *err);
     /* Adds to ERR, in which nothing is said yet, what the main process itself had to say of its
      * end. NULL: nothing, ever. Untrusted, and made fit to be shown. */
     void (*explain)(struct cl_wall_process *process, struct cl_error *err);

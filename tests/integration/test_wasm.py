@@ -211,7 +211,6 @@ def test_what_is_not_compiled(cloister, modules):
     good = modules("good.wasm", wasm.command(wasm.NOP))
     bad = modules("bad.wasm", b"\0asm\1\0\0\0\xff")
     cloister.call("wasm").refused("expected compile")
-    cloister.call("wasm", "serve").refused("expected compile")
     cloister.call("wasm", "compile").refused("no file named")
     cloister.call("wasm", "compile", "text.txt").refused("ends in .wasm")
     cloister.call("wasm", "compile", "--tenant", "a/b", good).refused("--tenant")

@@ -221,6 +221,10 @@ class Cloister:
         """Where what is kept of this identity's detached sandboxes is."""
         return self.world.user_kept / "cloister/sandboxes" if self.identity == "user" else Path("/var/lib/cloister/sandboxes")
 
+    def module_cache(self):
+        """Where this identity's compiled modules are, a directory for each tenant."""
+        return self.world.home / ".cache/cloister/modules" if self.identity == "user" else Path("/var/cache/cloister/modules")
+
     def directory(self, name="dir", mode=0o755):
         """A directory on the host that belongs to this identity."""
         return self.world.directory(name, owner=self.identity, mode=mode)

@@ -1,40 +1,69 @@
-/* wasm: modules are compiled before anybody runs them. */
+/* wasm: modules are compiled before anybody runs them, and run by a worker that stays. */
 #include <errno.h>
 #include <string.h>
 
 #include "base/clock.h"
 #include "cmd/cloister/command.h"
 #include "cmd/cloister/run_module.h"
+#include "cmd/cloister/run_options.h"
+#include "cmd/cloister/wasm_serve.h"
 #include "plan/decide.h"
 
-struct context {
-    const char *tenant;
-};
+enum { ARENA_MAX = 1 << 20 };
 
-static int set_tenant(void *data, CL_UNUSED const struct cl_option *option, const char *value,
-                      struct cl_error *err)
-{
-    struct context *context = data;
+#define FIELD(name, letter, value, help, field, choices)                                           \
+    {                                                                                              \
+        name, letter, value, help, cl_run_set_field, CL_FIELD_##field, choices                     \
+    }
+#define TRUE(name, letter, help, field)                                                            \
+    {                                                                                              \
+        name, letter, NULL, help, cl_run_set_true, CL_FIELD_##field, NULL                          \
+    }
+#define ADD(name, letter, value, help, what, choices)                                              \
+    {                                                                                              \
+        name, letter, value, help, cl_run_add_##what, 0, choices                                   \
+    }
 
-    context->tenant = value;
-    return cl_plan_check_text(CL_FIELD_TENANT, value, err);
-}
-
+/* All but the first are serve's. */
 static const struct cl_option options[] = {
-    {"tenant", 0, "NAME", "whose code it is: nobody else's runs will find it", set_tenant, 0, NULL},
+    FIELD("tenant", 0, "NAME", "whose code it is: nobody else's runs will find it", TENANT, NULL),
+    TRUE("detach", 'd', "serve: run on when cloister has printed the sandbox's id", DETACH),
+    FIELD("guests", 0, "NUMBER", "serve: modules that run at a time (1000)", GUESTS, NULL),
+    ADD("volume", 'v', "SRC:DST[:MODE]",
+        "serve: show a host directory to all of them: ro (the default), rw or copy", volume,
+        "@file"),
+    ADD("tmpfs", 0, "DST[:LIST]", "serve: a directory that they share; size=SIZE,mode=OCTAL", tmpfs,
+        NULL),
+    FIELD("memory", 'm', "SIZE", "serve: memory of all together (512MiB)", MEMORY, NULL),
+    FIELD("cpus", 0, "NUMBER", "serve: share of a processor, like 0.5", CPUS, NULL),
+    FIELD("cpu-time", 0, "TIME", "serve: processor time of all together until the end", CPU_TIME,
+          NULL),
+    FIELD("timeout", 0, "TIME", "serve: time until the end (none)", TIME, NULL),
+    FIELD("disk", 0, "SIZE", "serve: everything that is written, together (256MiB)", DISK, NULL),
+    FIELD("open-files", 0, "NUMBER", "serve: open files of all together (8 for each)", OPEN_FILES,
+          NULL),
+    ADD("label", 'l', "KEY=VALUE", "serve: a note that is kept with the sandbox", label, NULL),
+    FIELD("cgroup-manager", 0, "MANAGER",
+          "serve: who gives it its cgroup: cgroupfs (the default), or systemd, in a scope",
+          CGROUP_MANAGER, "cgroupfs systemd"),
+    TRUE("die-with-parent", 0, "serve: end when the process that started cloister ends",
+         DIE_WITH_PARENT),
+    ADD("without", 0, "LAYER", "serve: accept that a layer is missing on this host", without,
+        "landlock apparmor selinux limits disk-limit core-limit"),
     CL_OPTION_HELP,
 };
 
+/* --- compile ------------------------------------------------------------------------------- */
+
 /* Only a name in .wasm is run as a module. */
-static int compile(const struct context *context, const char *path, struct cl_buf *out,
-                   struct cl_error *err)
+static int compile(const char *tenant, const char *path, struct cl_buf *out, struct cl_error *err)
 {
     CL_CLEANUP_MODULE struct cl_module module = CL_MODULE_INIT;
     const uint64_t begun = cl_clock_boot_ns();
 
     if (!cl_image_is_module(path))
         return cl_refuse(err, EINVAL, "\"%.200s\": a module's name ends in .wasm", path);
-    int r = cl_module_of_file(path, context->tenant, &module, err);
+    int r = cl_module_of_file(path, tenant, &module, err);
     if (r < 0)
         return r;
     const uint64_t ms = (cl_clock_boot_ns() - begun) / CL_NS_PER_MS;
@@ -45,33 +74,56 @@ static int compile(const struct context *context, const char *path, struct cl_bu
     return r < 0 ? cl_fail_memory(err) : 0;
 }
 
-static int run_wasm(const struct cl_command *self, int argc, char *const argv[],
-                    struct cl_error *err)
+static int compile_all(const struct cl_run_request *request, int count, char *const paths[],
+                       struct cl_error *err)
 {
     CL_CLEANUP_BUF struct cl_buf out = CL_BUF_INIT(CL_OUTPUT_MAX);
-    struct context context = {.tenant = NULL};
-    int first = cl_command_parse(self, argc, argv, &context, err);
-
-    if (first < 0)
-        return first;
-    if (first >= argc || strcmp(argv[first], "compile") != 0)
-        return cl_refuse(err, EINVAL,
-                         "wasm: expected compile, as in: cloister wasm compile FILE.wasm");
-    if (first + 1 >= argc)
-        return cl_refuse(err, EINVAL, "wasm compile: no file named");
+    const struct cl_plan *flags = &request->flags;
     int r = 0;
-    for (int i = first + 1; r == 0 && i < argc; i++)
-        r = compile(&context, argv[i], &out, err);
+
+    if (count == 0)
+        return cl_refuse(err, EINVAL, "wasm compile: no file named");
+    if ((flags->set & ~(1ULL << CL_FIELD_TENANT)) != 0)
+        return cl_refuse(err, EINVAL, "wasm compile takes --tenant alone; the others are serve's");
+    if (cl_plan_has(flags, CL_FIELD_TENANT))
+        r = cl_plan_check_text(CL_FIELD_TENANT, flags->tenant, err);
+    if (r < 0)
+        return cl_prefix(err, "--tenant");
+    for (int i = 0; r == 0 && i < count; i++)
+        r = compile(flags->tenant, paths[i], &out, err);
     int printed = cl_print(&out, r < 0 ? &(struct cl_error){0} : err);
     return r < 0 ? r : printed;
 }
 
+/* --- the command --------------------------------------------------------------------------- */
+
+static int run_wasm(const struct cl_command *self, int argc, char *const argv[],
+                    struct cl_error *err)
+{
+    CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(ARENA_MAX);
+    struct cl_run_request request = CL_RUN_REQUEST_INIT(&arena);
+    int first = cl_command_parse(self, argc, argv, &request, err);
+
+    if (first < 0)
+        return first;
+    const char *word = first < argc ? argv[first] : "";
+    if (strcmp(word, "compile") == 0)
+        return compile_all(&request, argc - first - 1, argv + first + 1, err);
+    if (strcmp(word, "serve") != 0)
+        return cl_refuse(err, EINVAL,
+                         "wasm: expected compile or serve, as in: cloister wasm compile FILE.wasm");
+    if (first + 1 < argc)
+        return cl_refuse(err, EINVAL, "wasm serve takes no arguments, got \"%.100s\"",
+                         argv[first + 1]);
+    return cl_wasm_serve(&request, argc + 1, argv - 1, err); /* main's: the program's name too */
+}
+
 const struct cl_command cl_command_wasm = {
     .name = "wasm",
-    .usage = "compile [OPTIONS] FILE...",
-    .help = "Compile WebAssembly modules ahead of time",
+    .usage = "compile|serve [OPTIONS] [FILE...]",
+    .help = "Compile WebAssembly modules ahead of time, or keep a worker for them",
     .run = run_wasm,
     .options = options,
     .option_count = CL_ARRAY_SIZE(options),
-    .operands = "compile",
+    .operands = "compile serve",
 };

@@ -9,27 +9,36 @@
  * A compiled module is trusted code: who starts the sandbox has it from src/module, which lets
  * nobody else write one.
  */
+#include <stdio.h>
 #include <string.h>
 
+#include "base/channel.h"
 #include "base/fd.h"
 #include "base/helper.h"
 #include "base/num.h"
 #include "base/seal.h"
 #include "base/sys.h"
 #include "base/utf8.h"
-#include "engine/orders.h"
+#include "worker/orders.h"
 #include "walls/wall.h"
 
 enum {
     WORKER_BYTES = 8 << 20, /* of the memory limit, what the worker itself takes at most */
+    SHARE_OF_DESCRIPTORS = 8,
     LEAST_FD = 16, /* descriptors of a guest, where the limit is less than the worker has */
     MAX_TABLE_ELEMENTS = 10 << 20,
+    MANYS_TABLE_ELEMENTS = 128 << 10, /* of each of many: there is room for all of them at once */
 };
+
+static int is_for_many(const struct cl_plan *plan)
+{
+    return plan->image_kind == CL_IMAGE_MODULES;
+}
 
 /* What is only for programs of the kernel. */
 static int wasm_check(const struct cl_plan *plan, struct cl_error *err)
 {
-    if (plan->image_kind != CL_IMAGE_MODULE)
+    if (!cl_plan_has_module(plan))
         return cl_refuse(err, EINVAL, "the image is no WebAssembly module");
     if (plan->profile == CL_PROFILE_BUILD)
         return cl_refuse(err, EINVAL,
@@ -67,21 +76,49 @@ static uint64_t guests_bytes(const struct cl_plan *plan)
     return all > 2 * (uint64_t)WORKER_BYTES ? all - WORKER_BYTES : all / 2;
 }
 
+/* What one guest may have open: of many, a part that leaves something to the others. */
+static uint32_t guests_descriptors(const struct cl_plan *plan)
+{
+    const uint64_t all = cl_min_u64(plan->limits.open_files, UINT16_MAX);
+    const uint64_t share = is_for_many(plan) ? all / SHARE_OF_DESCRIPTORS : all;
+
+    return (uint32_t)cl_max_u64(share, LEAST_FD);
+}
+
+static int give_volumes(const struct cl_plan *plan, int line)
+{
+    struct cl_worker_volume volume = {0};
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < plan->files.count; i++) {
+        const struct cl_plan_file *file = &plan->files.items[i];
+
+        volume.is_read_only = file->kind == CL_FILE_BIND && file->mode == CL_FILE_RO;
+        (void)snprintf(volume.path, sizeof(volume.path), "%s", file->target);
+        r = cl_write_all(line, &volume, sizeof(volume));
+    }
+    return r;
+}
+
 /* And never waits for the worker, from here on. */
 static int give_orders(const struct cl_plan *plan, int line, struct cl_error *err)
 {
     const uint64_t bytes = guests_bytes(plan);
     const struct cl_worker_orders orders = {
         .version = CL_WORKER_VERSION,
-        .max_descriptors =
-            (uint32_t)cl_max_u64(cl_min_u64(plan->limits.open_files, UINT16_MAX), LEAST_FD),
+        .max_descriptors = guests_descriptors(plan),
         .memory_bytes = bytes,
-        .table_elements = cl_min_u64(bytes / sizeof(void *), MAX_TABLE_ELEMENTS),
+        .table_elements = cl_min_u64(bytes / sizeof(void *),
+                                     is_for_many(plan) ? MANYS_TABLE_ELEMENTS : MAX_TABLE_ELEMENTS),
+        .guests = is_for_many(plan) ? (uint32_t)plan->guests : 0,
+        .volumes = is_for_many(plan) ? (uint32_t)plan->files.count : 0,
     };
-    int r = cl_write_all(line, &orders, sizeof(orders));
+    int r = cl_sys_fcntl(line, F_SETFL, O_NONBLOCK);
 
     if (r == 0)
-        r = cl_sys_fcntl(line, F_SETFL, O_NONBLOCK);
+        r = cl_write_all(line, &orders, sizeof(orders));
+    if (r == 0 && is_for_many(plan))
+        r = give_volumes(plan, line);
     return r < 0 ? cl_fail(err, r, "give the worker its orders") : 0;
 }
 
@@ -90,7 +127,9 @@ static int wasm_start(const struct cl_wall_start *start, struct cl_wall_process 
 {
     int line[2];
 
-    CL_ASSERT(start->image > STDERR_FILENO);
+    const int has_module = !is_for_many(start->plan);
+
+    CL_ASSERT(!has_module || start->image > STDERR_FILENO);
     CL_CLEANUP_FD int worker = open_worker(err);
 
     if (worker < 0)
@@ -105,8 +144,8 @@ static int wasm_start(const struct cl_wall_start *start, struct cl_wall_process 
         return r;
     const struct cl_wall_program program = {
         .name = "cloister-wasm",
-        .fds = {theirs, start->image, worker},
-        .fd_count = CL_WORKER_FDS + 1,
+        .fds = {theirs, has_module ? start->image : worker, worker},
+        .fd_count = has_module ? CL_WORKER_FDS + 1 : CL_WORKER_FDS,
     };
     struct cl_wall_start with_program = *start;
     with_program.program = &program;
@@ -164,6 +203,16 @@ static int wasm_receive(struct cl_wall_process *process, struct cl_error *err)
     return cl_wall_container.receive(process, err);
 }
 
+static int wasm_admit(struct cl_wall_process *process, int connection, struct cl_error *err)
+{
+    char word = 0;
+    const struct cl_packet packet = {
+        .data = &word, .size = sizeof(word), .fds = {connection}, .fd_count = 1};
+    int r = cl_channel_send(process->line, &packet, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+    return r < 0 ? cl_fail(err, r, "hand a client to the worker") : 0;
+}
+
 static void wasm_explain(struct cl_wall_process *process, struct cl_error *err)
 {
     struct cl_worker_words words = {0};
@@ -200,6 +249,7 @@ const struct cl_wall cl_wall_wasm = {
     .lend = wasm_lend,
     .exec = wasm_exec,
     .receive = wasm_receive,
+    .admit = wasm_admit,
     .explain = wasm_explain,
     .shrink = wasm_shrink,
     .done = wasm_done,

@@ -1,0 +1,29 @@
+/* clients.h - the socket by which a WebAssembly worker's clients come.
+ *
+ * workers/TENANT in the state directory, which is closed to all but its owner: who connects there
+ * is our own user, or root, looked at besides, and is handed to the worker (wall.h, admit). The
+ * supervisor reads nothing that a client says. There is one worker for a tenant: its sandbox has
+ * the tenant's name (cl_clients_name), so what still lies at the socket's place is of a dead one.
+ */
+#ifndef CL_SANDBOX_CLIENTS_H
+#define CL_SANDBOX_CLIENTS_H
+
+#include "base/error.h"
+#include "sandbox/supervisor.h"
+
+enum { CL_CLIENTS_TENANT_MAX = 80, CL_CLIENTS_NAME_SIZE = CL_CLIENTS_TENANT_MAX + 8 };
+
+/* The sandbox's name. -ENAMETOOLONG. */
+int cl_clients_name(const char *tenant, char ret[CL_CLIENTS_NAME_SIZE], struct cl_error *err);
+/* Listens for those of SUPERVISOR's plan, which has a tenant: a descriptor. */
+int cl_clients_listen(const struct cl_supervisor *supervisor, struct cl_error *err);
+/* The source's callback. */
+int cl_clients_accept(struct cl_source *source, uint32_t events, struct cl_error *err);
+/* Nobody comes any more. */
+void cl_clients_stop(const struct cl_supervisor *supervisor);
+
+/* A connection to the worker of TENANT in the state directory DIR: -ENOENT where there is none, or
+ * another -errno. */
+int cl_clients_connect(int dir, const char *tenant);
+
+#endif

@@ -1,0 +1,134 @@
+"""A client of a WebAssembly worker for many guests (src/worker/orders.h), and the worker itself."""
+
+import json
+import os
+import pathlib
+import shutil
+import socket
+import struct
+import time
+from collections import namedtuple
+
+from lib import runner
+
+VERSION = 2
+RUN, END, PAUSE, CONTINUE, TELL = range(1, 6)
+ENDED, REFUSED, TOLD = range(1, 4)
+EXITED, TRAPPED, KILLED, TIME, CPU_TIME, OUTPUT = range(1, 7)
+ANSWER = struct.Struct("=IIQIIQQQQQ300s4x")
+
+Answer = namedtuple("Answer", "kind guest status code run_ns cpu_ns memory_bytes output_bytes error_bytes message")
+
+
+def order(kind, guest):
+    return struct.pack("=IIQ", VERSION, kind, guest)
+
+
+def run_order(guest, *, args=("guest",), env=(), streams=0, memory=0, tables=0, cpu_ns=0, time_ns=0, output=0, descriptors=64):
+    strings = b"".join(os.fsencode(text) + b"\0" for text in (*args, *env))
+    fields = struct.pack("=QQQQQIIII", memory, tables, cpu_ns, time_ns, output, descriptors, streams, len(args), len(env))
+    return order(RUN, guest) + fields + strings
+
+
+class Client:
+    """One connection; guests have numbers of this client's."""
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.socket.settimeout(30)
+        self.socket.connect(str(path))
+        self.next = 1
+
+    def close(self):
+        self.socket.close()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def send(self, message, fds=()):
+        socket.send_fds(self.socket, [message], list(fds)) if fds else self.socket.send(message)
+
+    def run(self, module, *, stdin=None, stdout=None, stderr=None, guest=None, **limits):
+        """Has MODULE (a descriptor) run; the streams are descriptors. Its number."""
+        if guest is None:
+            guest, self.next = self.next, self.next + 1
+        given = [stdin, stdout, stderr]
+        streams = sum(1 << i for i, fd in enumerate(given) if fd is not None)
+        self.send(run_order(guest, streams=streams, **limits), [module, *(fd for fd in given if fd is not None)])
+        return guest
+
+    def tell(self, kind, guest):
+        self.send(order(kind, guest))
+
+    def answer(self):
+        """The next one; None: the worker is gone."""
+        data = self.socket.recv(ANSWER.size + 1)
+        if not data:
+            return None
+        version, kind, guest, status, code, run, cpu, memory, out, err, message = ANSWER.unpack(data)
+        assert version == VERSION
+        return Answer(kind, guest, status, code, run, cpu, memory, out, err, message.split(b"\0")[0].decode())
+
+
+def capture(client, module, *, limit=20, **options):
+    """Runs one guest to its end: the answer, its output and its error output."""
+    out, out_end = os.pipe()
+    err, err_end = os.pipe()
+    try:
+        client.run(module, stdout=out_end, stderr=err_end, **options)
+        os.close(out_end), os.close(err_end)
+        out_end = err_end = -1
+        deadline = time.monotonic() + limit
+        said = [read_all(out, deadline), read_all(err, deadline)]
+        return client.answer(), *said
+    finally:
+        for fd in (out, err, out_end, err_end):
+            if fd >= 0:
+                os.close(fd)
+
+
+def read_all(fd, deadline):
+    data = b""
+    while time.monotonic() < deadline:
+        more = os.read(fd, 1 << 16)
+        if not more:
+            return data
+        data += more
+    raise TimeoutError("the stream has no end")
+
+
+class Worker:
+    """`cloister wasm serve` of a tenant, detached, and clients of it."""
+
+    def __init__(self, cloister, tenant, *options):
+        self.cloister, self.tenant = cloister, tenant
+        left_out = [f"--without={layer}" for layer in cloister.without]
+        outcome = cloister.call("wasm", "serve", "-d", "--tenant", tenant, *left_out, *options).ok()
+        self.id = outcome.word()
+        self.path = cloister.state() / "workers" / tenant
+
+    def client(self):
+        return Client(self.path)
+
+    def compile(self, module):
+        """MODULE compiled for this tenant alone, which must be its first: a descriptor."""
+        self.cloister.call("wasm", "compile", "--tenant", self.tenant, module).ok()
+        entries = (self.cloister.module_cache() / self.tenant).iterdir()
+        made, = (entry for entry in entries if entry.read_bytes().startswith(b"\x7fELF"))  # beside a note of whose it is
+        return os.open(made, os.O_RDONLY)
+
+    def pid(self):
+        """Of the worker."""
+        pids = [pid for pid in runner.descendants(self.inspect()["supervisor_pid"]) if pathlib.Path(f"/proc/{pid}/comm").read_text() == "cloister-wasm\n"]
+        assert len(pids) == 1, pids
+        return pids[0]
+
+    def inspect(self):
+        return json.loads(self.cloister.call("inspect", self.id).ok().out)[0]
+
+    def stop(self):
+        self.cloister.call("rm", "-f", self.id).ok()
+        shutil.rmtree(self.cloister.module_cache() / self.tenant, ignore_errors=True)
