@@ -33,6 +33,9 @@ cl_decide_check cl_decide_name;
 cl_decide_check cl_decide_tenant;
 cl_decide_check cl_decide_labels;
 
+/* decide_model.c */
+cl_decide_check cl_decide_wasm_model;
+
 /* decide_env.c */
 cl_decide_check cl_decide_env;
 int cl_decide_env_add(struct cl_plan *env, struct cl_arena *arena, const char *name,

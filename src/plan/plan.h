@@ -27,6 +27,8 @@ enum cl_profile { CL_PROFILE_STRICT, CL_PROFILE_BUILD, CL_PROFILE_COUNT };
 enum cl_network { CL_NETWORK_NONE, CL_NETWORK_OUTBOUND, CL_NETWORK_COUNT };
 /* The root file system: as the profile says, read-only, or all of it copy-on-write. */
 enum cl_cgroup_manager { CL_CGROUPS_BY_US, CL_CGROUPS_BY_SYSTEMD, CL_CGROUPS_COUNT };
+/* How a module runs: as one of many in its tenant's worker, or in a worker of its own. */
+enum cl_wasm_model { CL_WASM_COROUTINE, CL_WASM_PROCESS, CL_WASM_COUNT };
 enum cl_root_mode { CL_ROOT_PROFILE, CL_ROOT_READ_ONLY, CL_ROOT_WRITABLE, CL_ROOT_COUNT };
 /* Where the root file system comes from. STORE: image_layers, directories below image_path, which
  * is the store's `layers` (src/image); what an image's launch record sets. MODULE: it is empty, and
@@ -152,11 +154,12 @@ struct cl_plan {
     uint64_t tty;
     uint64_t interactive;
     uint64_t die_with_parent;
-    uint64_t detach;  /* its supervisor is a process of its own, and its end is recorded */
-    uint64_t remove;  /* with DETACH: nothing is kept after the end */
-    uint64_t waits;   /* the main process begins when the sandbox's supervisor says so */
-    uint64_t stays;   /* after its end the sandbox stands on until that says so */
-    uint64_t keep;    /* it does until the sandbox is removed; its end is recorded */
+    uint64_t detach; /* its supervisor is a process of its own, and its end is recorded */
+    uint64_t remove; /* with DETACH: nothing is kept after the end */
+    uint64_t waits;  /* the main process begins when the sandbox's supervisor says so */
+    uint64_t stays;  /* after its end the sandbox stands on until that says so */
+    uint64_t keep;   /* it does until the sandbox is removed; its end is recorded */
+    uint64_t wasm_model;
     uint64_t guests;  /* MODULES: that run at a time */
     uint64_t without; /* CL_LAYER_BITs */
     uint64_t capabilities;
@@ -225,8 +228,7 @@ static inline int cl_plan_has_tree(const struct cl_plan *plan)
 /* True when the image is code for an engine, and the root file system nothing but scratch. */
 static inline int cl_plan_has_module(const struct cl_plan *plan)
 {
-    return cl_plan_has(plan, CL_FIELD_IMAGE_KIND) &&
-           (plan->image_kind == CL_IMAGE_MODULE || plan->image_kind == CL_IMAGE_MODULES);
+    return plan->image_kind == CL_IMAGE_MODULE || plan->image_kind == CL_IMAGE_MODULES;
 }
 
 /* Whether its end is recorded, and its supervisor outlives who started it. */

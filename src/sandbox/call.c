@@ -88,6 +88,11 @@ static int take_answer(int connection, const struct cl_entry *entry, struct cl_e
         return cl_control_fail_paused(entry, err);
     if (answer.error == -EAGAIN) /* or init is held up: see walls/wall.h */
         return cl_refuse(err, EAGAIN, "sandbox %s is still being made, or too busy", id);
+    if (answer.error == -ENOTSUP) /* exec was refused before (decide_exec.c): files are meant */
+        return cl_refuse(err, ENOTSUP,
+                         "sandbox %s is a module that shares the worker of its tenant: its files "
+                         "can't be reached from outside",
+                         id);
     if (answer.error == -EPIPE || answer.error == -ECONNRESET || answer.error == -ESRCH)
         return fail_ended(id, err);
     return answer.error < 0 ? cl_fail(err, answer.error, "start a command in sandbox %s", id) : 0;

@@ -73,7 +73,8 @@ static int is_spent(const struct cl_seen *seen, int signal)
     if (!cl_plan_has(plan, CL_FIELD_CPU_TIME) ||
         seen->report.main_cpu_ns + CLOCKS_MS * CL_NS_PER_MS < limit - limit / CLOCKS_SHARE)
         return 0;
-    return signal == SIGXCPU || (signal == SIGKILL && cl_plan_without(plan, CL_LAYER_LIMITS));
+    return signal == SIGXCPU ||
+           (signal == SIGKILL && (seen->is_joined || cl_plan_without(plan, CL_LAYER_LIMITS)));
 }
 
 /* What ended it, if we did; else what the kernel's limits say of a killed main. */

@@ -15,6 +15,7 @@ struct cl_seen {
     struct cl_usage usage;
     int scratch_is_full;
     int is_filtered; /* somebody's seccomp filter is on the supervisor itself */
+    int is_joined;   /* it is one of many in a worker, whose account of it the report has */
     uint64_t created_boot_ns;
     uint64_t now_boot_ns; /* when it was over */
 };

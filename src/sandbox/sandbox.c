@@ -57,6 +57,16 @@ static void hear_last_words(struct cl_sandbox *sandbox)
         result->error = sandbox->last_words.msg;
 }
 
+/* Of one that has no cgroup, what its worker says that it used. */
+static void add_joined_usage(struct cl_seen *seen)
+{
+    if (seen->report.stage != CL_REPORT_ENDED)
+        return;
+    seen->usage.cpu_user_ns = seen->report.main_cpu_ns; /* the kernel's part is in it */
+    seen->usage.memory_peak_bytes = seen->report.memory_peak_bytes;
+    seen->usage.known |= CL_USAGE_BIT(CL_USAGE_CPU_USER) | CL_USAGE_BIT(CL_USAGE_MEMORY_PEAK);
+}
+
 /* What has become of it: exec's errno or 0; an error when its limits didn't hold. */
 static int judge(struct cl_sandbox *sandbox, struct cl_error *err)
 {
@@ -67,11 +77,14 @@ static int judge(struct cl_sandbox *sandbox, struct cl_error *err)
         .init_status = sandbox->supervisor.init_status,
         .scratch_is_full = is_full(sandbox->process.scratch),
         .is_filtered = sandbox->is_filtered,
+        .is_joined = sandbox->is_joined,
         .created_boot_ns = sandbox->created_boot_ns,
         .now_boot_ns = cl_clock_boot_ns(),
     };
 
     cl_limits_usage(&sandbox->limits, &seen.usage);
+    if (sandbox->is_joined)
+        add_joined_usage(&seen);
     int r = cl_outcome_judge(&seen, &sandbox->result, err);
     hear_last_words(sandbox);
     return sandbox->result.status == CL_STATUS_ERROR ? r : judge_kept(sandbox, err);
@@ -219,6 +232,7 @@ static void set_up(struct cl_sandbox *sandbox, const struct cl_plan *plan,
     sandbox->signals = -1;
     sandbox->parent = -1;
     sandbox->ids_lock = -1;
+    sandbox->worker = -1;
     for (int fd = 0; fd < 3; fd++) {
         sandbox->ours[fd] = -1;
         sandbox->theirs[fd] = -1;

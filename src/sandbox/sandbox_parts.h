@@ -32,6 +32,8 @@ struct cl_sandbox {
     int signals;
     int parent;
     int ids_lock;
+    int worker;    /* the tenant's, that it joins; -1: it has a place of its own */
+    int is_joined; /* it has */
     int result_fd; /* where the record goes, borrowed; -1: nowhere */
     int ours[3];   /* our ends of the standard streams */
     int theirs[3]; /* the main process's */

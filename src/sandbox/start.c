@@ -1,10 +1,13 @@
 /* How a sandbox is made: a list of named steps, each with its undo. */
+#include <errno.h>
+
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/processors.h"
 #include "base/sys.h"
 #include "limits/limits.h"
 #include "sandbox/arguments.h"
+#include "sandbox/clients.h"
 #include "sandbox/events.h"
 #include "sandbox/ids.h"
 #include "sandbox/sandbox_parts.h"
@@ -116,11 +119,39 @@ static int make_pipes(void *context, struct cl_error *err)
     return 0;
 }
 
+/* Of a module, where its tenant has one. Its limits are kept there. */
+static int find_worker(void *context, struct cl_error *err)
+{
+    struct cl_sandbox *sandbox = context;
+    const struct cl_plan *plan = sandbox->plan;
+
+    if (sandbox->wall->joins == NULL || !sandbox->wall->joins(plan))
+        return 0;
+    sandbox->worker = cl_clients_connect(sandbox->state.dir, plan->tenant);
+    if (sandbox->worker < 0 && sandbox->worker != -ENOENT)
+        return cl_fail(err, sandbox->worker, "reach the worker of the tenant %s", plan->tenant);
+    sandbox->is_joined = sandbox->worker >= 0;
+    return 0;
+}
+
+static void leave_worker(void *context)
+{
+    struct cl_sandbox *sandbox = context;
+
+    cl_fd_close(&sandbox->worker);
+}
+
+/* Whether it has cgroups. */
+static int has_limits(const struct cl_sandbox *sandbox)
+{
+    return !sandbox->is_joined && !cl_plan_without(sandbox->plan, CL_LAYER_LIMITS);
+}
+
 static int make_record(struct cl_sandbox *sandbox, struct cl_error *err)
 {
     int r = cl_state_create(&sandbox->state, &sandbox->status, sandbox->plan, &sandbox->entry, err);
 
-    if (r < 0 || cl_plan_without(sandbox->plan, CL_LAYER_LIMITS))
+    if (r < 0 || !has_limits(sandbox))
         return r;
     /* Without a result only what decides how it ended is of use. */
     unsigned int wanted =
@@ -151,8 +182,7 @@ static int limits_come_first(const struct cl_sandbox *sandbox)
 {
     struct cl_error unused;
 
-    return !cl_plan_without(sandbox->plan, CL_LAYER_LIMITS) &&
-           cl_cgroup_layout(0, &unused) == CL_CGROUP_V2;
+    return has_limits(sandbox) && cl_cgroup_layout(0, &unused) == CL_CGROUP_V2;
 }
 
 static int record_before(void *context, struct cl_error *err)
@@ -174,6 +204,7 @@ static int start_wall(void *context, struct cl_error *err)
         .id = sandbox->status.id,
         .uid_base = sandbox->status.uid_base,
         .image = sandbox->options->image,
+        .worker = sandbox->is_joined ? sandbox->worker : 0,
         .processors = cl_processors_look(),
         .cgroup = cl_limits_cgroup_fd(&sandbox->limits),
         .stdio = {sandbox->theirs[0], sandbox->theirs[1], sandbox->theirs[2]},
@@ -186,6 +217,7 @@ static int start_wall(void *context, struct cl_error *err)
         return r;
     sandbox->started = 1;
     sandbox->status.init = sandbox->process.pid;
+    leave_worker(sandbox);            /* what stands in for init holds it, and nobody else */
     cl_fd_close(&sandbox->theirs[0]); /* init has them; why the others stay: supervisor.h */
     return 0;
 }
@@ -238,11 +270,10 @@ static void end_errands(void *context)
 static int release(void *context, struct cl_error *err)
 {
     struct cl_sandbox *sandbox = context;
-    int has_limits = !cl_plan_without(sandbox->plan, CL_LAYER_LIMITS);
-
     sandbox->status.phase = CL_PHASE_RUNNING;
     sandbox->status.started_ns = cl_clock_wall_ns();
-    return sandbox->wall->release(&sandbox->process, has_limits ? &sandbox->limits : NULL, err);
+    return sandbox->wall->release(&sandbox->process, has_limits(sandbox) ? &sandbox->limits : NULL,
+                                  err);
 }
 
 /* The wall is stopped before the record's undo: a cgroup with processes can't go. */
@@ -250,6 +281,7 @@ const struct cl_step cl_sandbox_steps[] = {
     {"take over signals", take_signals, drop_signals},
     {"watch the parent", watch_parent, cl_sandbox_unwatch_parent},
     {"state", open_state, cl_sandbox_close_state},
+    {"worker", find_worker, leave_worker},
     {"make the standard streams", make_pipes, close_pipes},
     {"record and limits", record_before, remove_record},
     {"container", start_wall, stop_wall},

@@ -40,6 +40,7 @@ struct cl_report {
     int32_t main_status;
     uint64_t started_boot_ns;
     uint64_t ended_boot_ns;
+    uint64_t memory_peak_bytes; /* where no cgroup counts it; 0: unknown */
     uint64_t main_cpu_ns; /* CPU time of the main process and of its children that it waited for */
     uint64_t layers;      /* CL_LAYER_BITs that were put up */
     struct cl_error error;
@@ -80,9 +81,10 @@ struct cl_wall_start {
     int image;                       /* of a plan whose image is a file (MODULE): open, borrowed */
     struct cl_processors processors; /* where one idles, things are done beside each other */
     int cgroup;                      /* v2: the directory to be born in, else -1 */
-    int tells_start;                 /* when the main process has been executed: is_started */
-    int stdio[3];                    /* the main process's ends; -1: /dev/null; all -1 with a tty */
-    struct winsize size;             /* the terminal's, with a tty; all 0: unknown */
+    int worker;      /* a connection to one that is the place already (joins), borrowed; 0: none */
+    int tells_start; /* when the main process has been executed: is_started */
+    int stdio[3];    /* the main process's ends; -1: /dev/null; all -1 with a tty */
+    struct winsize size; /* the terminal's, with a tty; all 0: unknown */
 };
 
 struct cl_wall_process {
@@ -96,6 +98,7 @@ struct cl_wall_process {
     struct cl_net *net;         /* the host's, with network outbound; owned here */
     struct cl_pasta pasta;      /* who carries that network, while the sandbox stands */
     int line;                   /* to the program, where there is one; else -1 */
+    int is_joined;              /* the place was there before, and is others' too */
     int scratch;                /* the root of the scratch file system, once received */
     int terminal;               /* the pty's master, once received */
     /* Received, where start was to tell it, and the plan waits or stays: */
@@ -108,6 +111,9 @@ struct cl_wall {
     const char *name;
     /* Can this wall enforce PLAN? Refuses what it can't, naming it. */
     int (*check)(const struct cl_plan *plan, struct cl_error *err);
+    /* Whether PLAN's sandbox is one of many in its tenant's worker, where there is one (START's
+     * `worker`); it needs no limits of its own then. NULL: never. */
+    int (*joins)(const struct cl_plan *plan);
     /* SIGCHLD has to be blocked: the first process inherits that and waits by it. */
     int (*start)(const struct cl_wall_start *start, struct cl_wall_process *ret,
                  struct cl_error *err);

@@ -130,5 +130,5 @@ class Worker:
         return json.loads(self.cloister.call("inspect", self.id).ok().out)[0]
 
     def stop(self):
-        self.cloister.call("rm", "-f", self.id).ok()
+        self.cloister.call("rm", "-f", self.id)  # it may be gone already, and not by itself
         shutil.rmtree(self.cloister.module_cache() / self.tenant, ignore_errors=True)

@@ -21,6 +21,7 @@
 #include "base/utf8.h"
 #include "worker/orders.h"
 #include "walls/wall.h"
+#include "walls/wasm/join.h"
 
 enum {
     WORKER_BYTES = 8 << 20, /* of the memory limit, what the worker itself takes at most */
@@ -129,6 +130,9 @@ static int wasm_start(const struct cl_wall_start *start, struct cl_wall_process 
 
     const int has_module = !is_for_many(start->plan);
 
+    if (start->worker > 0)
+        return cl_wasm_join(start, ret, err);
+
     CL_ASSERT(!has_module || start->image > STDERR_FILENO);
     CL_CLEANUP_FD int worker = open_worker(err);
 
@@ -157,9 +161,16 @@ static int wasm_start(const struct cl_wall_start *start, struct cl_wall_process 
 
 /* --- the running wall ------------------------------------------------------ */
 
+static int wasm_joins(const struct cl_plan *plan)
+{
+    return plan->image_kind == CL_IMAGE_MODULE && plan->wasm_model == CL_WASM_COROUTINE;
+}
+
 static int wasm_release(struct cl_wall_process *process, const struct cl_limits *limits,
                         struct cl_error *err)
 {
+    if (process->is_joined)
+        return cl_wasm_join_release(process, err);
     return cl_wall_container.release(process, limits, err);
 }
 
@@ -175,12 +186,14 @@ static int wasm_leave(struct cl_wall_process *process, struct cl_error *err)
 
 static int wasm_signal(struct cl_wall_process *process, int signal, struct cl_error *err)
 {
-    return cl_wall_container.signal(process, signal, err);
+    return process->is_joined ? cl_wasm_join_signal(process, signal, err)
+                              : cl_wall_container.signal(process, signal, err);
 }
 
 static int wasm_pause(struct cl_wall_process *process, int is_paused, struct cl_error *err)
 {
-    return cl_wall_container.pause(process, is_paused, err);
+    return process->is_joined ? cl_wasm_join_pause(process, is_paused, err)
+                              : cl_wall_container.pause(process, is_paused, err);
 }
 
 static int wasm_lend(const struct cl_wall_start *start, struct cl_error *err)
@@ -192,6 +205,9 @@ static int wasm_lend(const struct cl_wall_start *start, struct cl_error *err)
 static int wasm_exec(struct cl_wall_process *process, const struct cl_exec_request *request,
                      const int *fds, struct cl_error *err)
 {
+    if (process->is_joined)
+        return cl_refuse(err, ENOTSUP,
+                         "the module shares the worker of its tenant, and has no place of its own");
     if ((request->flags & CL_EXEC_COPY) == 0)
         return cl_refuse(err, ENOTSUP,
                          "behind the wasm wall runs one module, and no other program");
@@ -200,7 +216,8 @@ static int wasm_exec(struct cl_wall_process *process, const struct cl_exec_reque
 
 static int wasm_receive(struct cl_wall_process *process, struct cl_error *err)
 {
-    return cl_wall_container.receive(process, err);
+    return process->is_joined ? cl_wasm_join_receive(process, err)
+                              : cl_wall_container.receive(process, err);
 }
 
 static int wasm_admit(struct cl_wall_process *process, int connection, struct cl_error *err)
@@ -240,6 +257,7 @@ static void wasm_done(struct cl_wall_process *process)
 const struct cl_wall cl_wall_wasm = {
     .name = "wasm",
     .check = wasm_check,
+    .joins = wasm_joins,
     .start = wasm_start,
     .release = wasm_release,
     .begin = wasm_begin,

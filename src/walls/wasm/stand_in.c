@@ -1,0 +1,234 @@
+#include "walls/wasm/stand_in.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/channel.h"
+#include "base/clock.h"
+#include "base/fd.h"
+#include "base/sys.h"
+
+enum {
+    GUEST = 1, /* the only one of its connection */
+    NOT_BEGUN = 126,
+    MOST_STATUS = 255,
+};
+
+struct state {
+    struct cl_stand_in *own;
+    int signal; /* by which it was asked to end; 0: it wasn't */
+};
+
+/* --- its end ------------------------------------------------------------------------------- */
+
+CL_NORETURN static void end(const struct state *state, uint32_t stage)
+{
+    state->own->report->ended_boot_ns = cl_clock_boot_ns();
+    __atomic_store_n(&state->own->report->stage, stage, __ATOMIC_RELEASE);
+    _exit(0);
+}
+
+CL_NORETURN static void end_with(const struct state *state, int wait_status)
+{
+    state->own->report->main_status = wait_status;
+    end(state, CL_REPORT_ENDED);
+}
+
+static int exited(uint32_t code)
+{
+    return (int)(code < MOST_STATUS ? code : MOST_STATUS) << 8;
+}
+
+CL_NORETURN static void fail(const struct state *state)
+{
+    end(state, CL_REPORT_FAILED);
+}
+
+static void say(const struct state *state, const char *message)
+{
+    struct cl_worker_words words = {.version = CL_WORKER_VERSION};
+
+    (void)snprintf(words.message, sizeof(words.message), "%.299s", message);
+    (void)cl_write_all(state->own->line, &words, sizeof(words)); /* its status says as much */
+}
+
+/* As of a worker of its own: what is wrong with the module is the module's status. */
+CL_NORETURN static void end_refused(const struct state *state, const struct cl_answer *answer)
+{
+    if (answer->code == EINVAL || answer->code == ENOEXEC) {
+        say(state, answer->message);
+        end_with(state, exited(NOT_BEGUN));
+    }
+    (void)cl_refuse(&state->own->report->error, ECANCELED, "the worker of the tenant %s: %.299s",
+                    state->own->start->plan->tenant, answer->message);
+    fail(state);
+}
+
+CL_NORETURN static void end_as(const struct state *state, const struct cl_answer *answer)
+{
+    struct cl_report *report = state->own->report;
+
+    report->main_cpu_ns = answer->cpu_ns;
+    report->memory_peak_bytes = answer->memory_bytes;
+    switch (answer->status) {
+    case CL_ANSWER_EXITED:
+        end_with(state, exited(answer->code));
+    case CL_ANSWER_TRAPPED:
+        say(state, answer->message);
+        end_with(state, SIGABRT);
+    default: /* also by its limit of processor time, which what it used shows */
+        end_with(state, state->signal != 0 ? state->signal : SIGKILL);
+    }
+}
+
+/* --- orders -------------------------------------------------------------------------------- */
+
+static int send_order(const struct state *state, struct cl_packet *packet)
+{
+    return cl_channel_send(state->own->start->worker, packet, MSG_NOSIGNAL);
+}
+
+static int send_word(const struct state *state, uint32_t kind)
+{
+    struct cl_order order = {.version = CL_WORKER_VERSION, .kind = kind, .guest = GUEST};
+    struct cl_packet packet = {.data = &order, .size = sizeof(order)};
+
+    return send_order(state, &packet);
+}
+
+static int add_strings(struct cl_buf *buf, const struct cl_strlist *list)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < list->count; i++)
+        r = cl_buf_add(buf, list->items[i], strlen(list->items[i]) + 1);
+    return r;
+}
+
+static int write_run(const struct state *state, struct cl_buf *buf)
+{
+    const struct cl_plan *plan = state->own->start->plan;
+    struct cl_order_run run = {
+        .order = {.version = CL_WORKER_VERSION, .kind = CL_ORDER_RUN, .guest = GUEST},
+        .memory_bytes = plan->limits.memory_bytes,
+        .cpu_time_ns = cl_plan_has(plan, CL_FIELD_CPU_TIME) ? plan->limits.cpu_time_ns : 0,
+        .max_descriptors = (uint32_t)plan->limits.open_files,
+        .arguments = (uint32_t)plan->command.count,
+        .environment = (uint32_t)plan->env.count,
+    };
+
+    for (unsigned int i = 0; i < 3; i++)
+        run.streams |= state->own->start->stdio[i] >= 0 ? 1U << i : 0;
+    int r = cl_buf_add(buf, &run, sizeof(run));
+    if (r == 0)
+        r = add_strings(buf, &plan->command);
+    return r < 0 ? r : add_strings(buf, &plan->env);
+}
+
+static int send_run(const struct state *state)
+{
+    CL_CLEANUP_BUF struct cl_buf buf = CL_BUF_INIT(CL_ORDER_MAX_BYTES);
+    const struct cl_wall_start *start = state->own->start;
+    int r = write_run(state, &buf);
+
+    if (r < 0)
+        return r;
+    struct cl_packet packet = {
+        .data = buf.data, .size = buf.size, .fds = {start->image}, .fd_count = 1};
+    for (size_t i = 0; i < 3; i++) {
+        if (start->stdio[i] >= 0)
+            packet.fds[packet.fd_count++] = start->stdio[i];
+    }
+    return send_order(state, &packet);
+}
+
+/* The supervisor's filter and capabilities are enough from here on. */
+static void begin(const struct state *state)
+{
+    struct cl_report *report = state->own->report;
+    const struct cl_wall_start *start = state->own->start;
+    int r = send_run(state);
+
+    if (r == 0)
+        r = cl_wall_container.shrink(start->plan, &report->error);
+    else
+        (void)cl_fail(&report->error, r, "give the module to the worker of the tenant %s",
+                      start->plan->tenant);
+    if (r < 0)
+        fail(state);
+    report->started_boot_ns = cl_clock_boot_ns();
+    __atomic_store_n(&report->stage, CL_REPORT_STARTED, __ATOMIC_RELEASE);
+    if (start->tells_start)
+        (void)cl_write_all(state->own->channel, "", 1); /* or it has gone, and we with it */
+    for (size_t i = 0; i < 3; i++) { /* whose ends they are waits for all copies to be closed */
+        int fd = start->stdio[i];
+
+        cl_fd_close(&fd);
+    }
+}
+
+/* Whether SIGNAL ends a process that does nothing about it. A module can do nothing. */
+static int is_deadly(int signal)
+{
+    return signal != SIGCHLD && signal != SIGURG && signal != SIGWINCH && signal != SIGCONT &&
+           signal != SIGSTOP && signal != SIGTSTP && signal != SIGTTIN && signal != SIGTTOU;
+}
+
+/* The worker's end is heard by its answers. */
+static void take_order(struct state *state)
+{
+    struct cl_stand_in_order order = {0};
+    const ssize_t size = cl_sys_read(state->own->channel, &order, sizeof(order));
+
+    if (size != (ssize_t)sizeof(order))
+        _exit(0); /* the supervisor has gone */
+    if (order.kind == CL_STAND_IN_BEGIN)
+        begin(state);
+    else if (order.kind == CL_STAND_IN_PAUSE)
+        (void)send_word(state, order.value ? CL_ORDER_PAUSE : CL_ORDER_CONTINUE);
+    else if (is_deadly(order.value)) {
+        state->signal = order.value;
+        (void)send_word(state, CL_ORDER_END);
+    }
+}
+
+/* --- answers ------------------------------------------------------------------------------- */
+
+static void take_answer(const struct state *state)
+{
+    struct cl_answer answer = {0};
+    struct cl_packet packet = {.data = &answer, .size = sizeof(answer)};
+    int r = cl_channel_receive(state->own->start->worker, &packet, 0);
+
+    if (r < 0 || packet.size != sizeof(answer) || answer.version != CL_WORKER_VERSION) {
+        (void)cl_refuse(&state->own->report->error, ECANCELED,
+                        "the worker of the tenant %s has ended, and with it all that it ran",
+                        state->own->start->plan->tenant);
+        fail(state);
+    }
+    answer.message[sizeof(answer.message) - 1] = '\0';
+    if (answer.kind == CL_ANSWER_REFUSED)
+        end_refused(state, &answer);
+    if (answer.kind == CL_ANSWER_ENDED)
+        end_as(state, &answer);
+}
+
+void cl_stand_in_run(struct cl_stand_in *own)
+{
+    struct state state = {.own = own};
+    struct pollfd polled[] = {{.fd = own->channel, .events = POLLIN},
+                              {.fd = own->start->worker, .events = POLLIN}};
+
+    for (;;) {
+        if (cl_sys_poll(polled, CL_ARRAY_SIZE(polled), -1) < 0)
+            continue; /* a signal */
+        if (polled[0].revents != 0)
+            take_order(&state);
+        if (polled[1].revents != 0)
+            take_answer(&state);
+    }
+}

@@ -1,0 +1,31 @@
+/* stand_in.h - a guest of the tenant's worker, as a wall's process: walls/wasm's own.
+ *
+ * Such a guest has no process. What stands in for its first one is a child of the supervisor's that
+ * holds the connection to the worker: it dies with the supervisor, and the guest with the
+ * connection. It passes orders on, and writes into the report what the worker answers, which is
+ * foreign bytes.
+ */
+#ifndef CL_WALLS_WASM_STAND_IN_H
+#define CL_WALLS_WASM_STAND_IN_H
+
+#include "walls/wall.h"
+#include "worker/orders.h"
+
+/* Supervisor to stand-in, on the process's channel. */
+struct cl_stand_in_order {
+    enum { CL_STAND_IN_BEGIN = 1, CL_STAND_IN_SIGNAL, CL_STAND_IN_PAUSE } kind;
+    int32_t value; /* the signal; whether it is to stop */
+};
+
+/* What the stand-in has; all descriptors are the supervisor's too. */
+struct cl_stand_in {
+    const struct cl_wall_start *start;
+    struct cl_report *report;
+    int channel; /* orders come, and one byte goes when the guest runs */
+    int line;    /* last words go, as a worker's of its own would say them */
+};
+
+/* The child's: to the guest's end, or the supervisor's. */
+CL_NORETURN void cl_stand_in_run(struct cl_stand_in *stand_in);
+
+#endif
