@@ -50,6 +50,7 @@ uninstall:
 bench:
 	@packaging/install-packages.sh build bench
 	@tools/build.sh core helpers
+	@tools/build.sh wasm || echo 'bench: without the WebAssembly engine the part wasm is skipped' >&2
 	@. tools/lib.sh && load_profile packaging/apparmor/cloister-sandbox && as_root /usr/bin/python3 bench/run.py $(BENCH_ARGS)
 
 lint:

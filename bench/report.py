@@ -11,6 +11,7 @@ import engine_runs
 import images_report
 import oci
 import outbound
+import wasm
 from chart import Chart
 from rig import OTHER_BASE
 
@@ -90,7 +91,7 @@ def targets(data):
         target_row("supervisor PSS, MiB", mib("cloister", "pss_kib"), "<=", 0.5, mib("floor, full", "pss_kib")),
         target_row("compile, CPU time / raw", dig(data, "compile", "ratio"), "<=", 1.05, 1.0),
         *[target_row(*row) for row in [*commands.targets(data), *oci.targets(data), *engine_runs.targets(data)]],
-        *[target_row(*row) for row in outbound.targets(data)],
+        *[target_row(*row) for row in [*outbound.targets(data), *wasm.targets(data)]],
         *[target_row(*row) for row in images_report.targets(data)],
     ]
 
@@ -175,7 +176,7 @@ def tables(data):
     if alternative_rows(data):
         rows = [[label, f"{delta:+.0f}", f"{quiet:+.0f}"] for label, delta, quiet in alternative_rows(data)]
         out.append(("Other ways, us against the same base", ["way", "difference", "at p25"], rows))
-    return out + commands.tables(data) + oci.tables(data) + engine_runs.tables(data) + outbound.tables(data) + images_report.tables(data)
+    return [*out, *(table for part in (commands, oci, engine_runs, outbound, wasm, images_report) for table in part.tables(data))]
 
 
 def footnotes(data):
@@ -184,7 +185,7 @@ def footnotes(data):
     rows = [*data.get("starts", {}).items(), *data.get("layers", {}).items()]
     failed = [name for name, row in rows if row["failures"]]
     notes += [f"some runs failed: {name}" for name in failed]
-    notes += commands.notes(data) + oci.notes(data) + engine_runs.notes(data) + images_report.notes(data)
+    notes += [note for part in (commands, oci, engine_runs, wasm, images_report) for note in part.notes(data)]
     if any(row["spread"] > NOISY_SPREAD for row in data.get("starts", {}).values()):
         notes.append("noise is large (rows marked noisy): trust ratios more than times")
     return notes

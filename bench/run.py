@@ -25,10 +25,11 @@ import measure  # noqa: E402
 import oci  # noqa: E402
 import outbound  # noqa: E402
 import report  # noqa: E402
+import wasm  # noqa: E402
 from rig import BenchError, Rig  # noqa: E402
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
-PARTS = ["starts", "layers", "loops", "growth", "memory", "compile", *commands.PARTS, *oci.PARTS, *engine_runs.PARTS, "outbound", *images.PARTS]
+PARTS = ["starts", "layers", "loops", "growth", "memory", "compile", *commands.PARTS, *oci.PARTS, *engine_runs.PARTS, "outbound", *wasm.PARTS, *images.PARTS]
 
 
 def options(argv):
@@ -130,6 +131,7 @@ class Bench:
             "oci": lambda: oci.oci(self.rig, rounds),
             "engine": lambda: engine_runs.engine(self.rig, rounds),
             "outbound": lambda: outbound.outbound(self.rig, turns),
+            "wasm": lambda: wasm.wasm(self.rig, rounds, turns),
         }
         self.data[part] = measures[part]()
 
@@ -155,7 +157,7 @@ class Bench:
         for part in self.chosen.parts:
             began = time.monotonic()
             try:
-                if part in [*commands.PARTS, *oci.PARTS, *engine_runs.PARTS, "outbound"]:
+                if part in [*commands.PARTS, *oci.PARTS, *engine_runs.PARTS, "outbound", *wasm.PARTS]:
                     self.command_part(part)
                 elif part in images.PARTS:
                     self.image_part(part)
