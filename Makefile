@@ -76,7 +76,7 @@ clean:
 help:
 	@echo 'make             the release programs, in build/bin'
 	@echo 'make wasm        the WebAssembly engine (minutes, the first time) and its programs, in build/bin'
-	@echo 'make demo        a job, an image, and five attacks that fail'
+	@echo 'make demo        a job, an image, five attacks that fail, and WebAssembly modules'
 	@echo 'make test        everything that is tested'
 	@echo 'make test-vm     sandboxes on Debian 12 with systemd and cgroup v2, emulated: hours; test-vm-short: minutes'
 	@echo 'make test-arm64  the core for arm64, and its unit tests emulated'

@@ -1,6 +1,7 @@
 #!/bin/bash
 # make demo: build Cloister, run an honest program inside it, make it an image and run that, then
-# five that are not honest. Each has to end as it should, or the demo fails.
+# five that are not honest; then build the WebAssembly engine, and run modules. Each has to end as
+# it should, or the demo fails. Where the engine can't be built, the modules are left out, in a line.
 # CLOISTER=PROGRAM shows one that is there already, as it is: nothing is installed, built or loaded.
 set -euo pipefail
 [ -z "${CLOISTER:-}" ] || CLOISTER=$(realpath -es -- "$CLOISTER")
@@ -9,6 +10,7 @@ source tools/lib.sh
 cloister=${CLOISTER:-$PWD/build/bin/cloister}
 attacks=(fork_bomb memory_hog endless_loop output_flood snoop)
 failed=()
+no_engine= # why there are no modules
 
 if [ -z "${CLOISTER:-}" ]; then
     say "packages and programs"
@@ -33,7 +35,7 @@ without=()          # what ordinary users have to do without
 neighbour=
 
 clean_up() {
-    [ -z "$neighbour" ] || $runner "$cloister" kill "$neighbour" > /dev/null 2>&1 || true
+    [ -z "$neighbour" ] || stop_neighbour
     wait || true
     rm -rf "$work" 2> /dev/null || $runner rm -rf "$work" # root's result may be in it
 }
@@ -69,7 +71,7 @@ act() {
     else
         head -n 24 "$work/out" | sed 's/^/  | /'
     fi
-    head -n 4 "$work/err" | sed 's/^/  ! /'
+    head -n 6 "$work/err" | sed 's/^/  ! /'
     if $runner cat "$work/result.json" 2> /dev/null |
         /usr/bin/python3 tools/demo/result.py "$exit" "$status" "$wanted_exit" "$limit" > "$work/verdict"; then
         printf '  %s%s%s\n' "$green" "$(cat "$work/verdict")" "$plain"
@@ -100,9 +102,58 @@ start_neighbour() {
     die "the neighbour sandbox did not start"
 }
 
+stop_neighbour() {
+    $runner "$cloister" kill "$neighbour" > /dev/null 2>&1 || true
+    neighbour=
+}
+
+# What of packaging/debian/wasm.txt is missing, whoever it comes from.
+engine_lacks() {
+    local PATH=$PATH:${HOME:-/nonexistent}/.cargo/bin
+    { command -v cargo && command -v rustc; } > /dev/null || echo cargo-web rustc-web
+    command -v cmake > /dev/null || echo cmake
+}
+
+# The programs of the wasm wall, or no_engine: minutes the first time, and nothing later.
+get_engine() {
+    local lacks
+    if [ -n "${CLOISTER:-}" ]; then
+        if { "$cloister" doctor 2> /dev/null || true; } | grep -q '^wasm .* missing '; then
+            no_engine="its programs are not there; make wasm builds them"
+        fi
+        return
+    fi
+    printf '\n'
+    lacks=$(engine_lacks | xargs)
+    if [ -n "$lacks" ]; then
+        say "installing what builds the WebAssembly engine: $lacks"
+        packaging/install-packages.sh wasm > /dev/null 2>&1 || true
+        lacks=$(engine_lacks | xargs)
+    fi
+    if [ -n "$lacks" ]; then
+        no_engine="its engine wants $lacks: sudo apt-get install $lacks, then make wasm"
+    elif ! tools/build.sh wasm; then
+        no_engine="its engine could not be built; make wasm tries again"
+    else
+        tools/check-binary.sh build/bin/cloister-wasm
+    fi
+}
+
+# How long one more run of a module takes, from the command to its end.
+time_module() {
+    local times=20 begun took_us
+    begun=${EPOCHREALTIME//[!0-9]/}
+    for ((i = 0; i < times; i++)); do
+        "$cloister" run "${without[@]}" "$1" > /dev/null < /dev/null || return 1
+    done
+    took_us=$(((${EPOCHREALTIME//[!0-9]/} - begun) / times))
+    printf '  %d more: %d.%d ms each, jail and all (it is compiled once)\n' $times $((took_us / 1000)) $((took_us % 1000 / 100))
+}
+
 if [ "$(id -u)" -ne 0 ] && ! "$cloister" run host -- true > /dev/null 2>&1; then
     without=(--without limits)
 fi
+self_without=("${without[@]}")
 
 title "1. An honest job" \
     "Compile and run a C program: sources read-only, no network, everything written is thrown away."
@@ -148,10 +199,40 @@ echo the-secret-is-4711 > "$work/host-secret"
 start_neighbour
 act "the spy" exited 0 - "${inside[@]}" host -- /attacks/snoop "$work/host-secret" "$neighbour_pid"
 
+stop_neighbour
+
+get_engine
+if [ -z "$no_engine" ]; then
+    # nothing of root's from here on: memory is the engine's to count
+    runner=as_self
+    without=("${self_without[@]}")
+    /usr/bin/python3 tools/demo/wasm_modules.py "$work"
+    mkdir "$work/data"
+    echo "a note in a volume" > "$work/data/note"
+
+    title "8. A WebAssembly module" "It names nothing but what it is given; around it stands the container wall."
+    act "the module" exited 0 - "$work/hello.wasm"
+    time_module "$work/hello.wasm" || failed+=("the module, again")
+
+    title "9. A trap" "A module that divides by zero is told where."
+    act "the trap" signaled 134 - "$work/trap.wasm"
+
+    title "10. A greedy module" "At most 64 MiB, some of it the wall's: it is told so, and goes on."
+    act "the greedy module" exited 0 - --memory 64m "$work/greedy.wasm"
+
+    title "11. Its files" "One directory to read; it tries to write there, and to leave."
+    act "the module's files" exited 0 - -v "$work/data:/data" "$work/files.wasm"
+fi
+
 printf '\n'
 [ ${#failed[@]} -eq 0 ] || die "did not end as it should: $(printf '%s; ' "${failed[@]}")"
-say "all seven ended as they should. The program is $cloister"
+if [ -n "$no_engine" ]; then
+    say "all seven ended as they should; WebAssembly is left out: $no_engine"
+    say "the program is $cloister"
+else
+    say "all eleven ended as they should. The program is $cloister"
+fi
 echo "Try next:"
-[ "$runner" = as_self ] || accept=' --without limits'
+[ ${#self_without[@]} -eq 0 ] || accept=' --without limits'
 printf '    %q run%s host -- python3 -c '\''print("hello from inside")'\''\n' "$cloister" "${accept:-}"
 printf '    %q doctor\n' "$cloister"
