@@ -17,7 +17,7 @@ _Static_assert(WASMTIME_VERSION_MAJOR == CL_WASM_ENGINE_MAJOR &&
                "policy/wasm_version.h names another engine than engine/Cargo.toml");
 
 /* Sets all rows that this build of the engine knows. */
-static inline void cl_wasm_configure(wasm_config_t *config)
+static inline void cl_wasm_configure(wasm_config_t *config, bool in_turns)
 {
 #define CL_WASM_SAME(setting, value, why) wasmtime_config_##setting##_set(config, value);
 #ifdef WASMTIME_FEATURE_COMPILER

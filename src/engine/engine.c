@@ -47,12 +47,12 @@ static void add_pool(wasm_config_t *config, const struct cl_engine_pool *pool)
     wasmtime_pooling_allocation_config_delete(pooling);
 }
 
-static int make_engine(const struct cl_engine_pool *pool, struct cl_engine *ret,
+static int make_engine(const struct cl_engine_pool *pool, int in_turns, struct cl_engine *ret,
                        struct cl_error *err)
 {
     wasm_config_t *config = wasm_config_new();
 
-    cl_wasm_configure(config); /* as the compiler's was */
+    cl_wasm_configure(config, in_turns); /* as the compiler's was */
     ret->has_turns = pool != NULL;
     if (pool != NULL)
         add_pool(config, pool);
@@ -63,19 +63,30 @@ static int make_engine(const struct cl_engine_pool *pool, struct cl_engine *ret,
     return ret->linker == NULL ? cl_fail_memory(err) : cl_imports_define(ret, err);
 }
 
-int cl_engine_new(const struct cl_engine_pool *pool, struct cl_engine **ret_engine,
-                  struct cl_error *err)
+static int new_engine(const struct cl_engine_pool *pool, int in_turns,
+                      struct cl_engine **ret_engine, struct cl_error *err)
 {
     struct cl_engine *engine = cl_calloc(1, sizeof(*engine));
 
     if (engine == NULL)
         return cl_fail_memory(err);
-    int r = make_engine(pool, engine, err);
+    int r = make_engine(pool, in_turns, engine, err);
     if (r < 0)
         cl_engine_free(engine);
     else
         *ret_engine = engine;
     return r;
+}
+
+int cl_engine_new(const struct cl_engine_pool *pool, struct cl_engine **ret_engine,
+                  struct cl_error *err)
+{
+    return new_engine(pool, 1, ret_engine, err);
+}
+
+int cl_engine_new_alone(int in_turns, struct cl_engine **ret_engine, struct cl_error *err)
+{
+    return new_engine(NULL, in_turns, ret_engine, err);
 }
 
 void cl_engine_free(struct cl_engine *engine)

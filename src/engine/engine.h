@@ -35,9 +35,11 @@ struct cl_engine_pool {
 
 struct cl_engine;
 
-/* POOL: NULL for one guest. -ENOMEM: the address space is too small for it. */
+/* For many guests, as POOL says. -ENOMEM: the address space is too small for it. */
 int cl_engine_new(const struct cl_engine_pool *pool, struct cl_engine **ret_engine,
                   struct cl_error *err);
+/* For one guest, whose code may be such as many need (IN_TURNS). */
+int cl_engine_new_alone(int in_turns, struct cl_engine **ret_engine, struct cl_error *err);
 void cl_engine_free(struct cl_engine *engine);
 
 /* The turn of whoever runs is over when this has been called twice in it. Of an engine for many.

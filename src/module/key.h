@@ -14,6 +14,7 @@ struct cl_module_key {
     char hex[CL_SHA256_HEX_SIZE];
 };
 
-void cl_module_key_of(const struct cl_digest *module, struct cl_module_key *ret);
+/* IN_TURNS: of the code for that (module.h). */
+void cl_module_key_of(const struct cl_digest *module, int in_turns, struct cl_module_key *ret);
 
 #endif

@@ -77,7 +77,7 @@ static int run_helper(const struct cl_module_source *source, int module, int cod
     struct cl_helper helper;
     char threads[8];
     const struct cl_helper_call call = {
-        .args = {"compile", source->name, threads},
+        .args = {source->in_turns ? "compile-for-turns" : "compile", source->name, threads},
         .subject = source->name,
         .file = module,
         .result = code,
@@ -117,14 +117,13 @@ static int for_reading(int fd, struct cl_error *err)
 }
 
 /* What CACHE keeps is as good as what we have, and on a disk instead of in memory. */
-static int keep(int cache, int code, struct cl_module *module, struct cl_error *err)
+static int keep(int cache, const struct cl_module_key *key, int code, struct cl_module *module,
+                struct cl_error *err)
 {
-    struct cl_module_key key;
     int fd = -1;
 
-    cl_module_key_of(&module->digest, &key);
-    if (cache >= 0 && cl_module_cache_keep(cache, &key, code, module->size) == 0)
-        fd = cl_module_cache_find(cache, &key);
+    if (cache >= 0 && cl_module_cache_keep(cache, key, code, module->size) == 0)
+        fd = cl_module_cache_find(cache, key);
     module->fd = fd >= 0 ? fd : for_reading(code, err);
     return module->fd < 0 ? module->fd : 0;
 }
@@ -135,6 +134,7 @@ static int compile(const struct cl_module_source *source, int cache, struct cl_m
     CL_CLEANUP_FD int module = make_memory("module", err);
     CL_CLEANUP_FD int code = module < 0 ? module : make_memory("code", err);
     struct cl_module made = CL_MODULE_INIT;
+    struct cl_module_key key;
     int r = code < 0 ? code : digest_of(source, module, &made.digest, err);
 
     if (r == 0)
@@ -149,7 +149,8 @@ static int compile(const struct cl_module_source *source, int cache, struct cl_m
     if (size < 0)
         return (int)size;
     made.size = (uint64_t)size;
-    r = keep(cache, code, &made, err);
+    cl_module_key_of(&made.digest, source->in_turns, &key);
+    r = keep(cache, &key, code, &made, err);
     if (r == 0)
         *ret = made;
     return r;
@@ -157,14 +158,14 @@ static int compile(const struct cl_module_source *source, int cache, struct cl_m
 
 /* --- finding -------------------------------------------------------------- */
 
-static int try_cache(int cache, const struct cl_digest *digest, struct cl_module *ret)
+static int try_cache(int cache, const struct cl_digest *digest, int in_turns, struct cl_module *ret)
 {
     struct cl_module_key key;
     struct stat status;
 
     if (cache < 0)
         return cache;
-    cl_module_key_of(digest, &key);
+    cl_module_key_of(digest, in_turns, &key);
     CL_CLEANUP_FD int fd = cl_module_cache_find(cache, &key);
     int r = fd < 0 ? fd : cl_sys_fstat(fd, &status);
     if (r < 0)
@@ -205,7 +206,7 @@ int cl_module_compile(const struct cl_module_source *source, struct cl_module *r
     r = find_digest(source, cache, &digest, err);
     if (r < 0)
         return r;
-    if (try_cache(cache, &digest, ret) == 0)
+    if (try_cache(cache, &digest, source->in_turns, ret) == 0)
         return 0;
     return compile(source, cache, ret, err);
 }

@@ -18,6 +18,7 @@ struct cl_module_source {
     int fd; /* a regular file (cl_follow_regular), read from its start; its offset stays */
     const char *name;       /* as the user wrote it, for messages */
     const char *tenant;     /* whose cache; NULL: who has none */
+    int in_turns;           /* code for one of many guests on a thread; 0: for one that is alone */
     const char *helper_dir; /* as in cl_helper_find */
     const char *cache_dir;  /* as in cl_plan_cache_open; "": no cache */
 };

@@ -33,8 +33,10 @@ struct cl_worker_orders {
     uint32_t max_descriptors; /* of a guest, at most */
     uint64_t memory_bytes;    /* that each linear memory may have, at most */
     uint64_t table_elements;  /* that each table may, at most */
-    uint32_t guests;          /* at a time; 0: one, alone */
-    uint32_t volumes;         /* of one for many: that many struct cl_worker_volume follow */
+    uint32_t guests;          /* at a time; 0: one, alone, */
+    uint32_t in_turns;        /* whose code is such as many need */
+    uint32_t reserved;
+    uint32_t volumes; /* of one for many: that many struct cl_worker_volume follow */
 };
 
 /* One message: a directory that all guests have. */

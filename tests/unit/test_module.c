@@ -17,6 +17,7 @@ struct scene {
     char dir[32];
     char cache_dir[48];
     struct cl_module module;
+    int in_turns;
     struct cl_error err;
 };
 
@@ -50,7 +51,12 @@ static void scene_done(struct scene *scene)
 
 static int compile_file(struct scene *scene, const char *tenant, int fd)
 {
-    const struct cl_module_source source = {fd, "a.wasm", tenant, scene->dir, scene->cache_dir};
+    const struct cl_module_source source = {.fd = fd,
+                                            .name = "a.wasm",
+                                            .tenant = tenant,
+                                            .in_turns = scene->in_turns,
+                                            .helper_dir = scene->dir,
+                                            .cache_dir = scene->cache_dir};
 
     cl_module_done(&scene->module);
     scene->err = (struct cl_error){0};
@@ -314,6 +320,20 @@ TEST(the_helper_gets_these_arguments)
     CHECK_TEXT(scene.err.msg, "");
 }
 
+/* Each of the two has its own code, made by its own word. */
+TEST(code_for_turns_is_other_code)
+{
+    CL_CLEANUP_SCENE struct scene scene;
+
+    scene_init(&scene, "cat >&3; echo $1 >&3");
+    for (int i = 0; i < 4; i++) {
+        scene.in_turns = i % 2;
+        CHECK(compile_text(&scene, "one") == 0 && scene.module.from_cache == (i > 1));
+        CHECK(is_code(&scene.module, scene.in_turns ? "onecompile-for-turns\n" : "onecompile\n"));
+    }
+    CHECK(calls(&scene) == 2);
+}
+
 TEST(what_the_helper_complains_of_is_the_error)
 {
     static const struct {
@@ -440,6 +460,7 @@ int main(void)
     static const struct check_test tests[] = {
         ROW(a_hit_starts_no_helper),
         ROW(tenants_are_apart),
+        ROW(code_for_turns_is_other_code),
         ROW(a_tenants_name_is_no_path_and_none_of_ours),
         ROW(what_is_kept_is_ours_alone),
         ROW(an_entry_that_somebody_else_may_have_made_is_made_again),

@@ -69,10 +69,11 @@ static int make_wasi(const struct cl_worker_orders *orders, char *argv[], struct
     return cl_wasi_new(&setup, ret, err);
 }
 
-static int make_program(struct cl_program **ret, struct cl_error *err)
+static int make_program(const struct cl_worker_orders *orders, struct cl_program **ret,
+                        struct cl_error *err)
 {
     struct cl_engine *engine = NULL;
-    int r = cl_engine_new(NULL, &engine, err);
+    int r = cl_engine_new_alone((int)orders->in_turns, &engine, err);
 
     return r < 0 ? r : cl_program_new(engine, CL_WORKER_MODULE, ret, err);
 }
@@ -91,7 +92,7 @@ static int prepare(const struct cl_worker_orders *orders, char *argv[], struct c
         .table_elements = orders->table_elements,
     };
     environ = NULL; /* the guest has its copy, and the engine takes orders from nobody else */
-    r = make_program(&program, err);
+    r = make_program(orders, &program, err);
     if (r < 0)
         return r;
     r = cl_guest_new(program, wasi, &limits, ret, err);

@@ -76,6 +76,8 @@ int cl_run_plan(struct cl_run_request *request, const struct cl_plan *below, str
         r = cl_run_module_part(&request->flags, request->arena, &image, image_lock, err);
     if (r == 0)
         r = cl_plan_decide(&how, ret, err);
+    if (r == 0)
+        r = cl_run_module_settle(&request->flags, ret, image_lock, err);
     if (r == 0 && how.note != NULL)
         (void)fprintf(stderr, "cloister: %s\n",
                       how.note); /* a closed stderr is the caller's wish */

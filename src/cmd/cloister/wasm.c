@@ -62,7 +62,7 @@ static int compile(const char *tenant, const char *path, struct cl_buf *out, str
 
     if (!cl_image_is_module(path))
         return cl_refuse(err, EINVAL, "\"%.200s\": a module's name ends in .wasm", path);
-    int r = cl_module_of_file(path, tenant, &module, err);
+    int r = cl_module_of_file(path, tenant, tenant != NULL, &module, err); /* as run would */
     if (r < 0)
         return r;
     const uint64_t ms = (cl_clock_boot_ns() - begun) / CL_NS_PER_MS;

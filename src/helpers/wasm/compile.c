@@ -41,7 +41,7 @@ void cl_compile_prepare(struct cl_compile_job *job)
 {
     cl_engine_begin(died, job);
     wasm_config_t *config = wasm_config_new();
-    cl_wasm_configure(config);
+    cl_wasm_configure(config, job->in_turns);
     job->engine = wasm_engine_new_with_config(config);
 }
 

@@ -1,6 +1,7 @@
 /* cloister-wasmc - turns a WebAssembly module, which may be anybody's, into code for this machine.
  *
- *   cloister-wasmc compile NAME THREADS    the module on descriptor 0, the code to 3
+ *   cloister-wasmc compile NAME THREADS            the module on descriptor 0, the code to 3
+ *   cloister-wasmc compile-for-turns NAME THREADS  code that gives way to others
  *
  * An error is one line on descriptor 2, with the offset in the module where it has one, and exit
  * status 1. Stages: look at the arguments; make the engine (compile.c); enter the jail, where
@@ -34,15 +35,19 @@ static int read_arguments(int argc, char *const argv[], struct cl_compile_job *r
                           struct cl_error *err)
 {
     uint64_t threads = 0;
+    const int in_turns = argc == 4 && strcmp(argv[1], "compile-for-turns") == 0;
 
-    if (argc != 4 || strcmp(argv[1], "compile") != 0 || argv[2][0] == '\0' ||
+    if (argc != 4 || (!in_turns && strcmp(argv[1], "compile") != 0) || argv[2][0] == '\0' ||
         strlen(argv[2]) > MAX_NAME_SIZE || cl_parse_u64(argv[3], &threads) < 0 || threads < 1 ||
         threads > CL_WASM_COMPILER_THREADS)
         return cl_refuse(
             err, EINVAL,
             "this program is cloister's: cloister-wasmc compile NAME THREADS <FILE 3>FILE");
-    *ret = (struct cl_compile_job){
-        .name = argv[2], .threads = threads, .input = STDIN_FILENO, .output = OUTPUT_FD};
+    *ret = (struct cl_compile_job){.name = argv[2],
+                                   .in_turns = in_turns,
+                                   .threads = threads,
+                                   .input = STDIN_FILENO,
+                                   .output = OUTPUT_FD};
     return 0;
 }
 

@@ -111,6 +111,7 @@ static int give_orders(const struct cl_plan *plan, int line, struct cl_error *er
         .memory_bytes = bytes,
         .table_elements = cl_min_u64(bytes / sizeof(void *),
                                      is_for_many(plan) ? MANYS_TABLE_ELEMENTS : MAX_TABLE_ELEMENTS),
+        .in_turns = plan->wasm_model == CL_WASM_COROUTINE,
         .guests = is_for_many(plan) ? (uint32_t)plan->guests : 0,
         .volumes = is_for_many(plan) ? (uint32_t)plan->files.count : 0,
     };
