@@ -38,11 +38,16 @@ static uint64_t needed_inheriting(const struct request *request)
     return needed;
 }
 
+/* Which are of use to those who write. */
+static const uint64_t writers_rights =
+    CL_WASI_RIGHT_FD_ALLOCATE | CL_WASI_RIGHT_FD_FILESTAT_SET_SIZE;
+
+/* The right to write decides. Go asks for the one to set a size with every file that it reads,
+ * which must not fail for that where nothing can be written. */
 static int access_mode(const struct request *request)
 {
-    const uint64_t to_write =
-        CL_WASI_RIGHT_FD_WRITE | CL_WASI_RIGHT_FD_ALLOCATE | CL_WASI_RIGHT_FD_FILESTAT_SET_SIZE;
     const int reads = (request->base & (CL_WASI_RIGHT_FD_READ | CL_WASI_RIGHT_FD_READDIR)) != 0;
+    const uint64_t to_write = CL_WASI_RIGHT_FD_WRITE | (reads ? 0 : writers_rights);
 
     if ((request->base & to_write) == 0 && (request->oflags & CL_WASI_TRUNC) == 0)
         return O_RDONLY;
@@ -108,6 +113,8 @@ static void dress(const struct request *request, struct cl_wasi_descriptor *open
 {
     opened->flags = (uint16_t)request->fdflags;
     opened->base = request->base & cl_wasi_rights_that_apply(opened);
+    if (access_mode(request) == O_RDONLY)
+        opened->base &= ~writers_rights;
     if (opened->type == CL_WASI_TYPE_DIRECTORY)
         opened->inheriting = request->inheriting;
 }

@@ -123,6 +123,27 @@ TEST(flags_of_opening_are_obeyed)
           CL_WASI_SUCCESS);
 }
 
+/* What is asked for with a file that is read, as Go does, must not be a reason to refuse it. */
+TEST(the_right_to_write_decides_about_writing)
+{
+    const uint64_t others = CL_WASI_RIGHT_FD_ALLOCATE | CL_WASI_RIGHT_FD_FILESTAT_SET_SIZE;
+    CLEANUP_SCENE struct scene scene = scene_make();
+
+    scene_file(&scene, "f", "data");
+    CHECK(mkdirat(scene.root, "d", 0755) == 0);
+    CHECK(scene_try_open(&scene, ROOT, "d", 0, READS | others) == CL_WASI_SUCCESS);
+    const uint32_t f = scene_open(&scene, "f", 0, READS | others);
+    CHECK(CALL(&scene, "fd_fdstat_get", f, DATA) == CL_WASI_SUCCESS);
+    CHECK((scene_ret64(&scene, DATA + 8) & others) == 0);
+    CHECK(CALL(&scene, "fd_filestat_set_size", f, 0) == CL_WASI_NOTCAPABLE);
+    CHECK(CALL(&scene, "fd_allocate", f, 0, 9) == CL_WASI_NOTCAPABLE);
+    const uint32_t both = scene_open(&scene, "f", 0, READS | others | CL_WASI_RIGHT_FD_WRITE);
+    CHECK(CALL(&scene, "fd_filestat_set_size", both, 2) == CL_WASI_SUCCESS);
+    const uint32_t sets = scene_open(&scene, "f", 0, CL_WASI_RIGHT_FD_FILESTAT_SET_SIZE);
+    CHECK(CALL(&scene, "fd_filestat_set_size", sets, 1) == CL_WASI_SUCCESS);
+    CHECK(scene_holds(&scene, "f", "d"));
+}
+
 TEST(a_directory_hands_on_what_it_may)
 {
     CLEANUP_SCENE struct scene scene = scene_make();
@@ -467,6 +488,7 @@ int main(void)
     static const struct check_test tests[] = {
         ROW(paths_are_opened_as_they_are_written),
         ROW(flags_of_opening_are_obeyed),
+        ROW(the_right_to_write_decides_about_writing),
         ROW(a_directory_hands_on_what_it_may),
         ROW(a_read_only_directory_has_no_right_to_write),
         ROW(links_are_followed_where_that_is_asked),
