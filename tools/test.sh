@@ -94,8 +94,8 @@ within 240 tools/fuzz.sh $fuzz_seconds
 stage "images that tests share"
 within_as_root 1200 env PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=tests /usr/bin/python3 -m lib.real_image
 
-stage "what Debian has not, from Go's modules: engines, validation programs"
-for each in lib.go_engines lib.oci_validation; do
+stage "what Debian has not: engines, validation programs, WebAssembly programs"
+for each in lib.go_engines lib.oci_validation lib.wasm_guest lib.fetched; do
     within 1800 env PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=tests /usr/bin/python3 -m $each
 done
 

@@ -23,14 +23,17 @@ MINUTES = 60
 
 
 class Module:
-    """A directory with go.mod and go.sum. tests: those of its tools that are programs of tests, which `go build` doesn't make."""
+    """A directory with go.mod and go.sum. tests: those of its tools that are programs of tests, which `go build` doesn't make.
 
-    def __init__(self, directory, name, tests=()):
-        self.directory, self.name, self.tests = Path(directory), name, tests
+    files: what decides whether it has to be built again.
+    """
+
+    def __init__(self, directory, name, tests=(), files=("go.mod", "go.sum")):
+        self.directory, self.name, self.tests, self.files = Path(directory), name, tests, files
 
     def built(self):
         """The directory, made when it isn't there. Raises with what is missing."""
-        digest = hashlib.sha256(b"".join((self.directory / name).read_bytes() for name in ("go.mod", "go.sum"))).hexdigest()
+        digest = hashlib.sha256(b"".join((self.directory / name).read_bytes() for name in self.files)).hexdigest()
         return samples.cached(self.name, f"{digest} {self.tests} {FLAGS}", self._build, samples.CACHE.parent / "go")
 
     def packages(self):

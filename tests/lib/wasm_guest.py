@@ -1,14 +1,39 @@
-"""WebAssembly programs of tests/wasm, compiled."""
+"""WebAssembly programs of tests/wasm, compiled: C and C++ by Debian's clang, Go by whatever Go there is."""
 
 import subprocess
 from pathlib import Path
 
+from lib.go_modules import Module
+from lib.world import command
+
 SOURCES = Path(__file__).resolve().parent.parent / "wasm"
+FLAGS = ["--target=wasm32-wasi", "-O1", "-Wall", "-Werror"]
 
 
 def compile_guest(directory, name="guest"):
-    """tests/wasm/NAME.c as a module in DIRECTORY, readable by everybody."""
+    """tests/wasm/NAME.c or NAME.cc as a module in DIRECTORY, readable by everybody."""
     made = Path(directory) / f"{name}.wasm"
-    subprocess.run(["clang", "--target=wasm32-wasi", "-O1", "-Wall", "-Werror", "-o", made, SOURCES / f"{name}.c"], check=True, timeout=120)
+    cc = SOURCES / f"{name}.cc"
+    compiler = ["clang++", "-std=c++17", "-fno-exceptions", cc] if cc.exists() else ["clang", SOURCES / f"{name}.c"]
+    subprocess.run([*compiler, *FLAGS, "-o", made], check=True, timeout=120)
     made.chmod(0o755)
     return made
+
+
+class _Program(Module):
+    """Not its tools but the module itself, for WASI."""
+
+    def _build(self, place):
+        go, env = self._find_go(place)
+        place.mkdir()
+        command(go, "build", "-trimpath", "-o", place / "go.wasm", ".", cwd=self.directory, timeout=600,
+                env={**env, "GOOS": "wasip1", "GOARCH": "wasm"})
+
+
+def go_guest():
+    """tests/wasm/go as a module."""
+    return _Program(SOURCES / "go", "wasm-guest", files=("go.mod", "main.go")).built() / "go.wasm"
+
+
+if __name__ == "__main__":  # before the tests, whose time doesn't pay for it then
+    print(go_guest())

@@ -1,0 +1,3 @@
+module cloister.test/wasm
+
+go 1.26.6
