@@ -62,16 +62,23 @@ static void describe_what(const wasm_trap_t *trap, char ret[CL_TRAP_TEXT_SIZE])
     cl_utf8_make_printable(ret);
 }
 
+/* Of a stack that is exhausted the engine doesn't know where the last function was. */
+static int add_frame(const wasm_frame_t *frame, size_t number, struct cl_buf *buf)
+{
+    const size_t offset = wasm_frame_module_offset(frame);
+    char name[128];
+
+    name_of(frame, name);
+    return offset == SIZE_MAX ? cl_buf_printf(buf, "  %3zu: %s\n", number, name)
+                              : cl_buf_printf(buf, "  %3zu: 0x%zx %s\n", number, offset, name);
+}
+
 static void add_frames(const wasm_frame_vec_t *frames, struct cl_buf *buf)
 {
-    char name[128];
     int r = 0;
 
-    for (size_t i = 0; r == 0 && i < frames->size && i < FRAMES_MOST; i++) {
-        name_of(frames->data[i], name);
-        r = cl_buf_printf(buf, "  %3u: 0x%zx %s\n", (unsigned int)i,
-                          wasm_frame_module_offset(frames->data[i]), name);
-    }
+    for (size_t i = 0; r == 0 && i < frames->size && i < FRAMES_MOST; i++)
+        r = add_frame(frames->data[i], i, buf);
     if (r == 0 && frames->size > FRAMES_MOST)
         (void)cl_buf_printf(buf, "  and %zu more\n", frames->size - FRAMES_MOST);
 }
