@@ -125,6 +125,13 @@ def test_memory_ends_in_an_answer(cloister, guest):
     outcome.ended("exited", 0)
 
 
+@pytest.mark.parametrize("number", [16, 40])
+def test_few_descriptors(cloister, guest, number):
+    opts = ["--ulimit", f"nofile={number}"]
+    assert cloister.run(guest, opts=opts).ok().word() == "hello"
+    assert cloister.run(guest, "put", "/note", "words", opts=opts).ok()
+
+
 def test_time(cloister, guest):
     cloister.run(guest, "spin", opts=["--timeout", "300ms"]).ended("timeout", 124, "time")
     cloister.run(guest, "rest", "60000", opts=["--timeout", "300ms"]).ended("timeout", 124, "time")

@@ -110,14 +110,15 @@ int cl_program_execute(const char *name, const struct cl_strlist *env, char *con
 
 /* --- of our own ----------------------------------------------------------- */
 
-enum { FIRST = 3, HIGH = 64 };
+enum { FIRST = 3 };
 
 static int place_of_file(const struct cl_wall_program *program)
 {
     return FIRST + (int)program->fd_count - 1;
 }
 
-/* By way of numbers that none is to get: any may have the one of another. */
+/* By way of numbers that none is to get: any may have the one of another. They are no higher than
+ * they have to be, since few descriptors may be all that the plan allows. */
 static int place(const struct cl_wall_program *program)
 {
     int lifted[CL_PROGRAM_MOST_FDS];
@@ -125,7 +126,7 @@ static int place(const struct cl_wall_program *program)
     int r = 0;
 
     for (size_t i = 0; r >= 0 && i < program->fd_count; i++)
-        r = lifted[i] = cl_sys_fcntl(program->fds[i], F_DUPFD_CLOEXEC, HIGH);
+        r = lifted[i] = cl_sys_fcntl(program->fds[i], F_DUPFD_CLOEXEC, file + 1);
     for (int fd = FIRST; r >= 0 && fd <= file; fd++)
         r = cl_sys_dup3(lifted[fd - FIRST], fd, fd == file ? O_CLOEXEC : 0);
     return r;
