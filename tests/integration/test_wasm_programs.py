@@ -11,6 +11,7 @@ import pytest
 from lib.fetched import CPYTHON, ESBUILD, Missing
 from lib.go_modules import go_program
 from lib.runner import signal_exit, text
+from lib.terminal import Terminal
 from lib.wasm_guest import compile_guest, go_guest
 
 
@@ -315,6 +316,16 @@ def test_python_is_told_that_memory_ends(as_root, cpython):
 def test_python_recursion(as_root, cpython):
     outcome = python(as_root, cpython, "def f(): f()\ntry: f()\nexcept RecursionError as error: print(error)").ok()
     assert "maximum recursion depth exceeded" in outcome.word()
+
+
+def test_python_on_a_terminal(as_root, cpython):
+    with Terminal() as terminal:
+        terminal.start(as_root, cpython, opts=["-it"])
+        terminal.expect(b">>> ")
+        terminal.type(b"import sys; [6 * 7, sys.stdin.isatty(), sys.stdout.isatty()]\n")
+        terminal.expect(b"[42, True, True]")
+        terminal.type(b"\x04")
+        terminal.wait().ended("exited", 0)
 
 
 @pytest.mark.parametrize("what", ["import socket; socket.socket()", "import subprocess; subprocess.run('ls')",
