@@ -115,8 +115,13 @@ static void dress(const struct request *request, struct cl_wasi_descriptor *open
     opened->base = request->base & cl_wasi_rights_that_apply(opened);
     if (access_mode(request) == O_RDONLY)
         opened->base &= ~writers_rights;
-    if (opened->type == CL_WASI_TYPE_DIRECTORY)
-        opened->inheriting = request->inheriting;
+    if (opened->type != CL_WASI_TYPE_DIRECTORY)
+        return;
+    opened->inheriting = request->inheriting;
+    /* Go has a directory to make files in opened without the right to cut them short, and makes
+     * them by calls that want it (os.Root). Other engines don't look. */
+    if ((opened->base & CL_WASI_RIGHT_PATH_CREATE_FILE) != 0)
+        opened->base |= CL_WASI_RIGHT_PATH_FILESTAT_SET_SIZE & request->directory->inheriting;
 }
 
 static uint32_t open_path(struct cl_wasi *wasi, const struct request *request, int lookup,

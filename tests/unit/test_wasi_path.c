@@ -144,6 +144,26 @@ TEST(the_right_to_write_decides_about_writing)
     CHECK(scene_holds(&scene, "f", "d"));
 }
 
+/* As Go opens one. */
+TEST(where_files_are_made_they_are_cut_short_too)
+{
+    const uint64_t makes = CL_WASI_RIGHT_PATH_OPEN | CL_WASI_RIGHT_PATH_CREATE_FILE;
+    CLEANUP_SCENE struct scene scene = scene_make();
+
+    CHECK(mkdirat(scene.root, "d", 0755) == 0 && mkdirat(scene.root, "d/e", 0755) == 0);
+    scene_file(&scene, "d/f", "data");
+    CHECK(CALL(&scene, "path_open", ROOT, 0, PATH, scene_text(&scene, PATH, "d"), CL_WASI_DIRECTORY,
+               makes, READS | CL_WASI_RIGHT_FD_WRITE | makes, 0, RET) == CL_WASI_SUCCESS);
+    const uint32_t d = scene_ret(&scene);
+    CHECK(scene_try_open(&scene, d, "f", CL_WASI_CREAT | CL_WASI_TRUNC, READS) == CL_WASI_SUCCESS);
+    CHECK(scene_holds(&scene, "d/f", ""));
+    /* not where the one that it was opened from doesn't hand that on */
+    CHECK(scene_try_open(&scene, d, "e", CL_WASI_DIRECTORY, makes) == CL_WASI_SUCCESS);
+    const uint32_t e = scene_ret(&scene);
+    CHECK(scene_try_open(&scene, e, "f", CL_WASI_CREAT, READS) == CL_WASI_SUCCESS);
+    CHECK(scene_try_open(&scene, e, "f", CL_WASI_TRUNC, READS) == CL_WASI_NOTCAPABLE);
+}
+
 TEST(a_directory_hands_on_what_it_may)
 {
     CLEANUP_SCENE struct scene scene = scene_make();
@@ -489,6 +509,7 @@ int main(void)
         ROW(paths_are_opened_as_they_are_written),
         ROW(flags_of_opening_are_obeyed),
         ROW(the_right_to_write_decides_about_writing),
+        ROW(where_files_are_made_they_are_cut_short_too),
         ROW(a_directory_hands_on_what_it_may),
         ROW(a_read_only_directory_has_no_right_to_write),
         ROW(links_are_followed_where_that_is_asked),
