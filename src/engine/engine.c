@@ -47,6 +47,19 @@ static void add_pool(wasm_config_t *config, const struct cl_engine_pool *pool)
     wasmtime_pooling_allocation_config_delete(pooling);
 }
 
+/* The engine wants to know of stacks of its own that they are no smaller; it makes none here. */
+static int add_own_stack(wasm_config_t *config, struct cl_error *err)
+{
+    uint64_t bytes = 0;
+    int r = cl_engine_own_stack(&bytes, err);
+
+    if (r < 0)
+        return r;
+    wasmtime_config_max_wasm_stack_set(config, (size_t)bytes);
+    wasmtime_config_async_stack_size_set(config, bytes);
+    return 0;
+}
+
 static int make_engine(const struct cl_engine_pool *pool, int in_turns, struct cl_engine *ret,
                        struct cl_error *err)
 {
@@ -54,8 +67,15 @@ static int make_engine(const struct cl_engine_pool *pool, int in_turns, struct c
 
     cl_wasm_configure(config, in_turns); /* as the compiler's was */
     ret->has_turns = pool != NULL;
+    int r = 0;
     if (pool != NULL)
         add_pool(config, pool);
+    else
+        r = add_own_stack(config, err);
+    if (r < 0) {
+        wasm_config_delete(config);
+        return r;
+    }
     ret->engine = wasm_engine_new_with_config(config);
     if (ret->engine == NULL)
         return cl_refuse(err, ENOMEM, "the engine could not be made");

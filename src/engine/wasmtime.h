@@ -55,6 +55,10 @@ int cl_engine_fail(wasmtime_error_t *error, const char *what, struct cl_error *e
 /* The text of a TRAP and its backtrace; borrows it. */
 void cl_trap_describe(const wasm_trap_t *trap, struct cl_guest_end *ret_end);
 
+/* How much of its own stack this process can give to a guest, whose limit is raised for that: at
+ * most CL_WASM_GUEST_STACK_KIB. Linux 2.6.36. */
+int cl_engine_own_stack(uint64_t *ret_bytes, struct cl_error *err);
+
 /* A path at which open(2), called by the engine, finds the descriptor FD (open.c). */
 enum { CL_MODULE_PATH_SIZE = 40 };
 void cl_module_path(int fd, char ret[CL_MODULE_PATH_SIZE]);

@@ -200,6 +200,23 @@ def test_go_panics(cloister, go, how, what):
     assert what in text(outcome.err) and "main.go:" in text(outcome.err)
 
 
+@pytest.mark.parametrize("soft", ["128k", "8m"])
+def test_go_recursion(cloister, go, soft):
+    """The limit that a caller happens to have doesn't decide."""
+    opts = ["--ulimit", f"stack={soft}:8m"]
+    assert cloister.run(go, "deep", "20000", opts=opts).ok().word() == "200010000"
+    cloister.run(go, "fail", "stack", opts=opts).ended("signaled", signal_exit(signal.SIGABRT))
+
+
+def test_go_recursion_on_a_small_stack(cloister, go):
+    opts = ["--ulimit", "stack=512k"]
+    assert cloister.run(go, "deep", "100", opts=opts).ok().word() == "5050"
+    cloister.run(go, "deep", "20000", opts=opts).ended("signaled", signal_exit(signal.SIGABRT))
+    outcome = cloister.run(go, "deep", "100", opts=["--ulimit", "stack=100k"])
+    outcome.ended("exited", 126)
+    assert "stack of 100 KiB is too small" in outcome.result["error"]
+
+
 def test_go_stack_ends_in_a_trap(cloister, go):
     """Go's own limit is higher than the engine's."""
     outcome = cloister.run(go, "fail", "stack")

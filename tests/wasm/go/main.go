@@ -195,8 +195,23 @@ func deeper(n int) int {
 	return deeper(n+1) + n
 }
 
+// deep: recursion as programs have it.
+func deep(arguments []string) {
+	var depth int
+	_, err := fmt.Sscan(arguments[0], &depth)
+	check(err)
+	fmt.Println(sum(depth))
+}
+
+func sum(n int) int {
+	if n == 0 {
+		return 0
+	}
+	return n + sum(n-1)
+}
+
 func main() {
 	words := map[string]func([]string){"goroutines": goroutines, "sleep": sleep, "files": files, "list": list, "read": read, "lines": lines,
-		"digest": digest, "about": about, "memory": memory, "fail": fail}
+		"digest": digest, "deep": deep, "about": about, "memory": memory, "fail": fail}
 	words[os.Args[1]](os.Args[2:])
 }
