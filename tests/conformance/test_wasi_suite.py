@@ -1,4 +1,4 @@
-"""WASI's functions as others expect them, through `cloister run`: a public set of C programs, and our own.
+"""WASI's functions as others expect them, through `cloister run`: a public set of C programs, our own, and Go's tests of its library.
 
 The standard's own suite (wasi-testsuite) is in no registry; what it asserts of preview 1 is what wasm/preview1.c looks at.
 """
@@ -9,7 +9,8 @@ import subprocess
 import pytest
 
 from lib.fetched import WASI_TESTS, Missing
-from lib.wasm_guest import compile_guest
+from lib.go_modules import go_program
+from lib.wasm_guest import compile_guest, go_tests
 
 HELLO = "hello from file!"
 
@@ -109,3 +110,30 @@ def test_preview1(cloister, preview1, volume, where):
     assert outcome.exit == 0, str(outcome)
     assert int(outcome.word().split()[0]) > 200, str(outcome)
     assert list(volume.iterdir()) == []
+
+
+# --- what Go's library expects -------------------------------------------------------------------
+
+# A package, how many of its tests pass at least, and those that want what isn't there: /dev/null.
+GO_TESTS = {"os": (1300, "DevNull"), "io/fs": (20, ""), "path/filepath": (40, ""), "syscall": (40, ""), "time": (400, ""), "encoding/json": (500, "")}
+
+
+@pytest.fixture(scope="session")
+def go_suite():
+    if go_program() is None:
+        pytest.skip("no Go here: apt-get install golang-go")
+    return go_tests()
+
+
+@pytest.mark.parametrize("package", GO_TESTS)
+def test_go(as_root, go_suite, package):
+    module, root = go_suite / f"{package.replace('/', '_')}.wasm", (go_suite / "root").read_text()
+    if not module.exists():
+        pytest.skip(f"the Go in {root} came without its tests")
+    least, without = GO_TESTS[package]
+    as_root.call("wasm", "compile", module, timeout=280).ok()
+    outcome = as_root.run(module, "-test.short", "-test.v", *(["-test.skip", without] if without else []), timeout=200,
+                          opts=["-v", f"{root}:{root}", "-e", f"PWD={root}/src/{package}", "-e", f"GOROOT={root}", "--memory", "1g", "--disk", "1g"])
+    lines = outcome.lines()
+    assert outcome.exit == 0 and lines[-1] == "PASS", "\n".join(line for line in lines if "FAIL" in line) or str(outcome)
+    assert sum("--- PASS: " in line for line in lines) >= least

@@ -34,6 +34,28 @@ def go_guest():
     """tests/wasm/go as a module."""
     return _Program(SOURCES / "go", "wasm-guest", files=("go.mod", "main.go")).built() / "go.wasm"
 
+# Of Go's library what touches the system, and what recurses.
+GO_PACKAGES = ("os", "io/fs", "path/filepath", "syscall", "time", "encoding/json")
+
+
+class _Tests(Module):
+    """The tests of Go's own packages, each a module for WASI; beside them, where that Go is."""
+
+    def _build(self, place):
+        go, env = self._find_go(place)
+        place.mkdir()
+        root = command(go, "env", "GOROOT", env=env, cwd="/").strip()
+        for package in self.tests:
+            if any(Path(root, "src", package).glob("*_test.go")):
+                command(go, "test", "-c", "-o", place / f"{package.replace('/', '_')}.wasm", package, cwd=self.directory, timeout=600,
+                        env={**env, "GOOS": "wasip1", "GOARCH": "wasm"})
+        (place / "root").write_text(root)
+
+
+def go_tests():
+    """A directory with os.wasm, io_fs.wasm and so on, as far as this Go has its tests, and the file `root`."""
+    return _Tests(SOURCES / "go", "wasm-go-tests", tests=GO_PACKAGES, files=("go.mod",)).built()
+
 
 if __name__ == "__main__":  # before the tests, whose time doesn't pay for it then
-    print(go_guest())
+    print(go_guest(), go_tests(), sep="\n")
