@@ -322,7 +322,14 @@ with tempfile.TemporaryFile() as file:
 
 
 def test_python_is_told_that_memory_ends(as_root, cpython):
-    script = "x = []\ntry:\n    while True: x.append(bytearray(1 << 20))\nexcept MemoryError:\n    n = len(x); x = []; print(n, len(bytearray(50 << 20)) >> 20)"
+    script = """
+x = []
+try:
+    while True: x.append(bytearray(1 << 20))
+except MemoryError:
+    number, x = len(x), []
+    print(number, len(bytearray(50 << 20)) >> 20)
+"""
     number, again = python(as_root, cpython, script, opts=["--memory", "128m"]).ok().word().split()
     assert 100 <= int(number) < 120 and again == "50"
     outcome = python(as_root, cpython, "x = []\nwhile True: x.append(bytearray(1 << 20))", opts=["--memory", "128m"])
