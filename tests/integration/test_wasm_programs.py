@@ -204,7 +204,7 @@ def test_go_panics(cloister, go, how, what):
 def test_go_recursion(cloister, go, soft):
     """The limit that a caller happens to have doesn't decide."""
     opts = ["--ulimit", f"stack={soft}:8m"]
-    assert cloister.run(go, "deep", "20000", opts=opts).ok().word() == "200010000"
+    assert cloister.run(go, "deep", "100000", opts=opts).ok().word() == "5000050000"
     cloister.run(go, "fail", "stack", opts=opts).ended("signaled", signal_exit(signal.SIGABRT))
 
 
