@@ -18,6 +18,7 @@ from pathlib import Path
 import images
 import images_run
 import measure
+import wasm_shared
 from commands import call
 from rig import HERE, BenchError, Competitor, need_tool, probe
 
@@ -89,13 +90,14 @@ class Programs:
         self.rig, self.work, self.absent, self.version, self.peer = rig, work, {}, None, None
         if not os.access(rig.cloister, os.X_OK):
             raise BenchError(f"{rig.cloister} is not built")
-        self.modules = {name: build_guest(rig.out, name) for name in ("wasm_hello", "wasm_work")}
+        self.modules = {name: build_guest(rig.out, name) for name in ("wasm_hello", "wasm_work", "wasm_nap")}
         for module in self.modules.values():
             call(rig.cloister, "wasm", "compile", module)
         try:
             self.peer = find_peer(rig.out)
             self.version = call(self.peer, "--version")
-            for name, module in self.modules.items():
+            for name in ("wasm_hello", "wasm_work"):
+                module = self.modules[name]
                 call(self.peer, "compile", module, "-o", work / f"{name}.cwasm")
         except (BenchError, OSError) as error:
             self.absent, self.peer = {PEER: str(error)}, None
@@ -184,6 +186,7 @@ def wasm(rig, rounds, turns):
             "rows": lambda: starts(programs, rounds),
             "memory": lambda: memory(programs, turns),
             "works": lambda: works(programs, place / "data", turns),
+            "shared": lambda: wasm_shared.measure_shared(rig, programs.modules, turns),
         }
         found = {key: take() for key, take in measured.items()}
         return {**found, "peer": programs.version, "absent": programs.absent}
@@ -213,7 +216,7 @@ def targets(data):
         times = found.get(work.title, {})
         out.append((f"wasm: {work.title}, throughput / wasmtime", ratio(times, PEER, OURS), ">=", 1.0) if work.files else
                    (f"wasm: {work.title}, time / wasmtime", ratio(times, OURS, PEER), "<=", 1.25))
-    return out
+    return [*out, *wasm_shared.targets(mine.get("shared", {}))]
 
 
 def tables(data):

@@ -15,6 +15,7 @@ sys.path.insert(0, str(TOP / "bench"))
 
 import report as bench_report  # noqa: E402
 import wasm  # noqa: E402
+import wasm_shared  # noqa: E402
 
 FILES = [work for work in wasm.WORKS if work.files]
 CODE = [work for work in wasm.WORKS if not work.files]
@@ -51,7 +52,11 @@ def test_a_peer_that_cannot_be_had_is_named(measured):
     assert reason.startswith("pip could not install it: ") and wasm.PEER not in data["wasm"]["rows"]
     line = f"absent: {wasm.PEER}: {reason}"
     assert line in said.splitlines() and f"- {line}" in (out / "results.md").read_text().splitlines()
-    assert {target["verdict"] for target in data["targets"] if target["name"].startswith("wasm:")} == {"NOT MEASURED"}
+    alone = {name for name, *_ in wasm_shared.targets({})}  # these compare us with nobody
+    found = {target["name"]: target["verdict"] for target in data["targets"] if target["name"].startswith("wasm:")}
+    assert alone < set(found)
+    assert {verdict for name, verdict in found.items() if name not in alone} == {"NOT MEASURED"}
+    assert "NOT MEASURED" not in {found[name] for name in alone}
     assert not list(out.glob("wasm-*")), "its files are gone"
 
 
@@ -73,7 +78,8 @@ def test_targets(ours, hello, memory, code, files):
     wanted = {"wasm: hello / wasmtime, wall time": hello, "wasm: hello / wasmtime in bwrap, wall time": "reported",
               "wasm: hello / wasmtime, memory": memory,
               **{f"wasm: {work.title}, time / wasmtime": code for work in CODE},
-              **{f"wasm: {work.title}, throughput / wasmtime": files for work in FILES}}
+              **{f"wasm: {work.title}, throughput / wasmtime": files for work in FILES},
+              **{name: "NOT MEASURED" for name, *_ in wasm_shared.targets({})}}
     assert verdicts(made_up(ours, 100)) == wanted
 
 
@@ -81,6 +87,12 @@ def test_a_start_that_failed_is_no_measure():
     found = verdicts(made_up(20, 100, failures=1))
     assert found["wasm: hello / wasmtime, wall time"] == found["wasm: hello / wasmtime in bwrap, wall time"] == "NOT MEASURED"
     assert found["wasm: hello / wasmtime, memory"] == "PASS"
+
+
+@pytest.mark.parametrize("better, verdict", [(1.1, "PASS"), (0.9, "MISS")])
+def test_targets_of_a_shared_worker(better, verdict):
+    found = {"alone": 35_000 * better, "rate": 8_000 * better, "parked": 48 / better, "delay": 3 / better, "killed": {"median": 2 / better}}
+    assert {bench_report.target_row(*row)["verdict"] for row in wasm_shared.targets(found)} == {verdict}
 
 
 def test_a_result_that_differs_is_an_error(monkeypatch):

@@ -211,7 +211,7 @@ def test_go_recursion(cloister, go, soft):
 def test_go_recursion_on_a_small_stack(cloister, go):
     opts = ["--ulimit", "stack=512k"]
     assert cloister.run(go, "deep", "100", opts=opts).ok().word() == "5050"
-    cloister.run(go, "deep", "20000", opts=opts).ended("signaled", signal_exit(signal.SIGABRT))
+    cloister.run(go, "deep", "60000", opts=opts).ended("signaled", signal_exit(signal.SIGABRT))
     outcome = cloister.run(go, "deep", "100", opts=["--ulimit", "stack=100k"])
     outcome.ended("exited", 126)
     assert "stack of 100 KiB is too small" in outcome.result["error"]

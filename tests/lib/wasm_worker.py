@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import select
 import shutil
 import socket
 import struct
@@ -62,6 +63,9 @@ class Client:
 
     def tell(self, kind, guest):
         self.send(order(kind, guest))
+
+    def has_answer(self):
+        return bool(select.select([self.socket], [], [], 0)[0])
 
     def answer(self):
         """The next one; None: the worker is gone."""

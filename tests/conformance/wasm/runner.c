@@ -261,7 +261,7 @@ int main(void)
     static char line[MAX_LINE];
     wasm_config_t *config = wasm_config_new();
 
-    cl_wasm_configure(config);
+    cl_wasm_configure(config, false);
     world.engine = wasm_engine_new_with_config(config);
     wasmtime_store_t *store = wasmtime_store_new(world.engine, NULL, NULL);
     world.context = wasmtime_store_context(store);
