@@ -124,6 +124,8 @@ static const struct cl_flat_field manifest_fields[CL_MANIFEST_FIELD_COUNT] = {
     TEXT(cl_manifest_record, CL_MANIFEST_TARGET_TYPE, 5, target_type, 0, TYPE_MAX),
     LIST(cl_manifest_record, CL_MANIFEST_LAYERS, 6, layers, CL_MAX_LAYERS, layer_item),
     TEXT(cl_manifest_record, CL_MANIFEST_NAME, 7, name, 0, NAME_MAX_BYTES),
+    NUMBER(cl_manifest_record, CL_MANIFEST_PAYLOAD, 8, payload, CL_PAYLOAD_COUNT - 1),
+    TEXT(cl_manifest_record, CL_MANIFEST_TITLE, 9, title, 1, NAME_MAX_BYTES),
 };
 
 static const struct cl_flat_field config_fields[CL_CONFIG_FIELD_COUNT] = {

@@ -6,7 +6,7 @@
  * says is what a stranger's manifest says, in a form that can be read without a parser.
  *
  * Sources: OCI image specification 1.1 (manifest, index, config), Docker image manifest
- * version 2 schema 2.
+ * version 2 schema 2, CNCF TAG Runtime "Wasm OCI artifact layout".
  */
 #ifndef CL_OCI_RECORDS_H
 #define CL_OCI_RECORDS_H
@@ -36,6 +36,17 @@ enum cl_compression {
     CL_COMPRESSION_COUNT,
 };
 
+/* The media type of a module's config. */
+#define CL_MODULE_CONFIG_TYPE "application/vnd.wasm.config.v0+json"
+
+/* What an image's layers are. */
+enum cl_payload {
+    CL_PAYLOAD_FILES,
+    CL_PAYLOAD_FILES_OF_MODULE, /* and the command that they are for is a WebAssembly module */
+    CL_PAYLOAD_MODULE,          /* one WebAssembly module, as it is */
+    CL_PAYLOAD_COUNT,
+};
+
 struct cl_manifest_layer {
     const char *digest;  /* of what travels; "" where nobody said it (image/origin.h) */
     uint64_t size_bytes; /* as it travels */
@@ -55,6 +66,8 @@ enum cl_manifest_field {
     CL_MANIFEST_TARGET_TYPE,
     CL_MANIFEST_LAYERS,
     CL_MANIFEST_NAME,
+    CL_MANIFEST_PAYLOAD,
+    CL_MANIFEST_TITLE,
     CL_MANIFEST_FIELD_COUNT,
 };
 
@@ -67,6 +80,8 @@ struct cl_manifest_record {
     const char *target_type;          /* media type */
     struct cl_manifest_layers layers; /* IMAGE: lowest first */
     const char *name;                 /* CHOICE of a layout: what its index calls it, if it does */
+    uint64_t payload;                 /* IMAGE; not set: FILES */
+    const char *title;                /* MODULE: what its file was called, if anybody says */
 };
 
 /* --- a config -------------------------------------------------------------- */
@@ -88,7 +103,8 @@ enum cl_config_field {
 };
 
 /* A field that the config lacks, or has as null or "", is not set. A label whose name holds "="
- * is left out: it could not be told from its value. */
+ * is left out: it could not be told from its value. Of a module's config there are the first four
+ * and the digests of its layers, which are plain, in the place of diff_ids. */
 struct cl_config_record {
     uint64_t set;
     const char *architecture;

@@ -10,8 +10,8 @@
 #define ROOTFS "\"rootfs\":{\"type\":\"layers\",\"diff_ids\":[\"" A "\",\"" B "\"]}"
 #define WITH(config) "{" ROOTFS ",\"os\":\"linux\",\"config\":{" config "}}"
 
-static int parse(const char *text, struct cl_arena *arena, struct cl_config_record *ret,
-                 struct cl_error *err)
+static int parse_as(const char *type, const char *text, struct cl_arena *arena,
+                    struct cl_config_record *ret, struct cl_error *err)
 {
     CL_CLEANUP_BUF struct cl_buf buf = CL_BUF_INIT(CL_MAX_RECORD_BYTES);
     const struct cl_document document = {"c", text, strlen(text)};
@@ -19,7 +19,7 @@ static int parse(const char *text, struct cl_arena *arena, struct cl_config_reco
 
     *err = (struct cl_error){0};
     *ret = (struct cl_config_record){.set = 0};
-    int r = cl_config_parse(&document, arena, ret, err);
+    int r = cl_config_parse(&document, type, arena, ret, err);
     if (r < 0) {
         CHECK(ret->set == 0);
         return r;
@@ -28,6 +28,12 @@ static int parse(const char *text, struct cl_arena *arena, struct cl_config_reco
     const struct cl_bytes bytes = {buf.data, buf.size};
     CHECK(cl_flat_read(&cl_config_shape, &bytes, arena, &back, err) == 0 && back.set == ret->set);
     return r;
+}
+
+static int parse(const char *text, struct cl_arena *arena, struct cl_config_record *ret,
+                 struct cl_error *err)
+{
+    return parse_as(NULL, text, arena, ret, err);
 }
 
 static int has(const struct cl_config_record *record, enum cl_config_field field)
@@ -170,8 +176,11 @@ static const struct {
     {"{\"os\":\"windows\"," ROOTFS "}",
      "c: os: the image is built for \"windows\", only linux runs here"},
     {"{\"os\":\"Linux\"," ROOTFS "}", "c: os: the image is built for \"Linux\""},
-    {"{\"os\":\"wasip1\",\"architecture\":\"wasm\"," ROOTFS "}",
-     "c: a WebAssembly artifact: the wasm wall is not built yet"},
+    {"{\"os\":\"wasip1\",\"architecture\":\"amd64\"," ROOTFS "}", "c: os: the image is built for"},
+    {"{\"os\":\"wasip2\",\"architecture\":\"wasm\"," ROOTFS "}",
+     "c: os: it is a component (WASI 0.2), and components are not built yet"},
+    {"{\"os\":\"linux\",\"architecture\":\"wasm\"," ROOTFS "}",
+     "c: os: the module is built for \"linux\", only wasip1 runs here"},
     {"{\"os\":5," ROOTFS "}", "c: os: expected string, got integer"},
     {"{\"OS\":\"windows\"," ROOTFS "}", "c: OS: unknown key; write it as os"},
     {"{\"os\":\"linux\",\"os\":\"linux\"," ROOTFS "}", "duplicate object key"},
@@ -209,6 +218,86 @@ TEST(wrong_configs_are_told_where_and_why)
         CHECK(parse(wrong[i].text, &arena, &record, &err) < 0);
         CHECK_HAS(err.msg, wrong[i].message);
         CHECK(strncmp(err.msg, "c:", 2) == 0);
+    }
+}
+
+/* --- of modules ------------------------------------------------------------------------ */
+
+TEST(a_modules_config_says_little)
+{
+    static const struct {
+        const char *text;
+        const char *os; /* NULL: not said */
+        size_t digests;
+    } rows[] = {
+        {"{\"created\":\"2024-05-01T10:00:00Z\",\"author\":\"x\",\"architecture\":\"wasm\","
+         "\"os\":\"wasip1\",\"layerDigests\":[\"" A "\"],\"component\":null}",
+         "wasip1", 1},
+        {"{\"architecture\":\"wasm\",\"os\":\"wasi\",\"layerDigests\":[\"" A "\",\"" B "\"]}",
+         "wasi", 2},
+        {"{\"architecture\":\"\",\"os\":\"\",\"layerDigests\":null}", NULL, 0},
+        {"{\"layerDigests\":[],\"config\":{\"Cmd\":[\"x\"]}}", NULL, 0},
+        {"{}", NULL, 0},
+    };
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(rows); i++) {
+        CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(1 << 20);
+        struct cl_config_record record;
+        struct cl_error err;
+
+        CHECK(parse_as(CL_MODULE_CONFIG_TYPE, rows[i].text, &arena, &record, &err) == 0);
+        CHECK_TEXT(err.msg, "");
+        CHECK_TEXT(record.architecture, "wasm");
+        CHECK(has(&record, CL_CONFIG_OS) == (rows[i].os != NULL));
+        if (rows[i].os != NULL)
+            CHECK_TEXT(record.os, rows[i].os);
+        CHECK(has(&record, CL_CONFIG_DIFF_IDS) == (rows[i].digests > 0));
+        CHECK(record.diff_ids.count == rows[i].digests && !has(&record, CL_CONFIG_COMMAND));
+    }
+}
+
+TEST(wrong_configs_of_modules_are_told)
+{
+    static const struct {
+        const char *text;
+        const char *message;
+    } rows[] = {
+        {"[]", "c: expected object, got array"},
+        {"{\"architecture\":\"amd64\"}", "c: architecture: expected wasm, got \"amd64\""},
+        {"{\"os\":\"wasip2\"}", "c: os: it is a component (WASI 0.2)"},
+        {"{\"os\":\"\\n\"}", "c: os: the module is built for \"\\x0a\", only wasip1 runs here"},
+        {"{\"layerDigests\":[\"sha512:1\"]}", "c: layerDigests[0]: digests by sha512"},
+        {"{\"layerDigests\":[\"" A "\",\"../x\"]}", "c: layerDigests[1]: "},
+        {"{\"layerDigests\":\"" A "\"}", "c: layerDigests: expected array of strings, got string"},
+        {"{\"layerdigests\":[]}", "c: layerdigests: unknown key; write it as layerDigests"},
+    };
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(rows); i++) {
+        CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(1 << 20);
+        struct cl_config_record record;
+        struct cl_error err;
+
+        CHECK(parse_as(CL_MODULE_CONFIG_TYPE, rows[i].text, &arena, &record, &err) < 0);
+        CHECK_HAS(err.msg, rows[i].message);
+    }
+}
+
+TEST(an_image_of_files_may_be_for_modules)
+{
+    static const char *const names[] = {"wasip1", "wasi", ""};
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(names); i++) {
+        CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(1 << 20);
+        struct cl_config_record record;
+        struct cl_error err;
+        char text[512];
+
+        (void)snprintf(text, sizeof(text), "{\"os\":\"%s\",\"architecture\":\"wasm\"," ROOTFS "}",
+                       names[i]);
+        CHECK(parse_as("application/vnd.oci.image.config.v1+json", text, &arena, &record, &err) ==
+              0);
+        CHECK_TEXT(record.architecture, "wasm");
+        CHECK(record.diff_ids.count == 2);
     }
 }
 
@@ -262,7 +351,7 @@ TEST(a_lack_of_memory_is_told)
         struct cl_config_record record = {.set = 0};
         struct cl_error err = {0};
 
-        r = cl_config_parse(&document, &arena, &record, &err);
+        r = cl_config_parse(&document, NULL, &arena, &record, &err);
         CHECK(r == 0 || (r == -ENOMEM && err.code == ENOMEM && record.set == 0));
     }
     CHECK(r == 0);
@@ -277,6 +366,9 @@ int main(void)
         ROW(a_working_directory_is_kept_as_it_is_written),
         ROW(signals_have_many_spellings),
         ROW(wrong_configs_are_told_where_and_why),
+        ROW(a_modules_config_says_little),
+        ROW(wrong_configs_of_modules_are_told),
+        ROW(an_image_of_files_may_be_for_modules),
         ROW(what_a_record_can_hold_bounds_a_config),
         ROW(a_lack_of_memory_is_told),
     };

@@ -25,6 +25,8 @@ static const struct cl_manifest_record manifest = {
     .target_type = "application/vnd.oci.image.config.v1+json",
     .layers = {layers, CL_ARRAY_SIZE(layers)},
     .name = "1.0",
+    .payload = CL_PAYLOAD_MODULE,
+    .title = "a.wasm",
 };
 
 static const char *const digests[] = {DIGEST_A, DIGEST_B};
@@ -182,6 +184,8 @@ TEST(members_are_what_they_were)
     CHECK(cl_flat_read(&cl_manifest_shape, &bytes, &arena, &back, &err) == 0);
     CHECK(back.kind == CL_MANIFEST_IMAGE && back.target_size_bytes == 1234);
     CHECK_TEXT(back.target, DIGEST_A);
+    CHECK(back.payload == CL_PAYLOAD_MODULE);
+    CHECK_TEXT(back.title, "a.wasm");
     CHECK(back.layers.count == CL_ARRAY_SIZE(layers));
     for (size_t i = 0; i < back.layers.count; i++) {
         CHECK_TEXT(back.layers.items[i].digest, layers[i].digest);
@@ -218,6 +222,9 @@ TEST(what_no_manifest_can_say_is_refused)
         some[i] = layers[0];
     record.kind = CL_MANIFEST_KIND_COUNT;
     check_refused(&cl_manifest_shape, &record, "a kind that isn't known");
+    record = manifest;
+    record.payload = CL_PAYLOAD_COUNT;
+    check_refused(&cl_manifest_shape, &record, "a payload that isn't known");
     record = manifest;
     record.target = DIGEST_A "a";
     check_refused(&cl_manifest_shape, &record, "a digest that is too long");

@@ -37,6 +37,14 @@ struct config_doc {
     const struct rootfs *rootfs;
 };
 
+/* Of a WebAssembly artifact. */
+struct module_doc {
+    const char *architecture;
+    const char *os;
+    const char *created;
+    struct cl_strlist layer_digests;
+};
+
 #define THIS run_config
 static const struct cl_decode_field run_fields[] = {
     CL_DECODE_ROW("User", TEXT, user, TEXT_MAX),
@@ -70,6 +78,16 @@ static const struct cl_decode_field doc_fields[] = {
 static const struct cl_decode_shape doc_shape = CL_DECODE_SHAPE(doc_fields, CL_DECODE_OPEN);
 #undef THIS
 
+#define THIS module_doc
+static const struct cl_decode_field module_fields[] = {
+    CL_DECODE_ROW("architecture", TEXT, architecture, TEXT_MAX),
+    CL_DECODE_ROW("os", TEXT, os, TEXT_MAX),
+    CL_DECODE_ROW("created", TEXT, created, TEXT_MAX),
+    CL_DECODE_ROW("layerDigests", TEXTS, layer_digests, CL_MAX_LAYERS),
+};
+static const struct cl_decode_shape module_shape = CL_DECODE_SHAPE(module_fields, CL_DECODE_OPEN);
+#undef THIS
+
 /* --- what it says ------------------------------------------------------------------- */
 
 static void take_text(struct cl_config_record *record, enum cl_config_field field,
@@ -90,15 +108,47 @@ static void take_texts(struct cl_config_record *record, enum cl_config_field fie
     record->set |= CL_RECORD_BIT(field);
 }
 
+static int is_word(const char *text, const char *word)
+{
+    return text != NULL && strcmp(text, word) == 0;
+}
+
+/* A module's operating system is its interface: Docker's builder calls WASI's first preview "wasi",
+ * others "wasip1". */
+static int check_interface(const char *os, struct cl_error *err)
+{
+    char quoted[CL_QUOTE_SIZE];
+
+    if (is_word(os, "wasip2"))
+        return cl_refuse(err, ENOTSUP,
+                         "os: it is a component (WASI 0.2), and components are not built yet; "
+                         "modules of wasip1 run here");
+    if (os != NULL && os[0] != '\0' && !is_word(os, "wasi") && !is_word(os, "wasip1"))
+        return cl_refuse(err, ENOTSUP, "os: the module is built for \"%s\", only wasip1 runs here",
+                         cl_quote(os, quoted));
+    return 0;
+}
+
 static int check_os(const struct config_doc *doc, struct cl_error *err)
 {
     char quoted[CL_QUOTE_SIZE];
 
-    if (doc->architecture != NULL && strcmp(doc->architecture, "wasm") == 0)
-        return cl_media_type_refuse_wasm(err);
+    if (is_word(doc->architecture, "wasm"))
+        return check_interface(doc->os, err);
     if (doc->os != NULL && doc->os[0] != '\0' && strcmp(doc->os, "linux") != 0)
         return cl_refuse(err, ENOTSUP, "os: the image is built for \"%s\", only linux runs here",
                          cl_quote(doc->os, quoted));
+    return 0;
+}
+
+static int check_digests(const char *name, const struct cl_strlist *digests, struct cl_error *err)
+{
+    for (size_t i = 0; i < digests->count; i++) {
+        struct cl_digest digest;
+
+        if (cl_digest_parse(digests->items[i], &digest, err) < 0)
+            return cl_prefix(err, "%s[%zu]", name, i);
+    }
     return 0;
 }
 
@@ -115,12 +165,9 @@ static int take_rootfs(const struct config_doc *doc, struct cl_config_record *re
     if (strcmp(rootfs->type, "layers") != 0)
         return cl_refuse(err, ENOTSUP, "rootfs.type: expected layers, got \"%s\"",
                          cl_quote(rootfs->type, quoted));
-    for (size_t i = 0; i < rootfs->diff_ids.count; i++) {
-        struct cl_digest digest;
-
-        if (cl_digest_parse(rootfs->diff_ids.items[i], &digest, err) < 0)
-            return cl_prefix(err, "rootfs.diff_ids[%zu]", i);
-    }
+    int r = check_digests("rootfs.diff_ids", &rootfs->diff_ids, err);
+    if (r < 0)
+        return r;
     record->diff_ids = rootfs->diff_ids; /* an image without layers has null */
     record->set |= CL_RECORD_BIT(CL_CONFIG_DIFF_IDS);
     return 0;
@@ -211,8 +258,8 @@ static int take_doc(const struct config_doc *doc, struct cl_arena *arena,
     return 0;
 }
 
-int cl_config_parse(const struct cl_document *document, struct cl_arena *arena,
-                    struct cl_config_record *ret, struct cl_error *err)
+static int parse_image(const struct cl_document *document, struct cl_arena *arena,
+                       struct cl_config_record *ret, struct cl_error *err)
 {
     struct config_doc doc = {.os = NULL};
     int r = cl_decode(&doc_shape, document, arena, &doc, err);
@@ -221,4 +268,49 @@ int cl_config_parse(const struct cl_document *document, struct cl_arena *arena,
         return r;
     r = take_doc(&doc, arena, ret, err);
     return r < 0 ? cl_prefix(err, "%s", cl_report_name(document->name)) : 0;
+}
+
+static int take_module(const struct module_doc *doc, struct cl_config_record *ret,
+                       struct cl_error *err)
+{
+    struct cl_config_record record = {.set = 0};
+    char quoted[CL_QUOTE_SIZE];
+
+    if (doc->architecture != NULL && doc->architecture[0] != '\0' &&
+        !is_word(doc->architecture, "wasm"))
+        return cl_refuse(err, EINVAL, "architecture: expected wasm, got \"%s\"",
+                         cl_quote(doc->architecture, quoted));
+    int r = check_interface(doc->os, err);
+    if (r == 0)
+        r = check_digests("layerDigests", &doc->layer_digests, err);
+    if (r < 0)
+        return r;
+    take_text(&record, CL_CONFIG_ARCHITECTURE, &record.architecture, "wasm");
+    take_text(&record, CL_CONFIG_OS, &record.os, doc->os);
+    take_text(&record, CL_CONFIG_CREATED, &record.created, doc->created);
+    if (doc->layer_digests.count > 0)
+        take_texts(&record, CL_CONFIG_DIFF_IDS, &record.diff_ids, &doc->layer_digests);
+    *ret = record;
+    return 0;
+}
+
+static int parse_module(const struct cl_document *document, struct cl_arena *arena,
+                        struct cl_config_record *ret, struct cl_error *err)
+{
+    struct module_doc doc = {.os = NULL};
+    int r = cl_decode(&module_shape, document, arena, &doc, err);
+
+    if (r < 0)
+        return r;
+    r = take_module(&doc, ret, err);
+    return r < 0 ? cl_prefix(err, "%s", cl_report_name(document->name)) : 0;
+}
+
+int cl_config_parse(const struct cl_document *document, const char *type, struct cl_arena *arena,
+                    struct cl_config_record *ret, struct cl_error *err)
+{
+    const int is_modules = type != NULL && cl_media_type_find(type).kind == CL_MEDIA_MODULE_CONFIG;
+
+    return is_modules ? parse_module(document, arena, ret, err)
+                      : parse_image(document, arena, ret, err);
 }

@@ -28,6 +28,16 @@ static int is_attestation(const struct cl_descriptor *descriptor)
             is_word(platform->architecture, "unknown"));
 }
 
+/* Artifacts are no images, but WebAssembly modules are run, too. Their writers call them by the
+ * config's media type, by the layer's, and by "application/vnd.wasm.module.v1+wasm" and its kin. */
+static int is_other_artifact(const struct cl_descriptor *descriptor)
+{
+    const char *type = descriptor->artifact_type;
+
+    return type != NULL && strcmp(type, "application/wasm") != 0 &&
+           strncmp(type, "application/vnd.wasm.", strlen("application/vnd.wasm.")) != 0;
+}
+
 /* Whether an image can be behind it. Media types that nobody knows must be ignored
  * (image-index.md, "manifests"). */
 static int may_be_image(const struct cl_descriptor *descriptor)
@@ -38,7 +48,7 @@ static int may_be_image(const struct cl_descriptor *descriptor)
     int is_manifest = type.kind == CL_MEDIA_IMAGE || type.kind == CL_MEDIA_INDEX ||
                       type.kind == CL_MEDIA_SCHEMA_1;
 
-    return is_manifest && descriptor->artifact_type == NULL && !is_attestation(descriptor);
+    return is_manifest && !is_other_artifact(descriptor) && !is_attestation(descriptor);
 }
 
 static int find_candidates(const struct cl_manifest_doc *doc, struct cl_arena *arena,
@@ -84,6 +94,24 @@ static int refuse_platform(const struct candidates *candidates, const char *want
     return cl_refuse(err, ENOENT, "the image has %s, not %s", names.text, wanted);
 }
 
+/* What runs on every machine: the first module that is no component, else the first of all. */
+static const struct cl_descriptor *find_module(const struct candidates *candidates)
+{
+    const struct cl_descriptor *found = NULL;
+
+    for (size_t i = 0; i < candidates->count; i++) {
+        const struct cl_platform *platform = candidates->items[i]->platform;
+
+        if (platform == NULL || !is_word(platform->architecture, "wasm"))
+            continue;
+        if (!is_word(platform->os, "wasip2"))
+            return candidates->items[i];
+        if (found == NULL)
+            found = candidates->items[i];
+    }
+    return found;
+}
+
 static int choose_platform(const struct candidates *candidates, const char *text,
                            struct cl_arena *arena, const struct cl_descriptor **ret,
                            struct cl_error *err)
@@ -101,7 +129,8 @@ static int choose_platform(const struct candidates *candidates, const char *text
             return 0;
         }
     }
-    return refuse_platform(candidates, text, arena, err);
+    *ret = find_module(candidates);
+    return *ret == NULL ? refuse_platform(candidates, text, arena, err) : 0;
 }
 
 int cl_index_choose(const struct cl_manifest_doc *doc, const char *platform, struct cl_arena *arena,

@@ -16,7 +16,7 @@
 
 static const struct cl_verb verbs[] = {
     {"manifest", "NAME PLATFORM [MEDIA_TYPE]", 2, 1, cl_verb_parse},
-    {"config", "NAME", 1, 0, cl_verb_parse},
+    {"config", "NAME [MEDIA_TYPE]", 1, 1, cl_verb_parse},
     {"archive", "NAME", 1, 0, cl_verb_parse},
     {"saved", "NAME [TAG]", 1, 1, cl_verb_parse},
     {"oci-index", "NAME PLATFORM [TAG]", 2, 1, cl_verb_parse},

@@ -93,16 +93,26 @@ static int judge(const struct cl_manifest_doc *doc, const char *said, struct cl_
 
 /* --- images ------------------------------------------------------------------------ */
 
-static int take_layer(const struct cl_descriptor *descriptor, struct cl_manifest_layer *ret,
-                      struct cl_error *err)
+static int refuse_layer(const struct cl_media_type *type, int is_modules, struct cl_error *err)
+{
+    if (type->kind == CL_MEDIA_MODULE)
+        return cl_refuse(err, EINVAL,
+                         "a WebAssembly module among layers of files; the config of one alone is "
+                         "a \"" CL_MODULE_CONFIG_TYPE "\"");
+    return cl_media_type_refuse(type, is_modules ? "module" : "layer", err);
+}
+
+/* Of files, or a module's. */
+static int take_layer(const struct cl_descriptor *descriptor, int is_modules,
+                      struct cl_manifest_layer *ret, struct cl_error *err)
 {
     int r = cl_descriptor_check(descriptor, err);
 
     if (r < 0)
         return r;
     const struct cl_media_type type = cl_media_type_find(descriptor->media_type);
-    if (type.kind != CL_MEDIA_LAYER)
-        return cl_media_type_refuse(&type, "layer", err);
+    if (type.kind != (is_modules ? CL_MEDIA_MODULE : CL_MEDIA_LAYER))
+        return refuse_layer(&type, is_modules, err);
     *ret = (struct cl_manifest_layer){
         .digest = descriptor->digest,
         .size_bytes = descriptor->size.value,
@@ -111,8 +121,9 @@ static int take_layer(const struct cl_descriptor *descriptor, struct cl_manifest
     return 0;
 }
 
-/* Of what isn't an image the first word that says what it is. */
-static int check_config(const struct cl_manifest_doc *doc, struct cl_error *err)
+/* Of what isn't an image the first word that says what it is. RET is the config's kind. */
+static int check_config(const struct cl_manifest_doc *doc, enum cl_media_kind *ret,
+                        struct cl_error *err)
 {
     char quoted[CL_QUOTE_SIZE];
 
@@ -122,33 +133,83 @@ static int check_config(const struct cl_manifest_doc *doc, struct cl_error *err)
     if (r < 0)
         return cl_prefix(err, "config");
     const struct cl_media_type type = cl_media_type_find(doc->config->media_type);
-    if (type.kind == CL_MEDIA_CONFIG)
+    *ret = type.kind;
+    if (type.kind == CL_MEDIA_CONFIG || type.kind == CL_MEDIA_MODULE_CONFIG)
         return 0;
-    if (type.kind != CL_MEDIA_WASM && doc->artifact_type != NULL)
+    if (doc->artifact_type != NULL)
         return cl_refuse(err, ENOTSUP, "not a container image but an artifact of type \"%s\"",
                          cl_quote(doc->artifact_type, quoted));
     return cl_media_type_refuse(&type, "config", err);
 }
 
-static int take_image(const struct cl_manifest_doc *doc, struct cl_arena *arena,
-                      struct cl_manifest_record *record, struct cl_error *err)
+/* What crun reads of it: "compat" makes the command a module; "compat-smart" too, if it is one. */
+static int is_of_module(const struct cl_manifest_doc *doc)
+{
+    const char *variant = cl_manifest_doc_annotation(doc, "module.wasm.image/variant");
+
+    return variant != NULL &&
+           (strcmp(variant, "compat") == 0 || strcmp(variant, "compat-smart") == 0);
+}
+
+static void set_payload(struct cl_manifest_record *record, enum cl_payload payload)
+{
+    record->payload = payload;
+    record->set |= CL_RECORD_BIT(CL_MANIFEST_PAYLOAD);
+}
+
+/* A module is one layer. What it was called is only shown. */
+static int take_module(const struct cl_manifest_doc *doc, struct cl_manifest_record *record,
+                       struct cl_error *err)
+{
+    const struct cl_descriptor *layers = doc->layers.items;
+
+    if (doc->layers.count != 1)
+        return cl_refuse(err, ENOTSUP, "%zu WebAssembly modules; an image that is run has one",
+                         doc->layers.count);
+    const char *title = cl_descriptor_annotation(&layers[0], "org.opencontainers.image.title");
+    if (title != NULL && title[0] != '\0' && strlen(title) <= NAME_MOST) {
+        record->title = title;
+        record->set |= CL_RECORD_BIT(CL_MANIFEST_TITLE);
+    }
+    set_payload(record, CL_PAYLOAD_MODULE);
+    return 0;
+}
+
+static int take_layers(const struct cl_manifest_doc *doc, int is_modules, struct cl_arena *arena,
+                       struct cl_manifest_record *record, struct cl_error *err)
 {
     const struct cl_descriptor *layers = doc->layers.items;
     struct cl_manifest_layer *items = cl_arena_array(arena, doc->layers.count, sizeof(*items));
-    int r = check_config(doc, err);
 
-    if (r < 0)
-        return r;
     if (items == NULL)
         return cl_fail_memory(err);
     for (size_t i = 0; i < doc->layers.count; i++) {
-        r = take_layer(&layers[i], &items[i], err);
+        int r = take_layer(&layers[i], is_modules, &items[i], err);
+
         if (r < 0)
             return cl_prefix(err, "layers[%zu]", i);
     }
-    record->kind = CL_MANIFEST_IMAGE;
     record->layers = (struct cl_manifest_layers){items, doc->layers.count};
     record->set |= CL_RECORD_BIT(CL_MANIFEST_LAYERS);
+    return 0;
+}
+
+static int take_image(const struct cl_manifest_doc *doc, struct cl_arena *arena,
+                      struct cl_manifest_record *record, struct cl_error *err)
+{
+    enum cl_media_kind config = CL_MEDIA_UNKNOWN;
+    int r = check_config(doc, &config, err);
+    const int is_modules = config == CL_MEDIA_MODULE_CONFIG;
+
+    if (r == 0)
+        r = take_layers(doc, is_modules, arena, record, err);
+    if (r == 0 && is_modules)
+        r = take_module(doc, record, err);
+    if (r < 0)
+        return r;
+    if (!is_modules && is_of_module(doc))
+        set_payload(record, CL_PAYLOAD_FILES_OF_MODULE);
+    record->kind = CL_MANIFEST_IMAGE;
     return 0;
 }
 

@@ -40,6 +40,7 @@ static const struct cl_decode_field doc_fields[] = {
     CL_DECODE_ROW_OF("config", OBJECT, config, UINT64_MAX, &descriptor_shape),
     CL_DECODE_ROW_OF("layers", LIST, layers, CL_MAX_LAYERS, &descriptor_shape),
     CL_DECODE_ROW_OF("manifests", LIST, manifests, UINT64_MAX, &descriptor_shape),
+    CL_DECODE_ROW("annotations", PAIRS, annotations, UINT64_MAX),
     CL_DECODE_ROW("fsLayers", PRESENT, has_fs_layers, 0),
 };
 static const struct cl_decode_shape doc_shape = CL_DECODE_SHAPE(doc_fields, CL_DECODE_OPEN);
@@ -65,13 +66,23 @@ int cl_descriptor_check(const struct cl_descriptor *descriptor, struct cl_error 
     return r < 0 ? cl_prefix(err, "digest") : 0;
 }
 
-const char *cl_descriptor_annotation(const struct cl_descriptor *descriptor, const char *key)
+static const char *find(const struct cl_decode_list *annotations, const char *key)
 {
-    const struct cl_decode_pair *pairs = descriptor->annotations.items;
+    const struct cl_decode_pair *pairs = annotations->items;
 
-    for (size_t i = 0; i < descriptor->annotations.count; i++) {
+    for (size_t i = 0; i < annotations->count; i++) {
         if (strcmp(pairs[i].key, key) == 0)
             return pairs[i].value;
     }
     return NULL;
+}
+
+const char *cl_descriptor_annotation(const struct cl_descriptor *descriptor, const char *key)
+{
+    return find(&descriptor->annotations, key);
+}
+
+const char *cl_manifest_doc_annotation(const struct cl_manifest_doc *doc, const char *key)
+{
+    return find(&doc->annotations, key);
 }

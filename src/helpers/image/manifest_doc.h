@@ -20,9 +20,10 @@ struct cl_manifest_doc {
     const char *media_type;
     const char *artifact_type;
     const struct cl_descriptor *config;
-    struct cl_decode_list layers;    /* struct cl_descriptor */
-    struct cl_decode_list manifests; /* struct cl_descriptor */
-    int has_fs_layers;               /* schema 1 has them */
+    struct cl_decode_list layers;      /* struct cl_descriptor */
+    struct cl_decode_list manifests;   /* struct cl_descriptor */
+    struct cl_decode_list annotations; /* struct cl_decode_pair */
+    int has_fs_layers;                 /* schema 1 has them */
 };
 
 int cl_manifest_doc_decode(const struct cl_document *document, struct cl_arena *arena,
@@ -31,7 +32,8 @@ int cl_manifest_doc_decode(const struct cl_document *document, struct cl_arena *
 /* The parts that each descriptor must have, and a digest that is one. */
 int cl_descriptor_check(const struct cl_descriptor *descriptor, struct cl_error *err);
 
-/* An annotation's text, or NULL. */
+/* An annotation's text, or NULL; of a descriptor, or of the document itself. */
 const char *cl_descriptor_annotation(const struct cl_descriptor *descriptor, const char *key);
+const char *cl_manifest_doc_annotation(const struct cl_manifest_doc *doc, const char *key);
 
 #endif

@@ -25,6 +25,8 @@
         text, CL_MEDIA_OTHER, PLAIN, is_what                                                       \
     }
 
+#define OLD_MODULE "a WebAssembly module in a layout of before application/vnd.wasm.config.v0+json"
+
 static const struct cl_media_type types[] = {
     KIND(CL_MEDIA_OCI_IMAGE, IMAGE),
     KIND(CL_MEDIA_OCI_INDEX, INDEX),
@@ -49,12 +51,12 @@ static const struct cl_media_type types[] = {
     LAYER(DOCKER "image.rootfs.foreign.diff.tar.gzip", GZIP),
     LAYER(DOCKER "image.rootfs.foreign.diff.tar.zstd", ZSTD),
 
-    /* Compute-Spec WASM OCI artifact, and what came before it */
-    KIND("application/vnd.wasm.config.v0+json", WASM),
-    KIND("application/vnd.wasm.config.v1+json", WASM),
-    KIND("application/vnd.wasm.content.layer.v1+wasm", WASM),
-    KIND("application/vnd.module.wasm.content.layer.v1+wasm", WASM),
-    KIND("application/wasm", WASM),
+    /* CNCF's layout of a WebAssembly artifact, and what came before it */
+    KIND(CL_MODULE_CONFIG_TYPE, MODULE_CONFIG),
+    KIND("application/wasm", MODULE),
+    OTHER("application/vnd.wasm.config.v1+json", OLD_MODULE),
+    OTHER("application/vnd.wasm.content.layer.v1+wasm", OLD_MODULE),
+    OTHER("application/vnd.module.wasm.content.layer.v1+wasm", OLD_MODULE),
 
     OTHER("application/vnd.oci.empty.v1+json", "an artifact"),
     OTHER("application/vnd.oci.artifact.manifest.v1+json", "an artifact"),
@@ -85,11 +87,6 @@ struct cl_media_type cl_media_type_find(const char *name)
     return (struct cl_media_type){.name = name, .kind = CL_MEDIA_UNKNOWN};
 }
 
-int cl_media_type_refuse_wasm(struct cl_error *err)
-{
-    return cl_refuse(err, ENOTSUP, "a WebAssembly artifact: the wasm wall is not built yet");
-}
-
 int cl_media_type_refuse_schema_1(struct cl_error *err)
 {
     return cl_refuse(err, ENOTSUP,
@@ -102,8 +99,6 @@ int cl_media_type_refuse(const struct cl_media_type *type, const char *role, str
     char quoted[CL_QUOTE_SIZE];
 
     switch (type->kind) {
-    case CL_MEDIA_WASM:
-        return cl_media_type_refuse_wasm(err);
     case CL_MEDIA_SCHEMA_1:
         return cl_media_type_refuse_schema_1(err);
     case CL_MEDIA_OTHER:
@@ -113,6 +108,8 @@ int cl_media_type_refuse(const struct cl_media_type *type, const char *role, str
     case CL_MEDIA_INDEX:
     case CL_MEDIA_CONFIG:
     case CL_MEDIA_LAYER:
+    case CL_MEDIA_MODULE_CONFIG:
+    case CL_MEDIA_MODULE:
         break;
     }
     return cl_refuse(err, ENOTSUP, "the media type \"%s\" is none of a container image's %s",

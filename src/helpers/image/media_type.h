@@ -13,8 +13,9 @@ enum cl_media_kind {
     CL_MEDIA_SCHEMA_1, /* of Docker's first form */
     CL_MEDIA_CONFIG,
     CL_MEDIA_LAYER,
-    CL_MEDIA_WASM,
-    CL_MEDIA_OTHER, /* named by `what`: no part of an image */
+    CL_MEDIA_MODULE_CONFIG, /* of an artifact that is a WebAssembly module */
+    CL_MEDIA_MODULE,        /* and its layer */
+    CL_MEDIA_OTHER,         /* named by `what`: no part of an image */
 };
 
 struct cl_media_type {
@@ -32,7 +33,6 @@ struct cl_media_type cl_media_type_find(const char *name);
 
 /* Refuses what isn't an image: TYPE stands where an image has ROLE ("config"). */
 int cl_media_type_refuse(const struct cl_media_type *type, const char *role, struct cl_error *err);
-int cl_media_type_refuse_wasm(struct cl_error *err);
 int cl_media_type_refuse_schema_1(struct cl_error *err);
 
 #endif

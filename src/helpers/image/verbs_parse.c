@@ -47,7 +47,7 @@ static int make_manifest(const struct job *job, struct cl_buf *output, struct cl
 static int make_config(const struct job *job, struct cl_buf *output, struct cl_error *err)
 {
     struct cl_config_record record = {.set = 0};
-    int r = cl_config_parse(&job->document, job->arena, &record, err);
+    int r = cl_config_parse(&job->document, argument(job, 1), job->arena, &record, err);
 
     return r < 0 ? r : cl_flat_write(&cl_config_shape, &record, output, err);
 }
