@@ -72,6 +72,45 @@ int cl_launch_layers(const struct cl_store *store, const struct cl_strlist *laye
     return 0;
 }
 
+/* A foreign word: what of it is a file's name. */
+static const char *name_of_module(const char *title)
+{
+    const char *slash = title == NULL ? NULL : strrchr(title, '/');
+    const char *name = slash == NULL ? title : slash + 1;
+    const int is_none =
+        name == NULL || name[0] == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+
+    return is_none ? CL_MODULE_FILE : name;
+}
+
+static int set_module(const struct cl_launch_of *image, struct cl_arena *arena,
+                      struct cl_plan *plan, struct cl_error *err)
+{
+    plan->image_kind = CL_IMAGE_MODULE;
+    return cl_plan_add_str(plan, CL_FIELD_ENTRYPOINT, name_of_module(image->title), arena, err);
+}
+
+/* What its layers are for: by the manifest's word, or because no machine's programs are in it. */
+static int has_module(const struct cl_launch_of *image)
+{
+    const char *architecture = image->config->architecture;
+
+    return image->payload == CL_PAYLOAD_FILES_OF_MODULE ||
+           (architecture != NULL && strcmp(architecture, "wasm") == 0);
+}
+
+static int set_payload(const struct cl_launch_of *image, struct cl_arena *arena,
+                       struct cl_plan *plan, struct cl_error *err)
+{
+    if (image->payload == CL_PAYLOAD_MODULE)
+        return set_module(image, arena, plan, err);
+    if (has_module(image)) {
+        plan->image_module = 1;
+        cl_plan_mark(plan, CL_FIELD_IMAGE_MODULE);
+    }
+    return set_config(image->config, arena, plan, err);
+}
+
 int cl_launch_compose(const struct cl_launch_of *image, struct cl_arena *arena, struct cl_plan *ret,
                       struct cl_error *err)
 {
@@ -86,7 +125,7 @@ int cl_launch_compose(const struct cl_launch_of *image, struct cl_arena *arena, 
     if (r == 0)
         r = set_text(&plan, CL_FIELD_IMAGE_DIGEST, image->digest, arena, err);
     if (r == 0)
-        r = set_config(image->config, arena, &plan, err);
+        r = set_payload(image, arena, &plan, err);
     if (r == 0)
         *ret = plan;
     return r;

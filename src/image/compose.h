@@ -17,9 +17,12 @@ struct cl_launch_of {
     const char *digest;       /* of its manifest */
     struct cl_strlist layers; /* those that are stacked, lowest first */
     const struct cl_config_record *config;
+    enum cl_payload payload; /* of its manifest, as the title */
+    const char *title;       /* NULL: none */
 };
 
-/* What `run` of IMAGE needs: where its layers are, and what its config says. Memory is ARENA's
+/* What `run` of IMAGE needs: where its layers are, and what its config says. A module's config says
+ * nothing of that: its entrypoint is what its file was called. Memory is ARENA's
  * and the config's. Config values that a plan can't have are refused by their names. */
 int cl_launch_compose(const struct cl_launch_of *image, struct cl_arena *arena, struct cl_plan *ret,
                       struct cl_error *err);

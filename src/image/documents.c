@@ -38,6 +38,16 @@ static int get_manifest(struct cl_documents *documents, const char *reference, s
     return 0;
 }
 
+/* What cloister-image says of it is foreign, too. */
+static int check_module(const struct cl_documents *documents, struct cl_error *err)
+{
+    const struct cl_manifest_layers *layers = &documents->manifest.layers;
+
+    if (layers->count == 1 && layers->items[0].compression == CL_COMPRESSION_NONE)
+        return 0;
+    return cl_refuse(err, EBADMSG, "its record is none of a WebAssembly module");
+}
+
 static int parse_manifest(struct cl_documents *documents, struct cl_error *err)
 {
     char subject[CL_DIGEST_TEXT_SIZE];
@@ -56,7 +66,7 @@ static int parse_manifest(struct cl_documents *documents, struct cl_error *err)
         return r;
     if ((documents->manifest.set & CL_RECORD_BIT(CL_MANIFEST_TARGET)) == 0)
         return cl_refuse(err, EBADMSG, "%.19s...: what it leads to is not known", subject);
-    return 0;
+    return cl_documents_are_of_module(documents) ? check_module(documents, err) : 0;
 }
 
 /* WANTED: what the index above says. */
@@ -117,12 +127,24 @@ static int is_for(const char *own, const char *wanted)
     return strncmp(own, wanted, size) == 0 && (own[size] == '\0' || own[size] == '/');
 }
 
+/* Runs on every machine. */
+static int take_wasm(struct cl_documents *documents, struct cl_error *err)
+{
+    const char *os = documents->config.os;
+
+    documents->platform =
+        os == NULL ? "wasm" : cl_arena_printf(documents->parser->arena, "%s/wasm", os);
+    return documents->platform == NULL ? cl_fail_memory(err) : 0;
+}
+
 /* An index has chosen by its own words; a manifest that was asked for by name hasn't. */
 static int check_platform(struct cl_documents *documents, struct cl_error *err)
 {
     const struct cl_config_record *config = &documents->config;
     char quoted[CL_QUOTE_SIZE];
 
+    if (config->architecture != NULL && strcmp(config->architecture, "wasm") == 0)
+        return take_wasm(documents, err);
     if (config->architecture == NULL || config->os == NULL)
         return 0;
     const char *variant = config->variant == NULL ? "" : config->variant;
@@ -139,9 +161,23 @@ static int check_platform(struct cl_documents *documents, struct cl_error *err)
     return 0;
 }
 
+/* Not all who write a module's config say it there; the manifest says the same of the one layer,
+ * which is not packed. */
+static void find_module_digest(struct cl_documents *documents)
+{
+    struct cl_config_record *config = &documents->config;
+
+    if (!cl_documents_are_of_module(documents) || config->diff_ids.count > 0)
+        return;
+    config->diff_ids = (struct cl_strlist){&documents->manifest.layers.items[0].digest, 1};
+    config->set |= CL_RECORD_BIT(CL_CONFIG_DIFF_IDS);
+}
+
 int cl_documents_find_config(struct cl_documents *documents, struct cl_error *err)
 {
-    const char *args[CL_HELPER_MAX_ARGS] = {"config", "the image's config"};
+    const char *args[CL_HELPER_MAX_ARGS] = {
+        "config", "the image's config",
+        cl_documents_are_of_module(documents) ? CL_MODULE_CONFIG_TYPE : NULL};
     struct cl_buf *bytes = &documents->config_bytes;
 
     *bytes = CL_BUF_INIT(MAX_CONFIG);
@@ -155,6 +191,7 @@ int cl_documents_find_config(struct cl_documents *documents, struct cl_error *er
         r = check_platform(documents, err);
     if (r < 0)
         return r;
+    find_module_digest(documents);
     if (documents->config.diff_ids.count != documents->manifest.layers.count)
         return cl_refuse(err, EBADMSG, "the manifest has %zu layers, and the config knows %zu",
                          documents->manifest.layers.count, documents->config.diff_ids.count);

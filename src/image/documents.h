@@ -27,7 +27,14 @@ void cl_documents_done(struct cl_documents *documents);
 /* The manifest of the image: through an index, or several, to the one of the platform. */
 int cl_documents_find(struct cl_documents *documents, struct cl_error *err);
 
-/* The config that the manifest names. It must be for the platform, and know as many layers. */
+/* The config that the manifest names. It must be for the platform, which a module always is, and
+ * know as many layers. */
 int cl_documents_find_config(struct cl_documents *documents, struct cl_error *err);
+
+/* Whether its one layer is a WebAssembly module. */
+static inline int cl_documents_are_of_module(const struct cl_documents *documents)
+{
+    return documents->manifest.payload == CL_PAYLOAD_MODULE;
+}
 
 #endif

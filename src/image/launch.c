@@ -25,7 +25,14 @@ static const uint64_t needed =
     BIT(IMAGE_KIND) | BIT(IMAGE_PATH) | BIT(IMAGE_LAYERS) | BIT(IMAGE_DIGEST);
 static const uint64_t allowed = BIT(ENTRYPOINT) | BIT(COMMAND) | BIT(ENV) | BIT(WORKDIR) |
                                 BIT(USER) | BIT(UID) | BIT(GID) | BIT(HOME) | BIT(STOP_SIGNAL) |
-                                BIT(IMAGE_PLACES);
+                                BIT(IMAGE_PLACES) | BIT(IMAGE_MODULE);
+
+/* A module is one layer, and no directory of others. */
+static int is_kind(const struct cl_plan *plan)
+{
+    return plan->image_kind == CL_IMAGE_STORE ||
+           (plan->image_kind == CL_IMAGE_MODULE && plan->image_layers.count == 1);
+}
 
 static int check(const struct cl_plan *plan, struct cl_digest *ret, struct cl_error *err)
 {
@@ -34,7 +41,7 @@ static int check(const struct cl_plan *plan, struct cl_digest *ret, struct cl_er
     for (size_t i = 0; i < plan->image_layers.count; i++)
         are_layers &= cl_layer_name_is_valid(plan->image_layers.items[i]);
     if ((plan->set & needed) != needed || (plan->set & ~(needed | allowed)) != 0 ||
-        plan->image_kind != CL_IMAGE_STORE || !are_layers)
+        !is_kind(plan) || !are_layers)
         return cl_refuse(err, EBADMSG, "it doesn't say what an image is");
     return cl_digest_parse(plan->image_digest, ret, err) < 0
                ? cl_refuse(err, EBADMSG, "its digest is none")

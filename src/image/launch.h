@@ -3,7 +3,9 @@
  * A launch record is a plan in its flat form (plan/format.h) that sets image_kind (STORE),
  * image_path (the store's `layers`), image_layers, image_digest and what the image's config
  * says: entrypoint, command, env, workdir, user; uid, gid and home (where the user could be
- * looked up); stop_signal; and image_places (places.h). It lies in the store's refs/<hex>, <hex>
+ * looked up); stop_signal; image_places (places.h); and image_module. Of an image that is one
+ * WebAssembly module image_kind is MODULE, its layer holds CL_MODULE_FILE alone, and the entrypoint
+ * is all that is said beside it. It lies in the store's refs/<hex>, <hex>
  * being the SHA-256 of the whole name (cl_reference_text); a hard link to launch/<digest>. So `run`
  * of an image that is there costs an open, a read and a lock.
  *

@@ -2,6 +2,9 @@
 #ifndef CL_IMAGE_LAYER_NAME_H
 #define CL_IMAGE_LAYER_NAME_H
 
+/* The one file in the tree of a layer that is a WebAssembly module. */
+#define CL_MODULE_FILE "module.wasm"
+
 enum {
     CL_LAYER_NAME_MAX = 20, /* digits */
     CL_LAYER_NAME_SIZE = CL_LAYER_NAME_MAX + 1,

@@ -67,7 +67,11 @@ static int prepare_task(struct pull *pull, size_t i, struct cl_error *err)
         r = cl_digest_parse(task->layer->digest, &task->blob, err);
     if (r < 0)
         return cl_prefix(err, "layer %zu", i + 1);
-    cl_chain_id(i == 0 ? NULL : &pull->tasks[i - 1].chain, &task->diff_id, &task->chain);
+    task->is_module = cl_documents_are_of_module(&pull->documents);
+    if (task->is_module)
+        cl_chain_id_of_module(&task->diff_id, &task->chain);
+    else
+        cl_chain_id(i == 0 ? NULL : &pull->tasks[i - 1].chain, &task->diff_id, &task->chain);
     return 0;
 }
 
@@ -360,8 +364,11 @@ static const char *text_or_empty(const char *text)
 static int compose_records(struct pull *pull, struct cl_error *err)
 {
     const struct cl_documents *documents = &pull->documents;
-    struct cl_launch_of image = {
-        .store = pull->store, .digest = pull->digest, .config = &documents->config};
+    struct cl_launch_of image = {.store = pull->store,
+                                 .digest = pull->digest,
+                                 .config = &documents->config,
+                                 .payload = (enum cl_payload)documents->manifest.payload,
+                                 .title = documents->manifest.title};
     struct cl_image_record record = {
         .set = CL_RECORD_BIT(CL_STORED_IMAGE_FIELD_COUNT) - 1,
         .digest = cl_digest_format(&documents->digest, pull->digest),
@@ -380,7 +387,8 @@ static int compose_records(struct pull *pull, struct cl_error *err)
     if (r < 0)
         return r;
     find_user(pull, &pull->launch);
-    cl_places_find(pull->store, &pull->launch);
+    if (!cl_documents_are_of_module(documents))
+        cl_places_find(pull->store, &pull->launch);
     pull->record = record;
     return 0;
 }

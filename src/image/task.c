@@ -7,6 +7,7 @@
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/sys.h"
+#include "policy/wasm_version.h"
 
 /* What messages call the layer. */
 static int in_layer(const struct cl_task *task, struct cl_error *err)
@@ -94,14 +95,29 @@ static int start_source(struct cl_task *task, struct cl_blob_source *ret, struct
     return origin->open(origin, &wanted, ret, err);
 }
 
+static int check_size(const struct cl_task *task, struct cl_error *err)
+{
+    const uint64_t size = task->layer->size_bytes;
+    const uint64_t most = task->is_module
+                              ? task->max_bytes
+                              : cl_unpacker_most_bytes(task->max_bytes, task->how->max_entries);
+
+    if (task->is_module && size > (uint64_t)CL_WASM_MODULE_MIB << 20)
+        return cl_refuse(err, EFBIG, "a WebAssembly module of more than %d MiB",
+                         CL_WASM_MODULE_MIB);
+    if (size > most)
+        return cl_refuse(err, EFBIG, "it has more bytes than --max-size and --max-files allow");
+    return 0;
+}
+
 static int start(struct cl_task *task, struct cl_error *err)
 {
     struct cl_blob_source source = {.fd = -1, .ticks = -1};
 
-    if (task->layer->size_bytes > cl_unpacker_most_bytes(task->max_bytes, task->how->max_entries))
-        return cl_refuse(err, EFBIG, "it has more bytes than --max-size and --max-files allow");
-    int r = start_source(task, &source, err);
+    int r = check_size(task, err);
 
+    if (r == 0)
+        r = start_source(task, &source, err);
     if (r < 0)
         return r;
     const struct cl_unpacker_how how = {
@@ -112,6 +128,7 @@ static int start(struct cl_task *task, struct cl_error *err)
         .offset_bytes = source.offset_bytes,
         .size_bytes = task->layer->size_bytes,
         .tree = task->work.tree,
+        .file = task->is_module ? CL_MODULE_FILE : NULL,
         .uid_base = task->how->uid_base,
         .max_bytes = task->max_bytes,
         .max_entries = task->how->max_entries,

@@ -16,6 +16,7 @@ struct cl_task {
     struct cl_digest blob; /* of what travels; no digits: it has no digest */
     struct cl_digest diff_id;
     struct cl_digest chain;
+    int is_module; /* it is a WebAssembly module's file, and no archive */
     enum cl_pull_state state;
     char name[CL_LAYER_NAME_SIZE]; /* in the store, when it is there */
     uint64_t max_bytes;            /* of content: set before it is begun */

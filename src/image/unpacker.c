@@ -14,7 +14,7 @@
 #include "oci/exit_status.h"
 #include "oci/stream_report.h"
 
-enum { PIPE_SIZE = 1 << 20, NUMBER_SIZE = 24, CHANNEL_FD = 4, CURE_SIZE = 256 };
+enum { PIPE_SIZE = 1 << 20, NUMBER_SIZE = 24, CHANNEL_FD = 4, CURE_SIZE = 256, BLOCK = 4096 };
 
 /* What tar adds to content at most: headers, padding, pax headers, an end. */
 #define MOST (1ULL << 50)
@@ -63,6 +63,17 @@ static int lay_sink(struct joints *joints, struct cl_error *err)
     cl_fd_close(&ends[1]);
     ends[1] = cl_sys_openat(AT_FDCWD, "/dev/null", O_WRONLY, 0);
     return ends[1] < 0 ? cl_fail(err, ends[1], "open /dev/null") : 0;
+}
+
+/* In place of who unpacks. The directory is new, and nobody's but ours. */
+static int lay_file(const struct cl_unpacker_how *how, struct joints *joints, struct cl_error *err)
+{
+    int *ends = joints->ends[CL_STAGE_UNPACK];
+
+    cl_fd_close(&ends[0]);
+    cl_fd_close(&ends[1]);
+    ends[1] = cl_sys_openat(how->tree, how->file, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0444);
+    return ends[1] < 0 ? cl_fail(err, ends[1], "make the layer's file") : 0;
 }
 
 static int furnish(struct cl_unpacker *unpacker, struct joints *joints, struct cl_error *err)
@@ -198,7 +209,9 @@ static int start_unpack(const struct cl_unpacker_how *how, struct cl_unpacker *u
 static int start_all(const struct cl_unpacker_how *how, struct cl_unpacker *unpacker,
                      struct joints *joints, struct cl_error *err)
 {
-    int r = how->tree < 0 ? lay_sink(joints, err) : start_unpack(how, unpacker, joints, err);
+    int r = how->tree < 0       ? lay_sink(joints, err)
+            : how->file != NULL ? lay_file(how, joints, err)
+                                : start_unpack(how, unpacker, joints, err);
 
     if (r == 0 && how->compression != CL_COMPRESSION_NONE) {
         r = start_verify(how, unpacker, joints, CL_STAGE_VERIFY_PLAIN, err);
@@ -217,6 +230,7 @@ int cl_unpacker_start(const struct cl_unpacker_how *how, struct cl_unpacker *ret
     int r = furnish(&unpacker, &joints, err);
 
     unpacker.is_plain = how->compression == CL_COMPRESSION_NONE;
+    unpacker.is_file = how->file != NULL;
     (void)ticks; /* taken: closed here, also where nothing starts */
     if (r == 0)
         r = start_all(how, &unpacker, &joints, err);
@@ -228,6 +242,12 @@ int cl_unpacker_start(const struct cl_unpacker_how *how, struct cl_unpacker *ret
 }
 
 /* --- watching ------------------------------------------------------------------ */
+
+/* Who writes to the disk. */
+static enum cl_unpacker_stage writer(const struct cl_unpacker *unpacker)
+{
+    return unpacker->is_file ? CL_STAGE_VERIFY_BLOB : CL_STAGE_UNPACK;
+}
 
 int cl_unpacker_reap(struct cl_unpacker *unpacker, enum cl_unpacker_stage stage,
                      struct cl_error *err)
@@ -241,7 +261,7 @@ int cl_unpacker_reap(struct cl_unpacker *unpacker, enum cl_unpacker_stage stage,
         unpacker->failed[stage] = info.si_status == CL_HELPER_DONE ? 0 : CL_STAGE_FAILED;
     else
         unpacker->failed[stage] = info.si_status == SIGPIPE ? CL_STAGE_CUT_OFF : CL_STAGE_FAILED;
-    if (stage == CL_STAGE_UNPACK)
+    if (stage == writer(unpacker))
         unpacker->no_room = info.si_code == CLD_EXITED && info.si_status == CL_HELPER_NO_ROOM;
     return 0;
 }
@@ -298,8 +318,9 @@ static int find_complaint(const struct cl_unpacker *unpacker, struct cl_error *e
             continue;
         cl_complaint_read(unpacker->complaints[i], text);
         if (text[0] != '\0')
-            return cl_refuse(err, i == CL_STAGE_UNPACK && unpacker->no_room ? ENOSPC : EINVAL, "%s",
-                             text);
+            return cl_refuse(
+                err, i == (unsigned int)writer(unpacker) && unpacker->no_room ? ENOSPC : EINVAL,
+                "%s", text);
         if (unpacker->failed[i] == CL_STAGE_FAILED)
             return cl_refuse(err, EIO, "%s was ended from outside", what[i]);
         cut_off = i;
@@ -334,6 +355,11 @@ int cl_unpacker_judge(const struct cl_unpacker *unpacker, struct cl_unpacked *re
     if (r < 0)
         return r;
     unpacked.blob_bytes = blob.bytes;
+    if (unpacker->is_file)
+        unpacked.tree =
+            (struct cl_unpack_report){.entries = 1,
+                                      .bytes = blob.bytes,
+                                      .disk_bytes = (blob.bytes + BLOCK - 1) / BLOCK * BLOCK};
     *ret = unpacked;
     return 0;
 }

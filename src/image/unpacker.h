@@ -3,6 +3,9 @@
  *
  *   source -> verify -> inflate -> verify -> unpack -> tree
  *
+ * A layer that is no archive but one file is written by the first verify, into that file, and
+ * nothing else is started.
+ *
  * What each has to say in numbers stands in a file of memory of its own, what it complains of
  * in another; they are read when it has ended. Nothing that they say is believed but digests
  * that a verify made, and these name what they were made of, whoever was taken over.
@@ -35,6 +38,7 @@ struct cl_unpacker_how {
     uint64_t size_bytes;   /* and its size */
     int tree;              /* the layer's directory, borrowed; -1: only what the digests are is
                               wanted, and nothing is unpacked */
+    const char *file;      /* the blob is no archive, but the file of that name in TREE; NULL */
     uint32_t uid_base;     /* as in jailed.h */
     uint64_t max_bytes;    /* of unpacked content */
     uint64_t max_entries;
@@ -47,6 +51,7 @@ struct cl_unpacker {
     int failed[CL_STAGE_COUNT]; /* 0, or how it ended otherwise than with success */
     int no_room;                /* the disk was full */
     int is_plain;               /* nothing is decompressed: one digest is both */
+    int is_file;                /* nothing is unpacked either */
 };
 #define CL_UNPACKER_INIT                                                                           \
     ((struct cl_unpacker){                                                                         \

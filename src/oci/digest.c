@@ -117,3 +117,13 @@ void cl_chain_id(const struct cl_digest *parent, const struct cl_digest *diff_id
                         cl_digest_format(diff_id, upper));
     cl_digest_of(both, (size_t)size, ret);
 }
+
+void cl_chain_id_of_module(const struct cl_digest *digest, struct cl_digest *ret)
+{
+    char text[CL_DIGEST_TEXT_SIZE];
+    char whole[CL_DIGEST_TEXT_SIZE + sizeof("application/wasm ")];
+    int size =
+        snprintf(whole, sizeof(whole), "application/wasm %s", cl_digest_format(digest, text));
+
+    cl_digest_of(whole, (size_t)size, ret);
+}

@@ -34,4 +34,8 @@ void cl_digest_of(const void *data, size_t size, struct cl_digest *ret);
 void cl_chain_id(const struct cl_digest *parent, const struct cl_digest *diff_id,
                  struct cl_digest *ret);
 
+/* In its place for a layer that is one file, a WebAssembly module of DIGEST, and no archive: the
+ * same bytes may be both, and who pushes them as the one must not stand in for the other. */
+void cl_chain_id_of_module(const struct cl_digest *digest, struct cl_digest *ret);
+
 #endif

@@ -32,8 +32,9 @@ enum cl_wasm_model { CL_WASM_COROUTINE, CL_WASM_PROCESS, CL_WASM_COUNT };
 enum cl_root_mode { CL_ROOT_PROFILE, CL_ROOT_READ_ONLY, CL_ROOT_WRITABLE, CL_ROOT_COUNT };
 /* Where the root file system comes from. STORE: image_layers, directories below image_path, which
  * is the store's `layers` (src/image); what an image's launch record sets. MODULE: it is empty, and
- * the image is a WebAssembly module, whose compiled form goes beside the plan (src/module).
- * MODULES: the same, but modules come from clients, while it runs. */
+ * the image is a WebAssembly module: a file, or a layer of the store, if there are image_layers. A
+ * module's compiled form goes beside the plan (src/module). MODULES: the same, but modules come
+ * from clients, while it runs. */
 enum cl_image_kind {
     CL_IMAGE_HOST,
     CL_IMAGE_ROOTFS,
@@ -135,6 +136,7 @@ struct cl_plan {
     const char *image_digest;       /* STORE: of the manifest, MODULE: of its bytes, "sha256:..." */
     struct cl_strlist image_layers; /* STORE: names below image_path, lowest first */
     uint64_t image_places;          /* STORE: those it has; unset: not looked for yet */
+    uint64_t image_module;          /* of a tree: the command's file is a WebAssembly module */
     struct cl_strlist entrypoint;   /* goes before the command */
     uint64_t stop_signal;           /* unset: SIGTERM */
     const char *name;
@@ -226,9 +228,15 @@ static inline int cl_plan_has_tree(const struct cl_plan *plan)
 }
 
 /* True when the image is code for an engine, and the root file system nothing but scratch. */
-static inline int cl_plan_has_module(const struct cl_plan *plan)
+static inline int cl_plan_is_module(const struct cl_plan *plan)
 {
     return plan->image_kind == CL_IMAGE_MODULE || plan->image_kind == CL_IMAGE_MODULES;
+}
+
+/* True when what is run is code for an engine: such an image, or a file of a tree. */
+static inline int cl_plan_has_module(const struct cl_plan *plan)
+{
+    return cl_plan_is_module(plan) || plan->image_module != 0;
 }
 
 /* Whether its end is recorded, and its supervisor outlives who started it. */

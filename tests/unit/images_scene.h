@@ -130,7 +130,8 @@ static inline void scene_image(const struct scene_image *image, struct cl_digest
         .pulled_s = 1700000000,
         .layers = list,
     };
-    const struct cl_launch_of of = {&scene_store, text, list, &config};
+    const struct cl_launch_of of = {
+        .store = &scene_store, .digest = text, .layers = list, .config = &config};
     CHECK(cl_launch_compose(&of, &arena, &launch, &err) == 0);
     CHECK(cl_image_write(&scene_store, &launch, &record, &err) == 0);
     for (size_t i = 0; i < SCENE_LAYERS && image->names[i] != NULL; i++)

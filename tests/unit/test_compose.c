@@ -17,7 +17,8 @@ static int compose(const struct cl_config_record *config, struct cl_arena *arena
 {
     const struct cl_store store = {.dir = -1, .path = "/var/lib/cloister/images"};
 
-    const struct cl_launch_of image = {&store, DIGEST, layers, config};
+    const struct cl_launch_of image = {
+        .store = &store, .digest = DIGEST, .layers = layers, .config = config};
 
     return cl_launch_compose(&image, arena, ret, err);
 }
@@ -155,6 +156,74 @@ TEST(what_a_plan_can_not_have_is_refused_by_its_name)
     }
 }
 
+/* --- WebAssembly --------------------------------------------------------------------------- */
+
+static int compose_of(enum cl_payload payload, const char *title, const char *architecture,
+                      struct cl_arena *arena, struct cl_plan *ret)
+{
+    const struct cl_store store = {.dir = -1, .path = "/var/lib/cloister/images"};
+    const struct cl_config_record config = {
+        .architecture = architecture, .command = {words, 4}, .set = 1ULL << CL_CONFIG_COMMAND};
+    const struct cl_launch_of image = {.store = &store,
+                                       .digest = DIGEST,
+                                       .layers = {layer_names, 1},
+                                       .config = &config,
+                                       .payload = payload,
+                                       .title = title};
+    struct cl_plan plan = {0};
+    struct cl_error err = {0};
+    int r = cl_launch_compose(&image, arena, &plan, &err);
+
+    reread(&plan, arena, ret);
+    return r;
+}
+
+TEST(a_modules_first_argument_is_its_files_name)
+{
+    static const struct {
+        const char *title;
+        const char *expected;
+    } rows[] = {
+        {NULL, "module.wasm"}, {"a.wasm", "a.wasm"},  {"../../etc/passwd", "passwd"},
+        {"/", "module.wasm"},  {"a/", "module.wasm"}, {"a/.", "module.wasm"},
+        {"..", "module.wasm"}, {"...", "..."},
+    };
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(rows); i++) {
+        CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(1 << 20);
+        struct cl_plan plan = {0};
+
+        CHECK(compose_of(CL_PAYLOAD_MODULE, rows[i].title, "wasm", &arena, &plan) == 0);
+        CHECK(plan.image_kind == CL_IMAGE_MODULE && plan.image_layers.count == 1);
+        CHECK(plan.set == (bits(always, CL_ARRAY_SIZE(always)) | 1ULL << CL_FIELD_ENTRYPOINT));
+        CHECK(plan.entrypoint.count == 1);
+        CHECK_TEXT(plan.entrypoint.count == 1 ? plan.entrypoint.items[0] : "", rows[i].expected);
+    }
+}
+
+TEST(files_may_be_a_modules)
+{
+    static const struct {
+        enum cl_payload payload;
+        const char *architecture;
+        int expected;
+    } rows[] = {
+        {CL_PAYLOAD_FILES, NULL, 0},           {CL_PAYLOAD_FILES, "amd64", 0},
+        {CL_PAYLOAD_FILES, "wasm", 1},         {CL_PAYLOAD_FILES_OF_MODULE, "amd64", 1},
+        {CL_PAYLOAD_FILES_OF_MODULE, NULL, 1},
+    };
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(rows); i++) {
+        CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(1 << 20);
+        struct cl_plan plan = {0};
+
+        CHECK(compose_of(rows[i].payload, "x", rows[i].architecture, &arena, &plan) == 0);
+        CHECK(plan.image_kind == CL_IMAGE_STORE && plan.command.count == 4);
+        CHECK(cl_plan_has(&plan, CL_FIELD_IMAGE_MODULE) == rows[i].expected);
+        CHECK((int)plan.image_module == rows[i].expected && plan.entrypoint.count == 0);
+    }
+}
+
 TEST(no_memory_is_told_as_such)
 {
     const struct cl_config_record config = {.set = 1ULL << CL_CONFIG_ENV, .env = {environment, 3}};
@@ -180,6 +249,8 @@ int main(void)
         ROW(what_is_empty_is_as_good_as_missing),
         ROW(what_is_not_set_is_not_looked_at),
         ROW(what_a_plan_can_not_have_is_refused_by_its_name),
+        ROW(a_modules_first_argument_is_its_files_name),
+        ROW(files_may_be_a_modules),
         ROW(no_memory_is_told_as_such),
     };
 

@@ -135,6 +135,26 @@ TEST(a_chain_is_named_by_all_below_it)
     CHECK_TEXT(diff.hex, A_B);
 }
 
+/* The same bytes as an archive and as a module are two layers. */
+TEST(a_modules_chain_is_no_archives)
+{
+    struct cl_digest digest;
+    struct cl_digest archive;
+    struct cl_digest module;
+    struct cl_digest again;
+
+    cl_digest_of("a", 1, &digest);
+    cl_chain_id(NULL, &digest, &archive);
+    cl_chain_id_of_module(&digest, &module);
+    CHECK(!cl_digest_equal(&archive, &module));
+    cl_digest_of("application/wasm "
+                 "sha256:ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb",
+                 88, &again);
+    CHECK(cl_digest_equal(&again, &module));
+    cl_chain_id_of_module(&digest, &digest); /* may be the same */
+    CHECK(cl_digest_equal(&digest, &module));
+}
+
 TEST(foreign_text_is_shown_as_its_bytes)
 {
     char quoted[CL_QUOTE_SIZE];
@@ -167,6 +187,7 @@ int main(void)
         ROW(digests_are_equal_when_all_digits_are),
         ROW(a_digest_of_bytes_is_sha256),
         ROW(a_chain_is_named_by_all_below_it),
+        ROW(a_modules_chain_is_no_archives),
         ROW(foreign_text_is_shown_as_its_bytes),
     };
 

@@ -107,6 +107,26 @@ TEST(an_image_is_found_by_all_forms_of_its_name)
     }
 }
 
+TEST(a_module_is_an_image_of_one_layer)
+{
+    struct cl_plan plan = make_plan();
+
+    set_up();
+    plan.image_kind = CL_IMAGE_MODULE;
+    plan.image_layers.count = 1;
+    write_image(&plan);
+    name_image();
+    CL_CLEANUP_FD int lock = find("debian:12");
+    CHECK(lock >= 0 && found.image_kind == CL_IMAGE_MODULE && found.image_layers.count == 1);
+    plan = make_plan();
+    plan.image_module = 1;
+    cl_plan_mark(&plan, CL_FIELD_IMAGE_MODULE);
+    write_image(&plan);
+    name_image();
+    CL_CLEANUP_FD int other = find("debian:12");
+    CHECK(other >= 0 && found.image_kind == CL_IMAGE_STORE && found.image_module == 1);
+}
+
 TEST(what_is_not_there_is_no_message)
 {
     static const char *const names[] = {"debian", "debian:13", "ubuntu:12",
@@ -229,6 +249,8 @@ TEST(a_record_says_what_an_image_is_and_no_more)
     without(CL_FIELD_IMAGE_DIGEST);
     plan.image_kind = CL_IMAGE_ROOTFS;
     check_bad(&plan, "it doesn't say what an image is");
+    plan.image_kind = CL_IMAGE_MODULE; /* which is one layer */
+    check_bad(&plan, "it doesn't say what an image is");
     for (size_t i = 0; i < CL_ARRAY_SIZE(names); i++) {
         plan = make_plan();
         plan.image_layers = (struct cl_strlist){&names[i], 1};
@@ -296,6 +318,7 @@ int main(void)
 {
     static const struct check_test tests[] = {
         ROW(an_image_is_found_by_all_forms_of_its_name),
+        ROW(a_module_is_an_image_of_one_layer),
         ROW(what_is_not_there_is_no_message),
         ROW(an_image_in_use_is_not_removed),
         ROW(an_image_that_is_being_removed_is_not_there),

@@ -305,8 +305,7 @@ TEST(more_than_the_limits_allow_is_refused)
     check_settled(&scene);
 }
 
-/* --- a helper that was taken over
- * ----------------------------------------------------------------- */
+/* --- a helper that was taken over ------------------------------------------------------------ */
 
 static void offer(const struct cl_flat_shape *shape, const void *record)
 {
@@ -335,6 +334,7 @@ static void refuse_record(const struct cl_flat_shape *shape, const char *verb, c
 }
 
 #define SET(field) CL_RECORD_BIT(CL_MANIFEST_##field)
+#define SOME_DIGEST "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 
 TEST(a_manifest_that_says_too_little_is_refused)
 {
@@ -350,6 +350,28 @@ TEST(a_manifest_that_says_too_little_is_refused)
 
     for (size_t i = 0; i < CL_ARRAY_SIZE(records); i++)
         refuse_record(&cl_manifest_shape, "manifest", &records[i]);
+    program_real("cloister-image");
+}
+
+/* What the core takes for one layer, and for its digest. */
+TEST(a_module_that_is_none_is_refused)
+{
+    static const struct cl_manifest_layer packed[] = {{SOME_DIGEST, 10, CL_COMPRESSION_GZIP}};
+    static const struct cl_manifest_layer two[] = {{SOME_DIGEST, 10, CL_COMPRESSION_NONE},
+                                                   {SOME_DIGEST, 10, CL_COMPRESSION_NONE}};
+    static const struct cl_manifest_layers layers[] = {{NULL, 0}, {packed, 1}, {two, 2}};
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(layers); i++) {
+        const struct cl_manifest_record record = {
+            .set = SET(KIND) | SET(TARGET) | SET(LAYERS) | SET(PAYLOAD),
+            .kind = CL_MANIFEST_IMAGE,
+            .target = SOME_DIGEST,
+            .layers = layers[i],
+            .payload = CL_PAYLOAD_MODULE,
+        };
+
+        refuse_record(&cl_manifest_shape, "manifest", &record);
+    }
     program_real("cloister-image");
 }
 
@@ -560,6 +582,7 @@ int main(int argc, char *argv[])
         ROW(bytes_are_what_their_digest_says),
         ROW(more_than_the_limits_allow_is_refused),
         ROW(a_manifest_that_says_too_little_is_refused),
+        ROW(a_module_that_is_none_is_refused),
         ROW(a_config_that_says_too_little_is_refused),
         ROW(numbers_of_who_unpacks_make_no_damage),
         ROW(a_collection_meanwhile_takes_nothing),

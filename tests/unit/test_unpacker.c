@@ -130,6 +130,32 @@ TEST(each_kind_of_layer_becomes_a_tree)
     }
 }
 
+/* A WebAssembly module, for instance: nothing is read of it but its digest. */
+TEST(a_blob_may_be_the_file)
+{
+    CL_CLEANUP_UNPACKING struct unpacking u;
+    struct stat status;
+    char first[8];
+
+    set_up(&u, CL_COMPRESSION_NONE);
+    u.how.file = "module.wasm";
+    CHECK(unpack(&u) == 0);
+    CHECK_TEXT(u.scene.err.msg, "");
+    CHECK(cl_digest_equal(&u.unpacked.blob, &u.blob.digest));
+    CHECK(cl_digest_equal(&u.unpacked.plain, &u.blob.digest));
+    CHECK(u.unpacked.blob_bytes == u.blob.bytes.size && u.unpacked.tree.entries == 1);
+    CHECK(u.unpacked.tree.bytes == u.blob.bytes.size);
+    CHECK(u.unpacked.tree.disk_bytes >= u.blob.bytes.size);
+    CL_CLEANUP_FD int file = openat(u.tree, "module.wasm", O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
+    CHECK(file >= 0 && fstat(file, &status) == 0 && (status.st_mode & 0222) == 0);
+    CHECK((size_t)status.st_size == u.blob.bytes.size);
+    CHECK(read(file, first, sizeof(first)) == sizeof(first));
+    CHECK(memcmp(first, u.blob.bytes.data, sizeof(first)) == 0);
+    cl_unpacker_done(&u.unpacker);
+    CHECK(start(&u) == -EEXIST); /* what is there isn't written to */
+    CHECK_HAS(u.scene.err.msg, "make the layer's file");
+}
+
 TEST(a_blob_may_lie_in_another_file)
 {
     CL_CLEANUP_UNPACKING struct unpacking u;
@@ -419,6 +445,7 @@ int main(int argc, char *argv[])
 {
     static const struct check_test tests[] = {
         ROW(each_kind_of_layer_becomes_a_tree),
+        ROW(a_blob_may_be_the_file),
         ROW(a_blob_may_lie_in_another_file),
         ROW(a_download_is_unpacked_while_it_comes),
         ROW(a_download_that_ends_early_is_shorter),
