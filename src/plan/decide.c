@@ -36,22 +36,32 @@ static const struct {
 
 /* --- the checks ----------------------------------------------------------- */
 
-/* The image decides between these two: a module is no program for the kernel, and nothing else is
- * one for an engine. */
+/* What is run decides between these two: a module is no program for the kernel, and nothing else
+ * is one for an engine. Who names the wasm wall says that a file of the image is a module whatever
+ * its name. */
 static int check_wall(struct cl_decision *d, struct cl_error *err)
 {
     struct cl_plan *plan = d->plan;
+    const int is_module = cl_decide_runs_module(plan);
 
     if (plan->wall == CL_WALL_AUTO)
-        plan->wall = cl_plan_has_module(plan) ? CL_WALL_WASM : CL_WALL_CONTAINER;
+        plan->wall = is_module ? CL_WALL_WASM : CL_WALL_CONTAINER;
     if (plan->wall != CL_WALL_CONTAINER && plan->wall != CL_WALL_WASM)
         return cl_refuse(err, ENOSYS, "the %s wall is not built yet; use container",
                          cl_field_words(CL_FIELD_WALL)[plan->wall]);
-    if (plan->wall == CL_WALL_WASM && !cl_plan_has_module(plan))
+    if (plan->wall == CL_WALL_WASM && !is_module && !cl_plan_has_tree(plan))
         return cl_refuse(err, EINVAL,
-                         "the wasm wall runs WebAssembly modules: files with a name in .wasm");
-    if (plan->wall == CL_WALL_CONTAINER && cl_plan_has_module(plan))
-        return cl_refuse(err, EINVAL, "a WebAssembly module runs behind the wasm wall alone");
+                         "the wasm wall runs WebAssembly modules: files with a name in .wasm, and "
+                         "images of one");
+    if (plan->wall == CL_WALL_CONTAINER && is_module)
+        return cl_refuse(err, EINVAL,
+                         "\"%.200s\" is a WebAssembly module, which the kernel can't execute: it "
+                         "runs behind the wasm wall alone",
+                         plan->command.items[0]);
+    if (plan->wall == CL_WALL_WASM && cl_plan_has_tree(plan)) {
+        plan->image_module = 1;
+        cl_plan_mark(plan, CL_FIELD_IMAGE_MODULE);
+    }
     return 0;
 }
 
@@ -73,9 +83,9 @@ static int check_root(struct cl_decision *d, CL_UNUSED struct cl_error *err)
     struct cl_plan *plan = d->plan;
 
     /* Strict's own stays: read-only but for the working directory, which is not what a
-     * read-only root by name is. A module's root is nothing but scratch. */
+     * read-only root by name is. A module alone has a root that is nothing but scratch. */
     if (plan->root_mode == CL_ROOT_PROFILE &&
-        (plan->profile == CL_PROFILE_BUILD || cl_plan_has_module(plan)))
+        (plan->profile == CL_PROFILE_BUILD || cl_plan_is_module(plan)))
         plan->root_mode = CL_ROOT_WRITABLE;
     return 0;
 }
@@ -116,11 +126,11 @@ static const struct {
     const char *name;
     cl_decide_check *check;
 } checks[] = {
+    {"image", cl_decide_image},
+    {NULL, cl_decide_command},
     {NULL, check_wall},
     {NULL, check_network},
     {NULL, check_root},
-    {"image", cl_decide_image},
-    {NULL, cl_decide_command},
     {"user", cl_decide_user},
     {NULL, cl_decide_capabilities},
     {"workdir", check_workdir},

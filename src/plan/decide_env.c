@@ -42,6 +42,9 @@ static int default_env(const struct cl_decision *d, struct cl_plan *ret, struct 
         {"HOSTNAME", plan->hostname},
         {"LANG", "C.UTF-8"},
         {"TERM", plan->tty ? "xterm" : NULL},
+        /* a module has no other working directory than what its library takes for one */
+        {"PWD",
+         plan->wall == CL_WALL_WASM && strcmp(plan->workdir, "/") != 0 ? plan->workdir : NULL},
     };
 
     for (size_t i = 0; i < CL_ARRAY_SIZE(rows); i++) {

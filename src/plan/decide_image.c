@@ -5,6 +5,7 @@
 #include "plan/decide_parts.h"
 
 static const char rootfs[] = "rootfs:";
+static const char modules[] = ".wasm";
 
 static int begins(const char *text, const char *with)
 {
@@ -21,7 +22,13 @@ static int ends(const char *text, const char *with)
 
 int cl_image_is_module(const char *image)
 {
-    return ends(image, ".wasm") && !cl_image_is_local(image) && !begins(image, rootfs);
+    return ends(image, modules) && !cl_image_is_local(image) && !begins(image, rootfs);
+}
+
+int cl_decide_runs_module(const struct cl_plan *plan)
+{
+    return cl_plan_has_module(plan) ||
+           (cl_plan_has_tree(plan) && ends(plan->command.items[0], modules));
 }
 
 int cl_image_is_local(const char *image)
@@ -70,8 +77,9 @@ static int refuse_kind(const char *image, struct cl_error *err)
     if (cl_image_is_module(image))
         return cl_refuse(err, EINVAL,
                          "\"%.200s\" is a WebAssembly module's name, which is a file: it is "
-                         "neither pulled nor kept",
-                         image);
+                         "neither pulled nor kept; an image that is called so has its tag behind "
+                         "it, as in %.200s:latest",
+                         image, image);
     if (begins(image, "host:"))
         return cl_refuse(
             err, EINVAL,
@@ -150,7 +158,7 @@ int cl_decide_image(struct cl_decision *d, struct cl_error *err)
         return cl_refuse(err, EINVAL, "none given; use a name like debian:12, host or rootfs:DIR");
     if (cl_plan_has(plan, CL_FIELD_IMAGE_KIND)) { /* it was looked up, by who knows names */
         CL_ASSERT((plan->image_kind == CL_IMAGE_STORE && plan->image_layers.count > 0) ||
-                  cl_plan_has_module(plan));
+                  cl_plan_is_module(plan));
         return 0;
     }
     cl_plan_mark(plan, CL_FIELD_IMAGE_KIND);

@@ -54,9 +54,9 @@ int cl_decide_wasm_model(struct cl_decision *d, struct cl_error *err)
     struct cl_plan *plan = d->plan;
     const int is_given = cl_decide_given(d, CL_FIELD_WASM_MODEL);
 
-    if (plan->image_kind != CL_IMAGE_MODULE)
+    if (!cl_plan_has_module(plan) || plan->image_kind == CL_IMAGE_MODULES)
         return is_given ? cl_refuse(err, EINVAL, "it is for WebAssembly modules alone") : 0;
-    const char *own = find_own(d);
+    const char *own = plan->image_module ? "a root directory" : find_own(d); /* the image's tree */
     if (is_given)
         return plan->wasm_model == CL_WASM_COROUTINE ? check_coroutine(d, own, err) : 0;
     plan->wasm_model =

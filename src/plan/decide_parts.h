@@ -22,6 +22,9 @@ typedef int cl_decide_check(struct cl_decision *d, struct cl_error *err);
 /* decide_image.c */
 cl_decide_check cl_decide_image;
 cl_decide_check cl_decide_command;
+/* Whether what is run is a WebAssembly module: by its image's word, or because the command's name
+ * ends in .wasm. After those two. */
+int cl_decide_runs_module(const struct cl_plan *plan);
 /* What an image of the store says as it is meant, before parts are merged. */
 int cl_decide_stored(struct cl_decide *how, struct cl_plan *part, struct cl_error *err);
 

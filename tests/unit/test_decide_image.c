@@ -159,7 +159,8 @@ TEST(what_an_image_can_not_be_called_is_told)
          "\"rootfs:/x\" is no image's name: cloister run takes the directory as it is"},
         {"oci:x", "\"oci:x\" is where an image lies on this host, and no name for one"},
         {"x.wasm", "\"x.wasm\" is a WebAssembly module's name, which is a file: it is neither "
-                   "pulled nor kept"},
+                   "pulled nor kept; an image that is called so has its tag behind it, as in "
+                   "x.wasm:latest"},
         {"docker-daemon:x:1",
          "\"docker-daemon:x:1\": there is no transport docker-daemon; those there are: "
          "oci:DIR[:TAG], oci-archive:FILE, docker-archive:FILE; save it: docker save -o FILE NAME, "
@@ -177,6 +178,83 @@ TEST(what_an_image_can_not_be_called_is_told)
     }
     for (size_t i = 0; i < CL_ARRAY_SIZE(names); i++)
         CHECK(cl_image_check_name(names[i], &err) == 0);
+}
+
+/* --- WebAssembly ---------------------------------------------------------------------------- */
+
+TEST(what_is_run_chooses_the_wall)
+{
+    static const struct {
+        const char *command;
+        const char *wall;
+        int by_word; /* of the image */
+        int expected;
+        const char *message; /* NULL: it is no error */
+    } rows[] = {
+        {"/x.wasm a", NULL, 0, CL_WALL_WASM, NULL},
+        {"x.wasm", "auto", 0, CL_WALL_WASM, NULL},
+        {"x.wasm", "wasm", 0, CL_WALL_WASM, NULL},
+        {"/x", NULL, 1, CL_WALL_WASM, NULL},
+        {"/x", "wasm", 0, CL_WALL_WASM, NULL}, /* who says so knows */
+        {"/x a.wasm", NULL, 0, CL_WALL_CONTAINER, NULL},
+        {".wasm", NULL, 0, CL_WALL_CONTAINER, NULL},
+        {"/x.wasm.so", "auto", 0, CL_WALL_CONTAINER, NULL},
+        {"/x", "container", 0, CL_WALL_CONTAINER, NULL},
+        {"/x.wasm", "container", 0, 0,
+         "\"/x.wasm\" is a WebAssembly module, which the kernel can't execute: it runs behind the "
+         "wasm wall alone"},
+        {"/x", "container", 1, 0, "\"/x\" is a WebAssembly module"},
+    };
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(rows); i++) {
+        set_up();
+        put_words(&scene.image, CL_FIELD_COMMAND, rows[i].command);
+        if (rows[i].by_word)
+            set(&scene.image, CL_FIELD_IMAGE_MODULE, "true");
+        if (rows[i].wall != NULL)
+            set(&scene.flags, CL_FIELD_WALL, rows[i].wall);
+        int r = decide();
+        CHECK((r == 0) == (rows[i].message == NULL));
+        if (r < 0) {
+            CHECK_HAS(scene.err.msg, rows[i].message);
+            continue;
+        }
+        CHECK((int)scene.plan.wall == rows[i].expected);
+        CHECK(cl_plan_has_module(&scene.plan) == (rows[i].expected == CL_WALL_WASM));
+        CHECK(scene.plan.root_mode == CL_ROOT_PROFILE); /* its files are as any image's */
+    }
+}
+
+TEST(a_module_of_the_store_has_a_root_of_its_own)
+{
+    set_up();
+    scene.image.image_kind = CL_IMAGE_MODULE;
+    scene.image.image_layers.count = 1;
+    put_words(&scene.image, CL_FIELD_ENTRYPOINT, "a.wasm");
+    put_words(&scene.flags, CL_FIELD_COMMAND, "x y");
+    CHECK(decide() == 0);
+    CHECK(scene.plan.wall == CL_WALL_WASM && scene.plan.root_mode == CL_ROOT_WRITABLE);
+    CHECK(scene.plan.command.count == 3 && !cl_plan_has(&scene.plan, CL_FIELD_IMAGE_MODULE));
+    CHECK_TEXT(scene.plan.command.items[0], "a.wasm");
+    set(&scene.flags, CL_FIELD_WALL, "container");
+    CHECK(decide() == -EINVAL);
+}
+
+TEST(a_modules_working_directory_is_a_variable)
+{
+    set_up();
+    put_words(&scene.image, CL_FIELD_COMMAND, "/x.wasm");
+    CHECK(decide() == 0 && env_of("PWD") == NULL);
+    set(&scene.image, CL_FIELD_WORKDIR, "/app/../srv");
+    CHECK(decide() == 0);
+    CHECK_TEXT(env_of("PWD"), "/srv");
+    put_words(&scene.flags, CL_FIELD_ENV, "PWD=/own");
+    CHECK(decide() == 0);
+    CHECK_TEXT(env_of("PWD"), "/own");
+    set_up();
+    put_words(&scene.image, CL_FIELD_COMMAND, "/x");
+    set(&scene.image, CL_FIELD_WORKDIR, "/srv");
+    CHECK(decide() == 0 && env_of("PWD") == NULL); /* a program asks the kernel */
 }
 
 /* --- the command ------------------------------------------------------------------------- */
@@ -413,6 +491,9 @@ int main(void)
         ROW(an_image_of_the_store_is_taken_as_it_is),
         ROW(names_of_images_are_told_from_other_forms),
         ROW(what_an_image_can_not_be_called_is_told),
+        ROW(what_is_run_chooses_the_wall),
+        ROW(a_module_of_the_store_has_a_root_of_its_own),
+        ROW(a_modules_working_directory_is_a_variable),
         ROW(entrypoint_and_command_are_dockers),
         ROW(a_command_has_a_name),
         ROW(variables_lie_over_the_defaults_and_under_what_is_given),

@@ -48,11 +48,11 @@ TEST(no_memory_for_a_path_is_told)
 
 static struct cl_run_request request;
 static struct cl_plan plan;
-static int image_lock = -1;
+static struct cl_run_held held = {.lock = -1, .module.fd = -1};
 
 static int decide_now(CL_UNUSED int argc, CL_UNUSED char *argv[])
 {
-    return cl_run_plan(&request, NULL, &plan, &image_lock, &err);
+    return cl_run_plan(&request, NULL, &plan, &held, &err);
 }
 
 /* Flags for IMAGE and a command, with OPTION and VALUE. */

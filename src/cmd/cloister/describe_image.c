@@ -84,16 +84,23 @@ static int add_layers(struct cl_json *json, const struct cl_store *store,
 
 /* --- the config ------------------------------------------------------------------ */
 
+struct stored {
+    const struct cl_image_record *record;
+    struct cl_plan launch;
+};
+
 /* What only the config itself says. */
-static int read_config(const struct cl_store *store, const struct cl_image_record *record,
+static int read_config(const struct cl_store *store, const struct stored *image,
                        struct cl_arena *arena, struct cl_config_record *ret, struct cl_error *err)
 {
     CL_CLEANUP_BUF struct cl_buf bytes = CL_BUF_INIT(MAX_CONFIG);
-    const char *args[CL_HELPER_MAX_ARGS] = {"config", "the image's config"};
+    const int is_module = image->launch.image_kind == CL_IMAGE_MODULE;
+    const char *args[CL_HELPER_MAX_ARGS] = {"config", "the image's config",
+                                            is_module ? CL_MODULE_CONFIG_TYPE : NULL};
     struct cl_parser parser = {0};
     char name[CL_STORE_NAME_SIZE];
     struct cl_digest digest;
-    int r = cl_digest_parse(record->config, &digest, err);
+    int r = cl_digest_parse(image->record->config, &digest, err);
 
     if (r < 0)
         return r;
@@ -165,7 +172,7 @@ int cl_describe_image_whole(struct cl_json *json, const struct cl_store *store,
                             const struct cl_catalog_image *image, struct cl_arena *arena,
                             struct cl_error *err)
 {
-    struct cl_plan launch = {0};
+    struct stored stored = {.record = &image->record};
     struct cl_config_record config = {0};
     int r = 0;
 
@@ -175,9 +182,9 @@ int cl_describe_image_whole(struct cl_json *json, const struct cl_store *store,
             "the record of sha256:%s in the store is damaged; remove the image and pull "
             "it again",
             image->digest.hex);
-    r = cl_image_read_launch(store, &image->digest, arena, &launch, err);
+    r = cl_image_read_launch(store, &image->digest, arena, &stored.launch, err);
     if (r == 0)
-        r = read_config(store, &image->record, arena, &config, err);
+        r = read_config(store, &stored, arena, &config, err);
     if (r < 0)
         return r;
     cl_json_object(json, NULL);
@@ -185,7 +192,7 @@ int cl_describe_image_whole(struct cl_json *json, const struct cl_store *store,
     r = add_layers(json, store, &image->record, arena, err);
     if (r < 0)
         return r;
-    if (add_config(json, &launch, &config, arena) < 0)
+    if (add_config(json, &stored.launch, &config, arena) < 0)
         return cl_fail_memory(err);
     cl_json_close(json, '}');
     return 0;

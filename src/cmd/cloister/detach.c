@@ -20,6 +20,8 @@ struct birth {
 };
 _Static_assert(sizeof(struct birth) <= 4096, "written whole (pipe(7))");
 
+enum { HELD = 3 };
+
 struct detached {
     int tell; /* the pipe's end; -1: told */
 };
@@ -43,12 +45,10 @@ static void tell_started(void *context, const char *id)
 /* --- the supervisor's process ------------------------------------------------------------------
  */
 
-/* All descriptors but the pipe's, KEEP and the files in STREAMS are the caller's: whoever waits for
- * their end must not wait for us. The files become our standard descriptors, and STREAMS says so.
- */
-static int let_go(int tell, int keep, int streams[3], struct cl_error *err)
+/* All descriptors but those HELD and the files in STREAMS are the caller's: whoever waits for their
+ * end must not wait for us. The files become our standard descriptors, and STREAMS says so. */
+static int let_go(const int held[HELD], int streams[3], struct cl_error *err)
 {
-    const int held[] = {tell, keep};
     CL_CLEANUP_FD int null = cl_sys_openat(AT_FDCWD, "/dev/null", O_RDWR, 0);
     int r = null;
 
@@ -58,7 +58,7 @@ static int let_go(int tell, int keep, int streams[3], struct cl_error *err)
     }
     if (r < 0)
         return cl_fail(err, r, "put others in place of the standard descriptors");
-    r = cl_fd_close_others(held, CL_ARRAY_SIZE(held));
+    r = cl_fd_close_others(held, HELD);
     if (r < 0)
         return cl_fail(err, r, "close the caller's descriptors");
     (void)CL_TAKE_FD(null); /* closed with the rest */
@@ -75,7 +75,8 @@ CL_NORETURN static void supervise(const struct cl_plan *plan, struct cl_run_opti
 
     if (options.streams != NULL)
         memcpy(streams, options.streams, sizeof(streams));
-    int r = let_go(told, keep, streams, &birth.why);
+    const int held[HELD] = {told, keep, options.image};
+    int r = let_go(held, streams, &birth.why);
 
     options.streams = streams;
     options.on_started = tell_started;

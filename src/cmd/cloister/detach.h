@@ -6,8 +6,8 @@
 #include "sandbox/state.h"
 
 /* Starts PLAN's sandbox under a process in a session of its own, which holds nothing of the
- * caller's but KEEP (a descriptor, or -1). RET_ID says its id when its command runs. 0, or as
- * cl_sandbox_run of a sandbox that could not be started. */
+ * caller's but KEEP (a descriptor, or -1) and what OPTIONS name. RET_ID says its id when its
+ * command runs. 0, or as cl_sandbox_run of a sandbox that could not be started. */
 int cl_detach_start(const struct cl_plan *plan, const struct cl_run_options *options, int keep,
                     char ret_id[CL_ID_SIZE], struct cl_error *err);
 /* The same, and prints the id. */

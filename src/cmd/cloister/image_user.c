@@ -6,26 +6,18 @@
 
 #include "base/fd.h"
 #include "base/num.h"
-#include "base/sys.h"
-#include "image/merged.h"
+#include "cmd/cloister/image_file.h"
 #include "plan/compile.h"
 
 enum { USER = 1000, NOBODY = 65534 };
 
 /* --- a tree, or the layers of one ---------------------------------------------- */
 
-/* ROOT is the image, or the layers that it is made of. */
-static int open_in_image(const struct cl_plan *plan, int root, const char *path)
-{
-    return plan->image_kind == CL_IMAGE_STORE ? cl_merged_open(root, &plan->image_layers, path)
-                                              : cl_open_in_root(root, path, O_PATH);
-}
-
 /* -1 where there is none. */
 static int open_regular(const struct cl_plan *plan, int root, const char *path, int *ret,
                         struct cl_error *err)
 {
-    CL_CLEANUP_FD int found = open_in_image(plan, root, path);
+    CL_CLEANUP_FD int found = cl_image_file_find(plan, root, path);
 
     if (found == -ENOENT || found == -ENOTDIR) {
         *ret = -1;
@@ -45,10 +37,10 @@ static int find_in_tree(struct cl_arena *arena, const struct cl_plan *plan, stru
 {
     CL_CLEANUP_FD int passwd = -1;
     CL_CLEANUP_FD int group = -1;
-    CL_CLEANUP_FD int root = cl_sys_openat(AT_FDCWD, plan->image_path, O_PATH | O_DIRECTORY, 0);
+    CL_CLEANUP_FD int root = cl_image_file_root(plan, err);
 
     if (root < 0)
-        return cl_fail(err, root, "open the image %s", plan->image_path);
+        return root;
     int r = open_regular(plan, root, "/etc/passwd", &passwd, err);
     if (r == 0)
         r = open_regular(plan, root, "/etc/group", &group, err);

@@ -79,7 +79,7 @@ static void done(struct cl_job_run *run)
 {
     cl_known_done(&run->known);
     cl_state_done(&run->state);
-    cl_fd_close(&run->image_lock);
+    cl_run_held_done(&run->held);
     cl_fd_close(&run->signals);
     cl_fd_close(&run->record_fd);
     cl_fd_close(&run->result_fd);
@@ -180,7 +180,7 @@ static int run_job(const struct cl_command *self, int argc, char *const argv[],
     CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(ARENA_MAX);
     CL_CLEANUP_JOB_RUN struct cl_job_run run = {
         .request = CL_RUN_REQUEST_INIT(&arena),
-        .image_lock = -1,
+        .held = CL_RUN_HELD_INIT,
         .signals = -1,
         .record_fd = -1,
         .result_fd = -1,

@@ -14,7 +14,7 @@
 
 #include "base/json.h"
 #include "cmd/cloister/command.h"
-#include "cmd/cloister/run_options.h"
+#include "cmd/cloister/run_plan.h"
 #include "plan/job.h"
 #include "sandbox/known.h"
 #include "sandbox/relay.h"
@@ -61,7 +61,7 @@ struct cl_job_run {
     const char *path; /* of the job's file */
     struct cl_job job;
     struct cl_plan plan; /* of the sandbox */
-    int image_lock;
+    struct cl_run_held held;
     int signals;   /* a signalfd; -1: not taken over yet */
     int interrupt; /* SIGINT or SIGTERM that came; 0: none */
     int record_fd; /* where --format json goes; -1: nowhere */

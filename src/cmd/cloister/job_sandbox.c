@@ -9,7 +9,6 @@
 #include "base/sys.h"
 #include "cmd/cloister/detach.h"
 #include "cmd/cloister/job_parts.h"
-#include "cmd/cloister/run_module.h"
 #include "cmd/cloister/run_plan.h"
 #include "sandbox/control.h"
 #include "sandbox/supervisor.h"
@@ -86,7 +85,7 @@ int cl_job_decide(struct cl_job_run *run, struct cl_error *err)
     if (r == 0)
         r = set_command(run, err);
     if (r == 0)
-        r = cl_run_plan(&run->request, &below, &run->plan, &run->image_lock, err);
+        r = cl_run_plan(&run->request, &below, &run->plan, &run->held, err);
     if (r < 0)
         return r;
     run->budget.limit =
@@ -101,12 +100,12 @@ static int start_sandbox(struct cl_job_run *run, char *const argv[], char ret_id
 {
     struct cl_run_options options = {
         .argv = argv,
-        .image = cl_run_image_file(&run->plan, run->image_lock),
+        .image = cl_run_module_file(&run->held.module),
     };
 
     while (argv[options.argc] != NULL)
         options.argc++;
-    return cl_detach_start(&run->plan, &options, run->image_lock, ret_id, err);
+    return cl_detach_start(&run->plan, &options, run->held.lock, ret_id, err);
 }
 
 int cl_job_start(struct cl_job_run *run, char *const argv[], struct cl_error *err)

@@ -54,9 +54,10 @@ static void tell_rest(void *context, int status, const struct cl_error *why)
 }
 
 /* Of the caller's descriptors the standard ones are used, and none of the others. */
-static int let_go(const struct kept *kept, int lock, struct cl_error *err)
+static int let_go(const struct kept *kept, int lock, int image, struct cl_error *err)
 {
-    const int held[] = {kept->tell, lock, kept->streams[0], kept->streams[1], kept->streams[2]};
+    const int held[] = {kept->tell,      lock, image, kept->streams[0], kept->streams[1],
+                        kept->streams[2]};
     int r = cl_sys_setsid();
 
     if (r >= 0)
@@ -69,7 +70,7 @@ CL_NORETURN static void supervise(const struct cl_plan *plan, struct cl_run_opti
 {
     struct kept kept = {.tell = told, .streams = options.streams};
     struct cl_error err = {0};
-    int r = let_go(&kept, lock, &err);
+    int r = let_go(&kept, lock, options.image, &err);
 
     options.on_rest = tell_rest;
     options.context = &kept;

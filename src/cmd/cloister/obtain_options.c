@@ -59,8 +59,11 @@ int cl_obtain_set_platform(void *context, CL_UNUSED const struct cl_option *opti
         if (*at != '/')
             break;
     }
-    if (*at != '\0' || parts < 2 || parts > 3 || strncmp(value, "linux/", 6) != 0)
-        return cl_refuse(err, EINVAL, "expected linux/ARCHITECTURE, as linux/amd64, got \"%.32s\"",
+    const int is_wasm = strcmp(value, "wasi/wasm") == 0 || strcmp(value, "wasip1/wasm") == 0;
+    if (*at != '\0' || parts < 2 || parts > 3 || (strncmp(value, "linux/", 6) != 0 && !is_wasm))
+        return cl_refuse(err, EINVAL,
+                         "expected linux/ARCHITECTURE, as linux/amd64, or wasip1/wasm, got "
+                         "\"%.32s\"",
                          value);
     how->platform = usual_platform(value);
     return 0;

@@ -9,7 +9,6 @@
 #include "cmd/cloister/command.h"
 #include "cmd/cloister/detach.h"
 #include "cmd/cloister/keep.h"
-#include "cmd/cloister/run_module.h"
 #include "cmd/cloister/run_options.h"
 #include "cmd/cloister/run_plan.h"
 #include "base/seal.h"
@@ -94,7 +93,7 @@ int cl_run_command(const struct cl_command *self, int argc, char *const argv[],
     struct cl_run_request request = CL_RUN_REQUEST_INIT(&arena);
     struct cl_plan plan = {0};
     char closed[CL_ERROR_MSG_SIZE];
-    CL_CLEANUP_FD int image_lock = -1; /* the supervisor's, to the end of the run */
+    CL_CLEANUP_RUN_HELD struct cl_run_held held = CL_RUN_HELD_INIT; /* the supervisor's */
     CL_CLEANUP_STREAMS struct cl_streams streams = CL_STREAMS_INIT;
     const uid_t caller = geteuid();
     int r = settle(self, argc, argv, &request, err);
@@ -102,7 +101,7 @@ int cl_run_command(const struct cl_command *self, int argc, char *const argv[],
     if (r == 0)
         r = cl_streams_open(&request, &streams, err);
     if (r == 0)
-        r = cl_run_plan(&request, NULL, &plan, &image_lock, err);
+        r = cl_run_plan(&request, NULL, &plan, &held, err);
     if (r < 0 && r != CL_HELP_SHOWN && request.result_path != NULL)
         cl_result_file_refuse(request.result_path, &request.flags, err);
     if (r < 0)
@@ -112,14 +111,14 @@ int cl_run_command(const struct cl_command *self, int argc, char *const argv[],
         .argv = whole(argv),
         .argc = argc + 1,
         .streams = streams.fds,
-        .image = cl_run_image_file(&plan, image_lock),
+        .image = cl_run_module_file(&held.module),
         .errands = cl_run_copies_plan(&request.copies),
     };
     cl_closed_explain(&plan, closed, sizeof(closed)); /* afterwards it may not look */
     if (plan.detach)
-        r = cl_detach(&plan, &options, image_lock, err);
+        r = cl_detach(&plan, &options, held.lock, err);
     else
-        r = plan.keep ? cl_keep(&plan, &options, image_lock, err)
+        r = plan.keep ? cl_keep(&plan, &options, held.lock, err)
                       : cl_sandbox_run(&plan, &options, err);
     hint_at_closed(closed, r, err);
     if (r >= 0)

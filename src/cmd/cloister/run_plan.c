@@ -5,9 +5,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/fd.h"
 #include "cmd/cloister/image_user.h"
 #include "cmd/cloister/run_image.h"
-#include "cmd/cloister/run_module.h"
 #include "plan/compile.h"
 #include "plan/decide.h"
 
@@ -42,8 +42,14 @@ static int load_policy(struct cl_run_request *request, struct cl_plan *ret, stru
     return r < 0 ? r : cl_run_rebase_files(ret, request->policy_path, request->arena, err);
 }
 
+void cl_run_held_done(struct cl_run_held *held)
+{
+    cl_fd_close(&held->lock);
+    cl_module_done(&held->module);
+}
+
 int cl_run_plan(struct cl_run_request *request, const struct cl_plan *below, struct cl_plan *ret,
-                int *image_lock, struct cl_error *err)
+                struct cl_run_held *held, struct cl_error *err)
 {
     const struct cl_plan nothing = {.set = 0};
     struct cl_plan image = {0};
@@ -71,15 +77,13 @@ int cl_run_plan(struct cl_run_request *request, const struct cl_plan *below, str
     if (r == 0 && request->seccomp_path != NULL)
         r = cl_compile_seccomp(request->seccomp_path, request->arena, &seccomp, err);
     if (r == 0)
-        r = cl_run_image_part(&wanted, request->arena, &image, image_lock, err);
+        r = cl_run_image_part(&wanted, request->arena, &image, &held->lock, err);
     if (r == 0)
-        r = cl_run_module_part(&request->flags, request->arena, &image, image_lock, err);
+        r = cl_run_module_part(&request->flags, request->arena, &image, err);
     if (r == 0)
         r = cl_plan_decide(&how, ret, err);
-    if (r == 0)
-        r = cl_run_module_settle(&request->flags, ret, image_lock, err);
     if (r == 0 && how.note != NULL)
         (void)fprintf(stderr, "cloister: %s\n",
                       how.note); /* a closed stderr is the caller's wish */
-    return r;
+    return r < 0 ? r : cl_run_module_compile(ret, request->arena, &held->module, err);
 }

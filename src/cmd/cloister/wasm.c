@@ -4,12 +4,12 @@
 
 #include "base/clock.h"
 #include "cmd/cloister/command.h"
-#include "cmd/cloister/run_module.h"
-#include "cmd/cloister/run_options.h"
+#include "cmd/cloister/run_image.h"
+#include "cmd/cloister/run_plan.h"
 #include "cmd/cloister/wasm_serve.h"
 #include "plan/decide.h"
 
-enum { ARENA_MAX = 1 << 20 };
+enum { ARENA_MAX = 64 << 20 };
 
 #define FIELD(name, letter, value, help, field, choices)                                           \
     {                                                                                              \
@@ -54,23 +54,46 @@ static const struct cl_option options[] = {
 
 /* --- compile ------------------------------------------------------------------------------- */
 
-/* Only a name in .wasm is run as a module. */
-static int compile(const char *tenant, const char *path, struct cl_buf *out, struct cl_error *err)
+static int print(const struct cl_module *module, const char *name, uint64_t begun_ns,
+                 struct cl_buf *out, struct cl_error *err)
 {
-    CL_CLEANUP_MODULE struct cl_module module = CL_MODULE_INIT;
+    const uint64_t ms = (cl_clock_boot_ns() - begun_ns) / CL_NS_PER_MS;
+    int r = module->from_cache
+                ? cl_buf_printf(out, "sha256:%s  %s: was compiled\n", module->digest.hex, name)
+                : cl_buf_printf(out, "sha256:%s  %s: compiled in %u.%03u s\n", module->digest.hex,
+                                name, (unsigned int)(ms / 1000), (unsigned int)(ms % 1000));
+
+    return r < 0 ? cl_fail_memory(err) : 0;
+}
+
+/* What `run` of it would, up to the sandbox; but nothing is pulled, as a file whose name doesn't
+ * end in .wasm is more likely meant. */
+static int compile(const char *tenant, const char *name, struct cl_buf *out, struct cl_error *err)
+{
+    CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(ARENA_MAX);
+    CL_CLEANUP_RUN_HELD struct cl_run_held held = CL_RUN_HELD_INIT;
+    struct cl_run_request request = CL_RUN_REQUEST_INIT(&arena);
+    struct cl_plan plan = {0};
     const uint64_t begun = cl_clock_boot_ns();
 
-    if (!cl_image_is_module(path))
-        return cl_refuse(err, EINVAL, "\"%.200s\": a module's name ends in .wasm", path);
-    int r = cl_module_of_file(path, tenant, tenant != NULL, &module, err); /* as run would */
+    request.pull = CL_PULL_NEVER;
+    request.flags.image = name;
+    cl_plan_mark(&request.flags, CL_FIELD_IMAGE);
+    if (tenant != NULL) {
+        request.flags.tenant = tenant;
+        cl_plan_mark(&request.flags, CL_FIELD_TENANT);
+    }
+    int r = cl_run_plan(&request, NULL, &plan, &held, err);
     if (r < 0)
-        return r;
-    const uint64_t ms = (cl_clock_boot_ns() - begun) / CL_NS_PER_MS;
-    r = module.from_cache
-            ? cl_buf_printf(out, "sha256:%s  %s: was compiled\n", module.digest.hex, path)
-            : cl_buf_printf(out, "sha256:%s  %s: compiled in %u.%03u s\n", module.digest.hex, path,
-                            (unsigned int)(ms / 1000), (unsigned int)(ms % 1000));
-    return r < 0 ? cl_fail_memory(err) : 0;
+        return r == -ENOENT && cl_image_is_name(name)
+                   ? cl_hint(err, "a file that is a module has a name in .wasm")
+                   : r;
+    if (held.module.fd < 0)
+        return cl_refuse(err, EINVAL,
+                         "\"%.200s\": what it runs is no WebAssembly module, whose name ends in "
+                         ".wasm",
+                         name);
+    return print(&held.module, name, begun, out, err);
 }
 
 static int compile_all(const struct cl_run_request *request, int count, char *const paths[],
@@ -81,7 +104,7 @@ static int compile_all(const struct cl_run_request *request, int count, char *co
     int r = 0;
 
     if (count == 0)
-        return cl_refuse(err, EINVAL, "wasm compile: no file named");
+        return cl_refuse(err, EINVAL, "wasm compile: no file or image named");
     if ((flags->set & ~(1ULL << CL_FIELD_TENANT)) != 0)
         return cl_refuse(err, EINVAL, "wasm compile takes --tenant alone; the others are serve's");
     if (cl_plan_has(flags, CL_FIELD_TENANT))
@@ -119,7 +142,7 @@ static int run_wasm(const struct cl_command *self, int argc, char *const argv[],
 
 const struct cl_command cl_command_wasm = {
     .name = "wasm",
-    .usage = "compile|serve [OPTIONS] [FILE...]",
+    .usage = "compile|serve [OPTIONS] [FILE|IMAGE...]",
     .help = "Compile WebAssembly modules ahead of time, or keep a worker for them",
     .run = run_wasm,
     .options = options,

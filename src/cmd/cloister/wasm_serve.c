@@ -90,11 +90,11 @@ static int describe(const struct cl_run_request *request, struct cl_plan *ret, s
 static int make_plan(struct cl_run_request *request, struct cl_plan *ret, struct cl_error *err)
 {
     struct cl_plan below = {0};
-    int lock = -1; /* there is no image to hold */
+    struct cl_run_held none = CL_RUN_HELD_INIT; /* there is no image to hold */
     int r = describe(request, &below, err);
 
     if (r == 0)
-        r = cl_run_plan(request, &below, ret, &lock, err);
+        r = cl_run_plan(request, &below, ret, &none, err);
     if (r == 0 && !cl_plan_has(&request->flags, CL_FIELD_TIME))
         cl_plan_unmark(ret, CL_FIELD_TIME);
     return r;

@@ -9,7 +9,7 @@
  *             points are missing and the image may belong to strangers (rootless); not for
  *             an image of several layers, which is its user's own
  *   host      a skeleton in scratch with the host's programs bound into it
- *   module    an empty directory of scratch
+ *   module    an empty directory of scratch, where the image is a module and nothing else
  */
 #include <string.h>
 #include <sys/mount.h>
@@ -80,6 +80,8 @@ static int lacks_names(const struct cl_container *container)
 {
     const struct cl_plan *plan = container->plan;
 
+    if (cl_has_program(container))
+        return 0; /* no name is looked up (names.c) */
     return plan->image_kind == CL_IMAGE_STORE && !cl_rootfs_is_covered(plan, "/etc/hosts") &&
            !has_place(container, CL_PLACE_HOSTS);
 }
@@ -94,10 +96,12 @@ static int lacks_resolver(const struct cl_container *container)
 /* True when something has to be mounted where the image has nothing. */
 static int lacks_mount_points(const struct cl_container *container)
 {
-    static const enum cl_place own[] = {CL_PLACE_PROC, CL_PLACE_DEV, CL_PLACE_TMP};
+    static const enum cl_place own[] = {CL_PLACE_TMP, CL_PLACE_PROC, CL_PLACE_DEV};
     const struct cl_plan *plan = container->plan;
+    /* A program of ours has neither of the others. */
+    const size_t count = cl_has_program(container) ? 1 : CL_ARRAY_SIZE(own);
 
-    for (size_t i = 0; i < CL_ARRAY_SIZE(own); i++) {
+    for (size_t i = 0; i < count; i++) {
         if (!has_place(container, own[i]))
             return 1;
     }

@@ -2,9 +2,10 @@
  * given - and around the worker that runs it the container wall, because engines have bugs too.
  *
  * The worker (cloister-wasm) is all that is executed in there. Its root is an empty directory of
- * scratch with the volumes in it; it is the one directory that the guest is given, so that what the
- * mounts, the user and Landlock refuse is refused whatever the guest makes of its worker. There is
- * no /proc, which would show the worker to the guest as files.
+ * scratch with the volumes in it, or the image's tree where a module came in one; it is the one
+ * directory that the guest is given, so that what the mounts, the user and Landlock refuse is
+ * refused whatever the guest makes of its worker. There is no /proc, which would show the worker to
+ * the guest as files.
  *
  * A compiled module is trusted code: who starts the sandbox has it from src/module, which lets
  * nobody else write one.
