@@ -85,20 +85,35 @@ static int map_module(const struct cl_compile_job *job, struct cl_engine_bytes *
     return 0;
 }
 
-int cl_compile_module(const struct cl_compile_job *job, struct cl_error *err)
+/* "\0asm", a version, and then of what kind: the binary formats of modules and of components. */
+static int check_kind(const struct cl_engine_bytes *module, const char *name, struct cl_error *err)
 {
     static const char magic[] = {'\0', 'a', 's', 'm'};
+    enum { KIND = 6, COMPONENT = 1 };
+    const char *bytes = module->data;
+
+    if (module->size < sizeof(magic) || memcmp(bytes, magic, sizeof(magic)) != 0)
+        return cl_refuse(err, EINVAL,
+                         "%.200s: at 0x0: this is no WebAssembly, which begins with \\0asm", name);
+    if (module->size > KIND && bytes[KIND] == COMPONENT)
+        return cl_refuse(err, ENOTSUP,
+                         "%.200s: at 0x6: this is a component (WASI 0.2), and components are not "
+                         "built yet; modules of wasip1 run here",
+                         name);
+    return 0;
+}
+
+int cl_compile_module(const struct cl_compile_job *job, struct cl_error *err)
+{
     struct cl_engine_bytes module;
     struct cl_engine_bytes code;
     char text[MAX_TEXT];
     int r = map_module(job, &module, err);
 
+    if (r == 0)
+        r = check_kind(&module, job->name, err);
     if (r < 0)
         return r;
-    if (module.size < sizeof(magic) || memcmp(module.data, magic, sizeof(magic)) != 0)
-        return cl_refuse(err, EINVAL,
-                         "%.200s: at 0x0: this is no WebAssembly, which begins with \\0asm",
-                         job->name);
     if (cl_engine_compile(job->engine, &module, &code, text, sizeof(text)) < 0)
         return cl_wasm_complain(job->name, text, err);
     r = cl_write_all(job->output, code.data, code.size);
