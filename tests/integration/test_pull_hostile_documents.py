@@ -7,12 +7,13 @@ import re
 import pytest
 
 from lib import layouts, packing, samples, tars, web_faults as faults
-from lib.images import (INDEX, MANIFEST, Image, Layer, as_json, both_kinds, foreign_layer, layer_descriptor, looping_index, make_config, make_image, make_index,
-                        make_layer, nested_index, schema1, sha256, wasm_image)
+from lib.images import (INDEX, MANIFEST, SOME_DIGEST, WASM_LAYER, Blob, Image, Layer, as_json, both_kinds, descriptor, foreign_layer, layer_descriptor,
+                        looping_index, make_config, make_image, make_index, make_layer, module_image, nested_index, schema1, sha256)
 from lib.patience import patience
 
 LAYERS = [make_layer([tars.directory("etc"), tars.file("etc/text", "x")])]
 GOOD = make_image(LAYERS)
+MODULE = b"\0asm\1\0\0\0"
 HEX = "0" * 64
 
 
@@ -120,7 +121,20 @@ DOCUMENTS = {
     "schema-1-signed": (schema1(LAYERS, signed=True), ["schema 1"]),
     "schema-1-and-2": (raw(as_json({**json.loads(GOOD.manifest), **json.loads(schema1(LAYERS).manifest), "schemaVersion": 2})), ["schema 1"]),
     "html-type": (raw(GOOD.manifest, "text/html"), ["text/html|media type|calls itself"]),
-    "wasm": (wasm_image(), ["[wW]eb[aA]ssembly|wasm"]),
+    "component": (module_image(MODULE, config={"os": "wasip2"}), ["components are not built yet"]),
+    "module-of-no-interface": (module_image(MODULE, config={"os": "browser"}), ["built for \"browser\""]),
+    "module-for-a-machine": (module_image(MODULE, config={"architecture": "amd64"}), ["architecture: expected wasm"]),
+    "module-that-its-config-does-not-know": (module_image(MODULE, config={"layerDigests": [SOME_DIGEST]}), ["the image's config says"]),
+    "module-that-its-config-has-twice": (module_image(MODULE, config={"layerDigests": [sha256(MODULE)] * 2}), ["has 1 layers, .* knows 2"]),
+    "module-of-a-layer": (module_image(MODULE, layers=[layer_descriptor(LAYERS[0])]), ["layers.0.: .*module"]),
+    "module-of-none": (module_image(MODULE, layers=[]), ["0 WebAssembly modules"]),
+    "module-of-two": (module_image(MODULE, layers=[descriptor(Blob(MODULE), WASM_LAYER)] * 2), ["2 WebAssembly modules"]),
+    "module-of-another-size": (module_image(MODULE, descriptor_lies={"size": len(MODULE) + 1}), []),
+    "module-that-is-huge": (module_image(MODULE, descriptor_lies={"size": 1 << 40}), ["more than 256 MiB"]),
+    "module-of-an-older-layout": (module_image(MODULE, layers=[descriptor(Blob(MODULE), "application/vnd.wasm.content.layer.v1+wasm")]),
+                                  ["layout of before"]),
+    "module-among-layers": (make_image([LAYERS[0], typed(LAYERS[0], WASM_LAYER)]), ["module among layers"]),
+    "image-of-wasip2": (config(architecture="wasm", os="wasip2"), ["components are not built yet"]),
     "helm-chart": (make_image(LAYERS, config_lies={"mediaType": "application/vnd.cncf.helm.config.v1+json"}), ["not a container image|media type", "helm"]),
     "layer-of-unknown-type": (make_image([typed(LAYERS[0], "application/vnd.oci.image.layer.v1.tar+brotli")]), ["brotli"]),
     "layer-encrypted": (make_image([typed(LAYERS[0], "application/vnd.oci.image.layer.v1.tar+gzip+encrypted")]), ["encrypted"]),

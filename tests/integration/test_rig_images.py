@@ -223,7 +223,8 @@ def test_kinds_that_nobody_should_make(fake_registry):
     assert len(nested.all_manifests()) == 6 and nested.all_blobs() == image.all_blobs()
     foreign = json.loads(make_image([images.foreign_layer(layer)]).manifest)["layers"][0]
     assert "nondistributable" in foreign["mediaType"] and foreign["urls"] and foreign["digest"] == layer.blob.digest
-    assert json.loads(images.wasm_image().manifest)["layers"][0]["mediaType"] == "application/wasm"
+    module = json.loads(images.module_image(b"\0asm\1\0\0\0", "x.wasm").manifest)
+    assert module["layers"][0]["mediaType"] == "application/wasm" and module["config"]["mediaType"] == images.WASM_CONFIG
     loop = images.looping_index(images.SOME_DIGEST)
     fake_registry.put_manifest("a", images.SOME_DIGEST, loop.manifest, loop.media_type)
     assert json.loads(loop.manifest)["manifests"][0]["digest"] == images.SOME_DIGEST != loop.digest

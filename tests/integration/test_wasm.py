@@ -173,7 +173,8 @@ def test_what_is_no_module(cloister, modules):
 
 
 def test_options_that_make_no_sense(cloister, guest, rootfs):
-    cloister.run(rootfs, "true", opts=["--wall", "wasm"]).refused("wasm")
+    cloister.run(rootfs, "true", opts=["--wall", "wasm"]).refused("/bin/true: at 0x0: this is no WebAssembly")
+    cloister.run("host", "true", opts=["--wall", "wasm"]).refused("the wasm wall runs WebAssembly modules")
     cloister.run(guest, opts=["--wall", "container"]).refused("wasm wall")
     cloister.run(guest, opts=["--profile", "build"]).refused("profile build")
     cloister.run(guest, opts=["--network", "outbound"]).refused("network")
@@ -224,8 +225,9 @@ def test_what_is_not_compiled(cloister, modules):
     good = modules("good.wasm", wasm.command(wasm.NOP))
     bad = modules("bad.wasm", b"\0asm\1\0\0\0\xff")
     cloister.call("wasm").refused("expected compile")
-    cloister.call("wasm", "compile").refused("no file named")
-    cloister.call("wasm", "compile", "text.txt").refused("ends in .wasm")
+    cloister.call("wasm", "compile").refused("no file or image named")
+    cloister.call("wasm", "compile", "text.txt").refused("isn't here", "has a name in .wasm")
+    cloister.call("wasm", "compile", "host").refused("no command")
     cloister.call("wasm", "compile", "--tenant", "a/b", good).refused("--tenant")
     outcome = cloister.call("wasm", "compile", good, bad, good)
     assert outcome.exit == 125 and len(outcome.lines()) == 1 and "bad.wasm: at 0x" in text(outcome.err), str(outcome)

@@ -218,12 +218,16 @@ def foreign_layer(layer, kind="oci", urls=("https://127.0.0.1:1/layer",)):
     return replace(layer, lies={**layer.lies, "mediaType": FOREIGN[kind], "urls": list(urls)})
 
 
-def wasm_image():
-    """An artifact that is no container image."""
-    module, config = Blob(b"\0asm\1\0\0\0"), Blob(as_json({"architecture": "wasm", "os": "wasip1", "layerDigests": []}))
-    value = {"schemaVersion": 2, "mediaType": MANIFEST["oci"], "artifactType": "application/vnd.wasm.component.v1",
-             "config": descriptor(config, WASM_CONFIG), "layers": [descriptor(module, WASM_LAYER)]}
-    return Image(as_json(value), MANIFEST["oci"], [config, module])
+def module_image(module, title=None, config=None, layers=None, descriptor_lies=None, **changes):
+    """A WebAssembly module as an artifact (CNCF's layout); MODULE is bytes or a Path, CONFIG what the config says besides, or its bytes."""
+    blob = Blob(module)
+    said = {"created": CREATED, "architecture": "wasm", "os": "wasip1", "layerDigests": [blob.digest], **(config if isinstance(config, dict) else {})}
+    data = Blob(config if isinstance(config, bytes) else as_json({key: part for key, part in said.items() if part is not None}))
+    annotations = {"annotations": {"org.opencontainers.image.title": title}} if title is not None else {}
+    listed = layers if layers is not None else [descriptor(blob, WASM_LAYER, **annotations, **(descriptor_lies or {}))]
+    value = {"schemaVersion": 2, "mediaType": MANIFEST["oci"], "config": descriptor(data, WASM_CONFIG), "layers": listed, **changes}
+    manifest = as_json({key: part for key, part in value.items() if part is not None})
+    return Image(manifest, MANIFEST["oci"], [data, blob], config=data.whole())
 
 
 # -- into a registry, by its own protocol (the distribution spec, "Push")
