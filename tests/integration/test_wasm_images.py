@@ -199,7 +199,8 @@ def test_tree_of_layers(pulls, place, guest):
 
 
 def test_nothing_of_the_host_is_in_a_tree(pulls, place, guest):
-    more = [tars.directory("proc"), tars.directory("dev"), tars.symlink("out", "../../../../etc/passwd"), tars.symlink("up", "/etc/passwd")]
+    more = [tars.directory("proc"), tars.file("proc/version", "x"), tars.directory("dev"), tars.file("dev/null", "x"),
+            tars.symlink("out", "../../../../etc/passwd"), tars.symlink("up", "/etc/passwd")]
     image = place(tree_image(guest, more=more))
     for directory in ("/proc", "/dev"):
         assert listed(pulls, image, directory) == []

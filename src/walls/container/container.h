@@ -263,6 +263,9 @@ int cl_target_open_own(struct cl_container *container, const char *path, struct 
 /* Attaches the directory NAME of scratch, with ATTRS, at the new root's TARGET. */
 int cl_bind_scratch(struct cl_container *container, const char *name, const char *target,
                     uint64_t attrs, struct cl_error *err);
+/* With a program of ours, for which there is none: the directory PATH of the image, where that has
+ * one, which may be the host's own mounted there, shows nothing. */
+int cl_cover_nothing(const struct cl_container *container, const char *path, struct cl_error *err);
 /* True of the errors of a directory in which the sandbox's user can make nothing. */
 int cl_is_closed(int r);
 

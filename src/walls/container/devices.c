@@ -207,6 +207,10 @@ static int attach_pts(const struct cl_container *container, struct cl_error *err
  * that is attached nowhere. */
 static int make_nameless(struct cl_container *container, struct cl_error *err)
 {
+    int r = cl_cover_nothing(container, "/dev", err);
+
+    if (r < 0)
+        return r;
     cl_layer_up(container, CL_LAYER_DEVICES);
     if (!container->plan->tty)
         return 0;

@@ -251,6 +251,23 @@ int cl_bind_scratch(struct cl_container *container, const char *name, const char
     return cl_tree_attach_writable(container, tree, at, target, err);
 }
 
+int cl_cover_nothing(const struct cl_container *container, const char *path, struct cl_error *err)
+{
+    const uint64_t attrs = CL_MOUNT_ATTR_RDONLY | CL_MOUNT_ATTR_NOSUID | CL_MOUNT_ATTR_NODEV;
+
+    if (!cl_plan_has_tree(container->plan))
+        return 0;
+    CL_CLEANUP_FD int at =
+        cl_sys_openat(container->root, path + 1, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
+    if (at == -ENOENT || at == -ENOTDIR)
+        return 0; /* a link leads to what is the image's */
+    if (at < 0)
+        return cl_fail(err, at, "open %s of the image", path);
+    CL_CLEANUP_FD int tree =
+        cl_tree_clone(container->scratch, "empty", cl_mount_attrs(container->plan, attrs), err);
+    return tree < 0 ? tree : cl_tree_attach(tree, at, path, err);
+}
+
 /* The old root ends up on top of the new one. */
 int cl_mount_leave_host(struct cl_error *err)
 {

@@ -33,7 +33,7 @@ int cl_procfs_make(void *context, struct cl_error *err)
     if (container->proc < 0)
         return container->proc;
     if (cl_has_program(container))
-        return 0; /* attached nowhere: only for init */
+        return cl_cover_nothing(container, "/proc", err); /* ours is attached nowhere: for init */
     target = cl_target_open_own(container, "/proc", err);
     if (target < 0)
         return target;
