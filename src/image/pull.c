@@ -369,7 +369,8 @@ static int compose_records(struct pull *pull, struct cl_error *err)
                                  .config = &documents->config,
                                  .payload = (enum cl_payload)documents->manifest.payload,
                                  .title = documents->manifest.title};
-    struct cl_image_record record = {
+
+    pull->record = (struct cl_image_record){
         .set = CL_RECORD_BIT(CL_STORED_IMAGE_FIELD_COUNT) - 1,
         .digest = cl_digest_format(&documents->digest, pull->digest),
         .config = cl_digest_format(&documents->config_digest, pull->config),
@@ -378,10 +379,10 @@ static int compose_records(struct pull *pull, struct cl_error *err)
         .platform = documents->platform,
         .pulled_s = cl_clock_wall_ns() / CL_NS_PER_S,
     };
-    int r = layer_names(pull, &record.layers, err);
+    int r = layer_names(pull, &pull->record.layers, err);
 
     if (r == 0)
-        r = cl_launch_layers(pull->store, &record.layers, &pull->arena, &image.layers, err);
+        r = cl_launch_layers(pull->store, &pull->record.layers, &pull->arena, &image.layers, err);
     if (r == 0)
         r = cl_launch_compose(&image, &pull->arena, &pull->launch, err);
     if (r < 0)
@@ -389,7 +390,6 @@ static int compose_records(struct pull *pull, struct cl_error *err)
     find_user(pull, &pull->launch);
     if (!cl_documents_are_of_module(documents))
         cl_places_find(pull->store, &pull->launch);
-    pull->record = record;
     return 0;
 }
 
