@@ -2,17 +2,15 @@
 
 import json
 import os
-import re
 
 import pytest
 
 from lib import layouts, tars
 from lib import wasm_module as wasm
-from lib.images import Blob, Layer, make_config, make_image, make_index, make_layer, module_image, push
+from lib.images import Blob, make_config, make_image, make_index, make_layer, module_image, push
 from lib.runner import poll, text
 from lib.wasm_guest import compile_guest
 
-COMPAT = {"module.wasm.image/variant": "compat"}
 COMPONENT = b"\0asm\x0d\0\1\0"
 
 
@@ -311,6 +309,17 @@ def test_entry_point_that_is_none(pulls, refused, place, what):
 def test_link_within_the_tree_is_followed(pulls, place, guest):
     more = [tars.directory("lib"), tars.file("lib/real", guest), tars.symlink("app/guest.wasm", "/lib/real")]
     assert pulls.run(place(tree_image(None, more=more))).ok().out == b"hello\n"
+
+
+# -- with a tenant
+
+def test_tenant(pulls, refused, place, guest, artifact):
+    """An artifact may run beside others of its tenant; an image's files are one module's root, which has a worker of its own."""
+    opts = ["--tenant", f"images-{os.urandom(4).hex()}"]
+    tree = place(tree_image(guest), "tree")
+    for image in (place(artifact), tree):
+        assert pulls.run(image, opts=opts).ok().out == b"hello\n"
+    refused(tree, "coroutine: a worker has a root directory for all of its modules together", opts=[*opts, "--wasm-model", "coroutine"])
 
 
 # -- indexes
