@@ -125,7 +125,7 @@ static int is_below(const char *path, const char *directory)
     return strncmp(path, directory, size) == 0 && (path[size] == '\0' || path[size] == '/');
 }
 
-/* What the module's own path shows it to be is what runs: the image's. */
+/* What runs is the image's file: not to be taken for one that is mounted over it. */
 static int check_volumes(const struct cl_plan *plan, const char *path, struct cl_error *err)
 {
     for (size_t i = 0; i < plan->files.count; i++) {
