@@ -118,6 +118,7 @@ static bool is_over(CL_UNUSED void *env)
 
 /* What it can't do at once it goes on with when the guest is run again, on whose stack it is. The
  * caller is good for this call alone. */
+// NOLINTNEXTLINE(readability-function-size): the engine says what it gets
 static void call_in_turns(void *env, wasmtime_caller_t *caller, const wasmtime_val_t *parameters,
                           CL_UNUSED size_t parameter_count, wasmtime_val_t *results,
                           CL_UNUSED size_t result_count, wasm_trap_t **trap,

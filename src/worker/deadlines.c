@@ -6,7 +6,7 @@
 
 int cl_deadlines_init(struct cl_deadlines *ret, size_t most)
 {
-    *ret = (struct cl_deadlines){.most = most, .heap = cl_calloc(most + 1, sizeof(*ret->heap))};
+    *ret = (struct cl_deadlines){.most = most, .heap = cl_calloc(most + 1, sizeof(void *))};
     return ret->heap == NULL ? -ENOMEM : 0;
 }
 

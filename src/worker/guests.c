@@ -252,9 +252,9 @@ static void describe_end(const struct cl_lodger *lodger, const struct cl_taker_e
         ret->kind = CL_ANSWER_REFUSED;
         ret->code = (uint32_t)end->err->code;
         (void)snprintf(ret->message, sizeof(ret->message), "%.299s", end->err->msg);
-    } else if (end->status == CL_ANSWER_EXITED) {
+    } else if (end->status == CL_ANSWER_EXITED && end->end != NULL) {
         ret->code = end->end->exit_code;
-    } else if (end->status == CL_ANSWER_TRAPPED) {
+    } else if (end->status == CL_ANSWER_TRAPPED && end->end != NULL) {
         (void)snprintf(ret->message, sizeof(ret->message), "%.299s", end->end->trap);
     }
 }
