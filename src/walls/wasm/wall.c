@@ -235,11 +235,16 @@ static int wasm_admit(struct cl_wall_process *process, int connection, struct cl
 static void wasm_explain(struct cl_wall_process *process, struct cl_error *err)
 {
     struct cl_worker_words words = {0};
+    const ssize_t size = process->line < 0 ? 0 : cl_sys_read(process->line, &words, sizeof(words));
 
-    if (process->line < 0 ||
-        cl_sys_read(process->line, &words, sizeof(words)) != (ssize_t)sizeof(words) ||
-        words.version != CL_WORKER_VERSION)
+    if (size <= 0)
         return; /* it had nothing to say, and doesn't keep us waiting */
+    if (size != (ssize_t)sizeof(words) || words.version != CL_WORKER_VERSION) {
+        (void)cl_refuse(err, EPROTO,
+                        "the worker, cloister-wasm, is of another version than cloister; make wasm "
+                        "builds it");
+        return;
+    }
     words.message[sizeof(words.message) - 1] = '\0';
     cl_utf8_make_printable(words.message);
     (void)cl_refuse(err, ECANCELED, "%s", words.message);
