@@ -50,6 +50,7 @@ void cl_scratch_done(struct cl_scratch *scratch)
 
 /* --- taking and giving --------------------------------------------------------------------- */
 
+/* All of it, or nothing: what is half made would be there for ever, and take of the disk. */
 static int make(struct cl_scratch *scratch, uint32_t number)
 {
     char name[NAME_SIZE];
@@ -61,7 +62,10 @@ static int make(struct cl_scratch *scratch, uint32_t number)
     CL_CLEANUP_FD int fd =
         cl_sys_openat(scratch->guests, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
     r = fd < 0 ? fd : cl_sys_mkdirat(fd, "tmp", 0700);
-    return r < 0 ? r : CL_TAKE_FD(fd);
+    if (r == 0)
+        return CL_TAKE_FD(fd);
+    (void)cl_sys_unlinkat(scratch->guests, name, AT_REMOVEDIR); /* nobody was in it */
+    return r;
 }
 
 int cl_scratch_take(struct cl_scratch *scratch, uint32_t *ret_number)
