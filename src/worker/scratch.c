@@ -91,14 +91,16 @@ int cl_scratch_take(struct cl_scratch *scratch, uint32_t *ret_number)
     return fd;
 }
 
-/* Where it can't be moved it stays, and no guest gets it again. */
-static void throw_away(struct cl_scratch *scratch, int at, const char *name)
+/* Whether it is. Where it can't be moved it stays, and no guest gets it again. */
+static int throw_away(struct cl_scratch *scratch, int at, const char *name)
 {
     char thrown[NAME_SIZE];
 
     name_of(scratch->thrown++, thrown);
-    if (cl_sys_renameat(at, name, scratch->trash, thrown) == 0)
-        scratch->has_trash = 1;
+    if (cl_sys_renameat(at, name, scratch->trash, thrown) < 0)
+        return 0;
+    scratch->has_trash = 1;
+    return 1;
 }
 
 void cl_scratch_give(struct cl_scratch *scratch, uint32_t number, int is_used)
@@ -110,51 +112,47 @@ void cl_scratch_give(struct cl_scratch *scratch, uint32_t number, int is_used)
         return;
     }
     name_of(number, name);
-    throw_away(scratch, scratch->guests, name);
+    (void)throw_away(scratch, scratch->guests, name);
 }
 
 /* --- taking down --------------------------------------------------------------------------- */
 
 /* Empties a directory, whose directories go beside it: a tree however deep becomes a list, and is
- * taken down without a path or a stack. How many names it has looked at, MOST at most. */
-static int empty(struct cl_scratch *scratch, const char *name, int most)
+ * taken down without a path or a stack. Looks at *LEFT names at most; whether any has gone. */
+static int empty(struct cl_scratch *scratch, const char *name, int *left)
 {
     CL_CLEANUP_FD int fd =
         cl_sys_openat(scratch->trash, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
     struct cl_dir dir;
     const char *entry;
-    int looked = 0;
+    int has_gone = 0;
 
     if (fd < 0)
         return 0;
     cl_dir_start(&dir, fd);
-    while (looked < most && cl_dir_next(&dir, &entry, NULL) > 0) {
-        if (cl_sys_unlinkat(fd, entry, 0) == -EISDIR)
-            throw_away(scratch, fd, entry);
-        looked++;
+    for (; *left > 0 && cl_dir_next(&dir, &entry, NULL) > 0; --*left) {
+        int r = cl_sys_unlinkat(fd, entry, 0);
+
+        if (r == 0 || (r == -EISDIR && throw_away(scratch, fd, entry)))
+            has_gone = 1;
     }
-    return looked;
+    return has_gone;
 }
 
+/* What can't be removed isn't tried for ever: it waits for what is thrown away next. */
 void cl_scratch_work(struct cl_scratch *scratch)
 {
     struct cl_dir dir;
     const char *entry;
     int left = PIECE;
-    int is_of_use = 0;
+    int has_gone = 0;
 
-    if (cl_sys_lseek(scratch->trash, 0, SEEK_SET) < 0)
-        return;
-    cl_dir_start(&dir, scratch->trash);
-    while (left > 0) {
-        if (cl_dir_next(&dir, &entry, NULL) <= 0) {
-            scratch->has_trash = is_of_use; /* what can't be removed isn't tried for ever */
-            return;
+    if (cl_sys_lseek(scratch->trash, 0, SEEK_SET) == 0) {
+        cl_dir_start(&dir, scratch->trash);
+        for (; left > 0 && cl_dir_next(&dir, &entry, NULL) > 0; left--) {
+            has_gone |= empty(scratch, entry, &left);
+            has_gone |= cl_sys_unlinkat(scratch->trash, entry, AT_REMOVEDIR) == 0;
         }
-        const int looked = empty(scratch, entry, left);
-
-        left -= looked + 1;
-        if (cl_sys_unlinkat(scratch->trash, entry, AT_REMOVEDIR) == 0 || looked > 0)
-            is_of_use = 1;
     }
+    scratch->has_trash = has_gone;
 }
