@@ -284,6 +284,170 @@ TEST(all_of_the_memory_is_written_at_once)
     CHECK(CALL(&scene, "fd_pread", fd, LIST, 2, 0, RET) == CL_WASI_SUCCESS);
 }
 
+/* --- bounds of one among many -------------------------------------------------------------- */
+
+TEST(output_ends_at_its_limit)
+{
+    CLEANUP_SCENE struct scene scene = scene_make_bounded(0, (struct scene_bounds){10, 0});
+    char got[32] = "";
+
+    CHECK(scene_write(&scene, 1, "12345") == CL_WASI_SUCCESS && scene_ret(&scene) == 5);
+    CHECK(scene_write(&scene, 2, "") == CL_WASI_SUCCESS && scene_ret(&scene) == 0);
+    scene_list(&scene, 0, DATA, scene_text(&scene, DATA, "abcdef"));
+    scene_list(&scene, 1, DATA, 6);
+    CHECK(CALL(&scene, "fd_write", 2, LIST, 2, RET) == CL_WASI_SUCCESS && scene_ret(&scene) == 5);
+    CHECK(cl_wasi_written(scene.wasi, 1) == 5 && cl_wasi_written(scene.wasi, 2) == 5);
+    CHECK(scene_write(&scene, 1, "") == CL_WASI_SUCCESS); /* nothing is not too much */
+    CHECK(scene_write(&scene, 1, "x") == CL_WASI_EXCEEDS);
+    CHECK(scene_write(&scene, 2, "x") == CL_WASI_EXCEEDS);
+    CHECK(read(scene.streams[1], got, sizeof(got)) == 5 && memcmp(got, "12345", 5) == 0);
+    CHECK(read(scene.streams[2], got, sizeof(got)) == 5 && memcmp(got, "abcde", 5) == 0);
+    CHECK(fcntl(scene.streams[1], F_SETFL, O_NONBLOCK) == 0);
+    CHECK(read(scene.streams[1], got, sizeof(got)) < 0 && errno == EAGAIN);
+}
+
+TEST(output_that_is_swallowed_counts)
+{
+    CLEANUP_SCENE struct scene scene = scene_bare();
+
+    scene_start_bounded(&scene, (const int[3]){-1, -1, -1}, 0, (struct scene_bounds){6, 0});
+    CHECK(scene_write(&scene, 1, "1234") == CL_WASI_SUCCESS && scene_ret(&scene) == 4);
+    scene_list(&scene, 0, DATA, scene_text(&scene, DATA, "1234"));
+    CHECK(CALL(&scene, "fd_pwrite", 2, LIST, 1, 0, RET) == CL_WASI_SUCCESS);
+    CHECK(scene_ret(&scene) == 2);
+    CHECK(CALL(&scene, "fd_pwrite", 2, LIST, 1, 0, RET) == CL_WASI_EXCEEDS);
+    CHECK(scene_write(&scene, 1, "x") == CL_WASI_EXCEEDS);
+}
+
+TEST(files_and_input_are_no_output)
+{
+    CLEANUP_SCENE struct scene scene = scene_make_bounded(0, (struct scene_bounds){2, 0});
+    const uint32_t fd = scene_open(&scene, "f", CL_WASI_CREAT, ALL_RIGHTS);
+
+    CHECK(scene_write(&scene, fd, "more than two") == CL_WASI_SUCCESS && scene_ret(&scene) == 13);
+    CHECK(write(scene.streams[0], "more", 4) == 4);
+    CHECK(scene_read(&scene, 0, 16) == CL_WASI_SUCCESS && scene_ret(&scene) == 4);
+    CHECK(scene_write(&scene, 1, "xx") == CL_WASI_SUCCESS);
+    CHECK(scene_write(&scene, fd, "more") == CL_WASI_SUCCESS && scene_ret(&scene) == 4);
+}
+
+/* It has another number, and is still what it was. */
+TEST(output_by_another_number_counts)
+{
+    CLEANUP_SCENE struct scene scene = scene_make_bounded(0, (struct scene_bounds){4, 0});
+    const uint32_t fd = scene_open(&scene, "f", CL_WASI_CREAT, ALL_RIGHTS);
+
+    CHECK(CALL(&scene, "fd_renumber", 1, fd) == CL_WASI_SUCCESS);
+    CHECK(scene_write(&scene, 1, "x") == CL_WASI_BADF);
+    CHECK(scene_write(&scene, fd, "12345") == CL_WASI_SUCCESS && scene_ret(&scene) == 4);
+    CHECK(cl_wasi_written(scene.wasi, 1) == 4);
+    CHECK(scene_write(&scene, fd, "5") == CL_WASI_EXCEEDS);
+}
+
+TEST(a_full_pipe_waits_below_the_limit_only)
+{
+    CLEANUP_SCENE struct scene scene = scene_make_bounded(0, (struct scene_bounds){4096, 0});
+
+    CHECK(fcntl(scene.streams[1], F_SETPIPE_SZ, 4096) == 4096);
+    scene_list(&scene, 0, DATA, 4095);
+    CHECK(CALL(&scene, "fd_write", 1, LIST, 1, RET) == CL_WASI_SUCCESS);
+    CHECK(scene_write(&scene, 1, "abc") == CL_WASI_SUCCESS && scene_ret(&scene) == 1);
+    CHECK(scene_write(&scene, 1, "a") == CL_WASI_EXCEEDS); /* and doesn't wait for room first */
+}
+
+TEST(one_transfer_of_a_file_is_bounded)
+{
+    CLEANUP_SCENE struct scene scene = scene_make_bounded(0, (struct scene_bounds){0, 1000});
+    const uint32_t fd = scene_open(&scene, "f", CL_WASI_CREAT, ALL_RIGHTS);
+    struct stat st = {0};
+
+    scene_list(&scene, 0, DATA, 600);
+    scene_list(&scene, 1, DATA, 300);
+    scene_list(&scene, 2, DATA, MEMORY - DATA);
+    CHECK(CALL(&scene, "fd_write", fd, LIST, 3, RET) == CL_WASI_SUCCESS);
+    CHECK(scene_ret(&scene) == 1000 && fstatat(scene.root, "f", &st, 0) == 0);
+    CHECK(st.st_size == 1000);
+    CHECK(CALL(&scene, "fd_pwrite", fd, LIST, 3, 1000, RET) == CL_WASI_SUCCESS);
+    CHECK(scene_ret(&scene) == 1000);
+    CHECK(CALL(&scene, "fd_pread", fd, LIST, 3, 0, RET) == CL_WASI_SUCCESS);
+    CHECK(scene_ret(&scene) == 1000);
+    CHECK(CALL(&scene, "fd_seek", fd, 500, CL_WASI_WHENCE_SET, RET) == CL_WASI_SUCCESS);
+    CHECK(CALL(&scene, "fd_read", fd, LIST, 3, RET) == CL_WASI_SUCCESS);
+    CHECK(scene_ret(&scene) == 1000);
+    CHECK(CALL(&scene, "fd_read", fd, LIST, 3, RET) == CL_WASI_SUCCESS && scene_ret(&scene) == 500);
+    CHECK(CALL(&scene, "fd_write", 1, LIST, 3, RET) == CL_WASI_SUCCESS); /* pipes have their own */
+    CHECK(scene_ret(&scene) > 1000);
+}
+
+/* --- what the worker says ------------------------------------------------------------------ */
+
+static int has_nothing(int fd)
+{
+    char byte;
+
+    CHECK(fcntl(fd, F_SETFL, O_NONBLOCK) == 0);
+    const ssize_t got = read(fd, &byte, 1);
+    return got == 0 || (got < 0 && errno == EAGAIN);
+}
+
+TEST(what_is_said_is_on_standard_error)
+{
+    CLEANUP_SCENE struct scene scene = scene_make_bounded(0, (struct scene_bounds){1, 0});
+    char got[32] = "";
+
+    CHECK(scene_write(&scene, 2, "x") == CL_WASI_SUCCESS);
+    CHECK(read(scene.streams[2], got, sizeof(got)) == 1);
+    cl_wasi_say(scene.wasi, "where it was\n"); /* which is no output of the guest's */
+    CHECK(read(scene.streams[2], got, sizeof(got)) == 13);
+    CHECK_TEXT(got, "where it was\n");
+    CHECK(cl_wasi_written(scene.wasi, 2) == 1 && has_nothing(scene.streams[1]));
+}
+
+TEST(what_is_said_finds_standard_error_where_it_is)
+{
+    CLEANUP_SCENE struct scene scene = scene_make();
+    const uint32_t fd = scene_open(&scene, "f", CL_WASI_CREAT, ALL_RIGHTS);
+    char got[32] = "";
+
+    CHECK(CALL(&scene, "fd_renumber", fd, 2) == CL_WASI_SUCCESS); /* 2 is a file now */
+    cl_wasi_say(scene.wasi, "not there");
+    CHECK(scene_holds(&scene, "f", "") && has_nothing(scene.streams[2]));
+    const uint32_t other = scene_open(&scene, "f", 0, ALL_RIGHTS);
+    CHECK(CALL(&scene, "fd_renumber", 1, other) == CL_WASI_SUCCESS);
+    cl_wasi_say(scene.wasi, "not there");
+    CHECK(has_nothing(scene.streams[1]));
+
+    CLEANUP_SCENE struct scene moved = scene_make();
+    const uint32_t place = scene_open(&moved, "f", CL_WASI_CREAT, ALL_RIGHTS);
+    CHECK(CALL(&moved, "fd_renumber", 2, place) == CL_WASI_SUCCESS);
+    cl_wasi_say(moved.wasi, "there");
+    CHECK(read(moved.streams[2], got, sizeof(got)) == 5 && memcmp(got, "there", 5) == 0);
+}
+
+static void say_to_nobody(void)
+{
+    CLEANUP_SCENE struct scene scene = scene_make();
+    CLEANUP_SCENE struct scene bare = scene_bare();
+
+    (void)signal(SIGPIPE, SIG_IGN); /* as the worker does: wasi.h */
+    CHECK(fcntl(scene.streams[2], F_SETPIPE_SZ, 4096) == 4096);
+    scene_list(&scene, 0, DATA, 4096);
+    CHECK(CALL(&scene, "fd_write", 2, LIST, 1, RET) == CL_WASI_SUCCESS);
+    cl_wasi_say(scene.wasi, "no room"); /* and nobody waits for some */
+    cl_fd_close(&scene.streams[2]);
+    cl_wasi_say(scene.wasi, "no reader");
+    CHECK(CALL(&scene, "fd_close", 2) == CL_WASI_SUCCESS);
+    cl_wasi_say(scene.wasi, "no stream");
+    scene_start(&bare, (const int[3]){-1, -1, -1}, 0);
+    cl_wasi_say(bare.wasi, "nothing at all");
+    CHECK(cl_wasi_written(scene.wasi, 2) == 4096 && cl_wasi_written(bare.wasi, 2) == 0);
+}
+
+TEST(what_nobody_hears_is_said_for_nothing)
+{
+    check_apart(say_to_nobody);
+}
+
 /* --- failures ------------------------------------------------------------------------------ */
 
 TEST(what_the_host_refuses_is_told)
@@ -329,6 +493,15 @@ int main(void)
         ROW(a_long_list_is_done_in_part),
         ROW(no_byte_is_lost_for_a_place_that_is_none),
         ROW(all_of_the_memory_is_written_at_once),
+        ROW(output_ends_at_its_limit),
+        ROW(output_that_is_swallowed_counts),
+        ROW(files_and_input_are_no_output),
+        ROW(output_by_another_number_counts),
+        ROW(a_full_pipe_waits_below_the_limit_only),
+        ROW(one_transfer_of_a_file_is_bounded),
+        ROW(what_is_said_is_on_standard_error),
+        ROW(what_is_said_finds_standard_error_where_it_is),
+        ROW(what_nobody_hears_is_said_for_nothing),
         ROW(what_the_host_refuses_is_told),
     };
 

@@ -154,8 +154,15 @@ static inline int scene_holds(const struct scene *scene, const char *path, const
 
 /* --- beginning and end --------------------------------------------------------------------- */
 
-/* The setup that scene_make uses; STREAMS are the guest's ends. */
-static inline void scene_start(struct scene *scene, const int streams[3], int is_read_only)
+/* What a guest of a worker for many may do at most: 0 is no limit. */
+struct scene_bounds {
+    uint64_t output_bytes;
+    uint32_t transfer_bytes;
+};
+
+/* STREAMS are the guest's ends. */
+static inline void scene_start_bounded(struct scene *scene, const int streams[3], int is_read_only,
+                                       struct scene_bounds bounds)
 {
     static const char *const argv[] = {"program", "an argument", "", NULL};
     static const char *const envp[] = {"A=1", "B=", NULL};
@@ -171,10 +178,17 @@ static inline void scene_start(struct scene *scene, const int streams[3], int is
         .preopens = &preopen,
         .preopen_count = 1,
         .max_descriptors = MOST,
+        .max_output_bytes = bounds.output_bytes,
+        .max_transfer_bytes = bounds.transfer_bytes,
     };
 
     CHECK(preopen.directory >= 0);
     CL_ASSERT(cl_wasi_new(&setup, &scene->wasi, &scene->err) == 0);
+}
+
+static inline void scene_start(struct scene *scene, const int streams[3], int is_read_only)
+{
+    scene_start_bounded(scene, streams, is_read_only, (struct scene_bounds){0});
 }
 
 /* OUTER/in is the guest's; what the guest must not reach is in OUTER. */
@@ -194,7 +208,7 @@ static inline struct scene scene_bare(void)
     return scene;
 }
 
-static inline struct scene scene_make_as(int is_read_only)
+static inline struct scene scene_make_bounded(int is_read_only, struct scene_bounds bounds)
 {
     struct scene scene = scene_bare();
     int in[2] = {-1, -1};
@@ -205,8 +219,13 @@ static inline struct scene scene_make_as(int is_read_only)
     scene.streams[0] = in[1];
     scene.streams[1] = out[0];
     scene.streams[2] = error[0];
-    scene_start(&scene, (const int[3]){in[0], out[1], error[1]}, is_read_only);
+    scene_start_bounded(&scene, (const int[3]){in[0], out[1], error[1]}, is_read_only, bounds);
     return scene;
+}
+
+static inline struct scene scene_make_as(int is_read_only)
+{
+    return scene_make_bounded(is_read_only, (struct scene_bounds){0});
 }
 
 static inline struct scene scene_make(void)
