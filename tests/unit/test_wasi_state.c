@@ -392,6 +392,150 @@ TEST(flags_that_can_change_do)
     CHECK(CALL(&scene, "fd_fdstat_set_flags", synchronous, 0) == CL_WASI_NOTSUP);
 }
 
+/* --- random numbers in pieces -------------------------------------------------------------- */
+
+enum { PIECE = 1 << 20, LARGE = 3 * PIECE };
+
+static void enlarge_memory(struct scene *scene)
+{
+    free(scene->memory.base);
+    scene->memory = (struct cl_wasi_memory){.base = calloc(1, LARGE), .size_bytes = LARGE};
+    CL_ASSERT(scene->memory.base != NULL);
+}
+
+/* How many bytes from AT on are none that were drawn: sixteen zeros begin them. */
+static uint64_t first_blank(const struct scene *scene, uint64_t at)
+{
+    static const uint8_t blank[16];
+
+    while (at < LARGE &&
+           memcmp(scene->memory.base + at, blank, cl_min_u64(sizeof(blank), LARGE - at)) != 0)
+        at++;
+    return at;
+}
+
+static int waits_for_nothing(const struct scene *scene)
+{
+    const struct cl_wasi_wait *wait = cl_wasi_waits_for(scene->wasi);
+
+    return wait->count == 0 && wait->deadline_ns == 0;
+}
+
+TEST(many_random_numbers_come_in_pieces)
+{
+    CLEANUP_SCENE struct scene scene = scene_make();
+    const uint32_t size = 2 * PIECE + PIECE / 2;
+
+    enlarge_memory(&scene);
+    for (uint64_t pieces = 1; pieces <= 2; pieces++) {
+        CHECK(CALL(&scene, "random_get", 100, size) == CL_WASI_WAITS && waits_for_nothing(&scene));
+        CHECK(first_blank(&scene, 100) == 100 + pieces * PIECE);
+        CHECK(CALL(&scene, "clock_time_get", 1, 0, RET) == CL_WASI_SUCCESS); /* another's turn */
+        cl_wasi_store64(scene.memory.base + RET, 0);
+    }
+    CHECK(CALL(&scene, "random_get", 100, size) == CL_WASI_SUCCESS);
+    CHECK(first_blank(&scene, 0) == 0 && first_blank(&scene, 100) == 100 + size);
+}
+
+TEST(a_piece_of_random_numbers_is_a_megabyte)
+{
+    CLEANUP_SCENE struct scene scene = scene_make();
+
+    enlarge_memory(&scene);
+    CHECK(CALL(&scene, "random_get", 0, PIECE) == CL_WASI_SUCCESS);
+    CHECK(CALL(&scene, "random_get", 0, PIECE + 1) == CL_WASI_WAITS);
+    CHECK(CALL(&scene, "random_get", 0, PIECE + 1) == CL_WASI_SUCCESS);
+    CHECK(CALL(&scene, "random_get", 0, PIECE + 1) == CL_WASI_WAITS); /* it was done */
+}
+
+TEST(other_random_numbers_begin_anew)
+{
+    CLEANUP_SCENE struct scene scene = scene_make();
+    const uint32_t size = PIECE + PIECE / 2;
+
+    enlarge_memory(&scene);
+    CHECK(CALL(&scene, "random_get", 0, size) == CL_WASI_WAITS);
+    CHECK(CALL(&scene, "random_get", PIECE, size) == CL_WASI_WAITS); /* elsewhere */
+    memset(scene.memory.base, 0, LARGE);
+    CHECK(CALL(&scene, "random_get", PIECE, size - 1) == CL_WASI_WAITS); /* fewer */
+    CHECK(first_blank(&scene, PIECE) == 2 * PIECE);
+    CHECK(CALL(&scene, "random_get", PIECE, LARGE) == CL_WASI_FAULT);
+    CHECK(CALL(&scene, "random_get", PIECE, size - 1) == CL_WASI_WAITS); /* that was between */
+    cl_fault_set("syscall:1");
+    CHECK(CALL(&scene, "random_get", PIECE, size - 1) == CL_WASI_IO && cl_fault_struck());
+    cl_fault_set("syscall:1:4"); /* a signal came */
+    CHECK(CALL(&scene, "random_get", PIECE, size - 1) == CL_WASI_WAITS && cl_fault_struck());
+    cl_fault_set(NULL);
+    CHECK(CALL(&scene, "random_get", PIECE, size - 1) == CL_WASI_SUCCESS);
+    CHECK(first_blank(&scene, PIECE) == PIECE + size - 1);
+}
+
+/* --- where a guest has been ---------------------------------------------------------------- */
+
+struct walk {
+    const char *name;
+    uint64_t arguments[CL_WASI_MAX_ARGUMENTS];
+};
+
+static int walks(const struct walk *walk)
+{
+    CLEANUP_SCENE struct scene scene = scene_make();
+
+    scene.memory.base[PATH] = 'f';
+    scene.memory.base[PATH2] = 'g';
+    CHECK(!cl_wasi_has_walked(scene.wasi));
+    (void)scene_call(&scene, walk->name, walk->arguments); /* most of them find nothing there */
+    return cl_wasi_has_walked(scene.wasi);
+}
+
+/* Its directory can be the next guest's only if nothing was done there. */
+TEST(a_guest_that_was_in_its_directory_is_known)
+{
+    static const struct walk rows[] = {
+        {"path_open", {ROOT, 0, PATH, 1, CL_WASI_CREAT, ALL_RIGHTS, ALL_RIGHTS, 0, RET}},
+        {"path_create_directory", {ROOT, PATH, 1}},
+        {"path_filestat_get", {ROOT, 0, PATH, 1, DATA}},
+        {"path_filestat_set_times", {ROOT, 0, PATH, 1, 1, 1, 5}},
+        {"path_link", {ROOT, 0, PATH, 1, ROOT, PATH2, 1}},
+        {"path_readlink", {ROOT, PATH, 1, DATA, 9, RET}},
+        {"path_remove_directory", {ROOT, PATH, 1}},
+        {"path_rename", {ROOT, PATH, 1, ROOT, PATH2, 1}},
+        {"path_symlink", {PATH2, 1, ROOT, PATH, 1}},
+        {"path_unlink_file", {ROOT, PATH, 1}},
+        {"fd_readdir", {ROOT, DATA, 100, 0, RET}},
+        {"fd_filestat_set_times", {ROOT, 1, 1, 5}}, /* the next one could look at them */
+    };
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(rows); i++) {
+        if (!walks(&rows[i]))
+            printf("# %s\n", rows[i].name);
+        CHECK(walks(&rows[i]));
+    }
+}
+
+TEST(a_guest_that_was_not_in_its_directory_is_known)
+{
+    static const struct walk rows[] = {
+        {"args_get", {LIST, DATA}},
+        {"environ_get", {LIST, DATA}},
+        {"fd_prestat_get", {ROOT, RET}},
+        {"fd_prestat_dir_name", {ROOT, DATA, 1}},
+        {"fd_fdstat_get", {ROOT, DATA}},
+        {"fd_filestat_get", {ROOT, DATA}},
+        {"fd_write", {1, LIST, 1, RET}},
+        {"fd_filestat_set_times", {1, 1, 1, 5}},
+        {"fd_close", {ROOT}},
+        {"path_open", {1, 0, PATH, 1, CL_WASI_CREAT, ALL_RIGHTS, ALL_RIGHTS, 0, RET}},
+        {"random_get", {DATA, 9}},
+    };
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(rows); i++) {
+        if (walks(&rows[i]))
+            printf("# %s\n", rows[i].name);
+        CHECK(!walks(&rows[i]));
+    }
+}
+
 TEST(the_table_is_in_order)
 {
     for (size_t i = 0; i < CL_WASI_FUNCTION_COUNT; i++) {
@@ -424,6 +568,11 @@ int main(void)
         ROW(rights_only_shrink),
         ROW(without_rights_nothing_is_done),
         ROW(flags_that_can_change_do),
+        ROW(many_random_numbers_come_in_pieces),
+        ROW(a_piece_of_random_numbers_is_a_megabyte),
+        ROW(other_random_numbers_begin_anew),
+        ROW(a_guest_that_was_in_its_directory_is_known),
+        ROW(a_guest_that_was_not_in_its_directory_is_known),
         ROW(the_table_is_in_order),
     };
 
