@@ -163,6 +163,8 @@ CL_WASI_CALL(fd_filestat_set_times)
         r = take_times(arguments + 1, times);
     if (r != CL_WASI_SUCCESS)
         return r;
+    if (descriptor->type == CL_WASI_TYPE_DIRECTORY)
+        wasi->has_walked = 1; /* whoever has it next could look at them */
     return descriptor->host < 0 ? CL_WASI_PERM : set_times(descriptor->host, times);
 }
 

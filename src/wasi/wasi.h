@@ -87,7 +87,7 @@ uint64_t cl_wasi_written(const struct cl_wasi *wasi, int stream);
 /* Writes TEXT to the guest's standard error, if it has that open still, and as much as goes at
  * once. */
 void cl_wasi_say(const struct cl_wasi *wasi, const char *text);
-/* Whether the guest has ever been beneath one of its directories. */
+/* Whether the guest has ever been beneath one of its directories, or changed one. */
 int cl_wasi_has_walked(const struct cl_wasi *wasi);
 
 enum { CL_WASI_FUNCTION_COUNT = 46, CL_WASI_MAX_ARGUMENTS = 9 };
