@@ -113,8 +113,84 @@ static void test_steps(const char *program)
     }
 }
 
+/* A worker whose guests have broken it: PROGRAM lets it do no more than it did. */
+static void test_worker(const char *program)
+{
+    static const uint32_t may[][2] = {
+        {0, 63},   {1, 64},    {3, 57},   {5, 80},    {8, 62},    {19, 65},  {47, 212},
+        {46, 211}, {48, 210},  {263, 35}, {228, 113}, {230, 115}, {231, 94}, {271, 73},
+        {217, 61}, {318, 278}, {13, 134}, {15, 139},  {319, 279},
+    };
+    static const uint32_t never[][2] = {
+        {41, 198},  {42, 203},  {43, 202},  {49, 200},  {50, 201},  {53, 199},  {54, 208},
+        {56, 220},  {435, 435}, {59, 221},  {322, 281}, {61, 260},  {101, 117}, {310, 270},
+        {311, 271}, {157, 167}, {317, 277}, {165, 40},  {166, 39},  {155, 41},  {161, 51},
+        {272, 97},  {308, 268}, {321, 280}, {282, 74},  {323, 282}, {425, 425}, {426, 426},
+        {427, 427}, {303, 264}, {304, 265}, {434, 434}, {438, 438}, {424, 424}, {437, 437},
+        {91, 52},   {268, 53},  {93, 55},   {260, 54},  {188, 5},   {250, 219}, {248, 217},
+        {29, 194},  {30, 196},  {68, 186},  {105, 146}, {117, 147}, {126, 91},  {206, 0},
+        {222, 107}, {291, 20},  {283, 85},  {290, 19},  {253, 26},  {298, 241}, {302, 261},
+        {428, 428}, {430, 430}, {442, 442}, {444, 444}, {446, 446}, {203, 122}, {40, 71},
+        {275, 76},  {276, 77},  {278, 75},  {259, 33},  {99, 179},  {63, 160},  {80, 49},
+    };
+    static const struct call rows[] = {
+        {"anonymous memory", {9, 222}, {0, 1, 3, 0x22}, ALLOW},
+        {"its protection", {10, 226}, {0, 1, 1}, ALLOW},
+        {"an end by a trap", {62, 129}, {1, 6}, ALLOW},
+        {"a panic", {234, 131}, {1, 1, 6}, ALLOW},
+        {"a kill", {62, 129}, {1, 9}, KILL},
+        {"a kill of all", {62, 129}, {0xffffffff, 15 | RUBBISH}, KILL},
+        {"a thread's kill", {234, 131}, {1, 1, 9}, KILL},
+        {"is it a terminal", {16, 29}, {0, 0x5401}, ALLOW},
+        {"FIONREAD", {16, 29}, {0, 0x541b}, ALLOW},
+        {"TIOCSTI", {16, 29}, {0, 0x5412}, KILL},
+        {"TIOCSTI beside rubbish", {16, 29}, {0, 0x5412 | RUBBISH}, KILL},
+        {"an ioctl of a file system", {16, 29}, {0, 0x40086602}, KILL},
+        {"open", {257, 56}, {3, 0, 0400000}, ALLOW},
+        {"open a new file", {257, 56}, {3, 0, 0102, 0644}, ALLOW},
+        {"open a new set-uid file", {257, 56}, {3, 0, 0102, 04755}, ERR(EPERM)},
+        {"open a new set-gid file", {257, 56}, {3, 0, 0102, 02755 | RUBBISH}, ERR(EPERM)},
+        {"O_TMPFILE", {257, 56}, {3, 0, 020200002, 04755}, ERR(EPERM)},
+    };
+
+    for (size_t i = 0; i < sizeof(may) / sizeof(may[0]); i++)
+        expect_both(&(struct call){"a worker may", {may[i][0], may[i][1]}, {0}, ALLOW}, program);
+    for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
+        expect_both(&(struct call){"a worker dies", {never[i][0], never[i][1]}, {0}, KILL},
+                    program);
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+        expect_both(&rows[i], program);
+    expect("a foreign ABI", program, KILL, (struct data){.nr = 3, .arch = I386});
+    expect("a foreign ABI", program, KILL, (struct data){.nr = 3, .arch = ARM});
+    expect("x32", program, KILL, (struct data){.nr = 0x40000000, .arch = X86_64});
+}
+
+/* ONE has all of its code before its guest begins; MANY maps more, and wait for many at once. */
+static void test_workers_differ(void)
+{
+    static const struct call rows[] = {
+        {"executable memory", {9, 222}, {0, 1, 7 | RUBBISH, 0x22}, ALLOW},
+        {"a compiled module mapped", {9, 222}, {0, 1, 5, 2}, ALLOW},
+        {"made executable", {10, 226}, {0, 1, 5}, ALLOW},
+        {"epoll_ctl", {233, 21}, {5, 1, 6}, ALLOW},
+        {"epoll_pwait2", {441, 441}, {5}, ALLOW},
+        {"setitimer", {38, 103}, {0}, ALLOW},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct call of_one = rows[i];
+
+        of_one.answer = KILL;
+        expect_both(&of_one, "worker");
+        expect_both(&rows[i], "worker_many");
+    }
+}
+
 int main(void)
 {
+    test_worker("worker");
+    test_worker("worker_many");
+    test_workers_differ();
     test_supervisor();
     test_init();
     test_steps("strict");
