@@ -9,6 +9,9 @@
  *   ERROR: why not tried   (exit 2); a test counts it as a failure, never as "held".
  * Verdicts go to standard error, which stays usable when standard output is what is attacked.
  * No attack changes anything on the host that its test did not make for it.
+ *
+ * In the place of cloister-wasm with many guests nobody gives a program arguments: the probe and
+ * its arguments come from a client, and the verdict goes to that client.
  */
 #ifndef CLOISTER_ESCAPE_ATTACK_H
 #define CLOISTER_ESCAPE_ATTACK_H
@@ -16,6 +19,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -107,9 +111,66 @@ static inline const char *need_arg(char **args, int index)
     return args[index];
 }
 
+/* --- in the place of a worker for many guests (src/worker/orders.h) ------------------------- */
+
+enum { WORKER_LINE = 3, WORDS_MAX = 16, WORDS_SIZE = 16384 };
+
+static int client_fds[8]; /* that came with the words */
+static int client_fd_count;
+
+/* One message of SOCKET with its descriptors. */
+static inline ssize_t receive_message(int socket, char *data, size_t size)
+{
+    union {
+        char bytes[CMSG_SPACE(sizeof client_fds)];
+        struct cmsghdr align;
+    } control;
+    struct iovec body = {data, size};
+    struct msghdr header = {.msg_iov = &body,
+                            .msg_iovlen = 1,
+                            .msg_control = control.bytes,
+                            .msg_controllen = sizeof control.bytes};
+    struct pollfd ready = {.fd = socket, .events = POLLIN};
+    ssize_t got = poll(&ready, 1, -1) < 0 ? -1 : recvmsg(socket, &header, 0);
+    struct cmsghdr *cmsg = got < 0 ? NULL : CMSG_FIRSTHDR(&header);
+
+    client_fd_count = 0;
+    if (cmsg && cmsg->cmsg_level == SOL_SOCKET && cmsg->cmsg_type == SCM_RIGHTS) {
+        client_fd_count = (int)((cmsg->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+        memcpy(client_fds, CMSG_DATA(cmsg), (size_t)client_fd_count * sizeof(int));
+    }
+    return got;
+}
+
+/* The first client's words, each with its NUL, in place of *ARGV, which has none. */
+static inline void take_words(int *argc, char ***argv)
+{
+    static char text[WORDS_SIZE];
+    static char *words[WORDS_MAX + 2];
+    ssize_t got;
+    int client;
+
+    do {
+        got = receive_message(WORKER_LINE, text, sizeof text); /* orders, volumes, the client */
+        if (got <= 0)
+            impossible("no client came: %s", strerror(errno));
+    } while (client_fd_count == 0);
+    client = client_fds[0];
+    got = receive_message(client, text, sizeof text);
+    if (got <= 0 || text[got - 1] != '\0' || dup2(client, 2) < 0)
+        impossible("the client has no words: %s", strerror(errno));
+    words[0] = (*argv)[0];
+    *argc = 1;
+    for (char *word = text; word < text + got && *argc <= WORDS_MAX; word += strlen(word) + 1)
+        words[(*argc)++] = word;
+    *argv = words;
+}
+
 /* Runs the probe that argv[1] names; `probes` ends with a NULL name. */
 static inline int attack_main(const struct probe *probes, int argc, char **argv)
 {
+    if (argc == 1)
+        take_words(&argc, &argv);
     for (; argc > 1 && probes->name; probes++)
         if (!strcmp(probes->name, argv[1])) {
             probes->run(argv + 2);
