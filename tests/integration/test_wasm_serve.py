@@ -198,6 +198,18 @@ def test_volumes_are_for_all(cloister, serve, guest, world):
     os.close(module)
 
 
+def test_as_many_volumes_as_there_may_be(serve, guest, world):
+    shared = world.directory("wasm-serve-volumes", mode=0o777)
+    (shared / "in").write_text("from outside")
+    (shared / "in").chmod(0o644)
+    worker = serve(*(word for i in range(100) for word in ("-v", f"{shared}:/data/{i}")))
+    module = worker.compile(guest)
+    with worker.client() as client:
+        for i in (0, 57, 99):
+            assert run(client, module, "cat", f"/data/{i}/in", descriptors=200)[1] == b"from outside"
+    os.close(module)
+
+
 # --- limits ---------------------------------------------------------------------------------------
 
 
@@ -325,6 +337,23 @@ def test_a_number_is_one_guests(worker, module):
         client.tell(wire.END, 5)
         ended(client.answer(), wire.KILLED)
         first.rest()
+
+
+def test_no_client_has_a_guest_of_anothers(worker, module):
+    """Whatever number it says."""
+    with worker.client() as client, worker.client() as other:
+        spinner = Running(client, module, "spin", guest=4711)
+        before = usage(client, spinner).cpu_ns
+        for number in (4711, 0, 1, 2**32 + 4711, 2**64 - 1):
+            for kind in (wire.PAUSE, wire.TELL, wire.CONTINUE, wire.PAUSE, wire.END):
+                other.tell(kind, number)
+        answer, _, _ = run(other, module)  # all of those were followed before
+        ended(answer, wire.EXITED)
+        assert answer.guest == 1
+        poll(lambda: usage(client, spinner).cpu_ns > before, 20, "it to go on")
+        spinner.tell(wire.END)
+        ended(client.answer(), wire.KILLED)
+        spinner.rest()
 
 
 def test_the_guests_of_who_is_gone_end(worker, module):
