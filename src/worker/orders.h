@@ -39,7 +39,7 @@ struct cl_worker_orders {
     uint32_t volumes; /* of one for many: that many struct cl_worker_volume follow */
 };
 
-/* One message: a directory that all guests have. */
+/* One message, which ends with its path's NUL: a directory that all guests have. */
 struct cl_worker_volume {
     uint32_t is_read_only;
     char path[PATH_MAX]; /* NUL-ended; in the worker's root, and the guests' name of it */

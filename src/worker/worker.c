@@ -16,7 +16,7 @@ static int take_volume(struct cl_worker *worker, int line, int root, struct cl_e
     struct cl_volume *volume = &worker->volumes[worker->volume_count];
     const ssize_t size = cl_sys_read(line, &told, sizeof(told));
 
-    if (size != (ssize_t)sizeof(told) || told.path[0] != '/' ||
+    if (size <= (ssize_t)offsetof(struct cl_worker_volume, path) || told.path[0] != '/' ||
         memchr(told.path, '\0', sizeof(told.path)) == NULL)
         return cl_refuse(err, EPROTO, "this is no volume that a worker could be told of");
     volume->is_read_only = told.is_read_only != 0;

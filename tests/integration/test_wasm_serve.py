@@ -202,11 +202,11 @@ def test_as_many_volumes_as_there_may_be(serve, guest, world):
     shared = world.directory("wasm-serve-volumes", mode=0o777)
     (shared / "in").write_text("from outside")
     (shared / "in").chmod(0o644)
-    worker = serve(*(word for i in range(100) for word in ("-v", f"{shared}:/data/{i}")))
+    worker = serve(*(word for i in range(250) for word in ("-v", f"{shared}:/data/{i}")))
     module = worker.compile(guest)
     with worker.client() as client:
-        for i in (0, 57, 99):
-            assert run(client, module, "cat", f"/data/{i}/in", descriptors=200)[1] == b"from outside"
+        for i in (0, 57, 249):
+            assert run(client, module, "cat", f"/data/{i}/in", descriptors=300)[1] == b"from outside"
     os.close(module)
 
 

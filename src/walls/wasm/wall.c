@@ -87,6 +87,8 @@ static uint32_t guests_descriptors(const struct cl_plan *plan)
     return (uint32_t)cl_max_u64(share, LEAST_FD);
 }
 
+/* The line has to hold all of them before the worker reads one: no message is longer than it need
+ * be. */
 static int give_volumes(const struct cl_plan *plan, int line)
 {
     struct cl_worker_volume volume = {0};
@@ -97,7 +99,8 @@ static int give_volumes(const struct cl_plan *plan, int line)
 
         volume.is_read_only = file->kind == CL_FILE_BIND && file->mode == CL_FILE_RO;
         (void)snprintf(volume.path, sizeof(volume.path), "%s", file->target);
-        r = cl_write_all(line, &volume, sizeof(volume));
+        r = cl_write_all(line, &volume,
+                         offsetof(struct cl_worker_volume, path) + strlen(volume.path) + 1);
     }
     return r;
 }
