@@ -5,7 +5,7 @@
 set -eu
 cd "$1"
 shift
-helpers='"helpers/|<zstd'
+helpers='"helpers/|<zstd|<sys/queue' # musl, with which that is, has no queue.h
 needing=$helpers
 while mapfile -t more < <(grep -lE "^#include ($needing)" -- *.h) && found=$(printf '|"%s' "${more[@]}") && [ "$helpers$found" != "$needing" ]; do
     needing=$helpers$found
