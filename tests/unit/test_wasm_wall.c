@@ -13,7 +13,7 @@ static struct cl_plan module_plan(void)
 {
     static const char *const words[] = {"guest.wasm"};
 
-    return (struct cl_plan){
+    struct cl_plan plan = {
         .wall = CL_WALL_WASM,
         .profile = CL_PROFILE_STRICT,
         .image_kind = CL_IMAGE_MODULE,
@@ -25,6 +25,9 @@ static struct cl_plan module_plan(void)
         .command = {words, 1},
         .limits = {.memory_bytes = 64 << 20, .disk_bytes = 8 << 20, .open_files = 64},
     };
+
+    cl_plan_mark(&plan, CL_FIELD_IMAGE_KIND); /* the value alone sets nothing */
+    return plan;
 }
 
 TEST(is_in_the_table_by_its_name)
@@ -39,6 +42,8 @@ TEST(what_is_for_programs_of_the_kernel_is_refused)
     struct cl_plan plan = module_plan();
     struct cl_error err = {0};
 
+    CHECK(cl_wall_wasm.check(&plan, &err) == 0);
+    plan.image_kind = CL_IMAGE_MODULES;
     CHECK(cl_wall_wasm.check(&plan, &err) == 0);
     plan.image_kind = CL_IMAGE_ROOTFS;
     CHECK(cl_wall_wasm.check(&plan, &err) == -EINVAL);
