@@ -7,14 +7,17 @@
 
 /* A signal's handler finds nothing else. */
 static struct {
-    struct cl_engine *engine;
+    struct cl_engine *volatile engine; /* NULL: none any more */
     volatile unsigned int count;
 } ticker;
 
 static void on_tick(CL_UNUSED int signal)
 {
+    struct cl_engine *engine = ticker.engine;
+
     ticker.count++;
-    cl_engine_tick(ticker.engine);
+    if (engine != NULL)
+        cl_engine_tick(engine);
 }
 
 int cl_ticker_init(struct cl_engine *engine, struct cl_error *err)
@@ -23,6 +26,14 @@ int cl_ticker_init(struct cl_engine *engine, struct cl_error *err)
 
     ticker.engine = engine;
     return sigaction(SIGALRM, &action, NULL) < 0 ? cl_fail(err, -errno, "take SIGALRM") : 0;
+}
+
+void cl_ticker_done(void)
+{
+    struct cl_error ignored; /* a tick that comes all the same is nobody's */
+
+    ticker.engine = NULL;
+    (void)cl_ticker_set(0, &ignored);
 }
 
 int cl_ticker_set(int is_on, struct cl_error *err)

@@ -10,8 +10,9 @@
 
 enum { CL_TICK_US = 1000 };
 
-/* ENGINE must outlive the process's last tick. */
+/* ENGINE is borrowed until cl_ticker_done, after which nothing ticks. */
 int cl_ticker_init(struct cl_engine *engine, struct cl_error *err);
+void cl_ticker_done(void);
 int cl_ticker_set(int is_on, struct cl_error *err);
 /* How many ticks there have been. */
 unsigned int cl_ticker_count(void);

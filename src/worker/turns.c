@@ -30,6 +30,7 @@ int cl_turns_init(struct cl_turns *ret, struct cl_engine *engine, size_t most, s
 
 void cl_turns_done(struct cl_turns *turns)
 {
+    cl_ticker_done();
     cl_loop_done(&turns->loop);
     cl_deadlines_done(&turns->deadlines);
 }
