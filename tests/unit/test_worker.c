@@ -1,5 +1,7 @@
 /* test_worker.c - a worker for many guests as its clients see it, with guests that only look like
  * some (worker_scene.h), and each of its calls failing. */
+#include <sys/syscall.h>
+
 #include "worker_scene.h"
 
 enum { SOME = 12 };
@@ -361,6 +363,54 @@ static int live(const char *fault)
     return scene_end(&scene);
 }
 
+/* How many answers a slow client's socket takes. */
+static uint64_t count_room(void)
+{
+    const struct cl_answer answer = {0};
+    const int size = 1;
+    int pair[2] = {-1, -1};
+    uint64_t count = 0;
+
+    CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == 0);
+    CHECK(setsockopt(pair[1], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size)) == 0);
+    while (count < 1000 && send(pair[1], &answer, sizeof(answer), 0) > 0)
+        count++;
+    cl_fd_close(&pair[0]);
+    cl_fd_close(&pair[1]);
+    return count;
+}
+
+/* COUNT answers, of which one has to be kept, and the Nth change of what is listened for fails. */
+static int fail_to_listen(uint64_t count, int n)
+{
+    char fault[32];
+
+    (void)snprintf(fault, sizeof(fault), "lacks:%d#%d=%d", SYS_epoll_ctl, n, ENOMEM);
+    struct scene scene = scene_begin(GUESTS, fault);
+    CL_CLEANUP_FD int client = scene_client(&scene, 1);
+    CL_CLEANUP_FD int other = scene_client(&scene, 0);
+    struct cl_answer answer;
+
+    for (uint64_t i = 0; i < count; i++)
+        (void)client_run_plain(&scene, client, i, "exit", "");
+    if (client_run_plain(&scene, other, 1, "exit", "")) /* when all of those have ended */
+        (void)client_answer(other, &answer);
+    (void)count_answers(client, (int)count);
+    return scene_end(&scene);
+}
+
+/* Or it would wait for an answer that never comes. */
+TEST(who_can_not_be_listened_to_is_let_go)
+{
+    const uint64_t count = count_room() + 1;
+    int r = STRUCK;
+
+    CHECK(count > 2 && count < GUESTS);
+    for (int n = 1; r == STRUCK && n < 100; n++)
+        r = fail_to_listen(count, n);
+    CHECK(r == 0);
+}
+
 static void live_with(const char *kind, int most)
 {
     char fault[32];
@@ -403,6 +453,7 @@ int main(void)
         ROW(the_guests_of_who_is_gone_end),
         ROW(no_client_has_anothers_guest),
         ROW(answers_wait_for_who_does_not_read),
+        ROW(who_can_not_be_listened_to_is_let_go),
         ROW(each_allocation_may_fail),
         ROW(each_call_may_fail),
     };
