@@ -39,6 +39,18 @@ void cl_loop_remove(struct cl_loop *loop, struct cl_source *source)
     source->added = 0;
 }
 
+int cl_loop_change(struct cl_loop *loop, struct cl_source *source, uint32_t events,
+                   struct cl_error *err)
+{
+    struct epoll_event event = {.events = events, .data.ptr = source};
+    int r = cl_sys_epoll_ctl(loop->epfd, EPOLL_CTL_MOD, source->fd, &event);
+
+    if (r < 0)
+        return cl_fail(err, r, "epoll_ctl change descriptor %d", source->fd);
+    source->events = events;
+    return 0;
+}
+
 int cl_loop_run(struct cl_loop *loop, struct cl_error *err)
 {
     /* One event at a time: a callback may free the source of the next one. */

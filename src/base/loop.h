@@ -28,6 +28,9 @@ void cl_loop_done(struct cl_loop *loop);
 
 int cl_loop_add(struct cl_loop *loop, struct cl_source *source, struct cl_error *err);
 void cl_loop_remove(struct cl_loop *loop, struct cl_source *source);
+/* SOURCE, which is in it, gets other events; where that fails it has those that it had. */
+int cl_loop_change(struct cl_loop *loop, struct cl_source *source, uint32_t events,
+                   struct cl_error *err);
 
 /* Dispatches until cl_loop_stop or a callback's error. */
 int cl_loop_run(struct cl_loop *loop, struct cl_error *err);

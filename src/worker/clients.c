@@ -20,18 +20,21 @@ static int send_answer(const struct cl_client *client, struct cl_answer *answer)
     return cl_channel_send(client->source.fd, &packet, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
+/* The loop sees the end of its socket, whatever it listens for. */
+static void let_go(struct cl_client *client)
+{
+    client->is_gone = 1;
+    (void)cl_sys_shutdown(client->source.fd, SHUT_RDWR); /* one that is gone already is fine */
+}
+
 /* Orders are taken while no answer waits; whether the other end is gone is always heard. */
 static void listen_for(struct cl_client *client, uint32_t events)
 {
-    struct cl_loop *loop = &client->worker->turns.loop;
     struct cl_error ignored;
 
-    if (client->source.events == events && client->source.added)
-        return;
-    cl_loop_remove(loop, &client->source);
-    client->source.events = events;
-    if (cl_loop_add(loop, &client->source, &ignored) < 0)
-        client->is_gone = 1; /* for us */
+    if (client->source.events != events &&
+        cl_loop_change(&client->worker->turns.loop, &client->source, events, &ignored) < 0)
+        let_go(client);
 }
 
 static int keep_answer(struct cl_client *client, const struct cl_answer *answer)
@@ -52,10 +55,8 @@ void cl_client_tell(struct cl_client *client, struct cl_answer *answer)
 
     if (r == -EAGAIN)
         r = keep_answer(client, answer);
-    if (r < 0) {
-        client->is_gone = 1;
-        (void)cl_sys_shutdown(client->source.fd, SHUT_RDWR); /* which the loop sees */
-    }
+    if (r < 0)
+        let_go(client);
 }
 
 /* -EAGAIN while there are more. */

@@ -355,6 +355,39 @@ TEST(loop_dispatches_and_stops)
     CHECK(ends[0] == -1);
 }
 
+TEST(loop_dispatches_one_event_of_those_that_are_asked_for)
+{
+    struct cl_loop loop;
+    struct cl_error err = {0};
+    int ends[2];
+
+    CHECK(cl_sys_pipe2(ends, O_NONBLOCK) == 0);
+    CHECK(cl_loop_init(&loop, &err) == 0);
+    struct cl_source source = {.fd = ends[0], .on_event = on_event, .context = &loop};
+    CHECK(cl_loop_add(&loop, &source, &err) == 0);
+    CHECK(write(ends[1], "x", 1) == 1);
+    CHECK(cl_loop_dispatch(&loop, 0, &err) == 0); /* nobody asked for it */
+    CHECK(cl_loop_dispatch(&loop, 1000, &err) == 0);
+    cl_fault_set("syscall:1");
+    CHECK(cl_loop_change(&loop, &source, EPOLLIN, &err) == -EIO && source.added);
+    cl_fault_set(NULL);
+    CHECK(source.events == 0 && cl_loop_dispatch(&loop, 0, &err) == 0);
+    CHECK(cl_loop_change(&loop, &source, EPOLLIN, &err) == 0 && source.events == EPOLLIN);
+    CHECK(cl_loop_dispatch(&loop, UINT64_MAX, &err) == 1 && !source.added);
+    CHECK(cl_loop_add(&loop, &source, &err) == 0 && cl_loop_dispatch(&loop, 0, &err) == 0);
+    cl_fd_close(&ends[1]);
+    CHECK(cl_loop_dispatch(&loop, UINT64_MAX, &err) == -EIO);
+    CHECK_TEXT(err.msg, "nothing to read");
+    cl_fault_set("syscall:1:4"); /* a signal came first */
+    CHECK(cl_loop_dispatch(&loop, UINT64_MAX, &err) == 0);
+    cl_fault_set("syscall:1");
+    CHECK(cl_loop_dispatch(&loop, UINT64_MAX, &err) == -EIO);
+    CHECK_HAS(err.msg, "epoll_pwait2");
+    cl_fault_set(NULL);
+    cl_loop_done(&loop);
+    cl_fd_close(&ends[0]);
+}
+
 TEST(reading_stops_at_the_cap)
 {
     CL_CLEANUP_BUF struct cl_buf small = CL_BUF_INIT(9);
@@ -462,6 +495,7 @@ int main(void)
         ROW(errors_that_nobody_knows_have_their_number),
         ROW(steps_undo_what_was_done),
         ROW(loop_dispatches_and_stops),
+        ROW(loop_dispatches_one_event_of_those_that_are_asked_for),
         ROW(reading_stops_at_the_cap),
         ROW(only_regular_files_are_opened),
         ROW(links_do_not_leave_a_root),
