@@ -88,7 +88,9 @@ TEST(each_limit_ends_a_guest)
         client,
         &(struct run){
             .number = 4, .what = "say", .module = scene.module, .word = "abcd", .limits = output}));
-    expect_end(client, 4, CL_ANSWER_EXITED, 0); /* three of them, as any write may do */
+    struct cl_answer answer;
+    CHECK(client_answer(client, &answer) && answer.status == CL_ANSWER_OUTPUT);
+    CHECK(answer.guest == 4 && answer.output_bytes == 3);
     CHECK(scene_end(&scene) == 0);
 }
 
@@ -411,19 +413,21 @@ TEST(who_can_not_be_listened_to_is_let_go)
     CHECK(r == 0);
 }
 
+/* Each of the first, by which a worker is made, and then some: a process each takes its time. */
 static void live_with(const char *kind, int most)
 {
     char fault[32];
-    int n = 0;
     int r = STRUCK;
+    int last = 0;
 
-    while (r == STRUCK && n < most) {
-        (void)snprintf(fault, sizeof(fault), "%s:%d", kind, ++n);
+    for (int n = 1; r == STRUCK && n < most; n += n < 80 ? 1 : 5) {
+        (void)snprintf(fault, sizeof(fault), "%s:%d", kind, n);
         r = live(fault);
+        last = n;
         if (r != STRUCK && r != 0)
             printf("# %s: %d\n", fault, r);
     }
-    CHECK(r == 0 && n > 20);
+    CHECK(r == 0 && last > 20);
 }
 
 TEST(each_allocation_may_fail)

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <ftw.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/queue.h> /* glibc's: worker.h needs it, and musl has none */
@@ -140,18 +141,20 @@ static inline int guest_exit(struct cl_guest_end *ret_end, uint32_t code)
     return CL_TURN_ENDED;
 }
 
-/* Writes what it was given, and its memory's size. */
+/* Writes what it was given, all of it. */
 static inline int guest_say(struct cl_guest *guest, const char *text, struct cl_guest_end *ret_end)
 {
-    const size_t size = strlen(text);
+    uint32_t r = CL_WASI_SUCCESS;
 
-    memcpy(guest->memory + GUEST_DATA, text, size);
-    const uint32_t r = guest_move(guest, "fd_write", 1, (uint32_t)size);
-    if (r == CL_WASI_EXCEEDS) {
-        *ret_end = (struct cl_guest_end){.kind = CL_GUEST_END_EXCEEDED};
-        return CL_TURN_ENDED;
+    while (*text != '\0' && r == CL_WASI_SUCCESS) {
+        memcpy(guest->memory + GUEST_DATA, text, strlen(text));
+        r = guest_move(guest, "fd_write", 1, (uint32_t)strlen(text));
+        text += r == CL_WASI_SUCCESS ? cl_wasi_load32(guest->memory) : 0;
     }
-    return r == CL_WASI_WAITS ? CL_TURN_WAITS : guest_exit(ret_end, r);
+    if (r != CL_WASI_EXCEEDS)
+        return guest_exit(ret_end, r);
+    *ret_end = (struct cl_guest_end){.kind = CL_GUEST_END_EXCEEDED};
+    return CL_TURN_ENDED;
 }
 
 /* Input to output, until the end of it. */
@@ -280,6 +283,12 @@ static inline struct scene scene_begin(uint32_t guests, const char *fault)
     return scene;
 }
 
+static inline int remove_one(const char *path, CL_UNUSED const struct stat *st, CL_UNUSED int type,
+                             CL_UNUSED struct FTW *where)
+{
+    return remove(path);
+}
+
 /* The worker's end: its exit status. */
 static inline int scene_end(struct scene *scene)
 {
@@ -288,13 +297,7 @@ static inline int scene_end(struct scene *scene)
     cl_fd_close(&scene->line);
     cl_fd_close(&scene->module);
     CHECK(waitpid(scene->pid, &status, 0) == scene->pid && WIFEXITED(status));
-    (void)fflush(stdout);
-    pid_t pid = fork();
-    if (pid == 0) {
-        (void)execl("/bin/rm", "rm", "-rf", "--", scene->path, (char *)NULL);
-        _exit(127);
-    }
-    CHECK(waitpid(pid, NULL, 0) == pid);
+    CHECK(nftw(scene->path, remove_one, 16, FTW_DEPTH | FTW_PHYS) == 0);
     return WEXITSTATUS(status);
 }
 
