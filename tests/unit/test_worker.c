@@ -1,5 +1,6 @@
 /* test_worker.c - a worker for many guests as its clients see it, with guests that only look like
  * some (worker_scene.h), and each of its calls failing. */
+#include <sys/resource.h>
 #include <sys/syscall.h>
 
 #include "worker_scene.h"
@@ -194,6 +195,37 @@ TEST(there_are_as_many_guests_as_there_may_be)
     expect_end(client, 2, CL_ANSWER_KILLED, 0);
     CHECK(client_run_plain(&scene, other, 1, "exit", ""));
     expect_end(other, 1, CL_ANSWER_EXITED, 0);
+    CHECK(scene_end(&scene) == 0);
+}
+
+/* As many descriptors as the worker may have are taken: the next guest is refused, and nobody else
+ * is the worse for it. */
+TEST(without_descriptors_a_guest_is_refused)
+{
+    struct rlimit before = {0};
+    struct cl_answer answer = {.kind = CL_ANSWER_TOLD};
+    uint64_t running = 0;
+
+    CHECK(getrlimit(RLIMIT_NOFILE, &before) == 0);
+    const struct rlimit few = {.rlim_cur = 40, .rlim_max = before.rlim_max};
+    CHECK(setrlimit(RLIMIT_NOFILE, &few) == 0);
+    struct scene scene = scene_begin(GUESTS, NULL);
+    CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
+    CL_CLEANUP_FD int client = scene_client(&scene, 0);
+
+    while (running < GUESTS && answer.kind == CL_ANSWER_TOLD) {
+        CHECK(client_run_plain(&scene, client, ++running, "rest", NULL));
+        CHECK(client_order(client, CL_ORDER_TELL, running));
+        CHECK(client_answer(client, &answer) && answer.guest == running);
+    }
+    CHECK(running > 4 && running < GUESTS);
+    CHECK(answer.kind == CL_ANSWER_REFUSED && answer.code == EMFILE);
+    for (uint64_t i = 1; i < running; i++) {
+        CHECK(client_order(client, CL_ORDER_END, i));
+        expect_end(client, i, CL_ANSWER_KILLED, 0);
+    }
+    CHECK(client_run_plain(&scene, client, 1, "make", NULL));
+    expect_end(client, 1, CL_ANSWER_EXITED, CL_WASI_SUCCESS);
     CHECK(scene_end(&scene) == 0);
 }
 
@@ -450,6 +482,7 @@ int main(void)
         ROW(where_a_guest_trapped_is_on_its_standard_error),
         ROW(no_guest_has_anothers_directory),
         ROW(there_are_as_many_guests_as_there_may_be),
+        ROW(without_descriptors_a_guest_is_refused),
         ROW(what_is_no_module_is_refused),
         ROW(modules_come_and_go),
         ROW(there_are_as_many_modules_as_there_may_be),
