@@ -89,7 +89,7 @@ static int write_late(struct actor *actor, struct cl_guest_end *end)
 
 TEST(who_waits_for_input_runs_when_it_is_there)
 {
-    int fds[2];
+    int fds[2] = {-1, -1};
 
     set_stage();
     make_pipe(fds);
@@ -135,7 +135,7 @@ static int wait_for_two(struct actor *actor, struct cl_guest_end *end)
 
 TEST(one_of_many_is_enough)
 {
-    int fds[2];
+    int fds[2] = {-1, -1};
 
     set_stage();
     make_pipe(fds);
@@ -162,7 +162,7 @@ static int wait_for_what_cannot_be_watched(struct actor *actor, struct cl_guest_
 
 TEST(what_can_not_be_watched_is_asked_again)
 {
-    int fds[2];
+    int fds[2] = {-1, -1};
 
     set_stage();
     make_pipe(fds);
@@ -179,7 +179,7 @@ TEST(what_can_not_be_watched_is_asked_again)
 
 TEST(without_memory_it_is_asked_again)
 {
-    int fds[2];
+    int fds[2] = {-1, -1};
 
     set_stage();
     make_pipe(fds);
@@ -198,7 +198,7 @@ TEST(without_memory_it_is_asked_again)
 
 TEST(time_ends_whoever_it_is)
 {
-    int fds[2];
+    int fds[2] = {-1, -1};
 
     set_stage();
     make_pipe(fds);
@@ -296,7 +296,7 @@ static int pause_reader(struct actor *actor, struct cl_guest_end *end)
 
 TEST(who_is_paused_while_it_waits_goes_on_later)
 {
-    int fds[2];
+    int fds[2] = {-1, -1};
 
     set_stage();
     make_pipe(fds);
@@ -326,7 +326,7 @@ static int pause_in_vain(struct actor *actor, struct cl_guest_end *end)
 
 TEST(a_pause_in_which_nothing_came_is_none)
 {
-    int fds[2];
+    int fds[2] = {-1, -1};
 
     set_stage();
     make_pipe(fds);
@@ -388,7 +388,7 @@ static int take_many(CL_UNUSED struct actor *actor, CL_UNUSED struct cl_guest_en
 
 TEST(one_leaves_whatever_it_does)
 {
-    int fds[2];
+    int fds[2] = {-1, -1};
 
     set_stage();
     make_pipe(fds);
@@ -440,7 +440,7 @@ TEST(a_beginning_may_fail)
 /* A pipe, a moment and one who lets others run. */
 static int fail_play(int n)
 {
-    int fds[2];
+    int fds[2] = {-1, -1};
 
     set_stage();
     make_pipe(fds);

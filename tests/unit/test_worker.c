@@ -118,8 +118,8 @@ TEST(streams_are_the_guests)
 {
     struct scene scene = scene_begin(GUESTS, NULL);
     CL_CLEANUP_FD int client = scene_client(&scene, 0);
-    int in[2];
-    int out[2];
+    int in[2] = {-1, -1};
+    int out[2] = {-1, -1};
     char got[64] = "";
     struct cl_answer answer;
 
@@ -147,7 +147,7 @@ TEST(where_a_guest_trapped_is_on_its_standard_error)
 {
     struct scene scene = scene_begin(GUESTS, NULL);
     CL_CLEANUP_FD int client = scene_client(&scene, 0);
-    int out[2];
+    int out[2] = {-1, -1};
     char got[64] = "";
 
     CHECK(pipe2(out, O_CLOEXEC) == 0);
@@ -303,7 +303,7 @@ TEST(the_guests_of_who_is_gone_end)
 {
     struct scene scene = scene_begin(GUESTS, NULL);
     int client = scene_client(&scene, 0);
-    int out[2];
+    int out[2] = {-1, -1};
     char got[64] = "";
     static const char *const what[] = {"rest", "spin", "copy"};
 
@@ -373,7 +373,7 @@ static int live(const char *fault)
     CL_CLEANUP_FD int slow = scene_client(&scene, 1);
     CL_CLEANUP_FD int other = scene_client(&scene, 0);
     const struct cl_order_run time = {.time_ns = CL_NS_PER_MS};
-    int out[2];
+    int out[2] = {-1, -1};
     char got[64] = "";
 
     CHECK(pipe2(out, O_CLOEXEC) == 0);
