@@ -458,7 +458,7 @@ TEST(other_random_numbers_begin_anew)
     CHECK(CALL(&scene, "random_get", PIECE, size) == CL_WASI_WAITS); /* elsewhere */
     memset(scene.memory.base, 0, LARGE);
     CHECK(CALL(&scene, "random_get", PIECE, size - 1) == CL_WASI_WAITS); /* fewer */
-    CHECK(first_blank(&scene, PIECE) == 2 * PIECE);
+    CHECK(first_blank(&scene, PIECE) == 2ULL * PIECE);
     CHECK(CALL(&scene, "random_get", PIECE, LARGE) == CL_WASI_FAULT);
     CHECK(CALL(&scene, "random_get", PIECE, size - 1) == CL_WASI_WAITS); /* that was between */
     cl_fault_set("syscall:1");
