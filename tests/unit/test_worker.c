@@ -297,6 +297,76 @@ TEST(what_is_no_order_ends_its_client)
     CHECK(scene_end(&scene) == 0);
 }
 
+/* --- volumes ------------------------------------------------------------------------------- */
+
+/* A worker that was told of COUNT volumes, of which the line has one, of SIZE bytes. */
+static int make_with_volume(const struct cl_worker_volume *volume, size_t size, uint32_t count,
+                            struct cl_error *err)
+{
+    const struct cl_worker_orders orders = {.version = CL_WORKER_VERSION,
+                                            .max_descriptors = 20,
+                                            .memory_bytes = 1,
+                                            .table_elements = 1,
+                                            .guests = 1,
+                                            .volumes = count};
+    struct cl_worker *worker = NULL;
+    char path[] = "/var/tmp/cloister-test-worker-XXXXXX";
+    int line[2] = {-1, -1};
+
+    CL_ASSERT(mkdtemp(path) != NULL);
+    CL_CLEANUP_FD int root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    CHECK(mkdirat(root, "there", 0700) == 0 && symlinkat("there", root, "link") == 0);
+    CHECK(mknodat(root, "file", S_IFREG | 0600, 0) == 0);
+    CHECK(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, line) == 0);
+    CHECK(send(line[0], volume, size, 0) == (ssize_t)size);
+    cl_fd_close(&line[0]);
+    int r = cl_worker_new(&orders, line[1], root, &worker, err);
+    if (r == 0)
+        CHECK(worker->volume_count == 1 && worker->volumes[0].is_read_only);
+    cl_worker_free(worker);
+    cl_fd_close(&line[1]);
+    CHECK(nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS) == 0);
+    return r;
+}
+
+TEST(volumes_are_directories_of_the_root)
+{
+    static const struct {
+        const char *path;
+        int error;
+    } rows[] = {
+        {"/there", 0},      {"/none", -ENOENT}, {"/link", -ENOTDIR}, {"/file", -ENOTDIR},
+        {"there", -EPROTO}, {"", -EPROTO},      {"/", -ENOENT},
+    };
+    struct cl_error err = {0};
+    const size_t head = offsetof(struct cl_worker_volume, path);
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(rows); i++) {
+        struct cl_worker_volume volume = {.is_read_only = 1};
+        const int before = check_count_fds();
+
+        (void)snprintf(volume.path, sizeof(volume.path), "%s", rows[i].path);
+        CHECK(make_with_volume(&volume, head + strlen(volume.path) + 1, 1, &err) == rows[i].error);
+        CHECK(make_with_volume(&volume, sizeof(volume), 1, &err) == rows[i].error);
+        CHECK(check_count_fds() == before);
+    }
+}
+
+TEST(what_is_no_volume_is_refused)
+{
+    struct cl_worker_volume volume = {.is_read_only = 1};
+    struct cl_error err = {0};
+
+    memset(volume.path, '/', sizeof(volume.path)); /* and no NUL */
+    CHECK(make_with_volume(&volume, sizeof(volume), 1, &err) == -EPROTO);
+    CHECK(make_with_volume(&volume, offsetof(struct cl_worker_volume, path), 1, &err) == -EPROTO);
+    CHECK(make_with_volume(&volume, 1, 1, &err) == -EPROTO);
+    (void)snprintf(volume.path, sizeof(volume.path), "/there");
+    CHECK(make_with_volume(&volume, sizeof(volume), 2, &err) == -EPROTO); /* the line has ended */
+    CHECK(make_with_volume(&volume, sizeof(volume), CL_WORKER_VOLUMES_MOST + 1, &err) == -EPROTO);
+    CHECK_HAS(err.msg, "256 volumes at most");
+}
+
 /* --- clients ------------------------------------------------------------------------------- */
 
 TEST(the_guests_of_who_is_gone_end)
@@ -487,6 +557,8 @@ int main(void)
         ROW(modules_come_and_go),
         ROW(there_are_as_many_modules_as_there_may_be),
         ROW(what_is_no_order_ends_its_client),
+        ROW(volumes_are_directories_of_the_root),
+        ROW(what_is_no_volume_is_refused),
         ROW(the_guests_of_who_is_gone_end),
         ROW(no_client_has_anothers_guest),
         ROW(answers_wait_for_who_does_not_read),
