@@ -217,6 +217,32 @@ TEST(time_ends_whoever_it_is)
     close_pipe(fds);
 }
 
+/* Longer than its turn: as a call on a file may be. */
+static int hold_up(struct actor *actor, struct cl_guest_end *end)
+{
+    const uint64_t until_ns = cl_clock_mono_ns() + 30 * MS;
+
+    while (cl_clock_mono_ns() < until_ns)
+        ;
+    return leave_after(actor, 1, end);
+}
+
+static int take_many(CL_UNUSED struct actor *actor, CL_UNUSED struct cl_guest_end *end)
+{
+    return CL_TURN_OVER;
+}
+
+TEST(time_ends_who_is_ready_before_it_runs_again)
+{
+    set_stage();
+    struct actor *actor = add('A', take_many);
+    actor->taker.until_ns = cl_clock_mono_ns() + 15 * MS;
+    (void)add('H', hold_up);
+    CHECK(play() == 0);
+    CHECK(actor->ends == 1 && actor->status == CL_ANSWER_TIME && actor->turns <= 1);
+    clear_stage();
+}
+
 TEST(processor_time_ends_who_uses_it)
 {
     set_stage();
@@ -231,13 +257,17 @@ TEST(processor_time_ends_who_uses_it)
     clear_stage();
 }
 
+static int go_beyond(struct actor *actor, struct cl_guest_end *end)
+{
+    actor->taker.until_ns = 1;
+    return leave_after(actor, 1, end);
+}
+
 /* What it did counts, not that it went beyond its limit with it. */
 TEST(who_has_ended_has_ended_before_its_limit)
 {
     set_stage();
-    struct actor *actor = add('A', go);
-    actor->taker.cpu_limit_ns = 0;
-    actor->taker.until_ns = 1;
+    add('A', go_beyond)->taker.cpu_limit_ns = 0;
     CHECK(play() == 0);
     check_exits();
     clear_stage();
@@ -381,11 +411,6 @@ static int take_out_others(struct actor *actor, struct cl_guest_end *end)
     return leave_after(actor, 0, end);
 }
 
-static int take_many(CL_UNUSED struct actor *actor, CL_UNUSED struct cl_guest_end *end)
-{
-    return CL_TURN_OVER;
-}
-
 TEST(one_leaves_whatever_it_does)
 {
     int fds[2] = {-1, -1};
@@ -487,6 +512,7 @@ int main(void)
         ROW(what_can_not_be_watched_is_asked_again),
         ROW(without_memory_it_is_asked_again),
         ROW(time_ends_whoever_it_is),
+        ROW(time_ends_who_is_ready_before_it_runs_again),
         ROW(processor_time_ends_who_uses_it),
         ROW(who_has_ended_has_ended_before_its_limit),
         ROW(who_is_paused_does_not_run),
