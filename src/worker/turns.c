@@ -37,20 +37,27 @@ void cl_turns_done(struct cl_turns *turns)
 
 /* --- where a taker is ---------------------------------------------------------------------- */
 
+static void set_deadline(struct cl_taker *taker, uint64_t at_ns)
+{
+    taker->deadline.at_ns = at_ns;
+    if (at_ns != UINT64_MAX)
+        cl_deadlines_add(&taker->turns->deadlines, &taker->deadline);
+}
+
+/* There may be many before it: its time goes on meanwhile. */
 static void make_ready(struct cl_taker *taker)
 {
     taker->state = CL_TAKER_READY;
     taker->turns->ready_count++;
     TAILQ_INSERT_TAIL(&taker->turns->ready, taker, link);
+    set_deadline(taker, taker->until_ns);
 }
 
 /* Who is paused waits for no more than its end. */
 static void hold(struct cl_taker *taker)
 {
     taker->state = CL_TAKER_HELD;
-    taker->deadline.at_ns = taker->until_ns;
-    if (taker->until_ns != UINT64_MAX)
-        cl_deadlines_add(&taker->turns->deadlines, &taker->deadline);
+    set_deadline(taker, taker->until_ns);
 }
 
 static void stop_waiting(struct cl_taker *taker)
@@ -139,9 +146,7 @@ static void park(struct cl_taker *taker)
         return;
     }
     taker->state = CL_TAKER_PARKED;
-    taker->deadline.at_ns = cl_min_u64(watch(taker, wait, now_ns), taker->until_ns);
-    if (taker->deadline.at_ns != UINT64_MAX)
-        cl_deadlines_add(&taker->turns->deadlines, &taker->deadline);
+    set_deadline(taker, cl_min_u64(watch(taker, wait, now_ns), taker->until_ns));
 }
 
 /* --- one turn ------------------------------------------------------------------------------ */
