@@ -46,10 +46,11 @@ static int check_guests(uint64_t guests, struct cl_error *err)
     return 0;
 }
 
-static uint64_t open_files_for(uint64_t guests)
+/* Each guest has a descriptor of its own for each of VOLUMES. */
+static uint64_t open_files_for(uint64_t guests, uint64_t volumes)
 {
     struct rlimit own = {0};
-    const uint64_t wanted = FDS_OF_THE_WORKER + guests * FDS_OF_A_GUEST;
+    const uint64_t wanted = FDS_OF_THE_WORKER + volumes + guests * (FDS_OF_A_GUEST + volumes);
 
     return getrlimit(RLIMIT_NOFILE, &own) < 0 ? wanted : cl_min_u64(wanted, own.rlim_max);
 }
@@ -76,7 +77,7 @@ static int describe(const struct cl_run_request *request, struct cl_plan *ret, s
     ret->entrypoint = (struct cl_strlist){entrypoint, 1};
     ret->name = name;
     ret->guests = guests;
-    ret->limits.open_files = open_files_for(guests);
+    ret->limits.open_files = open_files_for(guests, flags->files.count);
     cl_plan_mark(ret, CL_FIELD_IMAGE);
     cl_plan_mark(ret, CL_FIELD_IMAGE_KIND);
     cl_plan_mark(ret, CL_FIELD_ENTRYPOINT);
