@@ -11,6 +11,10 @@ import wall
 STAGES = {('neighbour', 'victim'), ('self_exe', 'append'), ('shared_pool', 'take')}
 # Probes without a verdict of their own: the test sees from the host that they worked.
 SEEN_FROM_OUTSIDE = {
+    ('broken_worker', 'execute'): 'test_a_module_that_is_a_program_is_executed',
+    ('broken_worker', 'keep'): 'test_what_a_client_gave_is_closed_when_the_worker_ends',
+    ('broken_worker', 'words'): 'test_what_it_says_at_its_end_is_text',
+    ('broken_worker', 'flood'): 'test_a_full_line_holds_nobody_up',
     ('hollow', 'leave'): 'test_who_seems_dead_lives_on_the_host',
     ('hold_end', 'keep_triggers'): 'test_triggers_hold_the_end_without_the_mask',
     ('swapper', 'exchange'): 'test_a_path_of_the_host_is_led_out',

@@ -62,7 +62,7 @@ ATTACKS = {
 TOGETHER = ('open_path', 'readonly', 'sockets', 'syscalls', 'namespaces')  # in one container: they change nothing
 # What is asked of them here by other tests, or of what no bundle has: with the reason.
 ELSEWHERE = {
-    'copier': 'of cloister cp', 'shared_pool': 'of the ids that cloister run gives; an engine gives its own',
+    'broken_worker': 'of cloister wasm serve', 'copier': 'of cloister cp', 'shared_pool': 'of the ids that cloister run gives; an engine gives its own',
     'hollow': 'conformance: test_a_process_whose_first_thread_has_ended_runs', 'swapper': 'of cloister cp',
     'self_exe': 'conformance: test_the_runtime_is_not_overwritten',
 }

@@ -170,6 +170,14 @@ def test_a_module_can_be_changed_by_its_owner(given, door):
     wall.escaped(wall.bare('broken_worker', *doors(given, door, given.with_name('link'))))
 
 
+def test_a_module_that_is_a_program_is_executed(given):
+    """The last door."""
+    shutil.copy('/bin/echo', given)
+    given.chmod(0o700)
+    done = subprocess.run([wall.BUILT / 'broken_worker', 'execute', given], capture_output=True, timeout=20)
+    assert (done.returncode, done.stdout) == (0, b'\n'), done
+
+
 @pytest.mark.parametrize('who,door', [('root', 'chmod'), ('root', 'reopen'), ('root', 'link'), ('root', 'execute'), ('user', 'reopen'), ('user', 'link'),
                                       ('user', 'execute')])
 def test_a_module_that_was_given_stays_as_it_is(broken, given, who, door):
