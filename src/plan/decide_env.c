@@ -4,6 +4,17 @@
 
 #include "plan/decide_parts.h"
 
+const char *cl_env_find(const struct cl_strlist *env, const char *name)
+{
+    const size_t size = strlen(name);
+
+    for (size_t i = 0; i < env->count; i++) {
+        if (strncmp(env->items[i], name, size) == 0 && env->items[i][size] == '=')
+            return env->items[i] + size + 1;
+    }
+    return NULL;
+}
+
 int cl_decide_env_form(const char *entry, struct cl_error *err)
 {
     size_t size = strcspn(entry, "=");

@@ -40,17 +40,6 @@ static int decide_user(struct cl_decision *d, const struct cl_plan *base, struct
     return 0;
 }
 
-static const char *find_env(const struct cl_strlist *env, const char *name)
-{
-    const size_t size = strlen(name);
-
-    for (size_t i = 0; i < env->count; i++) {
-        if (strncmp(env->items[i], name, size) == 0 && env->items[i][size] == '=')
-            return env->items[i] + size + 1;
-    }
-    return NULL;
-}
-
 /* What depends on who runs, and on what: laid over the sandbox's, under what was given. */
 static int own_env(const struct cl_decision *d, const struct cl_plan *base, struct cl_plan *ret,
                    struct cl_error *err)
@@ -62,7 +51,7 @@ static int own_env(const struct cl_decision *d, const struct cl_plan *base, stru
     if (plan->uid != base->uid)
         r = cl_decide_env_add(ret, d->how->arena, "HOME",
                               cl_plan_has(plan, CL_FIELD_HOME) ? plan->home : home, err);
-    if (r == 0 && plan->tty && find_env(&base->env, "TERM") == NULL)
+    if (r == 0 && plan->tty && cl_env_find(&base->env, "TERM") == NULL)
         r = cl_decide_env_add(ret, d->how->arena, "TERM", "xterm", err);
     return r;
 }

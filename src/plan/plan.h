@@ -245,6 +245,9 @@ static inline int cl_plan_is_recorded(const struct cl_plan *plan)
     return plan->detach != 0 || plan->keep != 0;
 }
 
+/* The value of the variable NAME in ENV, entries "NAME=VALUE"; NULL: there is none. */
+const char *cl_env_find(const struct cl_strlist *env, const char *name);
+
 /* True when the plan leaves LAYER out. */
 static inline int cl_plan_without(const struct cl_plan *plan, enum cl_layer layer)
 {

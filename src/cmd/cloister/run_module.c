@@ -62,11 +62,9 @@ static int open_stored(const struct cl_plan *plan, struct cl_error *err)
 
 static const char *path_of_env(const struct cl_strlist *env)
 {
-    for (size_t i = 0; i < env->count; i++) {
-        if (strncmp(env->items[i], "PATH=", 5) == 0)
-            return env->items[i] + 5;
-    }
-    return "";
+    const char *path = cl_env_find(env, "PATH");
+
+    return path == NULL ? "" : path;
 }
 
 /* What the command's name may mean, one after the other: a path, which counts from the working

@@ -460,15 +460,6 @@ static int last_layers(void *context, struct cl_error *err)
 /* --- the command
  * ---------------------------------------------------------------------------------- */
 
-static int has_home(const struct cl_strlist *env)
-{
-    for (size_t i = 0; i < env->count; i++) {
-        if (strncmp(env->items[i], "HOME=", 5) == 0)
-            return 1;
-    }
-    return 0;
-}
-
 /* Engines count on it. The image's /etc/passwd is read as who may read no more than the command. */
 static int set_home(void *context, struct cl_error *err)
 {
@@ -476,7 +467,7 @@ static int set_home(void *context, struct cl_error *err)
     struct cl_bundle *bundle = context;
     const struct cl_spec *process = bundle->process;
 
-    if (has_home(&process->env))
+    if (cl_env_find(&process->env, "HOME") != NULL)
         return 0;
     memcpy(home, "HOME=", 6);
     int r = cl_bundle_find_home((uint32_t)process->uid, home + 5, sizeof(home) - 5);

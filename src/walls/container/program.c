@@ -10,11 +10,9 @@ enum { PLACE_SIZE = 4096 }; /* of a program in PATH */
 
 static const char *find_path(const struct cl_strlist *env)
 {
-    for (size_t i = 0; i < env->count; i++) {
-        if (strncmp(env->items[i], "PATH=", 5) == 0)
-            return env->items[i] + 5;
-    }
-    return "";
+    const char *path = cl_env_find(env, "PATH");
+
+    return path == NULL ? "" : path;
 }
 
 /* The next place in *PATH where NAME may be, put into RET; 0 at its end. */
