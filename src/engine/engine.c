@@ -31,13 +31,11 @@ int cl_engine_fail(wasmtime_error_t *error, const char *what, struct cl_error *e
 static void add_pool(wasm_config_t *config, const struct cl_engine_pool *pool)
 {
     wasmtime_pooling_allocation_config_t *pooling = wasmtime_pooling_allocation_config_new();
-    const uint32_t memories = pool->guests;
-    const uint32_t tables = pool->guests;
 
     wasmtime_pooling_allocation_config_total_core_instances_set(pooling, pool->guests);
     wasmtime_pooling_allocation_config_total_stacks_set(pooling, pool->guests);
-    wasmtime_pooling_allocation_config_total_memories_set(pooling, memories);
-    wasmtime_pooling_allocation_config_total_tables_set(pooling, tables);
+    wasmtime_pooling_allocation_config_total_memories_set(pooling, pool->guests);
+    wasmtime_pooling_allocation_config_total_tables_set(pooling, pool->guests);
     wasmtime_pooling_allocation_config_max_memory_size_set(pooling, pool->memory_bytes);
     wasmtime_pooling_allocation_config_table_elements_set(pooling, pool->table_elements);
 #define CL_WASM_POOL(setting, value, why)                                                          \

@@ -99,7 +99,6 @@ static void follow(struct cl_client *client, const struct cl_order *order)
         return; /* it has ended on the way */
     switch (order->kind) {
     case CL_ORDER_END:
-        cl_turns_leave(&lodger->taker);
         cl_lodger_end(&lodger->taker, &killed);
         return;
     case CL_ORDER_PAUSE:
@@ -129,7 +128,7 @@ static void take_order(struct cl_client *client, struct cl_packet *packet)
         follow(client, order);
         return;
     }
-    r = cl_lodger_new(client, run, packet->size, packet, &err);
+    r = cl_lodger_new(client, run, packet, &err);
     if (r < 0)
         refuse(client, order->guest, &err);
 }

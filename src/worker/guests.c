@@ -32,9 +32,9 @@ struct cl_lodger *cl_lodger_find(const struct cl_client *client, uint64_t number
 {
     struct cl_lodger *lodger;
 
-    LIST_FOREACH(lodger, bucket_of(client, number), of_bucket)
-    if (lodger->client == client && lodger->number == number)
-        return lodger;
+    LIST_FOREACH (lodger, bucket_of(client, number), of_bucket)
+        if (lodger->client == client && lodger->number == number)
+            return lodger;
     return NULL;
 }
 
@@ -144,8 +144,7 @@ static int make_guest(struct cl_lodger *lodger, const struct cl_order_run *run,
         r = cl_programs_take(&worker->programs, packet->fds[0], &lodger->mapped, err);
     if (r < 0)
         return r;
-    struct cl_wasi *wasi = taker->wasi;
-    r = cl_guest_new(lodger->mapped->program, wasi, &limits, &taker->guest, err);
+    r = cl_guest_new(lodger->mapped->program, taker->wasi, &limits, &taker->guest, err);
     if (r < 0)
         taker->wasi = NULL; /* it is gone with that */
     return r;
@@ -168,7 +167,7 @@ static int check(const struct cl_client *client, const struct cl_order_run *run,
     return 0;
 }
 
-/* Gives back what MADE of it there is. */
+/* Gives back what there is of it. */
 static void undo(struct cl_lodger *lodger)
 {
     struct cl_worker *worker = lodger->client->worker;
@@ -185,13 +184,12 @@ static void undo(struct cl_lodger *lodger)
     free(lodger);
 }
 
-int cl_lodger_new(struct cl_client *client, const struct cl_order_run *run, size_t size,
+int cl_lodger_new(struct cl_client *client, const struct cl_order_run *run,
                   struct cl_packet *packet, struct cl_error *err)
 {
     struct cl_worker *worker = client->worker;
     int r = check(client, run, packet, err);
 
-    CL_ASSERT(size == packet->size);
     if (r < 0)
         return r;
     struct cl_lodger *lodger = cl_calloc(1, sizeof(*lodger));

@@ -94,9 +94,9 @@ void cl_client_tell(struct cl_client *client, struct cl_answer *answer);
 
 /* What CLIENT's guest NUMBER is, or NULL. */
 struct cl_lodger *cl_lodger_find(const struct cl_client *client, uint64_t number);
-/* As RUN of SIZE bytes says, with the descriptors that came in PACKET (taken). Errors are the
+/* As RUN, which is PACKET's, says, with the streams that came in it (taken). Errors are the
  * client's. */
-int cl_lodger_new(struct cl_client *client, const struct cl_order_run *run, size_t size,
+int cl_lodger_new(struct cl_client *client, const struct cl_order_run *run,
                   struct cl_packet *packet, struct cl_error *err);
 /* Ends it without a word. */
 void cl_lodger_free(struct cl_lodger *lodger);
