@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "base/alloc.h"
 #include "base/utf8.h"
@@ -26,6 +27,33 @@ int cl_engine_fail(wasmtime_error_t *error, const char *what, struct cl_error *e
 }
 
 /* --- the engine ---------------------------------------------------------------------------- */
+
+/* What the engine will reserve for POOL, more or less. */
+static uint64_t room_for(const struct cl_engine_pool *pool)
+{
+    const bool in_turns CL_UNUSED = true;
+#define CL_WASM_SAME(setting, value, why) const uint64_t setting CL_UNUSED = (uint64_t)(value);
+#define CL_WASM_WORKER(setting, value, why) const uint64_t setting CL_UNUSED = (uint64_t)(value);
+#include "policy/wasm.def"
+
+    return pool->guests * (memory_reservation + memory_guard_size + async_stack_size +
+                           pool->table_elements * sizeof(void *));
+}
+
+/* The engine knows no answer but its end when the host refuses it that (ulimit -v). */
+static int check_room(const struct cl_engine_pool *pool, struct cl_error *err)
+{
+    const uint64_t bytes = room_for(pool);
+    void *room = mmap(NULL, bytes, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+    if (room == MAP_FAILED)
+        return cl_refuse(err, ENOMEM,
+                         "%u guests take %llu GiB of address space, more than there is; see "
+                         "ulimit -v",
+                         pool->guests, (unsigned long long)(bytes >> 30));
+    (void)munmap(room, bytes); /* it was ours */
+    return 0;
+}
 
 /* All of it is address space: what nobody touches is no memory. */
 static void add_pool(wasm_config_t *config, const struct cl_engine_pool *pool)
@@ -99,7 +127,9 @@ static int new_engine(const struct cl_engine_pool *pool, int in_turns,
 int cl_engine_new(const struct cl_engine_pool *pool, struct cl_engine **ret_engine,
                   struct cl_error *err)
 {
-    return new_engine(pool, 1, ret_engine, err);
+    int r = check_room(pool, err);
+
+    return r < 0 ? r : new_engine(pool, 1, ret_engine, err);
 }
 
 int cl_engine_new_alone(int in_turns, struct cl_engine **ret_engine, struct cl_error *err)

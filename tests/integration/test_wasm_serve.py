@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import resource
 import signal
 import socket
 import struct
@@ -10,7 +11,7 @@ import time
 import pytest
 
 from lib import wasm_worker as wire
-from lib.runner import alive, poll
+from lib.runner import alive, poll, text
 from lib.wasm_guest import compile_guest
 
 MS = 1_000_000
@@ -488,6 +489,16 @@ def test_what_is_refused(cloister):
     cloister.call("wasm", "serve", "--tenant", "a", "--guests", "90000").refused("vm.max_map_count")
     cloister.call("wasm", "serve", "--tenant", "a", "--guests", "0").refused("guests")
     cloister.call("wasm", "compile", "--memory", "1g", "x.wasm").refused("serve's")
+
+
+def test_address_space_that_there_is_not(cloister):
+    """The engine itself would only abort."""
+    def little():
+        resource.setrlimit(resource.RLIMIT_AS, (1 << 36, 1 << 36))
+
+    left_out = [f"--without={layer}" for layer in cloister.without]
+    outcome = cloister.call("wasm", "serve", "--tenant", f"little-{os.getpid()}", *left_out, preexec_fn=little)
+    assert outcome.exit == 126 and "1000 guests take " in text(outcome.err) and "ulimit -v" in text(outcome.err), str(outcome)
 
 
 def test_nothing_stays(cloister, serve, guest):
