@@ -2,29 +2,7 @@
  * parsing come from here. What is refused by name stands in run_refused.c. */
 #include "cmd/cloister/command.h"
 #include "cmd/cloister/run_options.h"
-
-#define FIELD(name, letter, value, help, field, choices)                                           \
-    {                                                                                              \
-        name, letter, value, help, cl_run_set_field, CL_FIELD_##field, choices                     \
-    }
-#define STRING(name, value, help, member, choices)                                                 \
-    {                                                                                              \
-        name, 0, value, help, cl_run_set_string, (int)offsetof(struct cl_run_request, member),     \
-            choices                                                                                \
-    }
-#define TRUE(name, letter, help, field)                                                            \
-    {                                                                                              \
-        name, letter, NULL, help, cl_run_set_true, CL_FIELD_##field, NULL                          \
-    }
-#define ADD(name, letter, value, help, what, choices)                                              \
-    {                                                                                              \
-        name, letter, value, help, cl_run_add_##what, 0, choices                                   \
-    }
-#ifdef CL_WEAK
-#define LAYERS NULL
-#else
-#define LAYERS "landlock apparmor selinux limits disk-limit core-limit"
-#endif
+#include "cmd/cloister/run_rows.h"
 
 const struct cl_option cl_run_options[] = {
     FIELD("wall", 0, "WALL", "what stands around the code: container or auto", WALL,

@@ -6,23 +6,11 @@
 #include "cmd/cloister/command.h"
 #include "cmd/cloister/run_image.h"
 #include "cmd/cloister/run_plan.h"
+#include "cmd/cloister/run_rows.h"
 #include "cmd/cloister/wasm_serve.h"
 #include "plan/decide.h"
 
 enum { ARENA_MAX = 64 << 20 };
-
-#define FIELD(name, letter, value, help, field, choices)                                           \
-    {                                                                                              \
-        name, letter, value, help, cl_run_set_field, CL_FIELD_##field, choices                     \
-    }
-#define TRUE(name, letter, help, field)                                                            \
-    {                                                                                              \
-        name, letter, NULL, help, cl_run_set_true, CL_FIELD_##field, NULL                          \
-    }
-#define ADD(name, letter, value, help, what, choices)                                              \
-    {                                                                                              \
-        name, letter, value, help, cl_run_add_##what, 0, choices                                   \
-    }
 
 /* All but the first are serve's. */
 static const struct cl_option options[] = {
@@ -48,7 +36,7 @@ static const struct cl_option options[] = {
     TRUE("die-with-parent", 0, "serve: end when the process that started cloister ends",
          DIE_WITH_PARENT),
     ADD("without", 0, "LAYER", "serve: accept that a layer is missing on this host", without,
-        "landlock apparmor selinux limits disk-limit core-limit"),
+        LAYERS),
     CL_OPTION_HELP,
 };
 
