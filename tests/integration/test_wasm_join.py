@@ -4,6 +4,8 @@ import itertools
 import os
 import pathlib
 import signal
+import socket
+import threading
 import time
 
 import pytest
@@ -248,3 +250,61 @@ def test_many_at_once_leave_nothing(cloister, worker, guest):
         with one:
             one.wait().ended("exited", 0)
     assert cloister.call("ps", "-aq").ok().lines() == [worker.id]
+
+
+# --- a worker that its guests have taken over -----------------------------------------------------
+
+
+@pytest.fixture
+def liar(cloister):
+    """Listens where a tenant's worker does, and answers as it is told."""
+    place = cloister.state() / "workers"
+    place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.chown(place, cloister.uid, cloister.gid)
+    path = place / f"liar-{os.getpid()}-{next(numbers)}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(str(path))
+        path.chmod(0o777)
+        listener.listen()
+
+        def lie(*answers):
+            def answer():
+                connection, _ = listener.accept()
+                with connection:
+                    _, fds, _, _ = socket.recv_fds(connection, 1 << 17, 4)
+                    for fd in fds:
+                        os.close(fd)
+                    for words in answers:
+                        connection.send(words)
+            thread = threading.Thread(target=answer, daemon=True)
+            thread.start()
+            return path.name
+        yield lie
+    path.unlink()
+
+
+def answer(kind=wire.ENDED, status=wire.EXITED, code=0, version=wire.VERSION, message=b""):
+    return wire.ANSWER.pack(version, kind, 1, status, code, 1, 1, 1, 1, 1, message)
+
+
+@pytest.mark.parametrize("words", [b"", b"x", answer()[:-1], answer() + b"x", answer(version=1), answer(version=2**32 - 1), os.urandom(4096)],
+                         ids=["nothing", "a byte", "short", "long", "old", "new", "large"])
+def test_answers_that_are_none_are_an_error(cloister, guest, liar, words):
+    tenant = liar(*([words] if words else []))
+    cloister.run(guest, opts=["--tenant", tenant]).ended("error", 125)
+
+
+def test_lies_are_kept_in_bounds(cloister, guest, liar):
+    def run(*answers):
+        return cloister.run(guest, opts=["--tenant", liar(*answers)])
+
+    run(answer(code=2**32 - 1)).ended("exited", 255)
+    run(answer(kind=99), answer(kind=wire.TOLD), answer(code=3)).ended("exited", 3)  # who says nothing is waited for
+    run(answer(status=0)).ended("signaled", 137)
+    run(answer(status=2**31)).ended("signaled", 137)
+    outcome = run(answer(status=wire.TRAPPED, message=b"\033[31m\nforged" + b"x" * 293))
+    outcome.ended("signaled", 134)
+    assert b"\033" not in outcome.err and outcome.err.count(b"\n") == 1 and outcome.result["error"].isprintable()
+    outcome = run(answer(kind=wire.REFUSED, code=2**31, message=b"\033]0;title\007\n" + b"y" * 300))
+    outcome.ended("error", 125)
+    assert b"\033" not in outcome.err and outcome.err.count(b"\n") == 1
