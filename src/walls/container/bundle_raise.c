@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/fd.h"
+#include "base/landlock.h"
 #include "base/num.h"
 #include "base/sys.h"
 #include "policy/seccomp_tables.h"
