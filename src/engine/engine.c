@@ -164,6 +164,7 @@ static int map_module(struct cl_program *program, int module, struct cl_error *e
     cl_module_path(module, path);
     wasmtime_error_t *error =
         wasmtime_module_deserialize_file(program->engine->engine, path, &program->module);
+    program->file = cl_module_opened();
     if (error == NULL)
         return 0;
     (void)cl_engine_fail(error, "the compiled module", err);
@@ -195,6 +196,11 @@ int cl_program_new(struct cl_engine *engine, int module, struct cl_program **ret
     else
         *ret_program = program;
     return r;
+}
+
+int cl_program_file(const struct cl_program *program)
+{
+    return program->file;
 }
 
 void cl_program_free(struct cl_program *program)

@@ -55,6 +55,9 @@ struct cl_program;
 int cl_program_new(struct cl_engine *engine, int module, struct cl_program **ret_program,
                    struct cl_error *err);
 void cl_program_free(struct cl_program *program);
+/* The descriptor that the engine keeps, of the file from which it maps what a new guest's memory
+ * begins with: who closes others' must not close that. -1: none. */
+int cl_program_file(const struct cl_program *program);
 
 /* --- guests -------------------------------------------------------------------------------- */
 

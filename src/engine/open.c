@@ -18,6 +18,17 @@ void cl_module_path(int fd, char ret[CL_MODULE_PATH_SIZE])
     (void)snprintf(ret, CL_MODULE_PATH_SIZE, "%s%d", prefix, fd);
 }
 
+/* A signal's handler opens nothing, and there is one thread. */
+static int opened = -1;
+
+int cl_module_opened(void)
+{
+    const int fd = opened;
+
+    opened = -1;
+    return fd >= 0 && fcntl(fd, F_GETFD) >= 0 ? fd : -1;
+}
+
 int __real_open64(const char *path, int flags, ...);
 int __wrap_open64(const char *path, int flags, ...);
 
@@ -26,8 +37,10 @@ int __wrap_open64(const char *path, int flags, ...)
     va_list more;
     uint64_t fd;
 
-    if (strncmp(path, prefix, strlen(prefix)) == 0 && cl_parse_u64(path + strlen(prefix), &fd) == 0)
-        return fcntl((int)fd, F_DUPFD_CLOEXEC, 3);
+    if (strncmp(path, prefix, strlen(prefix)) == 0 && cl_parse_u64(path + strlen(prefix), &fd) == 0) {
+        opened = fcntl((int)fd, F_DUPFD_CLOEXEC, 3);
+        return opened;
+    }
     va_start(more, flags);
     const unsigned int mode = (flags & O_CREAT) != 0 ? va_arg(more, unsigned int) : 0;
     va_end(more);

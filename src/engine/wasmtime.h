@@ -17,6 +17,7 @@ struct cl_program {
     struct cl_engine *engine;
     wasmtime_module_t *module;
     wasmtime_instance_pre_t *pre; /* its imports are found */
+    int file;                     /* what the engine has open of it; -1: nothing */
 };
 
 /* A call of the host's that is not over, when it waits. */
@@ -62,5 +63,7 @@ int cl_engine_own_stack(uint64_t *ret_bytes, struct cl_error *err);
 /* A path at which open(2), called by the engine, finds the descriptor FD (open.c). */
 enum { CL_MODULE_PATH_SIZE = 40 };
 void cl_module_path(int fd, char ret[CL_MODULE_PATH_SIZE]);
+/* What the engine has opened by such a path since it was last asked, and not closed; or -1. */
+int cl_module_opened(void);
 
 #endif
