@@ -19,6 +19,7 @@
  * worker: that one, for the worker of a WebAssembly guest when that is about to begin; what it
  *   doesn't need kills the process.
  * worker_many: the same for one that has many guests, and maps the code of more as they come.
+ * worker_zygote: the same for one that has none itself: it forks a process for each.
  */
 #ifndef CL_POLICY_SECCOMP_TABLES_H
 #define CL_POLICY_SECCOMP_TABLES_H
@@ -43,6 +44,7 @@ extern const struct cl_seccomp_program cl_seccomp_init;
 extern const struct cl_seccomp_program cl_seccomp_supervisor;
 extern const struct cl_seccomp_program cl_seccomp_worker;
 extern const struct cl_seccomp_program cl_seccomp_worker_many;
+extern const struct cl_seccomp_program cl_seccomp_worker_zygote;
 
 #ifdef CL_SECCOMP_EVERY_ARCH
 /* For tests: the programs of all architectures; a row without insns ends it. */

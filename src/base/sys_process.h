@@ -15,6 +15,12 @@ static inline pid_t cl_sys_clone3(const struct cl_clone_args *args)
  * with what FN returns. Its pid or -errno. */
 pid_t cl_sys_clone_beside(int (*fn)(void *context), void *stack_top, int flags, void *context);
 
+/* fork(2) with a pidfd, Linux 5.2: 0 in the child. By clone(2), whose flags a filter can read. */
+static inline pid_t cl_sys_fork(int *ret_pidfd)
+{
+    return (pid_t)CL_SYS5(SYS_clone, CLONE_PIDFD | SIGCHLD, NULL, ret_pidfd, NULL, NULL);
+}
+
 static inline int cl_sys_unshare(unsigned long flags)
 {
     return (int)CL_SYS1(SYS_unshare, flags);

@@ -33,8 +33,14 @@ static void listen_for(struct cl_client *client, uint32_t events)
     struct cl_error ignored;
 
     if (client->source.events != events &&
-        cl_loop_change(&client->worker->turns.loop, &client->source, events, &ignored) < 0)
+        cl_loop_change(client->worker->loop, &client->source, events, &ignored) < 0)
         let_go(client);
+}
+
+static void free_pending(struct cl_client *client, struct cl_pending *pending)
+{
+    TAILQ_REMOVE(&client->pending, pending, link);
+    free(pending);
 }
 
 static int keep_answer(struct cl_client *client, const struct cl_answer *answer)
@@ -69,8 +75,7 @@ static int send_pending(struct cl_client *client)
 
         if (r < 0)
             return r;
-        TAILQ_REMOVE(&client->pending, pending, link);
-        free(pending);
+        free_pending(client, pending);
     }
     listen_for(client, EPOLLIN);
     return 0;
@@ -92,18 +97,17 @@ static void refuse(struct cl_client *client, uint64_t guest, const struct cl_err
 static void follow(struct cl_client *client, const struct cl_order *order)
 {
     struct cl_lodger *lodger = cl_lodger_find(client, order->guest);
-    const struct cl_taker_end killed = {.status = CL_ANSWER_KILLED};
     struct cl_answer answer;
 
     if (lodger == NULL)
         return; /* it has ended on the way */
     switch (order->kind) {
     case CL_ORDER_END:
-        cl_lodger_end(&lodger->taker, &killed);
+        cl_lodger_kill(lodger);
         return;
     case CL_ORDER_PAUSE:
     case CL_ORDER_CONTINUE:
-        cl_turns_pause(&lodger->taker, order->kind == CL_ORDER_PAUSE);
+        cl_lodger_pause(lodger, order->kind == CL_ORDER_PAUSE);
         return;
     default:
         cl_lodger_describe(lodger, &answer);
@@ -156,7 +160,7 @@ static int receive(struct cl_client *client)
 static int on_event(struct cl_source *source, uint32_t events, CL_UNUSED struct cl_error *err)
 {
     struct cl_client *client = source->context;
-    const int most = cl_turns_are_busy(&client->worker->turns) ? 1 : ORDERS_AT_ONCE;
+    const int most = cl_worker_is_busy(client->worker) ? 1 : ORDERS_AT_ONCE;
     int r = 1;
 
     if ((events & EPOLLOUT) != 0)
@@ -185,7 +189,7 @@ int cl_client_new(struct cl_worker *worker, int socket, struct cl_error *err)
     };
     LIST_INIT(&client->lodgers);
     TAILQ_INIT(&client->pending);
-    int r = cl_loop_add(&worker->turns.loop, &client->source, err);
+    int r = cl_loop_add(worker->loop, &client->source, err);
     if (r < 0) {
         free(client);
         return r;
@@ -200,13 +204,11 @@ void cl_client_free(struct cl_client *client)
     struct cl_pending *pending;
     struct cl_lodger *lodger;
 
-    cl_loop_remove(&client->worker->turns.loop, &client->source);
+    cl_loop_remove(client->worker->loop, &client->source);
     while ((lodger = LIST_FIRST(&client->lodgers)) != NULL)
         cl_lodger_free(lodger);
-    while ((pending = TAILQ_FIRST(&client->pending)) != NULL) {
-        TAILQ_REMOVE(&client->pending, pending, link);
-        free(pending);
-    }
+    while ((pending = TAILQ_FIRST(&client->pending)) != NULL)
+        free_pending(client, pending);
     cl_fd_close(&client->source.fd);
     LIST_REMOVE(client, link);
     free(client);

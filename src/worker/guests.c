@@ -9,13 +9,7 @@
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/sys.h"
-#include "worker/order.h"
-#include "worker/worker.h"
-
-enum {
-    TRANSFER_MOST = 8 << 20, /* of a file, in one call: what takes about a tick */
-    FDS_LEAST = 8,
-};
+#include "worker/lodging.h"
 
 /* --- by number ----------------------------------------------------------------------------- */
 
@@ -38,115 +32,67 @@ struct cl_lodger *cl_lodger_find(const struct cl_client *client, uint64_t number
     return NULL;
 }
 
-/* --- what it has --------------------------------------------------------------------------- */
-
-static void take_streams(const struct cl_order_run *run, struct cl_packet *packet,
-                         struct cl_wasi_setup *setup)
-{
-    size_t next = 1;
-
-    for (unsigned int i = 0; i < 3; i++) {
-        setup->streams[i] = -1;
-        if ((run->streams & 1U << i) == 0)
-            continue;
-        setup->streams[i] = packet->fds[next];
-        packet->fds[next++] = -1;
-    }
-}
-
-/* "/" is its own; then the worker's volumes. Each guest has descriptors of its own for them. */
-static int open_directories(struct cl_lodger *lodger, struct cl_wasi_preopen *preopens,
-                            struct cl_error *err)
-{
-    struct cl_worker *worker = lodger->client->worker;
-    int fd = cl_scratch_take(&worker->scratch, &lodger->scratch);
-
-    if (fd < 0)
-        return cl_fail(err, fd, "make the guest's directory");
-    preopens[0] = (struct cl_wasi_preopen){.name = "/", .directory = fd};
-    for (size_t i = 0; i < worker->volume_count; i++) {
-        const struct cl_volume *volume = &worker->volumes[i];
-
-        fd = cl_sys_fcntl(volume->directory, F_DUPFD_CLOEXEC, FDS_LEAST);
-        preopens[1 + i] = (struct cl_wasi_preopen){
-            .name = volume->name, .directory = fd, .is_read_only = volume->is_read_only};
-        if (fd < 0)
-            return cl_fail(err, fd, "open the guest's directory %s", volume->name);
-    }
-    return 0;
-}
-
-static uint32_t descriptors_of(const struct cl_worker *worker, const struct cl_order_run *run)
-{
-    const uint32_t least = (uint32_t)(FDS_LEAST + worker->volume_count);
-    const uint32_t wanted = run->max_descriptors < least ? least : run->max_descriptors;
-
-    return wanted < worker->orders.max_descriptors ? wanted : worker->orders.max_descriptors;
-}
-
-/* Its WASI, with the streams of PACKET. */
-static int make_wasi(struct cl_lodger *lodger, const struct cl_order_run *run, const char **strings,
-                     struct cl_packet *packet, struct cl_error *err)
-{
-    const struct cl_worker *worker = lodger->client->worker;
-    struct cl_wasi_preopen preopens[1 + CL_WORKER_VOLUMES_MOST];
-    struct cl_wasi_setup setup = {
-        .argv = strings,
-        .envp = strings + run->arguments + 1,
-        .preopens = preopens,
-        .preopen_count = 1 + worker->volume_count,
-        .max_descriptors = descriptors_of(worker, run),
-        .max_output_bytes = run->output_bytes,
-        .max_transfer_bytes = TRANSFER_MOST,
-    };
-
-    for (size_t i = 0; i < setup.preopen_count; i++)
-        preopens[i].directory = -1;
-    take_streams(run, packet, &setup);
-    int r = open_directories(lodger, preopens, err);
-    if (r == 0)
-        return cl_wasi_new(&setup, &lodger->taker.wasi, err);
-    for (size_t i = 0; i < 3; i++)
-        cl_fd_close(&setup.streams[i]);
-    for (size_t i = 0; i < setup.preopen_count; i++)
-        cl_fd_close(&preopens[i].directory);
-    return r;
-}
-
 /* --- making one ---------------------------------------------------------------------------- */
-
-static uint64_t bounded(uint64_t wanted, uint64_t most)
-{
-    return wanted == 0 ? most : cl_min_u64(wanted, most);
-}
 
 static uint64_t limit_or_none(uint64_t wanted, uint64_t since)
 {
     return wanted == 0 || wanted > UINT64_MAX - since ? UINT64_MAX : since + wanted;
 }
 
+/* One that takes turns: the lodging's descriptors are its WASI's. */
+static int make_taker(struct cl_lodger *lodger, struct cl_lodging *lodging, struct cl_error *err)
+{
+    struct cl_taker *taker = &lodger->taker;
+    int r = cl_wasi_new(&lodging->wasi, &taker->wasi, err);
+
+    if (r < 0)
+        return r;
+    r = cl_guest_new(lodger->mapped->program, taker->wasi, &lodging->limits, &taker->guest, err);
+    if (r < 0)
+        taker->wasi = NULL; /* it is gone with that */
+    return r;
+}
+
+/* One that has a process, which has copies of the lodging's descriptors. */
+static int make_child(struct cl_lodger *lodger, const int *groups, size_t group_count,
+                      struct cl_lodging *lodging, struct cl_error *err)
+{
+    struct cl_worker *worker = lodger->client->worker;
+    struct cl_newborn newborn = {
+        .program = lodger->mapped->program,
+        .wasi = lodging->wasi,
+        .limits = lodging->limits,
+        .has_domain = (int)worker->orders.has_domains,
+        .group_count = group_count,
+    };
+
+    memcpy(newborn.groups, groups, group_count * sizeof(*groups));
+    int r = cl_child_new(&worker->children, &newborn, &lodger->child, err);
+
+    cl_lodging_close(worker, lodging);
+    if (r == 0)
+        lodger->child->owner = lodger;
+    return r;
+}
+
 static int make_guest(struct cl_lodger *lodger, const struct cl_order_run *run,
                       struct cl_packet *packet, struct cl_error *err)
 {
     struct cl_worker *worker = lodger->client->worker;
-    struct cl_taker *taker = &lodger->taker;
-    const struct cl_guest_limits limits = {
-        .memory_bytes = bounded(run->memory_bytes, worker->orders.memory_bytes),
-        .table_elements = bounded(run->table_elements, worker->orders.table_elements),
-    };
-    const char **strings = cl_order_strings(run, packet->size);
+    struct cl_lodging lodging;
+    int r = cl_programs_take(&worker->programs, packet->fds[0], &lodger->mapped, err);
 
-    if (strings == NULL)
-        return cl_fail_memory(err);
-    int r = make_wasi(lodger, run, strings, packet, err);
-    free(strings);
-    if (r == 0)
-        r = cl_programs_take(&worker->programs, packet->fds[0], &lodger->mapped, err);
     if (r < 0)
         return r;
-    r = cl_guest_new(lodger->mapped->program, taker->wasi, &limits, &taker->guest, err);
+    r = cl_lodging_make(lodger, run, packet, &lodging, err);
     if (r < 0)
-        taker->wasi = NULL; /* it is gone with that */
+        cl_lodging_close(worker, &lodging);
+    else if (worker->orders.in_turns)
+        r = make_taker(lodger, &lodging, err);
+    else
+        r = make_child(lodger, packet->fds + packet->fd_count - run->groups, run->groups, &lodging,
+                       err);
+    free(lodging.strings);
     return r;
 }
 
@@ -155,7 +101,7 @@ static int check(const struct cl_client *client, const struct cl_order_run *run,
 {
     const struct cl_worker *worker = client->worker;
 
-    if (packet->fd_count != 1 + (size_t)__builtin_popcount(run->streams))
+    if (packet->fd_count != 1 + (size_t)__builtin_popcount(run->streams) + run->groups)
         return cl_refuse(err, EMFILE,
                          "%zu descriptors came with the order; there may be no room for more",
                          packet->fd_count);
@@ -164,6 +110,8 @@ static int check(const struct cl_client *client, const struct cl_order_run *run,
                          worker->orders.guests);
     if (cl_lodger_find(client, run->order.guest) != NULL)
         return cl_refuse(err, EEXIST, "there is a guest of this number");
+    if (run->groups > 0 && worker->orders.in_turns)
+        return cl_refuse(err, ENOTSUP, "the guests of this worker have no cgroups of their own");
     return 0;
 }
 
@@ -171,17 +119,40 @@ static int check(const struct cl_client *client, const struct cl_order_run *run,
 static void undo(struct cl_lodger *lodger)
 {
     struct cl_worker *worker = lodger->client->worker;
-    const int has_walked = lodger->taker.wasi == NULL || cl_wasi_has_walked(lodger->taker.wasi);
+    const struct cl_taker *taker = &lodger->taker;
+    /* What a process says of its guest's ways is not believed. */
+    const int has_walked =
+        !worker->orders.in_turns || taker->wasi == NULL || cl_wasi_has_walked(taker->wasi);
 
-    if (lodger->taker.guest != NULL)
-        cl_guest_free(lodger->taker.guest); /* and its WASI */
+    if (lodger->child != NULL)
+        cl_child_leave(lodger->child);
+    if (taker->guest != NULL)
+        cl_guest_free(taker->guest); /* and its WASI */
     else
-        cl_wasi_free(lodger->taker.wasi);
+        cl_wasi_free(taker->wasi);
     if (lodger->mapped != NULL)
         cl_programs_give(lodger->mapped);
     if (lodger->scratch != UINT32_MAX)
         cl_scratch_give(&worker->scratch, lodger->scratch, has_walked);
     free(lodger);
+}
+
+static void enter(struct cl_lodger *lodger, const struct cl_order_run *run)
+{
+    struct cl_worker *worker = lodger->client->worker;
+    struct cl_child *child = lodger->child;
+    const uint64_t until_ns = limit_or_none(run->time_ns, lodger->began_ns);
+    const uint64_t cpu_limit_ns = limit_or_none(run->cpu_time_ns, 0);
+
+    if (child != NULL) {
+        child->until_ns = until_ns;
+        child->cpu_limit_ns = cpu_limit_ns;
+        cl_child_watch(child);
+        return;
+    }
+    lodger->taker.until_ns = until_ns;
+    lodger->taker.cpu_limit_ns = cpu_limit_ns;
+    cl_turns_enter(&worker->turns, &lodger->taker);
 }
 
 int cl_lodger_new(struct cl_client *client, const struct cl_order_run *run,
@@ -198,54 +169,84 @@ int cl_lodger_new(struct cl_client *client, const struct cl_order_run *run,
     lodger->client = client;
     lodger->number = run->order.guest;
     lodger->scratch = UINT32_MAX;
+    lodger->began_ns = cl_clock_mono_ns(); /* a process begins when it likes */
     r = make_guest(lodger, run, packet, err);
     if (r < 0) {
         undo(lodger);
         return r;
     }
-    lodger->began_ns = cl_clock_mono_ns();
-    lodger->taker.cpu_limit_ns = limit_or_none(run->cpu_time_ns, 0);
-    lodger->taker.until_ns = limit_or_none(run->time_ns, lodger->began_ns);
     LIST_INSERT_HEAD(&client->lodgers, lodger, of_client);
     LIST_INSERT_HEAD(bucket_of(client, lodger->number), lodger, of_bucket);
     worker->lodger_count++;
-    cl_turns_enter(&worker->turns, &lodger->taker);
+    enter(lodger, run);
     return 0;
 }
 
-/* --- its end ------------------------------------------------------------------------------- */
-
 void cl_lodger_free(struct cl_lodger *lodger)
 {
-    cl_turns_leave(&lodger->taker);
+    if (lodger->client->worker->orders.in_turns)
+        cl_turns_leave(&lodger->taker);
     LIST_REMOVE(lodger, of_client);
     LIST_REMOVE(lodger, of_bucket);
     lodger->client->worker->lodger_count--;
     undo(lodger);
 }
 
-void cl_lodger_describe(const struct cl_lodger *lodger, struct cl_answer *ret)
+/* --- while it runs ------------------------------------------------------------------------- */
+
+void cl_lodger_pause(struct cl_lodger *lodger, int is_paused)
+{
+    if (lodger->child != NULL)
+        cl_child_pause(lodger->child, is_paused);
+    else
+        cl_turns_pause(&lodger->taker, is_paused);
+}
+
+static void describe(const struct cl_lodger *lodger, struct cl_answer *ret)
+{
+    ret->version = CL_WORKER_VERSION;
+    ret->guest = lodger->number;
+    ret->run_ns = cl_clock_mono_ns() - lodger->began_ns;
+}
+
+static void describe_taker(const struct cl_lodger *lodger, struct cl_answer *ret)
 {
     const struct cl_taker *taker = &lodger->taker;
 
-    *ret = (struct cl_answer){
-        .version = CL_WORKER_VERSION,
-        .kind = CL_ANSWER_TOLD,
-        .guest = lodger->number,
-        .run_ns = cl_clock_mono_ns() - lodger->began_ns,
-        .cpu_ns = taker->cpu_ns,
-        .memory_bytes = cl_guest_memory_bytes(taker->guest),
-        .output_bytes = cl_wasi_written(taker->wasi, 1),
-        .error_bytes = cl_wasi_written(taker->wasi, 2),
-    };
+    describe(lodger, ret);
+    ret->cpu_ns = taker->cpu_ns;
+    ret->memory_bytes = cl_guest_memory_bytes(taker->guest);
+    ret->output_bytes = cl_wasi_written(taker->wasi, 1);
+    ret->error_bytes = cl_wasi_written(taker->wasi, 2);
+}
+
+void cl_lodger_describe(const struct cl_lodger *lodger, struct cl_answer *ret)
+{
+    *ret = (struct cl_answer){.kind = CL_ANSWER_TOLD};
+    if (lodger->child == NULL) {
+        describe_taker(lodger, ret);
+        return;
+    }
+    describe(lodger, ret);
+    ret->cpu_ns = cl_child_cpu_ns(lodger->child);
+}
+
+/* --- its end ------------------------------------------------------------------------------- */
+
+/* Its streams are closed before anybody knows that it has ended. */
+static void conclude(struct cl_lodger *lodger, struct cl_answer *answer)
+{
+    struct cl_client *client = lodger->client;
+
+    cl_lodger_free(lodger);
+    cl_client_tell(client, answer);
 }
 
 static void describe_end(const struct cl_lodger *lodger, const struct cl_taker_end *end,
                          struct cl_answer *ret)
 {
-    cl_lodger_describe(lodger, ret);
-    ret->kind = CL_ANSWER_ENDED;
-    ret->status = end->status;
+    *ret = (struct cl_answer){.kind = CL_ANSWER_ENDED, .status = end->status};
+    describe_taker(lodger, ret);
     if (end->err != NULL) {
         ret->kind = CL_ANSWER_REFUSED;
         ret->code = (uint32_t)end->err->code;
@@ -257,10 +258,9 @@ static void describe_end(const struct cl_lodger *lodger, const struct cl_taker_e
     }
 }
 
-void cl_lodger_end(struct cl_taker *taker, const struct cl_taker_end *end)
+void cl_lodger_on_turns_end(struct cl_taker *taker, const struct cl_taker_end *end)
 {
     struct cl_lodger *lodger = CL_CONTAINER_OF(taker, struct cl_lodger, taker);
-    struct cl_client *client = lodger->client;
     struct cl_answer answer;
 
     if (end->end != NULL && end->end->backtrace != NULL)
@@ -268,6 +268,24 @@ void cl_lodger_end(struct cl_taker *taker, const struct cl_taker_end *end)
     describe_end(lodger, end, &answer);
     if (end->end != NULL)
         free(end->end->backtrace);
-    cl_lodger_free(lodger); /* its streams are closed before anybody knows that it has ended */
-    cl_client_tell(client, &answer);
+    conclude(lodger, &answer);
+}
+
+void cl_lodger_on_child_end(void *owner, struct cl_answer *answer)
+{
+    struct cl_lodger *lodger = owner;
+
+    lodger->child = NULL; /* it is gone */
+    describe(lodger, answer);
+    conclude(lodger, answer);
+}
+
+void cl_lodger_kill(struct cl_lodger *lodger)
+{
+    const struct cl_taker_end killed = {.status = CL_ANSWER_KILLED};
+
+    if (lodger->child != NULL)
+        cl_child_kill(lodger->child, CL_ANSWER_KILLED);
+    else
+        cl_lodger_on_turns_end(&lodger->taker, &killed);
 }

@@ -33,6 +33,8 @@ static int check_run(const struct cl_order_run *run, size_t size, struct cl_erro
                          size);
     if (run->streams > ALL_STREAMS)
         return cl_refuse(err, EPROTO, "the order has streams that there are none of");
+    if (run->groups > CL_ORDER_MAX_GROUPS)
+        return cl_refuse(err, EPROTO, "the order has more than %d cgroups", CL_ORDER_MAX_GROUPS);
     return check_strings(run, size, err);
 }
 

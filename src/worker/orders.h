@@ -5,7 +5,8 @@
  * with its own arguments, environment and streams, and ends as that did. For many, descriptors of
  * clients come over the line, one in each message: SOCK_SEQPACKET sockets by which they have
  * guests run, each with its own number, streams and limits, and are told how those ended. When a
- * client is gone its guests are ended.
+ * client is gone its guests are ended. Guests of a worker for many take turns in it, or have a
+ * process each, which enters the cgroups that its client opens for it.
  *
  * The worker is assumed to be broken by its guests: what it says is foreign bytes. What it is told
  * speaks of nothing of the host. A client has the privilege of whoever started the worker: the code
@@ -19,7 +20,7 @@
 #include <stdint.h>
 
 enum {
-    CL_WORKER_VERSION = 2,
+    CL_WORKER_VERSION = 3,
     CL_WORKER_LINE = 3,   /* descriptors of the worker */
     CL_WORKER_MODULE = 4, /* the compiled module, a regular file; of one that is alone */
     CL_WORKER_FDS = 2,
@@ -33,10 +34,11 @@ struct cl_worker_orders {
     uint32_t max_descriptors; /* of a guest, at most */
     uint64_t memory_bytes;    /* that each linear memory may have, at most */
     uint64_t table_elements;  /* that each table may, at most */
-    uint32_t guests;          /* at a time; 0: one, alone, */
-    uint32_t in_turns;        /* whose code is such as many need */
-    uint32_t reserved;
-    uint32_t volumes; /* of one for many: that many struct cl_worker_volume follow */
+    uint32_t guests;          /* at a time; 0: one, alone */
+    uint32_t in_turns;        /* code is such as those need who take turns; many without have a
+                                 process each */
+    uint32_t has_domains;     /* of those processes: Landlock's, or they don't run */
+    uint32_t volumes;         /* of one for many: that many struct cl_worker_volume follow */
 };
 
 /* One message, which ends with its path's NUL: a directory that all guests have. */
@@ -53,7 +55,7 @@ struct cl_worker_words {
 
 /* --- clients of a worker for many ---------------------------------------------------------- */
 
-enum { CL_ORDER_MAX_BYTES = 128 << 10, CL_ORDER_MAX_FDS = 4 };
+enum { CL_ORDER_MAX_BYTES = 128 << 10, CL_ORDER_MAX_GROUPS = 4, CL_ORDER_MAX_FDS = 8 };
 
 enum cl_order_kind {
     CL_ORDER_RUN = 1, /* struct cl_order_run */
@@ -71,7 +73,7 @@ struct cl_order {
     uint64_t guest; /* the client's number for it: of one that it hasn't, with RUN */
 };
 
-/* With it come the compiled module and the streams of STREAMS, in their order. */
+/* With it come the compiled module, the streams of STREAMS in their order, and GROUPS. */
 struct cl_order_run {
     struct cl_order order;
     uint64_t memory_bytes;   /* limits; the worker's own where they are larger, or 0 */
@@ -83,6 +85,9 @@ struct cl_order_run {
     uint32_t streams;     /* bit 0: standard input comes, ...; the others are as /dev/null */
     uint32_t arguments;   /* of the strings behind this struct, NUL-ended, so many are those, */
     uint32_t environment; /* and so many these */
+    uint32_t groups;      /* so many descriptors follow the streams: files of cgroups, in which
+                             the guest's process writes "0" to enter them; of one that has none: 0 */
+    uint32_t reserved;
 };
 
 enum cl_answer_kind {
@@ -98,6 +103,7 @@ enum cl_answer_status {
     CL_ANSWER_TIME, /* limits */
     CL_ANSWER_CPU_TIME,
     CL_ANSWER_OUTPUT,
+    CL_ANSWER_SIGNALED, /* its process, by the kernel or by somebody else: code is the signal */
 };
 
 /* Worker to client. */
@@ -108,8 +114,8 @@ struct cl_answer {
     uint32_t status; /* enum cl_answer_status */
     uint32_t code;
     uint64_t run_ns;       /* since it began */
-    uint64_t cpu_ns;       /* of the worker's thread, for it */
-    uint64_t memory_bytes; /* of its linear memory, which never shrinks */
+    uint64_t cpu_ns;       /* of the worker's thread for it, or of its process */
+    uint64_t memory_bytes; /* of its linear memory, which never shrinks; 0: unknown */
     uint64_t output_bytes; /* written to standard output */
     uint64_t error_bytes;  /* and error */
     char message[300];     /* NUL-ended */

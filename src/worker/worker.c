@@ -53,6 +53,7 @@ static int on_line(struct cl_source *source, CL_UNUSED uint32_t events, struct c
 
     if (r == -EPIPE) {
         worker->turns.is_stopped = 1;
+        worker->children.is_stopped = 1;
         return 0;
     }
     if (r == -EAGAIN)
@@ -84,27 +85,39 @@ static int work_when_idle(void *context)
     return worker->scratch.has_trash;
 }
 
-static int make_turns(struct cl_worker *worker, int line, struct cl_error *err)
-{
-    int r = cl_turns_init(&worker->turns, worker->engine, worker->orders.guests, err);
-
-    if (r < 0)
-        return r;
-    worker->turns.on_end = cl_lodger_end;
-    worker->turns.on_idle = work_when_idle;
-    worker->turns.context = worker;
-    worker->line =
-        (struct cl_source){.fd = line, .events = EPOLLIN, .on_event = on_line, .context = worker};
-    return cl_loop_add(&worker->turns.loop, &worker->line, err);
-}
-
-static int make(struct cl_worker *worker, int line, int root, struct cl_error *err)
+static int make_turns(struct cl_worker *worker, struct cl_error *err)
 {
     const struct cl_engine_pool pool = {
         .guests = worker->orders.guests,
         .memory_bytes = worker->orders.memory_bytes,
         .table_elements = worker->orders.table_elements,
     };
+    int r = cl_engine_new(&pool, &worker->engine, err);
+
+    if (r == 0)
+        r = cl_turns_init(&worker->turns, worker->engine, worker->orders.guests, err);
+    worker->turns.on_end = cl_lodger_on_turns_end;
+    worker->turns.on_idle = work_when_idle;
+    worker->turns.context = worker;
+    worker->loop = &worker->turns.loop;
+    return r;
+}
+
+static int make_children(struct cl_worker *worker, struct cl_error *err)
+{
+    int r = cl_engine_new_alone(0, &worker->engine, err);
+
+    if (r == 0)
+        r = cl_children_init(&worker->children, worker->orders.guests, err);
+    worker->children.on_end = cl_lodger_on_child_end;
+    worker->children.on_idle = work_when_idle;
+    worker->children.context = worker;
+    worker->loop = &worker->children.loop;
+    return r;
+}
+
+static int make(struct cl_worker *worker, int line, int root, struct cl_error *err)
+{
     int r = take_volumes(worker, line, root, err);
 
     if (r == 0)
@@ -112,11 +125,13 @@ static int make(struct cl_worker *worker, int line, int root, struct cl_error *e
     if (r == 0)
         r = cl_scratch_init(&worker->scratch, root, worker->orders.guests, err);
     if (r == 0)
-        r = cl_engine_new(&pool, &worker->engine, err);
+        r = worker->orders.in_turns ? make_turns(worker, err) : make_children(worker, err);
     if (r < 0)
         return r;
     cl_programs_init(&worker->programs, worker->engine);
-    return make_turns(worker, line, err);
+    worker->line =
+        (struct cl_source){.fd = line, .events = EPOLLIN, .on_event = on_line, .context = worker};
+    return cl_loop_add(worker->loop, &worker->line, err);
 }
 
 int cl_worker_new(const struct cl_worker_orders *orders, int line, int root,
@@ -129,7 +144,9 @@ int cl_worker_new(const struct cl_worker_orders *orders, int line, int root,
     worker->orders = *orders;
     worker->scratch = CL_SCRATCH_INIT;
     worker->turns.loop.epfd = -1;
+    worker->children.loop.epfd = -1;
     LIST_INIT(&worker->clients);
+    LIST_INIT(&worker->children.all);
     int r = make(worker, line, root, err);
     if (r < 0)
         cl_worker_free(worker);
@@ -147,7 +164,9 @@ void cl_worker_free(struct cl_worker *worker)
     while ((client = LIST_FIRST(&worker->clients)) != NULL)
         cl_client_free(client);
     cl_programs_done(&worker->programs);
-    cl_turns_done(&worker->turns);
+    if (worker->orders.in_turns)
+        cl_turns_done(&worker->turns);
+    cl_children_done(&worker->children);
     cl_scratch_done(&worker->scratch);
     cl_engine_free(worker->engine);
     for (size_t i = 0; i < worker->volume_count; i++) {
@@ -158,7 +177,16 @@ void cl_worker_free(struct cl_worker *worker)
     free(worker);
 }
 
+int cl_worker_is_busy(const struct cl_worker *worker)
+{
+    enum { MANY_CHILDREN = 64 }; /* the kernel runs them, and us beside them */
+
+    return worker->orders.in_turns ? cl_turns_are_busy(&worker->turns)
+                                   : worker->children.count > MANY_CHILDREN;
+}
+
 int cl_worker_run(struct cl_worker *worker, struct cl_error *err)
 {
-    return cl_turns_run(&worker->turns, err);
+    return worker->orders.in_turns ? cl_turns_run(&worker->turns, err)
+                                   : cl_children_run(&worker->children, err);
 }

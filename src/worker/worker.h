@@ -1,10 +1,10 @@
 /* worker.h - a worker for many guests: what it consists of.
  *
- * A client's order becomes a guest (guests.c), who takes turns with the others (turns.h) until it
- * ends, and its end an answer to the client (clients.c). All guests of all clients are one
- * tenant's: they share the worker's memory limit, its descriptors and its disk, but no file, and
- * none reaches another's memory. If the worker dies, all clients see it by the end of their
- * sockets.
+ * A client's order becomes a guest (guests.c), who takes turns with the others (turns.h) or has a
+ * process of its own (children.h) until it ends, and its end an answer to the client (clients.c).
+ * All guests of all clients are one tenant's: they share the worker's memory limit, its descriptors
+ * and its disk, but no file, and none reaches another's memory. If the worker dies, all clients see
+ * it by the end of their sockets.
  *
  * Process: one thread; has set its system call filter before the first order is taken.
  */
@@ -12,6 +12,7 @@
 #define CL_WORKER_WORKER_H
 
 #include "base/channel.h"
+#include "worker/children.h"
 #include "worker/programs.h"
 #include "worker/scratch.h"
 #include "worker/turns.h"
@@ -20,7 +21,8 @@ struct cl_client;
 
 /* One guest and what is its alone. */
 struct cl_lodger {
-    struct cl_taker taker;
+    struct cl_taker taker;  /* who takes turns, */
+    struct cl_child *child; /* or has a process; else NULL */
     struct cl_client *client;
     uint64_t number; /* the client's */
     uint64_t began_ns;
@@ -60,7 +62,9 @@ struct cl_worker {
     struct cl_engine *engine;
     struct cl_programs programs;
     struct cl_scratch scratch;
-    struct cl_turns turns;
+    struct cl_turns turns;       /* where guests take turns, */
+    struct cl_children children; /* or have processes */
+    struct cl_loop *loop;        /* whose of the two it is */
     struct cl_source line;
     LIST_HEAD(, cl_client) clients;
     struct cl_lodgers *buckets; /* by client and number; a power of two */
@@ -79,6 +83,8 @@ int cl_worker_new(const struct cl_worker_orders *orders, int line, int root,
 void cl_worker_free(struct cl_worker *worker);
 /* Takes clients from the line, and their orders, until the line's other end is gone: 0. */
 int cl_worker_run(struct cl_worker *worker, struct cl_error *err);
+/* Whether so much is under way that whoever brings more should be slow. */
+int cl_worker_is_busy(const struct cl_worker *worker);
 
 /* --- clients.c ----------------------------------------------------------------------------- */
 
@@ -102,7 +108,11 @@ int cl_lodger_new(struct cl_client *client, const struct cl_order_run *run,
 void cl_lodger_free(struct cl_lodger *lodger);
 /* What it is, and uses. */
 void cl_lodger_describe(const struct cl_lodger *lodger, struct cl_answer *ret);
-/* The turns' on_end. */
-void cl_lodger_end(struct cl_taker *taker, const struct cl_taker_end *end);
+/* Ends it as killed, and tells its client: now, or when its process has gone. */
+void cl_lodger_kill(struct cl_lodger *lodger);
+void cl_lodger_pause(struct cl_lodger *lodger, int is_paused);
+/* The turns' on_end, and the children's. */
+void cl_lodger_on_turns_end(struct cl_taker *taker, const struct cl_taker_end *end);
+void cl_lodger_on_child_end(void *owner, struct cl_answer *answer);
 
 #endif

@@ -123,16 +123,18 @@ static void test_worker(const char *program)
     };
     static const uint32_t never[][2] = {
         {41, 198},  {42, 203},  {43, 202},  {49, 200},  {50, 201},  {53, 199},  {54, 208},
-        {56, 220},  {435, 435}, {59, 221},  {322, 281}, {61, 260},  {101, 117}, {310, 270},
-        {311, 271}, {157, 167}, {317, 277}, {165, 40},  {166, 39},  {155, 41},  {161, 51},
-        {272, 97},  {308, 268}, {321, 280}, {282, 74},  {323, 282}, {425, 425}, {426, 426},
-        {427, 427}, {303, 264}, {304, 265}, {434, 434}, {438, 438}, {424, 424}, {437, 437},
-        {91, 52},   {268, 53},  {93, 55},   {260, 54},  {188, 5},   {250, 219}, {248, 217},
-        {29, 194},  {30, 196},  {68, 186},  {105, 146}, {117, 147}, {126, 91},  {206, 0},
-        {222, 107}, {291, 20},  {283, 85},  {290, 19},  {253, 26},  {298, 241}, {302, 261},
-        {428, 428}, {430, 430}, {442, 442}, {444, 444}, {446, 446}, {203, 122}, {40, 71},
-        {275, 76},  {276, 77},  {278, 75},  {259, 33},  {99, 179},  {63, 160},  {80, 49},
+        {56, 220},  {435, 435}, {59, 221},  {322, 281}, {101, 117}, {310, 270}, {311, 271},
+        {157, 167}, {317, 277}, {165, 40},  {166, 39},  {155, 41},  {161, 51},  {272, 97},
+        {308, 268}, {321, 280}, {282, 74},  {323, 282}, {425, 425}, {426, 426}, {427, 427},
+        {303, 264}, {304, 265}, {434, 434}, {438, 438}, {437, 437}, {91, 52},   {268, 53},
+        {93, 55},   {260, 54},  {188, 5},   {250, 219}, {248, 217}, {29, 194},  {30, 196},
+        {68, 186},  {105, 146}, {117, 147}, {126, 91},  {206, 0},   {222, 107}, {291, 20},
+        {283, 85},  {290, 19},  {253, 26},  {298, 241}, {302, 261}, {428, 428}, {430, 430},
+        {442, 442}, {203, 122}, {40, 71},   {275, 76},  {276, 77},  {278, 75},  {259, 33},
+        {99, 179},  {63, 160},  {80, 49},
     };
+    static const uint32_t zygotes[][2] = {{61, 260}, {424, 424}, {444, 444}, {446, 446}};
+    const int is_zygote = strcmp(program, "worker_zygote") == 0;
     static const struct call rows[] = {
         {"anonymous memory", {9, 222}, {0, 1, 3, 0x22}, ALLOW},
         {"its protection", {10, 226}, {0, 1, 1}, ALLOW},
@@ -158,6 +160,11 @@ static void test_worker(const char *program)
     for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
         expect_both(&(struct call){"a worker dies", {never[i][0], never[i][1]}, {0}, KILL},
                     program);
+    for (size_t i = 0; i < sizeof(zygotes) / sizeof(zygotes[0]); i++)
+        expect_both(
+            &(struct call){
+                "a zygote's", {zygotes[i][0], zygotes[i][1]}, {0}, is_zygote ? ALLOW : KILL},
+            program);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
         expect_both(&rows[i], program);
     expect("a foreign ABI", program, KILL, (struct data){.nr = 3, .arch = I386});
@@ -186,10 +193,45 @@ static void test_workers_differ(void)
     }
 }
 
+/* The one that forks its guests, and nothing else that makes a process or a namespace. */
+static void test_zygote(void)
+{
+    static const struct call rows[] = {
+        {"a fork with a pidfd", {56, 220}, {0x1011 | RUBBISH, 0}, ALLOW},
+        {"its end", {61, 260}, {5, 0, 1}, ALLOW},
+        {"its pause", {424, 424}, {5, 19}, ALLOW},
+        {"its line", {293, 59}, {0, 02004000}, ALLOW},
+        {"what it closes", {436, 436}, {3, 9}, ALLOW},
+        {"parent-death signal", {157, 167}, {1, 9}, ALLOW},
+        {"a Landlock domain", {446, 446}, {5, 0}, ALLOW},
+        {"a filter", {317, 277}, {1, 0, 1}, ALLOW},
+    };
+    static const struct call killed[] = {
+        {"a thread", {56, 220}, {0x3d0f00, 0}, KILL},
+        {"a user namespace", {56, 220}, {0x10001011, 0}, KILL},
+        {"vfork's way", {56, 220}, {0x4111, 0}, KILL},
+        {"dumpable", {157, 167}, {4, 1}, KILL},
+        {"a listener", {317, 277}, {1, 8, 1}, KILL},
+        {"setitimer", {38, 103}, {0}, KILL},
+    };
+
+    for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+        struct call of_child = rows[i];
+
+        of_child.answer = KILL;
+        expect_both(&of_child, "worker");
+        expect_both(&rows[i], "worker_zygote");
+    }
+    for (size_t i = 0; i < sizeof(killed) / sizeof(killed[0]); i++)
+        expect_both(&killed[i], "worker_zygote");
+}
+
 int main(void)
 {
     test_worker("worker");
     test_worker("worker_many");
+    test_worker("worker_zygote");
+    test_zygote();
     test_workers_differ();
     test_supervisor();
     test_init();

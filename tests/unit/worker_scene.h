@@ -3,11 +3,14 @@
 #ifndef CL_TESTS_UNIT_WORKER_SCENE_H
 #define CL_TESTS_UNIT_WORKER_SCENE_H
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/queue.h> /* glibc's: worker.h needs it, and musl has none */
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -54,6 +57,13 @@ int cl_engine_new(const struct cl_engine_pool *pool, struct cl_engine **ret_engi
     return *ret_engine == NULL ? cl_fail_memory(err) : 0;
 }
 
+int cl_engine_new_alone(int in_turns, struct cl_engine **ret_engine, struct cl_error *err)
+{
+    CHECK(!in_turns);
+    *ret_engine = cl_calloc(1, sizeof(**ret_engine));
+    return *ret_engine == NULL ? cl_fail_memory(err) : 0;
+}
+
 void cl_engine_free(struct cl_engine *engine)
 {
     free(engine);
@@ -78,6 +88,11 @@ int cl_program_new(struct cl_engine *engine, int module, struct cl_program **ret
     program->engine = engine;
     *ret_program = program;
     return 0;
+}
+
+int cl_program_file(CL_UNUSED const struct cl_program *program)
+{
+    return -1;
 }
 
 void cl_program_free(struct cl_program *program)
@@ -186,6 +201,19 @@ static inline int guest_make_directory(struct cl_guest *guest, struct cl_guest_e
         ret_end, guest_call(guest, "path_create_directory", (const uint64_t[]){3, GUEST_DATA, 4}));
 }
 
+/* How many this process has, as its guest's exit status. */
+static inline int guest_count_descriptors(struct cl_guest_end *ret_end)
+{
+    DIR *all = opendir("/proc/self/fd");
+    uint32_t count = 0;
+
+    CL_ASSERT(all != NULL);
+    for (const struct dirent *one; (one = readdir(all)) != NULL;)
+        count += one->d_name[0] != '.';
+    (void)closedir(all);
+    return guest_exit(ret_end, count - 1); /* without the directory's */
+}
+
 int cl_guest_go_on(struct cl_guest *guest, struct cl_guest_end *ret_end, struct cl_error *err)
 {
     const char *what = guest->wasi->arguments.data;
@@ -206,8 +234,28 @@ int cl_guest_go_on(struct cl_guest *guest, struct cl_guest_end *ret_end, struct 
         return cl_refuse(err, EINVAL, "it can't begin");
     if (strcmp(what, "spin") == 0)
         return CL_TURN_OVER;
+    if (strcmp(what, "descriptors") == 0)
+        return guest_count_descriptors(ret_end);
+    if (strcmp(what, "die") == 0)
+        (void)kill(getpid(), SIGABRT); /* what the filter of a worker lets through */
+    if (strcmp(what, "leave") == 0)
+        _exit(7);
     guest->wasi->wait = (struct cl_wasi_wait){.deadline_ns = UINT64_MAX}; /* "rest" */
     return CL_TURN_WAITS;
+}
+
+/* Alone, it waits where it waits. */
+int cl_guest_run(struct cl_guest *guest, struct cl_guest_end *ret_end, struct cl_error *err)
+{
+    int r;
+
+    while ((r = cl_guest_go_on(guest, ret_end, err)) >= 0 && r != CL_TURN_ENDED) {
+        const struct cl_wasi_wait *wait = cl_wasi_waits_for(guest->wasi);
+
+        if (r == CL_TURN_WAITS)
+            (void)poll(wait->fds, wait->count, -1);
+    }
+    return r < 0 ? r : 0;
 }
 
 /* --- the worker ---------------------------------------------------------------------------- */
@@ -240,6 +288,7 @@ static inline int scene_worker(int line, const char *root_path,
     CL_CLEANUP_FD int root = open(root_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
     (void)signal(SIGPIPE, SIG_IGN);
+    CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0); /* as the wall has set it */
     cl_fault_set(fault);
     int r = cl_worker_new(orders, line, root, &worker, &err);
     if (r == 0) {
@@ -255,7 +304,7 @@ static inline int scene_worker(int line, const char *root_path,
     return struck ? STRUCK : r < 0 ? FAILED : 0;
 }
 
-static inline struct scene scene_begin(uint32_t guests, const char *fault)
+static inline struct scene scene_begin_as(int in_turns, uint32_t guests, const char *fault)
 {
     struct scene scene = {.path = "/var/tmp/cloister-test-worker-XXXXXX", .line = -1};
     const struct cl_worker_orders orders = {
@@ -264,6 +313,7 @@ static inline struct scene scene_begin(uint32_t guests, const char *fault)
         .memory_bytes = 1 << 20,
         .table_elements = 1000,
         .guests = guests,
+        .in_turns = (uint32_t)in_turns,
     };
     int line[2] = {-1, -1};
 
@@ -281,6 +331,12 @@ static inline struct scene scene_begin(uint32_t guests, const char *fault)
     cl_fd_close(&line[1]);
     scene.line = line[0];
     return scene;
+}
+
+/* One whose guests take turns. */
+static inline struct scene scene_begin(uint32_t guests, const char *fault)
+{
+    return scene_begin_as(1, guests, fault);
 }
 
 static inline int remove_one(const char *path, CL_UNUSED const struct stat *st, CL_UNUSED int type,
@@ -353,6 +409,7 @@ struct run {
     const char *what, *word;
     int module;
     int streams[3]; /* 0: none, as these are nobody's here */
+    int groups[2];  /* as many as the limits say */
     struct cl_order_run limits;
 };
 
@@ -370,6 +427,8 @@ static inline int client_run(int client, const struct run *run)
             order.streams |= 1U << i;
             packet.fds[packet.fd_count++] = run->streams[i];
         }
+    for (uint32_t i = 0; i < order.groups; i++)
+        packet.fds[packet.fd_count++] = run->groups[i];
     packet.size = sizeof(order) + strlen(run->what) + strlen(word) + 2;
     memcpy(message, &order, sizeof(order));
     (void)snprintf(message + sizeof(order), sizeof(message) - sizeof(order), "%s%c%s", run->what, 0,
