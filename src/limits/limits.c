@@ -70,6 +70,28 @@ int cl_limits_cgroup_fd(const struct cl_limits *limits)
     return limits->dir;
 }
 
+static int open_door(const struct cl_limits *limits, const struct cl_cgroup *cgroup)
+{
+    return limits->layout == CL_CGROUP_V2
+               ? cl_cgroup_open_file(cgroup->parent, limits->name, "cgroup.procs", O_WRONLY)
+               : cl_sys_fcntl(cgroup->tasks, F_DUPFD_CLOEXEC, 0);
+}
+
+int cl_limits_open_doors(const struct cl_limits *limits, int ret_fds[CL_CONTROLLER_COUNT],
+                         struct cl_error *err)
+{
+    for (size_t i = 0; i < limits->count; i++) {
+        ret_fds[i] = open_door(limits, &limits->cgroups[i]);
+        if (ret_fds[i] >= 0)
+            continue;
+        const int r = ret_fds[i];
+        while (i-- > 0)
+            cl_fd_close(&ret_fds[i]);
+        return cl_fail(err, r, "open a file of the sandbox's cgroup");
+    }
+    return (int)limits->count;
+}
+
 void cl_limits_let_end(const struct cl_limits *limits)
 {
     for (size_t i = 0; i < limits->count; i++)

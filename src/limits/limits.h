@@ -121,6 +121,12 @@ static inline int cl_limits_create(struct cl_limits *ret, const struct cl_plan *
 /* v2: what clone3's `cgroup` takes, borrowed; -1 on v1 and without limits. */
 int cl_limits_cgroup_fd(const struct cl_limits *limits);
 
+/* For a process that is made elsewhere: files in which whoever is to enter writes "0", one of each
+ * cgroup; how many, or -errno. They are the caller's. (The kernel looks at whose they were when
+ * they were opened.) On v2 such a write may wait for a grace period: some milliseconds. */
+int cl_limits_open_doors(const struct cl_limits *limits, int ret_fds[CL_CONTROLLER_COUNT],
+                         struct cl_error *err);
+
 static inline int cl_usage_has(const struct cl_usage *usage, enum cl_usage_field field)
 {
     return (usage->known & CL_USAGE_BIT(field)) != 0;

@@ -147,15 +147,17 @@ static void wish_for(struct wish *wish, const char *what, uint64_t value, int at
 }
 
 /* What stands in for the cgroup. Soft is hard: the CPU limit's end is the kill, which
- * can't be caught. A worker for many guests has address space for all of them from its start, which
- * the kernel counts as data: there each guest's own limit is all there is. */
+ * can't be caught. A worker for guests who take turns has address space for all of them from its
+ * start, which the kernel counts as data: there each guest's own limit is all there is. */
 static void wish_fallbacks(struct wish wishes[RESOURCES], const struct cl_plan *plan)
 {
     const struct cl_plan_limits *limits = &plan->limits;
+    const int has_pool =
+        plan->image_kind == CL_IMAGE_MODULES && plan->wasm_model == CL_WASM_COROUTINE;
 
     if (cl_plan_has(plan, CL_FIELD_TASKS))
         wish_for(&wishes[RLIMIT_NPROC], "limits.tasks", limits->tasks + CL_LIMITS_OWN_TASKS, 1);
-    if (cl_plan_has(plan, CL_FIELD_MEMORY) && plan->image_kind != CL_IMAGE_MODULES)
+    if (cl_plan_has(plan, CL_FIELD_MEMORY) && !has_pool)
         wish_for(&wishes[RLIMIT_DATA], "limits.memory", limits->memory_bytes, 1);
     if (cl_plan_has(plan, CL_FIELD_CPU_TIME))
         wish_for(&wishes[RLIMIT_CPU], "limits.cpu_time",

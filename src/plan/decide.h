@@ -39,12 +39,16 @@
 typedef int cl_find_user(void *context, const struct cl_plan *plan, struct cl_plan *ret,
                          struct cl_error *err);
 
+/* Whether the worker that TENANT keeps gives each module a process of its own. */
+typedef int cl_serves_processes(const char *tenant);
+
 struct cl_decide {
     const struct cl_plan *const *parts; /* later ones override earlier ones */
     size_t count;
-    struct cl_arena *arena;  /* takes what is made; outlives the plan */
-    cl_find_user *find_user; /* NULL: only numbers and root are known */
-    void *context;           /* FIND_USER's */
+    struct cl_arena *arena;                /* takes what is made; outlives the plan */
+    cl_find_user *find_user;               /* NULL: only numbers and root are known */
+    void *context;                         /* FIND_USER's */
+    cl_serves_processes *serves_processes; /* NULL: none does */
     int caller_is_root;
     const char *note; /* out: a line for the user, or NULL */
 };

@@ -162,8 +162,10 @@ struct cl_plan {
     uint64_t stays;  /* after its end the sandbox stands on until that says so */
     uint64_t keep;   /* it does until the sandbox is removed; its end is recorded */
     uint64_t wasm_model;
-    uint64_t guests;  /* MODULES: that run at a time */
-    uint64_t without; /* CL_LAYER_BITs */
+    uint64_t
+        shares_worker; /* MODULE: it asks for nothing that a tenant's worker couldn't give it */
+    uint64_t guests;   /* MODULES: that run at a time */
+    uint64_t without;  /* CL_LAYER_BITs */
     uint64_t capabilities;
     struct cl_bytes seccomp; /* struct sock_filter[]; unset: the profile's own */
     const char *seccomp_name;

@@ -21,45 +21,64 @@ int cl_clients_name(const char *tenant, char ret[CL_CLIENTS_NAME_SIZE], struct c
     return 0;
 }
 
+enum { SOCKET_NAME_SIZE = CL_CLIENTS_TENANT_MAX + 9 };
+
+/* A tenant's name has no colon. */
+static void socket_name(const char *tenant, enum cl_wasm_model model, char ret[SOCKET_NAME_SIZE])
+{
+    (void)snprintf(ret, SOCKET_NAME_SIZE, "%.80s%s", tenant,
+                   model == CL_WASM_PROCESS ? ":process" : "");
+}
+
 /* sun_path has no room for every state directory, but for a descriptor's name (unix(7)). */
-static struct sockaddr_un address_of(int workers, const char *tenant)
+static struct sockaddr_un address_of(int workers, const char *name)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
 
-    (void)snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/%.80s", workers,
-                   tenant);
+    (void)snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/%s", workers,
+                   name);
     return address;
 }
 
 /* --- the supervisor's ---------------------------------------------------------------------- */
 
+static void name_of(const struct cl_supervisor *supervisor, char ret[SOCKET_NAME_SIZE])
+{
+    const struct cl_plan *plan = supervisor->plan;
+
+    socket_name(plan->tenant, (enum cl_wasm_model)plan->wasm_model, ret);
+}
+
 int cl_clients_listen(const struct cl_supervisor *supervisor, struct cl_error *err)
 {
-    const char *tenant = supervisor->plan->tenant;
+    char name[SOCKET_NAME_SIZE];
     CL_CLEANUP_FD int workers = cl_state_open_dir(supervisor->entry->dir, "workers", O_PATH);
     CL_CLEANUP_FD int listener =
         workers < 0 ? workers
                     : cl_sys_socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
     if (listener < 0)
-        return cl_fail(err, listener, "make the socket of the tenant %s", tenant);
-    const struct sockaddr_un address = address_of(workers, tenant);
-    int r = cl_sys_unlinkat(workers, tenant, 0);
+        return cl_fail(err, listener, "make the socket of the tenant %s", supervisor->plan->tenant);
+    name_of(supervisor, name);
+    const struct sockaddr_un address = address_of(workers, name);
+    int r = cl_sys_unlinkat(workers, name, 0);
     if (r == 0 || r == -ENOENT)
         r = cl_sys_bind(listener, (const struct sockaddr *)&address, sizeof(address));
     if (r == 0)
         r = cl_sys_listen(listener, WAITING);
     if (r < 0)
-        return cl_fail(err, r, "listen at workers/%s in the state directory", tenant);
+        return cl_fail(err, r, "listen at workers/%s in the state directory", name);
     return CL_TAKE_FD(listener);
 }
 
 void cl_clients_stop(const struct cl_supervisor *supervisor)
 {
     CL_CLEANUP_FD int workers = cl_state_open_dir(supervisor->entry->dir, "workers", O_PATH);
+    char name[SOCKET_NAME_SIZE];
 
+    name_of(supervisor, name);
     if (workers >= 0)
-        (void)cl_sys_unlinkat(workers, supervisor->plan->tenant, 0); /* or the next one's to do */
+        (void)cl_sys_unlinkat(workers, name, 0); /* or the next one's to do */
 }
 
 /* Whoever can't be admitted sees the end of his connection. */
@@ -77,8 +96,10 @@ int cl_clients_accept(struct cl_source *source, CL_UNUSED uint32_t events,
 
 /* --- the client's -------------------------------------------------------------------------- */
 
-int cl_clients_connect(int dir, const char *tenant)
+int cl_clients_connect(int dir, const char *tenant, enum cl_wasm_model model)
 {
+    char name[SOCKET_NAME_SIZE];
+
     if (strlen(tenant) > CL_CLIENTS_TENANT_MAX)
         return -ENOENT;
     CL_CLEANUP_FD int workers = cl_sys_openat(dir, "workers", O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
@@ -86,9 +107,23 @@ int cl_clients_connect(int dir, const char *tenant)
         workers < 0 ? workers : cl_sys_socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return fd;
-    const struct sockaddr_un address = address_of(workers, tenant);
+    socket_name(tenant, model, name);
+    const struct sockaddr_un address = address_of(workers, name);
     int r = cl_sys_connect(fd, (const struct sockaddr *)&address, sizeof(address));
     if (r < 0)
         return r == -ECONNREFUSED ? -ENOENT : r;
     return CL_TAKE_FD(fd);
+}
+
+/* By its socket's name: what a dead one left leads to a worker of the module's own. */
+int cl_clients_serve_processes(const char *tenant)
+{
+    CL_CLEANUP_STATE struct cl_state state = CL_STATE_INIT;
+    struct cl_error ignored; /* the run says what is wrong with it */
+    char name[CL_CLIENTS_TENANT_MAX + 20];
+
+    if (strlen(tenant) > CL_CLIENTS_TENANT_MAX || cl_state_open(&state, &ignored) < 0)
+        return 0;
+    (void)snprintf(name, sizeof(name), "workers/%s:process", tenant);
+    return cl_sys_faccessat(state.dir, name, F_OK) == 0;
 }

@@ -1,9 +1,10 @@
 /* clients.h - the socket by which a WebAssembly worker's clients come.
  *
- * workers/TENANT in the state directory, which is closed to all but its owner: who connects there
- * is our own user, or root, looked at besides, and is handed to the worker (wall.h, admit). The
- * supervisor reads nothing that a client says. There is one worker for a tenant: its sandbox has
- * the tenant's name (cl_clients_name), so what still lies at the socket's place is of a dead one.
+ * workers/TENANT, or workers/TENANT:process where each guest has a process, in the state directory,
+ * which is closed to all but its owner: who connects there is our own user, or root, looked at
+ * besides, and is handed to the worker (wall.h, admit). The supervisor reads nothing that a client
+ * says. There is one worker for a tenant: its sandbox has the tenant's name (cl_clients_name), so
+ * what still lies at the socket's place is of a dead one.
  */
 #ifndef CL_SANDBOX_CLIENTS_H
 #define CL_SANDBOX_CLIENTS_H
@@ -22,8 +23,10 @@ int cl_clients_accept(struct cl_source *source, uint32_t events, struct cl_error
 /* Nobody comes any more. */
 void cl_clients_stop(const struct cl_supervisor *supervisor);
 
-/* A connection to the worker of TENANT in the state directory DIR: -ENOENT where there is none, or
- * another -errno. */
-int cl_clients_connect(int dir, const char *tenant);
+/* A connection to the worker of TENANT in the state directory DIR, where it is of MODEL: -ENOENT
+ * where there is none, or another -errno. */
+int cl_clients_connect(int dir, const char *tenant, enum cl_wasm_model model);
+/* Whether the worker of TENANT, in the caller's state directory, gives each module a process. */
+int cl_clients_serve_processes(const char *tenant);
 
 #endif

@@ -60,7 +60,7 @@ static void hear_last_words(struct cl_sandbox *sandbox)
 /* Of one that has no cgroup, what its worker says that it used. */
 static void add_joined_usage(struct cl_seen *seen)
 {
-    if (seen->report.stage != CL_REPORT_ENDED)
+    if (seen->report.stage != CL_REPORT_ENDED || cl_usage_has(&seen->usage, CL_USAGE_MEMORY_PEAK))
         return;
     seen->usage.cpu_user_ns = seen->report.main_cpu_ns; /* the kernel's part is in it */
     seen->usage.memory_peak_bytes = seen->report.memory_peak_bytes;

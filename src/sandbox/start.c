@@ -127,7 +127,8 @@ static int find_worker(void *context, struct cl_error *err)
 
     if (sandbox->wall->joins == NULL || !sandbox->wall->joins(plan))
         return 0;
-    sandbox->worker = cl_clients_connect(sandbox->state.dir, plan->tenant);
+    sandbox->worker =
+        cl_clients_connect(sandbox->state.dir, plan->tenant, (enum cl_wasm_model)plan->wasm_model);
     if (sandbox->worker < 0 && sandbox->worker != -ENOENT)
         return cl_fail(err, sandbox->worker, "reach the worker of the tenant %s", plan->tenant);
     sandbox->is_joined = sandbox->worker >= 0;
@@ -141,10 +142,13 @@ static void leave_worker(void *context)
     cl_fd_close(&sandbox->worker);
 }
 
-/* Whether it has cgroups. */
+/* Whether it has cgroups: one of many in a process has none. */
 static int has_limits(const struct cl_sandbox *sandbox)
 {
-    return !sandbox->is_joined && !cl_plan_without(sandbox->plan, CL_LAYER_LIMITS);
+    const struct cl_plan *plan = sandbox->plan;
+
+    return !(sandbox->is_joined && plan->wasm_model == CL_WASM_COROUTINE) &&
+           !cl_plan_without(plan, CL_LAYER_LIMITS);
 }
 
 static int make_record(struct cl_sandbox *sandbox, struct cl_error *err)

@@ -12,10 +12,10 @@ from collections import namedtuple
 
 from lib import runner
 
-VERSION = 2
+VERSION = 3
 RUN, END, PAUSE, CONTINUE, TELL = range(1, 6)
 ENDED, REFUSED, TOLD = range(1, 4)
-EXITED, TRAPPED, KILLED, TIME, CPU_TIME, OUTPUT = range(1, 7)
+EXITED, TRAPPED, KILLED, TIME, CPU_TIME, OUTPUT, SIGNALED = range(1, 8)
 ANSWER = struct.Struct("=IIQIIQQQQQ300s4x")
 
 Answer = namedtuple("Answer", "kind guest status code run_ns cpu_ns memory_bytes output_bytes error_bytes message")
@@ -25,9 +25,9 @@ def order(kind, guest):
     return struct.pack("=IIQ", VERSION, kind, guest)
 
 
-def run_order(guest, *, args=("guest",), env=(), streams=0, memory=0, tables=0, cpu_ns=0, time_ns=0, output=0, descriptors=64):
+def run_order(guest, *, args=("guest",), env=(), streams=0, memory=0, tables=0, cpu_ns=0, time_ns=0, output=0, descriptors=64, groups=0):
     strings = b"".join(os.fsencode(text) + b"\0" for text in (*args, *env))
-    fields = struct.pack("=QQQQQIIII", memory, tables, cpu_ns, time_ns, output, descriptors, streams, len(args), len(env))
+    fields = struct.pack("=QQQQQIIIIII", memory, tables, cpu_ns, time_ns, output, descriptors, streams, len(args), len(env), groups, 0)
     return order(RUN, guest) + fields + strings
 
 
@@ -52,13 +52,14 @@ class Client:
     def send(self, message, fds=()):
         socket.send_fds(self.socket, [message], list(fds)) if fds else self.socket.send(message)
 
-    def run(self, module, *, stdin=None, stdout=None, stderr=None, guest=None, **limits):
-        """Has MODULE (a descriptor) run; the streams are descriptors. Its number."""
+    def run(self, module, *, stdin=None, stdout=None, stderr=None, guest=None, groups=(), **limits):
+        """Has MODULE (a descriptor) run; the streams are descriptors, as are the files of cgroups. Its number."""
         if guest is None:
             guest, self.next = self.next, self.next + 1
         given = [stdin, stdout, stderr]
         streams = sum(1 << i for i, fd in enumerate(given) if fd is not None)
-        self.send(run_order(guest, streams=streams, **limits), [module, *(fd for fd in given if fd is not None)])
+        order_bytes = run_order(guest, streams=streams, groups=len(groups), **limits)
+        self.send(order_bytes, [module, *(fd for fd in given if fd is not None), *groups])
         return guest
 
     def tell(self, kind, guest):
@@ -104,15 +105,22 @@ def read_all(fd, deadline):
     raise TimeoutError("the stream has no end")
 
 
-class Worker:
-    """`cloister wasm serve` of a tenant, detached, and clients of it."""
+def comm(pid):
+    try:
+        return pathlib.Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
 
-    def __init__(self, cloister, tenant, *options):
-        self.cloister, self.tenant = cloister, tenant
+
+class Worker:
+    """`cloister wasm serve` of a tenant, detached, and clients of it. Its guests take turns, or have processes, as MODEL says."""
+
+    def __init__(self, cloister, tenant, *options, model="coroutine"):
+        self.cloister, self.tenant, self.model = cloister, tenant, model
         left_out = [f"--without={layer}" for layer in cloister.without]
-        outcome = cloister.call("wasm", "serve", "-d", "--tenant", tenant, *left_out, *options).ok()
+        outcome = cloister.call("wasm", "serve", "-d", "--tenant", tenant, "--wasm-model", model, *left_out, *options).ok()
         self.id = outcome.word()
-        self.path = cloister.state() / "workers" / tenant
+        self.path = cloister.state() / "workers" / (tenant if model == "coroutine" else f"{tenant}:process")
 
     def client(self):
         return Client(self.path)
@@ -121,14 +129,17 @@ class Worker:
         """MODULE compiled for this tenant alone, which must be its first: a descriptor."""
         self.cloister.call("wasm", "compile", "--tenant", self.tenant, module).ok()
         entries = (self.cloister.module_cache() / self.tenant).iterdir()
-        made, = (entry for entry in entries if entry.read_bytes().startswith(b"\x7fELF"))  # beside a note of whose it is
+        whole = (entry for entry in entries if len(entry.name) == 64)  # and not one that somebody is about to write
+        made, = (entry for entry in whole if entry.read_bytes().startswith(b"\x7fELF"))  # beside a note of whose it is
         return os.open(made, os.O_RDONLY)
+
+    def pids(self):
+        """Of the worker, and of guests that have processes."""
+        return [pid for pid in runner.descendants(self.inspect()["supervisor_pid"]) if comm(pid) == "cloister-wasm"]
 
     def pid(self):
         """Of the worker."""
-        pids = [pid for pid in runner.descendants(self.inspect()["supervisor_pid"]) if pathlib.Path(f"/proc/{pid}/comm").read_text() == "cloister-wasm\n"]
-        assert len(pids) == 1, pids
-        return pids[0]
+        return self.pids()[0]  # a process is found before its children
 
     def inspect(self):
         return json.loads(self.cloister.call("inspect", self.id).ok().out)[0]

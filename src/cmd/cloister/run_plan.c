@@ -10,6 +10,7 @@
 #include "cmd/cloister/run_image.h"
 #include "plan/compile.h"
 #include "plan/decide.h"
+#include "sandbox/clients.h"
 
 int cl_run_rebase_files(struct cl_plan *policy, const char *path, struct cl_arena *arena,
                         struct cl_error *err)
@@ -64,6 +65,7 @@ int cl_run_plan(struct cl_run_request *request, const struct cl_plan *below, str
         .arena = request->arena,
         .find_user = cl_image_user_find,
         .context = request->arena,
+        .serves_processes = cl_clients_serve_processes,
         .caller_is_root = geteuid() == 0,
     };
     const struct cl_run_image wanted = {

@@ -12,9 +12,11 @@
 
 enum { ARENA_MAX = 64 << 20 };
 
-/* All but the first are serve's. */
+/* All but the first two are serve's. */
 static const struct cl_option options[] = {
     FIELD("tenant", 0, "NAME", "whose code it is: nobody else's runs will find it", TENANT, NULL),
+    FIELD("wasm-model", 0, "MODEL", "a process for each module, or coroutine (the default)",
+          WASM_MODEL, "coroutine process"),
     TRUE("detach", 'd', "serve: run on when cloister has printed the sandbox's id", DETACH),
     FIELD("guests", 0, "NUMBER", "serve: modules that run at a time (1000)", GUESTS, NULL),
     ADD("volume", 'v', "SRC:DST[:MODE]",
@@ -56,7 +58,8 @@ static int print(const struct cl_module *module, const char *name, uint64_t begu
 
 /* What `run` of it would, up to the sandbox; but nothing is pulled, as a file whose name doesn't
  * end in .wasm is more likely meant. */
-static int compile(const char *tenant, const char *name, struct cl_buf *out, struct cl_error *err)
+static int compile(const struct cl_plan *flags, const char *name, struct cl_buf *out,
+                   struct cl_error *err)
 {
     CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(ARENA_MAX);
     CL_CLEANUP_RUN_HELD struct cl_run_held held = CL_RUN_HELD_INIT;
@@ -65,12 +68,9 @@ static int compile(const char *tenant, const char *name, struct cl_buf *out, str
     const uint64_t begun = cl_clock_boot_ns();
 
     request.pull = CL_PULL_NEVER;
+    request.flags = *flags;
     request.flags.image = name;
     cl_plan_mark(&request.flags, CL_FIELD_IMAGE);
-    if (tenant != NULL) {
-        request.flags.tenant = tenant;
-        cl_plan_mark(&request.flags, CL_FIELD_TENANT);
-    }
     int r = cl_run_plan(&request, NULL, &plan, &held, err);
     if (r < 0)
         return r == -ENOENT && cl_image_is_name(name)
@@ -93,14 +93,15 @@ static int compile_all(const struct cl_run_request *request, int count, char *co
 
     if (count == 0)
         return cl_refuse(err, EINVAL, "wasm compile: no file or image named");
-    if ((flags->set & ~(1ULL << CL_FIELD_TENANT)) != 0)
-        return cl_refuse(err, EINVAL, "wasm compile takes --tenant alone; the others are serve's");
+    if ((flags->set & ~(1ULL << CL_FIELD_TENANT | 1ULL << CL_FIELD_WASM_MODEL)) != 0)
+        return cl_refuse(err, EINVAL,
+                         "wasm compile takes --tenant and --wasm-model; the others are serve's");
     if (cl_plan_has(flags, CL_FIELD_TENANT))
         r = cl_plan_check_text(CL_FIELD_TENANT, flags->tenant, err);
     if (r < 0)
         return cl_prefix(err, "--tenant");
     for (int i = 0; r == 0 && i < count; i++)
-        r = compile(flags->tenant, paths[i], &out, err);
+        r = compile(flags, paths[i], &out, err);
     int printed = cl_print(&out, r < 0 ? &(struct cl_error){0} : err);
     return r < 0 ? r : printed;
 }

@@ -22,6 +22,7 @@ enum {
      * process has. */
     MAPS_OF_A_GUEST = 5,
     MAPS_OF_THE_WORKER = 1000,
+    TASKS_OF_THE_WORKER = 1,
 };
 
 /* --- what the host has room for ------------------------------------------------------------ */
@@ -63,12 +64,14 @@ static int describe(const struct cl_run_request *request, struct cl_plan *ret, s
     static const char *const entrypoint[] = {"cloister-wasm"};
     const struct cl_plan *flags = &request->flags;
     const uint64_t guests = cl_plan_has(flags, CL_FIELD_GUESTS) ? flags->guests : GUESTS;
+    const int has_processes =
+        cl_plan_has(flags, CL_FIELD_WASM_MODEL) && flags->wasm_model == CL_WASM_PROCESS;
     char *name = cl_arena_alloc(request->arena, CL_CLIENTS_NAME_SIZE);
 
     if (name == NULL)
         return cl_fail_memory(err);
     int r = cl_clients_name(flags->tenant, name, err);
-    if (r == 0)
+    if (r == 0 && !has_processes)
         r = check_guests(guests, err);
     if (r < 0)
         return r;
@@ -84,6 +87,10 @@ static int describe(const struct cl_run_request *request, struct cl_plan *ret, s
     cl_plan_mark(ret, CL_FIELD_NAME);
     cl_plan_mark(ret, CL_FIELD_GUESTS);
     cl_plan_mark(ret, CL_FIELD_OPEN_FILES);
+    if (has_processes) {
+        ret->limits.tasks = guests + TASKS_OF_THE_WORKER;
+        cl_plan_mark(ret, CL_FIELD_TASKS);
+    }
     return 0;
 }
 

@@ -10,6 +10,8 @@
 #include "base/sys.h"
 #include "walls/wasm/stand_in.h"
 
+_Static_assert((int)CL_CONTROLLER_COUNT <= (int)CL_ORDER_MAX_GROUPS, "an order has room for them");
+
 /* Descriptors of both; one end of each is the supervisor's. */
 struct lines {
     int channel[2];
@@ -97,11 +99,19 @@ static int give_order(const struct cl_wall_process *process, const struct cl_sta
     return cl_channel_send(process->channel, &packet, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-int cl_wasm_join_release(struct cl_wall_process *process, struct cl_error *err)
+int cl_wasm_join_release(struct cl_wall_process *process, const struct cl_limits *limits,
+                         struct cl_error *err)
 {
-    const struct cl_stand_in_order order = {.kind = CL_STAND_IN_BEGIN};
-    int r = give_order(process, &order);
+    struct cl_stand_in_order order = {.kind = CL_STAND_IN_BEGIN};
+    struct cl_packet packet = {.data = &order, .size = sizeof(order)};
+    int r = limits == NULL ? 0 : cl_limits_open_doors(limits, packet.fds, err);
 
+    if (r < 0)
+        return r;
+    packet.fd_count = (size_t)r;
+    r = cl_channel_send(process->channel, &packet, MSG_DONTWAIT | MSG_NOSIGNAL);
+    for (size_t i = 0; i < packet.fd_count; i++)
+        cl_fd_close(&packet.fds[i]);
     return r < 0 ? cl_fail(err, r, "let the module begin") : 0;
 }
 

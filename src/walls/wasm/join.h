@@ -9,7 +9,8 @@
  * (`is_joined`). */
 int cl_wasm_join(const struct cl_wall_start *start, struct cl_wall_process *ret,
                  struct cl_error *err);
-int cl_wasm_join_release(struct cl_wall_process *process, struct cl_error *err);
+int cl_wasm_join_release(struct cl_wall_process *process, const struct cl_limits *limits,
+                         struct cl_error *err);
 int cl_wasm_join_signal(struct cl_wall_process *process, int signal, struct cl_error *err);
 int cl_wasm_join_pause(struct cl_wall_process *process, int is_paused, struct cl_error *err);
 int cl_wasm_join_receive(struct cl_wall_process *process, struct cl_error *err);

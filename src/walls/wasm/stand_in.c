@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/sys.h"
+#include "walls/wasm/share.h"
 
 enum {
     GUEST = 1, /* the only one of its connection */
@@ -80,6 +81,8 @@ CL_NORETURN static void end_as(const struct state *state, const struct cl_answer
     case CL_ANSWER_TRAPPED:
         say(state, answer->message);
         end_with(state, SIGABRT);
+    case CL_ANSWER_SIGNALED:
+        end_with(state, answer->code > 0 && answer->code < NSIG ? (int)answer->code : SIGKILL);
     default: /* also by its limit of processor time, which what it used shows */
         end_with(state, state->signal != 0 ? state->signal : SIGKILL);
     }
@@ -109,13 +112,17 @@ static int add_strings(struct cl_buf *buf, const struct cl_strlist *list)
     return r;
 }
 
-static int write_run(const struct state *state, struct cl_buf *buf)
+static int write_run(const struct state *state, const struct cl_packet *groups, struct cl_buf *buf)
 {
     const struct cl_plan *plan = state->own->start->plan;
+    const int has_process = plan->wasm_model == CL_WASM_PROCESS;
+    /* Where it has a cgroup, the supervisor does. */
+    const int counts_time = cl_plan_has(plan, CL_FIELD_CPU_TIME) && groups->fd_count == 0;
     struct cl_order_run run = {
         .order = {.version = CL_WORKER_VERSION, .kind = CL_ORDER_RUN, .guest = GUEST},
-        .memory_bytes = plan->limits.memory_bytes,
-        .cpu_time_ns = cl_plan_has(plan, CL_FIELD_CPU_TIME) ? plan->limits.cpu_time_ns : 0,
+        .memory_bytes = has_process ? cl_wasm_guests_bytes(plan) : plan->limits.memory_bytes,
+        .cpu_time_ns = counts_time ? plan->limits.cpu_time_ns : 0,
+        .groups = (uint32_t)groups->fd_count,
         .max_descriptors = (uint32_t)plan->limits.open_files,
         .arguments = (uint32_t)plan->command.count,
         .environment = (uint32_t)plan->env.count,
@@ -129,11 +136,12 @@ static int write_run(const struct state *state, struct cl_buf *buf)
     return r < 0 ? r : add_strings(buf, &plan->env);
 }
 
-static int send_run(const struct state *state)
+/* GROUPS has the descriptors of its cgroups' files. */
+static int send_run(const struct state *state, const struct cl_packet *groups)
 {
     CL_CLEANUP_BUF struct cl_buf buf = CL_BUF_INIT(CL_ORDER_MAX_BYTES);
     const struct cl_wall_start *start = state->own->start;
-    int r = write_run(state, &buf);
+    int r = write_run(state, groups, &buf);
 
     if (r < 0)
         return r;
@@ -143,15 +151,20 @@ static int send_run(const struct state *state)
         if (start->stdio[i] >= 0)
             packet.fds[packet.fd_count++] = start->stdio[i];
     }
+    for (size_t i = 0; i < groups->fd_count; i++)
+        packet.fds[packet.fd_count++] = groups->fds[i];
     return send_order(state, &packet);
 }
 
 /* The supervisor's filter and capabilities are enough from here on. */
-static void begin(const struct state *state)
+static void begin(const struct state *state, struct cl_packet *groups)
 {
     struct cl_report *report = state->own->report;
     const struct cl_wall_start *start = state->own->start;
-    int r = send_run(state);
+    int r = send_run(state, groups);
+
+    for (size_t i = 0; i < groups->fd_count; i++)
+        cl_fd_close(&groups->fds[i]);
 
     if (r == 0)
         r = cl_wall_container.shrink(start->plan, &report->error);
@@ -182,12 +195,13 @@ static int is_deadly(int signal)
 static void take_order(struct state *state)
 {
     struct cl_stand_in_order order = {0};
-    const ssize_t size = cl_sys_read(state->own->channel, &order, sizeof(order));
+    struct cl_packet packet = {
+        .data = &order, .size = sizeof(order), .fd_count = CL_ORDER_MAX_GROUPS};
 
-    if (size != (ssize_t)sizeof(order))
+    if (cl_channel_receive(state->own->channel, &packet, 0) < 0 || packet.size != sizeof(order))
         _exit(0); /* the supervisor has gone */
     if (order.kind == CL_STAND_IN_BEGIN)
-        begin(state);
+        begin(state, &packet);
     else if (order.kind == CL_STAND_IN_PAUSE)
         (void)send_word(state, order.value ? CL_ORDER_PAUSE : CL_ORDER_CONTINUE);
     else if (is_deadly(order.value)) {

@@ -1,9 +1,9 @@
 /* stand_in.h - a guest of the tenant's worker, as a wall's process: walls/wasm's own.
  *
- * Such a guest has no process. What stands in for its first one is a child of the supervisor's that
- * holds the connection to the worker: it dies with the supervisor, and the guest with the
- * connection. It passes orders on, and writes into the report what the worker answers, which is
- * foreign bytes.
+ * Such a guest has no process, or one that is the worker's child. What stands in for its first one
+ * is a child of the supervisor's that holds the connection to the worker: it dies with the
+ * supervisor, and the guest with the connection. It passes orders on, and writes into the report
+ * what the worker answers, which is foreign bytes.
  */
 #ifndef CL_WALLS_WASM_STAND_IN_H
 #define CL_WALLS_WASM_STAND_IN_H

@@ -23,9 +23,9 @@
 #include "worker/orders.h"
 #include "walls/wall.h"
 #include "walls/wasm/join.h"
+#include "walls/wasm/share.h"
 
 enum {
-    WORKER_BYTES = 8 << 20, /* of the memory limit, what the worker itself takes at most */
     SHARE_OF_DESCRIPTORS = 8,
     LEAST_FD = 16, /* descriptors of a guest, where the limit is less than the worker has */
     MAX_TABLE_ELEMENTS = 10 << 20,
@@ -35,6 +35,12 @@ enum {
 static int is_for_many(const struct cl_plan *plan)
 {
     return plan->image_kind == CL_IMAGE_MODULES;
+}
+
+/* Whether all guests share one address space. */
+static int is_pooled(const struct cl_plan *plan)
+{
+    return is_for_many(plan) && plan->wasm_model == CL_WASM_COROUTINE;
 }
 
 /* What is only for programs of the kernel. */
@@ -70,14 +76,6 @@ static int open_worker(struct cl_error *err)
     return cl_seal_open(worker.path, err);
 }
 
-/* A memory that grows to the limit ends in an answer to the guest, not in an OOM kill. */
-static uint64_t guests_bytes(const struct cl_plan *plan)
-{
-    const uint64_t all = plan->limits.memory_bytes;
-
-    return all > 2 * (uint64_t)WORKER_BYTES ? all - WORKER_BYTES : all / 2;
-}
-
 /* What one guest may have open: of many, a part that leaves something to the others. */
 static uint32_t guests_descriptors(const struct cl_plan *plan)
 {
@@ -108,14 +106,15 @@ static int give_volumes(const struct cl_plan *plan, int line)
 /* And never waits for the worker, from here on. */
 static int give_orders(const struct cl_plan *plan, int line, struct cl_error *err)
 {
-    const uint64_t bytes = guests_bytes(plan);
+    const uint64_t bytes = cl_wasm_guests_bytes(plan);
     const struct cl_worker_orders orders = {
         .version = CL_WORKER_VERSION,
         .max_descriptors = guests_descriptors(plan),
         .memory_bytes = bytes,
         .table_elements = cl_min_u64(bytes / sizeof(void *),
-                                     is_for_many(plan) ? MANYS_TABLE_ELEMENTS : MAX_TABLE_ELEMENTS),
+                                     is_pooled(plan) ? MANYS_TABLE_ELEMENTS : MAX_TABLE_ELEMENTS),
         .in_turns = plan->wasm_model == CL_WASM_COROUTINE,
+        .has_domains = !cl_plan_without(plan, CL_LAYER_LANDLOCK),
         .guests = is_for_many(plan) ? (uint32_t)plan->guests : 0,
         .volumes = is_for_many(plan) ? (uint32_t)plan->files.count : 0,
     };
@@ -168,14 +167,14 @@ static int wasm_start(const struct cl_wall_start *start, struct cl_wall_process 
 
 static int wasm_joins(const struct cl_plan *plan)
 {
-    return plan->image_kind == CL_IMAGE_MODULE && plan->wasm_model == CL_WASM_COROUTINE;
+    return plan->image_kind == CL_IMAGE_MODULE && plan->shares_worker;
 }
 
 static int wasm_release(struct cl_wall_process *process, const struct cl_limits *limits,
                         struct cl_error *err)
 {
     if (process->is_joined)
-        return cl_wasm_join_release(process, err);
+        return cl_wasm_join_release(process, limits, err);
     return cl_wall_container.release(process, limits, err);
 }
 

@@ -1,0 +1,18 @@
+/* share.h - what of a sandbox's memory is its guest's: walls/wasm's own. */
+#ifndef CL_WALLS_WASM_SHARE_H
+#define CL_WALLS_WASM_SHARE_H
+
+#include "plan/plan.h"
+
+/* Of the limit, what a process that runs a guest takes itself, at most. */
+enum { CL_WASM_OWN_BYTES = 8 << 20 };
+
+/* A memory that grows to that ends in an answer to the guest, not in an OOM kill. */
+static inline uint64_t cl_wasm_guests_bytes(const struct cl_plan *plan)
+{
+    const uint64_t all = plan->limits.memory_bytes;
+
+    return all > 2 * (uint64_t)CL_WASM_OWN_BYTES ? all - CL_WASM_OWN_BYTES : all / 2;
+}
+
+#endif
