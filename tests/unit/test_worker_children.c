@@ -9,7 +9,7 @@ enum { SOME = 6 };
 
 static struct scene begin(void)
 {
-    return scene_begin_as(0, GUESTS, NULL);
+    return scene_begin_as(PROCESSES, GUESTS, NULL);
 }
 
 /* The next answer is that GUEST has ended like this. */
@@ -106,7 +106,7 @@ TEST(one_that_is_paused_uses_nothing)
 
 TEST(there_are_as_many_as_there_may_be)
 {
-    struct scene scene = scene_begin_as(0, 2, NULL);
+    struct scene scene = scene_begin_as(PROCESSES, 2, NULL);
     CL_CLEANUP_FD int client = scene_client(&scene, 0);
     struct cl_answer answer;
 
@@ -179,6 +179,51 @@ TEST(no_guest_finds_what_another_left)
         CHECK(client_run_plain(&scene, client, i, "make", NULL));
         expect_end(client, i, CL_ANSWER_EXITED, 0);
     }
+    CHECK(scene_end(&scene) == 0);
+}
+
+/* What a guest that runs code of its own gets by opening WHAT of another's, which is in the scene:
+ * an errno, or 0. */
+static uint32_t peek(enum scene_kind kind, const char *what)
+{
+    struct scene scene = scene_begin_as(kind, GUESTS, NULL);
+    CL_CLEANUP_FD int client = scene_client(&scene, 0);
+    CL_CLEANUP_FD int other = scene_client(&scene, 0);
+    struct cl_answer answer;
+    char path[128];
+
+    (void)snprintf(path, sizeof(path), "%s/%s", scene.path, what);
+    CHECK(client_run_plain(&scene, other, 1, "rest", NULL)); /* its directory is .guests/0 */
+    CHECK(client_order(other, CL_ORDER_TELL, 1) && client_answer(other, &answer));
+    CHECK(client_run_plain(&scene, client, 1, "open", path));
+    CHECK(client_answer(client, &answer) && answer.status == CL_ANSWER_EXITED);
+    CHECK(scene_end(&scene) == 0);
+    return answer.code;
+}
+
+TEST(a_broken_guest_reaches_no_others_files)
+{
+    static const char *const paths[] = {".guests/0", ".guests", ".trash", "module", "."};
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(paths); i++) {
+        CHECK(peek(PROCESSES, paths[i]) == 0); /* it is the domain that keeps it away */
+        CHECK(peek(CONFINED, paths[i]) == EACCES);
+    }
+    CHECK(peek(CONFINED, ".guests/1") == 0); /* its own */
+}
+
+TEST(a_broken_guest_has_no_calls_but_a_workers)
+{
+    struct scene scene = scene_begin_as(CONFINED, GUESTS, NULL);
+    CL_CLEANUP_FD int client = scene_client(&scene, 0);
+    static const char *const calls[] = {"signal", "attach", "fork", "code"};
+
+    for (uint64_t i = 0; i < CL_ARRAY_SIZE(calls); i++) {
+        CHECK(client_run_plain(&scene, client, i, calls[i], NULL));
+        expect_end(client, i, CL_ANSWER_SIGNALED, SIGSYS);
+    }
+    CHECK(client_run_plain(&scene, client, 9, "exit", "x")); /* and nobody else is the worse */
+    expect_end(client, 9, CL_ANSWER_EXITED, 'x');
     CHECK(scene_end(&scene) == 0);
 }
 
@@ -295,7 +340,7 @@ TEST(the_guests_of_a_worker_that_is_killed_end)
 /* A day in the life of a worker, with FAULT: whatever it was, nobody waits for ever. */
 static int live(const char *fault)
 {
-    struct scene scene = scene_begin_as(0, GUESTS, fault);
+    struct scene scene = scene_begin_as(CONFINED, GUESTS, fault);
     CL_CLEANUP_FD int client = scene_client(&scene, 0);
     const struct cl_order_run time = {.time_ns = 5 * CL_NS_PER_MS};
     int out[2] = {-1, -1};
@@ -359,6 +404,8 @@ int main(void)
         ROW(streams_are_the_guests_alone),
         ROW(nothing_else_is_open),
         ROW(no_guest_finds_what_another_left),
+        ROW(a_broken_guest_reaches_no_others_files),
+        ROW(a_broken_guest_has_no_calls_but_a_workers),
         ROW(it_enters_each_cgroup_before_it_runs),
         ROW(who_takes_turns_has_no_cgroup),
         ROW(the_guests_of_who_is_gone_end),

@@ -10,10 +10,13 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/ptrace.h>
 #include <sys/queue.h> /* glibc's: worker.h needs it, and musl has none */
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -234,6 +237,18 @@ int cl_guest_go_on(struct cl_guest *guest, struct cl_guest_end *ret_end, struct 
         return cl_refuse(err, EINVAL, "it can't begin");
     if (strcmp(what, "spin") == 0)
         return CL_TURN_OVER;
+    if (strcmp(what, "open") == 0) { /* as a guest does that has broken its engine */
+        CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, word, O_RDONLY, 0);
+        return guest_exit(ret_end, fd < 0 ? (uint32_t)-fd : 0);
+    }
+    if (strcmp(what, "signal") == 0)
+        (void)syscall(SYS_kill, getppid(), SIGKILL);
+    if (strcmp(what, "attach") == 0)
+        (void)syscall(SYS_ptrace, PTRACE_SEIZE, getppid(), 0, 0);
+    if (strcmp(what, "fork") == 0)
+        (void)syscall(SYS_clone, SIGCHLD, 0, 0, 0, 0);
+    if (strcmp(what, "code") == 0)
+        (void)mmap(NULL, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (strcmp(what, "descriptors") == 0)
         return guest_count_descriptors(ret_end);
     if (strcmp(what, "die") == 0)
@@ -261,6 +276,9 @@ int cl_guest_run(struct cl_guest *guest, struct cl_guest_end *ret_end, struct cl
 /* --- the worker ---------------------------------------------------------------------------- */
 
 enum { GUESTS = 40, STRUCK = 3, FAILED = 4, CHECKS_FAILED = 5 };
+
+/* Guests take turns; have processes; that have Landlock domains. */
+enum scene_kind { IN_TURNS, PROCESSES, CONFINED };
 
 struct scene {
     char path[64];
@@ -304,7 +322,7 @@ static inline int scene_worker(int line, const char *root_path,
     return struck ? STRUCK : r < 0 ? FAILED : 0;
 }
 
-static inline struct scene scene_begin_as(int in_turns, uint32_t guests, const char *fault)
+static inline struct scene scene_begin_as(enum scene_kind kind, uint32_t guests, const char *fault)
 {
     struct scene scene = {.path = "/var/tmp/cloister-test-worker-XXXXXX", .line = -1};
     const struct cl_worker_orders orders = {
@@ -313,7 +331,8 @@ static inline struct scene scene_begin_as(int in_turns, uint32_t guests, const c
         .memory_bytes = 1 << 20,
         .table_elements = 1000,
         .guests = guests,
-        .in_turns = (uint32_t)in_turns,
+        .in_turns = kind == IN_TURNS,
+        .has_domains = kind == CONFINED,
     };
     int line[2] = {-1, -1};
 
@@ -336,7 +355,7 @@ static inline struct scene scene_begin_as(int in_turns, uint32_t guests, const c
 /* One whose guests take turns. */
 static inline struct scene scene_begin(uint32_t guests, const char *fault)
 {
-    return scene_begin_as(1, guests, fault);
+    return scene_begin_as(IN_TURNS, guests, fault);
 }
 
 static inline int remove_one(const char *path, CL_UNUSED const struct stat *st, CL_UNUSED int type,

@@ -60,7 +60,7 @@ int cl_wasm_join(const struct cl_wall_start *start, struct cl_wall_process *ret,
     const pid_t supervisor = getpid();
     void *page = NULL;
     int pidfd = -1;
-    const struct cl_clone_args args = {
+    struct cl_clone_args args = {
         .flags = CLONE_PIDFD, .pidfd = (uintptr_t)&pidfd, .exit_signal = SIGCHLD};
     int r = make_lines(&lines, err);
 
@@ -71,6 +71,10 @@ int cl_wasm_join(const struct cl_wall_start *start, struct cl_wall_process *ret,
         return cl_fail(err, r, "map the report page");
     struct cl_stand_in stand_in = {
         .start = start, .report = page, .channel = lines.channel[1], .line = lines.words[1]};
+    if (start->cgroup >= 0) {
+        args.flags |= CL_CLONE_INTO_CGROUP;
+        args.cgroup = (uint64_t)start->cgroup;
+    }
     const pid_t pid = cl_sys_clone3(&args);
     if (pid == 0)
         become(&stand_in, supervisor);

@@ -156,13 +156,26 @@ static int send_run(const struct state *state, const struct cl_packet *groups)
     return send_order(state, &packet);
 }
 
+/* It is in the guest's cgroups, as any first process is: by that they are found (limits/gauges.h).
+ * On v2 it was born there. */
+static int enter_groups(const struct state *state, const struct cl_packet *groups)
+{
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && state->own->start->cgroup < 0 && i < groups->fd_count; i++)
+        r = cl_write_all(groups->fds[i], "0", 1);
+    return r;
+}
+
 /* The supervisor's filter and capabilities are enough from here on. */
 static void begin(const struct state *state, struct cl_packet *groups)
 {
     struct cl_report *report = state->own->report;
     const struct cl_wall_start *start = state->own->start;
-    int r = send_run(state, groups);
+    int r = enter_groups(state, groups);
 
+    if (r == 0)
+        r = send_run(state, groups);
     for (size_t i = 0; i < groups->fd_count; i++)
         cl_fd_close(&groups->fds[i]);
 

@@ -1,0 +1,165 @@
+"""Modules of one tenant in processes of their own, forked from its worker: what each has that those who take turns share."""
+
+import itertools
+import json
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from lib import wasm_worker as wire
+from lib.detached import starter
+from lib.runner import alive, poll, stat_fields, text
+from lib.wasm_guest import compile_guest
+
+numbers = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def guest(world):
+    return compile_guest(world.directory("wasm-process"))
+
+
+@pytest.fixture
+def worker(cloister):
+    worker = wire.Worker(cloister, f"process-{os.getpid()}-{next(numbers)}", model="process")
+    yield worker
+    worker.stop()
+
+
+@pytest.fixture
+def run(cloister, worker, guest):
+    def go(*words, opts=(), **more):
+        return cloister.run(guest, *words, opts=["--tenant", worker.tenant, *opts], **more)
+    return go
+
+
+@pytest.fixture
+def detach(cloister, worker, guest):
+    for start in starter(cloister, guest):
+        yield lambda *words, opts=(): start(*words, opts=["--tenant", worker.tenant, *opts])
+
+
+@pytest.fixture
+def limited(as_root):
+    """A worker where there are cgroups."""
+    worker = wire.Worker(as_root, f"limited-{os.getpid()}-{next(numbers)}", model="process")
+    yield worker
+    worker.stop()
+
+
+@pytest.fixture
+def detach_limited(as_root, limited, guest):
+    for start in starter(as_root, guest):
+        yield lambda *words, opts=(): start(*words, opts=["--tenant", limited.tenant, *opts])
+
+
+def process_of(worker):
+    """The one guest's."""
+    poll(lambda: len(worker.pids()) == 2, 20, "its process to be there")
+    return worker.pids()[1]
+
+
+def cgroups_of(pid):
+    return Path(f"/proc/{pid}/cgroup").read_text()
+
+
+def status_of(pid):
+    return dict(line.split(":\t", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+
+
+def test_each_has_a_process(worker, detach):
+    sandbox = detach("rest", "60000")
+    pid = process_of(worker)
+    assert int(stat_fields(pid)[1]) == worker.pid()
+    own, workers = status_of(pid), status_of(worker.pid())
+    assert own["NSpid"].split()[1:] != workers["NSpid"].split()[1:]
+    assert own["Seccomp"] == "2" and int(own["Seccomp_filters"]) == int(workers["Seccomp_filters"]) + 1
+    assert (own["CapEff"], own["CapPrm"], own["CapBnd"], own["NoNewPrivs"]) == ("0" * 16, "0" * 16, "0" * 16, "1")
+    sandbox.call("kill").ok()
+    assert sandbox.exit_status() == 137
+    poll(lambda: not alive(pid), 20, "it to end")
+
+
+def test_it_has_nothing_open_but_its_own(worker, detach):
+    """Its streams, its directory, the module's file and the line on which it says how it ended."""
+    with worker.client(), worker.client():
+        detach("rest", "60000")
+        pid = process_of(worker)
+        kinds = sorted(os.readlink(f"/proc/{pid}/fd/{fd}").split(":")[0] for fd in os.listdir(f"/proc/{pid}/fd"))
+        assert "socket" not in kinds and "anon_inode" not in kinds, kinds
+        assert kinds.count("pipe") == 3 and len(kinds) == 5, kinds
+
+
+def test_it_is_in_the_runs_cgroups(limited, detach_limited):
+    sandbox = detach_limited("spin", opts=["--memory", "48MiB"])
+    pid = process_of(limited)
+    name = f"cloister-{sandbox.id}"
+    poll(lambda: name in cgroups_of(pid), 20, "it to enter them")
+    assert name not in cgroups_of(limited.pid()) and f"cloister-{limited.id}" in cgroups_of(limited.pid())
+    places = [line.split(":", 2) for line in cgroups_of(pid).splitlines() if name in line]
+    assert {"memory", "pids"} <= {controller for _, controllers, _ in places for controller in controllers.split(",")} or places[0][1] == ""
+    sandbox.call("kill").ok()
+    sandbox.exit_status()
+    assert not list(Path("/sys/fs/cgroup").glob(f"*/**/{name}"))
+
+
+def test_its_numbers_are_the_kernels(as_root, detach_limited):
+    sandbox = detach_limited("spin")
+    seen = []
+
+    def has_used():
+        seen.append(json.loads(as_root.call("stats", "--no-stream", "--format", "json", sandbox.id).ok().out))
+        return seen[-1]["cpu_ns"] > 50_000_000 and seen[-1]["memory_bytes"] > 100_000 and seen[-1]["tasks"] == 1
+
+    poll(has_used, 20, lambda: f"it to use the processor: {seen[-1]}")
+
+
+def test_share_of_a_processor(as_root, limited, guest):
+    outcome = as_root.run(guest, "spin", opts=["--tenant", limited.tenant, "--cpus", "0.2", "--timeout", "1s"])
+    outcome.ended("timeout", 124)
+    usage = outcome.result["usage"]
+    assert 50_000_000 < usage["cpu_user_ns"] + usage["cpu_system_ns"] < 400_000_000
+    assert "cpus" in outcome.result["limits_hit"]
+
+
+def test_one_that_is_killed_by_somebody_else(worker, detach):
+    sandbox = detach("spin")
+    os.kill(process_of(worker), signal.SIGKILL)
+    assert sandbox.exit_status() == 137
+    assert sandbox.inspect()["status"] == "signaled"
+    other = detach("rest", "1")
+    assert other.exit_status() == 0
+
+
+def test_they_end_with_the_worker(cloister, worker, detach):
+    sandbox = detach("spin")
+    pid = process_of(worker)
+    cloister.call("kill", worker.id).ok()
+    poll(lambda: not alive(pid), 20, "it to end")
+    assert sandbox.exit_status() == 125
+
+
+def test_many_at_once_leave_nothing(cloister, worker, guest):
+    running = [cloister.start(guest, "rest", "100", opts=["--tenant", worker.tenant]) for _ in range(30)]
+    for one in running:
+        with one:
+            one.wait().ended("exited", 0)
+    poll(lambda: len(worker.pids()) == 1, 20, "all of them to go")
+    assert cloister.call("ps", "-aq").ok().lines() == [worker.id]
+
+
+def test_a_plain_run_of_the_tenant_finds_it(cloister, worker, guest):
+    with cloister.start(guest, "rest", "60000", opts=["--tenant", worker.tenant]) as running:
+        running.expect(b"resting")
+        assert len(worker.pids()) == 2
+        running.signal(signal.SIGKILL)
+        running.process.wait()
+    poll(lambda: len(worker.pids()) == 1, 20, "the guest to end with its supervisor")
+
+
+def test_compiled_ahead_for_it(cloister, worker, guest):
+    assert "compiled in" in text(cloister.call("wasm", "compile", "--tenant", worker.tenant, guest).ok().out)
+    assert "was compiled" in text(cloister.call("wasm", "compile", "--tenant", worker.tenant, "--wasm-model", "process", guest).ok().out)
+    assert "compiled in" in text(cloister.call("wasm", "compile", "--tenant", worker.tenant, "--wasm-model", "coroutine", guest).ok().out)
