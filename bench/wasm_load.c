@@ -2,7 +2,9 @@
  * A client of a worker for many guests, which has COUNT of them run, DEPTH at a time, each with
  * limits, a pipe for its output, and its result, all of which it looks at.
  *
- *   wasm_load SOCKET MODULE COUNT DEPTH    prints how many nanoseconds it took
+ *   wasm_load SOCKET MODULE COUNT DEPTH [DOOR...]    prints how many nanoseconds it took
+ *
+ * DOORs are files of cgroups, which guests with processes of their own enter.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -22,6 +24,8 @@ enum { MOST_DEPTH = 256 };
 static int worker;
 static int module;
 static int outputs[MOST_DEPTH];
+static int doors[CL_ORDER_MAX_GROUPS];
+static unsigned int door_count;
 
 static void fail(const char *what)
 {
@@ -54,18 +58,19 @@ static void start(unsigned int slot)
                 .max_descriptors = 16,
                 .streams = 1 << 1,
                 .arguments = 1,
+                .groups = door_count,
             },
         .words = "hello",
     };
     union {
-        char bytes[CMSG_SPACE(2 * sizeof(int))];
+        char bytes[CMSG_SPACE((2 + CL_ORDER_MAX_GROUPS) * sizeof(int))];
         struct cmsghdr align;
     } control = {0};
     struct iovec body = {&order, sizeof(order.run) + sizeof(order.words)};
     struct msghdr header = {.msg_iov = &body,
                             .msg_iovlen = 1,
                             .msg_control = control.bytes,
-                            .msg_controllen = sizeof(control.bytes)};
+                            .msg_controllen = CMSG_SPACE((2 + door_count) * sizeof(int))};
     struct cmsghdr *cmsg = CMSG_FIRSTHDR(&header);
     int ends[2];
 
@@ -74,8 +79,9 @@ static void start(unsigned int slot)
     outputs[slot] = ends[0];
     cmsg->cmsg_level = SOL_SOCKET;
     cmsg->cmsg_type = SCM_RIGHTS;
-    cmsg->cmsg_len = CMSG_LEN(2 * sizeof(int));
+    cmsg->cmsg_len = CMSG_LEN((2 + door_count) * sizeof(int));
     memcpy(CMSG_DATA(cmsg), (int[]){module, ends[1]}, 2 * sizeof(int));
+    memcpy(CMSG_DATA(cmsg) + 2 * sizeof(int), doors, door_count * sizeof(int));
     if (sendmsg(worker, &header, 0) < 0)
         fail("send an order");
     close(ends[1]);
@@ -114,7 +120,7 @@ static void connect_to(const char *path)
 
 int main(int argc, char *argv[])
 {
-    if (argc != 5)
+    if (argc < 5 || argc > 5 + CL_ORDER_MAX_GROUPS)
         return 2;
     const int count = atoi(argv[3]);
     const int depth = atoi(argv[4]);
@@ -125,6 +131,11 @@ int main(int argc, char *argv[])
     module = open(argv[2], O_RDONLY | O_CLOEXEC);
     if (module < 0)
         fail(argv[2]);
+    for (int i = 5; i < argc; i++) {
+        doors[door_count] = open(argv[i], O_WRONLY | O_CLOEXEC);
+        if (doors[door_count++] < 0)
+            fail(argv[i]);
+    }
     const unsigned long long begun = now_ns();
     for (unsigned int slot = 0; slot < (unsigned int)depth; slot++)
         start(slot);

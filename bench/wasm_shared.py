@@ -18,7 +18,7 @@ from lib import wasm_worker as wire
 TOP = HERE.parent
 GCC = ["-O2", "-Wall", "-Wextra", "-D_GNU_SOURCE", f"-I{TOP}/src", f"-I{TOP}"]
 WRAPS = ["-Wl,--wrap=open64", "-Wl,--wrap=getaddrinfo,--wrap=getpwuid_r,--defsym=__wrap_getaddrinfo=abort,--defsym=__wrap_getpwuid_r=abort"]
-PARKED, BESIDE, RATE_COUNT, DEPTH = 10_000, 500, 20_000, 32
+PARKED, BESIDE, RATE_COUNT, DEPTH, FORKED = 10_000, 500, 20_000, 32, 1_000
 WAIT_S = 60
 
 
@@ -44,13 +44,13 @@ def build_load(out):
 class Worker:
     """One of a tenant that nobody else has; its modules are compiled for that."""
 
-    def __init__(self, rig, guests):
+    def __init__(self, rig, guests, model="coroutine"):
         self.cloister, self.tenant = rig.cloister, f"bench-{os.getpid()}-{secrets.token_hex(4)}"
-        self.id = call(self.cloister, "wasm", "serve", "-d", "--tenant", self.tenant, "--guests", guests, "-m", "4g", "--open-files",
+        self.id = call(self.cloister, "wasm", "serve", "-d", "--tenant", self.tenant, "--wasm-model", model, "--guests", guests, "-m", "4g", "--open-files",
                        resource.getrlimit(resource.RLIMIT_NOFILE)[1]).strip()
         runtime = "/run" if os.geteuid() == 0 else os.environ["XDG_RUNTIME_DIR"]
         cache = "/var/cache" if os.geteuid() == 0 else os.environ.get("XDG_CACHE_HOME", f"{os.environ['HOME']}/.cache")
-        self.socket = Path(runtime) / "cloister/workers" / self.tenant
+        self.socket = Path(runtime) / "cloister/workers" / (self.tenant if model == "coroutine" else f"{self.tenant}:process")
         self.cache = Path(cache) / "cloister/modules" / self.tenant
 
     def compile(self, module):
@@ -72,8 +72,8 @@ class Worker:
 
 
 @contextlib.contextmanager
-def worker_of(rig, guests):
-    worker = Worker(rig, guests)
+def worker_of(rig, guests, model="coroutine"):
+    worker = Worker(rig, guests, model)
     try:
         yield worker
     finally:
@@ -129,6 +129,29 @@ def kills(worker, nap, turns):
     return {"median": statistics.median(took), "worst": max(took)}
 
 
+@contextlib.contextmanager
+def cgroups(name):
+    """The files by which to enter a cgroup of memory and one of pids, as a run has them; none where there is no cgroup v1."""
+    own = dict(line.split(":", 2)[1:] for line in Path("/proc/self/cgroup").read_text().splitlines())
+    made = [Path(f"/sys/fs/cgroup/{kind}{own[kind]}") / name for kind in ("memory", "pids") if kind in own]
+    for place in made:
+        place.mkdir()
+    try:
+        yield [place / "tasks" for place in made]
+    finally:
+        for place in made:
+            place.rmdir()
+
+
+def measure_processes(rig, modules, turns):
+    """Milliseconds from the order to the answer, of one guest after the other, each with a process and its cgroups."""
+    load = build_load(rig.out)
+    with worker_of(rig, 100, "process") as worker, cgroups(worker.tenant) as doors:
+        hello = worker.compile(modules["wasm_hello"])
+        took = [int(call(load, worker.socket, hello, FORKED, 1, *doors, timeout=WAIT_S)) / FORKED / 1e6 for _ in range(turns)]
+    return statistics.median(took)
+
+
 def measure_shared(rig, modules, turns):
     turns_program, load = build_turns(rig.out), build_load(rig.out)
     with worker_of(rig, PARKED + 100) as worker:
@@ -143,7 +166,7 @@ def measure_shared(rig, modules, turns):
                 spun.append(delays(worker, hello_fd, nap_fd, True))
             killed = kills(worker, nap_fd, 20 * turns)
             held = parked(worker, nap_fd, PARKED)
-    return {"rate": statistics.median(rates), "alone": statistics.median(alone), "parked": held, "killed": killed,
+    return {"forked": measure_processes(rig, modules, turns), "rate": statistics.median(rates), "alone": statistics.median(alone), "parked": held, "killed": killed,
             "delay": statistics.median(spun) - statistics.median(plain), "plain": statistics.median(plain)}
 
 
@@ -157,4 +180,5 @@ def targets(found):
         ("wasm: KiB of each of 10,000 that wait", found.get("parked"), "<=", 48),
         ("wasm: delay of 500 by one that spins, ms", found.get("delay"), "<=", 3),
         ("wasm: from kill to the end, ms", killed.get("median"), "<=", 2),
+        ("wasm: a process of its own, create to exit, ms", found.get("forked"), "<=", 0.6),
     ]
