@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -327,6 +328,27 @@ def test_ended_is_said(detach, cloister):
     assert box.exit_status() == 0
     for command in ("stop", "kill"):
         box.call(command).refused(f"sandbox {box.id} has ended")
+
+
+def test_rm_waits_for_one_that_is_about_to_end(detach, cloister):
+    """Or about to be: it has no ear then, for a moment."""
+    box = detach("sleep", "60")
+    pid = box.inspect()["supervisor_pid"]
+    bell, = (path for path in (cloister.state() / "bells").iterdir() if is_open_in(pid, path))
+    hidden = bell.with_name("hidden")
+    bell.rename(hidden)
+    back = threading.Timer(0.3, hidden.rename, [bell])  # rm is to find none first
+    back.start()
+    try:
+        cloister.call("rm", "-f", box.id).ok()
+    finally:
+        back.join()
+    assert not alive(pid)
+
+
+def is_open_in(pid, path):
+    place = Path(f"/proc/{pid}/fd")
+    return any(os.path.realpath(place / fd.name) == str(path) for fd in place.iterdir())
 
 
 def test_rm(detach, cloister):

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <signal.h>
 
+#include "base/clock.h"
 #include "cmd/cloister/command.h"
 #include "cmd/cloister/each.h"
 #include "sandbox/control.h"
@@ -10,6 +11,7 @@
 enum {
     ARENA_MAX = 64 << 20,
     END_MS = 10000, /* for the kernel to end what was killed */
+    AGAIN_MS = 20,
 };
 
 struct context {
@@ -28,6 +30,25 @@ static const struct cl_refused_option refused[] = {
     {NULL, 0, NULL},
 };
 
+/* One that is being made has no ear yet, and one that ends none any more: that passes. */
+static int kill_it(const struct cl_known *known, struct cl_error *err)
+{
+    const uint64_t until_ns = cl_clock_boot_ns() + END_MS * CL_NS_PER_MS;
+
+    for (;;) {
+        int r = cl_control_signal(&known->found.entry, SIGKILL, err);
+
+        if (r == -ESRCH)
+            return 0; /* it has ended meanwhile */
+        if (r != -EAGAIN || cl_clock_boot_ns() > until_ns)
+            return r;
+        *err = (struct cl_error){0};
+        r = cl_known_wait(known, AGAIN_MS, err);
+        if (r != 0)
+            return r < 0 ? r : 0;
+    }
+}
+
 static int end_it(const struct context *context, const struct cl_known *known, struct cl_error *err)
 {
     const struct cl_entry *entry = &known->found.entry;
@@ -36,9 +57,7 @@ static int end_it(const struct context *context, const struct cl_known *known, s
         return cl_refuse(err, EBUSY,
                          "sandbox %s runs; say --force, or end it first by cloister stop %s",
                          entry->id, entry->id);
-    int r = cl_control_signal(entry, SIGKILL, err);
-    if (r == -ESRCH)
-        r = 0; /* it has ended meanwhile */
+    int r = kill_it(known, err);
     if (r == 0)
         r = cl_known_wait(known, END_MS, err);
     if (r < 0)
