@@ -152,6 +152,7 @@ static int receive(struct cl_client *client)
     if (r < 0)
         return r;
     take_order(client, &packet);
+    explicit_bzero(client->worker->order, packet.size); /* the next guest may get a copy of us */
     for (size_t i = 0; i < packet.fd_count; i++)
         cl_fd_close(&packet.fds[i]);
     return 1;

@@ -92,6 +92,31 @@ def test_it_has_nothing_open_but_its_own(worker, detach):
         assert kinds.count("pipe") == 3 and len(kinds) == 5, kinds
 
 
+def memory_of(pid):
+    """All that a process could read of itself."""
+    for line in Path(f"/proc/{pid}/maps").read_text().splitlines():
+        place, rights = line.split()[:2]
+        begin, end = (int(number, 16) for number in place.split("-"))
+        if rights.startswith("r") and "[v" not in line:
+            with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+                memory.seek(begin)
+                yield memory.read(end - begin)
+
+
+def test_nothing_of_another_guests_orders_is_in_its_memory(worker, guest):
+    """It is a copy of the worker's, who reads what all of them are given."""
+    secret = f"secret-{os.getpid()}-{next(numbers)}"
+    module = worker.compile(guest)
+    with worker.client() as client:
+        answer, out, _ = wire.capture(client, module, args=("guest", "env"), env=(f"PADDING={'x' * 2000}", f"PASSWORD={secret}"))
+        assert secret.encode() in out and answer.status == wire.EXITED
+        client.run(module, args=("guest", "rest", "60000"), env=("MINE=my-own-words",))
+        pid = process_of(worker)
+        poll(lambda: any(b"MINE=my-own-words" in part for part in memory_of(pid)), 20, "it to have its own")
+        assert not any(secret.encode() in part for part in memory_of(pid))
+    os.close(module)
+
+
 def test_it_is_in_the_runs_cgroups(limited, detach_limited):
     sandbox = detach_limited("spin", opts=["--memory", "48MiB"])
     pid = process_of(limited)
