@@ -76,7 +76,8 @@ static int search_child(struct search *search, int dir, const char *name, int de
     return search_below(search, child, depth + 1);
 }
 
-/* 0 found and removed, 1 not found, or -errno. */
+/* 0 found and removed, 1 not found, or -errno. Others remove cgroups of theirs while we look: one
+ * that has gone since it was opened can't be read (ENOENT), and had nothing in it. */
 static int search_below(struct search *search, int dir, int depth)
 {
     struct cl_dir entries;
@@ -89,7 +90,7 @@ static int search_below(struct search *search, int dir, int depth)
         int more = cl_dir_next(&entries, &name, &type);
 
         if (more <= 0)
-            return more < 0 ? more : 1;
+            return more < 0 && more != -ENOENT ? more : 1;
         if (type == DT_DIR)
             r = search_child(search, dir, name, depth);
     }

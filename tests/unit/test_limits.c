@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/fd.h"
 #include "base/sys.h"
 #include "limits/cgroup.h"
@@ -364,6 +365,26 @@ TEST(sweep_finds_what_another_cgroup_left)
     CHECK(cl_limits_remove(&limits) == 0);
 }
 
+/* Others make and remove cgroups all the time: the kernel's answer to who reads one that has gone
+ * since it was opened, from each of the first that a search reads. */
+TEST(a_search_passes_by_what_goes_meanwhile)
+{
+    NEED_CGROUPS();
+    enum { MOST = 40 };
+    struct cl_error err = {0};
+    char fault[64];
+
+    for (int at = 1; at <= MOST; at++) {
+        (void)snprintf(fault, sizeof(fault), "lacks:%d#%d=%d", (int)SYS_getdents64, at, ENOENT);
+        cl_fault_set(fault);
+        const int r = cl_limits_sweep(fresh_id(), CL_SWEEP_THOROUGHLY, &err);
+        const int struck = cl_fault_struck();
+        cl_fault_set(NULL);
+        CHECK(r == 0 && (struck || at > 1));
+    }
+    CHECK_TEXT(err.msg, "");
+}
+
 /* --- hosts and users that give none ---------------------------------------- */
 
 /* The code and message of create in a child that BODY prepared; 0: created. */
@@ -501,6 +522,7 @@ int main(void)
         ROW(remove_tells_of_a_living_process),
         ROW(sweep_finds_what_was_left),
         ROW(sweep_finds_what_another_cgroup_left),
+        ROW(a_search_passes_by_what_goes_meanwhile),
         ROW(an_ordinary_user_is_told_what_is_missing),
         ROW(hosts_without_cgroups_are_told_so),
         ROW(a_v2_that_lacks_controllers_is_told_so),
