@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/un.h>
 
 #include "base/clock.h"
@@ -15,7 +16,8 @@
 enum {
     VERSION = 2,
     ANSWER_WAIT_MS = 10000,
-    CLIENT_OLD_S = 60, /* older FIFOs are of clients that were killed */
+    FIFO_TRIES = 16,
+    CLIENT_OLD_S = 60, /* so old is nobody's, where no lock tells */
 };
 
 static const char client_prefix[] = "client-";
@@ -226,21 +228,41 @@ static int open_bell(struct client *client, struct cl_error *err)
     return cl_refuse(err, EAGAIN, "sandbox %s is still being made or already ending", entry->id);
 }
 
-static int make_answer(struct client *client, struct cl_error *err)
+/* Who holds its FIFO locked is alive, for those who sweep. -EAGAIN: one of them came between its
+ * making and its lock. */
+static int make_fifo(struct client *client, const char *path)
 {
-    char path[NAME_SIZE];
-    int r = cl_id_make(client->ring.client, err);
+    struct stat st;
+    int r = cl_sys_mknodat(client->entry->dir, path, S_IFIFO | 0600, 0);
 
     if (r < 0)
         return r;
-    client_path(client->ring.client, path);
-    r = cl_sys_mknodat(client->entry->dir, path, S_IFIFO | 0600, 0);
+    client->answer = open_fifo(client->entry->dir, path, O_RDONLY);
+    if (client->answer < 0)
+        return client->answer == -ENOENT ? -EAGAIN : client->answer;
+    r = cl_sys_flock(client->answer, LOCK_EX | LOCK_NB);
     if (r == 0)
-        r = open_fifo(client->entry->dir, path, O_RDONLY);
-    if (r < 0)
-        return cl_fail(err, r, "make a FIFO in the state directory");
-    client->answer = r;
-    return 0;
+        r = cl_sys_fstat(client->answer, &st);
+    return r == 0 && st.st_nlink == 0 ? -EAGAIN : r;
+}
+
+static int make_answer(struct client *client, struct cl_error *err)
+{
+    char path[NAME_SIZE];
+    int r = -EAGAIN;
+
+    for (int tries = 0; r == -EAGAIN && tries < FIFO_TRIES; tries++) {
+        r = cl_id_make(client->ring.client, err);
+        if (r < 0)
+            return r;
+        client_path(client->ring.client, path);
+        r = make_fifo(client, path);
+        if (r == 0)
+            return 0;
+        cl_fd_close(&client->answer);
+    }
+    (void)cl_sys_unlinkat(client->entry->dir, path, 0); /* a sweep tries again */
+    return cl_fail(err, r, "make a FIFO in the state directory");
 }
 
 /* Waits for the answer, or for nobody to have the bell open any more: that is when the
@@ -457,17 +479,37 @@ int cl_control_attach(const struct cl_entry *entry, struct cl_error *err)
 
 /* --- sweeping ------------------------------------------------------------- */
 
+static int begins(const char *name, const char *prefix)
+{
+    return strncmp(name, prefix, strlen(prefix)) == 0;
+}
+
+/* NAME is a client's FIFO: it goes when he has gone, and before it his socket, which nothing else
+ * tells of. Whether he lives. */
+static int sweep_client(int bells, const char *name)
+{
+    char socket[NAME_SIZE];
+    CL_CLEANUP_FD int fd = cl_sys_openat(bells, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+    int r = fd < 0 ? fd : cl_sys_flock(fd, LOCK_EX | LOCK_NB);
+
+    if (r < 0)
+        return r == -EWOULDBLOCK;
+    (void)snprintf(socket, sizeof(socket), "%s%.16s", socket_prefix, name + strlen(client_prefix));
+    (void)cl_sys_unlinkat(bells, socket, 0); /* the next sweep tries again, */
+    (void)cl_sys_unlinkat(bells, name, 0);   /* and here */
+    return 0;
+}
+
 static void judge_name(int bells, const char *name, uint64_t now_ns)
 {
     const uint64_t least_ns = CLIENT_OLD_S * CL_NS_PER_S;
     struct stat st;
 
-    if ((strncmp(name, client_prefix, strlen(client_prefix)) != 0 &&
-         strncmp(name, socket_prefix, strlen(socket_prefix)) != 0) ||
-        cl_sys_fstatat(bells, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+    if (begins(name, client_prefix) ? sweep_client(bells, name) : !begins(name, socket_prefix))
         return;
-    if ((uint64_t)st.st_mtim.tv_sec * CL_NS_PER_S + least_ns <= now_ns)
-        (void)cl_sys_unlinkat(bells, name, 0); /* the next sweep tries again */
+    if (cl_sys_fstatat(bells, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+        (uint64_t)st.st_mtim.tv_sec * CL_NS_PER_S + least_ns <= now_ns)
+        (void)cl_sys_unlinkat(bells, name, 0);
 }
 
 void cl_control_sweep(const struct cl_state *state)

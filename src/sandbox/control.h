@@ -4,6 +4,8 @@
  * successor's in that seat. A client makes a FIFO of its own in bells/ for the answer and
  * writes its name with the request into the bell. So the cost of making something in the
  * file system is the client's, who is seldom; a supervisor opens what is there already.
+ * The client holds a lock (flock) on his FIFO as long as he is: one that nobody holds is a dead
+ * client's.
  *
  * Descriptors need a socket. A client that has some to give (exec) or to get (attach) makes a
  * listening one in bells/ before he rings, and the supervisor connects to it: no sandbox pays for a
@@ -97,7 +99,8 @@ int cl_control_accept_from(int bell, const struct cl_entry *entry, struct cl_con
 int cl_control_call_back(const struct cl_entry *entry, const char *client);
 void cl_control_answer(int client, int error);
 
-/* Removes the FIFOs and sockets of clients that were killed; for sweeps. */
+/* Removes the FIFOs and sockets of clients that were killed, and of nobody who is at work; for
+ * sweeps. */
 void cl_control_sweep(const struct cl_state *state);
 
 #endif

@@ -118,7 +118,7 @@ class Leaks:
         for cloister in self.cloisters:
             left += [f"{cloister.state()}/table: seat {seat}" for seat in taken_seats(cloister.state())]
             left += [str(p) for p in cloister.state().glob("plans/*")]
-            left += [str(p) for p in cloister.state().glob("bells/client-*")]
+            left += [str(p) for p in cloister.state().glob("bells/*-*")]
         return left
 
     def ranges_left(self):

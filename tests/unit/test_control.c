@@ -2,6 +2,8 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "base/fault.h"
+#include "base/sys.h"
 #include "control_scene.h"
 
 /* Another process that asks for ENTRY; its exit status is the -errno of the answer. It has
@@ -367,12 +369,56 @@ TEST(a_client_that_can_not_be_called_back_hears_why)
     done(&supervisor);
 }
 
+/* Whoever sweeps while it asks leaves it what it has made, and takes that when it has died. */
+TEST(what_a_client_has_made_goes_with_it)
+{
+    struct supervisor supervisor;
+    char name[CL_ID_SIZE] = "";
+
+    create(&supervisor);
+    listen_to(&supervisor);
+    pid_t child = ask_to_connect(&supervisor);
+    CL_CLEANUP_FD int client = accept_ring(&supervisor, name);
+    cl_control_sweep(&supervisor.state);
+    CHECK(count_names("exec-") == 1 && count_clients() == 1);
+    CHECK(kill(child, SIGKILL) == 0 && waitpid(child, NULL, 0) == child);
+    CHECK(count_names("exec-") == 1 && count_clients() == 1);
+    cl_control_sweep(&supervisor.state);
+    CHECK(count_names("exec-") == 0 && count_clients() == 0);
+    done(&supervisor);
+}
+
+/* Who sweeps comes between a FIFO's making and its lock: another is made. */
+TEST(a_client_that_a_sweep_takes_for_dead_begins_again)
+{
+    struct supervisor supervisor;
+    struct cl_control_request request = {0};
+    char fault[64];
+
+    create(&supervisor);
+    listen_to(&supervisor);
+    (void)snprintf(fault, sizeof(fault), "lacks:%d#1=%d", (int)SYS_flock, EWOULDBLOCK);
+    cl_fault_set(fault);
+    pid_t child = ask(&supervisor, SIGUSR1);
+    cl_fault_set(NULL);
+    CHECK(wait_for_ring(&supervisor));
+    CL_CLEANUP_FD int client = cl_control_accept(supervisor.bell, &supervisor.entry, &request);
+    CHECK(client >= 0 && count_clients() == 2);
+    cl_control_sweep(&supervisor.state); /* as the first one's sweeper does */
+    CHECK(count_clients() == 1);
+    cl_control_answer(client, 0);
+    CHECK(answer_of(child) == 0 && count_clients() == 0);
+    done(&supervisor);
+}
+
 int main(void)
 {
     static const struct check_test tests[] = {
         ROW(a_request_is_answered),
         ROW(a_client_is_called_back),
         ROW(a_client_that_can_not_be_called_back_hears_why),
+        ROW(what_a_client_has_made_goes_with_it),
+        ROW(a_client_that_a_sweep_takes_for_dead_begins_again),
         ROW(several_are_answered_in_turn),
         ROW(nobody_there_is_told),
         ROW(an_end_before_the_answer_is_told_at_once),

@@ -5,6 +5,7 @@
 #include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -454,25 +455,40 @@ TEST(an_old_sandboxs_cgroups_are_its_own)
     CHECK(stat(path, &st) < 0);
 }
 
+/* Who lives holds a lock; where there is no such sign, age is one. */
 TEST(fifos_of_dead_clients_go)
 {
     CL_CLEANUP_STATE struct cl_state state = open_base();
     const struct timespec old[2] = {{.tv_sec = 1000000}, {.tv_sec = 1000000}};
+    static const struct {
+        const char *path;
+        int is_old;
+        int is_held;
+        int goes;
+    } rows[] = {
+        {"bells/client-0123456789abcdef", 0, 0, 1}, {"bells/client-1123456789abcdef", 0, 1, 0},
+        {"bells/client-2123456789abcdef", 1, 1, 0}, {"bells/exec-0123456789abcdef", 0, 0, 1},
+        {"bells/exec-1123456789abcdef", 0, 0, 0},   {"bells/exec-3123456789abcdef", 1, 0, 1},
+        {"bells/exec-4123456789abcdef", 0, 0, 0},   {"bells/3", 1, 0, 0},
+    };
+    int held[CL_ARRAY_SIZE(rows)];
     struct cl_error err = {0};
     struct stat st;
 
     (void)mkdirat(state.dir, "bells", 0700);
-    CHECK(mkfifoat(state.dir, "bells/client-0123456789abcdef", 0600) == 0);
-    CHECK(mkfifoat(state.dir, "bells/client-1123456789abcdef", 0600) == 0);
-    CHECK(mkfifoat(state.dir, "bells/3", 0600) == 0);
-    CHECK(utimensat(state.dir, "bells/client-0123456789abcdef", old, 0) == 0);
-    CHECK(utimensat(state.dir, "bells/3", old, 0) == 0);
+    for (size_t i = 0; i < CL_ARRAY_SIZE(rows); i++) {
+        CHECK(mkfifoat(state.dir, rows[i].path, 0600) == 0);
+        CHECK(!rows[i].is_old || utimensat(state.dir, rows[i].path, old, 0) == 0);
+        held[i] = openat(state.dir, rows[i].path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+        CHECK(held[i] >= 0);
+        CHECK(!rows[i].is_held || flock(held[i], LOCK_EX) == 0);
+    }
     CHECK(cl_sweep(&state, NULL, NULL, &err) == 0);
-    CHECK(fstatat(state.dir, "bells/client-0123456789abcdef", &st, 0) < 0);
-    CHECK(fstatat(state.dir, "bells/client-1123456789abcdef", &st, 0) == 0);
-    CHECK(fstatat(state.dir, "bells/3", &st, 0) == 0);
-    (void)unlinkat(state.dir, "bells/client-1123456789abcdef", 0);
-    (void)unlinkat(state.dir, "bells/3", 0);
+    for (size_t i = 0; i < CL_ARRAY_SIZE(rows); i++) {
+        CHECK((fstatat(state.dir, rows[i].path, &st, 0) < 0) == rows[i].goes);
+        (void)unlinkat(state.dir, rows[i].path, 0);
+        (void)close(held[i]);
+    }
     (void)unlinkat(state.dir, "bells", AT_REMOVEDIR);
 }
 
