@@ -164,10 +164,10 @@ class Faults:
             found.append(f"files of a sandbox's uid on the host: {self.leaks.strange_files_left()}")
             self.leaks.clear()
         if self.leaks.sandboxes_left() or self.leaks.cgroups_left():
-            self.cloister.call("prune")
+            pruned = self.cloister.call("prune")
             remains = self.leaks.sandboxes_left() + self.leaks.cgroups_left()
             if remains:
-                found.append(f"left after prune: {remains}")
+                found.append(f"left after prune: {remains}; it said {text(pruned.out + pruned.err)!r}")
                 self.leaks.clear()
         return found
 
