@@ -110,7 +110,7 @@ int cl_call_make(const struct cl_call *call, struct cl_error *err)
     CL_CLEANUP_FD int words = make_words(call->plan, err);
     if (words < 0)
         return words;
-    CL_CLEANUP_FD int connection = cl_control_connect(&call->found->entry, err);
+    CL_CLEANUP_FD int connection = cl_control_connect(&call->found->entry, call->client, err);
     if (connection < 0)
         return connection;
     r = send_request(call, connection, (const int[]){theirs, words}, err);

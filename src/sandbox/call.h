@@ -12,7 +12,8 @@ struct cl_call {
     uint32_t flags;             /* enum cl_exec_flag but the streams' */
     uint16_t rows;              /* of a pty */
     uint16_t columns;
-    int streams[3]; /* the other side's ends, borrowed; -1: none */
+    int streams[3];     /* the other side's ends, borrowed; -1: none */
+    const char *client; /* by what name it rings, as cl_control_connect has it; or NULL */
 };
 
 /* Asks, and waits for the supervisor to have passed it on: our end of the session. */

@@ -246,13 +246,14 @@ static int make_fifo(struct client *client, const char *path)
     return r == 0 && st.st_nlink == 0 ? -EAGAIN : r;
 }
 
+/* By the name that the ring has, at first, when it has one. */
 static int make_answer(struct client *client, struct cl_error *err)
 {
     char path[NAME_SIZE];
     int r = -EAGAIN;
 
     for (int tries = 0; r == -EAGAIN && tries < FIFO_TRIES; tries++) {
-        r = cl_id_make(client->ring.client, err);
+        r = tries == 0 && client->ring.client[0] != '\0' ? 0 : cl_id_make(client->ring.client, err);
         if (r < 0)
             return r;
         client_path(client->ring.client, path);
@@ -440,8 +441,9 @@ static int take_connection(int listener, const struct cl_entry *entry, struct cl
     return r < 0 ? cl_fail(err, r, "hear from sandbox %s", entry->id) : CL_TAKE_FD(connection);
 }
 
+/* NAME: the client's, or NULL. */
 static int have_connect(const struct cl_entry *entry, enum cl_control_command command,
-                        struct cl_error *err)
+                        const char *name, struct cl_error *err)
 {
     CL_CLEANUP(client_done)
     struct client client = {
@@ -451,6 +453,9 @@ static int have_connect(const struct cl_entry *entry, enum cl_control_command co
         .ring.request = {.version = VERSION, .command = command},
     };
     char path[NAME_SIZE];
+
+    if (name != NULL)
+        (void)snprintf(client.ring.client, CL_ID_SIZE, "%s", name);
     int r = approach(&client, err);
 
     if (r < 0)
@@ -467,14 +472,24 @@ static int have_connect(const struct cl_entry *entry, enum cl_control_command co
     return take_connection(listener, entry, err);
 }
 
-int cl_control_connect(const struct cl_entry *entry, struct cl_error *err)
+int cl_control_connect(const struct cl_entry *entry, const char *client, struct cl_error *err)
 {
-    return have_connect(entry, CL_CONTROL_CONNECT, err);
+    return have_connect(entry, CL_CONTROL_CONNECT, client, err);
 }
 
 int cl_control_attach(const struct cl_entry *entry, struct cl_error *err)
 {
-    return have_connect(entry, CL_CONTROL_ATTACH, err);
+    return have_connect(entry, CL_CONTROL_ATTACH, NULL, err);
+}
+
+void cl_control_forget(int dir, const char *client)
+{
+    char path[NAME_SIZE];
+
+    socket_path(client, path);
+    (void)cl_sys_unlinkat(dir, path, 0); /* mostly it is not there; else a sweep tries again */
+    client_path(client, path);
+    (void)cl_sys_unlinkat(dir, path, 0);
 }
 
 /* --- sweeping ------------------------------------------------------------- */

@@ -78,10 +78,13 @@ int cl_control_pause(const struct cl_entry *entry, enum cl_control_command comma
 int cl_control_fail_paused(const struct cl_entry *entry, struct cl_error *err);
 
 /* Client: has ENTRY's supervisor connect. The connection, non-blocking, whose other end is a
- * process of our own user's or root's. */
-int cl_control_connect(const struct cl_entry *entry, struct cl_error *err);
+ * process of our own user's or root's. CLIENT: by what name we ring, an id that nobody else rings
+ * by, for who may end us meanwhile (cl_control_forget); NULL: nobody has to know. */
+int cl_control_connect(const struct cl_entry *entry, const char *client, struct cl_error *err);
 /* The same, and what the supervisor offers lies in it. */
 int cl_control_attach(const struct cl_entry *entry, struct cl_error *err);
+/* Removes from the state directory DIR what CLIENT has made to ring, who was ended. */
+void cl_control_forget(int dir, const char *client);
 /* Client: has ENTRY's supervisor close his end of the command's standard input. */
 int cl_control_end_input(const struct cl_entry *entry, struct cl_error *err);
 

@@ -70,6 +70,7 @@ static int open_way(const struct cl_copy_job *job, uint32_t flags, const char *c
         .plan = &plan,
         .flags = flags,
         .streams = {is_out ? -1 : theirs, is_out ? theirs : -1, -1},
+        .client = job->client,
     };
     r = lend(job, call.streams, err);
     if (r < 0)

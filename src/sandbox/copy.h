@@ -13,6 +13,7 @@ struct cl_copy_job {
     /* The process has nothing else to do behind it: before the first byte goes over it shuts itself
      * in where the copy goes, or comes from (copy/confine.h). */
     int is_last;
+    const char *client; /* by what name it rings, as cl_control_connect has it; or NULL */
     /* PATH was left out, for an errno or, 0, for its kind. */
     void (*left_out)(void *context, const char *path, int why);
     void *context;

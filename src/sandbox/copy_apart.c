@@ -2,11 +2,14 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/fd.h"
 #include "base/sys.h"
+#include "sandbox/control.h"
 
 /* What the process says at its end. */
 struct outcome {
@@ -63,22 +66,31 @@ CL_NORETURN static void copy(const struct cl_copy_job *job, enum cl_copy_way way
 int cl_copy_apart_start(const struct cl_copy_job *job, enum cl_copy_way way,
                         struct cl_copy_apart *ret, struct cl_error *err)
 {
+    struct cl_copy_apart apart = {.dir = job->found->entry.dir};
+    struct cl_copy_job named = *job;
     const pid_t parent = getpid();
     int ends[2];
-    int r = cl_sys_pipe2(ends, 0);
+    int r = job->client == NULL ? cl_id_make(apart.client, err) : 0;
 
+    if (r < 0)
+        return r;
+    if (job->client != NULL)
+        (void)snprintf(apart.client, CL_ID_SIZE, "%s", job->client);
+    named.client = apart.client;
+    r = cl_sys_pipe2(ends, 0);
     if (r < 0)
         return cl_fail(err, r, "make a pipe");
     CL_CLEANUP_FD int from = ends[0];
     CL_CLEANUP_FD int to = ends[1];
-    pid_t pid = fork();
-    if (pid < 0)
+    apart.pid = fork();
+    if (apart.pid < 0)
         return cl_fail(err, -errno, "make a process that copies files");
-    if (pid == 0) {
+    if (apart.pid == 0) {
         cl_fd_close(&from);
-        copy(job, way, parent, to);
+        copy(&named, way, parent, to);
     }
-    *ret = (struct cl_copy_apart){pid, CL_TAKE_FD(from)};
+    apart.from = CL_TAKE_FD(from);
+    *ret = apart;
     return 0;
 }
 
@@ -102,10 +114,14 @@ int cl_copy_apart_hear(const struct cl_copy_apart *apart, struct cl_copy_end *re
 
 void cl_copy_apart_done(struct cl_copy_apart *apart)
 {
+    int status = 0;
+
     cl_fd_close(&apart->from);
     if (apart->pid <= 0)
         return;
     (void)cl_sys_kill(apart->pid, SIGKILL); /* ours until we reap it */
-    (void)cl_sys_wait_for(apart->pid, NULL);
+    (void)cl_sys_wait_for(apart->pid, &status);
+    if (WIFSIGNALED(status))
+        cl_control_forget(apart->dir, apart->client);
     apart->pid = 0;
 }

@@ -12,9 +12,11 @@ enum cl_copy_way { CL_COPY_IN = 1, CL_COPY_OUT };
 
 struct cl_copy_apart {
     pid_t pid;
-    int from; /* readable once it has ended */
+    int from;                /* readable once it has ended */
+    int dir;                 /* the state directory, borrowed */
+    char client[CL_ID_SIZE]; /* by what name it rings: the job's, or one of its own */
 };
-#define CL_COPY_APART_INIT ((struct cl_copy_apart){0, -1})
+#define CL_COPY_APART_INIT ((struct cl_copy_apart){.from = -1, .dir = -1})
 
 struct cl_copy_end {
     struct cl_copy_done done;
@@ -26,7 +28,7 @@ int cl_copy_apart_start(const struct cl_copy_job *job, enum cl_copy_way way,
 /* Waits for its end, and says how that was. */
 int cl_copy_apart_hear(const struct cl_copy_apart *apart, struct cl_copy_end *ret,
                        struct cl_error *err);
-/* Ends it, wherever it is. */
+/* Ends it, wherever it is; it leaves nothing in the state directory. */
 void cl_copy_apart_done(struct cl_copy_apart *apart);
 #define CL_CLEANUP_COPY_APART CL_CLEANUP(cl_copy_apart_done)
 

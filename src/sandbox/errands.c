@@ -8,8 +8,9 @@
 #include "base/fd.h"
 #include "base/signals.h"
 #include "base/sys.h"
+#include "sandbox/control.h"
 
-enum { ARENA_MAX = 64 << 20 };
+enum { ARENA_MAX = 64 << 20, DYING_MS = 1000 };
 #define MOST_BYTES (1ULL << 40) /* that come out: those of the disk the caller said itself */
 
 struct runner {
@@ -38,6 +39,7 @@ static int copy_one(struct runner *runner, const struct cl_found *found, enum cl
         .source = errand->source,
         .target = errand->target,
         .most_bytes = MOST_BYTES,
+        .client = runner->id, /* one copy at a time, and who waits for us knows it */
         .left_out = left_out,
         .context = runner,
     };
@@ -105,10 +107,10 @@ CL_NORETURN static void run(struct runner *runner, int channel, pid_t parent)
 
 /* --- the supervisor -------------------------------------------------------------------------- */
 
-int cl_errands_make(const struct cl_errand_plan *plan, const char *id, struct cl_errands *ret,
-                    struct cl_error *err)
+int cl_errands_make(const struct cl_errand_plan *plan, const struct cl_entry *entry,
+                    struct cl_errands *ret, struct cl_error *err)
 {
-    struct runner runner = {.plan = plan, .id = id};
+    struct runner runner = {.plan = plan, .id = entry->id};
     const pid_t parent = getpid();
     int ends[2];
 
@@ -126,6 +128,7 @@ int cl_errands_make(const struct cl_errand_plan *plan, const char *id, struct cl
         run(&runner, theirs, parent);
     *ret = (struct cl_errands){.pid = pid,
                                .channel = CL_TAKE_FD(ours),
+                               .entry = entry,
                                .has_in = plan->in.count > 0,
                                .has_out = plan->out.count > 0};
     return 0;
@@ -137,6 +140,7 @@ int cl_errands_send(struct cl_errands *errands, enum cl_copy_way way, struct cl_
     ssize_t put = cl_sys_send(errands->channel, &word, 1, MSG_NOSIGNAL);
 
     errands->sent = way;
+    errands->is_at_work = 1;
     return put == 1 || put == -EPIPE ? 0 : cl_fail(err, (int)put, "have files copied");
 }
 
@@ -150,18 +154,32 @@ int cl_errands_hear(struct cl_errands *errands, struct cl_error *err)
     if (got != (ssize_t)sizeof(why))
         return cl_refuse(err, ECHILD, "copy-%s: the process that copies files was ended",
                          errands->sent == CL_COPY_OUT ? "out" : "in");
+    errands->is_at_work = 0;
     if (why.code == 0)
         return 0;
     *err = why;
     return cl_error_check(err);
 }
 
+/* The child's own child is killed with it, and holds the channel's other end as it does: when both
+ * have gone nobody rings by our name any more. */
+static void wait_for_all(const struct cl_errands *errands)
+{
+    struct pollfd gone = {.fd = errands->channel}; /* for POLLHUP alone */
+
+    (void)cl_sys_poll(&gone, 1, DYING_MS);
+}
+
 void cl_errands_done(struct cl_errands *errands)
 {
+    if (errands->pid > 0) {
+        (void)cl_sys_kill(errands->pid, SIGKILL); /* ours until we reap it */
+        (void)cl_sys_wait_for(errands->pid, NULL);
+    }
+    if (errands->pid > 0 && errands->is_at_work) {
+        wait_for_all(errands);
+        cl_control_forget(errands->entry->dir, errands->entry->id);
+    }
     cl_fd_close(&errands->channel);
-    if (errands->pid <= 0)
-        return;
-    (void)cl_sys_kill(errands->pid, SIGKILL); /* ours until we reap it */
-    (void)cl_sys_wait_for(errands->pid, NULL);
     errands->pid = 0;
 }

@@ -261,7 +261,7 @@ static int make_errands(void *context, struct cl_error *err)
 {
     struct cl_sandbox *sandbox = context;
 
-    return cl_errands_make(sandbox->options->errands, sandbox->status.id, &sandbox->errands, err);
+    return cl_errands_make(sandbox->options->errands, &sandbox->entry, &sandbox->errands, err);
 }
 
 static void end_errands(void *context)

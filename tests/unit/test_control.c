@@ -313,7 +313,7 @@ static pid_t ask_to_connect(struct supervisor *supervisor)
         struct pollfd wait = {.events = POLLIN};
 
         (void)close(supervisor->bell);
-        int connection = cl_control_connect(&entry, &err);
+        int connection = cl_control_connect(&entry, NULL, &err);
         if (connection < 0)
             _exit(-connection);
         wait.fd = connection;
