@@ -64,6 +64,66 @@ TEST(whatever_fails_of_a_commit_it_can_be_done_again)
 #endif
 }
 
+/* What the store has of 'a', which a process was at that was killed: a layer is there whole, and is
+ * found, or there is none; and whoever goes on makes it. */
+static void check_after_a_kill(struct scene *scene)
+{
+    const char *link = digest_of('a').hex;
+    char name[CL_LAYER_NAME_SIZE];
+    char path[PATH_MAX];
+    const int is_there = layer_is_there(scene, 'a');
+
+    (void)snprintf(path, sizeof(path), "chains/%s/record", link);
+    CHECK(scene_has(scene, path) == is_there);
+    (void)snprintf(path, sizeof(path), "chains/%s/tree/file", link);
+    CHECK(scene_has(scene, path) == is_there);
+    CHECK(check_count_entries(scene_path(scene, "layers")) == is_there);
+    if (!is_there)
+        layer_make(scene, 'a', name);
+    CHECK(layer_find(scene, 'a', name) == 0);
+    CHECK(cl_layers_sweep(&scene->store, &scene->err) >= 0);
+    CHECK(check_count_entries(scene_path(scene, "layers")) == 1);
+    CHECK(cl_layer_discard(&scene->store, name, &scene->err) == 0);
+    CHECK(scene_shell("rm -rf %s/trash/*", scene->root) == 0); /* so that numbers come again */
+}
+
+/* At each call from a layer's beginning to its commit; and among them, between its link, which
+ * leads nowhere yet, and its way into its place. */
+TEST(whoever_is_killed_leaves_a_whole_layer_or_none)
+{
+#ifndef CL_FAULTS
+    SKIP_TEST("needs a build with faults");
+#else
+    CL_CLEANUP_SCENE struct scene scene;
+    int links_alone = 0;
+    int status = SIGKILL;
+    int nth = 1;
+
+    scene_init(&scene);
+    for (; status == SIGKILL; nth++) {
+        struct cl_layer_work work = CL_LAYER_WORK_INIT;
+        char fault[32];
+        char path[PATH_MAX];
+
+        (void)snprintf(fault, sizeof(fault), "dies:%d", nth);
+        (void)snprintf(path, sizeof(path), "chains/%s", digest_of('a').hex);
+        pid_t pid = fork();
+        if (pid == 0) {
+            cl_fault_set(fault);
+            int r = layer_begin(&scene, 'a', 0, &work);
+            if (r == 0)
+                layer_fill(&work, 'a');
+            _exit(r < 0 || layer_commit(&scene, 'a', &work) < 0);
+        }
+        CHECK(waitpid(pid, &status, 0) == pid && (status == 0 || status == SIGKILL));
+        links_alone += scene_has(&scene, path) && !layer_is_there(&scene, 'a');
+        check_after_a_kill(&scene);
+        CHECK(unlink(scene_path(&scene, "%s", path)) == 0);
+    }
+    CHECK(status == 0 && nth > 20 && links_alone > 0);
+#endif
+}
+
 TEST(whatever_fails_of_a_begin_leaves_nothing_held)
 {
 #ifndef CL_FAULTS
@@ -333,6 +393,7 @@ int main(void)
         ROW(a_layer_without_a_link_does_not_stand_in_the_way),
         ROW(what_else_lies_in_the_work_directory_does_not_stop_a_sweep),
         ROW(whatever_fails_of_a_commit_it_can_be_done_again),
+        ROW(whoever_is_killed_leaves_a_whole_layer_or_none),
         ROW(whatever_fails_of_a_begin_leaves_nothing_held),
         ROW(whatever_fails_of_a_search_is_told),
         ROW(whatever_fails_of_a_sweep_or_a_discard_is_told),
