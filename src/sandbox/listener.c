@@ -23,21 +23,64 @@ static void new_name(const struct cl_listener *listener, char ret[NEW_SIZE])
     (void)snprintf(ret, NEW_SIZE, "%s%s", new_prefix, listener->name);
 }
 
-/* Of those who were killed before they listened. */
-static void sweep_new(int events)
+/* Of one who was killed before it listened. */
+static int is_left_new(int events, const char *name)
 {
-    const uint64_t now_ns = cl_clock_wall_ns();
-    struct cl_dir entries;
-    const char *name;
     struct stat st;
 
+    return strncmp(name, new_prefix, sizeof(new_prefix) - 1) == 0 &&
+           cl_sys_fstatat(events, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+           ((uint64_t)st.st_mtim.tv_sec + NEW_OLD_S) * CL_NS_PER_S <= cl_clock_wall_ns();
+}
+
+/* The FIFO of one who was killed: it is read as long as it has its name. */
+static int is_left_fifo(int events, const char *name)
+{
+    CL_CLEANUP_FD int fd =
+        cl_id_is(name) ? cl_sys_openat(events, name, O_WRONLY | O_NOFOLLOW | O_NONBLOCK, 0) : -1;
+
+    return fd == -ENXIO;
+}
+
+/* What was lost to one who has gone. It is written while he is there, or a moment later. */
+static int is_left_lost(int events, const char *name)
+{
+    char lost[CL_EVENTS_NAME_SIZE];
+    char id[CL_ID_SIZE];
+
+    (void)snprintf(id, sizeof(id), "%.16s", name);
+    cl_events_lost_name(id, lost);
+    return cl_id_is(id) && strcmp(name, lost) == 0 && cl_sys_faccessat(events, id, F_OK) == -ENOENT;
+}
+
+static void sweep(int events)
+{
+    char lost[CL_EVENTS_NAME_SIZE];
+    struct cl_dir entries;
+    const char *name;
+
     cl_dir_start(&entries, events);
-    while (cl_dir_next(&entries, &name, NULL) > 0) {
-        if (strncmp(name, new_prefix, sizeof(new_prefix) - 1) == 0 &&
-            cl_sys_fstatat(events, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-            ((uint64_t)st.st_mtim.tv_sec + NEW_OLD_S) * CL_NS_PER_S <= now_ns)
-            (void)cl_sys_unlinkat(events, name, 0); /* the next one tries again */
+    while (cl_dir_next(&entries, &name, NULL) > 0) { /* the next one tries again */
+        const int is_fifo = is_left_fifo(events, name);
+
+        cl_events_lost_name(name, lost);
+        if (is_fifo)
+            (void)cl_sys_unlinkat(events, lost, 0);
+        if (is_fifo || is_left_new(events, name) || is_left_lost(events, name))
+            (void)cl_sys_unlinkat(events, name, 0);
     }
+}
+
+void cl_listeners_sweep(const struct cl_state *state)
+{
+    CL_CLEANUP_FD int events =
+        cl_sys_openat(state->dir, CL_EVENTS_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+
+    if (events < 0)
+        return;
+    sweep(events);
+    /* While anybody listens it isn't empty. */
+    (void)cl_sys_unlinkat(state->dir, CL_EVENTS_DIR, AT_REMOVEDIR);
 }
 
 /* A FIFO that can be read from the moment it can be found. -ENOENT: the directory was removed. */
@@ -50,7 +93,7 @@ static int make_fifo(struct cl_listener *listener)
         cl_state_open_dir(listener->dir, CL_EVENTS_DIR, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     if (listener->events < 0)
         return listener->events;
-    sweep_new(listener->events);
+    sweep(listener->events);
     int r = cl_sys_mknodat(listener->events, name, S_IFIFO | 0600, 0);
     if (r < 0)
         return r;

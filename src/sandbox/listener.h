@@ -32,6 +32,9 @@ int cl_listener_next(struct cl_listener *listener, struct cl_arena *arena, struc
 /* How many events have been lost since this was last asked. */
 uint64_t cl_listener_lost(struct cl_listener *listener);
 
+/* Removes what killed listeners left, and the directory when nobody listens; for sweeps. */
+void cl_listeners_sweep(const struct cl_state *state);
+
 /* Removes what is LISTENER's, and the directory with the last of them. */
 void cl_listener_done(struct cl_listener *listener);
 

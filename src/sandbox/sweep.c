@@ -11,6 +11,7 @@
 #include "sandbox/control.h"
 #include "sandbox/events.h"
 #include "sandbox/kept.h"
+#include "sandbox/listener.h"
 #include "sandbox/table.h"
 
 enum { PLAN_ROOM = 4 * CL_PLAN_MAX_SIZE }; /* as in state_find.c */
@@ -249,6 +250,7 @@ int cl_sweep(struct cl_state *state, void (*on_swept)(void *context, const char 
             sweep_seat(&sweep, seat);
     }
     cl_control_sweep(state);
+    cl_listeners_sweep(state); /* after the ends above were told */
     struct cl_error failure = {0};
     if (cl_kept_sweep(&failure) < 0 && sweep.first.code == 0)
         sweep.first = failure;

@@ -17,7 +17,7 @@
 #include "sandbox/state.h"
 
 /* Sweeps every dead entry and tells ON_SWEPT (may be NULL) the id of each that is
- * gone; also cgroups that no record knows and FIFOs of clients that died. Waits for
+ * gone; also cgroups that no record knows and what clients and listeners left that died. Waits for
  * what is dying, for supervisors that were killed and still end CL_SWEEP_DYING_MS in all. One that
  * can't be swept now stays for the next; the others go all the same, and the first failure is
  * returned with its message. Otherwise returns how many are gone. An entry that another sweeper

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/sys.h"
 #include "sandbox/listener.h"
@@ -117,6 +118,52 @@ TEST(a_dead_ones_are_removed)
     CHECK(!exists("events"));
     for (int i = 0; i < 2; i++)
         cl_fd_close(&listeners[i].events);
+}
+
+/* What a listener leaves that was killed on its way, while it listened, or when an event had found
+ * it full and was a moment late to say so. */
+TEST(a_sweep_takes_what_dead_ones_left)
+{
+    static const struct {
+        const char *name;
+        int age_s;
+        int goes;
+    } rows[] = {
+        {"new-0000000000000001", 100, 1},
+        {"new-0000000000000002", 0, 0},
+        {"0000000000000003.lost", 0, 1},
+        {"0000000000000004.lost", 0, 1},
+        {"0000000000000004", 0, 1},
+        {"other.lost", 100, 0},
+        {"other", 100, 0},
+        {"0000000000000005.lost.x", 100, 0},
+    };
+    char lost[CL_EVENTS_NAME_SIZE];
+
+    listen_as(0);
+    CL_CLEANUP_FD int dir = fcntl(listeners[0].events, F_DUPFD_CLOEXEC, 3);
+    for (size_t i = 0; i < CL_ARRAY_SIZE(rows); i++) {
+        const struct timespec old = {.tv_sec = (time_t)(cl_clock_wall_ns() / CL_NS_PER_S) -
+                                               rows[i].age_s};
+        const struct timespec times[2] = {old, old};
+
+        CHECK(mkfifoat(dir, rows[i].name, 0600) == 0);
+        CHECK(utimensat(dir, rows[i].name, times, 0) == 0);
+    }
+    cl_events_lost_name(listeners[0].name, lost);
+    CHECK(mkfifoat(dir, lost, 0600) == 0);
+    cl_listeners_sweep(&state);
+    for (size_t i = 0; i < CL_ARRAY_SIZE(rows); i++) {
+        CHECK((cl_sys_faccessat(dir, rows[i].name, F_OK) == -ENOENT) == rows[i].goes);
+        (void)unlinkat(dir, rows[i].name, 0);
+    }
+    CHECK(cl_sys_faccessat(dir, lost, F_OK) == 0);
+    say(CL_EVENT_END);
+    CHECK(hear(0) == CL_EVENT_END);
+    cl_fd_close(&listeners[0].fifo); /* as if it had been killed */
+    cl_listeners_sweep(&state);
+    CHECK(!exists("events"));
+    cl_fd_close(&listeners[0].events);
 }
 
 TEST(what_is_no_fifo_is_left_alone)
@@ -236,6 +283,7 @@ int main(void)
         ROW(all_who_listen_hear_it),
         ROW(what_finds_no_room_is_counted),
         ROW(a_dead_ones_are_removed),
+        ROW(a_sweep_takes_what_dead_ones_left),
         ROW(what_is_no_fifo_is_left_alone),
         ROW(an_event_comes_back_as_it_was),
         ROW(a_large_one_is_cut),
