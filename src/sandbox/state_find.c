@@ -33,6 +33,10 @@ static int visit_one(const struct walk *walk, int seat, struct cl_error *err)
 
     (void)snprintf(entry.id, sizeof(entry.id), "seat-%u", (unsigned int)seat & 0xffff);
     int known = cl_entry_read(&entry, &arena, &status, &plan, &ignored) == 0;
+    /* It has ended well since the table was read, or another sits there by now. */
+    if (!alive &&
+        (cl_seat_mark(walk->table, seat) == CL_SEAT_FREE || cl_seat_is_held(walk->table, seat)))
+        return 0;
     if (!known) {
         status = (struct cl_status){0};
         memcpy(status.id, entry.id, CL_ID_SIZE);

@@ -106,6 +106,37 @@ TEST(a_sandbox_is_there_until_it_is_removed)
     CHECK_HAS(err.msg, "one");
 }
 
+struct meeting {
+    struct cl_state *state;
+    struct cl_entry *next;
+    int alive;
+    int dead;
+};
+
+/* Where the first is visited, the second gets up. */
+static int end_next(void *context, struct cl_visit *visit, CL_UNUSED struct cl_error *err)
+{
+    struct meeting *meeting = context;
+
+    *(visit->alive ? &meeting->alive : &meeting->dead) += 1;
+    cl_entry_remove(meeting->state, meeting->next);
+    return 0;
+}
+
+TEST(who_gets_up_meanwhile_is_not_taken_for_dead)
+{
+    CL_CLEANUP_STATE struct cl_state state = open_base();
+    struct cl_entry entries[2] = {CL_ENTRY_INIT, CL_ENTRY_INIT};
+    struct meeting meeting = {.state = &state, .next = &entries[1]};
+    struct cl_error err = {0};
+
+    for (int i = 0; i < 2; i++)
+        CHECK(create(&state, NULL, &entries[i], &err) == 0 && entries[i].seat == i);
+    CHECK(cl_state_walk(&state, end_next, &meeting, &err) == 0);
+    CHECK(meeting.alive == 1 && meeting.dead == 0);
+    cl_entry_remove(&state, &entries[0]);
+}
+
 TEST(a_name_belongs_to_one)
 {
     CL_CLEANUP_STATE struct cl_state state = open_base();
@@ -467,6 +498,7 @@ int main(void)
 {
     static const struct check_test tests[] = {
         ROW(a_sandbox_is_there_until_it_is_removed),
+        ROW(who_gets_up_meanwhile_is_not_taken_for_dead),
         ROW(a_name_belongs_to_one),
         ROW(a_dead_ones_name_is_free),
         ROW(damaged_records_are_not_read),
