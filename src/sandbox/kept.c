@@ -205,8 +205,10 @@ int cl_kept_end(const struct cl_kept *kept, const struct cl_ended *ended, struct
 
 /* --- removing ------------------------------------------------------------------------------ */
 
+static const char record_name[] = "record";
+
 /* Every name in it is a file of ours. */
-static int empty(int dir)
+static int empty_but_record(int dir)
 {
     CL_CLEANUP_FD int own = cl_sys_openat(dir, ".", O_RDONLY | O_DIRECTORY, 0);
     struct cl_dir entries;
@@ -218,7 +220,7 @@ static int empty(int dir)
         return own;
     cl_dir_start(&entries, own);
     while ((r = cl_dir_next(&entries, &name, NULL)) > 0) {
-        int gone = cl_sys_unlinkat(dir, name, 0);
+        int gone = strcmp(name, record_name) == 0 ? 0 : cl_sys_unlinkat(dir, name, 0);
         if (gone < 0 && gone != -ENOENT && first == 0)
             first = gone;
     }
@@ -247,8 +249,10 @@ int cl_kept_remove(const struct cl_kept *kept)
     if (cl_kept_read(kept, &arena, &record, &ignored) == 0 &&
         cl_plan_has(&record.plan, CL_FIELD_NAME))
         remove_name(kept, record.plan.name);
-    int r = empty(kept->dir);
+    int r = empty_but_record(kept->dir);
     if (r == 0)
+        r = cl_sys_unlinkat(kept->dir, record_name, 0);
+    if (r == 0 || r == -ENOENT)
         r = cl_sys_unlinkat(kept->base, kept->id, AT_REMOVEDIR);
     return r == -ENOENT ? 0 : r;
 }

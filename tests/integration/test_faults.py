@@ -6,8 +6,10 @@ an end that no message explains, a layer or a limit that is missing in silence.
 """
 
 import errno
+import os
 import re
 import shutil
+import signal
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -234,6 +236,26 @@ def test_doctor_says_where_the_profile_for_user_namespaces_lies(faulty):
     done = subprocess.run(["unshare", "-m", "sh", "-c", restricted, "restricted", *faulty.argv("doctor")], capture_output=True,
                           text=True, timeout=TIMEOUT, env=faulty.environment({"CLOISTER_FAULT": lacks("unshare", EPERM)}))
     assert done.returncode == 1 and f"\nuser namespaces: as root: apparmor_parser -r {PROFILE}, or sysctl" in done.stdout, done
+
+
+def test_a_removal_that_is_killed_can_be_done_again(faulty, rootfs, nothing_left):
+    """At each of its calls. As long as there is anything of it, it is listed."""
+    outcome, number = None, 0
+    while outcome is None or outcome.exit != 0:
+        number += 1
+        box = faulty.detach(rootfs, "echo", SAID, opts=["--name", "kept"]).ok().word()
+        faulty.call("wait", box).ok()
+        place = faulty.kept() / box
+        for more in range(8):  # which of them the file system lists first is its own affair
+            (place / f"log.{more}").touch()
+        outcome = faulty.call("rm", box, env={"CLOISTER_FAULT": f"self:dies:{number}"}, timeout=TIMEOUT)
+        assert outcome.exit in (0, -signal.SIGKILL), str(outcome)
+        listed = box in faulty.call("ps", "-aq").ok().lines()
+        assert listed == (place.exists() and os.listdir(place) != []), (number, listed, place.exists() and os.listdir(place))
+        if place.exists():
+            faulty.call("rm", box).ok()
+        assert not place.exists()
+    assert number > 10
 
 
 # --- the same error paths under the sanitizers ---------------------------------------
