@@ -1,11 +1,13 @@
 """run --detach and what goes with it: logs, wait, stop, rm, ps and inspect of what has ended, and ends that nobody wrote down."""
 
 import contextlib
+import fcntl
 import itertools
 import json
 import os
 import re
 import signal
+import struct
 import subprocess
 import threading
 from pathlib import Path
@@ -17,6 +19,7 @@ from lib.runner import Running, alive, descendants, poll, stat_fields
 from lib.terminal import Terminal
 
 MIB = 1 << 20
+F_OFD_SETLKW = 38
 
 
 # -- from start to end
@@ -369,6 +372,20 @@ def test_prune_ended(detach, cloister):
     assert cloister.call("prune").ok().out == b"nothing to remove\n"
     assert cloister.call("prune", "--ended").ok().out.decode() == f"removed {ended.id}\n"
     assert os.listdir(cloister.kept()) == [running.id]
+
+
+def test_prune_waits_for_who_still_tells_of_an_end(detach, cloister):
+    """Who ran it knows already that it has ended, and would find it after prune. A supervisor has his lock until all know."""
+    ended = detach("true")
+    assert ended.exit_status() == 0
+    with open(cloister.kept() / ended.id / "record", "r+b") as record:
+        fcntl.fcntl(record, F_OFD_SETLKW, struct.pack("hhqqi4x", fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0))
+        waits = re.compile(rf" -> OFDLCK .*:{os.fstat(record.fileno()).st_ino} ")
+        with Running(cloister.argv("prune", "--ended"), env=cloister.environment()) as prune:
+            poll(lambda: waits.search(Path("/proc/locks").read_text()) or prune.process.poll() is not None, 20, "it does neither")
+            record.close()
+            assert prune.wait().ok().out.decode() == f"removed {ended.id}\n"
+    assert os.listdir(cloister.kept()) == []
 
 
 # -- ends that nobody wrote down

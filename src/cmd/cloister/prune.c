@@ -170,8 +170,11 @@ static int remove_ended(void *data, const struct cl_kept *kept, struct cl_error 
     struct cl_error ignored = {0};
     int r = cl_kept_read(kept, &arena, &record, &ignored);
 
-    if (r < 0 || record.is_alive) /* what is damaged is rm's, by its id */
+    if (r < 0 || (record.is_alive && !record.has_ended)) /* what is damaged is rm's, by its id */
         return 0;
+    r = record.is_alive ? cl_kept_wait(kept) : 0; /* its supervisor still tells of its end */
+    if (r < 0)
+        return cl_fail(err, r, "wait for the end of sandbox %s", kept->id);
     r = record.plan.keep ? end_resting(removal->state, kept->id, err) : 0;
     if (r < 0)
         return r;
