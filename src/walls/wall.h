@@ -107,6 +107,15 @@ struct cl_wall_process {
     int is_over;    /* it has ended, and all others with it, but the first process */
 };
 
+/* What a sandbox uses at this moment that no cgroup tells of. All of one program's; it goes through
+ * a FIFO in one piece. */
+struct cl_wall_told {
+    uint64_t cpu_ns;
+    uint64_t memory_bytes;
+    uint64_t stdout_bytes;
+    uint64_t stderr_bytes;
+};
+
 struct cl_wall {
     const char *name;
     /* Can this wall enforce PLAN? Refuses what it can't, naming it. */
@@ -129,6 +138,12 @@ struct cl_wall {
     /* Stops all processes but the first, or has them go on. Whoever is stopped can be continued by
      * another that isn't yet: who asks looks, and asks again. Never blocks: -EAGAIN. */
     int (*pause)(struct cl_wall_process *process, int is_paused, struct cl_error *err);
+    /* Has TOLD, of which the caller knows what was written, completed and put into CLIENT
+     * (borrowed), a FIFO, when that is known; what it says is untrusted, and kept in bounds. Who is
+     * told nothing sees the FIFO closed. NULL or -ENOTSUP: its cgroups tell. Never blocks: -EAGAIN.
+     */
+    int (*tell)(struct cl_wall_process *process, const struct cl_wall_told *told, int client,
+                struct cl_error *err);
     /* Makes START's streams such as the sandbox may use: of a command to be started in the one
      * of START's plan, id and uid_base, which runs. The client's, with its caller's privilege. */
     int (*lend)(const struct cl_wall_start *start, struct cl_error *err);

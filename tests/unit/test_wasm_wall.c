@@ -118,12 +118,23 @@ TEST(no_program_but_files_go_in)
     CHECK_HAS(err.msg, "no other program");
 }
 
+TEST(who_has_cgroups_has_nobody_tell)
+{
+    struct cl_wall_process process = {.line = -1, .channel = -1};
+    const struct cl_wall_told told = {0};
+    struct cl_error err = {0};
+
+    CHECK(cl_wall_wasm.tell(&process, &told, STDIN_FILENO, &err) == -ENOTSUP);
+    process.is_joined = 1; /* and whose stand-in has gone can't */
+    CHECK(cl_wall_wasm.tell(&process, &told, STDIN_FILENO, &err) == -EBADF);
+}
+
 int main(void)
 {
     static const struct check_test tests[] = {
         ROW(is_in_the_table_by_its_name),       ROW(what_is_for_programs_of_the_kernel_is_refused),
         ROW(a_workers_words_are_foreign_bytes), ROW(words_of_another_version_are_told_as_that),
-        ROW(no_program_but_files_go_in),
+        ROW(no_program_but_files_go_in),        ROW(who_has_cgroups_has_nobody_tell),
     };
 
     return check_run(tests, CL_ARRAY_SIZE(tests));

@@ -96,9 +96,14 @@ int cl_wasm_join(const struct cl_wall_start *start, struct cl_wall_process *ret,
     return cl_fail(err, pid, "make the module's stand-in");
 }
 
-static int give_order(const struct cl_wall_process *process, const struct cl_stand_in_order *order)
+/* With FD, unless that is -1. */
+static int give_order(const struct cl_wall_process *process, const struct cl_stand_in_order *order,
+                      int fd)
 {
-    const struct cl_packet packet = {.data = cl_unconst(order), .size = sizeof(*order)};
+    const struct cl_packet packet = {.data = cl_unconst(order),
+                                     .size = sizeof(*order),
+                                     .fds = {fd},
+                                     .fd_count = fd >= 0 ? 1 : 0};
 
     return cl_channel_send(process->channel, &packet, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
@@ -122,7 +127,7 @@ int cl_wasm_join_release(struct cl_wall_process *process, const struct cl_limits
 int cl_wasm_join_signal(struct cl_wall_process *process, int signal, struct cl_error *err)
 {
     const struct cl_stand_in_order order = {.kind = CL_STAND_IN_SIGNAL, .value = signal};
-    int r = give_order(process, &order);
+    int r = give_order(process, &order, -1);
 
     return r < 0 ? cl_fail(err, r, "send signal %d to the module", signal) : 0;
 }
@@ -130,9 +135,18 @@ int cl_wasm_join_signal(struct cl_wall_process *process, int signal, struct cl_e
 int cl_wasm_join_pause(struct cl_wall_process *process, int is_paused, struct cl_error *err)
 {
     const struct cl_stand_in_order order = {.kind = CL_STAND_IN_PAUSE, .value = is_paused};
-    int r = give_order(process, &order);
+    int r = give_order(process, &order, -1);
 
     return r < 0 ? cl_fail(err, r, "%s the module", is_paused ? "pause" : "unpause") : 0;
+}
+
+int cl_wasm_join_tell(struct cl_wall_process *process, const struct cl_wall_told *told, int client,
+                      struct cl_error *err)
+{
+    const struct cl_stand_in_order order = {.kind = CL_STAND_IN_TELL, .told = *told};
+    int r = give_order(process, &order, client);
+
+    return r < 0 ? cl_fail(err, r, "ask what the module uses") : 0;
 }
 
 int cl_wasm_join_receive(struct cl_wall_process *process, CL_UNUSED struct cl_error *err)

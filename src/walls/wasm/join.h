@@ -13,6 +13,8 @@ int cl_wasm_join_release(struct cl_wall_process *process, const struct cl_limits
                          struct cl_error *err);
 int cl_wasm_join_signal(struct cl_wall_process *process, int signal, struct cl_error *err);
 int cl_wasm_join_pause(struct cl_wall_process *process, int is_paused, struct cl_error *err);
+int cl_wasm_join_tell(struct cl_wall_process *process, const struct cl_wall_told *told, int client,
+                      struct cl_error *err);
 int cl_wasm_join_receive(struct cl_wall_process *process, struct cl_error *err);
 
 #endif

@@ -17,12 +17,40 @@ enum {
     GUEST = 1, /* the only one of its connection */
     NOT_BEGUN = 126,
     MOST_STATUS = 255,
+    ASKERS_MOST = 8, /* at a time; those who gave up are among them until the worker answers */
+};
+
+/* Who waits to be told what the guest uses. */
+struct asker {
+    int fifo;
+    struct cl_wall_told told;
 };
 
 struct state {
     struct cl_stand_in *own;
-    int signal; /* by which it was asked to end; 0: it wasn't */
+    uint64_t began_ns; /* boot clock; 0: it hasn't */
+    int signal;        /* by which it was asked to end; 0: it wasn't */
+    struct asker askers[ASKERS_MOST];
+    size_t asker_count; /* with the first of them the worker was asked */
 };
+
+/* --- what it used, as a worker says ------------------------------------------------------------
+ */
+
+/* It has one thread, and a linear memory that its worker was told the limit of. */
+static uint64_t believe_cpu_ns(const struct state *state, const struct cl_answer *answer)
+{
+    return cl_min_u64(answer->cpu_ns, cl_clock_boot_ns() - state->began_ns);
+}
+
+static uint64_t believe_memory(const struct state *state, const struct cl_answer *answer)
+{
+    const struct cl_plan *plan = state->own->start->plan;
+
+    return cl_plan_has(plan, CL_FIELD_MEMORY)
+               ? cl_min_u64(answer->memory_bytes, plan->limits.memory_bytes)
+               : answer->memory_bytes;
+}
 
 /* --- its end ------------------------------------------------------------------------------- */
 
@@ -73,8 +101,8 @@ CL_NORETURN static void end_as(const struct state *state, const struct cl_answer
 {
     struct cl_report *report = state->own->report;
 
-    report->main_cpu_ns = answer->cpu_ns;
-    report->memory_peak_bytes = answer->memory_bytes;
+    report->main_cpu_ns = believe_cpu_ns(state, answer);
+    report->memory_peak_bytes = believe_memory(state, answer);
     switch (answer->status) {
     case CL_ANSWER_EXITED:
         end_with(state, exited(answer->code));
@@ -90,17 +118,17 @@ CL_NORETURN static void end_as(const struct state *state, const struct cl_answer
 
 /* --- orders -------------------------------------------------------------------------------- */
 
-static int send_order(const struct state *state, struct cl_packet *packet)
+static int send_order(const struct state *state, struct cl_packet *packet, int flags)
 {
-    return cl_channel_send(state->own->start->worker, packet, MSG_NOSIGNAL);
+    return cl_channel_send(state->own->start->worker, packet, flags | MSG_NOSIGNAL);
 }
 
-static int send_word(const struct state *state, uint32_t kind)
+static int send_word(const struct state *state, uint32_t kind, int flags)
 {
     struct cl_order order = {.version = CL_WORKER_VERSION, .kind = kind, .guest = GUEST};
     struct cl_packet packet = {.data = &order, .size = sizeof(order)};
 
-    return send_order(state, &packet);
+    return send_order(state, &packet, flags);
 }
 
 static int add_strings(struct cl_buf *buf, const struct cl_strlist *list)
@@ -153,7 +181,7 @@ static int send_run(const struct state *state, const struct cl_packet *groups)
     }
     for (size_t i = 0; i < groups->fd_count; i++)
         packet.fds[packet.fd_count++] = groups->fds[i];
-    return send_order(state, &packet);
+    return send_order(state, &packet, 0);
 }
 
 /* It is in the guest's cgroups, as any first process is: by that they are found (limits/gauges.h).
@@ -168,17 +196,17 @@ static int enter_groups(const struct state *state, const struct cl_packet *group
 }
 
 /* The supervisor's filter and capabilities are enough from here on. */
-static void begin(const struct state *state, struct cl_packet *groups)
+static void begin(struct state *state, struct cl_packet *groups)
 {
     struct cl_report *report = state->own->report;
     const struct cl_wall_start *start = state->own->start;
-    int r = enter_groups(state, groups);
 
+    state->began_ns = cl_clock_boot_ns();
+    int r = enter_groups(state, groups);
     if (r == 0)
         r = send_run(state, groups);
     for (size_t i = 0; i < groups->fd_count; i++)
         cl_fd_close(&groups->fds[i]);
-
     if (r == 0)
         r = cl_wall_container.shrink(start->plan, &report->error);
     else
@@ -204,28 +232,73 @@ static int is_deadly(int signal)
            signal != SIGSTOP && signal != SIGTSTP && signal != SIGTTIN && signal != SIGTTOU;
 }
 
+static void dismiss_askers(struct state *state)
+{
+    for (size_t i = 0; i < state->asker_count; i++)
+        cl_fd_close(&state->askers[i].fifo);
+    state->asker_count = 0;
+}
+
+/* FIFO is taken. A worker that is asked already isn't asked again. */
+static void add_asker(struct state *state, const struct cl_wall_told *told, int fifo)
+{
+    CL_CLEANUP_FD int owned = fifo;
+
+    if (owned < 0 || state->began_ns == 0 || state->asker_count == ASKERS_MOST)
+        return;
+    state->askers[state->asker_count++] = (struct asker){CL_TAKE_FD(owned), *told};
+    if (state->asker_count == 1 && send_word(state, CL_ORDER_TELL, MSG_DONTWAIT) < 0)
+        dismiss_askers(state);
+}
+
+static void end_guest(struct state *state, int signal)
+{
+    if (!is_deadly(signal))
+        return;
+    state->signal = signal;
+    (void)send_word(state, CL_ORDER_END, 0);
+}
+
 /* The worker's end is heard by its answers. */
 static void take_order(struct state *state)
 {
     struct cl_stand_in_order order = {0};
     struct cl_packet packet = {
         .data = &order, .size = sizeof(order), .fd_count = CL_ORDER_MAX_GROUPS};
+    int r = cl_channel_receive(state->own->channel, &packet, 0);
 
-    if (cl_channel_receive(state->own->channel, &packet, 0) < 0 || packet.size != sizeof(order))
+    if (r < 0 || packet.size != sizeof(order))
         _exit(0); /* the supervisor has gone */
-    if (order.kind == CL_STAND_IN_BEGIN)
+    switch (order.kind) {
+    case CL_STAND_IN_BEGIN:
         begin(state, &packet);
-    else if (order.kind == CL_STAND_IN_PAUSE)
-        (void)send_word(state, order.value ? CL_ORDER_PAUSE : CL_ORDER_CONTINUE);
-    else if (is_deadly(order.value)) {
-        state->signal = order.value;
-        (void)send_word(state, CL_ORDER_END);
+        return;
+    case CL_STAND_IN_PAUSE:
+        (void)send_word(state, order.value ? CL_ORDER_PAUSE : CL_ORDER_CONTINUE, 0);
+        return;
+    case CL_STAND_IN_TELL:
+        add_asker(state, &order.told, packet.fd_count == 1 ? packet.fds[0] : -1);
+        return;
+    case CL_STAND_IN_SIGNAL:
+        end_guest(state, order.value);
     }
 }
 
 /* --- answers ------------------------------------------------------------------------------- */
 
-static void take_answer(const struct state *state)
+static void tell_askers(struct state *state, const struct cl_answer *answer)
+{
+    for (size_t i = 0; i < state->asker_count; i++) {
+        struct cl_wall_told *told = &state->askers[i].told;
+
+        told->cpu_ns = believe_cpu_ns(state, answer);
+        told->memory_bytes = believe_memory(state, answer);
+        (void)cl_sys_write(state->askers[i].fifo, told, sizeof(*told)); /* or it has given up */
+    }
+    dismiss_askers(state);
+}
+
+static void take_answer(struct state *state)
 {
     struct cl_answer answer = {0};
     struct cl_packet packet = {.data = &answer, .size = sizeof(answer)};
@@ -242,6 +315,8 @@ static void take_answer(const struct state *state)
         end_refused(state, &answer);
     if (answer.kind == CL_ANSWER_ENDED)
         end_as(state, &answer);
+    if (answer.kind == CL_ANSWER_TOLD)
+        tell_askers(state, &answer);
 }
 
 void cl_stand_in_run(struct cl_stand_in *own)

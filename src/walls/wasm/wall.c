@@ -200,6 +200,13 @@ static int wasm_pause(struct cl_wall_process *process, int is_paused, struct cl_
                               : cl_wall_container.pause(process, is_paused, err);
 }
 
+static int wasm_tell(struct cl_wall_process *process, const struct cl_wall_told *told, int client,
+                     struct cl_error *err)
+{
+    return process->is_joined ? cl_wasm_join_tell(process, told, client, err)
+                              : cl_refuse(err, ENOTSUP, "the sandbox has cgroups of its own");
+}
+
 static int wasm_lend(const struct cl_wall_start *start, struct cl_error *err)
 {
     return cl_wall_container.lend(start, err);
@@ -273,6 +280,7 @@ const struct cl_wall cl_wall_wasm = {
     .leave = wasm_leave,
     .signal = wasm_signal,
     .pause = wasm_pause,
+    .tell = wasm_tell,
     .lend = wasm_lend,
     .exec = wasm_exec,
     .receive = wasm_receive,
