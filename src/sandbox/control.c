@@ -266,27 +266,38 @@ static int make_answer(struct client *client, struct cl_error *err)
     return cl_fail(err, r, "make a FIFO in the state directory");
 }
 
-/* Waits for the answer, or for nobody to have the bell open any more: that is when the
- * sandbox has ended, and what is there then is all that will come. */
-static int wait_for_answer(const struct client *client, struct cl_error *err)
+/* Waits until UNTIL_NS for an answer, or for nobody to have the bell open any more: that is when
+ * the sandbox has ended, and what is there then is all that will come. 1 for an answer or its end,
+ * 0 when there will be none, -ETIMEDOUT, or another -errno. */
+static int wait_until(int answer, int bell, uint64_t until_ns)
 {
-    struct pollfd fds[2] = {{.fd = client->answer, .events = POLLIN}, {.fd = client->bell}};
-    uint64_t deadline_ns = cl_clock_boot_ns() + ANSWER_WAIT_MS * CL_NS_PER_MS;
+    struct pollfd fds[2] = {{.fd = answer, .events = POLLIN}, {.fd = bell}};
 
     for (;;) {
         uint64_t now_ns = cl_clock_boot_ns();
-        uint64_t left_ns = deadline_ns > now_ns ? deadline_ns - now_ns : 0;
+        uint64_t left_ns = until_ns > now_ns ? until_ns - now_ns : 0;
         struct timespec left = {.tv_sec = (time_t)(left_ns / CL_NS_PER_S),
                                 .tv_nsec = (long)(left_ns % CL_NS_PER_S)};
         int r = (int)CL_SYS5(SYS_ppoll, fds, 2, &left, NULL, 8);
 
-        if (r < 0 && r != -EINTR)
-            return cl_fail(err, r, "wait for sandbox %s", client->entry->id);
+        if (r == -EINTR)
+            continue;
         if (r > 0)
-            return fds[0].revents != 0 ? 0 : fail_ended(client, err);
-        if (r == 0)
-            return fail_silent(client, err);
+            return fds[0].revents != 0;
+        return r == 0 ? -ETIMEDOUT : r;
     }
+}
+
+static int wait_for_answer(const struct client *client, struct cl_error *err)
+{
+    int r = wait_until(client->answer, client->bell,
+                       cl_clock_boot_ns() + ANSWER_WAIT_MS * CL_NS_PER_MS);
+
+    if (r == -ETIMEDOUT)
+        return fail_silent(client, err);
+    if (r < 0)
+        return cl_fail(err, r, "wait for sandbox %s", client->entry->id);
+    return r > 0 ? 0 : fail_ended(client, err);
 }
 
 int cl_control_fail_paused(const struct cl_entry *entry, struct cl_error *err)
@@ -375,6 +386,46 @@ static int ask(const struct cl_entry *entry, const struct cl_control_request *re
         return r;
     r = ring(&client, err);
     return r < 0 ? r : take_answer(&client, err);
+}
+
+int cl_control_ask(const struct cl_entry *entry, enum cl_control_command command,
+                   struct cl_control_asked *ret, struct cl_error *err)
+{
+    CL_CLEANUP(client_done)
+    struct client client = {
+        .entry = entry,
+        .bell = -1,
+        .answer = -1,
+        .ring.request = {.version = VERSION, .command = (uint32_t)command},
+    };
+    int r = approach(&client, err);
+
+    if (r == 0)
+        r = ring(&client, err);
+    if (r < 0)
+        return r;
+    *ret = (struct cl_control_asked){
+        .dir = entry->dir, .bell = CL_TAKE_FD(client.bell), .answer = CL_TAKE_FD(client.answer)};
+    memcpy(ret->client, client.ring.client, CL_ID_SIZE);
+    return 0;
+}
+
+int cl_control_asked_wait(const struct cl_control_asked *asked, uint64_t until_ns)
+{
+    return asked->dir >= 0 && wait_until(asked->answer, asked->bell, until_ns) > 0;
+}
+
+void cl_control_asked_done(struct cl_control_asked *asked)
+{
+    char path[NAME_SIZE];
+
+    if (asked->dir >= 0) {
+        client_path(asked->client, path);
+        (void)cl_sys_unlinkat(asked->dir, path, 0); /* a sweep tries again */
+    }
+    cl_fd_close(&asked->bell);
+    cl_fd_close(&asked->answer);
+    asked->dir = -1;
 }
 
 int cl_control_signal(const struct cl_entry *entry, int signal, struct cl_error *err)

@@ -30,6 +30,7 @@ enum cl_control_command {
     CL_CONTROL_UNPAUSE,
     CL_CONTROL_ATTACH,    /* as CONNECT, and offer there what offer.h says */
     CL_CONTROL_END_INPUT, /* the held end of the command's standard input is to be closed */
+    CL_CONTROL_TELL,      /* what it uses, where its cgroups don't: answered as told.h says */
 };
 
 struct cl_control_request {
@@ -87,6 +88,22 @@ int cl_control_attach(const struct cl_entry *entry, struct cl_error *err);
 void cl_control_forget(int dir, const char *client);
 /* Client: has ENTRY's supervisor close his end of the command's standard input. */
 int cl_control_end_input(const struct cl_entry *entry, struct cl_error *err);
+
+/* A request that has been made, and whose answer the client looks for later. */
+struct cl_control_asked {
+    int dir;    /* the state directory, borrowed; -1: nobody was asked */
+    int bell;   /* of whom: nobody has it open any more when that sandbox has ended */
+    int answer; /* where the answer comes; hung up when none will */
+    char client[CL_ID_SIZE];
+};
+#define CL_CONTROL_ASKED_INIT ((struct cl_control_asked){.dir = -1, .bell = -1, .answer = -1})
+
+/* Client: asks ENTRY's supervisor for COMMAND, and doesn't wait. */
+int cl_control_ask(const struct cl_entry *entry, enum cl_control_command command,
+                   struct cl_control_asked *ret, struct cl_error *err);
+/* Waits for the answer no longer than UNTIL_NS (boot clock): 1, or 0 when none has come. */
+int cl_control_asked_wait(const struct cl_control_asked *asked, uint64_t until_ns);
+void cl_control_asked_done(struct cl_control_asked *asked);
 
 /* Server: opens the bell of the sandbox's seat; returns its fd. */
 int cl_control_listen(const struct cl_entry *entry, struct cl_error *err);

@@ -116,6 +116,22 @@ static int end_input(struct cl_supervisor *supervisor)
     return 0;
 }
 
+/* What it uses, which whoever knows it tells the CLIENT, a FIFO. What was written we have carried.
+ */
+static int tell(struct cl_supervisor *supervisor, int client, struct cl_error *err)
+{
+    const struct cl_wall_told told = {
+        .stdout_bytes = supervisor->relays[1].total,
+        .stderr_bytes = supervisor->relays[2].total,
+    };
+
+    if (supervisor->ended || supervisor->is_resting)
+        return -ESRCH;
+    if (supervisor->wall->tell == NULL)
+        return -ENOTSUP;
+    return supervisor->wall->tell(supervisor->process, &told, client, err);
+}
+
 /* What REQUEST, by the CLIENT of that name, asks for: 0 or -errno. */
 static int serve(struct cl_supervisor *supervisor, const struct cl_control_request *request,
                  const char *client)
@@ -156,13 +172,17 @@ int cl_requests_serve(struct cl_source *source, CL_UNUSED uint32_t events,
 {
     struct cl_supervisor *supervisor = source->context;
     struct cl_control_request request;
+    struct cl_error asked = {0}; /* as serve's */
     char name[CL_ID_SIZE];
     CL_CLEANUP_FD int client =
         cl_control_accept_from(source->fd, supervisor->entry, &request, name);
 
     if (client < 0)
         return 0;
-    int r = serve(supervisor, &request, name);
+    const int is_told = request.command == CL_CONTROL_TELL;
+    int r = is_told ? tell(supervisor, client, &asked) : serve(supervisor, &request, name);
+    if (is_told && r >= 0)
+        return 0; /* another answers */
     cl_control_answer(client, r < 0 ? r : 0);
     return 0;
 }

@@ -4,6 +4,7 @@
 
 #include "base/fault.h"
 #include "base/sys.h"
+#include "sandbox/told.h"
 #include "control_scene.h"
 
 /* Another process that asks for ENTRY; its exit status is the -errno of the answer. It has
@@ -411,6 +412,94 @@ TEST(a_client_that_a_sweep_takes_for_dead_begins_again)
     done(&supervisor);
 }
 
+/* One who has rung, and has been heard: the server's end of where the answer goes. */
+static int heard(struct supervisor *supervisor, struct cl_control_asked *ret)
+{
+    CL_CLEANUP_ENTRY struct cl_entry entry = find(supervisor);
+    struct cl_control_request request = {0};
+    struct cl_error err = {0};
+
+    entry.dir = supervisor->state.dir;
+    CHECK(cl_control_ask(&entry, CL_CONTROL_TELL, ret, &err) == 0);
+    const int client = cl_control_accept(supervisor->bell, &supervisor->entry, &request);
+    CHECK(client >= 0 && request.command == CL_CONTROL_TELL);
+    return client;
+}
+
+TEST(who_asks_looks_for_the_answer_later)
+{
+    const struct cl_wall_told sent = {1, 2, 3, 4};
+    struct cl_control_asked asked[3];
+    struct supervisor supervisor;
+    struct cl_wall_told told = {0};
+    int clients[3];
+
+    create(&supervisor);
+    listen_to(&supervisor);
+    for (int i = 0; i < 3; i++)
+        clients[i] = heard(&supervisor, &asked[i]);
+    const uint64_t until_ns = cl_clock_boot_ns() + 20 * CL_NS_PER_S;
+    CHECK(write(clients[0], &sent, sizeof(sent)) == (ssize_t)sizeof(sent));
+    cl_control_answer(clients[1], -ENOTSUP); /* a refusal, and the third's is no answer at all */
+    for (int i = 0; i < 3; i++)
+        cl_fd_close(&clients[i]);
+    CHECK(cl_told_take(&asked[2], until_ns, &told) == 0);
+    CHECK(cl_told_take(&asked[1], until_ns, &told) == 0 && told.cpu_ns == 0);
+    CHECK(cl_told_take(&asked[0], until_ns, &told) == 1);
+    CHECK(memcmp(&told, &sent, sizeof(sent)) == 0);
+    CHECK(cl_clock_boot_ns() < until_ns && count_clients() == 0);
+    done(&supervisor);
+}
+
+TEST(who_asks_waits_no_longer_than_he_wants)
+{
+    struct cl_control_asked asked;
+    struct supervisor supervisor;
+    struct cl_wall_told told;
+
+    create(&supervisor);
+    CL_CLEANUP_ENTRY struct cl_entry seen = find(&supervisor);
+    cl_told_ask(&seen, &asked); /* nobody listens */
+    CHECK(asked.dir < 0 && cl_told_take(&asked, UINT64_MAX, &told) == 0);
+    listen_to(&supervisor);
+    const int before = check_count_fds();
+    int client = heard(&supervisor, &asked);
+    CHECK(cl_told_take(&asked, cl_clock_boot_ns(), &told) == 0);
+    cl_fd_close(&client);
+    client = heard(&supervisor, &asked);
+    cl_fd_close(
+        &supervisor.bell); /* it has ended, and whoever else has the answer's end says none */
+    CHECK(cl_told_take(&asked, cl_clock_boot_ns() + 20 * CL_NS_PER_S, &told) == 0);
+    cl_fd_close(&client);
+    CHECK(check_count_fds() == before - 1 && count_clients() == 0);
+    done(&supervisor);
+}
+
+TEST(what_fails_leaves_nothing)
+{
+    struct cl_control_asked asked;
+    struct supervisor supervisor;
+    struct cl_wall_told told;
+    char fault[32];
+    int struck = 1;
+
+    create(&supervisor);
+    listen_to(&supervisor);
+    CL_CLEANUP_ENTRY struct cl_entry seen = find(&supervisor);
+    const int before = check_count_fds();
+    for (int i = 1; struck; i++) {
+        (void)snprintf(fault, sizeof(fault), "syscall:%d", i);
+        cl_fault_set(fault);
+        cl_told_ask(&seen, &asked);
+        struck = cl_fault_struck();
+        cl_fault_set(NULL);
+        CHECK(struck == (asked.dir < 0) && i < 50);
+        CHECK(cl_told_take(&asked, 0, &told) == 0);
+        CHECK(check_count_fds() == before && count_clients() == 0);
+    }
+    done(&supervisor);
+}
+
 int main(void)
 {
     static const struct check_test tests[] = {
@@ -427,6 +516,9 @@ int main(void)
         ROW(a_client_can_not_hold_the_supervisor),
         ROW(a_stranger_is_not_answered),
         ROW(what_is_no_bell_is_replaced),
+        ROW(who_asks_looks_for_the_answer_later),
+        ROW(who_asks_waits_no_longer_than_he_wants),
+        ROW(what_fails_leaves_nothing),
     };
 
     return run_in_base(tests, CL_ARRAY_SIZE(tests));
