@@ -8,6 +8,7 @@
 #include "base/fd.h"
 #include "base/sys.h"
 #include "sandbox/control.h"
+#include "sandbox/table.h"
 
 enum { WAITING = 128 };
 
@@ -40,6 +41,67 @@ static struct sockaddr_un address_of(int workers, const char *name)
     return address;
 }
 
+/* --- where the worker's sandbox is --------------------------------------------------------- */
+
+/* What served/TENANT has. */
+struct note {
+    int32_t seat;
+    char id[CL_ID_SIZE];
+    char reserved[3];
+};
+
+static int write_note(const struct cl_entry *entry, const char *tenant)
+{
+    CL_CLEANUP_FD int served = cl_state_open_dir(entry->dir, "served", O_PATH);
+    CL_CLEANUP_FD int fd =
+        served < 0 ? served
+                   : cl_sys_openat(served, tenant,
+                                   O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_NONBLOCK, 0600);
+    struct note note = {.seat = entry->seat};
+
+    if (fd < 0)
+        return fd;
+    memcpy(note.id, entry->id, CL_ID_SIZE);
+    return cl_write_all(fd, &note, sizeof(note));
+}
+
+static int read_note(int dir, const char *tenant, struct note *ret)
+{
+    CL_CLEANUP_FD int served = cl_sys_openat(dir, "served", O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
+    CL_CLEANUP_FD int fd =
+        served < 0 ? served : cl_sys_openat(served, tenant, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
+
+    if (fd < 0)
+        return fd;
+    return cl_sys_read(fd, ret, sizeof(*ret)) == (ssize_t)sizeof(*ret) && ret->seat >= 0 &&
+                   ret->seat < CL_SEATS && ret->id[CL_ID_SIZE - 1] == '\0'
+               ? 0
+               : -EBADMSG;
+}
+
+static uint64_t layers_of(int dir, const char *tenant)
+{
+    struct cl_status status;
+    struct note note;
+
+    if (read_note(dir, tenant, &note) < 0)
+        return 0;
+    CL_CLEANUP_FD int table = cl_table_open(dir, 0);
+    if (table < 0 || !cl_seat_is_held(table, note.seat) ||
+        cl_status_read(table, note.seat, &status) < 0 || strcmp(status.id, note.id) != 0)
+        return 0;
+    return status.layers;
+}
+
+void cl_clients_note_layers(struct cl_wall_process *process, int dir)
+{
+    const uint64_t own = CL_LAYER_BIT(CL_LAYER_STDIO); /* its streams are no business of others */
+
+    if (process->is_joined && process->report->layers == 0)
+        process->report->layers =
+            layers_of(dir, process->plan->tenant) & ~(process->plan->without & own);
+}
+
 /* --- the supervisor's ---------------------------------------------------------------------- */
 
 static void name_of(const struct cl_supervisor *supervisor, char ret[SOCKET_NAME_SIZE])
@@ -65,6 +127,8 @@ int cl_clients_listen(const struct cl_supervisor *supervisor, struct cl_error *e
     if (r == 0 || r == -ENOENT)
         r = cl_sys_bind(listener, (const struct sockaddr *)&address, sizeof(address));
     if (r == 0)
+        r = write_note(supervisor->entry, supervisor->plan->tenant);
+    if (r == 0)
         r = cl_sys_listen(listener, WAITING);
     if (r < 0)
         return cl_fail(err, r, "listen at workers/%s in the state directory", name);
@@ -73,12 +137,16 @@ int cl_clients_listen(const struct cl_supervisor *supervisor, struct cl_error *e
 
 void cl_clients_stop(const struct cl_supervisor *supervisor)
 {
-    CL_CLEANUP_FD int workers = cl_state_open_dir(supervisor->entry->dir, "workers", O_PATH);
+    const int dir = supervisor->entry->dir;
+    CL_CLEANUP_FD int workers = cl_state_open_dir(dir, "workers", O_PATH);
+    CL_CLEANUP_FD int served = cl_state_open_dir(dir, "served", O_PATH);
     char name[SOCKET_NAME_SIZE];
 
     name_of(supervisor, name);
     if (workers >= 0)
         (void)cl_sys_unlinkat(workers, name, 0); /* or the next one's to do */
+    if (served >= 0)
+        (void)cl_sys_unlinkat(served, supervisor->plan->tenant, 0);
 }
 
 /* Whoever can't be admitted sees the end of his connection. */

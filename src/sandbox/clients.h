@@ -4,7 +4,8 @@
  * which is closed to all but its owner: who connects there is our own user, or root, looked at
  * besides, and is handed to the worker (wall.h, admit). The supervisor reads nothing that a client
  * says. There is one worker for a tenant: its sandbox has the tenant's name (cl_clients_name), so
- * what still lies at the socket's place is of a dead one.
+ * what still lies at the socket's place is of a dead one. served/TENANT says in which seat that
+ * sandbox is: its layers are those of all who join it.
  */
 #ifndef CL_SANDBOX_CLIENTS_H
 #define CL_SANDBOX_CLIENTS_H
@@ -22,6 +23,11 @@ int cl_clients_listen(const struct cl_supervisor *supervisor, struct cl_error *e
 int cl_clients_accept(struct cl_source *source, uint32_t events, struct cl_error *err);
 /* Nobody comes any more. */
 void cl_clients_stop(const struct cl_supervisor *supervisor);
+
+/* Writes into the report of PROCESS, which has joined a worker, the layers that stand around that,
+ * as its record in the state directory DIR has them. Unless they are there; none where there is no
+ * such record. */
+void cl_clients_note_layers(struct cl_wall_process *process, int dir);
 
 /* A connection to the worker of TENANT in the state directory DIR, where it is of MODEL: -ENOENT
  * where there is none, or another -errno. */

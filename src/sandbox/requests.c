@@ -7,6 +7,7 @@
 #include "base/fd.h"
 #include "base/sys.h"
 #include "sandbox/children.h"
+#include "sandbox/clients.h"
 #include "sandbox/control.h"
 #include "sandbox/offer.h"
 #include "sandbox/pause.h"
@@ -17,6 +18,7 @@ int cl_requests_refresh(struct cl_supervisor *supervisor, struct cl_error *err)
 {
     struct cl_status *status = supervisor->status;
 
+    cl_clients_note_layers(supervisor->process, supervisor->entry->dir);
     status->layers = supervisor->process->report->layers;
     if (status->main == 0)
         status->main = cl_first_child(status->init);

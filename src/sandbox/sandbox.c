@@ -6,6 +6,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/sys.h"
+#include "sandbox/clients.h"
 #include "sandbox/ended.h"
 #include "sandbox/events.h"
 #include "sandbox/filter.h"
@@ -70,6 +71,7 @@ static void add_joined_usage(struct cl_seen *seen)
 /* What has become of it: exec's errno or 0; an error when its limits didn't hold. */
 static int judge(struct cl_sandbox *sandbox, struct cl_error *err)
 {
+    cl_clients_note_layers(&sandbox->process, sandbox->state.dir);
     struct cl_seen seen = {
         .plan = sandbox->plan,
         .report = *sandbox->process.report, /* read once */

@@ -201,6 +201,7 @@ static int start_wall(void *context, struct cl_error *err)
     struct cl_sandbox *sandbox = context;
 
     sandbox->awaits_start = sandbox->plan->detach || sandbox->plan->waits || sandbox->plan->stays ||
+                            sandbox->plan->image_kind == CL_IMAGE_MODULES ||
                             cl_events_are_heard(sandbox->state.dir);
     const struct cl_wall_start start = {
         .plan = sandbox->plan,
@@ -220,6 +221,7 @@ static int start_wall(void *context, struct cl_error *err)
     if (r < 0)
         return r;
     sandbox->started = 1;
+    cl_clients_note_layers(&sandbox->process, sandbox->state.dir);
     sandbox->status.init = sandbox->process.pid;
     leave_worker(sandbox);            /* what stands in for init holds it, and nobody else */
     cl_fd_close(&sandbox->theirs[0]); /* init has them; why the others stay: supervisor.h */

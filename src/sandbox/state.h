@@ -7,6 +7,8 @@
  *                   then the plan's flat form
  *     plans/<id>    the flat form of a plan that is too large for a seat
  *     bells/<seat>  the FIFO by which the one in that seat is called (control.h)
+ *     workers/      sockets of those who serve a tenant (clients.h); and in which seats they are:
+ *     served/
  *     events/       where listeners are (events.h); only while there are any
  *     ids.<n>       a byte per uid range, OFD-locked by its user (ids.h)
  *

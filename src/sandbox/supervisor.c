@@ -294,6 +294,7 @@ static int start_terminal(struct cl_supervisor *supervisor, struct cl_error *err
 static void note_start(struct cl_supervisor *supervisor)
 {
     const struct cl_wall_process *process = supervisor->process;
+    struct cl_error ignored = {0};
     /* One that nothing has begin stands for those who come: as good as a command that runs. */
     const int is_there =
         process->is_started || (process->is_waiting && !supervisor->errands->has_in);
@@ -301,6 +302,8 @@ static void note_start(struct cl_supervisor *supervisor)
     if (!is_there || supervisor->is_told)
         return;
     supervisor->is_told = 1;
+    if (supervisor->plan->image_kind == CL_IMAGE_MODULES) /* who joins it reads its layers there */
+        (void)cl_requests_refresh(supervisor, &ignored);
     if (supervisor->on_started != NULL)
         supervisor->on_started(supervisor->context);
 }
