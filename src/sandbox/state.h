@@ -60,6 +60,7 @@ struct cl_status {
 _Static_assert(sizeof(struct cl_status) == 80, "the record's head is a file format");
 
 struct cl_ended;
+struct cl_wall_told;
 
 struct cl_state {
     int dir; /* the state directory */
@@ -139,7 +140,8 @@ struct cl_visit {
     const struct cl_status *status;
     const struct cl_plan *plan;
     int alive;
-    const struct cl_ended *ended; /* of one that is kept (known.h), else NULL */
+    const struct cl_ended *ended;    /* of one that is kept (known.h), else NULL */
+    const struct cl_wall_told *told; /* what it uses, for who has asked (told.h), else NULL */
 };
 int cl_state_walk(struct cl_state *state,
                   int (*visit)(void *context, struct cl_visit *visit, struct cl_error *err),

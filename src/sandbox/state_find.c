@@ -41,7 +41,7 @@ static int visit_one(const struct walk *walk, int seat, struct cl_error *err)
         status = (struct cl_status){0};
         memcpy(status.id, entry.id, CL_ID_SIZE);
     }
-    struct cl_visit seen = {&entry, &status, known ? &plan : NULL, alive, NULL};
+    struct cl_visit seen = {&entry, &status, known ? &plan : NULL, alive, NULL, NULL};
     return walk->visit(walk->context, &seen, err);
 }
 

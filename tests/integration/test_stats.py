@@ -12,7 +12,8 @@ from lib.runner import Running, poll
 from lib.terminal import Terminal
 
 MIB = 1 << 20
-NUMBERS = ["cpu_percent", "cpu_ns", "memory_bytes", "memory_limit_bytes", "tasks", "tasks_limit", "io_read_bytes", "io_write_bytes"]
+NUMBERS = ["cpu_percent", "cpu_ns", "memory_bytes", "memory_limit_bytes", "tasks", "tasks_limit", "io_read_bytes", "io_write_bytes",
+           "stdout_bytes", "stderr_bytes"]
 MEASURED = ["cpu_percent", "cpu_ns", "memory_bytes", "memory_limit_bytes", "tasks", "tasks_limit"]
 
 

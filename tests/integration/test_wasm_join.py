@@ -4,8 +4,6 @@ import itertools
 import os
 import pathlib
 import signal
-import socket
-import threading
 import time
 
 import pytest
@@ -15,6 +13,7 @@ from lib import wasm_worker as wire
 from lib.detached import starter
 from lib.runner import alive, descendants, poll, signal_exit, text
 from lib.wasm_guest import compile_guest
+from lib.wasm_worker import answer
 
 numbers = itertools.count()
 
@@ -260,35 +259,9 @@ def test_many_at_once_leave_nothing(cloister, worker, guest):
 
 @pytest.fixture
 def liar(cloister, model):
-    """Listens where a tenant's worker does, and answers as it is told."""
-    place = cloister.state() / "workers"
-    place.mkdir(mode=0o700, parents=True, exist_ok=True)
-    os.chown(place, cloister.uid, cloister.gid)
-    tenant = f"liar-{os.getpid()}-{next(numbers)}"
-    path = place / (tenant if model == "coroutine" else f"{tenant}:process")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
-        listener.bind(str(path))
-        path.chmod(0o777)
-        listener.listen()
-
-        def lie(*answers):
-            def answer():
-                connection, _ = listener.accept()
-                with connection:
-                    _, fds, _, _ = socket.recv_fds(connection, 1 << 17, 8)
-                    for fd in fds:
-                        os.close(fd)
-                    for words in answers:
-                        connection.send(words)
-            thread = threading.Thread(target=answer, daemon=True)
-            thread.start()
-            return tenant
-        yield lie
-    path.unlink()
-
-
-def answer(kind=wire.ENDED, status=wire.EXITED, code=0, version=wire.VERSION, message=b""):
-    return wire.ANSWER.pack(version, kind, 1, status, code, 1, 1, 1, 1, 1, message)
+    liar = wire.Liar(cloister, f"liar-{os.getpid()}-{next(numbers)}", model)
+    yield liar.lie
+    liar.close()
 
 
 @pytest.mark.parametrize("words", [b"", b"x", answer()[:-1], answer() + b"x", answer(version=1), answer(version=2**32 - 1), os.urandom(4096)],

@@ -7,6 +7,7 @@ import select
 import shutil
 import socket
 import struct
+import threading
 import time
 from collections import namedtuple
 
@@ -112,6 +113,10 @@ def comm(pid):
         return ""
 
 
+def socket_name(tenant, model):
+    return tenant if model == "coroutine" else f"{tenant}:process"
+
+
 class Worker:
     """`cloister wasm serve` of a tenant, detached, and clients of it. Its guests take turns, or have processes, as MODEL says."""
 
@@ -120,7 +125,7 @@ class Worker:
         left_out = [f"--without={layer}" for layer in cloister.without]
         outcome = cloister.call("wasm", "serve", "-d", "--tenant", tenant, "--wasm-model", model, *left_out, *options).ok()
         self.id = outcome.word()
-        self.path = cloister.state() / "workers" / (tenant if model == "coroutine" else f"{tenant}:process")
+        self.path = cloister.state() / "workers" / socket_name(tenant, model)
 
     def client(self):
         return Client(self.path)
@@ -147,3 +152,44 @@ class Worker:
     def stop(self):
         self.cloister.call("rm", "-f", self.id)  # it may be gone already, and not by itself
         shutil.rmtree(self.cloister.module_cache() / self.tenant, ignore_errors=True)
+
+
+def answer(kind=ENDED, status=EXITED, code=0, version=VERSION, run=1, cpu=1, memory=1, out=1, err=1, message=b""):
+    """What a worker says of the first guest of a connection."""
+    return ANSWER.pack(version, kind, 1, status, code, run, cpu, memory, out, err, message)
+
+
+class Liar:
+    """Listens where a tenant's worker does, and says what it is told to each who comes."""
+
+    def __init__(self, cloister, tenant, model="coroutine"):
+        place = cloister.state() / "workers"
+        place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.chown(place, cloister.uid, cloister.gid)
+        self.tenant, self.path = tenant, place / socket_name(tenant, model)
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.listener.bind(str(self.path))
+        self.path.chmod(0o777)
+        self.listener.listen()
+
+    def lie(self, *answers, tells=()):
+        """To the next run ANSWERS, and to each time that it asks what it uses the next of TELLS; then the connection ends."""
+        def converse():
+            connection, _ = self.listener.accept()
+            with connection:
+                _, fds, _, _ = socket.recv_fds(connection, 1 << 17, 8)
+                for fd in fds:
+                    os.close(fd)
+                for words in answers:
+                    connection.send(words)
+                for told in tells:
+                    if connection.recv(100) != order(TELL, 1):
+                        return
+                    for words in told:
+                        connection.send(words)
+        threading.Thread(target=converse, daemon=True).start()
+        return self.tenant
+
+    def close(self):
+        self.listener.close()
+        self.path.unlink()

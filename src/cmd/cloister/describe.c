@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "plan/print.h"
 #include "sandbox/ended.h"
+#include "walls/wall.h"
 
 static const char *const phase_words[] = {"creating", "running", "paused", "kept"};
 _Static_assert(CL_ARRAY_SIZE(phase_words) == CL_PHASE_COUNT, "a word for each");
@@ -79,6 +80,20 @@ void cl_describe_brief(struct cl_json *json, const struct cl_visit *visit)
     cl_json_close(json, '}');
 }
 
+static void add_told(struct cl_json *json, const struct cl_wall_told *told)
+{
+    if (told == NULL) {
+        cl_json_null(json, "usage");
+        return;
+    }
+    cl_json_object(json, "usage");
+    cl_json_u64(json, "cpu_ns", told->cpu_ns);
+    cl_json_u64(json, "memory_bytes", told->memory_bytes);
+    cl_json_u64(json, "stdout_bytes", told->stdout_bytes);
+    cl_json_u64(json, "stderr_bytes", told->stderr_bytes);
+    cl_json_close(json, '}');
+}
+
 void cl_describe_all(struct cl_json *json, const char *key, const struct cl_visit *visit)
 {
     const struct cl_status *status = visit->status;
@@ -106,6 +121,7 @@ void cl_describe_all(struct cl_json *json, const char *key, const struct cl_visi
         cl_json_null(json, "digest");
     cl_plan_print(plan, json);
     cl_plan_print_limits(plan, json);
+    add_told(json, visit->told);
     if (visit->ended != NULL) {
         const struct cl_result result = cl_ended_result(visit->ended, plan, status->id);
 

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "cmd/cloister/command.h"
 #include "cmd/cloister/describe.h"
 #include "cmd/cloister/describe_image.h"
@@ -9,6 +10,7 @@
 #include "sandbox/control.h"
 #include "sandbox/known.h"
 #include "sandbox/sweep.h"
+#include "sandbox/told.h"
 
 enum { ARENA_MAX = 32 << 20, IMAGES_ARENA_MAX = 256 << 20 };
 
@@ -37,6 +39,17 @@ static const struct cl_refused_option refused[] = {
     {NULL, 0, NULL},
 };
 
+/* Of the others stats knows more at once. */
+static int is_told(const struct cl_visit *visit, struct cl_wall_told *ret)
+{
+    struct cl_control_asked asked;
+
+    if (!cl_told_may_be(visit->plan))
+        return 0;
+    cl_told_ask(visit->entry, &asked);
+    return cl_told_take(&asked, cl_clock_boot_ns() + CL_TOLD_WAIT_MS * CL_NS_PER_MS, ret);
+}
+
 /* What is known since the start of one that runs; how one ended that has. */
 static int add_one(struct cl_state *state, const char *id_or_name, struct cl_json *json,
                    struct cl_error *err)
@@ -45,6 +58,7 @@ static int add_one(struct cl_state *state, const char *id_or_name, struct cl_jso
     CL_CLEANUP_KNOWN struct cl_known known = CL_KNOWN_INIT;
     int r = cl_known_find(state, id_or_name, &arena, &known, err);
     struct cl_found *found = &known.found;
+    struct cl_wall_told told;
 
     if (r == 0 && known.is_alive)
         r = cl_control_refresh(&found->entry, err);
@@ -52,8 +66,13 @@ static int add_one(struct cl_state *state, const char *id_or_name, struct cl_jso
         r = cl_entry_read(&found->entry, &arena, &found->status, &found->plan, err);
     if (r < 0)
         return r;
-    const struct cl_visit visit = {&found->entry, &found->status, &found->plan, known.is_alive,
-                                   known.is_alive ? NULL : &known.ended};
+    struct cl_visit visit = {.entry = &found->entry,
+                             .status = &found->status,
+                             .plan = &found->plan,
+                             .alive = known.is_alive,
+                             .ended = known.is_alive ? NULL : &known.ended};
+    if (known.is_alive && is_told(&visit, &told))
+        visit.told = &told;
     cl_describe_all(json, NULL, &visit);
     return 0;
 }

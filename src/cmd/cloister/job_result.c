@@ -62,8 +62,10 @@ static void add_artifact(struct cl_json *json, const struct cl_job_path *path,
 /* As inspect prints one that has ended. */
 static void add_sandbox(struct cl_json *json, struct cl_job_run *run)
 {
-    const struct cl_visit visit = {&run->known.found.entry, &run->known.found.status, &run->plan, 0,
-                                   &run->known.ended};
+    const struct cl_visit visit = {.entry = &run->known.found.entry,
+                                   .status = &run->known.found.status,
+                                   .plan = &run->plan,
+                                   .ended = &run->known.ended};
 
     if (run->has_ended)
         cl_describe_all(json, "sandbox", &visit);

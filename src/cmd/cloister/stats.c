@@ -1,7 +1,9 @@
 /* stats: what running sandboxes use.
  *
- * Nobody is asked: the numbers are the kernel's, of the sandboxes' cgroups (limits/gauges.h),
- * and which sandboxes there are says the table. A supervisor that is stopped holds up nothing. */
+ * The numbers are the kernel's, of the sandboxes' cgroups (limits/gauges.h), and which sandboxes
+ * there are says the table. Asked are only those that share a worker (sandbox/told.h): all that
+ * there is room for, and then they are waited for together, no longer than a moment in a round.
+ * A supervisor that is stopped holds up nothing. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -17,15 +19,13 @@
 #include "cmd/cloister/each.h"
 #include "cmd/cloister/filter.h"
 #include "cmd/cloister/live_table.h"
-#include "cmd/cloister/table.h"
-#include "limits/gauges.h"
+#include "cmd/cloister/sample.h"
 
 enum {
     ARENA_MAX = 64 << 20,
     WATCHED_MOST = 1 << 16,
     EVERY_MS = 1000,
-    SHORT_ID = 12,
-    CELL_SIZE = 2 * CL_SIZE_TEXT + 8,
+    ASKED_MOST = 128, /* at a time: each takes two descriptors */
 };
 
 /* One sandbox, from round to round. */
@@ -49,19 +49,14 @@ struct context {
     size_t count;          /* of those that were there in this round */
     uint64_t round;
     uint64_t wall_ns;      /* when it began */
+    uint64_t boot_ns;      /* the same, by the boot clock */
+    uint64_t until_ns;     /* boot clock: for so long answers are waited for */
+    struct cl_buf samples; /* struct cl_sample */
+    size_t waiting;        /* of those asked, whose answers aren't looked at yet */
+    size_t settled;        /* samples before that have all that they will have */
     struct cl_arena arena; /* of a round */
     struct cl_table table;
     struct cl_buf out;
-};
-
-/* What is told of one. */
-struct sample {
-    const struct cl_visit *visit;
-    struct cl_readings readings;
-    uint64_t memory_limit; /* 0: none */
-    uint64_t tasks_limit;
-    uint64_t cpu_millis; /* thousandths of a percent of one processor */
-    int has_share;
 };
 
 static int add_filter(void *data, CL_UNUSED const struct cl_option *option, const char *value,
@@ -166,34 +161,33 @@ static void forget(struct context *context, int all)
 /* --- one of them ---------------------------------------------------------------- */
 
 /* Since the last round; in the first one since its start. */
-static void take_share(struct watched *watched, uint64_t wall_ns, struct sample *sample)
+static void take_share(const struct context *context, struct watched *watched,
+                       struct cl_sample *sample)
 {
-    const uint64_t started_ns = sample->visit->status->started_ns;
-    const uint64_t now_ns = cl_clock_boot_ns();
+    const uint64_t wall_ns = context->wall_ns + (sample->at_ns - context->boot_ns);
     const uint64_t cpu_ns = sample->readings.values[CL_GAUGE_CPU];
     uint64_t used_ns = cpu_ns;
-    uint64_t passed_ns = started_ns != 0 && wall_ns > started_ns ? wall_ns - started_ns : 0;
+    uint64_t passed_ns =
+        sample->started_ns != 0 && wall_ns > sample->started_ns ? wall_ns - sample->started_ns : 0;
 
     if (!cl_readings_have(&sample->readings, CL_GAUGE_CPU))
         return;
     if (watched->has_cpu) {
         used_ns -= cl_min_u64(used_ns, watched->cpu_ns);
-        passed_ns = now_ns - watched->at_ns;
+        passed_ns = sample->at_ns - watched->at_ns;
     }
     sample->has_share = passed_ns != 0;
     if (sample->has_share)
         sample->cpu_millis = (uint64_t)((unsigned __int128)used_ns * 100000 / passed_ns);
     watched->has_cpu = 1;
     watched->cpu_ns = cpu_ns;
-    watched->at_ns = now_ns;
+    watched->at_ns = sample->at_ns;
 }
 
 /* Without a cgroup its limits are those of each process. */
-static void take_limits(struct sample *sample)
+static void take_limits(const struct cl_plan *plan, struct cl_sample *sample)
 {
-    const struct cl_plan *plan = sample->visit->plan;
-
-    if (plan == NULL || cl_plan_without(plan, CL_LAYER_LIMITS))
+    if (cl_plan_without(plan, CL_LAYER_LIMITS))
         return;
     if (cl_plan_has(plan, CL_FIELD_MEMORY))
         sample->memory_limit = plan->limits.memory_bytes;
@@ -201,138 +195,86 @@ static void take_limits(struct sample *sample)
         sample->tasks_limit = plan->limits.tasks;
 }
 
-/* "31.2 MiB", or "-" for what isn't known. */
-static const char *size_or_dash(const struct sample *sample, enum cl_gauge gauge,
-                                char ret[CL_SIZE_TEXT])
+/* --- a round ---------------------------------------------------------------------- */
+
+static struct cl_sample *sample_at(const struct context *context, size_t index)
 {
-    return cl_readings_have(&sample->readings, gauge)
-               ? cl_size_about(sample->readings.values[gauge], ret)
-               : "-";
+    return (struct cl_sample *)(void *)context->samples.data + index;
 }
 
-static void format_memory(const struct sample *sample, char ret[CELL_SIZE], char share[CELL_SIZE])
+static size_t count_samples(const struct context *context)
 {
-    const uint64_t used = sample->readings.values[CL_GAUGE_MEMORY];
-    const uint64_t limit = sample->memory_limit;
-    char text[CL_SIZE_TEXT];
-    char most[CL_SIZE_TEXT];
+    return context->samples.size / sizeof(struct cl_sample);
+}
 
-    (void)snprintf(ret, CELL_SIZE, "%s / %s", size_or_dash(sample, CL_GAUGE_MEMORY, text),
-                   limit == 0 ? "-" : cl_size_about(limit, most));
-    (void)snprintf(share, CELL_SIZE, "-");
-    if (limit != 0 && cl_readings_have(&sample->readings, CL_GAUGE_MEMORY)) {
-        const uint64_t tenths = (uint64_t)((unsigned __int128)used * 1000 / limit);
+static void take_told(struct cl_sample *sample)
+{
+    struct cl_readings *readings = &sample->readings;
 
-        (void)snprintf(share, CELL_SIZE, "%" PRIu64 ".%u", tenths / 10,
-                       (unsigned int)(tenths % 10));
+    sample->at_ns = cl_clock_boot_ns();
+    readings->known = 1U << CL_GAUGE_CPU | 1U << CL_GAUGE_MEMORY;
+    readings->values[CL_GAUGE_CPU] = sample->told.cpu_ns;
+    readings->values[CL_GAUGE_MEMORY] = sample->told.memory_bytes;
+}
+
+/* Waits for those who were asked. */
+static void settle(struct context *context)
+{
+    for (; context->waiting > 0; context->settled++) {
+        struct cl_sample *sample = sample_at(context, context->settled);
+
+        if (sample->asked.dir < 0)
+            continue;
+        context->waiting--;
+        sample->is_told = cl_told_take(&sample->asked, context->until_ns, &sample->told);
+        if (sample->is_told)
+            take_told(sample);
     }
 }
 
-static void format_cpu(const struct sample *sample, char share[CELL_SIZE], char time[CELL_SIZE])
+/* One without cgroups; when the round has waited for too long already, nobody is asked any more. */
+static void ask(struct context *context, const struct cl_visit *visit, struct cl_sample *sample)
 {
-    const uint64_t ms = sample->readings.values[CL_GAUGE_CPU] / CL_NS_PER_MS;
-    const uint64_t s = ms / 1000;
+    const uint64_t now_ns = cl_clock_boot_ns();
 
-    (void)snprintf(share, CELL_SIZE, "-");
-    (void)snprintf(time, CELL_SIZE, "-");
-    if (sample->has_share)
-        (void)snprintf(share, CELL_SIZE, "%" PRIu64 ".%u", sample->cpu_millis / 1000,
-                       (unsigned int)(sample->cpu_millis % 1000 / 100));
-    if (!cl_readings_have(&sample->readings, CL_GAUGE_CPU))
+    if (sample->readings.known != 0 || !cl_told_may_be(visit->plan))
         return;
-    if (s < 60)
-        (void)snprintf(time, CELL_SIZE, "%" PRIu64 ".%02u s", s, (unsigned int)(ms % 1000 / 10));
-    else
-        (void)snprintf(time, CELL_SIZE, "%" PRIu64 ":%02u:%02u", s / 3600,
-                       (unsigned int)(s / 60 % 60), (unsigned int)(s % 60));
+    sample->tasks_limit = 0;                       /* its worker's, for all */
+    if (cl_plan_has(visit->plan, CL_FIELD_MEMORY)) /* kept without cgroups, too */
+        sample->memory_limit = visit->plan->limits.memory_bytes;
+    if (context->waiting == ASKED_MOST)
+        settle(context);
+    if (context->until_ns == 0)
+        context->until_ns = now_ns + CL_TOLD_WAIT_MS * CL_NS_PER_MS;
+    if (now_ns >= context->until_ns)
+        return;
+    cl_told_ask(visit->entry, &sample->asked);
+    context->waiting += sample->asked.dir >= 0;
 }
 
-static void format_tasks(const struct sample *sample, char ret[CELL_SIZE])
+static int add_sample(struct context *context, const struct cl_visit *visit,
+                      struct cl_sample *sample, struct cl_error *err)
 {
-    char used[24] = "-";
-    char most[24] = "-";
+    const struct cl_plan *plan = visit->plan;
 
-    if (cl_readings_have(&sample->readings, CL_GAUGE_TASKS))
-        (void)snprintf(used, sizeof(used), "%" PRIu64, sample->readings.values[CL_GAUGE_TASKS]);
-    if (sample->tasks_limit != 0)
-        (void)snprintf(most, sizeof(most), "%" PRIu64, sample->tasks_limit);
-    (void)snprintf(ret, CELL_SIZE, "%s / %s", used, most);
+    memcpy(sample->id, visit->status->id, sizeof(sample->id));
+    sample->started_ns = visit->status->started_ns;
+    if (cl_plan_has(plan, CL_FIELD_NAME))
+        sample->name = cl_arena_strdup(&context->arena, plan->name);
+    if (cl_plan_has(plan, CL_FIELD_NAME) && sample->name == NULL)
+        return cl_fail_memory(err);
+    take_limits(plan, sample);
+    ask(context, visit, sample);
+    if (cl_buf_add(&context->samples, sample, sizeof(*sample)) == 0)
+        return 0;
+    cl_control_asked_done(&sample->asked);
+    return cl_fail_memory(err);
 }
-
-static int add_row(struct context *context, const struct sample *sample)
-{
-    const struct cl_plan *plan = sample->visit->plan;
-    char id[SHORT_ID + 1];
-    char cells[6][CELL_SIZE];
-    char read[CL_SIZE_TEXT];
-    char written[CL_SIZE_TEXT];
-
-    (void)snprintf(id, sizeof(id), "%.*s", SHORT_ID, sample->visit->status->id);
-    format_cpu(sample, cells[0], cells[1]);
-    format_memory(sample, cells[2], cells[3]);
-    format_tasks(sample, cells[4]);
-    (void)snprintf(cells[5], CELL_SIZE, "%s / %s", size_or_dash(sample, CL_GAUGE_READ, read),
-                   size_or_dash(sample, CL_GAUGE_WRITTEN, written));
-    const char *const row[] = {
-        id,       plan != NULL && cl_plan_has(plan, CL_FIELD_NAME) ? plan->name : "",
-        cells[0], cells[1],
-        cells[2], cells[3],
-        cells[4], cells[5],
-    };
-    return cl_table_add(&context->table, row);
-}
-
-static void add_reading(struct cl_json *json, const char *key, const struct sample *sample,
-                        enum cl_gauge gauge)
-{
-    if (cl_readings_have(&sample->readings, gauge))
-        cl_json_u64(json, key, sample->readings.values[gauge]);
-    else
-        cl_json_null(json, key);
-}
-
-static void add_limit(struct cl_json *json, const char *key, uint64_t limit)
-{
-    if (limit != 0)
-        cl_json_u64(json, key, limit);
-    else
-        cl_json_null(json, key);
-}
-
-static int add_object(struct context *context, const struct sample *sample)
-{
-    const struct cl_plan *plan = sample->visit->plan;
-    char time[CL_RFC3339_SIZE];
-    struct cl_json json;
-
-    cl_clock_rfc3339(context->wall_ns, time);
-    cl_json_begin(&json, &context->out, 0);
-    cl_json_object(&json, NULL);
-    cl_json_string(&json, "time", time);
-    cl_json_string(&json, "id", sample->visit->status->id);
-    cl_json_string(&json, "name", plan == NULL ? NULL : plan->name);
-    if (sample->has_share)
-        cl_json_decimal(&json, "cpu_percent", sample->cpu_millis / 1000,
-                        (unsigned int)(sample->cpu_millis % 1000));
-    else
-        cl_json_null(&json, "cpu_percent");
-    add_reading(&json, "cpu_ns", sample, CL_GAUGE_CPU);
-    add_reading(&json, "memory_bytes", sample, CL_GAUGE_MEMORY);
-    add_limit(&json, "memory_limit_bytes", sample->memory_limit);
-    add_reading(&json, "tasks", sample, CL_GAUGE_TASKS);
-    add_limit(&json, "tasks_limit", sample->tasks_limit);
-    add_reading(&json, "io_read_bytes", sample, CL_GAUGE_READ);
-    add_reading(&json, "io_write_bytes", sample, CL_GAUGE_WRITTEN);
-    cl_json_close(&json, '}');
-    return cl_json_end(&json);
-}
-
-/* --- a round ---------------------------------------------------------------------- */
 
 static int visit_one(void *data, struct cl_visit *visit, struct cl_error *err)
 {
     struct context *context = data;
-    struct sample sample = {.visit = visit};
+    struct cl_sample sample = {.asked = CL_CONTROL_ASKED_INIT};
 
     if (!cl_visit_runs(visit) || visit->plan == NULL ||
         !cl_filters_match(&context->filters, visit) ||
@@ -342,33 +284,55 @@ static int visit_one(void *data, struct cl_visit *visit, struct cl_error *err)
     if (watched == NULL)
         return -err->code;
     int r = cl_gauges_read(&watched->gauges, &sample.readings);
+    sample.at_ns = cl_clock_boot_ns();
     if (context->no_stream)
         cl_gauges_close(&watched->gauges);
     if (r < 0)
         return 0; /* it has ended meanwhile */
     watched->round = context->round;
     context->count++;
-    take_share(watched, context->wall_ns, &sample);
-    take_limits(&sample);
-    r = context->format_json ? add_object(context, &sample) : add_row(context, &sample);
+    return add_sample(context, visit, &sample, err);
+}
+
+static int add_all(struct context *context, struct cl_error *err)
+{
+    int r = 0;
+
+    context->next = 0;
+    for (size_t i = 0; r == 0 && i < count_samples(context); i++) {
+        struct cl_sample *sample = sample_at(context, i);
+        struct watched *watched = find(context, sample->id);
+
+        if (watched != NULL)
+            take_share(context, watched, sample);
+        r = context->format_json ? cl_sample_add_object(sample, context->wall_ns, &context->out)
+                                 : cl_sample_add_row(sample, &context->table);
+    }
     return r < 0 ? cl_fail_memory(err) : 0;
+}
+
+static int begin_round(struct context *context)
+{
+    context->round++;
+    context->wall_ns = cl_clock_wall_ns();
+    context->boot_ns = cl_clock_boot_ns();
+    context->until_ns = 0;
+    context->count = 0;
+    context->next = 0;
+    context->settled = 0;
+    context->samples.size = 0;
+    context->out.size = 0;
+    return cl_sample_add_head(&context->arena, &context->table);
 }
 
 static int take_round(struct context *context, struct cl_state *state, struct cl_error *err)
 {
-    static const char *const head[] = {"SANDBOX",       "NAME",           "CPU %",
-                                       "CPU TIME",      "MEMORY / LIMIT", "MEM %",
-                                       "TASKS / LIMIT", "READ / WRITTEN"};
-
-    context->round++;
-    context->wall_ns = cl_clock_wall_ns();
-    context->count = 0;
-    context->next = 0;
-    context->out.size = 0;
-    context->table = (struct cl_table){.arena = &context->arena, .columns = CL_ARRAY_SIZE(head)};
-    if (cl_table_add(&context->table, head) < 0)
+    if (begin_round(context) < 0)
         return cl_fail_memory(err);
     int r = cl_state_walk(state, visit_one, context, err);
+    settle(context);
+    if (r == 0)
+        r = add_all(context, err);
     if (r < 0)
         return r;
     forget(context, 0);
@@ -443,6 +407,7 @@ static void context_done(struct context *context)
     forget(context, 1);
     cl_gauge_places_done(&context->places);
     cl_buf_done(&context->watched);
+    cl_buf_done(&context->samples);
     cl_buf_done(&context->ids);
     cl_buf_done(&context->out);
     cl_arena_done(&context->arena);
@@ -456,6 +421,7 @@ static int run(const struct cl_command *self, int argc, char *const argv[], stru
         .ids = CL_BUF_INIT((size_t)WATCHED_MOST * CL_ID_SIZE),
         .places = CL_GAUGE_PLACES_INIT,
         .watched = CL_BUF_INIT(WATCHED_MOST * sizeof(struct watched)),
+        .samples = CL_BUF_INIT(WATCHED_MOST * sizeof(struct cl_sample)),
         .arena = CL_ARENA_INIT(ARENA_MAX),
         .out = CL_BUF_INIT(CL_OUTPUT_MAX),
     };
