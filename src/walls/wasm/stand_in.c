@@ -17,6 +17,7 @@ enum {
     GUEST = 1, /* the only one of its connection */
     NOT_BEGUN = 126,
     MOST_STATUS = 255,
+    AGAIN_MS = 20,
     ASKERS_MOST = 8, /* at a time; those who gave up are among them until the worker answers */
 };
 
@@ -75,6 +76,14 @@ static int exited(uint32_t code)
 CL_NORETURN static void fail(const struct state *state)
 {
     end(state, CL_REPORT_FAILED);
+}
+
+CL_NORETURN static void fail_deserted(const struct state *state)
+{
+    (void)cl_refuse(&state->own->report->error, ECANCELED,
+                    "the worker of the tenant %s has ended, and with it all that it ran",
+                    state->own->start->plan->tenant);
+    fail(state);
 }
 
 static void say(const struct state *state, const char *message)
@@ -181,7 +190,12 @@ static int send_run(const struct state *state, const struct cl_packet *groups)
     }
     for (size_t i = 0; i < groups->fd_count; i++)
         packet.fds[packet.fd_count++] = groups->fds[i];
-    return send_order(state, &packet, 0);
+    r = send_order(state, &packet, 0);
+    while (r == -ETOOMANYREFS) { /* descriptors of this user's that are on their way (unix(7)) */
+        (void)cl_sys_poll(NULL, 0, AGAIN_MS); /* nothing tells when there are less */
+        r = send_order(state, &packet, 0);
+    }
+    return r;
 }
 
 /* It is in the guest's cgroups, as any first process is: by that they are found (limits/gauges.h).
@@ -207,6 +221,8 @@ static void begin(struct state *state, struct cl_packet *groups)
         r = send_run(state, groups);
     for (size_t i = 0; i < groups->fd_count; i++)
         cl_fd_close(&groups->fds[i]);
+    if (r == -EPIPE || r == -ECONNRESET)
+        fail_deserted(state);
     if (r == 0)
         r = cl_wall_container.shrink(start->plan, &report->error);
     else
@@ -304,12 +320,8 @@ static void take_answer(struct state *state)
     struct cl_packet packet = {.data = &answer, .size = sizeof(answer)};
     int r = cl_channel_receive(state->own->start->worker, &packet, 0);
 
-    if (r < 0 || packet.size != sizeof(answer) || answer.version != CL_WORKER_VERSION) {
-        (void)cl_refuse(&state->own->report->error, ECANCELED,
-                        "the worker of the tenant %s has ended, and with it all that it ran",
-                        state->own->start->plan->tenant);
-        fail(state);
-    }
+    if (r < 0 || packet.size != sizeof(answer) || answer.version != CL_WORKER_VERSION)
+        fail_deserted(state);
     answer.message[sizeof(answer.message) - 1] = '\0';
     if (answer.kind == CL_ANSWER_REFUSED)
         end_refused(state, &answer);
