@@ -377,6 +377,12 @@ static inline int cl_sys_getsockopt(int fd, int level, int option, void *ret, so
     return (int)CL_SYS5(SYS_getsockopt, fd, level, option, ret, size);
 }
 
+static inline int cl_sys_setsockopt(int fd, int level, int option, const void *value,
+                                    socklen_t size)
+{
+    return (int)CL_SYS5(SYS_setsockopt, fd, level, option, value, size);
+}
+
 ssize_t cl_sys_sendmsg(int fd, const struct msghdr *message, int flags);
 ssize_t cl_sys_recvmsg(int fd, struct msghdr *message, int flags);
 

@@ -5,12 +5,18 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/sys.h"
 #include "sandbox/control.h"
 #include "sandbox/table.h"
 
-enum { WAITING = 128 };
+enum {
+    WAITING = 4096, /* to be accepted; the kernel has a limit of its own (net.core.somaxconn) */
+    CONNECT_S = 5,  /* for a place among those */
+    TRY_MS = 5000,  /* while there are too many descriptors on their way */
+    AGAIN_MS = 20,  /* between two attempts, where nothing tells when the next may succeed */
+};
 
 int cl_clients_name(const char *tenant, char ret[CL_CLIENTS_NAME_SIZE], struct cl_error *err)
 {
@@ -149,17 +155,95 @@ void cl_clients_stop(const struct cl_supervisor *supervisor)
         (void)cl_sys_unlinkat(served, supervisor->plan->tenant, 0);
 }
 
-/* Whoever can't be admitted sees the end of his connection. */
-int cl_clients_accept(struct cl_source *source, CL_UNUSED uint32_t events,
-                      CL_UNUSED struct cl_error *err)
+/* Too many descriptors of this user's that are on their way to somebody (unix(7)): those may be
+ * what our clients have sent themselves, which nobody takes before these are let in. So that is
+ * waited for, but not for ever. */
+static int is_for_later(const struct cl_supervisor *supervisor, int r)
+{
+    return r == -EAGAIN ||
+           (r == -ETOOMANYREFS && cl_clock_boot_ns() - supervisor->held_ns < TRY_MS * CL_NS_PER_MS);
+}
+
+/* What tells when to try again after REASON: that there is room on the line to the worker; or,
+ * where nothing tells, that a moment has passed. */
+static int open_reason(const struct cl_supervisor *supervisor, int reason)
+{
+    const struct itimerspec after = {.it_value.tv_nsec = AGAIN_MS * (long)CL_NS_PER_MS};
+
+    if (reason == -EAGAIN)
+        return cl_sys_fcntl(supervisor->process->line, F_DUPFD_CLOEXEC, 3);
+    CL_CLEANUP_FD int timer = cl_sys_timerfd_create(CLOCK_BOOTTIME);
+    int r = timer < 0 ? timer : cl_sys_timerfd_settime(timer, 0, &after);
+    return r < 0 ? r : CL_TAKE_FD(timer);
+}
+
+static int on_room(struct cl_source *source, uint32_t events, struct cl_error *err);
+
+/* For who is held. */
+static int wait_for_room(struct cl_supervisor *supervisor, int reason, struct cl_error *err)
+{
+    const int fd = open_reason(supervisor, reason);
+
+    if (fd < 0)
+        return cl_fail(err, fd, "wait for room on the line to the worker");
+    supervisor->admits = (struct cl_source){
+        .fd = fd,
+        .events = reason == -EAGAIN ? EPOLLOUT : EPOLLIN,
+        .on_event = on_room,
+        .context = supervisor,
+    };
+    int r = cl_loop_add(&supervisor->loop, &supervisor->admits, err);
+    if (r < 0)
+        cl_fd_close(&supervisor->admits.fd);
+    return r;
+}
+
+/* Nobody waits any more: the next one may come. */
+static int let_come(struct cl_supervisor *supervisor, struct cl_error *err)
+{
+    cl_fd_close(&supervisor->held);
+    return cl_loop_change(&supervisor->loop, &supervisor->clients, EPOLLIN, err);
+}
+
+static int on_room(struct cl_source *source, CL_UNUSED uint32_t events, struct cl_error *err)
 {
     struct cl_supervisor *supervisor = source->context;
-    struct cl_error unheard;
+    struct cl_error unheard = {0};
+    const int r = supervisor->wall->admit(supervisor->process, supervisor->held, &unheard);
+
+    if (r == -EAGAIN && (source->events & EPOLLOUT) != 0)
+        return 0; /* there was less room than it needs */
+    cl_loop_remove(&supervisor->loop, source);
+    cl_fd_close(&source->fd);
+    if (is_for_later(supervisor, r) && wait_for_room(supervisor, r, &unheard) == 0)
+        return 0;
+    return let_come(supervisor, err);
+}
+
+/* While CONNECTION, which is taken, is held nobody else is accepted. */
+static int hold(struct cl_supervisor *supervisor, int connection, int reason, struct cl_error *err)
+{
+    struct cl_error unheard = {0};
+
+    supervisor->held = connection;
+    int r = cl_loop_change(&supervisor->loop, &supervisor->clients, 0, &unheard);
+    if (r == 0)
+        r = wait_for_room(supervisor, reason, &unheard);
+    return r < 0 ? let_come(supervisor, err) : 0;
+}
+
+/* Whoever can't be admitted at all sees the end of his connection. */
+int cl_clients_accept(struct cl_source *source, CL_UNUSED uint32_t events, struct cl_error *err)
+{
+    struct cl_supervisor *supervisor = source->context;
+    struct cl_error unheard = {0};
     CL_CLEANUP_FD int connection = cl_sys_accept(source->fd, SOCK_NONBLOCK);
 
-    if (connection >= 0 && cl_control_check_peer(connection) == 0)
-        (void)supervisor->wall->admit(supervisor->process, connection, &unheard);
-    return 0;
+    if (connection < 0 || cl_control_check_peer(connection) < 0)
+        return 0;
+    const int r = supervisor->wall->admit(supervisor->process, connection, &unheard);
+    supervisor->held_ns = cl_clock_boot_ns();
+    return is_for_later(supervisor, r) ? hold(supervisor, CL_TAKE_FD(connection), r, err) : 0;
 }
 
 /* --- the client's -------------------------------------------------------------------------- */
@@ -177,7 +261,15 @@ int cl_clients_connect(int dir, const char *tenant, enum cl_wasm_model model)
         return fd;
     socket_name(tenant, model, name);
     const struct sockaddr_un address = address_of(workers, name);
-    int r = cl_sys_connect(fd, (const struct sockaddr *)&address, sizeof(address));
+    const struct timeval most = {.tv_sec = CONNECT_S};
+    int r = cl_sys_setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &most, sizeof(most));
+    if (r == 0)
+        r = cl_sys_connect(fd, (const struct sockaddr *)&address, sizeof(address));
+    if (r == 0) { /* its orders take as long as they take */
+        const struct timeval for_ever = {0};
+
+        r = cl_sys_setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &for_ever, sizeof(for_ever));
+    }
     if (r < 0)
         return r == -ECONNREFUSED ? -ENOENT : r;
     return CL_TAKE_FD(fd);

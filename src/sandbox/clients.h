@@ -3,9 +3,10 @@
  * workers/TENANT, or workers/TENANT:process where each guest has a process, in the state directory,
  * which is closed to all but its owner: who connects there is our own user, or root, looked at
  * besides, and is handed to the worker (wall.h, admit). The supervisor reads nothing that a client
- * says. There is one worker for a tenant: its sandbox has the tenant's name (cl_clients_name), so
- * what still lies at the socket's place is of a dead one. served/TENANT says in which seat that
- * sandbox is: its layers are those of all who join it.
+ * says. While the worker takes no more, one is held and the others wait in the socket's queue,
+ * which is the kernel's and bounded. There is one worker for a tenant: its sandbox has the tenant's
+ * name (cl_clients_name), so what still lies at the socket's place is of a dead one. served/TENANT
+ * says in which seat that sandbox is: its layers are those of all who join it.
  */
 #ifndef CL_SANDBOX_CLIENTS_H
 #define CL_SANDBOX_CLIENTS_H
@@ -30,7 +31,8 @@ void cl_clients_stop(const struct cl_supervisor *supervisor);
 void cl_clients_note_layers(struct cl_wall_process *process, int dir);
 
 /* A connection to the worker of TENANT in the state directory DIR, where it is of MODEL: -ENOENT
- * where there is none, or another -errno. */
+ * where there is none, -EAGAIN when for seconds too many have waited for it already, or another
+ * -errno. */
 int cl_clients_connect(int dir, const char *tenant, enum cl_wasm_model model);
 /* Whether the worker of TENANT, in the caller's state directory, gives each module a process. */
 int cl_clients_serve_processes(const char *tenant);

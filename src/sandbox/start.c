@@ -129,6 +129,9 @@ static int find_worker(void *context, struct cl_error *err)
         return 0;
     sandbox->worker =
         cl_clients_connect(sandbox->state.dir, plan->tenant, (enum cl_wasm_model)plan->wasm_model);
+    if (sandbox->worker == -EAGAIN)
+        return cl_refuse(err, EAGAIN, "too many wait for the worker of the tenant %s already",
+                         plan->tenant);
     if (sandbox->worker < 0 && sandbox->worker != -ENOENT)
         return cl_fail(err, sandbox->worker, "reach the worker of the tenant %s", plan->tenant);
     sandbox->is_joined = sandbox->worker >= 0;

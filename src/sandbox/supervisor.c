@@ -500,6 +500,8 @@ int cl_supervisor_run(struct cl_supervisor *supervisor, int signals, int parent,
     supervisor->cpu_timer.fd = -1;
     supervisor->control.fd = -1;
     supervisor->clients.fd = -1;
+    supervisor->admits.fd = -1;
+    supervisor->held = -1;
     supervisor->budget.limit =
         cl_plan_has(plan, CL_FIELD_OUTPUT) ? plan->limits.output_bytes : UINT64_MAX;
     cl_visitors_init(&supervisor->visitors, &supervisor->loop, supervisor->wall,
@@ -541,6 +543,8 @@ void cl_supervisor_done(struct cl_supervisor *supervisor)
     if (supervisor->clients.fd >= 0)
         cl_clients_stop(supervisor);
     cl_fd_close(&supervisor->clients.fd);
+    cl_fd_close(&supervisor->admits.fd);
+    cl_fd_close(&supervisor->held);
     for (size_t i = 0; i < CL_ARRAY_SIZE(supervisor->stdio); i++)
         cl_fd_close(&supervisor->stdio[i]);
     cl_supervisor_release(supervisor);

@@ -55,6 +55,9 @@ struct cl_supervisor {
     struct cl_source cpu_timer;
     struct cl_source control;
     struct cl_source clients; /* those of a worker for many; fd -1: none come */
+    struct cl_source admits;  /* when the one who is held may be let in; fd -1: nobody is held */
+    int held;                 /* the client that is; the others wait in the socket */
+    uint64_t held_ns;         /* since when (boot clock) */
     struct cl_source parent;
     struct cl_source errand_source;
     struct cl_visitors visitors; /* who brings a command (exec) */

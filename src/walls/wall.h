@@ -156,7 +156,8 @@ struct cl_wall {
      * is_started and is_over. */
     int (*receive)(struct cl_wall_process *process, struct cl_error *err);
     /* Hands CONNECTION (borrowed), a client's, to the program. NULL: none takes any. Never blocks:
-     * -EAGAIN. */
+     * -EAGAIN until the process's `line` can be written to, -ETOOMANYREFS for nobody knows how
+     * long. */
     int (*admit)(struct cl_wall_process *process, int connection, struct cl_error *err);
     /* Adds to ERR, in which nothing is said yet, what the main process itself had to say of its
      * end. NULL: nothing, ever. Untrusted, and made fit to be shown. */
