@@ -4,11 +4,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
 #include "base/sys.h"
 #include "plan/compile_cache.h"
 
-enum { NAME_SIZE = 32 };
+enum { NAME_SIZE = 32, USE_S = 3600 };
 
 static const char no_tenant[] = "_";
 
@@ -19,22 +20,36 @@ static int is_name(const char *tenant)
 }
 
 /* Whether it is ours alone. */
-static int check_owner(int fd, mode_t type, mode_t forbidden)
+static int check_owner(int fd, mode_t type, mode_t forbidden, struct stat *ret)
 {
-    struct stat status;
-    int r = cl_sys_fstat(fd, &status);
+    int r = cl_sys_fstat(fd, ret);
 
     if (r < 0)
         return r;
-    if ((status.st_mode & S_IFMT) != type || status.st_uid != geteuid() ||
-        (status.st_mode & forbidden) != 0)
+    if ((ret->st_mode & S_IFMT) != type || ret->st_uid != geteuid() ||
+        (ret->st_mode & forbidden) != 0)
         return -EPERM;
-    return type == S_IFREG && (status.st_nlink != 1 || status.st_size <= 0) ? -EPERM : 0;
+    return type == S_IFREG && (ret->st_nlink != 1 || ret->st_size <= 0) ? -EPERM : 0;
 }
 
-static int open_directory(int parent, const char *name)
+/* A file from the future, by a clock that was wrong, is used now, too. */
+static void note_use(int fd, const struct stat *status)
 {
-    return cl_sys_openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+    const time_t now = (time_t)(cl_clock_wall_ns() / CL_NS_PER_S);
+
+    if (status->st_mtim.tv_sec < now - USE_S || status->st_mtim.tv_sec > now + USE_S)
+        (void)cl_sys_futimens_now(fd); /* on what can't be written to nothing is collected either */
+}
+
+int cl_module_cache_enter(int all, const char *name)
+{
+    CL_CLEANUP_FD int cache = cl_sys_openat(all, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
+    struct stat status;
+
+    if (cache < 0)
+        return cache;
+    int r = check_owner(cache, S_IFDIR, 077, &status);
+    return r < 0 ? r : CL_TAKE_FD(cache);
 }
 
 int cl_module_cache_open(const char *dir, const char *tenant)
@@ -43,29 +58,29 @@ int cl_module_cache_open(const char *dir, const char *tenant)
 
     if (tenant != NULL && !is_name(tenant))
         return -EINVAL;
-    CL_CLEANUP_FD int all = cl_plan_cache_open(dir, "modules");
+    CL_CLEANUP_FD int all = cl_plan_cache_open(dir, CL_MODULE_CACHE);
     if (all < 0)
         return all;
-    CL_CLEANUP_FD int cache = open_directory(all, name);
-    if (cache == -ENOENT) {
-        (void)cl_sys_mkdirat(all, name, 0700); /* a failure shows when it is opened */
-        cache = open_directory(all, name);
-    }
-    if (cache < 0)
+    const int cache = cl_module_cache_enter(all, name);
+    if (cache != -ENOENT)
         return cache;
-    int r = check_owner(cache, S_IFDIR, 077);
-    return r < 0 ? r : CL_TAKE_FD(cache);
+    (void)cl_sys_mkdirat(all, name, 0700); /* a failure shows when it is opened */
+    return cl_module_cache_enter(all, name);
 }
 
 int cl_module_cache_find(int cache, const struct cl_module_key *key)
 {
     CL_CLEANUP_FD int fd =
         cl_sys_openat(cache, key->hex, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0);
+    struct stat status;
 
     if (fd < 0)
         return fd;
-    int r = check_owner(fd, S_IFREG, 0377);
-    return r < 0 ? r : CL_TAKE_FD(fd);
+    int r = check_owner(fd, S_IFREG, 0377, &status);
+    if (r < 0)
+        return r;
+    note_use(fd, &status);
+    return CL_TAKE_FD(fd);
 }
 
 static int copy(int to, int from, uint64_t size)

@@ -9,7 +9,7 @@
  * tenant's bytes. "_" is everybody's who has no tenant, and the caller's user's alone, as the whole
  * cache is.
  *
- * Nothing is ever changed. Nothing is removed either yet: a budget is still to come.
+ * Nothing is ever changed but the time of a file's last use. All of it has a budget (collect.h).
  */
 #ifndef CL_MODULE_CACHE_H
 #define CL_MODULE_CACHE_H
@@ -17,11 +17,18 @@
 #include "base/error.h"
 #include "module/key.h"
 
+#define CL_MODULE_CACHE "modules" /* the directory, for cl_plan_cache_open */
+
+/* Opens a tenant's directory of that NAME, a name alone ("_": who has no tenant), in ALL that
+ * directory; -errno when it isn't there, or not ours alone. */
+int cl_module_cache_enter(int all, const char *name);
+
 /* The TENANT's directory, made where it is missing; NULL: who has none. -errno when it can't be
  * used. DIR as in cl_plan_cache_open. */
 int cl_module_cache_open(const char *dir, const char *tenant);
 
-/* The entry, for reading; -errno when there is none that can be trusted. */
+/* The entry, for reading; -errno when there is none that can be trusted. Once an hour at most its
+ * time of change becomes now: that it was used. */
 int cl_module_cache_find(int cache, const struct cl_module_key *key);
 
 /* Keeps a copy of the SIZE bytes of the file CODE. A failure leaves the cache as it was. */

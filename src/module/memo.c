@@ -73,16 +73,16 @@ static int is_settled(const struct stat *file, uint64_t now_ns)
     return now_ns / CL_NS_PER_S > (uint64_t)file->st_ctim.tv_sec + SETTLED_S;
 }
 
-void cl_module_memo_keep(int cache, const struct stat *file, const struct cl_digest *digest,
-                         uint64_t now_ns)
+int cl_module_memo_keep(int cache, const struct stat *file, const struct cl_digest *digest,
+                        uint64_t now_ns)
 {
     struct cl_module_key name;
 
     if (!is_settled(file, now_ns))
-        return;
+        return 0;
     name_of(file, &name);
     CL_CLEANUP_FD int text = cl_sys_memfd_create("memo", 1 /* MFD_CLOEXEC */);
     const size_t size = sizeof(digest->hex) - 1;
-    if (text >= 0 && cl_write_all(text, digest->hex, size) == 0)
-        (void)cl_module_cache_keep(cache, &name, text, size);
+    return text >= 0 && cl_write_all(text, digest->hex, size) == 0 &&
+           cl_module_cache_keep(cache, &name, text, size) == 0;
 }

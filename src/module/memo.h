@@ -16,10 +16,10 @@
 
 /* In CACHE (module/cache.h), what FILE was; -errno when nothing that can be trusted is known. */
 int cl_module_memo_find(int cache, const struct stat *file, struct cl_digest *ret);
-/* For next time, unless it changed too lately; NOW_NS is by the clock of files. A failure is none
- * to be told: it is only looked for again. */
-void cl_module_memo_keep(int cache, const struct stat *file, const struct cl_digest *digest,
-                         uint64_t now_ns);
+/* For next time, unless it changed too lately; NOW_NS is by the clock of files. Whether it was
+ * kept: a failure is none to be told, it is only looked for again. */
+int cl_module_memo_keep(int cache, const struct stat *file, const struct cl_digest *digest,
+                        uint64_t now_ns);
 /* Whether A and B are one file that nobody changed in between. */
 int cl_module_memo_is_same(const struct stat *a, const struct stat *b);
 

@@ -11,6 +11,7 @@
 #include "base/processors.h"
 #include "base/sys.h"
 #include "module/cache.h"
+#include "module/collect.h"
 #include "module/memo.h"
 #include "policy/wasm_version.h"
 
@@ -128,8 +129,8 @@ static int keep(int cache, const struct cl_module_key *key, int code, struct cl_
     return module->fd < 0 ? module->fd : 0;
 }
 
-static int compile(const struct cl_module_source *source, int cache, struct cl_module *ret,
-                   struct cl_error *err)
+static int compile(const struct cl_module_source *source, int cache, uint64_t budget,
+                   struct cl_module *ret, struct cl_error *err)
 {
     CL_CLEANUP_FD int module = make_memory("module", err);
     CL_CLEANUP_FD int code = module < 0 ? module : make_memory("code", err);
@@ -151,9 +152,12 @@ static int compile(const struct cl_module_source *source, int cache, struct cl_m
     made.size = (uint64_t)size;
     cl_module_key_of(&made.digest, source->in_turns, &key);
     r = keep(cache, &key, code, &made, err);
-    if (r == 0)
-        *ret = made;
-    return r;
+    if (r < 0)
+        return r;
+    if (cache >= 0)
+        cl_module_collect_for(source->cache_dir, budget, &key, made.size);
+    *ret = made;
+    return 0;
 }
 
 /* --- finding -------------------------------------------------------------- */
@@ -175,9 +179,9 @@ static int try_cache(int cache, const struct cl_digest *digest, int in_turns, st
     return 0;
 }
 
-/* The file's, without reading it where that can be. */
+/* The file's, without reading it where that can be. KEPT: the cache has grown. */
 static int find_digest(const struct cl_module_source *source, int cache, struct cl_digest *ret,
-                       struct cl_error *err)
+                       int *ret_kept, struct cl_error *err)
 {
     struct stat before;
     struct stat after;
@@ -190,7 +194,7 @@ static int find_digest(const struct cl_module_source *source, int cache, struct 
     r = digest_of(source, -1, ret, err);
     if (r == 0 && cache >= 0 && cl_sys_fstat(source->fd, &after) == 0 &&
         cl_module_memo_is_same(&before, &after))
-        cl_module_memo_keep(cache, &after, ret, cl_clock_wall_ns());
+        *ret_kept = cl_module_memo_keep(cache, &after, ret, cl_clock_wall_ns());
     return r;
 }
 
@@ -198,15 +202,21 @@ int cl_module_compile(const struct cl_module_source *source, struct cl_module *r
                       struct cl_error *err)
 {
     struct cl_digest digest;
+    uint64_t budget = 0;
+    int has_kept = 0;
     int r = cl_check_regular(source->fd, source->name, (uint64_t)CL_WASM_MODULE_MIB << 20, err);
 
+    if (r == 0)
+        r = cl_module_budget(&budget, err);
     if (r < 0)
         return r;
     CL_CLEANUP_FD int cache = cl_module_cache_open(source->cache_dir, source->tenant);
-    r = find_digest(source, cache, &digest, err);
+    r = find_digest(source, cache, &digest, &has_kept, err);
     if (r < 0)
         return r;
-    if (try_cache(cache, &digest, source->in_turns, ret) == 0)
-        return 0;
-    return compile(source, cache, ret, err);
+    if (try_cache(cache, &digest, source->in_turns, ret) < 0)
+        r = compile(source, cache, budget, ret, err);
+    if (has_kept) /* whatever became of it */
+        cl_module_collect_for(source->cache_dir, budget, NULL, 0);
+    return r;
 }
