@@ -2,6 +2,7 @@
 #include "command_scene.h"
 #include "image/collect.h"
 #include "images_scene.h"
+#include "module/cache.h"
 
 static struct cl_digest named;
 static struct cl_digest bare;
@@ -163,6 +164,41 @@ TEST(a_budget_takes_what_was_used_longest_ago)
     room_run(keep_budget);
 }
 
+static void prune_modules(void)
+{
+    static const char *const tenants[] = {"alice", NULL};
+    struct cl_module_key key = {0};
+
+    make_some();
+    CHECK(mount("tmpfs", "/var/cache", "tmpfs", 0, "mode=0755") == 0);
+    memset(key.hex, 'a', sizeof(key.hex) - 1);
+    for (size_t i = 0; i < CL_ARRAY_SIZE(tenants); i++) {
+        CL_CLEANUP_FD int cache = cl_module_cache_open(NULL, tenants[i]);
+        CL_CLEANUP_FD int code = memfd_create("code", MFD_CLOEXEC);
+
+        CHECK(cache >= 0 && write(code, said.out, 4096) == 4096);
+        CHECK(cl_module_cache_keep(cache, &key, code, 4096) == 0);
+    }
+    CHECK(RUN(&cl_command_prune, NULL) == 0);
+    CHECK_TEXT(said.out, "nothing to remove\n");
+    CHECK(RUN(&cl_command_prune, "--modules", "--tenant", "bob", NULL) == 0);
+    CHECK_TEXT(said.out, "nothing to remove\n");
+    CHECK(RUN(&cl_command_prune, "--modules", "--tenant", "alice", NULL) == 0);
+    CHECK_TEXT(said.out, "Removed 1 compiled module, 4.0 KiB\n");
+    CHECK(RUN(&cl_command_prune, "--modules", "--format", "json", NULL) == 0);
+    CHECK_HAS(said.out, "\"modules\": 1,");
+    CHECK_HAS(said.out, "\"freed_bytes\": 4096");
+    CHECK(scene_count("launch") == 2);
+    CHECK(RUN(&cl_command_prune, "--tenant", "alice", NULL) < 0);
+    CHECK_HAS(said.err.msg, "--tenant is for --modules");
+    CHECK(RUN(&cl_command_prune, "--modules", "--tenant", "_", NULL) < 0);
+}
+
+TEST(compiled_modules_go_when_they_are_named)
+{
+    room_run(prune_modules);
+}
+
 int main(void)
 {
     static const struct check_test tests[] = {
@@ -171,6 +207,7 @@ int main(void)
         ROW(all_goes_that_is_not_in_use),
         ROW(no_store_is_nothing_to_remove),
         ROW(a_budget_takes_what_was_used_longest_ago),
+        ROW(compiled_modules_go_when_they_are_named),
     };
 
     return check_run(tests, CL_ARRAY_SIZE(tests));

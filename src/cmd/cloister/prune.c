@@ -1,4 +1,5 @@
-/* prune: what dead supervisors left, and what became of it; and what nobody needs of images. */
+/* prune: what dead supervisors left, and what became of it; what nobody needs of images; and
+ * modules as they were compiled, which can be made again. */
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -9,6 +10,8 @@
 #include "cmd/cloister/command.h"
 #include "cmd/cloister/unpack_range.h"
 #include "image/collect.h"
+#include "module/collect.h"
+#include "plan/decide.h"
 #include "sandbox/events.h"
 #include "sandbox/known.h"
 #include "sandbox/sweep.h"
@@ -16,12 +19,22 @@
 struct context {
     int ended;
     int images;
+    int modules;
     int all;
+    const char *tenant; /* whose modules alone; NULL: everybody's */
     int format_json;
     int failed;        /* not all could be looked at */
     struct cl_buf ids; /* of sandboxes, a line each */
     struct cl_collected collected;
+    struct cl_module_collected compiled;
 };
+
+static int set_tenant(void *context, CL_UNUSED const struct cl_option *option, const char *value,
+                      struct cl_error *err)
+{
+    ((struct context *)context)->tenant = value;
+    return cl_plan_check_text(CL_FIELD_TENANT, value, err);
+}
 
 /* Scripts say "prune -f". */
 static int set_nothing(CL_UNUSED void *context, CL_UNUSED const struct cl_option *option,
@@ -37,6 +50,9 @@ static const struct cl_option options[] = {
      (int)offsetof(struct context, images), NULL},
     {"all", 'a', NULL, "the same, and every image that is not in use", cl_set_flag,
      (int)offsetof(struct context, all), NULL},
+    {"modules", 0, NULL, "also what WebAssembly modules were compiled to", cl_set_flag,
+     (int)offsetof(struct context, modules), NULL},
+    {"tenant", 0, "NAME", "of those modules that tenant's alone", set_tenant, 0, NULL},
     {"force", 'f', NULL, "don't ask (always so)", set_nothing, 0, NULL},
     CL_OPTION_FORMAT(struct context),
     CL_OPTION_HELP,
@@ -66,9 +82,15 @@ static int add_count(struct cl_buf *buf, uint64_t count, const char *thing)
                          count == 1 ? "" : "s");
 }
 
-/* "Removed 3 images, 7 layers, 512.0 MiB" */
-static int add_collected(const struct cl_collected *collected, struct cl_buf *buf)
+static uint64_t freed_bytes(const struct context *context)
 {
+    return context->collected.bytes + context->compiled.bytes;
+}
+
+/* "Removed 3 images, 7 layers, 512.0 MiB" */
+static int add_collected(const struct context *context, struct cl_buf *buf)
+{
+    const struct cl_collected *collected = &context->collected;
     CL_CLEANUP_BUF struct cl_buf things = CL_BUF_INIT(CL_ERROR_MSG_SIZE);
     char size[CL_SIZE_TEXT];
     int r = add_count(&things, collected->images, "image");
@@ -77,9 +99,11 @@ static int add_collected(const struct cl_collected *collected, struct cl_buf *bu
         r = add_count(&things, collected->layers, "layer");
     if (r == 0)
         r = add_count(&things, collected->leftovers, "leftover");
+    if (r == 0)
+        r = add_count(&things, context->compiled.modules, "compiled module");
     if (r == 0 && things.size > 0)
         r = cl_buf_printf(buf, "Removed %s, %s\n", cl_buf_text(&things),
-                          cl_size_about(collected->bytes, size));
+                          cl_size_about(freed_bytes(context), size));
     if (r == 0 && collected->busy > 0)
         r = cl_buf_printf(buf, "%" PRIu64 " image%s in use, and stay%s\n", collected->busy,
                           collected->busy == 1 ? " is" : "s are", collected->busy == 1 ? "s" : "");
@@ -120,7 +144,7 @@ static int write_text(const struct context *context, struct cl_buf *buf)
     int r = for_each_id(context, add_line, buf);
 
     if (r == 0)
-        r = add_collected(&context->collected, buf);
+        r = add_collected(context, buf);
     if (r == 0 && buf->size == 0 && !context->failed)
         r = cl_buf_add_str(buf, "nothing to remove\n");
     return r;
@@ -140,7 +164,8 @@ static int write_json(const struct context *context, struct cl_buf *buf)
     cl_json_u64(&json, "images_in_use", collected->busy);
     cl_json_u64(&json, "layers", collected->layers);
     cl_json_u64(&json, "leftovers", collected->leftovers);
-    cl_json_u64(&json, "freed_bytes", collected->bytes);
+    cl_json_u64(&json, "modules", context->compiled.modules);
+    cl_json_u64(&json, "freed_bytes", freed_bytes(context));
     cl_json_close(&json, '}');
     return cl_json_end(&json);
 }
@@ -223,16 +248,28 @@ static int collect_images(struct context *context, struct cl_error *err)
     return r < 0 ? r : cl_collect(&store, &how, &context->collected, err);
 }
 
-/* Neither failure keeps the other from its work; the first is told. */
+static int collect_modules(struct context *context, struct cl_error *err)
+{
+    const struct cl_module_collect_how how = {.tenant = context->tenant};
+
+    if (!context->modules)
+        return 0;
+    return cl_module_collect(NULL, &how, &context->compiled, err);
+}
+
+/* No failure keeps the others from their work; the first is told. */
 static int prune(struct context *context, struct cl_error *err)
 {
+    static int (*const parts[])(struct context * context, struct cl_error * err) = {
+        sweep_sandboxes, collect_images, collect_modules};
     CL_CLEANUP_BUF struct cl_buf buf = CL_BUF_INIT(CL_OUTPUT_MAX);
     struct cl_error failure = {0};
-    struct cl_error second = {0};
+    struct cl_error another = {0};
 
-    context->failed = sweep_sandboxes(context, &failure) < 0;
-    if (collect_images(context, context->failed ? &second : &failure) < 0)
-        context->failed = 1;
+    for (size_t i = 0; i < CL_ARRAY_SIZE(parts); i++) {
+        if (parts[i](context, context->failed ? &another : &failure) < 0)
+            context->failed = 1;
+    }
     int r = context->format_json ? write_json(context, &buf) : write_text(context, &buf);
     if (r < 0)
         return cl_fail_memory(err);
@@ -248,6 +285,8 @@ static int run(const struct cl_command *self, int argc, char *const argv[], stru
     struct context context = {.ids = CL_BUF_INIT(CL_OUTPUT_MAX)};
     int r = cl_command_parse_all(self, argc, argv, &context, err);
 
+    if (r == 0 && context.tenant != NULL && !context.modules)
+        r = cl_refuse(err, EINVAL, "prune: --tenant is for --modules");
     if (r == 0)
         r = prune(&context, err);
     cl_buf_done(&context.ids);
@@ -257,7 +296,7 @@ static int run(const struct cl_command *self, int argc, char *const argv[], stru
 const struct cl_command cl_command_prune = {
     .name = "prune",
     .usage = "[OPTIONS]",
-    .help = "Remove what sandboxes left whose supervisor was killed, ended ones, and unused images",
+    .help = "Remove what killed sandboxes left, ended ones, unused images and compiled modules",
     .run = run,
     .options = options,
     .option_count = CL_ARRAY_SIZE(options),
