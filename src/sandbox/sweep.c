@@ -30,17 +30,30 @@ struct sweep {
 
 /* --- one seat ------------------------------------------------------------- */
 
-/* STATUS is the record of a seat whose lock we hold. */
-static int clear_leavings(const struct sweep *sweep, const struct cl_status *status,
+/* Cgroups may take their time to go. Meanwhile the seat is nobody's, and ours to sweep. */
+static int clear_limits(const struct sweep *sweep, int seat, const char *id, struct cl_error *err)
+{
+    cl_seat_unlock(sweep->table, seat);
+    int r = cl_limits_sweep(id, sweep->manner, err);
+    if (r < 0)
+        (void)cl_prefix(err, "sweep sandbox %s", id);
+    const int again = cl_seat_lock(sweep->table, seat);
+    if (again == -EAGAIN) /* another cloister's way to sweep */
+        return cl_refuse(err, EBUSY, "seat %d of the table of sandboxes is being swept", seat);
+    if (again < 0)
+        return cl_fail(err, again, "lock seat %d of the table of sandboxes", seat);
+    return r;
+}
+
+/* STATUS is the record of the SEAT whose locks we hold. */
+static int clear_leavings(const struct sweep *sweep, int seat, const struct cl_status *status,
                           struct cl_error *err)
 {
-    if (status->has_limits) {
-        int r = cl_limits_sweep(status->id, sweep->manner, err);
-        if (r < 0)
-            return cl_prefix(err, "sweep sandbox %s", status->id);
-    }
-    cl_plan_file_remove(sweep->state->dir, status);
-    return 0;
+    int r = status->has_limits ? clear_limits(sweep, seat, status->id, err) : 0;
+
+    if (r == 0)
+        cl_plan_file_remove(sweep->state->dir, status);
+    return r;
 }
 
 /* Of one whose command was told to run, and of whose end nobody else can tell: to be read while the
@@ -76,7 +89,7 @@ static int clear_seat(struct sweep *sweep, int seat, struct cl_error *err)
     const int is_lost = r == 0 && find_lost(sweep, seat, &arena, &plan);
 
     if (r == 0)
-        r = clear_leavings(sweep, &status, err);
+        r = clear_leavings(sweep, seat, &status, err);
     else if (r != -EBADMSG)
         return cl_fail(err, r, "read the record in seat %d", seat);
     else
@@ -141,7 +154,7 @@ static int outwait(struct sweep *sweep, int seat)
 
 /* Holding the lock we are the only one who may write the seat, and what it says now is
  * the last word of who sat there. */
-static void sweep_seat(struct sweep *sweep, int seat)
+static void sweep_locked(struct sweep *sweep, int seat)
 {
     struct cl_error failure = {0};
     int r = cl_seat_lock(sweep->table, seat);
@@ -149,7 +162,7 @@ static void sweep_seat(struct sweep *sweep, int seat)
     if (r == -EAGAIN && outwait(sweep, seat))
         r = cl_seat_lock(sweep->table, seat);
     if (r == -EAGAIN)
-        return; /* it lives, or somebody else sweeps it */
+        return; /* it lives */
     if (r < 0) {
         (void)cl_fail(&failure, r, "lock seat %d of the table of sandboxes", seat);
     } else {
@@ -164,6 +177,20 @@ static void sweep_seat(struct sweep *sweep, int seat)
     }
     if (r < 0 && sweep->first.code == 0)
         sweep->first = failure;
+}
+
+static void sweep_seat(struct sweep *sweep, int seat)
+{
+    int r = cl_seat_begin_sweep(sweep->table, seat);
+
+    if (r == -EAGAIN)
+        return; /* somebody else sweeps it */
+    if (r == 0) {
+        sweep_locked(sweep, seat);
+        cl_seat_end_sweep(sweep->table, seat);
+    } else if (sweep->first.code == 0) {
+        (void)cl_fail(&sweep->first, r, "lock seat %d of the table of sandboxes", seat);
+    }
 }
 
 /* --- all of them ---------------------------------------------------------- */

@@ -45,30 +45,49 @@ int cl_table_next(const struct cl_table *table, int seat)
 }
 _Static_assert(CL_SEATS % 8 == 0, "marks are looked at eight at a time");
 
-static struct flock byte_of(int seat, short type)
+static struct flock byte_at(off_t at, short type)
 {
-    return (struct flock){
-        .l_type = type, .l_whence = SEEK_SET, .l_start = mark_offset(seat), .l_len = 1};
+    return (struct flock){.l_type = type, .l_whence = SEEK_SET, .l_start = at, .l_len = 1};
 }
 
-int cl_seat_lock(int table, int seat)
+static int lock_byte(int table, off_t at)
 {
-    struct flock lock = byte_of(seat, F_WRLCK);
+    struct flock lock = byte_at(at, F_WRLCK);
     int r = cl_sys_fcntl_lock(table, F_OFD_SETLK, &lock);
 
     return r == -EACCES ? -EAGAIN : r; /* fcntl(2) allows either */
 }
 
-void cl_seat_unlock(int table, int seat)
+static void unlock_byte(int table, off_t at)
 {
-    struct flock lock = byte_of(seat, F_UNLCK);
+    struct flock lock = byte_at(at, F_UNLCK);
 
     (void)cl_sys_fcntl_lock(table, F_OFD_SETLK, &lock); /* can't fail for what is held */
 }
 
+int cl_seat_lock(int table, int seat)
+{
+    return lock_byte(table, mark_offset(seat));
+}
+
+void cl_seat_unlock(int table, int seat)
+{
+    unlock_byte(table, mark_offset(seat));
+}
+
+int cl_seat_begin_sweep(int table, int seat)
+{
+    return lock_byte(table, cl_seat_offset(seat));
+}
+
+void cl_seat_end_sweep(int table, int seat)
+{
+    unlock_byte(table, cl_seat_offset(seat));
+}
+
 int cl_seat_is_held(int table, int seat)
 {
-    struct flock lock = byte_of(seat, F_WRLCK);
+    struct flock lock = byte_at(mark_offset(seat), F_WRLCK);
 
     /* A file system without locks can't say; nobody is swept then. */
     return cl_sys_fcntl_lock(table, F_OFD_GETLK, &lock) < 0 || lock.l_type != F_UNLCK;

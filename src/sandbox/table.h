@@ -11,6 +11,10 @@
  * written by the holder of its lock only, the mark last when it is taken and first when
  * it is left, so that a record that is marked is whole.
  *
+ * Who sweeps a dead one's seat holds another lock, on the first byte of its record, and the seat's
+ * own only as long as it looks and writes: who asks meanwhile does not take the dead for alive.
+ * Nobody sits down on a seat that is marked taken.
+ *
  * Why one file: a directory, a record and a socket made and removed for each sandbox cost
  * a start 130 us on ext4 and 35 on tmpfs; a seat costs 6 on either.
  *
@@ -60,6 +64,10 @@ int cl_table_next(const struct cl_table *table, int seat);
 /* 0, or -EAGAIN when another holds the seat. */
 int cl_seat_lock(int table, int seat);
 void cl_seat_unlock(int table, int seat);
+
+/* The same of the lock of those who sweep it. */
+int cl_seat_begin_sweep(int table, int seat);
+void cl_seat_end_sweep(int table, int seat);
 
 /* Whether another holds the seat, without taking it. */
 int cl_seat_is_held(int table, int seat);

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/file.h>
@@ -278,23 +279,18 @@ TEST(half_made_cgroups_go)
     }
 }
 
-/* A process that still dies: a run doesn't wait for it, a later command finds it gone. */
-TEST(what_is_busy_is_left_for_the_next)
+/* A process in ID's cgroup of CONTROLLER. */
+static pid_t live_in(const char *id, enum cl_controller controller)
 {
-    CL_CLEANUP_STATE struct cl_state state = open_base();
     char path[CL_CGROUP_PATH_SIZE + CL_CGROUP_NAME_SIZE + 8];
     char own_path[CL_CGROUP_PATH_SIZE];
     struct cl_own_cgroups own;
     struct cl_error err = {0};
-    char id[CL_ID_SIZE];
     int ready[2];
     char byte;
 
-    if (!has_cgroups() || cl_cgroup_layout(0, &err) != CL_CGROUP_V1)
-        SKIP_TEST("needs cgroup v1, and to make some");
-    leave_one(1, id);
     CHECK(cl_own_cgroups_read(&own, &err) == 0);
-    CHECK(cl_v1_path(own_path, CL_CONTROLLER_PIDS, &own, &err) == 0);
+    CHECK(cl_v1_path(own_path, controller, &own, &err) == 0);
     (void)snprintf(path, sizeof(path), "%s/cloister-%s/tasks", own_path, id);
     CHECK(pipe2(ready, O_CLOEXEC) == 0);
     pid_t child = fork();
@@ -307,6 +303,22 @@ TEST(what_is_busy_is_left_for_the_next)
             (void)pause();
     }
     CHECK(read(ready[0], &byte, 1) == 1);
+    (void)close(ready[0]);
+    (void)close(ready[1]);
+    return child;
+}
+
+/* A process that still dies: a run doesn't wait for it, a later command finds it gone. */
+TEST(what_is_busy_is_left_for_the_next)
+{
+    CL_CLEANUP_STATE struct cl_state state = open_base();
+    struct cl_error err = {0};
+    char id[CL_ID_SIZE];
+
+    if (!has_cgroups() || cl_cgroup_layout(0, &err) != CL_CGROUP_V1)
+        SKIP_TEST("needs cgroup v1, and to make some");
+    leave_one(1, id);
+    const pid_t child = live_in(id, CL_CONTROLLER_PIDS);
     uint64_t began_ns = cl_clock_boot_ns();
     CHECK(cl_sweep_seldom(&state, &err) == -EBUSY);
     CHECK(cl_clock_boot_ns() - began_ns < 200 * CL_NS_PER_MS);
@@ -317,8 +329,6 @@ TEST(what_is_busy_is_left_for_the_next)
     CHECK(r == 1 || r == -EBUSY);
     CHECK(r == 1 || cl_sweep(&state, NULL, NULL, &err) == 1);
     CHECK(count_cgroups(id) == 0);
-    (void)close(ready[0]);
-    (void)close(ready[1]);
 }
 
 /* With very many alive a run looks at a few only, but a while later at all. */
@@ -374,7 +384,38 @@ TEST(two_sweepers_do_not_meet)
     CHECK(cl_seat_lock(table, 0) == 0);
     CHECK(cl_sweep(&state, NULL, NULL, &err) == 0); /* the other has it */
     cl_seat_unlock(table, 0);
+    CHECK(cl_seat_begin_sweep(table, 0) == 0);
+    CHECK(count(&state).dead == 1 && count(&state).alive == 0);
+    CHECK(cl_sweep(&state, NULL, NULL, &err) == 0); /* the other sweeps it */
+    cl_seat_end_sweep(table, 0);
     CHECK(cl_sweep(&state, NULL, NULL, &err) == 1);
+}
+
+/* A sweeper that waits for a cgroup to be left: whoever looks sees that the sandbox is dead. */
+TEST(the_dead_are_dead_while_they_are_swept)
+{
+    CL_CLEANUP_STATE struct cl_state state = open_base();
+    struct cl_error err = {0};
+    char id[CL_ID_SIZE];
+    int all;
+
+    if (!has_cgroups() || cl_cgroup_layout(0, &err) != CL_CGROUP_V1)
+        SKIP_TEST("needs cgroup v1, and to make some");
+    leave_one(1, id);
+    all = count_cgroups(id);
+    const pid_t lives = live_in(id, CL_CONTROLLER_PIDS);
+    (void)fflush(stdout);
+    const pid_t sweeper = fork();
+    if (sweeper == 0)
+        _exit(cl_sweep(&state, NULL, NULL, &err) != -EBUSY);
+    while (count_cgroups(id) == all && waitpid(sweeper, NULL, WNOHANG) == 0)
+        (void)sched_yield(); /* until it waits for that one */
+    CHECK(count_cgroups(id) >= 1);
+    CHECK(count(&state).dead == 1 && count(&state).alive == 0);
+    CHECK(kill(lives, SIGKILL) == 0 && waitpid(lives, NULL, 0) == lives);
+    (void)waitpid(sweeper, NULL, 0);
+    (void)cl_sweep(&state, NULL, NULL, &err); /* where the sweeper gave up before */
+    CHECK(count(&state).dead == 0 && count_cgroups(id) == 0);
 }
 
 /* --- without a record ------------------------------------------------------- */
@@ -504,6 +545,7 @@ int main(void)
         ROW(among_many_the_dead_are_found_in_time),
         ROW(what_is_stuck_costs_no_further_run_anything),
         ROW(two_sweepers_do_not_meet),
+        ROW(the_dead_are_dead_while_they_are_swept),
         ROW(cgroups_without_a_record_go),
         ROW(an_old_sandboxs_cgroups_are_its_own),
         ROW(fifos_of_dead_clients_go),
