@@ -1,6 +1,7 @@
 #!/bin/bash
-# Build the WebAssembly engine's two libraries from engine/ (see there), with their C headers:
+# Build the WebAssembly engine's three libraries from engine/ (see there), with their C headers:
 #   build/engine/rt/libcloister_engine_rt.a              build/engine/rt/include
+#   build/engine/component/libcloister_engine_component.a  build/engine/component/include
 #   build/engine/compiler/libcloister_engine_compiler.a  build/engine/compiler/include
 # Minutes the first time; nothing when build/engine/stamp says that they are up to date.
 #
@@ -79,5 +80,6 @@ flock "$lock" # somebody else may be at it, and done when we come
 choose_home
 unset RUSTFLAGS CARGO_ENCODED_RUSTFLAGS RUSTC_WRAPPER
 build rt "1 minute"
+build component "3 minutes"
 build compiler "3 minutes"
 echo "$wanted" > "$out/stamp"

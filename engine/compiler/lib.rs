@@ -3,8 +3,9 @@
 //! The C API compiles a module into executable memory of its own process and writes it out from
 //! there. cloister-wasmc is in a jail that allows no executable memory, and needs none: the
 //! engine can compile into a block of bytes, which only its Rust API shows. Threads are started
-//! when the caller says, since its jail later allows no new ones. And whatever ends the engine
-//! early, a panic or an allocation that failed, is told in one line.
+//! when the caller says, since its jail later allows no new ones. Components are checked as a whole
+//! before they are compiled, which the engine does with modules alone. And whatever ends the
+//! engine early, a panic or an allocation that failed, is told in one line.
 //!
 //! The C side of this is src/helpers/wasm/engine.h.
 
@@ -15,6 +16,7 @@ use std::panic::PanicHookInfo;
 use std::sync::OnceLock;
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
+use wasmparser::{Validator, WasmFeatures};
 use wasmtime_c_api::wasmtime::{Engine, Error, Module};
 
 pub use wasmtime_c_api::*;
@@ -136,13 +138,22 @@ fn describe(error: &Error) -> String {
     text
 }
 
-fn compile(engine: &Engine, module: &[u8]) -> Result<Vec<u8>, Error> {
-    // All of it before any of it is compiled: so the first error in the module is the one told.
+// All of it before any of it is compiled: so the first error in it is the one told.
+
+fn compile_module(engine: &Engine, module: &[u8]) -> Result<Vec<u8>, Error> {
     Module::validate(engine, module)?;
     engine.precompile_module(module)
 }
 
-/// Compiles MODULE; 0 and RET, or -1 and what is wrong with it, cut to SIZE bytes with a NUL.
+/// What the engine is set to allow it tells nobody: here everything may be there that could be, and
+/// what is too much of it the engine finds when it compiles.
+fn compile_component(engine: &Engine, component: &[u8]) -> Result<Vec<u8>, Error> {
+    Validator::new_with_features(WasmFeatures::all()).validate_all(component)?;
+    engine.precompile_component(component)
+}
+
+/// Compiles MODULE, which may be a component; 0 and RET, or -1 and what is wrong with it, cut to
+/// SIZE bytes with a NUL.
 ///
 /// # Safety
 /// Pointers are to what they say; ENGINE is one that the C API has made.
@@ -150,6 +161,7 @@ fn compile(engine: &Engine, module: &[u8]) -> Result<Vec<u8>, Error> {
 pub unsafe extern "C" fn cl_engine_compile(
     engine: *const wasm_engine_t,
     module: *const cl_engine_bytes,
+    is_component: c_int,
     ret: *mut cl_engine_bytes,
     text: *mut c_char,
     size: usize,
@@ -160,6 +172,8 @@ pub unsafe extern "C" fn cl_engine_compile(
     let engine = unsafe { &*engine.cast::<Engine>() };
     let module = unsafe { std::slice::from_raw_parts((*module).data, (*module).size) };
     let pool = POOL.get().unwrap_or_else(|| die(BUG, "cl_engine_start was not called"));
+
+    let compile = if is_component != 0 { compile_component } else { compile_module };
 
     match pool.install(|| compile(engine, module)) {
         Ok(code) => {
