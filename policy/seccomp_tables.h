@@ -20,6 +20,7 @@
  *   doesn't need kills the process.
  * worker_many: the same for one that has many guests, and maps the code of more as they come.
  * worker_zygote: the same for one that has none itself: it forks a process for each.
+ * worker_component: the worker of a component; worker_component_net: where it has a network.
  */
 #ifndef CL_POLICY_SECCOMP_TABLES_H
 #define CL_POLICY_SECCOMP_TABLES_H
@@ -45,6 +46,8 @@ extern const struct cl_seccomp_program cl_seccomp_supervisor;
 extern const struct cl_seccomp_program cl_seccomp_worker;
 extern const struct cl_seccomp_program cl_seccomp_worker_many;
 extern const struct cl_seccomp_program cl_seccomp_worker_zygote;
+extern const struct cl_seccomp_program cl_seccomp_worker_component;
+extern const struct cl_seccomp_program cl_seccomp_worker_component_net;
 
 #ifdef CL_SECCOMP_EVERY_ARCH
 /* For tests: the programs of all architectures; a row without insns ends it. */

@@ -91,7 +91,7 @@ static void expect(const char *what, const char *name, uint32_t expected, struct
 struct call {
     const char *what;
     uint32_t numbers[2]; /* on x86-64 and aarch64 */
-    uint64_t args[4];
+    uint64_t args[6];
     uint32_t answer;
 };
 

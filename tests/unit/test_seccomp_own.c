@@ -226,12 +226,60 @@ static void test_zygote(void)
         expect_both(&killed[i], "worker_zygote");
 }
 
+/* Of both the loop, a thread of its own and sockets only where there is a network. */
+static void test_workers_of_components(void)
+{
+    static const struct call both[] = {
+        {"epoll_ctl", {233, 21}, {5, 1, 6}, ALLOW},
+        {"epoll_pwait", {281, 22}, {5}, ALLOW},
+        {"epoll_pwait2", {441, 441}, {5}, KILL},
+        {"openat2", {437, 437}, {3}, ERR(ENOSYS)},
+        {"adding to a file", {328, 287}, {3, 1, 1, 0, 0, 0x10}, ALLOW},
+        {"another pwritev2", {328, 287}, {3, 1, 1, 0, 0, 2}, ERR(ENOSYS)},
+        {"TIOCGWINSZ", {16, 29}, {0, 0x5413}, ALLOW},
+        {"TIOCSWINSZ", {16, 29}, {0, 0x5414}, KILL},
+        {"setitimer", {38, 103}, {0}, KILL},
+        {"a process", {56, 220}, {17}, KILL},
+        {"a process beside rubbish", {56, 220}, {17 | RUBBISH}, KILL},
+        {"a user namespace", {56, 220}, {0x10000000 | 0x3d0f00}, KILL},
+    };
+    static const struct call differ[] = {
+        {"TCP", {41, 198}, {2, 02000001, 6}, ALLOW},
+        {"UDP by IPv6", {41, 198}, {10, 2, 0}, ALLOW},
+        {"a Unix socket", {41, 198}, {1, 1, 0}, ERR(EACCES)},
+        {"netlink", {41, 198}, {16, 3, 0}, ERR(EACCES)},
+        {"raw packets", {41, 198}, {2, 3, 1}, ERR(EACCES)},
+        {"connect", {42, 203}, {5}, ALLOW},
+        {"bind", {49, 200}, {5}, ALLOW},
+        {"setsockopt", {54, 208}, {5, 1, 2}, ALLOW},
+        {"a thread", {56, 220}, {0x3d0f00}, ALLOW},
+        {"clone3", {435, 435}, {1, 88}, ERR(ENOSYS)},
+        {"its name", {157, 167}, {15}, ALLOW},
+        {"executable memory", {9, 222}, {0, 1, 7 | RUBBISH, 0x22}, ERR(EPERM)},
+        {"made executable", {10, 226}, {0, 1, 5}, ERR(EPERM)},
+        {"FIONBIO", {16, 29}, {0, 0x5421}, ALLOW},
+    };
+
+    for (size_t i = 0; i < sizeof(both) / sizeof(both[0]); i++) {
+        expect_both(&both[i], "worker_component");
+        expect_both(&both[i], "worker_component_net");
+    }
+    for (size_t i = 0; i < sizeof(differ) / sizeof(differ[0]); i++) {
+        struct call without = differ[i];
+
+        without.answer = KILL;
+        expect_both(&without, "worker_component");
+        expect_both(&differ[i], "worker_component_net");
+    }
+}
+
 int main(void)
 {
     test_worker("worker");
     test_worker("worker_many");
     test_worker("worker_zygote");
     test_zygote();
+    test_workers_of_components();
     test_workers_differ();
     test_supervisor();
     test_init();
