@@ -8,7 +8,7 @@
 
 #include "policy/wasm_version.h"
 
-enum { KEY_VERSION = 2, MAX_WORDS = 16 };
+enum { KEY_VERSION = 3, MAX_WORDS = 16 };
 
 /* Each row by name and as it is written. */
 static const char settings[] =
@@ -78,10 +78,11 @@ static void add(struct cl_sha256 *hash, const void *data, size_t size)
     cl_sha256_add(hash, data, size);
 }
 
-void cl_module_key_of(const struct cl_digest *module, int in_turns, struct cl_module_key *ret)
+void cl_module_key_of(const struct cl_digest *module, enum cl_module_use use,
+                      struct cl_module_key *ret)
 {
     const uint64_t version = KEY_VERSION;
-    const uint8_t turns = in_turns != 0;
+    const uint8_t for_what = (uint8_t)use;
     uint32_t words[MAX_WORDS] = {0};
     size_t count = processor_features(words);
     struct cl_sha256 hash;
@@ -90,7 +91,7 @@ void cl_module_key_of(const struct cl_digest *module, int in_turns, struct cl_mo
     add(&hash, &version, sizeof(version));
     add(&hash, CL_WASM_ENGINE, sizeof(CL_WASM_ENGINE));
     add(&hash, settings, sizeof(settings));
-    add(&hash, &turns, sizeof(turns));
+    add(&hash, &for_what, sizeof(for_what));
     add(&hash, words, count * sizeof(*words));
     add(&hash, module->hex, strlen(module->hex));
     cl_sha256_final_hex(&hash, ret->hex);

@@ -25,6 +25,14 @@ void cl_module_done(struct cl_module *module)
 
 /* --- the module's bytes --------------------------------------------------- */
 
+int cl_module_kind_read(int file)
+{
+    char preamble[CL_MODULE_PREAMBLE_SIZE];
+    const ssize_t got = cl_sys_pread(file, preamble, sizeof(preamble), 0);
+
+    return got < 0 ? (int)got : (int)cl_module_kind_of(preamble, (size_t)got);
+}
+
 /* Hashes all that SOURCE has, and copies it to COPY unless that is -1. */
 static int digest_of(const struct cl_module_source *source, int copy, struct cl_digest *ret,
                      struct cl_error *err)
@@ -76,9 +84,14 @@ static int run_helper(const struct cl_module_source *source, int module, int cod
     CL_CLEANUP_BUF struct cl_buf answer = CL_BUF_INIT(MAX_ANSWER); /* nothing comes that way */
     struct cl_processors processors = cl_processors_look();
     struct cl_helper helper;
+    static const char *const orders[] = {
+        [CL_MODULE_ALONE] = "compile",
+        [CL_MODULE_IN_TURNS] = "compile-for-turns",
+        [CL_MODULE_AS_COMPONENT] = "compile-component",
+    };
     char threads[8];
     const struct cl_helper_call call = {
-        .args = {source->in_turns ? "compile-for-turns" : "compile", source->name, threads},
+        .args = {orders[source->use], source->name, threads},
         .subject = source->name,
         .file = module,
         .result = code,
@@ -150,7 +163,7 @@ static int compile(const struct cl_module_source *source, int cache, uint64_t bu
     if (size < 0)
         return (int)size;
     made.size = (uint64_t)size;
-    cl_module_key_of(&made.digest, source->in_turns, &key);
+    cl_module_key_of(&made.digest, source->use, &key);
     r = keep(cache, &key, code, &made, err);
     if (r < 0)
         return r;
@@ -162,14 +175,15 @@ static int compile(const struct cl_module_source *source, int cache, uint64_t bu
 
 /* --- finding -------------------------------------------------------------- */
 
-static int try_cache(int cache, const struct cl_digest *digest, int in_turns, struct cl_module *ret)
+static int try_cache(int cache, const struct cl_digest *digest, enum cl_module_use use,
+                     struct cl_module *ret)
 {
     struct cl_module_key key;
     struct stat status;
 
     if (cache < 0)
         return cache;
-    cl_module_key_of(digest, in_turns, &key);
+    cl_module_key_of(digest, use, &key);
     CL_CLEANUP_FD int fd = cl_module_cache_find(cache, &key);
     int r = fd < 0 ? fd : cl_sys_fstat(fd, &status);
     if (r < 0)
@@ -214,7 +228,7 @@ int cl_module_compile(const struct cl_module_source *source, struct cl_module *r
     r = find_digest(source, cache, &digest, &has_kept, err);
     if (r < 0)
         return r;
-    if (try_cache(cache, &digest, source->in_turns, ret) < 0)
+    if (try_cache(cache, &digest, source->use, ret) < 0)
         r = compile(source, cache, budget, ret, err);
     if (has_kept) /* whatever became of it */
         cl_module_collect_for(source->cache_dir, budget, NULL, 0);

@@ -12,13 +12,15 @@
 #ifndef CL_MODULE_MODULE_H
 #define CL_MODULE_MODULE_H
 
+#include "module/key.h"
 #include "oci/digest.h"
+#include "oci/module_kind.h"
 
 struct cl_module_source {
     int fd; /* a regular file (cl_follow_regular), read from its start; its offset stays */
     const char *name;       /* as the user wrote it, for messages */
     const char *tenant;     /* whose cache; NULL: who has none */
-    int in_turns;           /* code for one of many guests on a thread; 0: for one that is alone */
+    enum cl_module_use use; /* code for one guest alone, one of many on a thread, or for WASI 0.2 */
     const char *helper_dir; /* as in cl_helper_find */
     const char *cache_dir;  /* as in cl_plan_cache_open; "": no cache */
 };
@@ -33,6 +35,9 @@ struct cl_module {
 
 void cl_module_done(struct cl_module *module);
 #define CL_CLEANUP_MODULE CL_CLEANUP(cl_module_done)
+
+/* Of FILE, by its first bytes; its offset stays. -errno: it can't be read. */
+int cl_module_kind_read(int file);
 
 /* Errors in the module itself are -EINVAL, "NAME: at OFFSET: what is wrong"; -EFBIG: it, or what
  * would be made of it, is too large. */

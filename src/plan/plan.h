@@ -137,6 +137,7 @@ struct cl_plan {
     struct cl_strlist image_layers; /* STORE: names below image_path, lowest first */
     uint64_t image_places;          /* STORE: those it has; unset: not looked for yet */
     uint64_t image_module;          /* of a tree: the command's file is a WebAssembly module */
+    uint64_t image_component;       /* the module, wherever it comes from, is one of WASI 0.2 */
     struct cl_strlist entrypoint;   /* goes before the command */
     uint64_t stop_signal;           /* unset: SIGTERM */
     const char *name;

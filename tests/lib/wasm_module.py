@@ -1,6 +1,7 @@
 """WebAssembly modules, byte by byte (the core specification's binary format): sound ones, and ones that nobody should have made."""
 
 MAGIC = b"\0asm\1\0\0\0"
+COMPONENT = b"\0asm\x0d\0\1\0"  # the preamble of one, and one that is empty
 I32, I64, F32, F64, V128, FUNCREF = b"\x7f", b"\x7e", b"\x7d", b"\x7c", b"\x7b", b"\x70"
 END, NOP, UNREACHABLE, DROP = b"\x0b", b"\x01", b"\x00", b"\x1a"
 

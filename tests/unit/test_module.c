@@ -17,7 +17,7 @@ struct scene {
     char dir[32];
     char cache_dir[48];
     struct cl_module module;
-    int in_turns;
+    enum cl_module_use use;
     struct cl_error err;
 };
 
@@ -54,7 +54,7 @@ static int compile_file(struct scene *scene, const char *tenant, int fd)
     const struct cl_module_source source = {.fd = fd,
                                             .name = "a.wasm",
                                             .tenant = tenant,
-                                            .in_turns = scene->in_turns,
+                                            .use = scene->use,
                                             .helper_dir = scene->dir,
                                             .cache_dir = scene->cache_dir};
 
@@ -320,18 +320,55 @@ TEST(the_helper_gets_these_arguments)
     CHECK_TEXT(scene.err.msg, "");
 }
 
-/* Each of the two has its own code, made by its own word. */
-TEST(code_for_turns_is_other_code)
+/* Each worker has its own code, made by its own word. */
+TEST(code_for_another_worker_is_other_code)
 {
+    static const char *const words[] = {"onecompile\n", "onecompile-for-turns\n",
+                                        "onecompile-component\n"};
     CL_CLEANUP_SCENE struct scene scene;
 
     scene_init(&scene, "cat >&3; echo $1 >&3");
-    for (int i = 0; i < 4; i++) {
-        scene.in_turns = i % 2;
-        CHECK(compile_text(&scene, "one") == 0 && scene.module.from_cache == (i > 1));
-        CHECK(is_code(&scene.module, scene.in_turns ? "onecompile-for-turns\n" : "onecompile\n"));
+    for (unsigned int i = 0; i < 6; i++) {
+        scene.use = (enum cl_module_use)(i % 3);
+        CHECK(compile_text(&scene, "one") == 0 && scene.module.from_cache == (i > 2));
+        CHECK(is_code(&scene.module, words[i % 3]));
     }
-    CHECK(calls(&scene) == 2);
+    CHECK(calls(&scene) == 3);
+}
+
+static enum cl_module_kind kind_of(const char *bytes, size_t size)
+{
+    CL_CLEANUP_FD int fd = (int)cl_sys_memfd_create("kind", 1);
+
+    CHECK(fd >= 0 && write(fd, bytes, size) == (ssize_t)size);
+    const int kind = cl_module_kind_read(fd);
+    CHECK(kind >= 0 && lseek(fd, 0, SEEK_CUR) == (off_t)size);
+    return (enum cl_module_kind)kind;
+}
+
+TEST(a_component_is_told_by_its_first_bytes)
+{
+    static const struct {
+        char bytes[9];
+        size_t size;
+        enum cl_module_kind kind;
+    } rows[] = {
+        {"", 0, CL_MODULE_NONE},
+        {"\0as", 3, CL_MODULE_NONE},
+        {"\0asn\x0d\0\1\0", 8, CL_MODULE_NONE},
+        {"\0asm", 4, CL_MODULE_CORE},
+        {"\0asm\1\0\0\0", 8, CL_MODULE_CORE},
+        {"\0asm\x0d\0\1", 7, CL_MODULE_CORE}, /* cut: its reader tells */
+        {"\0asm\x0d\0\1\0", 8, CL_MODULE_COMPONENT},
+        {"\0asm\x0e\0\1\0", 8, CL_MODULE_COMPONENT}, /* of another version, as that tells */
+        {"\0asm\1\0\0\1", 8, CL_MODULE_CORE},
+        {"\0asm\1\0\2\0", 8, CL_MODULE_CORE},
+        {"\0asm\x0d\0\1\0x", 9, CL_MODULE_COMPONENT},
+    };
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(rows); i++)
+        CHECK(kind_of(rows[i].bytes, rows[i].size) == rows[i].kind);
+    CHECK(cl_module_kind_read(-1) == -EBADF);
 }
 
 TEST(what_the_helper_complains_of_is_the_error)
@@ -460,7 +497,8 @@ int main(void)
     static const struct check_test tests[] = {
         ROW(a_hit_starts_no_helper),
         ROW(tenants_are_apart),
-        ROW(code_for_turns_is_other_code),
+        ROW(code_for_another_worker_is_other_code),
+        ROW(a_component_is_told_by_its_first_bytes),
         ROW(a_tenants_name_is_no_path_and_none_of_ours),
         ROW(what_is_kept_is_ours_alone),
         ROW(an_entry_that_somebody_else_may_have_made_is_made_again),

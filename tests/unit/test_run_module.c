@@ -89,7 +89,7 @@ static int compile(const char *command, const char *workdir, const char *path)
     scene.err = (struct cl_error){0};
     cl_module_done(&scene.module);
     scene.module = CL_MODULE_INIT;
-    return cl_run_module_compile(&scene.plan, &scene.arena, &scene.module, &scene.err);
+    return cl_run_module_compile(&scene.plan, 0, &scene.arena, &scene.module, &scene.err);
 }
 
 /* What was found is a file that has BYTE. */
@@ -182,11 +182,12 @@ TEST(a_module_of_the_store_is_its_layers_file)
                                   .image_kind = CL_IMAGE_MODULE,
                                   .image_path = scene.dir,
                                   .image_layers = {layers, 1}};
-    CHECK(has_found(cl_run_module_compile(&scene.plan, &scene.arena, &scene.module, &scene.err),
+    CHECK(has_found(cl_run_module_compile(&scene.plan, 0, &scene.arena, &scene.module, &scene.err),
                     '3'));
     CHECK(strncmp(scene.err.msg, "some:1", 6) == 0); /* that is what the module is called */
     scene.plan.image_layers = (struct cl_strlist){others, 1};
-    CHECK(cl_run_module_compile(&scene.plan, &scene.arena, &scene.module, &scene.err) == -ENOENT);
+    CHECK(cl_run_module_compile(&scene.plan, 0, &scene.arena, &scene.module, &scene.err) ==
+          -ENOENT);
     CHECK_HAS(scene.err.msg, "the store lacks it: cloister pull some:1");
     clean_up();
 }
@@ -201,13 +202,36 @@ TEST(a_file_is_described_before_it_is_there)
     CHECK(part.image_kind == CL_IMAGE_MODULE && part.entrypoint.count == 1);
     CHECK_TEXT(part.entrypoint.items[0], "x.wasm");
     part.image = flags.image;
-    CHECK(cl_run_module_compile(&part, &scene.arena, &scene.module, &scene.err) == -ENOENT);
+    CHECK(cl_run_module_compile(&part, 0, &scene.arena, &scene.module, &scene.err) == -ENOENT);
     CHECK_HAS(scene.err.msg, "/nowhere/x.wasm");
     part.image = cl_arena_printf(&scene.arena, "%s/app/a.wasm", scene.dir);
-    CHECK(has_found(cl_run_module_compile(&part, &scene.arena, &scene.module, &scene.err), '1'));
+    CHECK(has_found(cl_run_module_compile(&part, 0, &scene.arena, &scene.module, &scene.err), '1'));
     flags.image = "debian:12";
     part = (struct cl_plan){0};
     CHECK(cl_run_module_part(&flags, &scene.arena, &part, &scene.err) == 0 && part.set == 0);
+    clean_up();
+}
+
+/* Its model is the one that it can have; another is refused to who asked for it. */
+TEST(a_component_has_a_worker_of_its_own)
+{
+    static const char preamble[] = "\0asm\x0d\0\1";
+    char path[64];
+
+    set_up();
+    (void)snprintf(path, sizeof(path), "%s/c.wasm", scene.dir);
+    CL_CLEANUP_FD int fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    CHECK(fd >= 0 && cl_write_all(fd, preamble, sizeof(preamble)) == 0);
+    scene.plan = (struct cl_plan){.image_kind = CL_IMAGE_MODULE, .image = path};
+    scene.plan.wasm_model = CL_WASM_COROUTINE;
+    CHECK(cl_run_module_compile(&scene.plan, 1, &scene.arena, &scene.module, &scene.err) ==
+          -EINVAL);
+    CHECK_HAS(scene.err.msg, "a component (WASI 0.2) has a worker of its own");
+    CHECK(scene.plan.image_component == 0);
+    CHECK(cl_run_module_compile(&scene.plan, 0, &scene.arena, &scene.module, &scene.err) < 0);
+    CHECK_HAS(scene.err.msg, "it has the byte"); /* it came to the compiler */
+    CHECK(scene.plan.image_component == 1 && scene.plan.wasm_model == CL_WASM_PROCESS);
+    CHECK(cl_plan_has(&scene.plan, CL_FIELD_IMAGE_COMPONENT));
     clean_up();
 }
 
@@ -219,7 +243,7 @@ TEST(other_plans_have_none)
     set_up();
     for (size_t i = 0; i < CL_ARRAY_SIZE(kinds); i++) {
         scene.plan = (struct cl_plan){.image_kind = kinds[i]};
-        CHECK(cl_run_module_compile(&scene.plan, &scene.arena, &scene.module, &scene.err) == 0);
+        CHECK(cl_run_module_compile(&scene.plan, 0, &scene.arena, &scene.module, &scene.err) == 0);
         CHECK(scene.module.fd < 0 && cl_run_module_file(&scene.module) == 0);
     }
     clean_up();
@@ -231,6 +255,7 @@ int main(int argc, char *argv[])
         ROW(a_module_is_found_as_a_command_is),       ROW(what_is_no_module_of_the_tree_is_told),
         ROW(a_module_that_a_volume_hides_is_refused), ROW(a_module_of_the_store_is_its_layers_file),
         ROW(a_file_is_described_before_it_is_there),  ROW(other_plans_have_none),
+        ROW(a_component_has_a_worker_of_its_own),
     };
 
     programs_enter(argc, argv);

@@ -180,22 +180,50 @@ static int set_digest(struct cl_plan *plan, struct cl_arena *arena, const struct
     return 0;
 }
 
-static int compile(struct cl_plan *plan, struct cl_arena *arena, struct cl_module *ret,
-                   struct cl_error *err)
+/* Whether it is a component shows now. One has the engine's WASI, which waits for whatever its
+ * guest waits for: it shares its worker with nobody. */
+static int take_kind(struct cl_plan *plan, int file, int model_is_asked_for, struct cl_error *err)
+{
+    const int kind = cl_module_kind_read(file);
+
+    if (kind < 0)
+        return cl_fail(err, kind, "read %.200s", plan->image);
+    if (kind != CL_MODULE_COMPONENT)
+        return 0;
+    if (model_is_asked_for && plan->wasm_model == CL_WASM_COROUTINE)
+        return cl_refuse(err, EINVAL,
+                         "wasm_model: coroutine: a component (WASI 0.2) has a worker of its own; "
+                         "say process");
+    plan->image_component = 1;
+    plan->wasm_model = CL_WASM_PROCESS;
+    cl_plan_mark(plan, CL_FIELD_IMAGE_COMPONENT);
+    return 0;
+}
+
+static enum cl_module_use use_of(const struct cl_plan *plan)
+{
+    if (plan->image_component)
+        return CL_MODULE_AS_COMPONENT;
+    return plan->wasm_model == CL_WASM_COROUTINE ? CL_MODULE_IN_TURNS : CL_MODULE_ALONE;
+}
+
+static int compile(struct cl_plan *plan, int model_is_asked_for, struct cl_arena *arena,
+                   struct cl_module *ret, struct cl_error *err)
 {
     CL_CLEANUP_MODULE struct cl_module module = CL_MODULE_INIT;
     const char *name;
     CL_CLEANUP_FD int file = open_source(plan, arena, &name, err);
+    int r = file < 0 ? file : take_kind(plan, file, model_is_asked_for, err);
 
-    if (file < 0)
-        return file;
+    if (r < 0)
+        return r;
     const struct cl_module_source source = {
         .fd = file,
         .name = name,
         .tenant = plan->tenant,
-        .in_turns = plan->wasm_model == CL_WASM_COROUTINE,
+        .use = use_of(plan),
     };
-    int r = cl_module_compile(&source, &module, err);
+    r = cl_module_compile(&source, &module, err);
     if (r == 0)
         r = set_digest(plan, arena, &module.digest, err);
     if (r < 0)
@@ -205,12 +233,12 @@ static int compile(struct cl_plan *plan, struct cl_arena *arena, struct cl_modul
     return 0;
 }
 
-int cl_run_module_compile(struct cl_plan *plan, struct cl_arena *arena, struct cl_module *ret,
-                          struct cl_error *err)
+int cl_run_module_compile(struct cl_plan *plan, int model_is_asked_for, struct cl_arena *arena,
+                          struct cl_module *ret, struct cl_error *err)
 {
     if (!cl_plan_has_module(plan) || plan->image_kind == CL_IMAGE_MODULES)
         return 0;
-    int r = compile(plan, arena, ret, err);
+    int r = compile(plan, model_is_asked_for, arena, ret, err);
     return r < 0 && plan->image_kind != CL_IMAGE_MODULE
                ? cl_prefix(err, "image %.200s", plan->image)
                : r;

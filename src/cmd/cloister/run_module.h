@@ -13,9 +13,10 @@ int cl_run_module_part(const struct cl_plan *flags, struct cl_arena *arena, stru
                        struct cl_error *err);
 
 /* The module that PLAN, decided, runs; compiled when it wasn't yet. Of a file it gets the digest.
- * RET stays as it was where PLAN runs none. */
-int cl_run_module_compile(struct cl_plan *plan, struct cl_arena *arena, struct cl_module *ret,
-                          struct cl_error *err);
+ * One that is a component it runs as that, in a process: -EINVAL where the other model IS ASKED
+ * FOR, and not the default. RET stays as it was where PLAN runs none. */
+int cl_run_module_compile(struct cl_plan *plan, int model_is_asked_for, struct cl_arena *arena,
+                          struct cl_module *ret, struct cl_error *err);
 
 /* For cl_run_options: MODULE, if it is one. */
 static inline int cl_run_module_file(const struct cl_module *module)

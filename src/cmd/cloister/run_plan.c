@@ -49,6 +49,15 @@ void cl_run_held_done(struct cl_run_held *held)
     cl_module_done(&held->module);
 }
 
+static int is_given(const struct cl_plan *const *parts, size_t count, enum cl_field field)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (cl_plan_has(parts[i], field))
+            return 1;
+    }
+    return 0;
+}
+
 int cl_run_plan(struct cl_run_request *request, const struct cl_plan *below, struct cl_plan *ret,
                 struct cl_run_held *held, struct cl_error *err)
 {
@@ -87,5 +96,8 @@ int cl_run_plan(struct cl_run_request *request, const struct cl_plan *below, str
     if (r == 0 && how.note != NULL)
         (void)fprintf(stderr, "cloister: %s\n",
                       how.note); /* a closed stderr is the caller's wish */
-    return r < 0 ? r : cl_run_module_compile(ret, request->arena, &held->module, err);
+    if (r < 0)
+        return r;
+    return cl_run_module_compile(ret, is_given(parts, how.count, CL_FIELD_WASM_MODEL),
+                                 request->arena, &held->module, err);
 }

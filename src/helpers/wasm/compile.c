@@ -15,6 +15,7 @@
 #include "helpers/common/process.h"
 #include "helpers/wasm/complain.h"
 #include "helpers/wasm/engine.h"
+#include "oci/module_kind.h"
 #include "policy/wasm.h"
 
 enum { MAX_TEXT = 4096 };
@@ -42,6 +43,8 @@ void cl_compile_prepare(struct cl_compile_job *job)
     cl_engine_begin(died, job);
     wasm_config_t *config = wasm_config_new();
     cl_wasm_configure(config, job->in_turns);
+    /* The worker of modules has no components in it, and takes nothing that allows them. */
+    wasmtime_config_wasm_component_model_set(config, job->is_component != 0);
     job->engine = wasm_engine_new_with_config(config);
 }
 
@@ -85,21 +88,20 @@ static int map_module(const struct cl_compile_job *job, struct cl_engine_bytes *
     return 0;
 }
 
-/* "\0asm", a version, and then of what kind: the binary formats of modules and of components. */
-static int check_kind(const struct cl_engine_bytes *module, const char *name, struct cl_error *err)
+/* The caller has looked, too: what is compiled is what was asked for. */
+static int check_kind(const struct cl_compile_job *job, const struct cl_engine_bytes *module,
+                      struct cl_error *err)
 {
-    static const char magic[] = {'\0', 'a', 's', 'm'};
-    enum { KIND = 6, COMPONENT = 1 };
-    const char *bytes = module->data;
+    const enum cl_module_kind kind = cl_module_kind_of(module->data, module->size);
 
-    if (module->size < sizeof(magic) || memcmp(bytes, magic, sizeof(magic)) != 0)
+    if (kind == CL_MODULE_NONE)
         return cl_refuse(err, EINVAL,
-                         "%.200s: at 0x0: this is no WebAssembly, which begins with \\0asm", name);
-    if (module->size > KIND && bytes[KIND] == COMPONENT)
-        return cl_refuse(err, ENOTSUP,
-                         "%.200s: at 0x6: this is a component (WASI 0.2), and components are not "
-                         "built yet; modules of wasip1 run here",
-                         name);
+                         "%.200s: at 0x0: this is no WebAssembly, which begins with \\0asm",
+                         job->name);
+    if ((kind == CL_MODULE_COMPONENT) != (job->is_component != 0))
+        return cl_refuse(err, EINVAL, "%.200s: at 0x4: this is %s, and was taken for %s", job->name,
+                         job->is_component ? "a module" : "a component",
+                         job->is_component ? "a component" : "a module");
     return 0;
 }
 
@@ -111,10 +113,10 @@ int cl_compile_module(const struct cl_compile_job *job, struct cl_error *err)
     int r = map_module(job, &module, err);
 
     if (r == 0)
-        r = check_kind(&module, job->name, err);
+        r = check_kind(job, &module, err);
     if (r < 0)
         return r;
-    if (cl_engine_compile(job->engine, &module, &code, text, sizeof(text)) < 0)
+    if (cl_engine_compile(job->engine, &module, job->is_component, &code, text, sizeof(text)) < 0)
         return cl_wasm_complain(job->name, text, err);
     r = cl_write_all(job->output, code.data, code.size);
     return r < 0 ? cl_fail(err, r, "write what %.200s was compiled to", job->name) : 0;

@@ -9,6 +9,7 @@ struct wasm_engine_t;
 struct cl_compile_job {
     const char *name; /* what messages begin with */
     int in_turns;     /* it will run beside others, and is to give way (policy/wasm.def) */
+    int is_component; /* so it has been taken for one (WASI 0.2), and not for a module */
     size_t threads;
     int input; /* a regular file; it must keep its size */
     int output;

@@ -23,9 +23,10 @@ struct cl_engine_bytes {
     size_t size;
 };
 
-/* Checks all of MODULE, then compiles it. 0 with the code, which stays to the end; or -1 with what
- * is wrong in TEXT, at most SIZE bytes with a NUL. */
+/* Checks all of MODULE, which is a component or isn't, then compiles it. 0 with the code, which
+ * stays to the end; or -1 with what is wrong in TEXT, at most SIZE bytes with a NUL. */
+// NOLINTNEXTLINE(readability-function-size): as the engine's side takes them
 int cl_engine_compile(const struct wasm_engine_t *engine, const struct cl_engine_bytes *module,
-                      struct cl_engine_bytes *ret, char *text, size_t size);
+                      int is_component, struct cl_engine_bytes *ret, char *text, size_t size);
 
 #endif

@@ -2,6 +2,7 @@
  *
  *   cloister-wasmc compile NAME THREADS            the module on descriptor 0, the code to 3
  *   cloister-wasmc compile-for-turns NAME THREADS  code that gives way to others
+ *   cloister-wasmc compile-component NAME THREADS  of a component (WASI 0.2)
  *
  * An error is one line on descriptor 2, with the offset in the module where it has one, and exit
  * status 1. Stages: look at the arguments; make the engine (compile.c); enter the jail, where
@@ -36,15 +37,17 @@ static int read_arguments(int argc, char *const argv[], struct cl_compile_job *r
 {
     uint64_t threads = 0;
     const int in_turns = argc == 4 && strcmp(argv[1], "compile-for-turns") == 0;
+    const int is_component = argc == 4 && strcmp(argv[1], "compile-component") == 0;
 
-    if (argc != 4 || (!in_turns && strcmp(argv[1], "compile") != 0) || argv[2][0] == '\0' ||
-        strlen(argv[2]) > MAX_NAME_SIZE || cl_parse_u64(argv[3], &threads) < 0 || threads < 1 ||
-        threads > CL_WASM_COMPILER_THREADS)
+    if (argc != 4 || (!in_turns && !is_component && strcmp(argv[1], "compile") != 0) ||
+        argv[2][0] == '\0' || strlen(argv[2]) > MAX_NAME_SIZE ||
+        cl_parse_u64(argv[3], &threads) < 0 || threads < 1 || threads > CL_WASM_COMPILER_THREADS)
         return cl_refuse(
             err, EINVAL,
             "this program is cloister's: cloister-wasmc compile NAME THREADS <FILE 3>FILE");
     *ret = (struct cl_compile_job){.name = argv[2],
                                    .in_turns = in_turns,
+                                   .is_component = is_component,
                                    .threads = threads,
                                    .input = STDIN_FILENO,
                                    .output = OUTPUT_FD};
