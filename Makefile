@@ -22,7 +22,7 @@ all:
 wasm:
 	@packaging/install-packages.sh build
 	@tools/build.sh wasm
-	@tools/check-binary.sh build/bin/cloister-wasm
+	@tools/check-binary.sh build/bin/cloister-wasm build/bin/cloister-wasm-component
 
 demo:
 	@tools/demo/demo.sh

@@ -11,6 +11,7 @@ source tools/lib.sh
 bound() {
     case ${1##*/} in
         cloister-wasm) echo 2560 ;; # the engine without its compiler
+        cloister-wasm-component) echo 8192 ;; # and with WASI 0.2, HTTP and TLS
         *) echo 2048 ;;
     esac
 }

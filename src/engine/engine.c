@@ -6,25 +6,8 @@
 #include <sys/mman.h>
 
 #include "base/alloc.h"
-#include "base/utf8.h"
 #include "engine/wasmtime.h"
 #include "policy/wasm.h"
-
-int cl_engine_fail(wasmtime_error_t *error, const char *what, struct cl_error *err)
-{
-    wasm_message_t message;
-    char text[300];
-
-    wasmtime_error_message(error, &message);
-    const size_t size = message.size < sizeof(text) ? message.size : sizeof(text) - 1;
-    memcpy(text, message.data, size);
-    text[size] = '\0';
-    text[strcspn(text, "\n")] = '\0'; /* what led to it follows */
-    wasm_byte_vec_delete(&message);
-    wasmtime_error_delete(error);
-    cl_utf8_make_printable(text);
-    return cl_refuse(err, EINVAL, "%s: %s", what, text);
-}
 
 /* --- the engine ---------------------------------------------------------------------------- */
 

@@ -9,10 +9,7 @@
 #include "engine/wasmtime.h"
 #include "policy/wasm.h"
 
-enum {
-    HOST_ROOM = 256 << 10 /* what calls of the host take, at the guest's deepest */,
-    LEAST = 64 << 10
-};
+enum { LEAST = 64 << 10 };
 
 int cl_engine_own_stack(uint64_t *ret_bytes, struct cl_error *err)
 {
@@ -22,16 +19,16 @@ int cl_engine_own_stack(uint64_t *ret_bytes, struct cl_error *err)
     if (r < 0)
         return cl_fail(err, r, "read the limit of the stack");
     const uint64_t size =
-        cl_min_u64(((uint64_t)CL_WASM_GUEST_STACK_KIB << 10) + HOST_ROOM, limit.max);
-    if (size < HOST_ROOM + LEAST)
+        cl_min_u64(((uint64_t)CL_WASM_GUEST_STACK_KIB << 10) + CL_ENGINE_HOST_ROOM, limit.max);
+    if (size < CL_ENGINE_HOST_ROOM + LEAST)
         return cl_refuse(err, EINVAL, "a stack of %llu KiB is too small: at least %d are needed",
-                         (unsigned long long)(size >> 10), (HOST_ROOM + LEAST) >> 10);
+                         (unsigned long long)(size >> 10), (CL_ENGINE_HOST_ROOM + LEAST) >> 10);
     if (limit.cur < size) {
         limit.cur = size;
         r = cl_sys_prlimit(0, RLIMIT_STACK, &limit, NULL);
         if (r < 0)
             return cl_fail(err, r, "raise the limit of the stack");
     }
-    *ret_bytes = size - HOST_ROOM;
+    *ret_bytes = size - CL_ENGINE_HOST_ROOM;
     return 0;
 }

@@ -1,4 +1,6 @@
-/* A trap in words: what it was, where, and the functions that led there. */
+/* What the engine says, in words: an error; a trap, where it was, and the functions that led there.
+ */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -22,7 +24,31 @@ static const char *const codes[] = {
     [WASMTIME_TRAP_CODE_INTERRUPT] = "interrupted",
     [WASMTIME_TRAP_CODE_NULL_REFERENCE] = "call of a null reference",
     [WASMTIME_TRAP_CODE_ALLOCATION_TOO_LARGE] = "allocation too large",
+    /* of components */
+    [WASMTIME_TRAP_CODE_CANNOT_ENTER_COMPONENT] = "call of a component that can't be entered",
+    [WASMTIME_TRAP_CODE_CANNOT_LEAVE_COMPONENT] = "call out of a component that can't be left",
+    [WASMTIME_TRAP_CODE_INVALID_CHAR] = "a character that there is none of",
+    [WASMTIME_TRAP_CODE_STRING_OUT_OF_BOUNDS] = "a string out of bounds",
+    [WASMTIME_TRAP_CODE_LIST_OUT_OF_BOUNDS] = "a list out of bounds",
+    [WASMTIME_TRAP_CODE_INVALID_DISCRIMINANT] = "a value of a variant that has none such",
+    [WASMTIME_TRAP_CODE_UNALIGNED_POINTER] = "an unaligned pointer",
 };
+
+int cl_engine_fail(wasmtime_error_t *error, const char *what, struct cl_error *err)
+{
+    wasm_message_t message;
+    char text[300];
+
+    wasmtime_error_message(error, &message);
+    const size_t size = message.size < sizeof(text) ? message.size : sizeof(text) - 1;
+    memcpy(text, message.data, size);
+    text[size] = '\0';
+    text[strcspn(text, "\n")] = '\0'; /* what led to it follows */
+    wasm_byte_vec_delete(&message);
+    wasmtime_error_delete(error);
+    cl_utf8_make_printable(text);
+    return cl_refuse(err, EINVAL, "%s: %s", what, text);
+}
 
 /* Names are the module's own: bytes of a stranger. */
 static void name_of(const wasm_frame_t *frame, char ret[128])
@@ -36,29 +62,16 @@ static void name_of(const wasm_frame_t *frame, char ret[128])
     cl_utf8_make_printable(ret);
 }
 
-static const char *what_of(const wasm_trap_t *trap)
+/* CODE is -1 of one that isn't an instruction's: it has words of its own, ours. */
+static void describe_what(int32_t code, const char *words, char ret[CL_TRAP_TEXT_SIZE])
 {
-    wasmtime_trap_code_t code;
+    const size_t known = CL_ARRAY_SIZE(codes);
 
-    if (!wasmtime_trap_code(trap, &code))
-        return NULL;
-    return code < CL_ARRAY_SIZE(codes) && codes[code] != NULL ? codes[code] : "unknown trap";
-}
-
-/* One that isn't an instruction's has words of its own, ours. */
-static void describe_what(const wasm_trap_t *trap, char ret[CL_TRAP_TEXT_SIZE])
-{
-    const char *what = what_of(trap);
-    wasm_message_t message;
-
-    if (what != NULL) {
-        (void)snprintf(ret, CL_TRAP_TEXT_SIZE, "trap: %s", what);
-        return;
-    }
-    wasm_trap_message(trap, &message);
-    (void)snprintf(ret, CL_TRAP_TEXT_SIZE, "trap: %.*s", (int)strcspn(message.data, "\n"),
-                   message.data);
-    wasm_byte_vec_delete(&message);
+    if (code < 0)
+        (void)snprintf(ret, CL_TRAP_TEXT_SIZE, "trap: %.*s", (int)strcspn(words, "\n"), words);
+    else
+        (void)snprintf(ret, CL_TRAP_TEXT_SIZE, "trap: %s",
+                       (size_t)code < known && codes[code] != NULL ? codes[code] : "unknown trap");
     cl_utf8_make_printable(ret);
 }
 
@@ -83,22 +96,44 @@ static void add_frames(const wasm_frame_vec_t *frames, struct cl_buf *buf)
         (void)cl_buf_printf(buf, "  and %zu more\n", frames->size - FRAMES_MOST);
 }
 
-void cl_trap_describe(const wasm_trap_t *trap, struct cl_guest_end *ret_end)
+static void describe_where(const wasm_frame_vec_t *frames, struct cl_guest_end *ret_end)
 {
     CL_CLEANUP_BUF struct cl_buf buf = CL_BUF_INIT(BACKTRACE_MAX);
-    wasm_frame_vec_t frames;
+    const size_t used = strlen(ret_end->trap);
     char name[128];
 
-    ret_end->kind = CL_GUEST_END_TRAPPED;
-    describe_what(trap, ret_end->trap);
-    wasm_trap_trace(trap, &frames);
-    if (frames.size > 0) {
-        const size_t used = strlen(ret_end->trap);
-
-        name_of(frames.data[0], name);
-        (void)snprintf(ret_end->trap + used, CL_TRAP_TEXT_SIZE - used, " in %s", name);
-        add_frames(&frames, &buf);
-    }
-    wasm_frame_vec_delete(&frames);
+    if (frames->size == 0)
+        return;
+    name_of(frames->data[0], name);
+    (void)snprintf(ret_end->trap + used, CL_TRAP_TEXT_SIZE - used, " in %s", name);
+    add_frames(frames, &buf);
     ret_end->backtrace = buf.size > 0 ? strdup(buf.data) : NULL;
+}
+
+void cl_trap_describe(const wasm_trap_t *trap, struct cl_guest_end *ret_end)
+{
+    wasmtime_trap_code_t code = 0;
+    wasm_frame_vec_t frames;
+    wasm_message_t message;
+
+    ret_end->kind = CL_GUEST_END_TRAPPED;
+    const int has_code = wasmtime_trap_code(trap, &code);
+    wasm_trap_message(trap, &message);
+    describe_what(has_code ? code : -1, message.data, ret_end->trap);
+    wasm_byte_vec_delete(&message);
+    wasm_trap_trace(trap, &frames);
+    describe_where(&frames, ret_end);
+    wasm_frame_vec_delete(&frames);
+}
+
+void cl_trap_describe_error(const wasmtime_error_t *error, int32_t code, const char *words,
+                            struct cl_guest_end *ret_end)
+{
+    wasm_frame_vec_t frames;
+
+    ret_end->kind = CL_GUEST_END_TRAPPED;
+    describe_what(code, words, ret_end->trap);
+    wasmtime_error_wasm_trace(error, &frames);
+    describe_where(&frames, ret_end);
+    wasm_frame_vec_delete(&frames);
 }

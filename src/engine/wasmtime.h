@@ -55,10 +55,14 @@ int cl_imports_define(struct cl_engine *engine, struct cl_error *err);
 int cl_engine_fail(wasmtime_error_t *error, const char *what, struct cl_error *err);
 /* The text of a TRAP and its backtrace; borrows it. */
 void cl_trap_describe(const wasm_trap_t *trap, struct cl_guest_end *ret_end);
+/* The same of an ERROR that is a trap of that CODE, or of none (-1): WORDS say what it was. */
+void cl_trap_describe_error(const wasmtime_error_t *error, int32_t code, const char *words,
+                            struct cl_guest_end *ret_end);
 
 /* How much of its own stack this process can give to a guest, whose limit is raised for that: at
  * most CL_WASM_GUEST_STACK_KIB. Linux 2.6.36. */
 int cl_engine_own_stack(uint64_t *ret_bytes, struct cl_error *err);
+enum { CL_ENGINE_HOST_ROOM = 256 << 10 }; /* what it keeps for calls of the host, at the deepest */
 
 /* A path at which open(2), called by the engine, finds the descriptor FD (open.c). */
 enum { CL_MODULE_PATH_SIZE = 40 };

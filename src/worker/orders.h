@@ -38,7 +38,9 @@ struct cl_worker_orders {
     uint32_t in_turns;        /* code is such as those need who take turns; many without have a
                                  process each */
     uint32_t has_domains;     /* of those processes: Landlock's, or they don't run */
+    uint32_t has_network;     /* of a component: it may make sockets */
     uint32_t volumes;         /* of one for many: that many struct cl_worker_volume follow */
+    uint32_t reserved;
 };
 
 /* One message, which ends with its path's NUL: a directory that all guests have. */

@@ -11,7 +11,7 @@ from lib.world import command
 
 TOP = Path(__file__).resolve().parents[2]
 MODULES = "tests/lib/wasm_module.py"  # the demo's modules are made with it
-ENGINE = ("cloister-wasm", "cloister-wasmc")
+ENGINE = ("cloister-wasm", "cloister-wasm-component", "cloister-wasmc")
 BUILDERS = ("cargo", "rustc", "cmake")
 # part: what the result line says of it
 PARTS = {

@@ -56,6 +56,11 @@ TEST(what_is_for_programs_of_the_kernel_is_refused)
     plan.network = CL_NETWORK_OUTBOUND;
     CHECK(cl_wall_wasm.check(&plan, &err) == -EINVAL);
     CHECK_HAS(err.msg, "--network outbound");
+    plan.image_component =
+        1; /* which has a use for it: the container's wall says whether it can be */
+    err = (struct cl_error){0};
+    (void)cl_wall_wasm.check(&plan, &err);
+    CHECK(strstr(err.msg, "preview 1") == NULL);
     plan = module_plan();
     cl_plan_mark(&plan, CL_FIELD_SECCOMP);
     CHECK(cl_wall_wasm.check(&plan, &err) == -EINVAL);
@@ -68,7 +73,8 @@ TEST(what_is_for_programs_of_the_kernel_is_refused)
 /* What EXPLAIN makes of SIZE bytes that a worker wrote. */
 static struct cl_error heard(const void *bytes, size_t size)
 {
-    struct cl_wall_process process = {.line = -1};
+    const struct cl_plan plan = module_plan();
+    struct cl_wall_process process = {.line = -1, .plan = &plan};
     struct cl_error err = {0};
     int line[2];
 
@@ -102,7 +108,7 @@ TEST(words_of_another_version_are_told_as_that)
 {
     struct cl_worker_words words = {.version = CL_WORKER_VERSION + 1, .message = "trap: x"};
 
-    CHECK_HAS(heard(&words, sizeof(words)).msg, "another version");
+    CHECK_HAS(heard(&words, sizeof(words)).msg, "cloister-wasm, is of another version");
     words.version = CL_WORKER_VERSION;
     CHECK_HAS(heard(&words, sizeof(words) - 1).msg, "another version");
     CHECK_HAS(heard(&words, 1).msg, "make wasm");

@@ -135,7 +135,7 @@ get_engine() {
     elif ! tools/build.sh wasm; then
         no_engine="its engine could not be built; make wasm tries again"
     else
-        tools/check-binary.sh build/bin/cloister-wasm
+        tools/check-binary.sh build/bin/cloister-wasm build/bin/cloister-wasm-component
     fi
 }
 

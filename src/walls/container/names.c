@@ -101,7 +101,7 @@ int cl_names_make(void *context, struct cl_error *err)
     const char *hostname = container->plan->hostname;
     char text[TEXT_SIZE];
 
-    if (cl_has_program(container))
+    if (cl_has_program(container) && container->net == NULL)
         return 0; /* it looks nothing up */
     (void)snprintf(text, sizeof(text), "127.0.0.1 localhost\n::1 localhost\n127.0.1.1 %s\n",
                    hostname);

@@ -5,14 +5,15 @@
 #include "plan/plan.h"
 
 /* Of the limit, what a process that runs a guest takes itself, at most. */
-enum { CL_WASM_OWN_BYTES = 8 << 20 };
+enum { CL_WASM_OWN_BYTES = 8 << 20, CL_WASM_COMPONENTS_OWN_BYTES = 12 << 20 };
 
 /* A memory that grows to that ends in an answer to the guest, not in an OOM kill. */
 static inline uint64_t cl_wasm_guests_bytes(const struct cl_plan *plan)
 {
     const uint64_t all = plan->limits.memory_bytes;
+    const uint64_t own = plan->image_component ? CL_WASM_COMPONENTS_OWN_BYTES : CL_WASM_OWN_BYTES;
 
-    return all > 2 * (uint64_t)CL_WASM_OWN_BYTES ? all - CL_WASM_OWN_BYTES : all / 2;
+    return all > 2 * own ? all - own : all / 2;
 }
 
 #endif

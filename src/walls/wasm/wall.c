@@ -1,7 +1,8 @@
 /* The wasm wall: WebAssembly's own - a module reaches memory that is its, and calls what it was
  * given - and around the worker that runs it the container wall, because engines have bugs too.
  *
- * The worker (cloister-wasm) is all that is executed in there. Its root is an empty directory of
+ * The worker (cloister-wasm, or of a component cloister-wasm-component) is all that is executed in
+ * there. Its root is an empty directory of
  * scratch with the volumes in it, or the image's tree where a module came in one; it is the one
  * directory that the guest is given, so that what the mounts, the user and Landlock refuse is
  * refused whatever the guest makes of its worker. There is no /proc, which would show the worker to
@@ -52,7 +53,7 @@ static int wasm_check(const struct cl_plan *plan, struct cl_error *err)
         return cl_refuse(err, EINVAL,
                          "the profile build gives root to programs of a distribution; a "
                          "WebAssembly module has no use for it");
-    if (plan->network != CL_NETWORK_NONE)
+    if (plan->network != CL_NETWORK_NONE && !plan->image_component)
         return cl_refuse(err, EINVAL,
                          "a module of WASI preview 1 can open no connection: it has no use for "
                          "--network %s",
@@ -66,10 +67,15 @@ static int wasm_check(const struct cl_plan *plan, struct cl_error *err)
 
 /* --- start ---------------------------------------------------------------- */
 
-static int open_worker(struct cl_error *err)
+static const char *worker_of(const struct cl_plan *plan)
+{
+    return plan->image_component ? "cloister-wasm-component" : "cloister-wasm";
+}
+
+static int open_worker(const char *name, struct cl_error *err)
 {
     struct cl_helper worker;
-    int r = cl_helper_find(NULL, "cloister-wasm", &worker, err);
+    int r = cl_helper_find(NULL, name, &worker, err);
 
     if (r < 0)
         return cl_hint(err, "make wasm builds it");
@@ -116,6 +122,7 @@ static int give_orders(const struct cl_plan *plan, int line, struct cl_error *er
         .in_turns = plan->wasm_model == CL_WASM_COROUTINE,
         .has_domains = !cl_plan_without(plan, CL_LAYER_LANDLOCK),
         .guests = is_for_many(plan) ? (uint32_t)plan->guests : 0,
+        .has_network = plan->network != CL_NETWORK_NONE,
         .volumes = is_for_many(plan) ? (uint32_t)plan->files.count : 0,
     };
     int r = cl_sys_fcntl(line, F_SETFL, O_NONBLOCK);
@@ -138,7 +145,7 @@ static int wasm_start(const struct cl_wall_start *start, struct cl_wall_process 
         return cl_wasm_join(start, ret, err);
 
     CL_ASSERT(!has_module || start->image > STDERR_FILENO);
-    CL_CLEANUP_FD int worker = open_worker(err);
+    CL_CLEANUP_FD int worker = open_worker(worker_of(start->plan), err);
 
     if (worker < 0)
         return worker;
@@ -151,7 +158,7 @@ static int wasm_start(const struct cl_wall_start *start, struct cl_wall_process 
     if (r < 0)
         return r;
     const struct cl_wall_program program = {
-        .name = "cloister-wasm",
+        .name = worker_of(start->plan),
         .fds = {theirs, has_module ? start->image : worker, worker},
         .fd_count = has_module ? CL_WORKER_FDS + 1 : CL_WORKER_FDS,
     };
@@ -250,8 +257,8 @@ static void wasm_explain(struct cl_wall_process *process, struct cl_error *err)
         return; /* it had nothing to say, and doesn't keep us waiting */
     if (size != (ssize_t)sizeof(words) || words.version != CL_WORKER_VERSION) {
         (void)cl_refuse(err, EPROTO,
-                        "the worker, cloister-wasm, is of another version than cloister; make wasm "
-                        "builds it");
+                        "the worker, %s, is of another version than cloister; make wasm builds it",
+                        worker_of(process->plan));
         return;
     }
     words.message[sizeof(words.message) - 1] = '\0';
