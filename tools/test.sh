@@ -81,7 +81,7 @@ within 900 tools/build.sh core helpers weak asan fuzz wasm
 within 120 make -s -C tests/escape  # by us, so that build/ keeps one owner
 
 stage "form: the programs, dependencies between directories"
-within 60 tools/check-binary.sh build/bin/cloister build/bin/cloister-weak build/bin/cloister-oci build/bin/cloister-oci-weak build/bin/cloister-wasm
+within 60 tools/check-binary.sh build/bin/cloister build/bin/cloister-weak build/bin/cloister-oci build/bin/cloister-oci-weak build/bin/cloister-wasm build/bin/cloister-wasm-component
 within 60 /usr/bin/python3 tools/check-arrows.py
 within 60 /usr/bin/python3 tools/gen-seccomp.py --check-headers
 
@@ -95,7 +95,7 @@ stage "images that tests share"
 within_as_root 1200 env PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=tests /usr/bin/python3 -m lib.real_image
 
 stage "what Debian has not: engines, validation programs, WebAssembly programs"
-for each in lib.go_engines lib.oci_validation lib.wasm_guest lib.fetched; do
+for each in lib.go_engines lib.oci_validation lib.wasm_guest lib.fetched lib.wasm_component; do
     within 1800 env PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=tests /usr/bin/python3 -m $each
 done
 

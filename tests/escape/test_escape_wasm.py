@@ -1,4 +1,5 @@
-"""The wasm wall when its worker is the guest's: an attack of ours in the place of cloister-wasm.
+"""The wasm wall when its worker is the guest's: an attack of ours in the place of cloister-wasm,
+or of cloister-wasm-component, which runs components.
 
 That is what an engine's bug comes to. The worker's own system call filter isn't there then, which it puts on
 before a guest begins: what is shown here is what the container around it holds alone. That the attacks work
@@ -21,10 +22,14 @@ CALLS = [('namespaces', 'unshare_user'), ('namespaces', 'clone_user'), ('namespa
          ('syscalls', 'userfaultfd'), ('syscalls', 'pivot_root'), ('syscalls', 'mount_setattr'), ('syscalls', 'io_uring_register')]
 
 
-class Broken:
-    """cloister with an attack for a worker."""
+GUESTS = {'cloister-wasm': wasm.command(wasm.NOP), 'cloister-wasm-component': wasm.COMPONENT}
 
-    def __init__(self):
+
+class Broken:
+    """cloister with an attack for a worker, whose name decides what it is to run."""
+
+    def __init__(self, worker):
+        self.worker = worker
         self.place = wall.scratch('escape-wasm-')
         self.bin = self.place / 'bin'
         self.bin.mkdir()
@@ -32,11 +37,11 @@ class Broken:
         shutil.copy(wall.CLOISTER, self.bin / 'cloister')
         shutil.copy(built / 'cloister-wasmc', self.bin)
         self.module = self.place / 'guest.wasm'
-        self.module.write_bytes(wasm.command(wasm.NOP))
+        self.module.write_bytes(GUESTS[worker])
         self.module.chmod(0o644)
 
     def attack(self, program, *args, who, extra=()):
-        shutil.copy(wall.BUILT / program, self.bin / 'cloister-wasm')
+        shutil.copy(wall.BUILT / program, self.bin / self.worker)
         before, wall.CLOISTER = wall.CLOISTER, str(self.bin / 'cloister')
         try:
             line = [*wall.options(who, extra=extra), self.module, '--', *map(str, args)]
@@ -45,9 +50,9 @@ class Broken:
             wall.CLOISTER = before
 
 
-@pytest.fixture(scope='module')
-def broken(programs):
-    made = Broken()
+@pytest.fixture(scope='module', params=GUESTS)
+def broken(request, programs):
+    made = Broken(request.param)
     yield made
     shutil.rmtree(made.place)
 

@@ -5,6 +5,7 @@ and a default route to `world`, which has everything else: an ordinary server ou
 metadata services, another tenant. Servers run inside, as processes that this module's main is.
 """
 
+import http.server
 import os
 import socket
 import struct
@@ -17,6 +18,7 @@ from lib.runner import Cloister
 from lib.world import command
 
 PORT = 8080
+WEB_PORT = 8081
 RESOLVER_NAME = "service.test"
 HOST4, HOST6, HOST4_MORE, HOST_ANY4 = "10.9.0.1", "2001:db8:9::1", "10.77.0.1", "10.88.1.2"
 WORLD4, WORLD6 = "10.9.0.2", "2001:db8:9::2"
@@ -143,6 +145,26 @@ def _greet(client):
             pass  # it left
 
 
+class _Page(http.server.BaseHTTPRequestHandler):
+    """What was asked for, in words."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        body = f"{self.path} of {self.headers['Host']}\n".encode()
+        self.send_response(404 if self.path == "/none" else 200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+def _serve_web(address):
+    return http.server.ThreadingHTTPServer((address, WEB_PORT), _Page).serve_forever
+
+
 def _answer(query):
     """An A and no AAAA record for RESOLVER_NAME; nothing else exists."""
     name, at = [], 12
@@ -178,6 +200,8 @@ def main(kinds):
             loops.append(_serve_tcp(address))
         elif what == "udp":
             loops.append(_serve_udp(address, PORT, lambda data: b"echo " + data))
+        elif what == "web":
+            loops.append(_serve_web(address))
         else:
             loops.append(_serve_udp(address, 53, _answer))
     for loop in loops:
