@@ -7,12 +7,11 @@ import pytest
 
 from lib import layouts, tars
 from lib import wasm_module as wasm
+from lib.fetched import Missing
 from lib.images import Blob, make_config, make_image, make_index, make_layer, module_image, push
 from lib.runner import poll, text
+from lib.wasm_component import component_of
 from lib.wasm_guest import compile_guest
-
-COMPONENT = b"\0asm\x0d\0\1\0"
-
 
 @pytest.fixture(scope="session")
 def guest(world):
@@ -149,11 +148,6 @@ def test_container_wall_is_refused(pulls, refused, place, guest, artifact, kind)
 def test_layer_that_is_no_module(pulls, refused, place, guest, what):
     data = {"text": b"#!/bin/sh\n", "empty": b"", "cut": guest[:len(guest) // 2]}[what]
     refused(place(module_image(data)), "oci:.*: at 0x")
-
-
-def test_component(pulls, refused, place):
-    refused(place(module_image(COMPONENT)), "a component .*not built yet")
-    refused(place(module_image(COMPONENT, config={"os": "wasip2"})), "components are not built yet")
 
 
 def test_layer_of_other_bytes(pulls, fake_registry, guest):
@@ -296,7 +290,7 @@ HOSTILE = {
     "nothing": ([], ["there is no /app/guest.wasm"]),
     "below a file": ([tars.file("app/guest", "x")], ["there is no /app/guest.wasm"]),
     "huge": ([tars.sparse("app/guest.wasm", [], 300 << 20)], ["is larger than"]),
-    "a component": ([tars.file("app/guest.wasm", COMPONENT)], ["a component .*not built yet"]),
+    "a component that is cut": ([tars.file("app/guest.wasm", wasm.COMPONENT + b"\1")], ["/app/guest.wasm: at 0x9: "]),
 }
 
 
@@ -332,11 +326,39 @@ def test_index_that_has_programs_too(pulls, registry, guest, artifact, repositor
     assert pulls.run(name).ok().out == b"hello\n"
 
 
-def test_index_of_modules_alone(pulls, refused, place, guest, artifact):
-    component = module_image(COMPONENT, config={"os": "wasip2"})
-    index = make_index([component, artifact], [("wasip2", "wasm"), ("wasip1", "wasm")])
+def test_index_of_modules_alone(pulls, place, artifact):
+    """A module is taken before a component, which is taken where there is nothing else."""
+    empty = module_image(wasm.COMPONENT, config={"os": "wasip2"})
+    index = make_index([empty, artifact], [("wasip2", "wasm"), ("wasip1", "wasm")])
     assert pulls.run(place(index)).ok().out == b"hello\n"
-    refused(place(make_index([component], [("wasip2", "wasm")]), "other"), "components are not built yet")
+    outcome = pulls.run(place(make_index([empty], [("wasip2", "wasm")]), "other"))
+    outcome.ended("exited", 126)
+    assert "no wasi:cli/run" in outcome.result["error"]
+
+
+# -- components
+
+@pytest.fixture(scope="session")
+def component(world, guest):
+    module = world.directory("component-images") / "guest.wasm"
+    module.write_bytes(guest)
+    try:
+        return component_of(module).read_bytes()
+    except Missing as missing:
+        pytest.skip(str(missing))
+
+
+@pytest.mark.parametrize("os_of_it", ["wasip2", "wasip1"])
+def test_component_of_an_artifact(pulls, place, component, os_of_it):
+    outcome = pulls.run(place(module_image(component, "guest.wasm", config={"os": os_of_it})), "args", "a b").ok()
+    assert outcome.lines() == ["[a b]"]
+    outcome.ended("exited", 0)
+
+
+def test_component_among_files(pulls, place, component):
+    image = place(tree_image(component))
+    assert pulls.run(image).ok().out == b"hello\n"
+    assert pulls.run(image, "cat", "/etc/text").ok().out == b"of the image\n"
 
 
 # -- afterwards

@@ -177,10 +177,10 @@ static const struct {
      "c: os: the image is built for \"windows\", only linux runs here"},
     {"{\"os\":\"Linux\"," ROOTFS "}", "c: os: the image is built for \"Linux\""},
     {"{\"os\":\"wasip1\",\"architecture\":\"amd64\"," ROOTFS "}", "c: os: the image is built for"},
-    {"{\"os\":\"wasip2\",\"architecture\":\"wasm\"," ROOTFS "}",
-     "c: os: it is a component (WASI 0.2), and components are not built yet"},
+    {"{\"os\":\"wasip3\",\"architecture\":\"wasm\"," ROOTFS "}",
+     "c: os: the module is built for \"wasip3\", only wasip1 and wasip2 run here"},
     {"{\"os\":\"linux\",\"architecture\":\"wasm\"," ROOTFS "}",
-     "c: os: the module is built for \"linux\", only wasip1 runs here"},
+     "c: os: the module is built for \"linux\", only wasip1 and wasip2 run here"},
     {"{\"os\":5," ROOTFS "}", "c: os: expected string, got integer"},
     {"{\"OS\":\"windows\"," ROOTFS "}", "c: OS: unknown key; write it as os"},
     {"{\"os\":\"linux\",\"os\":\"linux\"," ROOTFS "}", "duplicate object key"},
@@ -264,8 +264,9 @@ TEST(wrong_configs_of_modules_are_told)
     } rows[] = {
         {"[]", "c: expected object, got array"},
         {"{\"architecture\":\"amd64\"}", "c: architecture: expected wasm, got \"amd64\""},
-        {"{\"os\":\"wasip2\"}", "c: os: it is a component (WASI 0.2)"},
-        {"{\"os\":\"\\n\"}", "c: os: the module is built for \"\\x0a\", only wasip1 runs here"},
+        {"{\"os\":\"wasip22\"}", "c: os: the module is built for \"wasip22\", only"},
+        {"{\"os\":\"\\n\"}",
+         "c: os: the module is built for \"\\x0a\", only wasip1 and wasip2 run here"},
         {"{\"layerDigests\":[\"sha512:1\"]}", "c: layerDigests[0]: digests by sha512"},
         {"{\"layerDigests\":[\"" A "\",\"../x\"]}", "c: layerDigests[1]: "},
         {"{\"layerDigests\":\"" A "\"}", "c: layerDigests: expected array of strings, got string"},
@@ -284,7 +285,7 @@ TEST(wrong_configs_of_modules_are_told)
 
 TEST(an_image_of_files_may_be_for_modules)
 {
-    static const char *const names[] = {"wasip1", "wasi", ""};
+    static const char *const names[] = {"wasip1", "wasip2", "wasi", ""};
 
     for (size_t i = 0; i < CL_ARRAY_SIZE(names); i++) {
         CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(1 << 20);

@@ -114,17 +114,15 @@ static int is_word(const char *text, const char *word)
 }
 
 /* A module's operating system is its interface: Docker's builder calls WASI's first preview "wasi",
- * others "wasip1". */
+ * others "wasip1"; components have wasip2. */
 static int check_interface(const char *os, struct cl_error *err)
 {
     char quoted[CL_QUOTE_SIZE];
 
-    if (is_word(os, "wasip2"))
+    if (os != NULL && os[0] != '\0' && !is_word(os, "wasi") && !is_word(os, "wasip1") &&
+        !is_word(os, "wasip2"))
         return cl_refuse(err, ENOTSUP,
-                         "os: it is a component (WASI 0.2), and components are not built yet; "
-                         "modules of wasip1 run here");
-    if (os != NULL && os[0] != '\0' && !is_word(os, "wasi") && !is_word(os, "wasip1"))
-        return cl_refuse(err, ENOTSUP, "os: the module is built for \"%s\", only wasip1 runs here",
+                         "os: the module is built for \"%s\", only wasip1 and wasip2 run here",
                          cl_quote(os, quoted));
     return 0;
 }
