@@ -16,7 +16,7 @@ from integration.test_wasm import (modules, resting, test_arguments_are_the_gues
 from lib.fetched import Missing
 from lib.outer import OUTSIDE4, RESOLVER_NAME, WEB_PORT, WORLD4, Inside, Outer
 from lib.runner import signal_exit, text
-from lib.wasm_component import component_of, component_of_text, network_guest
+from lib.wasm_component import compile_component, component_of_text, network_guest
 from lib.wasm_guest import compile_guest
 
 OUTBOUND = ["--network", "outbound"]
@@ -33,7 +33,7 @@ def made(make, *arguments):
 @pytest.fixture(scope="session")
 def guest(world):
     """The same program as the module's tests have."""
-    return made(component_of, compile_guest(world.directory("component")))
+    return made(compile_component, world.directory("component"))
 
 
 @pytest.fixture(scope="session")

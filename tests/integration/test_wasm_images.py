@@ -10,7 +10,7 @@ from lib import wasm_module as wasm
 from lib.fetched import Missing
 from lib.images import Blob, make_config, make_image, make_index, make_layer, module_image, push
 from lib.runner import poll, text
-from lib.wasm_component import component_of
+from lib.wasm_component import compile_component
 from lib.wasm_guest import compile_guest
 
 @pytest.fixture(scope="session")
@@ -339,11 +339,9 @@ def test_index_of_modules_alone(pulls, place, artifact):
 # -- components
 
 @pytest.fixture(scope="session")
-def component(world, guest):
-    module = world.directory("component-images") / "guest.wasm"
-    module.write_bytes(guest)
+def component(world):
     try:
-        return component_of(module).read_bytes()
+        return compile_component(world.directory("component-images")).read_bytes()
     except Missing as missing:
         pytest.skip(str(missing))
 

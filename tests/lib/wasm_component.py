@@ -1,6 +1,7 @@
 """Components (WASI 0.2) for the tests: modules of WASI preview 1 by the adapter that Wasmtime's makers have for those, and the text format.
 
-    component_of(module)            # beside it; Missing (lib.fetched) says what this machine lacks
+    compile_component(directory, "guest")   # tests/wasm/guest.c; Missing (lib.fetched) says what this machine lacks
+    component_of(module)            # of whatever makes modules, beside it
     component_of_text(path, "(component)")
     network_guest(directory)        # tests/wasm/request.c
 
@@ -14,7 +15,7 @@ from pathlib import Path
 
 from lib import samples
 from lib.fetched import Missing, Package
-from lib.wasm_guest import FLAGS, SOURCES
+from lib.wasm_guest import FLAGS, SOURCES, compile_guest
 
 PROGRAM = Path(__file__).resolve().parent.parent / "component"
 FILES = ("Cargo.toml", "Cargo.lock", "main.rs")
@@ -69,6 +70,17 @@ def component_of(module):
     return made
 
 
+def _start(directory):
+    """Arguments of the compiler, in place of its own beginning of a program."""
+    made = Path(directory) / "start.o"
+    subprocess.run(["clang", *FLAGS, "-c", SOURCES / "start.c", "-o", made], check=True, timeout=120)
+    return ["-nostartfiles", made]
+
+
+def compile_component(directory, name="guest"):
+    return component_of(compile_guest(directory, name, _start(directory)))
+
+
 def component_of_text(path, words):
     source = path.with_suffix(".wat")
     source.write_text(words)
@@ -79,10 +91,10 @@ def component_of_text(path, words):
 
 def network_guest(directory):
     directory = Path(directory)
-    wit, core, made = directory / "wit", directory / "request-core.wasm", directory / "request.wasm"
+    wit, made = directory / "wit", directory / "request-component.wasm"
     shutil.copytree(INTERFACES.directory() / "wit/deps", wit / "deps")
     (wit / "world.wit").write_text(WORLD)
-    subprocess.run(["clang", SOURCES / "request.c", *FLAGS, f'-DWASI_VERSION="{VERSION}"', "-o", core], check=True, timeout=120)
+    core = compile_guest(directory, "request", [*_start(directory), f'-DWASI_VERSION="{VERSION}"'])
     _make("module", core, made, wit, "request")
     made.chmod(0o755)
     return made

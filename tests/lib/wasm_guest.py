@@ -10,12 +10,12 @@ SOURCES = Path(__file__).resolve().parent.parent / "wasm"
 FLAGS = ["--target=wasm32-wasi", "-O1", "-Wall", "-Werror"]
 
 
-def compile_guest(directory, name="guest"):
-    """tests/wasm/NAME.c or NAME.cc as a module in DIRECTORY, readable by everybody."""
+def compile_guest(directory, name="guest", more=()):
+    """tests/wasm/NAME.c or NAME.cc as a module in DIRECTORY, readable by everybody; MORE are arguments of the compiler."""
     made = Path(directory) / f"{name}.wasm"
     cc = SOURCES / f"{name}.cc"
     compiler = ["clang++", "-std=c++17", "-fno-exceptions", cc] if cc.exists() else ["clang", SOURCES / f"{name}.c"]
-    subprocess.run([*compiler, *FLAGS, "-o", made], check=True, timeout=120)
+    subprocess.run([*compiler, *FLAGS, *more, "-o", made], check=True, timeout=120)
     made.chmod(0o755)
     return made
 

@@ -4,7 +4,6 @@
  * wasm_component.py gives it the world that they are of. */
 #include <stdint.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define FROM(interface, function)                                                                  \
@@ -33,13 +32,6 @@ FROM(POLL, "[method]pollable.block") void block(int32_t pollable);
 FROM(STREAMS, "[method]input-stream.blocking-read")
 void blocking_read(int32_t stream, int64_t size, uint8_t *ret);
 FROM(TCP, "create-tcp-socket") void create_socket(int32_t family, uint8_t *ret);
-
-__attribute__((export_name("cabi_realloc"))) void *cabi_realloc(void *old, size_t old_size,
-                                                                size_t align, size_t size)
-{
-    (void)old_size, (void)align;
-    return realloc(old, size);
-}
 
 static int32_t number_at(const uint8_t *place)
 {
