@@ -2,18 +2,20 @@
 //!
 //! The C API has the engine's WASI 0.2 in a synchronous mode, which starts a thread for each
 //! processor, one for standard input and one for each file that is slow. The worker's system call
-//! filter allows it no threads and no new ones, and it has one guest, which may block it. So the guest
-//! runs on a stack of its own inside one event loop of one thread; its calls on files are made
-//! there and then; and its standard streams are descriptors 0 to 2, waited for by that loop.
-//! (Where there is a network, names are looked up on a thread: the C library has no other way.)
+//! filter lets it start none, and it has one guest, which may block it. So the guest runs on a
+//! stack of its own inside one event loop of one thread; its calls on files are made there and
+//! then; and its standard streams are descriptors 0 to 2, waited for by that loop. Where there is a
+//! network, names are looked up on a second thread, since the C library has no other way; that is
+//! there before the guest begins.
 //!
-//! The C side of this is src/component/wasi.h.
+//! The C side of this is src/engine/wasi2.h.
 
 use std::ffi::{c_char, c_int, CStr};
 use std::future::Future;
 use std::io;
 use std::os::fd::{BorrowedFd, RawFd};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use bytes::Bytes;
 use rustix::event::{poll, PollFd, PollFlags, Timespec};
@@ -308,6 +310,26 @@ fn find_imports(engine: &Engine, component: &Component) -> Result<CommandPre<Hos
     })
 }
 
+/// A thread that is once started stays: for longer than anything here lives.
+const FOREVER: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+
+fn make_runtime(has_network: bool) -> Result<Runtime, Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_io()
+        .enable_time()
+        .max_blocking_threads(1)
+        .thread_keep_alive(FOREVER)
+        .build()?;
+
+    if has_network {
+        // where there can be no thread the loop would panic, and this tells
+        let tried = std::thread::Builder::new().spawn(|| ()).map(|thread| thread.join());
+        tried.map_err(|error| format_err!("start the thread that looks up names: {error}"))?.ok();
+        runtime.block_on(runtime.spawn_blocking(|| ()))?;
+    }
+    Ok(runtime)
+}
+
 unsafe fn make_guest(
     engine: &Engine,
     component: &Component,
@@ -327,12 +349,7 @@ unsafe fn make_guest(
 
     store.limiter(|host| &mut host.limits);
     store.set_epoch_deadline(u64::MAX / 2);
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_io()
-        .enable_time()
-        .max_blocking_threads(1)
-        .build()?;
-    Ok(cl_component_guest { runtime, store, command })
+    Ok(cl_component_guest { runtime: make_runtime(setup.has_network != 0)?, store, command })
 }
 
 /// What it ends with: a status, or an error with whether the guest was to blame, which is a trap.

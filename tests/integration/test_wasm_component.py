@@ -245,5 +245,20 @@ def test_what_the_network_filter_refuses(inside, request_guest):
     assert outcome.exit == 1 and re.fullmatch(r"(handle|response): error \d+", outcome.word()), str(outcome)
 
 
+def test_a_network_takes_a_thread(outer, world, binary, request_guest):
+    """Which looks up names, and is there before the guest begins."""
+    outer.set_resolver(WORLD4)
+    as_root_inside = Inside(outer, world, binary)
+    outcome = as_root_inside.run(request_guest, "socket", opts=[*OUTBOUND, "--pids-limit", "1"])
+    outcome.ended("exited", 126)
+    assert "the thread that looks up names: " in outcome.result["error"]
+    done = as_root_inside.run(request_guest, "get", f"{RESOLVER_NAME}:{WEB_PORT}", "/", opts=[*OUTBOUND, "--pids-limit", "2"]).ok()
+    assert done.lines()[0] == "200" and done.result["usage"]["tasks_peak"] == 2
+
+
+def test_without_a_network_one_task_is_enough(as_root, guest):
+    assert as_root.run(guest, "args", "a", opts=["--pids-limit", "1"]).ok().result["usage"]["tasks_peak"] == 1
+
+
 def test_a_module_has_no_use_for_a_network(cloister, world):
     cloister.run(compile_guest(world.directory("module")), opts=OUTBOUND).refused("network")

@@ -66,7 +66,7 @@ static int prepare(const struct cl_worker_orders *orders, char *argv[], struct c
         return r;
     const struct cl_seccomp_program *filter =
         orders->has_network != 0 ? &cl_seccomp_worker_component_net : &cl_seccomp_worker_component;
-    return cl_seccomp_install(filter->insns, filter->count, err);
+    return cl_seccomp_install_on_all(filter->insns, filter->count, err);
 }
 
 /* As a program of the kernel's would that did the same. Its streams can't be closed: this one is
