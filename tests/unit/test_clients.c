@@ -86,7 +86,7 @@ static void tear_down(void)
 
 static int come(void)
 {
-    const int fd = cl_clients_connect(scene.entry.dir, "alice");
+    const int fd = cl_clients_connect(scene.entry.dir, "alice", CL_WASM_COROUTINE);
 
     CHECK(fd >= 0);
     return fd;
@@ -273,11 +273,12 @@ TEST(too_many_who_wait_are_told)
     set_up();
     (void)snprintf(fault, sizeof(fault), "lacks:%d=%d", SYS_connect, EAGAIN);
     cl_fault_set(fault);
-    CHECK(cl_clients_connect(scene.entry.dir, "alice") == -EAGAIN);
+    CHECK(cl_clients_connect(scene.entry.dir, "alice", CL_WASM_COROUTINE) == -EAGAIN);
     cl_fault_set(NULL);
-    CHECK(cl_clients_connect(scene.entry.dir, "bob") == -ENOENT);
+    CHECK(cl_clients_connect(scene.entry.dir, "bob", CL_WASM_COROUTINE) == -ENOENT);
     cl_fd_close(&scene.supervisor.clients.fd);
-    CHECK(cl_clients_connect(scene.entry.dir, "alice") == -ENOENT); /* a dead one's */
+    CHECK(cl_clients_connect(scene.entry.dir, "alice", CL_WASM_COROUTINE) ==
+          -ENOENT); /* a dead one's */
     tear_down();
 }
 
