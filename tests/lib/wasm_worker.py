@@ -164,8 +164,9 @@ class Liar:
 
     def __init__(self, cloister, tenant, model="coroutine"):
         place = cloister.state() / "workers"
-        place.mkdir(mode=0o700, parents=True, exist_ok=True)
-        os.chown(place, cloister.uid, cloister.gid)
+        for made in (place.parent, place):  # where no sandbox was before
+            made.mkdir(mode=0o700, exist_ok=True)
+            os.chown(made, cloister.uid, cloister.gid)
         self.tenant, self.path = tenant, place / socket_name(tenant, model)
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.listener.bind(str(self.path))
