@@ -129,7 +129,7 @@ static int tell(struct cl_supervisor *supervisor, int client, struct cl_error *e
 
     if (supervisor->ended || supervisor->is_resting)
         return -ESRCH;
-    if (supervisor->wall->tell == NULL)
+    if (supervisor->wall->tell == NULL || supervisor->limits->count > 0) /* its cgroups tell */
         return -ENOTSUP;
     return supervisor->wall->tell(supervisor->process, &told, client, err);
 }

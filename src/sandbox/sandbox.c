@@ -65,7 +65,9 @@ static void add_joined_usage(struct cl_seen *seen)
         return;
     seen->usage.cpu_user_ns = seen->report.main_cpu_ns; /* the kernel's part is in it */
     seen->usage.memory_peak_bytes = seen->report.memory_peak_bytes;
-    seen->usage.known |= CL_USAGE_BIT(CL_USAGE_CPU_USER) | CL_USAGE_BIT(CL_USAGE_MEMORY_PEAK);
+    seen->usage.known |= CL_USAGE_BIT(CL_USAGE_CPU_USER);
+    if (seen->usage.memory_peak_bytes != 0)
+        seen->usage.known |= CL_USAGE_BIT(CL_USAGE_MEMORY_PEAK);
 }
 
 /* What has become of it: exec's errno or 0; an error when its limits didn't hold. */

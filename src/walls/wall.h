@@ -111,7 +111,7 @@ struct cl_wall_process {
  * a FIFO in one piece. */
 struct cl_wall_told {
     uint64_t cpu_ns;
-    uint64_t memory_bytes;
+    uint64_t memory_bytes; /* 0: unknown */
     uint64_t stdout_bytes;
     uint64_t stderr_bytes;
 };

@@ -125,6 +125,23 @@ def test_one_with_a_worker_of_its_own_is_as_ever(cloister, start_any):
     assert inspect(cloister, box)["usage"] is None
 
 
+def test_one_in_a_process_of_its_tenants_worker(cloister, guest):
+    """Its cgroups tell; where it has none its worker does, who knows of no memory."""
+    worker = wire.Worker(cloister, f"stats-{os.getpid()}-{next(numbers)}", model="process")
+    try:
+        box = cloister.detach(guest, "spin", opts=["--tenant", worker.tenant]).ok().word()
+        seen = until(cloister, box, lambda seen: seen["cpu_ns"] > 10_000_000, "it never computes")
+        usage = inspect(cloister, box)["usage"]
+        if cloister.has_cgroup:
+            assert seen["tasks"] == 1 and seen["memory_bytes"] > 0 and seen["stdout_bytes"] is None and usage is None
+        else:
+            assert (seen["tasks"], seen["memory_bytes"], seen["stdout_bytes"], usage["memory_bytes"]) == (None, None, 0, None)
+        assert inspect(cloister, box)["layers"] == worker.inspect()["layers"]
+        cloister.call("rm", "-f", box).ok()
+    finally:
+        worker.stop()
+
+
 # --- what protects it -----------------------------------------------------------------------------
 
 

@@ -88,7 +88,10 @@ static void add_told(struct cl_json *json, const struct cl_wall_told *told)
     }
     cl_json_object(json, "usage");
     cl_json_u64(json, "cpu_ns", told->cpu_ns);
-    cl_json_u64(json, "memory_bytes", told->memory_bytes);
+    if (told->memory_bytes != 0)
+        cl_json_u64(json, "memory_bytes", told->memory_bytes);
+    else
+        cl_json_null(json, "memory_bytes");
     cl_json_u64(json, "stdout_bytes", told->stdout_bytes);
     cl_json_u64(json, "stderr_bytes", told->stderr_bytes);
     cl_json_close(json, '}');

@@ -212,7 +212,9 @@ static void take_told(struct cl_sample *sample)
     struct cl_readings *readings = &sample->readings;
 
     sample->at_ns = cl_clock_boot_ns();
-    readings->known = 1U << CL_GAUGE_CPU | 1U << CL_GAUGE_MEMORY;
+    readings->known = 1U << CL_GAUGE_CPU;
+    if (sample->told.memory_bytes != 0)
+        readings->known |= 1U << CL_GAUGE_MEMORY;
     readings->values[CL_GAUGE_CPU] = sample->told.cpu_ns;
     readings->values[CL_GAUGE_MEMORY] = sample->told.memory_bytes;
 }
