@@ -58,6 +58,13 @@ static const struct cl_field_info fields[CL_FIELD_COUNT] = {
 #undef CL_FIELD
 };
 
+/* No number is two fields': a struct has no two members of one name. */
+struct numbers {
+#define CL_FIELD(id, name, path, type, member, scope, min, max) char number_##id;
+#include "plan/fields.def"
+#undef CL_FIELD
+};
+_Static_assert(sizeof(struct numbers) == CL_FIELD_COUNT, "each field has a number");
 _Static_assert(CL_FIELD_COUNT <= 64, "cl_plan.set is 64 bits");
 _Static_assert(CL_LAYER_COUNT <= 63, "cl_plan.without is 64 bits");
 
@@ -101,15 +108,6 @@ enum cl_field cl_field_by_path(const char *path)
 {
     for (unsigned int f = 0; f < CL_FIELD_COUNT; f++) {
         if (strcmp(fields[f].path, path) == 0)
-            return (enum cl_field)f;
-    }
-    return CL_FIELD_COUNT;
-}
-
-enum cl_field cl_field_by_id(uint16_t id)
-{
-    for (unsigned int f = 0; f < CL_FIELD_COUNT; f++) {
-        if (fields[f].id == id)
             return (enum cl_field)f;
     }
     return CL_FIELD_COUNT;

@@ -207,7 +207,6 @@ const char *const *cl_field_words(enum cl_field field);
 const char *cl_place_path(enum cl_place place);
 /* The field whose path is PATH, or CL_FIELD_COUNT. */
 enum cl_field cl_field_by_path(const char *path);
-enum cl_field cl_field_by_id(uint16_t id);
 
 static inline int cl_plan_has(const struct cl_plan *plan, enum cl_field field)
 {

@@ -224,6 +224,7 @@ TEST(a_component_has_a_worker_of_its_own)
     CHECK(fd >= 0 && cl_write_all(fd, preamble, sizeof(preamble)) == 0);
     scene.plan = (struct cl_plan){.image_kind = CL_IMAGE_MODULE, .image = path};
     scene.plan.wasm_model = CL_WASM_COROUTINE;
+    scene.plan.shares_worker = 1;
     CHECK(cl_run_module_compile(&scene.plan, 1, &scene.arena, &scene.module, &scene.err) ==
           -EINVAL);
     CHECK_HAS(scene.err.msg, "a component (WASI 0.2) has a worker of its own");
@@ -231,6 +232,7 @@ TEST(a_component_has_a_worker_of_its_own)
     CHECK(cl_run_module_compile(&scene.plan, 0, &scene.arena, &scene.module, &scene.err) < 0);
     CHECK_HAS(scene.err.msg, "it has the byte"); /* it came to the compiler */
     CHECK(scene.plan.image_component == 1 && scene.plan.wasm_model == CL_WASM_PROCESS);
+    CHECK(scene.plan.shares_worker == 0);
     CHECK(cl_plan_has(&scene.plan, CL_FIELD_IMAGE_COMPONENT));
     clean_up();
 }

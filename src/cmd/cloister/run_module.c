@@ -196,6 +196,7 @@ static int take_kind(struct cl_plan *plan, int file, int model_is_asked_for, str
                          "say process");
     plan->image_component = 1;
     plan->wasm_model = CL_WASM_PROCESS;
+    plan->shares_worker = 0;
     cl_plan_mark(plan, CL_FIELD_IMAGE_COMPONENT);
     return 0;
 }
