@@ -191,6 +191,12 @@ def test_options_that_make_no_sense(cloister, guest):
     cloister.run(guest, opts=["--profile", "build"]).refused("profile build")
 
 
+def test_what_it_has_of_the_hosts_counts(cloister, request_guest):
+    """Each thing is memory of its worker: that ends by the limit of the sandbox, or by the engine's of such things."""
+    outcome = cloister.run(request_guest, "hoard", opts=["--memory", "64m", "--timeout", "40s"])
+    assert outcome.exit in (134, 137) and outcome.result["status"] in ("signaled", "oom"), str(outcome)
+
+
 # --- ahead of time ---------------------------------------------------------------------------
 
 def test_components_are_compiled_ahead(cloister, component):

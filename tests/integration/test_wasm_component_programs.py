@@ -6,7 +6,9 @@ import pytest
 
 from integration.test_wasm_programs import (make_volume, python, readable, test_cpp_library, test_cpp_sorts_a_million_numbers,  # noqa: F401
                                             test_cpp_without_memory_ends_in_a_trap, test_python_library,
-                                            test_python_modules_that_can_be_imported, test_python_sleeps, test_python_writes_a_volume)
+                                            test_python_is_refused_what_there_is_not,
+                                            test_python_modules_that_can_be_imported, test_python_on_a_terminal, test_python_sleeps,
+                                            test_python_writes_a_volume)
 from lib.fetched import CPYTHON, Missing
 from lib.runner import text
 from lib.wasm_component import compile_component, component_of

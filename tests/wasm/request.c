@@ -1,4 +1,4 @@
-/* A component that speaks to the network: request get AUTHORITY PATH | socket.
+/* A component that speaks to the network: request get AUTHORITY PATH | socket | hoard.
  *
  * Its imports of WASI 0.2 are written here as the canonical ABI flattens them; tests/lib/
  * wasm_component.py gives it the world that they are of. */
@@ -98,8 +98,17 @@ static int make_socket(void)
     return 0;
 }
 
+/* Things of the host's, as many as it gives. */
+static int hoard(void)
+{
+    for (;;)
+        (void)fields_new();
+}
+
 int main(int argc, char **argv)
 {
+    if (argc == 2 && strcmp(argv[1], "hoard") == 0)
+        return hoard();
     if (argc == 4 && strcmp(argv[1], "get") == 0)
         return get(argv[2], argv[3]);
     return argc == 2 && strcmp(argv[1], "socket") == 0 ? make_socket() : 2;
