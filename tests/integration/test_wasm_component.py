@@ -15,9 +15,10 @@ from integration.test_wasm import (modules, resting, test_arguments_are_the_gues
                                    test_signals, test_sleep_and_clocks, test_stop, test_streams, test_time, test_trap_is_told)
 from lib.fetched import Missing
 from lib.outer import OUTSIDE4, RESOLVER_NAME, WEB_PORT, WORLD4, Inside, Outer
-from lib.runner import signal_exit, text
+from lib.runner import alive, descendants, signal_exit, text
 from lib.wasm_component import compile_component, component_of_text, network_guest
 from lib.wasm_guest import compile_guest
+from lib.wasm_worker import Worker, comm
 
 OUTBOUND = ["--network", "outbound"]
 DENIED = 1  # error-code of wasi:sockets: access-denied
@@ -131,6 +132,20 @@ def test_it_has_a_worker_of_its_own(cloister, guest):
     assert result["tenant"] == "alice" and result["wall"] == "wasm"
     cloister.run(guest, opts=["--tenant", "alice", "--wasm-model", "process"]).ok()
     cloister.run(guest, opts=["--tenant", "alice", "--wasm-model", "coroutine"]).refused("coroutine: a component .* worker of its own")
+
+
+@pytest.mark.parametrize("model", ["coroutine", "process"])
+def test_it_joins_no_worker_of_its_tenant(cloister, guest, model):
+    worker = Worker(cloister, f"component-{model}-{os.getpid()}", model=model)
+    try:
+        with cloister.start(guest, "rest", "60000", opts=["--tenant", worker.tenant]) as running:
+            running.expect(b"resting")
+            below = [pid for pid in descendants(running.pid) if comm(pid) == "cloister-wasm-component"[:15]]
+            assert len(below) == 1 and alive(worker.pid())
+            running.signal(signal.SIGTERM)
+            running.wait().ended("signaled", signal_exit(signal.SIGTERM))
+    finally:
+        worker.stop()
 
 
 def test_working_directory(cloister, guest):
