@@ -215,7 +215,8 @@ TEST(a_file_is_described_before_it_is_there)
 /* Its model is the one that it can have; another is refused to who asked for it. */
 TEST(a_component_has_a_worker_of_its_own)
 {
-    static const char preamble[] = "\0asm\x0d\0\1";
+    /* and no more of one: nothing that root's cache could have been given by others */
+    static const char preamble[] = "\0asm\x0d\0\1\0broken";
     char path[64];
 
     set_up();
