@@ -3,11 +3,9 @@
  * They are "unchecked" functions of the engine: their types are given once, and a call costs no
  * conversion. What the engine promises for that is that the arguments are of those types.
  */
-#include <poll.h>
 #include <string.h>
 
-#include "base/clock.h"
-#include "base/sys.h"
+#include "engine/wait.h"
 #include "engine/wasmtime.h"
 
 static const char module_name[] = "wasi_snapshot_preview1";
@@ -57,23 +55,6 @@ static wasm_trap_t *end_of(struct cl_guest *guest, uint32_t answer)
 
 /* --- of a guest that is alone -------------------------------------------------------------- */
 
-/* The one guest of the process: whoever else there is in it waits by being another. */
-static void wait_for(const struct cl_wasi_wait *wait)
-{
-    int timeout_ms = -1;
-
-    if (wait->deadline_ns != UINT64_MAX) {
-        const uint64_t now = cl_clock_mono_ns();
-        const uint64_t left = wait->deadline_ns > now ? wait->deadline_ns - now : 0;
-
-        /* a part of a millisecond is waited for whole; more than int holds comes in turns */
-        timeout_ms = left / CL_NS_PER_MS >= INT32_MAX
-                         ? INT32_MAX
-                         : (int)((left + CL_NS_PER_MS - 1) / CL_NS_PER_MS);
-    }
-    (void)cl_sys_poll(wait->fds, wait->count, timeout_ms); /* whatever it says, we look again */
-}
-
 static wasm_trap_t *call(void *env, wasmtime_caller_t *caller, wasmtime_val_raw_t *values,
                          size_t CL_UNUSED count)
 {
@@ -87,7 +68,7 @@ static wasm_trap_t *call(void *env, wasmtime_caller_t *caller, wasmtime_val_raw_
     take_arguments(function->parameters, values, arguments);
     find_memory(guest, caller, context, &memory);
     while ((answer = function->call(guest->wasi, &memory, arguments)) == CL_WASI_WAITS)
-        wait_for(cl_wasi_waits_for(guest->wasi));
+        cl_engine_wait(cl_wasi_waits_for(guest->wasi));
     if (function->has_result)
         values[0].i32 = (int32_t)answer;
     return end_of(guest, answer);
