@@ -44,8 +44,8 @@ static int open_directories(struct cl_lodger *lodger, struct cl_lodging *lodging
     if (fd < 0)
         return cl_fail(err, fd, "make the guest's directory");
     preopens[0] = (struct cl_wasi_preopen){.name = "/", .directory = fd};
-    for (size_t i = 0; i < worker->volume_count; i++) {
-        const struct cl_volume *volume = &worker->volumes[i];
+    for (size_t i = 0; i < worker->volumes.count; i++) {
+        const struct cl_volume *volume = &worker->volumes.items[i];
 
         fd = open_volume(worker, volume);
         preopens[1 + i] = (struct cl_wasi_preopen){
@@ -70,7 +70,7 @@ void cl_lodging_close(const struct cl_worker *worker, struct cl_lodging *lodging
 
 static uint32_t descriptors_of(const struct cl_worker *worker, const struct cl_order_run *run)
 {
-    const uint32_t least = (uint32_t)(FDS_LEAST + worker->volume_count);
+    const uint32_t least = (uint32_t)(FDS_LEAST + worker->volumes.count);
     const uint32_t wanted = run->max_descriptors < least ? least : run->max_descriptors;
 
     return wanted < worker->orders.max_descriptors ? wanted : worker->orders.max_descriptors;
@@ -89,7 +89,7 @@ int cl_lodging_make(struct cl_lodger *lodger, const struct cl_order_run *run,
     ret->wasi = (struct cl_wasi_setup){
         .streams = {-1, -1, -1},
         .preopens = ret->preopens,
-        .preopen_count = 1 + worker->volume_count,
+        .preopen_count = 1 + worker->volumes.count,
         .max_descriptors = descriptors_of(worker, run),
         .max_output_bytes = run->output_bytes,
         .max_transfer_bytes = worker->orders.in_turns ? TRANSFER_MOST : 0,

@@ -9,10 +9,10 @@
 
 #include "base/alloc.h"
 #include "base/fd.h"
-#include "base/landlock.h"
 #include "base/seccomp.h"
 #include "base/sys.h"
 #include "policy/seccomp_tables.h"
+#include "worker/domain.h"
 
 /* --- what it gives up ---------------------------------------------------------------------- */
 
@@ -59,30 +59,10 @@ static int bind_to_parent(const struct cl_newborn *newborn, struct cl_error *err
     return r < 0 ? cl_fail(err, r, "end with the worker") : 0;
 }
 
-static int allow(const struct cl_ruleset *ruleset, const struct cl_wasi_preopen *preopen,
-                 struct cl_error *err)
-{
-    const uint64_t reading = CL_ACCESS_READ & ~(uint64_t)CL_LANDLOCK_FS_EXECUTE;
-
-    return cl_landlock_allow(ruleset, preopen->directory, preopen->name,
-                             reading | (preopen->is_read_only ? 0 : CL_ACCESS_WRITE), err);
-}
-
 /* Other guests' directories are the same user's, and have names here. */
 static int enter_domain(const struct cl_newborn *newborn, struct cl_error *err)
 {
-    const struct cl_wasi_setup *wasi = &newborn->wasi;
-    struct cl_ruleset ruleset = {.fd = -1};
-
-    if (!newborn->has_domain)
-        return 0;
-    int r = cl_landlock_make(1, &ruleset, err);
-    for (size_t i = 0; r == 0 && i < wasi->preopen_count; i++)
-        r = allow(&ruleset, &wasi->preopens[i], err);
-    if (r == 0)
-        r = cl_landlock_enter(&ruleset, err);
-    cl_fd_close(&ruleset.fd);
-    return r;
+    return newborn->has_domain ? cl_domain_enter(&newborn->wasi, err) : 0;
 }
 
 /* --- its guest ----------------------------------------------------------------------------- */

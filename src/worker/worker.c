@@ -8,38 +8,6 @@
 #include "base/fd.h"
 #include "base/sys.h"
 
-/* --- volumes ------------------------------------------------------------------------------- */
-
-static int take_volume(struct cl_worker *worker, int line, int root, struct cl_error *err)
-{
-    struct cl_worker_volume told = {0};
-    struct cl_volume *volume = &worker->volumes[worker->volume_count];
-    const ssize_t size = cl_sys_read(line, &told, sizeof(told));
-
-    if (size <= (ssize_t)offsetof(struct cl_worker_volume, path) || told.path[0] != '/' ||
-        memchr(told.path, '\0', sizeof(told.path)) == NULL)
-        return cl_refuse(err, EPROTO, "this is no volume that a worker could be told of");
-    volume->is_read_only = told.is_read_only != 0;
-    volume->directory = cl_sys_openat(root, told.path + 1, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
-    if (volume->directory < 0)
-        return cl_fail(err, volume->directory, "open the volume %s: a module has directories alone",
-                       told.path);
-    volume->name = strdup(told.path);
-    worker->volume_count++;
-    return volume->name == NULL ? cl_fail_memory(err) : 0;
-}
-
-static int take_volumes(struct cl_worker *worker, int line, int root, struct cl_error *err)
-{
-    int r = 0;
-
-    if (worker->orders.volumes > CL_WORKER_VOLUMES_MOST)
-        return cl_refuse(err, EPROTO, "a worker has %d volumes at most", CL_WORKER_VOLUMES_MOST);
-    while (r == 0 && worker->volume_count < worker->orders.volumes)
-        r = take_volume(worker, line, root, err);
-    return r;
-}
-
 /* --- the line ------------------------------------------------------------------------------ */
 
 /* A client, or the end. */
@@ -118,7 +86,7 @@ static int make_children(struct cl_worker *worker, struct cl_error *err)
 
 static int make(struct cl_worker *worker, int line, int root, struct cl_error *err)
 {
-    int r = take_volumes(worker, line, root, err);
+    int r = cl_volumes_take(&worker->volumes, worker->orders.volumes, line, root, err);
 
     if (r == 0)
         r = make_buckets(worker, err);
@@ -169,10 +137,7 @@ void cl_worker_free(struct cl_worker *worker)
     cl_children_done(&worker->children);
     cl_scratch_done(&worker->scratch);
     cl_engine_free(worker->engine);
-    for (size_t i = 0; i < worker->volume_count; i++) {
-        cl_fd_close(&worker->volumes[i].directory);
-        free(worker->volumes[i].name);
-    }
+    cl_volumes_done(&worker->volumes);
     free(worker->buckets);
     free(worker);
 }

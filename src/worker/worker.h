@@ -16,6 +16,7 @@
 #include "worker/programs.h"
 #include "worker/scratch.h"
 #include "worker/turns.h"
+#include "worker/volumes.h"
 
 struct cl_client;
 
@@ -49,14 +50,6 @@ struct cl_client {
     int is_gone;
 };
 
-enum { CL_WORKER_VOLUMES_MOST = 256 };
-
-struct cl_volume {
-    char *name;
-    int directory;
-    int is_read_only;
-};
-
 struct cl_worker {
     struct cl_worker_orders orders;
     struct cl_engine *engine;
@@ -69,8 +62,7 @@ struct cl_worker {
     LIST_HEAD(, cl_client) clients;
     struct cl_lodgers *buckets; /* by client and number; a power of two */
     size_t bucket_count, lodger_count;
-    struct cl_volume volumes[CL_WORKER_VOLUMES_MOST];
-    size_t volume_count;
+    struct cl_volumes volumes;
     _Alignas(uint64_t) char order[CL_ORDER_MAX_BYTES];
 };
 

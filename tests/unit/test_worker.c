@@ -322,7 +322,7 @@ static int make_with_volume(const struct cl_worker_volume *volume, size_t size, 
     cl_fd_close(&line[0]);
     int r = cl_worker_new(&orders, line[1], root, &worker, err);
     if (r == 0)
-        CHECK(worker->volume_count == 1 && worker->volumes[0].is_read_only);
+        CHECK(worker->volumes.count == 1 && worker->volumes.items[0].is_read_only);
     cl_worker_free(worker);
     cl_fd_close(&line[1]);
     CHECK(nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS) == 0);
