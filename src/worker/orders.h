@@ -2,11 +2,12 @@
  *
  * On its line (descriptor 3, a SOCK_SEQPACKET pair whose other end the supervisor of its sandbox
  * has) it is told once what kind of worker it is. Alone, it runs the module behind descriptor 4,
- * with its own arguments, environment and streams, and ends as that did. For many, descriptors of
- * clients come over the line, one in each message: SOCK_SEQPACKET sockets by which they have
- * guests run, each with its own number, streams and limits, and are told how those ended. When a
- * client is gone its guests are ended. Guests of a worker for many take turns in it, or have a
- * process each, which enters the cgroups that its client opens for it.
+ * with its own arguments, environment and streams, and ends as that did. One whose root has files
+ * that are not its guest's runs that apart: beside it, in a directory of its own. For many,
+ * descriptors of clients come over the line, one in each message: SOCK_SEQPACKET sockets by which
+ * they have guests run, each with its own number, streams and limits, and are told how those ended.
+ * When a client is gone its guests are ended. Guests of a worker for many take turns in it, or have
+ * a process each, which enters the cgroups that its client opens for it.
  *
  * The worker is assumed to be broken by its guests: what it says is foreign bytes. What it is told
  * speaks of nothing of the host. A client has the privilege of whoever started the worker: the code
@@ -20,7 +21,7 @@
 #include <stdint.h>
 
 enum {
-    CL_WORKER_VERSION = 3,
+    CL_WORKER_VERSION = 4,
     CL_WORKER_LINE = 3,   /* descriptors of the worker */
     CL_WORKER_MODULE = 4, /* the compiled module, a regular file; of one that is alone */
     CL_WORKER_FDS = 2,
@@ -39,9 +40,14 @@ struct cl_worker_orders {
                                  process each */
     uint32_t has_domains;     /* of those processes: Landlock's, or they don't run */
     uint32_t has_network;     /* of a component: it may make sockets */
-    uint32_t volumes;         /* of one for many: that many struct cl_worker_volume follow */
-    uint32_t reserved;
+    uint32_t volumes;      /* of one for many, or apart: that many struct cl_worker_volume follow */
+    uint32_t arguments;    /* alone and apart: so many of its arguments are the guest's, and those
+                               behind them its environment; 0: it isn't apart */
+    uint32_t is_read_only; /* of one apart: its own directory, but for /tmp */
 };
+
+/* Of a worker apart: the directory of scratch that is its guest's root. */
+#define CL_WORKER_APART "/.guest"
 
 /* One message, which ends with its path's NUL: a directory that all guests have. */
 struct cl_worker_volume {
