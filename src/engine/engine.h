@@ -19,6 +19,7 @@
 
 #include <stdint.h>
 
+#include "base/buf.h"
 #include "base/error.h"
 #include "wasi/wasi.h"
 
@@ -41,6 +42,10 @@ int cl_engine_new(const struct cl_engine_pool *pool, struct cl_engine **ret_engi
 /* For one guest, whose code may be such as many need (IN_TURNS). */
 int cl_engine_new_alone(int in_turns, struct cl_engine **ret_engine, struct cl_error *err);
 void cl_engine_free(struct cl_engine *engine);
+
+/* What this program has to find in a worker's root, as lines (module/library.h reads them): of an
+ * engine that is a library. The process gives up being root for it. Nothing: of any other. */
+int cl_engine_probe(struct cl_buf *out, struct cl_error *err);
 
 /* The turn of whoever runs is over when this has been called twice in it. Of an engine for many.
  * Async-signal-safe, and its purpose to be called by a handler. */
