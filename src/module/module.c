@@ -234,3 +234,25 @@ int cl_module_compile(const struct cl_module_source *source, struct cl_module *r
         cl_module_collect_for(source->cache_dir, budget, NULL, 0);
     return r;
 }
+
+int cl_module_copy(const struct cl_module_source *source, struct cl_module *ret,
+                   struct cl_error *err)
+{
+    struct cl_module module = CL_MODULE_INIT;
+    int r = cl_check_regular(source->fd, source->name, (uint64_t)CL_WASM_MODULE_MIB << 20, err);
+
+    if (r < 0)
+        return r;
+    CL_CLEANUP_FD int copy = make_memory("module", err);
+    r = copy < 0 ? copy : digest_of(source, copy, &module.digest, err);
+    if (r == 0)
+        r = seal(copy, err);
+    if (r < 0)
+        return r;
+    module.size = (uint64_t)cl_sys_lseek(copy, 0, SEEK_END);
+    module.fd = for_reading(copy, err);
+    if (module.fd < 0)
+        return module.fd;
+    *ret = module;
+    return 0;
+}

@@ -43,5 +43,8 @@ int cl_module_kind_read(int file);
  * would be made of it, is too large. */
 int cl_module_compile(const struct cl_module_source *source, struct cl_module *ret,
                       struct cl_error *err);
+/* For an engine that runs modules as they are: the same, but RET's code is the module's bytes. */
+int cl_module_copy(const struct cl_module_source *source, struct cl_module *ret,
+                   struct cl_error *err);
 
 #endif

@@ -137,6 +137,7 @@ static const struct {
     {"hostname", cl_decide_hostname},
     {"tenant", cl_decide_tenant},
     {"name", cl_decide_name},
+    {"wasm_engine", cl_decide_wasm_engine},
     {"wasm_model", cl_decide_wasm_model},
     {"label", cl_decide_labels},
     {"env", cl_decide_env},

@@ -1,7 +1,53 @@
-/* How a WebAssembly module runs: in the worker that its tenant keeps, or in one of its own. */
+/* How a WebAssembly module runs: by which engine, and in the worker that its tenant keeps or in one
+ * of its own. */
 #include <errno.h>
 
 #include "plan/decide_parts.h"
+
+/* --- the engine ---------------------------------------------------------------------------- */
+
+/* Files come and go below the sandbox's root, where a module of WasmEdge has none. */
+static const struct {
+    enum cl_field field;
+    const char *name;
+} roots[] = {
+    {CL_FIELD_KEEP, "--keep"},
+    {CL_FIELD_WAITS, "--copy-in"},
+    {CL_FIELD_STAYS, "--copy-out"},
+};
+
+static int check_wasmedge(const struct cl_decision *d, struct cl_error *err)
+{
+    const struct cl_plan *plan = d->plan;
+
+    if (plan->image_module)
+        return cl_refuse(err, ENOTSUP,
+                         "wasmedge: it runs a module that is a file or an artifact, and has no "
+                         "place for the files of an image");
+    for (size_t i = 0; i < CL_ARRAY_SIZE(roots); i++) {
+        if (cl_decide_given(d, roots[i].field))
+            return cl_refuse(err, ENOTSUP,
+                             "wasmedge: %s is not to be had: the module's files are no part of the "
+                             "sandbox's root",
+                             roots[i].name);
+    }
+    if (plan->wasm_model == CL_WASM_COROUTINE &&
+        (cl_decide_given(d, CL_FIELD_WASM_MODEL) || plan->image_kind == CL_IMAGE_MODULES))
+        return cl_refuse(err, ENOTSUP,
+                         "wasmedge: its modules can't take turns; say --wasm-model process");
+    return 0;
+}
+
+int cl_decide_wasm_engine(struct cl_decision *d, struct cl_error *err)
+{
+    if (!cl_decide_given(d, CL_FIELD_WASM_ENGINE))
+        return 0;
+    if (!cl_plan_has_module(d->plan))
+        return cl_refuse(err, EINVAL, "it is for WebAssembly modules alone");
+    return d->plan->wasm_engine == CL_WASM_WASMEDGE ? check_wasmedge(d, err) : 0;
+}
+
+/* --- the model ----------------------------------------------------------------------------- */
 
 /* What a worker has for all of its guests together: who wants it for himself has a worker of his
  * own. What isn't here each guest has, or has no use for; EITHER is what has its own, too, where it
@@ -61,7 +107,8 @@ static enum cl_wasm_model model_of_tenant(const struct cl_decision *d)
     const struct cl_plan *plan = d->plan;
     cl_serves_processes *serves_processes = d->how->serves_processes;
 
-    if (!cl_plan_has(plan, CL_FIELD_TENANT) || find_own(d, CL_WASM_COROUTINE) != NULL)
+    if (plan->wasm_engine == CL_WASM_WASMEDGE || !cl_plan_has(plan, CL_FIELD_TENANT) ||
+        find_own(d, CL_WASM_COROUTINE) != NULL)
         return CL_WASM_PROCESS;
     return serves_processes != NULL && serves_processes(plan->tenant) ? CL_WASM_PROCESS
                                                                       : CL_WASM_COROUTINE;

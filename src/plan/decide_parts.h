@@ -37,7 +37,8 @@ cl_decide_check cl_decide_tenant;
 cl_decide_check cl_decide_labels;
 
 /* decide_model.c */
-cl_decide_check cl_decide_wasm_model;
+cl_decide_check cl_decide_wasm_engine;
+cl_decide_check cl_decide_wasm_model; /* after the engine */
 
 /* decide_env.c */
 cl_decide_check cl_decide_env;

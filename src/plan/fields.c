@@ -15,6 +15,7 @@ static const char *const cgroup_manager_words[] = {"cgroupfs", "systemd", NULL};
 static const char *const image_kind_words[] = {"host",   "rootfs",  "store",
                                                "module", "modules", NULL};
 static const char *const wasm_model_words[] = {"coroutine", "process", NULL};
+static const char *const wasm_engine_words[] = {"wasmtime", "wasmedge", NULL};
 static const char *const scratch_words[] = {"memory", "disk", NULL};
 static const char *const place_words[] = {"/proc", "/dev", "/tmp", "/etc/hosts", NULL};
 _Static_assert(CL_ARRAY_SIZE(place_words) == CL_PLACE_COUNT + 1, "a path for each");
@@ -85,6 +86,8 @@ const char *const *cl_field_words(enum cl_field field)
         return image_kind_words;
     case CL_FIELD_WASM_MODEL:
         return wasm_model_words;
+    case CL_FIELD_WASM_ENGINE:
+        return wasm_engine_words;
     case CL_FIELD_SCRATCH:
         return scratch_words;
     case CL_FIELD_IMAGE_PLACES:

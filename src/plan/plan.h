@@ -29,6 +29,8 @@ enum cl_network { CL_NETWORK_NONE, CL_NETWORK_OUTBOUND, CL_NETWORK_COUNT };
 enum cl_cgroup_manager { CL_CGROUPS_BY_US, CL_CGROUPS_BY_SYSTEMD, CL_CGROUPS_COUNT };
 /* How a module runs: as one of many in its tenant's worker, or in a worker of its own. */
 enum cl_wasm_model { CL_WASM_COROUTINE, CL_WASM_PROCESS, CL_WASM_COUNT };
+/* What runs it: ours, from compiled code; or a library that a user has installed. */
+enum cl_wasm_engine { CL_WASM_WASMTIME, CL_WASM_WASMEDGE, CL_WASM_ENGINE_COUNT };
 enum cl_root_mode { CL_ROOT_PROFILE, CL_ROOT_READ_ONLY, CL_ROOT_WRITABLE, CL_ROOT_COUNT };
 /* Where the root file system comes from. STORE: image_layers, directories below image_path, which
  * is the store's `layers` (src/image); what an image's launch record sets. MODULE: it is empty, and
@@ -163,6 +165,7 @@ struct cl_plan {
     uint64_t stays;  /* after its end the sandbox stands on until that says so */
     uint64_t keep;   /* it does until the sandbox is removed; its end is recorded */
     uint64_t wasm_model;
+    uint64_t wasm_engine;
     uint64_t
         shares_worker; /* MODULE: it asks for nothing that a tenant's worker couldn't give it */
     uint64_t guests;   /* MODULES: that run at a time */

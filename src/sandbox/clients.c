@@ -28,13 +28,16 @@ int cl_clients_name(const char *tenant, char ret[CL_CLIENTS_NAME_SIZE], struct c
     return 0;
 }
 
-enum { SOCKET_NAME_SIZE = CL_CLIENTS_TENANT_MAX + 9 };
+enum { SOCKET_NAME_SIZE = CL_CLIENTS_TENANT_MAX + 10 };
 
-/* A tenant's name has no colon. */
-static void socket_name(const char *tenant, enum cl_wasm_model model, char ret[SOCKET_NAME_SIZE])
+/* A tenant's name has no colon. Workers of one engine take no code of another's. */
+static void socket_name(const struct cl_plan *plan, char ret[SOCKET_NAME_SIZE])
 {
-    (void)snprintf(ret, SOCKET_NAME_SIZE, "%.80s%s", tenant,
-                   model == CL_WASM_PROCESS ? ":process" : "");
+    const char *kind = plan->wasm_engine == CL_WASM_WASMEDGE ? ":wasmedge"
+                       : plan->wasm_model == CL_WASM_PROCESS ? ":process"
+                                                             : "";
+
+    (void)snprintf(ret, SOCKET_NAME_SIZE, "%.80s%s", plan->tenant, kind);
 }
 
 /* sun_path has no room for every state directory, but for a descriptor's name (unix(7)). */
@@ -110,13 +113,6 @@ void cl_clients_note_layers(struct cl_wall_process *process, int dir)
 
 /* --- the supervisor's ---------------------------------------------------------------------- */
 
-static void name_of(const struct cl_supervisor *supervisor, char ret[SOCKET_NAME_SIZE])
-{
-    const struct cl_plan *plan = supervisor->plan;
-
-    socket_name(plan->tenant, (enum cl_wasm_model)plan->wasm_model, ret);
-}
-
 int cl_clients_listen(const struct cl_supervisor *supervisor, struct cl_error *err)
 {
     char name[SOCKET_NAME_SIZE];
@@ -127,7 +123,7 @@ int cl_clients_listen(const struct cl_supervisor *supervisor, struct cl_error *e
 
     if (listener < 0)
         return cl_fail(err, listener, "make the socket of the tenant %s", supervisor->plan->tenant);
-    name_of(supervisor, name);
+    socket_name(supervisor->plan, name);
     const struct sockaddr_un address = address_of(workers, name);
     int r = cl_sys_unlinkat(workers, name, 0);
     if (r == 0 || r == -ENOENT)
@@ -148,7 +144,7 @@ void cl_clients_stop(const struct cl_supervisor *supervisor)
     CL_CLEANUP_FD int served = cl_state_open_dir(dir, "served", O_PATH);
     char name[SOCKET_NAME_SIZE];
 
-    name_of(supervisor, name);
+    socket_name(supervisor->plan, name);
     if (workers >= 0)
         (void)cl_sys_unlinkat(workers, name, 0); /* or the next one's to do */
     if (served >= 0)
@@ -248,18 +244,18 @@ int cl_clients_accept(struct cl_source *source, CL_UNUSED uint32_t events, struc
 
 /* --- the client's -------------------------------------------------------------------------- */
 
-int cl_clients_connect(int dir, const char *tenant, enum cl_wasm_model model)
+int cl_clients_connect(int dir, const struct cl_plan *plan)
 {
     char name[SOCKET_NAME_SIZE];
 
-    if (strlen(tenant) > CL_CLIENTS_TENANT_MAX)
+    if (strlen(plan->tenant) > CL_CLIENTS_TENANT_MAX)
         return -ENOENT;
     CL_CLEANUP_FD int workers = cl_sys_openat(dir, "workers", O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
     CL_CLEANUP_FD int fd =
         workers < 0 ? workers : cl_sys_socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return fd;
-    socket_name(tenant, model, name);
+    socket_name(plan, name);
     const struct sockaddr_un address = address_of(workers, name);
     const struct timeval most = {.tv_sec = CONNECT_S};
     int r = cl_sys_setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &most, sizeof(most));

@@ -30,10 +30,10 @@ void cl_clients_stop(const struct cl_supervisor *supervisor);
  * such record. */
 void cl_clients_note_layers(struct cl_wall_process *process, int dir);
 
-/* A connection to the worker of TENANT in the state directory DIR, where it is of MODEL: -ENOENT
- * where there is none, -EAGAIN when for seconds too many have waited for it already, or another
- * -errno. */
-int cl_clients_connect(int dir, const char *tenant, enum cl_wasm_model model);
+/* A connection to the worker of PLAN's tenant in the state directory DIR, where it is of PLAN's
+ * model and engine: -ENOENT where there is none, -EAGAIN when for seconds too many have waited for
+ * it already, or another -errno. */
+int cl_clients_connect(int dir, const struct cl_plan *plan);
 /* Whether the worker of TENANT, in the caller's state directory, gives each module a process. */
 int cl_clients_serve_processes(const char *tenant);
 

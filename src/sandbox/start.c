@@ -127,8 +127,7 @@ static int find_worker(void *context, struct cl_error *err)
 
     if (sandbox->wall->joins == NULL || !sandbox->wall->joins(plan))
         return 0;
-    sandbox->worker =
-        cl_clients_connect(sandbox->state.dir, plan->tenant, (enum cl_wasm_model)plan->wasm_model);
+    sandbox->worker = cl_clients_connect(sandbox->state.dir, plan);
     if (sandbox->worker == -EAGAIN)
         return cl_refuse(err, EAGAIN, "too many wait for the worker of the tenant %s already",
                          plan->tenant);

@@ -69,7 +69,8 @@ struct cl_wall_program {
     const char *name; /* for messages */
     /* Borrowed: its descriptors 3, 4, ..., and behind them its file, by which it is executed. */
     int fds[CL_PROGRAM_MOST_FDS];
-    size_t fd_count; /* with the file */
+    size_t fd_count;    /* with the file */
+    const char *loader; /* in the place's root: what the kernel starts it by; NULL: it is static */
 };
 
 struct cl_wall_start {

@@ -39,6 +39,7 @@ static const struct row {
     {"container", "sub-ids", "", cl_probe_subids},
     {"container", "network outbound", "network-filter", cl_probe_network},
     {"wasm", "engine", "", cl_probe_wasm},
+    {"wasm", "wasmedge", "", cl_probe_wasmedge},
     {"vm", "kvm", "", cl_probe_kvm},
     {"kernel", "kernel", "", cl_probe_later},
 };

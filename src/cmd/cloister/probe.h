@@ -60,6 +60,7 @@ void cl_probe_subids(struct cl_finding *finding);
 
 /* probe_wasm.c */
 void cl_probe_wasm(struct cl_finding *finding);
+void cl_probe_wasmedge(struct cl_finding *finding);
 
 /* The first line of a small file, or "" where it can't be read. */
 void cl_probe_read(const char *path, char *ret, size_t size);

@@ -194,6 +194,9 @@ static int take_kind(struct cl_plan *plan, int file, int model_is_asked_for, str
         return cl_refuse(err, EINVAL,
                          "wasm_model: coroutine: a component (WASI 0.2) has a worker of its own; "
                          "say process");
+    if (plan->wasm_engine == CL_WASM_WASMEDGE)
+        return cl_refuse(err, ENOTSUP,
+                         "wasm_engine: wasmedge: a component (WASI 0.2) is run by wasmtime alone");
     plan->image_component = 1;
     plan->wasm_model = CL_WASM_PROCESS;
     plan->shares_worker = 0;
@@ -224,7 +227,8 @@ static int compile(struct cl_plan *plan, int model_is_asked_for, struct cl_arena
         .tenant = plan->tenant,
         .use = use_of(plan),
     };
-    r = cl_module_compile(&source, &module, err);
+    r = plan->wasm_engine == CL_WASM_WASMEDGE ? cl_module_copy(&source, &module, err)
+                                              : cl_module_compile(&source, &module, err);
     if (r == 0)
         r = set_digest(plan, arena, &module.digest, err);
     if (r < 0)

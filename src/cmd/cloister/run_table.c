@@ -19,6 +19,8 @@ const struct cl_option cl_run_options[] = {
     FIELD("wasm-model", 0, "MODEL",
           "coroutine: a module runs in its tenant's worker; process: in its own", WASM_MODEL,
           "coroutine process"),
+    FIELD("wasm-engine", 0, "ENGINE", "wasmtime (the default), or wasmedge where it is installed",
+          WASM_ENGINE, "wasmtime wasmedge"),
     FIELD("tenant", 0, "NAME", "whose code it is; nothing is shared between tenants", TENANT, NULL),
     FIELD("name", 0, "NAME", "a name for ps, inspect and kill", NAME, NULL),
     ADD("label", 'l', "KEY=VALUE", "a note that is kept with the sandbox", label, NULL),

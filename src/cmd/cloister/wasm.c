@@ -17,6 +17,8 @@ static const struct cl_option options[] = {
     FIELD("tenant", 0, "NAME", "whose code it is: nobody else's runs will find it", TENANT, NULL),
     FIELD("wasm-model", 0, "MODEL", "a process for each module, or coroutine (the default)",
           WASM_MODEL, "coroutine process"),
+    FIELD("wasm-engine", 0, "ENGINE", "serve: wasmtime (the default), or wasmedge", WASM_ENGINE,
+          "wasmtime wasmedge"),
     TRUE("detach", 'd', "serve: run on when cloister has printed the sandbox's id", DETACH),
     FIELD("guests", 0, "NUMBER", "serve: modules that run at a time (1000)", GUESTS, NULL),
     ADD("volume", 'v', "SRC:DST[:MODE]",

@@ -70,16 +70,26 @@ static uint64_t writing(const struct cl_plan *plan)
     return cl_rootfs_is_writable(plan) ? CL_ACCESS_WRITE : 0;
 }
 
-/* The one file that may be executed. */
+static int allow_loader(const struct cl_ruleset *ruleset, const char *path, struct cl_error *err)
+{
+    CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, path, O_PATH | O_NOFOLLOW, 0);
+
+    return fd < 0 ? cl_fail(err, fd, "open %s for its rule", path)
+                  : cl_landlock_allow(ruleset, fd, path,
+                                      CL_LANDLOCK_FS_EXECUTE | CL_LANDLOCK_FS_READ_FILE, err);
+}
+
+/* The one file that may be executed, and what the kernel needs for that. */
 static int allow_program(const struct cl_ruleset *ruleset, const struct cl_container *container,
                          struct cl_error *err)
 {
     const struct cl_wall_program *program = container->start->program;
 
-    return program == NULL
-               ? 0
-               : cl_landlock_allow(ruleset, program->fds[program->fd_count - 1], program->name,
-                                   CL_LANDLOCK_FS_EXECUTE | CL_LANDLOCK_FS_READ_FILE, err);
+    if (program == NULL)
+        return 0;
+    int r = cl_landlock_allow(ruleset, program->fds[program->fd_count - 1], program->name,
+                              CL_LANDLOCK_FS_EXECUTE | CL_LANDLOCK_FS_READ_FILE, err);
+    return r < 0 || program->loader == NULL ? r : allow_loader(ruleset, program->loader, err);
 }
 
 static int add_rules(const struct cl_ruleset *ruleset, const struct cl_container *container,

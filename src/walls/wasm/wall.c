@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/arena.h"
 #include "base/channel.h"
 #include "base/fd.h"
 #include "base/helper.h"
@@ -21,12 +22,15 @@
 #include "base/seal.h"
 #include "base/sys.h"
 #include "base/utf8.h"
+#include "module/library.h"
 #include "worker/orders.h"
 #include "walls/wall.h"
 #include "walls/wasm/join.h"
+#include "walls/wasm/library.h"
 #include "walls/wasm/share.h"
 
 enum {
+    ARENA_MAX = 4 << 20,
     SHARE_OF_DESCRIPTORS = 8,
     LEAST_FD = 16, /* descriptors of a guest, where the limit is less than the worker has */
     MAX_TABLE_ELEMENTS = 10 << 20,
@@ -67,15 +71,22 @@ static int wasm_check(const struct cl_plan *plan, struct cl_error *err)
 
 /* --- start ---------------------------------------------------------------- */
 
+static int is_apart(const struct cl_plan *plan)
+{
+    return plan->wasm_engine == CL_WASM_WASMEDGE && !is_for_many(plan);
+}
+
 static const char *worker_of(const struct cl_plan *plan)
 {
+    if (plan->wasm_engine == CL_WASM_WASMEDGE)
+        return CL_LIBRARY_WORKER;
     return plan->image_component ? "cloister-wasm-component" : "cloister-wasm";
 }
 
-static int open_worker(const char *name, struct cl_error *err)
+static int open_worker(const struct cl_plan *plan, struct cl_error *err)
 {
     struct cl_helper worker;
-    int r = cl_helper_find(NULL, name, &worker, err);
+    int r = cl_helper_find(NULL, worker_of(plan), &worker, err);
 
     if (r < 0)
         return cl_hint(err, "make wasm builds it");
@@ -113,6 +124,7 @@ static int give_volumes(const struct cl_plan *plan, int line)
 static int give_orders(const struct cl_plan *plan, int line, struct cl_error *err)
 {
     const uint64_t bytes = cl_wasm_guests_bytes(plan);
+    const int has_volumes = is_for_many(plan) || is_apart(plan);
     const struct cl_worker_orders orders = {
         .version = CL_WORKER_VERSION,
         .max_descriptors = guests_descriptors(plan),
@@ -123,15 +135,38 @@ static int give_orders(const struct cl_plan *plan, int line, struct cl_error *er
         .has_domains = !cl_plan_without(plan, CL_LAYER_LANDLOCK),
         .guests = is_for_many(plan) ? (uint32_t)plan->guests : 0,
         .has_network = plan->network != CL_NETWORK_NONE,
-        .volumes = is_for_many(plan) ? (uint32_t)plan->files.count : 0,
+        .volumes = has_volumes ? (uint32_t)plan->files.count : 0,
+        .arguments = is_apart(plan) ? (uint32_t)plan->command.count : 0,
+        .is_read_only = plan->root_mode == CL_ROOT_READ_ONLY,
     };
     int r = cl_sys_fcntl(line, F_SETFL, O_NONBLOCK);
 
     if (r == 0)
         r = cl_write_all(line, &orders, sizeof(orders));
-    if (r == 0 && is_for_many(plan))
+    if (r == 0 && has_volumes)
         r = give_volumes(plan, line);
     return r < 0 ? cl_fail(err, r, "give the worker its orders") : 0;
+}
+
+/* In its own plan's place: one that has all of it. */
+static int start_worker(const struct cl_wall_start *start, struct cl_wall_program *program,
+                        struct cl_wall_process *ret, struct cl_error *err)
+{
+    CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(ARENA_MAX);
+    struct cl_wall_start with_program = *start;
+    struct cl_plan plan = *start->plan;
+
+    with_program.program = program;
+    if (plan.wasm_engine == CL_WASM_WASMEDGE) {
+        int r = cl_wasm_add_library(&plan, &arena, &program->loader, err);
+        if (r < 0)
+            return r;
+        with_program.plan = &plan;
+    }
+    int r = cl_wall_container.start(&with_program, ret, err);
+    if (r == 0)
+        ret->plan = start->plan;
+    return r;
 }
 
 static int wasm_start(const struct cl_wall_start *start, struct cl_wall_process *ret,
@@ -145,7 +180,7 @@ static int wasm_start(const struct cl_wall_start *start, struct cl_wall_process 
         return cl_wasm_join(start, ret, err);
 
     CL_ASSERT(!has_module || start->image > STDERR_FILENO);
-    CL_CLEANUP_FD int worker = open_worker(worker_of(start->plan), err);
+    CL_CLEANUP_FD int worker = open_worker(start->plan, err);
 
     if (worker < 0)
         return worker;
@@ -157,14 +192,12 @@ static int wasm_start(const struct cl_wall_start *start, struct cl_wall_process 
     r = give_orders(start->plan, ours, err);
     if (r < 0)
         return r;
-    const struct cl_wall_program program = {
+    struct cl_wall_program program = {
         .name = worker_of(start->plan),
         .fds = {theirs, has_module ? start->image : worker, worker},
         .fd_count = has_module ? CL_WORKER_FDS + 1 : CL_WORKER_FDS,
     };
-    struct cl_wall_start with_program = *start;
-    with_program.program = &program;
-    r = cl_wall_container.start(&with_program, ret, err);
+    r = start_worker(start, &program, ret, err);
     if (r == 0)
         ret->line = CL_TAKE_FD(ours);
     return r;
@@ -229,6 +262,10 @@ static int wasm_exec(struct cl_wall_process *process, const struct cl_exec_reque
     if ((request->flags & CL_EXEC_COPY) == 0)
         return cl_refuse(err, ENOTSUP,
                          "behind the wasm wall runs one module, and no other program");
+    if (process->plan->wasm_engine == CL_WASM_WASMEDGE)
+        return cl_refuse(err, ENOTSUP,
+                         "the module's files are no part of the sandbox's root: WasmEdge's worker "
+                         "has files there");
     return cl_wall_container.exec(process, request, fds, err);
 }
 
