@@ -41,7 +41,7 @@ PROGRAMS = {"bin/cloister", "bin/cloister-oci", "libexec/cloister/cloister-plan"
             "libexec/cloister/cloister-fetch", "libexec/cloister/cloister-systemd"}
 WASM = REPOSITORY / "build/wasm"  # of make wasm, which not everybody asks for
 if (WASM / "cloister-wasm").exists() and (WASM / ".identity").read_text().splitlines()[0] == str(REPOSITORY):
-    PROGRAMS |= {f"libexec/cloister/{name}" for name in ("cloister-wasm", "cloister-wasm-component", "cloister-wasmc")}
+    PROGRAMS |= {f"libexec/cloister/{name}" for name in ("cloister-wasm", "cloister-wasm-component", "cloister-wasmc", "cloister-wasmedge")}
 WANTED = {*PROGRAMS, *SCRIPTS.values(), *(f"share/man/man{page[-1]}/{page}" for page in PAGES),
           *(f"share/cloister/apparmor.d/{name}" for name in PROFILES),
           *(f"share/cloister/selinux/{name}" for name in ("cloister.te", "cloister-types.te"))}
