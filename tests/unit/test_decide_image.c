@@ -240,6 +240,48 @@ TEST(a_module_of_the_store_has_a_root_of_its_own)
     CHECK(decide() == -EINVAL);
 }
 
+/* And has it in a process. */
+TEST(an_engine_that_is_a_library_runs_what_is_one_file)
+{
+    static const struct {
+        enum cl_field field;
+        const char *text;
+        const char *message; /* NULL: it does */
+    } rows[] = {
+        {CL_FIELD_WASM_MODEL, "process", NULL},
+        {CL_FIELD_TENANT, "alice", NULL},
+        {CL_FIELD_WASM_MODEL, "coroutine", "wasm_engine: wasmedge: its modules can't take turns"},
+        {CL_FIELD_KEEP, "true", "--keep is not to be had"},
+        {CL_FIELD_WAITS, "true", "--copy-in is not to be had"},
+        {CL_FIELD_STAYS, "true", "--copy-out is not to be had"},
+    };
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(rows); i++) {
+        set_up();
+        scene.image.image_kind = CL_IMAGE_MODULE;
+        scene.image.image_layers.count = 1;
+        put_words(&scene.image, CL_FIELD_ENTRYPOINT, "a.wasm");
+        set(&scene.flags, CL_FIELD_WASM_ENGINE, "wasmedge");
+        set(&scene.flags, rows[i].field, rows[i].text);
+        CHECK((decide() == 0) == (rows[i].message == NULL));
+        if (rows[i].message != NULL)
+            CHECK_HAS(scene.err.msg, rows[i].message);
+        else
+            CHECK(scene.plan.wasm_engine == CL_WASM_WASMEDGE &&
+                  scene.plan.wasm_model == CL_WASM_PROCESS);
+    }
+    set_up();
+    put_words(&scene.image, CL_FIELD_COMMAND, "/x.wasm");
+    set(&scene.flags, CL_FIELD_WASM_ENGINE, "wasmedge");
+    CHECK(decide() == -ENOTSUP);
+    CHECK_HAS(scene.err.msg, "no place for the files of an image");
+    set_up();
+    put_words(&scene.image, CL_FIELD_COMMAND, "/x");
+    set(&scene.flags, CL_FIELD_WASM_ENGINE, "wasmedge");
+    CHECK(decide() == -EINVAL);
+    CHECK_HAS(scene.err.msg, "for WebAssembly modules alone");
+}
+
 TEST(a_modules_working_directory_is_a_variable)
 {
     set_up();
@@ -493,6 +535,7 @@ int main(void)
         ROW(what_an_image_can_not_be_called_is_told),
         ROW(what_is_run_chooses_the_wall),
         ROW(a_module_of_the_store_has_a_root_of_its_own),
+        ROW(an_engine_that_is_a_library_runs_what_is_one_file),
         ROW(a_modules_working_directory_is_a_variable),
         ROW(entrypoint_and_command_are_dockers),
         ROW(a_command_has_a_name),

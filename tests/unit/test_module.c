@@ -413,6 +413,29 @@ TEST(a_module_that_is_too_large_is_not_read)
     CHECK(calls(&scene) == 0);
 }
 
+/* Nobody is asked, nothing is kept, and what the caller's file becomes is no matter. */
+TEST(a_copy_is_the_modules_bytes)
+{
+    CL_CLEANUP_SCENE struct scene scene;
+    CL_CLEANUP_FD int fd = asked_text_file("one");
+    const struct cl_module_source source = {.fd = fd, .name = "a.wasm"};
+    struct cl_module compiled = CL_MODULE_INIT;
+
+    scene_init(&scene, COPIES);
+    CHECK(compile_file(&scene, NULL, fd) == 0);
+    compiled = scene.module;
+    scene.module = CL_MODULE_INIT;
+    CHECK(cl_module_copy(&source, &scene.module, &scene.err) == 0);
+    CHECK(is_code(&scene.module, "one") && calls(&scene) == 1 && !scene.module.from_cache);
+    CHECK_TEXT(scene.module.digest.hex, compiled.digest.hex);
+    CHECK(pwrite(fd, "two", 3, 0) == 3 && is_code(&scene.module, "one"));
+    CHECK(write(scene.module.fd, "x", 1) < 0 && ftruncate(scene.module.fd, 0) < 0);
+    cl_module_done(&compiled);
+    cl_module_done(&scene.module);
+    CHECK(ftruncate(fd, ((off_t)CL_WASM_MODULE_MIB << 20) + 1) == 0);
+    CHECK(cl_module_copy(&source, &scene.module, &scene.err) == -EFBIG);
+}
+
 TEST(two_at_once_both_have_it)
 {
     CL_CLEANUP_SCENE struct scene scene;
@@ -509,6 +532,7 @@ int main(void)
         ROW(the_helper_gets_these_arguments),
         ROW(what_the_helper_complains_of_is_the_error),
         ROW(a_module_that_is_too_large_is_not_read),
+        ROW(a_copy_is_the_modules_bytes),
         ROW(two_at_once_both_have_it),
 #ifdef CL_FAULTS
         ROW(each_call_may_fail),
