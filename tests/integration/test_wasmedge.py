@@ -154,7 +154,7 @@ def test_limits(cloister, run):
 
 
 def test_output_is_bounded(run):
-    run("word 0 0", "word 4 65536", *["call fd_write 1 0 1 16"] * 40, "spin", opts=["--output-limit", "1m"]).ended("output_limit", 137, "output")
+    run("word 0 0", "word 4 65536", *["call fd_write 1 0 1 16"] * 40, "spin", opts=["--output-limit", "64k"]).ended("output_limit", 137, "output")
 
 
 def test_what_cannot_be_run(cloister, modules, run, fake, world):
@@ -296,7 +296,7 @@ def test_real_limits(cloister, real_run):
     assert 64 <= int(outcome.word()) <= 96, str(outcome)
     real_run("spin", opts=["--timeout", "300ms"]).ended("timeout", 124, "time")
     real_run("spin", opts=["--cpu-time", "200ms" if cloister.has_cgroup else "1s"]).ended("cpu_time", 137, "cpu_time")
-    real_run("flood", opts=["--output-limit", "1m"]).ended("output_limit", 137, "output")
+    real_run("flood", opts=["--output-limit", "64k"]).ended("output_limit", 137, "output")
 
 
 @real
