@@ -84,9 +84,16 @@ static void tear_down(void)
     cl_fd_close(&scene.entry.dir);
 }
 
+static int connect_to(const char *tenant)
+{
+    const struct cl_plan plan = {.tenant = tenant}; /* whose model is coroutine */
+
+    return cl_clients_connect(scene.entry.dir, &plan);
+}
+
 static int come(void)
 {
-    const int fd = cl_clients_connect(scene.entry.dir, "alice", CL_WASM_COROUTINE);
+    const int fd = connect_to("alice");
 
     CHECK(fd >= 0);
     return fd;
@@ -273,12 +280,11 @@ TEST(too_many_who_wait_are_told)
     set_up();
     (void)snprintf(fault, sizeof(fault), "lacks:%d=%d", SYS_connect, EAGAIN);
     cl_fault_set(fault);
-    CHECK(cl_clients_connect(scene.entry.dir, "alice", CL_WASM_COROUTINE) == -EAGAIN);
+    CHECK(connect_to("alice") == -EAGAIN);
     cl_fault_set(NULL);
-    CHECK(cl_clients_connect(scene.entry.dir, "bob", CL_WASM_COROUTINE) == -ENOENT);
+    CHECK(connect_to("bob") == -ENOENT);
     cl_fd_close(&scene.supervisor.clients.fd);
-    CHECK(cl_clients_connect(scene.entry.dir, "alice", CL_WASM_COROUTINE) ==
-          -ENOENT); /* a dead one's */
+    CHECK(connect_to("alice") == -ENOENT); /* a dead one's */
     tear_down();
 }
 
