@@ -19,6 +19,7 @@ import pytest
 
 import wall
 from lib import runner
+from lib import wasm_worker as wire
 
 each_who = pytest.mark.parametrize('who', ['root', 'user'])
 FILES = ['/proc/self/mem', '/proc/1/mem', '/proc/self/exe', '/proc/kcore', '/dev/null', '/dev/mem', '/dev/kvm', '/sys/kernel', '/sys/fs/cgroup/memory',
@@ -217,7 +218,7 @@ def test_what_a_client_gave_is_closed_when_the_worker_ends(broken, who):
 
 
 @each_who
-@pytest.mark.parametrize('version', [2, 1, -1])
+@pytest.mark.parametrize('version', [wire.VERSION, 1, -1])
 def test_what_it_says_at_its_end_is_text(broken, who, version):
     worker = broken.serve('broken_worker', who)
     try:
@@ -226,7 +227,7 @@ def test_what_it_says_at_its_end_is_text(broken, who, version):
                 pass
         assert worker.ended() == 3
         error = worker.inspect()['result']['error']
-        if version == 2:
+        if version == wire.VERSION:
             assert error.startswith('E') or '31m' in error, error
             assert len(error) < 1000 and error.isprintable(), error
         else:

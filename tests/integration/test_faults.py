@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from lib.faults import SAID, TIMEOUT, Case, Faults, syscall_numbers
+from lib.orphans import reap_orphans
 from lib.runner import Cloister, text
 from lib.world import find_binary
 
@@ -256,6 +257,7 @@ def test_a_removal_that_is_killed_can_be_done_again(faulty, rootfs, nothing_left
             faulty.call("rm", box).ok()
         assert not place.exists()
     assert number > 10
+    reap_orphans()  # the supervisors, which are nobody else's here
 
 
 # --- the same error paths under the sanitizers ---------------------------------------

@@ -81,8 +81,10 @@ def test_the_record_is_as_of_any(run, worker):
     result = outcome.result
     assert outcome.out == b"hello\n" and outcome.err == b""
     assert (result["wall"], result["tenant"], result["error"]) == ("wasm", worker.tenant, None)
-    assert result["usage"]["cpu_user_ns"] > 0 and result["usage"]["memory_peak_bytes"] >= 65536
-    assert result["usage"]["stdout_bytes"] == 6
+    used = result["usage"]
+    assert used["cpu_user_ns"] + (used["cpu_system_ns"] or 0) > 0  # the kernel divides what is short as it likes
+    assert used["memory_peak_bytes"] >= 65536
+    assert used["stdout_bytes"] == 6
 
 
 @pytest.mark.parametrize("code", [0, 1, 126, 255])
