@@ -37,7 +37,8 @@ int __wrap_open64(const char *path, int flags, ...)
     va_list more;
     uint64_t fd;
 
-    if (strncmp(path, prefix, strlen(prefix)) == 0 && cl_parse_u64(path + strlen(prefix), &fd) == 0) {
+    if (strncmp(path, prefix, strlen(prefix)) == 0 &&
+        cl_parse_u64(path + strlen(prefix), &fd) == 0) {
         opened = fcntl((int)fd, F_DUPFD_CLOEXEC, 3);
         return opened;
     }

@@ -70,7 +70,8 @@ static int do_hog(char **argv)
     return 0;
 }
 
-/* Who tells how its child ended by its own status needs no memory for that: it may not be free yet. */
+/* Who tells how its child ended by its own status needs no memory for that: it may not be free yet.
+ */
 static int do_childhog(char **argv)
 {
     pid_t pid = fork();

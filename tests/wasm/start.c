@@ -1,6 +1,6 @@
 /* How a program begins that will be a component. Debian's own beginning has every exported function
- * construct and destroy what is global, and the adapter for WASI preview 1 takes pages that Debian's
- * malloc believes to be its own, unless it is given memory by such a function. */
+ * construct and destroy what is global, and the adapter for WASI preview 1 takes pages that
+ * Debian's malloc believes to be its own, unless it is given memory by such a function. */
 #include <stdlib.h>
 
 void __wasm_call_ctors(void);
