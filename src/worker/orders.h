@@ -27,6 +27,9 @@ enum {
     CL_WORKER_FDS = 2,
 };
 
+/* Exit statuses of one that is alone: it could not begin; of its guest's those beyond are this. */
+enum { CL_WORKER_NOT_BEGUN = 126, CL_WORKER_MOST_STATUS = 255 };
+
 /* --- the line: supervisor and worker ------------------------------------------------------- */
 
 /* Supervisor to worker, before it begins. */

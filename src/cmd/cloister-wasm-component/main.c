@@ -9,42 +9,13 @@
  *
  * Exit status: the guest's; 126 when it could not begin; a trap ends it by SIGABRT.
  */
-#include <errno.h>
 #include <signal.h>
-#include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
-#include "base/fd.h"
 #include "base/seccomp.h"
-#include "base/sys.h"
 #include "engine/component.h"
 #include "policy/seccomp_tables.h"
-#include "worker/orders.h"
-
-enum { EXIT_NOT_BEGUN = 126, EXIT_MOST = 255 };
-
-static int take_orders(struct cl_worker_orders *ret, struct cl_error *err)
-{
-    ssize_t size = cl_sys_read(CL_WORKER_LINE, ret, sizeof(*ret));
-
-    if (size < 0)
-        return cl_fail(err, (int)size, "read the orders");
-    if (size != (ssize_t)sizeof(*ret) || ret->version != CL_WORKER_VERSION || ret->guests != 0)
-        return cl_refuse(err, EPROTO,
-                         "these are no orders for this worker: cloister starts it, and is of the "
-                         "same version");
-    return 0;
-}
-
-/* Who goes unheard has at least its status. */
-static void say(const char *message)
-{
-    struct cl_worker_words words = {.version = CL_WORKER_VERSION};
-
-    (void)snprintf(words.message, sizeof(words.message), "%s", message);
-    (void)cl_write_all(CL_WORKER_LINE, &words, sizeof(words));
-}
+#include "worker/line.h"
 
 static int prepare(const struct cl_worker_orders *orders, char *argv[], struct cl_component **ret,
                    struct cl_error *err)
@@ -69,17 +40,6 @@ static int prepare(const struct cl_worker_orders *orders, char *argv[], struct c
     return cl_seccomp_install_on_all(filter->insns, filter->count, err);
 }
 
-/* As a program of the kernel's would that did the same. Its streams can't be closed: this one is
- * still what it was. */
-CL_NORETURN static void end_by_trap(const struct cl_guest_end *end)
-{
-    say(end->trap);
-    if (end->backtrace != NULL)
-        (void)cl_write_all(STDERR_FILENO, end->backtrace, strlen(end->backtrace));
-    (void)cl_sys_kill(getpid(), SIGABRT);
-    _exit(EXIT_NOT_BEGUN);
-}
-
 /* Nothing is to be undone: the process ends. */
 int main(int argc, char *argv[])
 {
@@ -91,16 +51,16 @@ int main(int argc, char *argv[])
     (void)argc;
     (void)signal(SIGPIPE, SIG_IGN); /* both are errors to the guest */
     (void)signal(SIGXFSZ, SIG_IGN);
-    int r = take_orders(&orders, &err);
+    int r = cl_line_take_orders(0, &orders, &err);
     if (r == 0)
         r = prepare(&orders, argv, &component, &err);
     if (r == 0)
         r = cl_component_run(component, &end, &err);
     if (r < 0) {
-        say(err.msg);
-        _exit(EXIT_NOT_BEGUN);
+        cl_line_say(CL_WORKER_LINE, err.msg);
+        _exit(CL_WORKER_NOT_BEGUN);
     }
     if (end.kind == CL_GUEST_END_TRAPPED)
-        end_by_trap(&end);
-    _exit(end.exit_code < EXIT_MOST ? (int)end.exit_code : EXIT_MOST);
+        cl_line_end_by_trap(&end, STDERR_FILENO); /* its streams can't be closed */
+    _exit(end.exit_code < CL_WORKER_MOST_STATUS ? (int)end.exit_code : CL_WORKER_MOST_STATUS);
 }

@@ -11,7 +11,6 @@
  * Exit status: alone, the guest's; 126 when it could not begin; a guest that traps ends it by
  * SIGABRT. For many, 0.
  */
-#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -25,32 +24,10 @@
 #include "engine/engine.h"
 #include "worker/apart.h"
 #include "worker/domain.h"
-#include "worker/orders.h"
+#include "worker/line.h"
 #include "policy/seccomp_tables.h"
 
-enum { EXIT_NOT_BEGUN = 126, EXIT_MOST = 255, PROBE_MAX = 64 << 10 };
-
-static int take_orders(struct cl_worker_orders *ret, struct cl_error *err)
-{
-    ssize_t size = cl_sys_read(CL_WORKER_LINE, ret, sizeof(*ret));
-
-    if (size < 0)
-        return cl_fail(err, (int)size, "read the orders");
-    if (size != (ssize_t)sizeof(*ret) || ret->version != CL_WORKER_VERSION)
-        return cl_refuse(err, EPROTO,
-                         "these are no orders for this worker: cloister starts it, and is of the "
-                         "same version");
-    return 0;
-}
-
-/* Who goes unheard has at least its status. */
-static void say(const char *message)
-{
-    struct cl_worker_words words = {.version = CL_WORKER_VERSION};
-
-    (void)snprintf(words.message, sizeof(words.message), "%s", message);
-    (void)cl_write_all(CL_WORKER_LINE, &words, sizeof(words));
-}
+enum { PROBE_MAX = 64 << 10 };
 
 /* The first COUNT of WORDS as a vector of their own. NULL: no memory. */
 static const char *const *take_words(char *words[], size_t count)
@@ -147,16 +124,6 @@ static int prepare(const struct cl_worker_orders *orders, char *argv[], struct c
     return r < 0 ? r : cl_seccomp_install(cl_seccomp_worker.insns, cl_seccomp_worker.count, err);
 }
 
-/* As a program of the kernel's would that did the same. */
-CL_NORETURN static void end_by_trap(const struct cl_guest_end *end, int terminal)
-{
-    say(end->trap);
-    if (end->backtrace != NULL)
-        (void)cl_write_all(terminal, end->backtrace, strlen(end->backtrace));
-    (void)cl_sys_kill(getpid(), SIGABRT);
-    _exit(EXIT_NOT_BEGUN);
-}
-
 /* Nothing is to be undone: the process ends. */
 CL_NORETURN static void run_alone(const struct cl_worker_orders *orders, char *argv[])
 {
@@ -169,12 +136,12 @@ CL_NORETURN static void run_alone(const struct cl_worker_orders *orders, char *a
     if (r == 0)
         r = cl_guest_run(guest, &end, &err);
     if (r < 0) {
-        say(err.msg);
-        _exit(EXIT_NOT_BEGUN);
+        cl_line_say(CL_WORKER_LINE, err.msg);
+        _exit(CL_WORKER_NOT_BEGUN);
     }
     if (end.kind == CL_GUEST_END_TRAPPED)
-        end_by_trap(&end, terminal);
-    _exit(end.exit_code < EXIT_MOST ? (int)end.exit_code : EXIT_MOST);
+        cl_line_end_by_trap(&end, terminal);
+    _exit(end.exit_code < CL_WORKER_MOST_STATUS ? (int)end.exit_code : CL_WORKER_MOST_STATUS);
 }
 
 /* Before there is a worker: what one of this engine has to find. */
@@ -202,13 +169,13 @@ int main(int argc, char *argv[])
         return probe();
     (void)signal(SIGPIPE, SIG_IGN); /* both are errors to the guest (wasi/wasi.h) */
     (void)signal(SIGXFSZ, SIG_IGN);
-    int r = take_orders(&orders, &err);
+    int r = cl_line_take_orders(UINT32_MAX, &orders, &err);
     if (r == 0 && orders.guests == 0)
         run_alone(&orders, argv);
     environ = NULL;
     if (r == 0)
         r = cl_many_run(&orders, &err);
     if (r < 0)
-        say(err.msg);
-    _exit(r < 0 ? EXIT_NOT_BEGUN : 0);
+        cl_line_say(CL_WORKER_LINE, err.msg);
+    _exit(r < 0 ? CL_WORKER_NOT_BEGUN : 0);
 }

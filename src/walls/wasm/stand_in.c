@@ -12,11 +12,10 @@
 #include "base/fd.h"
 #include "base/sys.h"
 #include "walls/wasm/share.h"
+#include "worker/line.h"
 
 enum {
     GUEST = 1, /* the only one of its connection */
-    NOT_BEGUN = 126,
-    MOST_STATUS = 255,
     AGAIN_MS = 20,
     ASKERS_MOST = 8, /* at a time; those who gave up are among them until the worker answers */
 };
@@ -70,7 +69,7 @@ CL_NORETURN static void end_with(const struct state *state, int wait_status)
 
 static int exited(uint32_t code)
 {
-    return (int)(code < MOST_STATUS ? code : MOST_STATUS) << 8;
+    return (int)(code < CL_WORKER_MOST_STATUS ? code : CL_WORKER_MOST_STATUS) << 8;
 }
 
 CL_NORETURN static void fail(const struct state *state)
@@ -86,20 +85,12 @@ CL_NORETURN static void fail_deserted(const struct state *state)
     fail(state);
 }
 
-static void say(const struct state *state, const char *message)
-{
-    struct cl_worker_words words = {.version = CL_WORKER_VERSION};
-
-    (void)snprintf(words.message, sizeof(words.message), "%.299s", message);
-    (void)cl_write_all(state->own->line, &words, sizeof(words)); /* its status says as much */
-}
-
 /* As of a worker of its own: what is wrong with the module is the module's status. */
 CL_NORETURN static void end_refused(const struct state *state, const struct cl_answer *answer)
 {
     if (answer->code == EINVAL || answer->code == ENOEXEC) {
-        say(state, answer->message);
-        end_with(state, exited(NOT_BEGUN));
+        cl_line_say(state->own->line, answer->message);
+        end_with(state, exited(CL_WORKER_NOT_BEGUN));
     }
     (void)cl_refuse(&state->own->report->error, ECANCELED, "the worker of the tenant %s: %.299s",
                     state->own->start->plan->tenant, answer->message);
@@ -116,7 +107,7 @@ CL_NORETURN static void end_as(const struct state *state, const struct cl_answer
     case CL_ANSWER_EXITED:
         end_with(state, exited(answer->code));
     case CL_ANSWER_TRAPPED:
-        say(state, answer->message);
+        cl_line_say(state->own->line, answer->message);
         end_with(state, SIGABRT);
     case CL_ANSWER_SIGNALED:
         end_with(state, answer->code > 0 && answer->code < NSIG ? (int)answer->code : SIGKILL);
