@@ -8,7 +8,7 @@ import subprocess
 
 import pytest
 
-from lib.fetched import WASI_TESTS, Missing
+from lib.fetched import WASI_TESTS, or_skip
 from lib.go_modules import go_program
 from lib.wasm_guest import compile_guest, go_tests
 
@@ -34,10 +34,7 @@ def fill(volume, tree):
 
 @pytest.fixture(scope="session")
 def suite():
-    try:
-        return WASI_TESTS.directory()
-    except Missing as missing:
-        pytest.skip(str(missing))
+    return or_skip(WASI_TESTS.directory)
 
 
 # Program, what is in /sandbox, and what comes of it. Five of them are not here: cant_dotdot and symlink_escape leave

@@ -3,7 +3,7 @@
 import pytest
 
 from lib import wasm_spec
-from lib.fetched import SPECIFICATION, Missing
+from lib.fetched import SPECIFICATION, or_skip
 
 # Texts of the suites that what is finished since has made wrong: (file, what it says of a module that is sound now).
 SUPERSEDED = {("binary", "zero byte expected"), ("binary-leb128", "integer representation too long"), ("imports", "multiple memories"),
@@ -20,10 +20,7 @@ SUITES = [("wasm-v2", slice(0, None, 2), 17_000), ("wasm-v2", slice(1, None, 2),
 
 @pytest.fixture(scope="session")
 def suites():
-    try:
-        return SPECIFICATION.directory() / "data"
-    except Missing as missing:
-        pytest.skip(str(missing))
+    return or_skip(SPECIFICATION.directory) / "data"
 
 
 @pytest.fixture(scope="session")

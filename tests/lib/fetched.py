@@ -28,6 +28,16 @@ class Missing(Exception):
     """This machine has no such client, or that one reached no registry."""
 
 
+def or_skip(make, *arguments):
+    """What MAKE makes; where something is Missing for that, the test is skipped, which has to be expected (lib.skips)."""
+    import pytest  # not for who only fetches
+
+    try:
+        return make(*arguments)
+    except Missing as missing:
+        pytest.skip(str(missing))
+
+
 @dataclass
 class Package:
     client: str     # pip3, npm or cargo
