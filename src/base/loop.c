@@ -34,8 +34,7 @@ void cl_loop_remove(struct cl_loop *loop, struct cl_source *source)
 {
     if (!source->added)
         return;
-    /* Fails only for a descriptor that is gone already, which is what we want. */
-    (void)cl_sys_epoll_ctl(loop->epfd, EPOLL_CTL_DEL, source->fd, NULL);
+    cl_sys_epoll_remove(loop->epfd, source->fd);
     source->added = 0;
 }
 

@@ -291,6 +291,13 @@ static inline int cl_sys_epoll_ctl(int epfd, int operation, int fd, struct epoll
     return (int)CL_SYS4(SYS_epoll_ctl, epfd, operation, fd, event);
 }
 
+/* Like close(), no call that may fail for a descriptor that is in it: the kernel needs nothing for
+ * it, and whoever was not removed would be told of events in memory that is no longer theirs. */
+static inline void cl_sys_epoll_remove(int epfd, int fd)
+{
+    (void)epoll_ctl(epfd, EPOLL_CTL_DEL, fd, NULL);
+}
+
 static inline int cl_sys_epoll_wait(int epfd, struct epoll_event *events, int count, int timeout_ms)
 {
     return (int)CL_SYS6(SYS_epoll_pwait, epfd, events, count, timeout_ms, NULL, 8);

@@ -388,6 +388,29 @@ TEST(loop_dispatches_one_event_of_those_that_are_asked_for)
     cl_fd_close(&ends[0]);
 }
 
+/* Also where somebody else holds what the descriptor stood for, as a process just forked does. */
+TEST(loop_tells_no_source_that_was_removed)
+{
+    struct cl_loop loop;
+    struct cl_error err = {0};
+    int ends[2];
+
+    CHECK(cl_sys_pipe2(ends, O_NONBLOCK) == 0);
+    CL_CLEANUP_FD int other = dup(ends[0]);
+    CHECK(cl_loop_init(&loop, &err) == 0);
+    struct cl_source source = {
+        .fd = ends[0], .events = EPOLLIN, .on_event = on_event, .context = &loop};
+    CHECK(cl_loop_add(&loop, &source, &err) == 0);
+    CHECK(write(ends[1], "x", 1) == 1);
+    cl_fault_set("syscall:1");
+    cl_loop_remove(&loop, &source);
+    cl_fault_set(NULL);
+    cl_fd_close(&ends[0]);
+    CHECK(cl_loop_dispatch(&loop, 0, &err) == 0);
+    cl_loop_done(&loop);
+    cl_fd_close(&ends[1]);
+}
+
 TEST(reading_stops_at_the_cap)
 {
     CL_CLEANUP_BUF struct cl_buf small = CL_BUF_INIT(9);
@@ -496,6 +519,7 @@ int main(void)
         ROW(steps_undo_what_was_done),
         ROW(loop_dispatches_and_stops),
         ROW(loop_dispatches_one_event_of_those_that_are_asked_for),
+        ROW(loop_tells_no_source_that_was_removed),
         ROW(reading_stops_at_the_cap),
         ROW(only_regular_files_are_opened),
         ROW(links_do_not_leave_a_root),
