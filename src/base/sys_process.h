@@ -88,6 +88,13 @@ static inline int cl_sys_capget(const struct cl_cap_header *header, struct cl_ca
     return (int)CL_SYS2(SYS_capget, header, ret);
 }
 
+/* Says who it was, and nothing else. Files and what is made of them are of that user then; a change
+ * of the effective one is one of this, too. */
+static inline int cl_sys_setfsuid(uid_t uid)
+{
+    return (int)CL_SYS1(SYS_setfsuid, uid);
+}
+
 static inline int cl_sys_setresuid(uid_t uid)
 {
     return (int)CL_SYS3(SYS_setresuid, uid, uid, uid);

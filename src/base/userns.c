@@ -52,15 +52,20 @@ int cl_userns_hint(int r, struct cl_error *err)
 }
 
 /* Nothing needs privilege, but setgroups must be off first. */
-int cl_userns_map_one(int proc, uint32_t uid, uint32_t gid, struct cl_error *err)
+static int map_one_group(int proc, uint32_t gid, struct cl_error *err)
 {
     char line[64];
     int r = write_map(proc, "setgroups", "deny", err);
 
-    if (r < 0)
-        return r;
     (void)snprintf(line, sizeof(line), "%u %u 1", gid, (unsigned int)getegid());
-    r = write_map(proc, "gid_map", line, err);
+    return r < 0 ? r : write_map(proc, "gid_map", line, err);
+}
+
+int cl_userns_map_one(int proc, uint32_t uid, uint32_t gid, struct cl_error *err)
+{
+    char line[64];
+    int r = map_one_group(proc, gid, err);
+
     if (r < 0)
         return r;
     (void)snprintf(line, sizeof(line), "%u %u 1", uid, (unsigned int)geteuid());
@@ -212,6 +217,28 @@ int cl_userns_map_subids(pid_t pid, struct cl_error *err)
     describe((unsigned int)geteuid(), &uids, uid_map);
     describe((unsigned int)getegid(), &gids, gid_map);
     return cl_userns_map_helped(pid, uid_map, gid_map, err);
+}
+
+int cl_userns_map_one_and_subids(pid_t pid, int proc, const struct cl_userns_one *one,
+                                 struct cl_error *err)
+{
+    struct cl_id_range uids;
+    char login[CL_LOGIN_SIZE];
+    char map[96];
+
+    cl_accounts_login(geteuid(), login);
+    int r = find_subids("/etc/subuid", login, &uids, err);
+    if (r < 0)
+        return r;
+    if (uids.count < one->count)
+        return cl_refuse(err, ENOENT, "this needs %u user ids and /etc/subuid has %llu for uid %u",
+                         one->count, (unsigned long long)uids.count, (unsigned int)geteuid());
+    r = map_one_group(proc, one->gid, err);
+    if (r < 0)
+        return r;
+    (void)snprintf(map, sizeof(map), "%u %u 1\n%u %llu %u\n", one->uid, (unsigned int)geteuid(),
+                   one->first, (unsigned long long)uids.first, one->count);
+    return run_mapper("/usr/bin/newuidmap", pid, map, err);
 }
 
 int cl_userns_map_helped(pid_t pid, const char *uid_map, const char *gid_map, struct cl_error *err)

@@ -31,6 +31,15 @@ int cl_userns_map_one(int proc, uint32_t uid, uint32_t gid, struct cl_error *err
  * written by newuidmap and newgidmap (set-uid helpers of the host). -ENOENT: there are none. */
 int cl_userns_map_subids(pid_t pid, struct cl_error *err);
 
+/* Its UID and GID stand for the caller's own, and COUNT uids from FIRST on for the caller's
+ * sub-uids. -ENOENT: there are none, or not so many. */
+struct cl_userns_one {
+    uint32_t uid, gid;
+    uint32_t first, count;
+};
+int cl_userns_map_one_and_subids(pid_t pid, int proc, const struct cl_userns_one *one,
+                                 struct cl_error *err);
+
 /* The same helpers for any maps, a line "INSIDE OUTSIDE COUNT" for each range: what of the outside
  * isn't the caller's own they refuse. */
 int cl_userns_map_helped(pid_t pid, const char *uid_map, const char *gid_map, struct cl_error *err);

@@ -7,6 +7,7 @@
 #include "base/cidr.h"
 #include "base/num.h"
 #include "plan/decide_parts.h"
+#include "plan/guest_users.h"
 
 enum { STRICT_ID = 1000, MAX_USER = 64, MAX_LABEL = 4096 };
 
@@ -14,6 +15,9 @@ enum { STRICT_ID = 1000, MAX_USER = 64, MAX_LABEL = 4096 };
  * package managers need to lay out files of several owners, and nothing else. */
 static const uint64_t build_capabilities =
     1U << 0 | 1U << 1 | 1U << 3 | 1U << 4 | 1U << 6 | 1U << 7;
+
+/* KILL, SETUID: a worker's, whose processes are other users. They have none. */
+static const uint64_t worker_capabilities = 1U << 5 | 1U << 7;
 
 static int is_alnum(char c)
 {
@@ -154,8 +158,10 @@ int cl_decide_capabilities(struct cl_decision *d, CL_UNUSED struct cl_error *err
 {
     struct cl_plan *plan = d->plan;
 
-    plan->capabilities =
-        plan->profile == CL_PROFILE_BUILD && plan->uid == 0 ? build_capabilities : 0;
+    if (plan->profile == CL_PROFILE_BUILD)
+        plan->capabilities = plan->uid == 0 ? build_capabilities : 0;
+    else
+        plan->capabilities = cl_guest_users_of(plan).count > 0 ? worker_capabilities : 0;
     cl_plan_mark(plan, CL_FIELD_CAPABILITIES);
     return 0;
 }

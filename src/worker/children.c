@@ -24,8 +24,11 @@ int cl_children_init(struct cl_children *ret, size_t most, struct cl_error *err)
 {
     *ret = (struct cl_children){.loop = {.epfd = -1}, .most = most};
     LIST_INIT(&ret->all);
-    if (cl_deadlines_init(&ret->deadlines, most) < 0)
+    ret->seats = cl_calloc(most, sizeof(*ret->seats));
+    if (ret->seats == NULL || cl_deadlines_init(&ret->deadlines, most) < 0)
         return cl_fail_memory(err);
+    for (size_t i = 0; i < most; i++)
+        ret->seats[i] = (uint32_t)i;
     return cl_loop_init(&ret->loop, err);
 }
 
@@ -35,7 +38,7 @@ static void free_child(struct cl_child *child)
     cl_deadlines_remove(&child->children->deadlines, &child->deadline);
     cl_fd_close(&child->source.fd);
     cl_fd_close(&child->words);
-    child->children->count--;
+    child->children->seats[--child->children->count] = child->seat;
     LIST_REMOVE(child, link);
     free(child);
 }
@@ -52,6 +55,7 @@ void cl_children_done(struct cl_children *children)
     }
     cl_loop_done(&children->loop);
     cl_deadlines_done(&children->deadlines);
+    free(children->seats);
 }
 
 /* --- its end ------------------------------------------------------------------------------- */
@@ -140,7 +144,7 @@ static int add(struct cl_child *child, struct cl_error *err)
     child->source.events = EPOLLIN;
     child->source.on_event = on_exit_of;
     child->source.context = child;
-    child->children->count++;
+    child->seat = child->children->seats[child->children->count++];
     LIST_INSERT_HEAD(&child->children->all, child, link);
     int r = cl_loop_add(&child->children->loop, &child->source, err);
     if (r == 0)
@@ -169,6 +173,8 @@ int cl_child_new(struct cl_children *children, struct cl_newborn *newborn,
         return cl_fail_memory(err);
     newborn->parent = getpid();
     newborn->words = theirs;
+    if (newborn->user != 0)
+        newborn->user += children->seats[children->count];
     child->source.fd = -1;
     child->pid = cl_sys_fork(&child->source.fd);
     if (child->pid == 0)

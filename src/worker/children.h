@@ -28,6 +28,7 @@ struct cl_child {
     struct cl_source source; /* its pidfd, owned */
     struct cl_deadline deadline;
     pid_t pid;
+    uint32_t seat; /* of the children's */
     int words;
     enum cl_answer_status ended_for; /* why it was killed; 0: it wasn't */
     int is_paused;
@@ -38,6 +39,7 @@ struct cl_children {
     struct cl_deadlines deadlines;
     LIST_HEAD(, cl_child) all;
     size_t count, most; /* those that have left count until they are gone */
+    uint32_t *seats;    /* numbers below MOST: from COUNT on those that are free */
     int is_stopped;
     /* OWNER's child is gone: ANSWER has its kind, how it ended, and what it used. */
     void (*on_end)(void *owner, struct cl_answer *answer);
@@ -52,7 +54,8 @@ void cl_children_done(struct cl_children *children);
 /* Until is_stopped, or a callback's error. */
 int cl_children_run(struct cl_children *children, struct cl_error *err);
 
-/* Forks one that runs NEWBORN's guest, whose members words and parent are set here. Descriptors
+/* Forks one that runs NEWBORN's guest, whose members words and parent are set here, and user, of
+ * which it is the first: no two at a time have the same. Descriptors
  * stay the caller's. -EBUSY: there are as many as there may be. The owner and the limits are the
  * caller's to set then, before cl_child_watch. */
 int cl_child_new(struct cl_children *children, struct cl_newborn *newborn,

@@ -63,6 +63,7 @@ static int make_child(struct cl_lodger *lodger, const int *groups, size_t group_
         .wasi = lodging->wasi,
         .limits = lodging->limits,
         .has_domain = (int)worker->orders.has_domains,
+        .user = worker->orders.first_user,
         .group_count = group_count,
     };
 

@@ -49,6 +49,26 @@ static int close_others(const struct cl_newborn *newborn, struct cl_error *err)
     return r < 0 ? cl_fail(err, r, "close what is the worker's") : 0;
 }
 
+/* Nobody that it could signal or trace is the same user. Of its files the owner is the worker's as
+ * before: those that it leaves on a volume are to have one that there is later, too. */
+static int become_user(const struct cl_newborn *newborn, struct cl_error *err)
+{
+    const struct cl_cap_header header = {.version = CL_CAP_VERSION_3};
+    const struct cl_cap_data none[2] = {{0}};
+
+    if (newborn->user == 0)
+        return 0;
+    const int owner = cl_sys_setfsuid(UINT32_MAX); /* nobody's: it stays */
+    int r = owner < 0 ? owner : cl_sys_setresuid(newborn->user);
+    if (r < 0)
+        return cl_fail(err, r, "become the guest's user");
+    (void)cl_sys_setfsuid((uid_t)owner);
+    if (cl_sys_setfsuid((uid_t)owner) != owner) /* it says who it was, not that it failed */
+        return cl_refuse(err, EPERM, "the guest's files can't be the worker's");
+    r = cl_sys_capset(&header, none);
+    return r < 0 ? cl_fail(err, r, "give up capabilities") : 0;
+}
+
 /* Whoever waits for the guest's end waits for the process's. */
 static int bind_to_parent(const struct cl_newborn *newborn, struct cl_error *err)
 {
@@ -75,7 +95,9 @@ static int prepare(const struct cl_newborn *newborn, struct cl_wasi **ret_wasi,
     if (r == 0)
         r = close_others(newborn, err);
     if (r == 0)
-        r = bind_to_parent(newborn, err);
+        r = become_user(newborn, err);
+    if (r == 0)
+        r = bind_to_parent(newborn, err); /* a change of user would undo it */
     if (r == 0)
         r = enter_domain(newborn, err);
     if (r == 0)

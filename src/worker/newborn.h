@@ -20,7 +20,8 @@ struct cl_newborn {
     int has_domain;                  /* Landlock's; its caller may accept that there is none */
     int groups[CL_ORDER_MAX_GROUPS]; /* files of cgroups that it enters */
     size_t group_count;
-    int words; /* where struct cl_newborn_words goes, in one write */
+    uint32_t user; /* that it becomes, but for files; 0: it stays who it is */
+    int words;     /* where struct cl_newborn_words goes, in one write */
     pid_t parent;
 };
 

@@ -21,7 +21,7 @@
 #include <stdint.h>
 
 enum {
-    CL_WORKER_VERSION = 4,
+    CL_WORKER_VERSION = 5,
     CL_WORKER_LINE = 3,   /* descriptors of the worker */
     CL_WORKER_MODULE = 4, /* the compiled module, a regular file; of one that is alone */
     CL_WORKER_FDS = 2,
@@ -42,6 +42,8 @@ struct cl_worker_orders {
     uint32_t in_turns;        /* code is such as those need who take turns; many without have a
                                  process each */
     uint32_t has_domains;     /* of those processes: Landlock's, or they don't run */
+    uint32_t first_user;      /* the first of as many users as there are guests, one for each of
+                                 those processes; 0: all are the worker's */
     uint32_t has_network;     /* of a component: it may make sockets */
     uint32_t volumes;      /* of one for many, or apart: that many struct cl_worker_volume follow */
     uint32_t arguments;    /* alone and apart: so many of its arguments are the guest's, and those

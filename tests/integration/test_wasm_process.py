@@ -10,6 +10,7 @@ import pytest
 
 from lib import wasm_worker as wire
 from lib.detached import starter
+from lib.rootless import Cell
 from lib.runner import alive, poll, stat_fields, text
 from lib.wasm_guest import compile_guest
 
@@ -76,10 +77,68 @@ def test_each_has_a_process(worker, detach):
     own, workers = status_of(pid), status_of(worker.pid())
     assert own["NSpid"].split()[1:] != workers["NSpid"].split()[1:]
     assert own["Seccomp"] == "2" and int(own["Seccomp_filters"]) == int(workers["Seccomp_filters"]) + 1
-    assert (own["CapEff"], own["CapPrm"], own["CapBnd"], own["NoNewPrivs"]) == ("0" * 16, "0" * 16, "0" * 16, "1")
+    for kind in ("CapInh", "CapPrm", "CapEff", "CapAmb"):
+        assert int(own[kind], 16) == 0 and int(workers[kind], 16) == 0xa0, kind  # KILL, SETUID
+    assert (own["NoNewPrivs"], int(own["CapBnd"], 16)) == ("1", 0xa0)
     sandbox.call("kill").ok()
     assert sandbox.exit_status() == 137
     poll(lambda: not alive(pid), 20, "it to end")
+
+
+def test_each_is_a_user(cloister, worker, detach):
+    """Who has a process has a user, whom nobody else is; its files are the worker's as before."""
+    for _ in range(3):
+        detach("rest", "60000")
+    poll(lambda: len(worker.pids()) == 4, 20, "their processes to be there")
+    ids = [status_of(pid)["Uid"].split() for pid in worker.pids()]
+    (owner,), others = set(ids[0]), ids[1:]
+    assert all(real == effective == saved != owner and files == owner for real, effective, saved, files in others), ids
+    assert len({real for real, *_ in others}) == 3
+    assert "guest-users" in worker.inspect()["layers"] and cloister.uid != int(others[0][0])
+
+
+def test_a_user_is_free_again(cloister, worker, guest):
+    """There are as many as there may be guests, and more guests than that one after the other."""
+    few = wire.Worker(cloister, f"{worker.tenant}-few", "--guests", "2", model="process")
+    try:
+        for _ in range(5):
+            cloister.run(guest, "exit", "3", opts=["--tenant", few.tenant]).ended("exited", 3)
+    finally:
+        few.stop()
+
+
+def test_more_than_there_are_users(cloister):
+    cloister.call("wasm", "serve", "--tenant", "many", "--wasm-model", "process", "--guests", "32001").refused("--guests", "users for 32000")
+
+
+def test_without_sub_ids(world, binary, as_user, guest):
+    """One's own user is all there is: it has to be accepted."""
+    alone, tenant = Cell(world, binary, "single", "none"), f"alone-{os.getpid()}"
+    alone.call("wasm", "serve", "-d", "--tenant", tenant, "--wasm-model", "process", "--without=limits").refused(
+        "/etc/subuid has none", "--without guest-users")
+    worker = wire.Worker(alone, tenant, "--without", "guest-users", model="process")
+    try:
+        with as_user.start(guest, "rest", "60000", opts=["--tenant", tenant]) as running:
+            running.expect(b"resting")
+            assert [set(status_of(pid)["Uid"].split()) for pid in worker.pids()] == [{str(as_user.uid)}] * 2
+            assert "guest-users" not in worker.inspect()["layers"]
+            running.signal(signal.SIGKILL)
+            running.process.wait()
+    finally:
+        worker.stop()
+
+
+def test_files_on_volumes_are_their_owners(cloister, worker, guest, world):
+    shared = world.directory("wasm-process-volume", mode=0o700)
+    os.chown(shared, world.user.pw_uid, world.user.pw_gid)
+    other = wire.Worker(cloister, f"{worker.tenant}-volume", "-v", f"{shared}:/shared:rw", model="process")
+    try:
+        for number in range(3):
+            cloister.run(guest, "put", f"/shared/{number}", "words", opts=["--tenant", other.tenant]).ended("exited", 0)
+        assert {(path.stat().st_uid, path.read_text()) for path in Path(shared).iterdir()} == {(world.user.pw_uid, "words")}
+        cloister.run(guest, "cat", "/shared/0", opts=["--tenant", other.tenant]).ended("exited", 0)
+    finally:
+        other.stop()
 
 
 def test_it_has_nothing_open_but_its_own(worker, detach):

@@ -6,7 +6,8 @@ from datetime import datetime
 STATUSES = {"exited", "signaled", "timeout", "cpu_time", "oom", "output_limit", "killed", "error"}
 LAYERS = {"userns", "pidns", "mountns", "netns", "ipcns", "utsns", "cgroupns", "readonly", "procmask", "devices",
           "nosuid", "capabilities", "no-new-privs", "securebits", "keyring", "seccomp", "landlock", "apparmor",
-          "selinux", "limits", "disk-limit", "dumpable", "rlimits", "core-limit", "stdio", "userns-limit"}
+          "selinux", "limits", "disk-limit", "dumpable", "rlimits", "core-limit", "stdio", "userns-limit",
+          "guest-users"}
 LIMITS = {"memory", "swap", "cpus", "cpu_time", "time", "tasks", "disk", "output", "open_files", "file_size"}
 USAGE = ("cpu_user_ns", "cpu_system_ns", "memory_peak_bytes", "tasks_peak", "io_read_bytes", "io_write_bytes",
          "stdout_bytes", "stderr_bytes")

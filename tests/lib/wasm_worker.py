@@ -13,7 +13,7 @@ from collections import namedtuple
 
 from lib import runner
 
-VERSION = 4
+VERSION = 5
 RUN, END, PAUSE, CONTINUE, TELL = range(1, 6)
 ENDED, REFUSED, TOLD = range(1, 4)
 EXITED, TRAPPED, KILLED, TIME, CPU_TIME, OUTPUT, SIGNALED = range(1, 8)

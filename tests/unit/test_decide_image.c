@@ -2,6 +2,7 @@
 #include <errno.h>
 
 #include "plan/decide.h"
+#include "plan/guest_users.h"
 #include "check.h"
 
 enum { ARENA_MAX = 1 << 20 };
@@ -282,6 +283,34 @@ TEST(an_engine_that_is_a_library_runs_what_is_one_file)
     CHECK_HAS(scene.err.msg, "for WebAssembly modules alone");
 }
 
+/* Of a worker whose guests have processes, and of nobody else. */
+TEST(guests_with_processes_are_users)
+{
+    static const struct {
+        const char *user;
+        const char *model;
+        uint32_t first;
+    } rows[] = {
+        {"1000", "process", 32768}, {"32767", "process", 32768}, {"32768", "process", 1},
+        {"65535", "process", 1},    {"1000", "coroutine", 0},
+    };
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(rows); i++) {
+        set_up();
+        scene.image.image_kind = CL_IMAGE_MODULES;
+        put_words(&scene.image, CL_FIELD_ENTRYPOINT, "a.wasm");
+        set(&scene.flags, CL_FIELD_GUESTS, "77");
+        set(&scene.flags, CL_FIELD_USER, rows[i].user);
+        set(&scene.flags, CL_FIELD_WASM_MODEL, rows[i].model);
+        CHECK(decide() == 0);
+        const struct cl_guest_users users = cl_guest_users_of(&scene.plan);
+        CHECK(users.first == rows[i].first && users.count == (users.first == 0 ? 0 : 77));
+        CHECK(scene.plan.capabilities == (users.first == 0 ? 0 : 0xa0)); /* KILL, SETUID */
+        scene.plan.without = CL_LAYER_BIT(CL_LAYER_GUEST_USERS);
+        CHECK(cl_guest_users_of(&scene.plan).count == 0);
+    }
+}
+
 TEST(a_modules_working_directory_is_a_variable)
 {
     set_up();
@@ -536,6 +565,7 @@ int main(void)
         ROW(what_is_run_chooses_the_wall),
         ROW(a_module_of_the_store_has_a_root_of_its_own),
         ROW(an_engine_that_is_a_library_runs_what_is_one_file),
+        ROW(guests_with_processes_are_users),
         ROW(a_modules_working_directory_is_a_variable),
         ROW(entrypoint_and_command_are_dockers),
         ROW(a_command_has_a_name),

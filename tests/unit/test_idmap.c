@@ -165,6 +165,46 @@ static void lack_subids(void)
     check_log("");
 }
 
+/* A worker's guests: their ids by the helper, the one group by ourselves. */
+static int map_guests(const char *subuid)
+{
+    static const unsigned int gids[] = {100, 0, 1};
+
+    room_set_up(&room);
+    CHECK(mount("proc", "/proc", "proc", 0, NULL) == 0);
+    room.plan = (struct cl_plan){.image_kind = CL_IMAGE_MODULES,
+                                 .wasm_model = CL_WASM_PROCESS,
+                                 .guests = 20,
+                                 .uid = 1000,
+                                 .gid = 100};
+    (void)unlink("/mnt/log");
+    replace("/etc/subuid", "subuid", subuid);
+    take_unmapped(&room.container);
+    int r = cl_idmap_write(&room.container, &room.err);
+    if (r == 0)
+        check_map(room.container.pid, "gid_map", gids);
+    CHECK(kill(room.container.pid, SIGKILL) == 0 && waitpid(room.container.pid, NULL, 0) > 0);
+    return r;
+}
+
+static void use_guests(void)
+{
+    (void)unsetenv("USER");
+    replace("/usr/bin/newuidmap", "uidmap", "#!/bin/sh\nshift\necho \"$*\" >> /mnt/log\n");
+    CHECK(map_guests("0:100000:20\n") == 0);
+    check_log("1000 0 1 32768 100000 20\n");
+    CHECK(map_guests("0:100000:19\n") == -ENOENT);
+    CHECK_HAS(room.err.msg, "needs 20 user ids and /etc/subuid has 19 for uid 0");
+    CHECK_HAS(room.err.msg, "or accept it by --without guest-users");
+    CHECK(map_guests("ada:1:50\n") == -ENOENT);
+    CHECK_HAS(room.err.msg, "/etc/subuid has none for uid 0");
+    CHECK_HAS(room.err.msg, "or accept it by --without guest-users");
+    check_log("");
+    replace("/usr/bin/newuidmap", "uidmap", "#!/bin/sh\nexit 1\n");
+    CHECK(map_guests("0:5:20\n") == -EPERM);
+    CHECK_HAS(room.err.msg, "newuidmap refused the range");
+}
+
 static void fail_to_map(void)
 {
     (void)unsetenv("USER");
@@ -193,6 +233,13 @@ TEST(sub_ids_go_to_the_hosts_helpers)
     if (!has_mappers())
         SKIP_TEST("needs the package uidmap");
     room_run(use_subids);
+}
+
+TEST(a_workers_guests_have_sub_ids)
+{
+    if (!has_mappers())
+        SKIP_TEST("needs the package uidmap");
+    room_run(use_guests);
 }
 
 TEST(missing_sub_ids_are_told)
@@ -321,6 +368,7 @@ int main(void)
         ROW(a_strict_sandbox_is_the_caller_alone),
         ROW(roots_sandbox_has_a_range),
         ROW(sub_ids_go_to_the_hosts_helpers),
+        ROW(a_workers_guests_have_sub_ids),
         ROW(missing_sub_ids_are_told),
         ROW(refused_sub_ids_are_told),
         ROW(a_tree_is_mapped),

@@ -9,7 +9,7 @@
 
 #include "room.h"
 
-enum { CAP_CHOWN = 0, CAP_SETUID = 7, CAP_SYS_ADMIN = 21, CAP_LAST = 40 };
+enum { CAP_CHOWN = 0, CAP_KILL = 5, CAP_SETUID = 7, CAP_SYS_ADMIN = 21, CAP_LAST = 40 };
 
 static int is_bounded(int cap)
 {
@@ -84,7 +84,7 @@ static void lock_bits(void)
 
 static void lock_bits_of_build(void)
 {
-    struct cl_plan plan = {.capabilities = 1};
+    struct cl_plan plan = {.profile = CL_PROFILE_BUILD, .capabilities = 1};
     struct cl_error err = {0};
 
     CHECK(cl_securebits_lock(&plan, &err) == 0);
@@ -103,6 +103,44 @@ TEST(securebits_are_locked)
 TEST(root_of_build_has_its_capabilities_by_the_ordinary_rule)
 {
     room_run(lock_bits_of_build);
+}
+
+/* A worker's, which is no root and is executed. */
+static void last(void)
+{
+    const uint64_t two = 1ULL << CAP_KILL | 1ULL << CAP_SETUID;
+    struct cl_plan plan = {.capabilities = two};
+    struct cl_error err = {0};
+
+    CHECK(mount("proc", "/proc", "proc", 0, NULL) == 0);
+    CHECK(cl_capabilities_lasting(&plan) == two);
+    CHECK(cl_securebits_lock(&plan, &err) == 0);
+    int bits = prctl(PR_GET_SECUREBITS, 0, 0, 0, 0);
+    CHECK((bits & (int)SECBIT_NOROOT) != 0 && (bits & (int)SECBIT_NO_CAP_AMBIENT_RAISE) == 0);
+    CHECK((bits & (int)SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED) != 0);
+    CHECK(cl_capabilities_last(two, &err) == 0);
+    CHECK(read_set("CapAmb:") == two && read_set("CapPrm:") == two && read_set("CapEff:") == two);
+    CHECK(cl_capabilities_set(0, &err) == 0 && read_set("CapAmb:") == 0);
+    CHECK(cl_capabilities_last(two, &err) == -EPERM);
+    plan.profile = CL_PROFILE_BUILD;
+    CHECK(cl_capabilities_lasting(&plan) == 0);
+}
+
+static void last_of_strict(void)
+{
+    const uint64_t two = 1ULL << CAP_KILL | 1ULL << CAP_SETUID;
+    const struct cl_plan plan = {0};
+    struct cl_error err = {0};
+
+    CHECK(cl_securebits_lock(&plan, &err) == 0);
+    CHECK(cl_capabilities_last(two, &err) == -EPERM);
+    CHECK_HAS(err.msg, "keep capability 5 over the exec");
+}
+
+TEST(capabilities_last_over_an_exec_where_they_may)
+{
+    room_run(last);
+    room_run(last_of_strict);
 }
 
 static void filter(void)
@@ -133,6 +171,7 @@ int main(void)
         ROW(the_bounding_set_is_the_mask),
         ROW(capabilities_only_go),
         ROW(securebits_are_locked),
+        ROW(capabilities_last_over_an_exec_where_they_may),
         ROW(root_of_build_has_its_capabilities_by_the_ordinary_rule),
         ROW(a_filter_is_installed),
     };

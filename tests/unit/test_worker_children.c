@@ -227,6 +227,54 @@ TEST(a_broken_guest_has_no_calls_but_a_workers)
     CHECK(scene_end(&scene) == 0);
 }
 
+/* The one signal that a worker's filter has. */
+TEST(a_broken_guest_ends_no_other)
+{
+    if (geteuid() != 0)
+        SKIP_TEST("needs root, who becomes another user");
+    struct scene scene = scene_begin_as(USERS, GUESTS, NULL);
+    int client = scene_client(&scene, 0);
+    struct cl_answer answer;
+    char number[16];
+    int status = 0;
+
+    (void)snprintf(number, sizeof(number), "%d", (int)scene.pid);
+    CHECK(client_run_plain(&scene, client, 1, "abort", number));
+    expect_end(client, 1, CL_ANSWER_EXITED, EPERM);
+    CHECK(client_run_plain(&scene, client, 2, "rest", NULL)); /* the worker can, as it has to */
+    CHECK(client_order(client, CL_ORDER_END, 2));
+    expect_end(client, 2, CL_ANSWER_KILLED, 0);
+    cl_fd_close(&client);
+    CHECK(scene_end(&scene) == 0);
+
+    scene = scene_begin_as(PROCESSES, GUESTS, NULL); /* whom neither user nor domain keeps away */
+    client = scene_client(&scene, 0);
+    (void)snprintf(number, sizeof(number), "%d", (int)scene.pid);
+    CHECK(client_run_plain(&scene, client, 1, "abort", number));
+    CHECK(!client_answer(client, &answer));
+    cl_fd_close(&client);
+    cl_fd_close(&scene.line);
+    cl_fd_close(&scene.module);
+    CHECK(waitpid(scene.pid, &status, 0) == scene.pid);
+    CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+    CHECK(nftw(scene.path, remove_one, 16, FTW_DEPTH | FTW_PHYS) == 0);
+}
+
+/* Files are the worker's, whoever made them: the next guest's directory is there to be removed. */
+TEST(what_a_guest_makes_is_the_workers)
+{
+    if (geteuid() != 0)
+        SKIP_TEST("needs root, who becomes another user");
+    struct scene scene = scene_begin_as(USERS, GUESTS, NULL);
+    CL_CLEANUP_FD int client = scene_client(&scene, 0);
+
+    for (uint64_t i = 0; i < SOME; i++) {
+        CHECK(client_run_plain(&scene, client, i, "make", NULL));
+        expect_end(client, i, CL_ANSWER_EXITED, 0);
+    }
+    CHECK(scene_end(&scene) == 0);
+}
+
 /* A file in the place of a cgroup's. */
 TEST(it_enters_each_cgroup_before_it_runs)
 {
@@ -338,9 +386,9 @@ TEST(the_guests_of_a_worker_that_is_killed_end)
 /* --- faults -------------------------------------------------------------------------------- */
 
 /* A day in the life of a worker, with FAULT: whatever it was, nobody waits for ever. */
-static int live(const char *fault)
+static int live(enum scene_kind kind, const char *fault)
 {
-    struct scene scene = scene_begin_as(CONFINED, GUESTS, fault);
+    struct scene scene = scene_begin_as(kind, GUESTS, fault);
     CL_CLEANUP_FD int client = scene_client(&scene, 0);
     const struct cl_order_run time = {.time_ns = 5 * CL_NS_PER_MS};
     int out[2] = {-1, -1};
@@ -368,7 +416,7 @@ static int live(const char *fault)
     return scene_end(&scene);
 }
 
-static void live_with(const char *kind, int most)
+static void live_with(enum scene_kind scene, const char *kind, int most)
 {
     char fault[32];
     int r = STRUCK;
@@ -376,7 +424,7 @@ static void live_with(const char *kind, int most)
 
     for (int n = 1; r == STRUCK && n < most; n += n < 80 ? 1 : 5) {
         (void)snprintf(fault, sizeof(fault), "%s:%d", kind, n);
-        r = live(fault);
+        r = live(scene, fault);
         last = n;
         if (r != STRUCK && r != 0)
             printf("# %s: %d\n", fault, r);
@@ -386,12 +434,14 @@ static void live_with(const char *kind, int most)
 
 TEST(each_allocation_may_fail)
 {
-    live_with("alloc", 400);
+    live_with(CONFINED, "alloc", 400);
 }
 
 TEST(each_call_may_fail)
 {
-    live_with("syscall", 1500);
+    live_with(CONFINED, "syscall", 1500);
+    if (geteuid() == 0)
+        live_with(USERS, "syscall", 1500);
 }
 
 int main(void)
@@ -406,6 +456,8 @@ int main(void)
         ROW(no_guest_finds_what_another_left),
         ROW(a_broken_guest_reaches_no_others_files),
         ROW(a_broken_guest_has_no_calls_but_a_workers),
+        ROW(a_broken_guest_ends_no_other),
+        ROW(what_a_guest_makes_is_the_workers),
         ROW(it_enters_each_cgroup_before_it_runs),
         ROW(who_takes_turns_has_no_cgroup),
         ROW(the_guests_of_who_is_gone_end),

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <linux/securebits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -243,6 +244,8 @@ int cl_guest_go_on(struct cl_guest *guest, struct cl_guest_end *ret_end, struct 
     }
     if (strcmp(what, "signal") == 0)
         (void)syscall(SYS_kill, getppid(), SIGKILL);
+    if (strcmp(what, "abort") == 0) /* which the filter lets through */
+        return guest_exit(ret_end, kill(atoi(word), SIGABRT) < 0 ? (uint32_t)errno : 0);
     if (strcmp(what, "attach") == 0)
         (void)syscall(SYS_ptrace, PTRACE_SEIZE, getppid(), 0, 0);
     if (strcmp(what, "fork") == 0)
@@ -275,10 +278,10 @@ int cl_guest_run(struct cl_guest *guest, struct cl_guest_end *ret_end, struct cl
 
 /* --- the worker ---------------------------------------------------------------------------- */
 
-enum { GUESTS = 40, STRUCK = 3, FAILED = 4, CHECKS_FAILED = 5 };
+enum { FIRST_USER = 50000, GUESTS = 40, STRUCK = 3, FAILED = 4, CHECKS_FAILED = 5 };
 
-/* Guests take turns; have processes; that have Landlock domains. */
-enum scene_kind { IN_TURNS, PROCESSES, CONFINED };
+/* Guests take turns; have processes; that have Landlock domains; or are users (root's worker). */
+enum scene_kind { IN_TURNS, PROCESSES, CONFINED, USERS };
 
 struct scene {
     char path[64];
@@ -307,6 +310,8 @@ static inline int scene_worker(int line, const char *root_path,
 
     (void)signal(SIGPIPE, SIG_IGN);
     CHECK(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0); /* as the wall has set it */
+    if (orders->first_user != 0) /* root loses nothing by a change, as others don't */
+        CHECK(prctl(PR_SET_SECUREBITS, SECBIT_NO_SETUID_FIXUP, 0, 0, 0) == 0);
     cl_fault_set(fault);
     int r = cl_worker_new(orders, line, root, &worker, &err);
     if (r == 0) {
@@ -333,6 +338,7 @@ static inline struct scene scene_begin_as(enum scene_kind kind, uint32_t guests,
         .guests = guests,
         .in_turns = kind == IN_TURNS,
         .has_domains = kind == CONFINED,
+        .first_user = kind == USERS ? FIRST_USER : 0,
     };
     int line[2] = {-1, -1};
 

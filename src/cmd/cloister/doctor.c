@@ -36,7 +36,7 @@ static const struct row {
     {"container", "policy helper", "", cl_probe_helper},
     {"container", "image helpers", "", cl_probe_image_helpers},
     {"container", "image store", "", cl_probe_store},
-    {"container", "sub-ids", "", cl_probe_subids},
+    {"container", "sub-ids", "guest-users", cl_probe_subids},
     {"container", "network outbound", "network-filter", cl_probe_network},
     {"wasm", "engine", "", cl_probe_wasm},
     {"wasm", "wasmedge", "", cl_probe_wasmedge},

@@ -47,7 +47,7 @@ static const struct cl_option options[] = {
     {"quiet", 'q', NULL, "say nothing of the steps or of a pull", cl_set_flag,
      (int)offsetof(struct cl_job_run, request.quiet), NULL},
     {"without", 0, "LAYER", "accept that a layer is missing on this host", cl_run_add_without, 0,
-     "landlock apparmor selinux limits disk-limit core-limit"},
+     "landlock apparmor selinux limits disk-limit core-limit guest-users"},
     CL_OPTION_HELP,
 };
 

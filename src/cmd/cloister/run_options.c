@@ -159,13 +159,13 @@ int cl_run_add_without(void *context, CL_UNUSED const struct cl_option *option, 
     if (layer == CL_LAYER_COUNT)
         return cl_refuse(err, EINVAL,
                          "unknown layer \"%.64s\"; landlock, apparmor, selinux, limits, "
-                         "disk-limit and core-limit can be left out",
+                         "disk-limit, core-limit and guest-users can be left out",
                          value);
 #ifndef CL_WEAK
     if (!cl_layer_acceptable(layer))
         return cl_refuse(err, EPERM,
                          "%s can't be left out; only landlock, apparmor, selinux, limits, "
-                         "disk-limit and core-limit can",
+                         "disk-limit, core-limit and guest-users can",
                          value);
 #endif
     request->flags.without |= CL_LAYER_BIT(layer);

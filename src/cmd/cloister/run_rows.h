@@ -28,7 +28,7 @@
 #ifdef CL_WEAK
 #define LAYERS NULL
 #else
-#define LAYERS "landlock apparmor selinux limits disk-limit core-limit"
+#define LAYERS "landlock apparmor selinux limits disk-limit core-limit guest-users"
 #endif
 
 #endif

@@ -11,6 +11,7 @@
 #include "base/sys.h"
 #include "cmd/cloister/detach.h"
 #include "cmd/cloister/run_plan.h"
+#include "plan/guest_users.h"
 #include "sandbox/clients.h"
 #include "sandbox/sandbox.h"
 
@@ -47,6 +48,14 @@ static int check_guests(uint64_t guests, struct cl_error *err)
     return 0;
 }
 
+static int check_processes(uint64_t guests, struct cl_error *err)
+{
+    if (guests > CL_GUEST_USERS_MOST)
+        return cl_refuse(err, EINVAL, "--guests: a worker has users for %d processes",
+                         CL_GUEST_USERS_MOST);
+    return 0;
+}
+
 /* Each guest has a descriptor of its own for each of VOLUMES. */
 static uint64_t open_files_for(uint64_t guests, uint64_t volumes)
 {
@@ -71,8 +80,8 @@ static int describe(const struct cl_run_request *request, struct cl_plan *ret, s
     if (name == NULL)
         return cl_fail_memory(err);
     int r = cl_clients_name(flags->tenant, name, err);
-    if (r == 0 && !has_processes)
-        r = check_guests(guests, err);
+    if (r == 0)
+        r = has_processes ? check_processes(guests, err) : check_guests(guests, err);
     if (r < 0)
         return r;
     ret->image = "modules";

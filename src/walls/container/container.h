@@ -378,6 +378,10 @@ int cl_capabilities_keep(uint64_t permitted, uint64_t effective, struct cl_error
 /* All three sets (capset(2)). */
 int cl_capabilities_take(uint64_t permitted, uint64_t effective, uint64_t inheritable,
                          struct cl_error *err);
+/* Those of somebody who isn't root and has them after an exec, too. */
+uint64_t cl_capabilities_lasting(const struct cl_plan *plan);
+/* MASK is all that is had from now on, and over an exec. */
+int cl_capabilities_last(uint64_t mask, struct cl_error *err);
 int cl_securebits_lock(const struct cl_plan *plan, struct cl_error *err);
 
 /* --- system calls (seccomp.c) ----------------------------------------------- */

@@ -33,6 +33,25 @@ uint64_t cl_capabilities_kept(const struct cl_plan *plan)
            1ULL << CL_CAP_KILL;
 }
 
+/* They are the plan's root's, or, where there is none, of the worker that we execute. */
+uint64_t cl_capabilities_lasting(const struct cl_plan *plan)
+{
+    return plan->profile == CL_PROFILE_BUILD ? 0 : plan->capabilities;
+}
+
+int cl_capabilities_last(uint64_t mask, struct cl_error *err)
+{
+    int r = cl_capabilities_take(mask, mask, mask, err);
+
+    for (unsigned long cap = 0; r == 0 && cap < KNOWN_CAPABILITIES; cap++) {
+        if ((mask & (1ULL << cap)) != 0)
+            r = cl_sys_prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, cap, 0, 0);
+        if (r < 0)
+            return cl_fail(err, r, "keep capability %lu over the exec", cap);
+    }
+    return r;
+}
+
 int cl_capabilities_set(uint64_t mask, struct cl_error *err)
 {
     return cl_capabilities_keep(mask, mask, err);
@@ -63,13 +82,15 @@ int cl_capabilities_take(uint64_t permitted, uint64_t effective, uint64_t inheri
 /* strict: being uid 0 means nothing. build: root has the profile's capabilities by
  * the ordinary rule, within the bounding set, and may keep them when it becomes another
  * uid, until its next exec (PR_SET_KEEPCAPS): setpriv(1) does, and daemons that give
- * root up. Ambient capabilities never. */
+ * root up. Ambient capabilities only those that our own worker has. */
 int cl_securebits_lock(const struct cl_plan *plan, struct cl_error *err)
 {
     unsigned long bits = SECBIT_NO_CAP_AMBIENT_RAISE | SECBIT_NO_CAP_AMBIENT_RAISE_LOCKED |
                          SECBIT_NO_SETUID_FIXUP_LOCKED | SECBIT_NOROOT_LOCKED;
 
-    if (plan->capabilities == 0)
+    if (cl_capabilities_lasting(plan) != 0)
+        bits &= ~(unsigned long)SECBIT_NO_CAP_AMBIENT_RAISE;
+    if (plan->profile != CL_PROFILE_BUILD || plan->capabilities == 0)
         bits |= SECBIT_NOROOT | SECBIT_KEEP_CAPS_LOCKED;
     int r = cl_sys_prctl(PR_SET_SECUREBITS, bits, 0, 0, 0);
     return r < 0 ? cl_fail(err, r, "lock the securebits") : 0;

@@ -166,20 +166,35 @@ static uint64_t kept_until_exec(const struct cl_container *container)
     return has_changed ? 0 : container->kept & 1ULL << CL_CAP_KILL; /* that took all */
 }
 
+/* A newborn is no worker. */
+static int last_capabilities(struct cl_container *container, struct cl_error *err)
+{
+    const struct cl_plan *plan = container->plan;
+    const uint64_t lasting = container->kept == 0 ? cl_capabilities_lasting(plan) : 0;
+    const uint64_t capabilities = plan->uid == 0 ? plan->capabilities : 0;
+
+    if (cl_plan_without(plan, CL_LAYER_CAPABILITIES))
+        return 0;
+    int r = lasting != 0 ? cl_capabilities_last(lasting, err)
+                         : cl_capabilities_keep(capabilities | kept_until_exec(container),
+                                                capabilities, err);
+    if (r < 0)
+        return r;
+    cl_layer_up(container, CL_LAYER_CAPABILITIES);
+    if (lasting != 0)
+        cl_layer_up(container, CL_LAYER_GUEST_USERS);
+    return 0;
+}
+
 /* Without no_new_privs (test builds) the filter needs capabilities to be installed. */
 static int last_layers(void *context, struct cl_error *err)
 {
     struct cl_container *container = context;
-    const struct cl_plan *plan = container->plan;
-    uint64_t capabilities = plan->uid == 0 ? plan->capabilities : 0;
-    int filter_first = cl_plan_without(plan, CL_LAYER_NO_NEW_PRIVS);
+    int filter_first = cl_plan_without(container->plan, CL_LAYER_NO_NEW_PRIVS);
     int r = filter_first ? install_filter(container, err) : 0;
 
-    if (r == 0 && !cl_plan_without(plan, CL_LAYER_CAPABILITIES)) {
-        r = cl_capabilities_keep(capabilities | kept_until_exec(container), capabilities, err);
-        if (r == 0)
-            cl_layer_up(container, CL_LAYER_CAPABILITIES);
-    }
+    if (r == 0)
+        r = last_capabilities(container, err);
     if (r == 0 && !filter_first)
         r = install_filter(container, err);
     return r;

@@ -23,6 +23,7 @@
 #include "base/sys.h"
 #include "base/utf8.h"
 #include "module/library.h"
+#include "plan/guest_users.h"
 #include "worker/orders.h"
 #include "walls/wall.h"
 #include "walls/wasm/join.h"
@@ -134,6 +135,7 @@ static int give_orders(const struct cl_plan *plan, int line, struct cl_error *er
         .in_turns = plan->wasm_model == CL_WASM_COROUTINE,
         .has_domains = !cl_plan_without(plan, CL_LAYER_LANDLOCK),
         .guests = is_for_many(plan) ? (uint32_t)plan->guests : 0,
+        .first_user = cl_guest_users_of(plan).first,
         .has_network = plan->network != CL_NETWORK_NONE,
         .volumes = has_volumes ? (uint32_t)plan->files.count : 0,
         .arguments = is_apart(plan) ? (uint32_t)plan->command.count : 0,
