@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/sys.h"
@@ -83,4 +84,15 @@ int cl_channel_receive(int channel, struct cl_packet *packet, int flags)
     for (size_t i = 0; i < count; i++)
         cl_fd_close(&packet->fds[i]);
     return got == 0 ? -EPIPE : -EPROTO;
+}
+
+int cl_channel_check_peer(int connection)
+{
+    struct ucred peer = {0};
+    socklen_t size = sizeof(peer);
+    int r = cl_sys_getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &size);
+
+    if (r < 0)
+        return r;
+    return peer.uid == geteuid() || peer.uid == 0 ? 0 : -EPERM;
 }

@@ -25,4 +25,7 @@ int cl_channel_send(int channel, const struct cl_packet *packet, int flags);
  * or -errno. FLAGS are recvmsg's. */
 int cl_channel_receive(int channel, struct cl_packet *packet, int flags);
 
+/* Whether the other end of the socket CONNECTION is our own user's, or root's: 0 or -EPERM. */
+int cl_channel_check_peer(int connection);
+
 #endif

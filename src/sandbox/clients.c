@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/un.h>
 
+#include "base/channel.h"
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/sys.h"
@@ -235,7 +236,7 @@ int cl_clients_accept(struct cl_source *source, CL_UNUSED uint32_t events, struc
     struct cl_error unheard = {0};
     CL_CLEANUP_FD int connection = cl_sys_accept(source->fd, SOCK_NONBLOCK);
 
-    if (connection < 0 || cl_control_check_peer(connection) < 0)
+    if (connection < 0 || cl_channel_check_peer(connection) < 0)
         return 0;
     const int r = supervisor->wall->admit(supervisor->process, connection, &unheard);
     supervisor->held_ns = cl_clock_boot_ns();

@@ -7,6 +7,7 @@
 #include <sys/file.h>
 #include <sys/un.h>
 
+#include "base/channel.h"
 #include "base/clock.h"
 #include "base/dir.h"
 #include "base/fd.h"
@@ -52,17 +53,6 @@ static struct sockaddr_un socket_address(const struct cl_entry *entry, const cha
     (void)snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/%s", entry->dir,
                    path);
     return address;
-}
-
-int cl_control_check_peer(int connection)
-{
-    struct ucred peer = {0};
-    socklen_t size = sizeof(peer);
-    int r = cl_sys_getsockopt(connection, SOL_SOCKET, SO_PEERCRED, &peer, &size);
-
-    if (r < 0)
-        return r;
-    return peer.uid == geteuid() || peer.uid == 0 ? 0 : -EPERM;
 }
 
 /* -ENOTSUP for what is no FIFO, -EPERM for that of another user. */
@@ -169,7 +159,7 @@ int cl_control_call_back(const struct cl_entry *entry, const char *client)
         return connection;
     int r = cl_sys_connect(connection, (const struct sockaddr *)&address, sizeof(address));
     if (r == 0)
-        r = cl_control_check_peer(connection);
+        r = cl_channel_check_peer(connection);
     return r < 0 ? r : CL_TAKE_FD(connection);
 }
 
@@ -488,7 +478,7 @@ static int take_connection(int listener, const struct cl_entry *entry, struct cl
 
     if (connection < 0)
         return cl_fail(err, connection, "hear from sandbox %s", entry->id);
-    int r = cl_control_check_peer(connection);
+    int r = cl_channel_check_peer(connection);
     return r < 0 ? cl_fail(err, r, "hear from sandbox %s", entry->id) : CL_TAKE_FD(connection);
 }
 

@@ -55,9 +55,6 @@ struct cl_control_answer {
     uint32_t reserved;
 };
 
-/* Whether the other end of the socket CONNECTION is our own user's, or root's: 0 or -EPERM. */
-int cl_control_check_peer(int connection);
-
 /* Client: asks ENTRY's supervisor to send SIGNAL: 9 ends the sandbox (its result
  * says "killed"), any other goes to the main process. Waits for the answer. */
 int cl_control_signal(const struct cl_entry *entry, int signal, struct cl_error *err);
