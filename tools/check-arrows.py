@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Holds what no compiler does: which directory may include which, sizes, banned calls.
 
-    base <- {plan, oci, wasi} <- {limits, net, image, copy, module, engine} <- worker <- walls <- {sandbox, runtime} <- {rpc, cmd}
+    base <- {plan, oci, wasi, rpc} <- {limits, net, image, copy, module, engine} <- worker <- walls <- {sandbox, runtime} <- cmd
 
 A directory includes its own headers and those of the directories before it; the
 helpers take base, plan and oci only; those who use a wall know walls/*.h, never a wall's
@@ -12,8 +12,8 @@ import re
 import sys
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
-RANKS = [{"base"}, {"plan", "oci", "wasi"}, {"limits", "net", "image", "copy", "module", "engine"}, {"worker"}, {"walls"}, {"sandbox", "runtime"},
-         {"rpc", "cmd"}]
+RANKS = [{"base"}, {"plan", "oci", "wasi", "rpc"}, {"limits", "net", "image", "copy", "module", "engine"}, {"worker"}, {"walls"}, {"sandbox", "runtime"},
+         {"cmd"}]
 HELPERS_MAY = {"base", "plan", "oci"}
 MAX_LINES = 600
 
