@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from lib.runner import Running, alive, descendants, poll
+from lib.runner import Running, alive, descendants, descriptors, poll
 from lib.terminal import Terminal
 
 MIB = 1 << 20
@@ -19,7 +19,7 @@ ECHO = 'while read -r line; do echo "got $line"; done; echo end; exit 5'
 def is_attached(pid):
     """Whether what is written from now on will be shown by the client PID."""
     try:
-        held = [os.readlink(f"/proc/{pid}/fd/{number}") for number in os.listdir(f"/proc/{pid}/fd")]
+        held = descriptors(pid).values()
     except OSError:
         return False
     return any("signalfd" in target for target in held) and any("inotify" in target for target in held)

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from lib.patience import patience
-from lib.runner import Running, alive, descendants, poll, stat_fields
+from lib.runner import Running, alive, descendants, descriptors, poll, stat_fields
 from lib.terminal import Terminal
 
 MIB = 1 << 20
@@ -45,8 +45,8 @@ def test_its_supervisor_is_nobodys(detach, cloister):
     assert stat_fields(pid)[1] == "1" or int(stat_fields(pid)[1]) != os.getpid()
     assert int(stat_fields(pid)[3]) == pid, "not a session of its own"
     assert os.readlink(f"/proc/{pid}/cwd") == "/"
-    held = {number: os.readlink(f"/proc/{pid}/fd/{number}") for number in os.listdir(f"/proc/{pid}/fd")}
-    assert {held[number] for number in "012"} == {"/dev/null"}
+    held = descriptors(pid)
+    assert {held[number] for number in range(3)} == {"/dev/null"}
     assert not [path for path in held.values() if "the caller's" in path or path.startswith(str(place))], held
     os.close(kept)
 
@@ -106,7 +106,7 @@ def test_rm_at_the_end(detach, cloister):
     poll(lambda: box.logs()[0], 10, "it never began")
     assert (cloister.kept() / "name-passing").is_symlink()
     with Running(cloister.argv("wait", box.id), env=cloister.environment(), cwd="/") as waiting:
-        poll(lambda: any(box.id in os.readlink(f"/proc/{waiting.pid}/fd/{n}") for n in os.listdir(f"/proc/{waiting.pid}/fd")), 10, "it doesn't wait")
+        poll(lambda: any(box.id in target for target in descriptors(waiting.pid).values()), 10, "it doesn't wait")
         box.call("stop").ok()
         assert waiting.wait(10).ok().word() == "6"
     assert cloister.call("ps", "-aq").ok().lines() == [] and os.listdir(cloister.kept()) == []

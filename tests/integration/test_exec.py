@@ -11,7 +11,7 @@ import pytest
 from lib import trees
 from lib.exec import sandbox
 from lib.patience import patience
-from lib.runner import Cloister, Running, alive, descendants, host_pid_of, poll, text
+from lib.runner import Cloister, Running, alive, descendants, descriptors, host_pid_of, poll, text
 from lib.store import Store
 from lib.terminal import Terminal
 
@@ -475,7 +475,7 @@ def test_init_is_as_small_as_before(room):
     init = next(pid for pid in descendants(room.running.pid))
 
     def holdings():
-        return sorted(os.readlink(f"/proc/{init}/fd/{fd}").split(":")[0] for fd in os.listdir(f"/proc/{init}/fd"))
+        return sorted(target.split(":")[0] for target in descriptors(init).values())
 
     before = holdings()
     for _ in range(5):

@@ -17,7 +17,7 @@ import pytest
 from lib.outer import (HOST4, HOST4_MORE, HOST6, OUTSIDE4, OUTSIDE6, PORT, RESOLVER_NAME, TENANT4, WORLD4, WORLD6, Inside,
                        Outer)
 from lib.patience import patience
-from lib.runner import alive, descendants, poll, text
+from lib.runner import alive, descendants, descriptors, poll, text
 
 OUTBOUND = ["--network", "outbound"]
 CLIENT = r"""
@@ -235,7 +235,7 @@ def test_pasta_has_nothing_of_the_hosts(inside, sleeper):
     assert seen["NoNewPrivs"] == "1" and seen["Seccomp"] == "2"
     assert os.stat(f"/proc/{pid}/ns/user").st_ino != os.stat("/proc/self/ns/user").st_ino
     assert os.listdir(f"/proc/{pid}/root") == []
-    links = {os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")}
+    links = set(descriptors(pid).values())
     assert not [link for link in links if link.startswith("/") and link != "/dev/net/tun"], links
     assert Path(f"/proc/{pid}/environ").read_bytes() == b""
     assert os.getsid(pid) == pid

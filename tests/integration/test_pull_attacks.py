@@ -1,6 +1,5 @@
 """What hostile images and registries, and helpers that they took over, could do with a pull."""
 
-import contextlib
 import json
 import os
 import threading
@@ -11,7 +10,7 @@ from lib import layouts, samples, tars, web_faults as faults
 from lib.images import make_image, make_layer
 from lib.patience import patience
 from lib.pulling import hold_back, verbs_of
-from lib.runner import poll
+from lib.runner import descriptors, poll
 
 
 def image_of(*names):
@@ -19,15 +18,6 @@ def image_of(*names):
 
 
 # -- what helpers hold
-
-def descriptors(pid):
-    """What a process has open: {number: what it leads to}. Without what it closes meanwhile."""
-    found = {}
-    for number in os.listdir(f"/proc/{pid}/fd"):
-        with contextlib.suppress(FileNotFoundError):
-            found[int(number)] = os.readlink(f"/proc/{pid}/fd/{number}")
-    return found
-
 
 def test_helpers_have_nothing_of_the_callers(pulls, fake_registry):
     """Neither the terminal, which can be read and takes escape sequences, nor a log, which can be cut off."""

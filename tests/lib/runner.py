@@ -1,5 +1,6 @@
 """Start cloister as somebody, in some view of the cgroups, and see what came of it."""
 
+import contextlib
 import json
 import os
 import re
@@ -323,6 +324,15 @@ def host_pid_of(running, comm):
                 pass
         time.sleep(0.01)
     raise AssertionError(f"no process {comm!r} below {running.pid}")
+
+
+def descriptors(pid):
+    """What a process has open: {number: what it leads to}. Without what it closes meanwhile."""
+    found = {}
+    for number in os.listdir(f"/proc/{pid}/fd"):
+        with contextlib.suppress(FileNotFoundError):
+            found[int(number)] = os.readlink(f"/proc/{pid}/fd/{number}")
+    return found
 
 
 def poll(condition, timeout, what):
