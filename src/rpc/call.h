@@ -65,7 +65,8 @@ struct cl_rpc_call {
     struct cl_rpc_call *later, **link;
 };
 
-enum { CL_RPC_CALL_MOST = 4 << 20 }; /* bytes of a request, or of an answer */
+/* Bytes of an answer: with a key and a size before it, it fits in a frame of 4 MiB. */
+enum { CL_RPC_CALL_MOST = (4 << 20) - 5 };
 
 /* NULL: there is none. */
 const struct cl_rpc_method *cl_rpc_find(const struct cl_rpc_service *service, const char *name,

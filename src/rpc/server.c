@@ -20,6 +20,7 @@ enum {
     OUT_MOST = 2 * (CL_TTRPC_HEADER + CL_TTRPC_MOST) + (1 << 20),
     ARENA_MOST = 4 * CL_TTRPC_MOST,
 };
+_Static_assert(CL_RPC_CALL_MOST + 1 + 4 <= CL_TTRPC_MOST, "an answer fits in its frame");
 
 struct cl_connection {
     struct cl_rpc_server *server;

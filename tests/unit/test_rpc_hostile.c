@@ -220,6 +220,24 @@ TEST(an_answer_that_is_too_large_is_refused)
     end();
 }
 
+/* A key and four bytes for a size stand before it, twice. */
+TEST(an_answer_that_is_too_large_for_its_frame_is_refused)
+{
+    uint32_t stream = 1;
+
+    begin();
+    struct client client = come();
+    for (uint32_t size = 4 * MIB - 5; size > 4 * MIB - 10; size--, stream += 2) {
+        REQUEST(&client, stream, "Echo", "", .number = size);
+        (void)expect(&client, stream, CL_RPC_RESOURCE_EXHAUSTED);
+    }
+    REQUEST(&client, stream, "Echo", "", .number = 4 * MIB - 10);
+    CHECK(expect(&client, stream, CL_RPC_OK)->size == 4 * MIB - 10);
+    check_works(&client, stream + 2);
+    leave(&client);
+    end();
+}
+
 /* Cut where there is no end of a sequence. */
 TEST(a_refusal_is_utf8)
 {
@@ -341,6 +359,7 @@ int main(void)
         ROW(a_request_that_is_none_is_refused),
         ROW(a_request_that_becomes_too_much_is_refused),
         ROW(an_answer_that_is_too_large_is_refused),
+        ROW(an_answer_that_is_too_large_for_its_frame_is_refused),
         ROW(a_refusal_is_utf8),
         ROW(who_reads_no_answers_is_not_read),
         ROW(large_answers_come_one_after_the_other),
