@@ -30,6 +30,7 @@ struct cl_connection {
     uint32_t last; /* stream */
     struct cl_buf out;
     size_t sent;               /* of OUT */
+    int in_waits;              /* IN may have frames that nothing more has to come for */
     struct cl_rpc_call *calls; /* that are kept */
     struct cl_connection *next, **link;
     int is_gone; /* and freed when nothing is done for it any more */
@@ -94,7 +95,9 @@ static int send_out(struct cl_connection *connection)
     connection->sent = 0;
     cl_buf_done(out);
     *out = CL_BUF_INIT(OUT_MOST);
-    listen_for(connection, EPOLLIN);
+    /* That there is room is told once more to who has to go on with frames: what has sent the
+     * last bytes may be another's call, or a deadline. */
+    listen_for(connection, connection->in_waits ? EPOLLOUT : EPOLLIN);
     return 0;
 }
 
@@ -323,9 +326,12 @@ static int take_frames(struct cl_connection *connection)
     struct cl_buf *in = &connection->in;
     size_t taken = 0;
 
+    connection->in_waits = 0;
+    listen_for(connection, connection->out.size > 0 ? EPOLLOUT : EPOLLIN);
     for (;;) {
         taken += skip(connection, in->size - taken);
-        if (connection->is_gone || connection->out.size > 0)
+        connection->in_waits = connection->out.size > 0;
+        if (connection->is_gone || connection->in_waits)
             break;
         ssize_t size = take_frame(connection, in->data + taken, in->size - taken);
         if (size < 0)

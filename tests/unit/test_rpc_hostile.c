@@ -320,6 +320,35 @@ TEST(large_answers_come_one_after_the_other)
     end();
 }
 
+/* Its socket takes all again, and before that is seen an answer of another call goes there. */
+TEST(what_waits_in_front_of_another_answer_is_served)
+{
+    CL_CLEANUP_BUF struct cl_buf calls = CL_BUF_INIT(MIB);
+
+    begin();
+    struct client client = come();
+    struct client other = come();
+    settle();
+    REQUEST(&client, 1, "Keep", "kept");
+    settle();
+    add_request(&calls,
+                &(struct order){.stream = 3, .method = "Echo", .text = "", .number = MIB / 4});
+    add_request(&calls, &(struct order){.stream = 5, .method = "Echo", .text = "waits"});
+    CHECK(put(&client, calls.data, calls.size) == calls.size);
+    settle();
+    CHECK(scene.served == 2); /* the first of them isn't taken yet */
+    REQUEST(&other, 1, "Release", "kept");
+    while (fetch(&client) > 0)
+        ;
+    CHECK(expect(&client, 3, CL_RPC_OK)->size == MIB / 4);
+    (void)expect(&client, 1, CL_RPC_OK);
+    CHECK_TEXT(expect(&client, 5, CL_RPC_OK)->text, "waits");
+    (void)expect(&other, 1, CL_RPC_OK);
+    leave(&client);
+    leave(&other);
+    end();
+}
+
 /* Of those who keep many calls: what waits for them has an end. */
 TEST(who_lets_too_many_answers_wait_is_let_go)
 {
@@ -363,6 +392,7 @@ int main(void)
         ROW(a_refusal_is_utf8),
         ROW(who_reads_no_answers_is_not_read),
         ROW(large_answers_come_one_after_the_other),
+        ROW(what_waits_in_front_of_another_answer_is_served),
         ROW(who_lets_too_many_answers_wait_is_let_go),
     };
 
