@@ -142,13 +142,15 @@ static void set_timer(struct cl_rpc_server *server, uint64_t first_ns)
 {
     struct itimerspec spec = {0};
 
-    server->first_ns = first_ns;
     if (first_ns != UINT64_MAX) {
         spec.it_value.tv_sec = (time_t)(first_ns / CL_NS_PER_S);
         spec.it_value.tv_nsec = (long)(first_ns % CL_NS_PER_S);
     }
-    /* Where it can't be set an answer comes late, or not, to who has stopped to wait for it. */
-    (void)cl_sys_timerfd_settime(server->timer.fd, TFD_TIMER_ABSTIME, &spec);
+    /* Where it can't be set an answer comes late, with the next deadline, to who has stopped to
+     * wait for it. */
+    if (cl_sys_timerfd_settime(server->timer.fd, TFD_TIMER_ABSTIME, &spec) < 0)
+        first_ns = UINT64_MAX;
+    server->first_ns = first_ns;
 }
 
 /* The first deadline of those calls that go on. */

@@ -150,11 +150,38 @@ TEST(each_allocation_may_fail)
     try_each("alloc", "");
 }
 
+static void lack(long nr, int errnum, const char *at)
+{
+    char fault[64];
+
+    (void)snprintf(fault, sizeof(fault), "lacks:%ld%s=%d", nr, at, errnum);
+    cl_fault_set(fault);
+}
+
+/* Only the call that it was for has no end of its own then. */
+TEST(a_timer_that_can_not_be_set_is_set_for_the_next)
+{
+    begin();
+    struct client client = come();
+
+    lack(SYS_timerfd_settime, EIO, "#1");
+    REQUEST(&client, 1, "Keep", "first", .timeout_ns = CL_NS_PER_MS);
+    CHECK(is_quiet(&client) && scene.kept_count == 1 && cl_fault_struck());
+    cl_fault_set(NULL);
+    REQUEST(&client, 3, "Keep", "second", .timeout_ns = 2 * CL_NS_PER_MS);
+    (void)expect(&client, 3, CL_RPC_DEADLINE_EXCEEDED);
+    (void)expect(&client, 1, CL_RPC_DEADLINE_EXCEEDED);
+    CHECK(scene.gone == 2);
+    leave(&client);
+    end();
+}
+
 int main(void)
 {
     static const struct check_test tests[] = {
         ROW(each_call_may_fail),
         ROW(each_allocation_may_fail),
+        ROW(a_timer_that_can_not_be_set_is_set_for_the_next),
     };
 
     make_calls();
