@@ -20,6 +20,7 @@ enum {
     OUT_MOST = 2 * (CL_TTRPC_HEADER + CL_TTRPC_MOST) + (1 << 20),
     ARENA_MOST = 4 * CL_TTRPC_MOST,
 };
+enum { ACCEPT_AGAIN_NS = 100 * CL_NS_PER_MS };
 _Static_assert(CL_RPC_CALL_MOST + 1 + 4 <= CL_TTRPC_MOST, "an answer fits in its frame");
 
 struct cl_connection {
@@ -138,7 +139,7 @@ static void send_answer(struct cl_rpc_call *call, const struct cl_msg_status *st
 
 /* --- deadlines ----------------------------------------------------------------------------- */
 
-static void set_timer(struct cl_rpc_server *server, uint64_t first_ns)
+static int set_timer(struct cl_rpc_server *server, uint64_t first_ns)
 {
     struct itimerspec spec = {0};
 
@@ -148,9 +149,9 @@ static void set_timer(struct cl_rpc_server *server, uint64_t first_ns)
     }
     /* Where it can't be set an answer comes late, with the next deadline, to who has stopped to
      * wait for it. */
-    if (cl_sys_timerfd_settime(server->timer.fd, TFD_TIMER_ABSTIME, &spec) < 0)
-        first_ns = UINT64_MAX;
-    server->first_ns = first_ns;
+    const int r = cl_sys_timerfd_settime(server->timer.fd, TFD_TIMER_ABSTIME, &spec);
+    server->first_ns = r < 0 ? UINT64_MAX : first_ns;
+    return r;
 }
 
 /* The first deadline of those calls that go on. */
@@ -179,12 +180,15 @@ static int on_timer(struct cl_source *source, CL_UNUSED uint32_t events,
     struct cl_rpc_server *server = source->context;
     const uint64_t now_ns = cl_clock_mono_ns();
     uint64_t first_ns = UINT64_MAX;
+    struct cl_error ignored;
     uint64_t count;
 
     (void)cl_sys_read(source->fd, &count, sizeof(count)); /* how often is no matter */
     for (struct cl_connection *one = server->connections; one != NULL; one = one->next)
         first_ns = cl_min_u64(first_ns, end_late(one, now_ns));
-    set_timer(server, first_ns);
+    if (!server->listener.added && cl_loop_add(server->loop, &server->listener, &ignored) < 0)
+        first_ns = cl_min_u64(first_ns, now_ns + ACCEPT_AGAIN_NS);
+    (void)set_timer(server, first_ns);
     return 0;
 }
 
@@ -267,7 +271,7 @@ static void serve(struct cl_connection *connection, uint32_t stream, const struc
     if (r < 0)
         cl_rpc_refuse(call, &err);
     else if (r == CL_RPC_KEPT && call->until_ns < server->first_ns)
-        set_timer(server, call->until_ns);
+        (void)set_timer(server, call->until_ns);
 }
 
 /* What isn't taken of a frame that has a stream is said on that. */
@@ -433,6 +437,16 @@ static int new_connection(struct cl_rpc_server *server, int socket, struct cl_er
     return 0;
 }
 
+/* Who comes while there are no descriptors stays in the queue, of which a loop would tell without
+ * end: until the timer rings, which it may for a deadline before, nobody is waited for. */
+static void rest(struct cl_rpc_server *server)
+{
+    const uint64_t again_ns = cl_clock_mono_ns() + ACCEPT_AGAIN_NS;
+
+    if (server->first_ns <= again_ns || set_timer(server, again_ns) == 0)
+        cl_loop_remove(server->loop, &server->listener);
+}
+
 /* Whatever fails is that caller's alone. */
 static int on_listener(struct cl_source *source, CL_UNUSED uint32_t events,
                        CL_UNUSED struct cl_error *err)
@@ -442,6 +456,8 @@ static int on_listener(struct cl_source *source, CL_UNUSED uint32_t events,
 
     if (socket >= 0)
         (void)new_connection(source->context, socket, &ignored);
+    else if (socket == -EMFILE || socket == -ENFILE || socket == -ENOMEM || socket == -ENOBUFS)
+        rest(source->context);
     return 0;
 }
 

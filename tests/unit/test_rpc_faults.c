@@ -55,7 +55,10 @@ static void take_answers(int fd)
         } else if (got == 0 || errno != EAGAIN) {
             answers.has_ended = 1;
         } else if (idle == 2) {
-            return;
+            if (scene.server.listener.added) /* or it will be, by the timer */
+                return;
+            idle = 0;
+            CHECK(cl_loop_dispatch(&scene.loop, 5 * CL_NS_PER_S, &scene.err) == 1);
         } else {
             answers.has_ended = work() < 0;
             idle++;
@@ -176,12 +179,57 @@ TEST(a_timer_that_can_not_be_set_is_set_for_the_next)
     end();
 }
 
+/* It isn't told of them without end meanwhile. */
+TEST(who_can_not_be_accepted_now_is_later)
+{
+    static const int errnums[] = {EMFILE, ENFILE, ENOMEM, ENOBUFS};
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(errnums); i++) {
+        begin();
+        struct client first = come();
+        check_works(&first, 1);
+        lack(SYS_accept4, errnums[i], "");
+        struct client second = come();
+        settle();
+        check_works(&first, 3);
+        REQUEST(&first, 5, "Keep", "late", .timeout_ns = 1); /* the timer is that of both */
+        (void)expect(&first, 5, CL_RPC_DEADLINE_EXCEEDED);
+        settle();
+        cl_fault_set(NULL);
+        check_works(&second, 1);
+        struct client third = come();
+        check_works(&third, 1);
+        leave(&first);
+        leave(&second);
+        leave(&third);
+        end();
+    }
+}
+
+/* And a server that ends while it waits is as any other. */
+TEST(who_waits_to_be_accepted_is_at_the_servers_end)
+{
+    begin();
+    lack(SYS_accept4, EMFILE, "");
+    struct client client = come();
+    settle();
+    cl_fault_set(NULL);
+    cl_rpc_server_done(&scene.server);
+    CHECK(has_ended(&client));
+    leave(&client);
+    scene.server =
+        (struct cl_rpc_server){.loop = &scene.loop, .listener = {.fd = -1}, .timer = {.fd = -1}};
+    end();
+}
+
 int main(void)
 {
     static const struct check_test tests[] = {
         ROW(each_call_may_fail),
         ROW(each_allocation_may_fail),
         ROW(a_timer_that_can_not_be_set_is_set_for_the_next),
+        ROW(who_can_not_be_accepted_now_is_later),
+        ROW(who_waits_to_be_accepted_is_at_the_servers_end),
     };
 
     make_calls();
