@@ -50,6 +50,7 @@ static void append(struct cl_error *err, const char *separator, const char *text
     size_t used = strlen(err->msg);
 
     (void)snprintf(err->msg + used, sizeof(err->msg) - used, "%s%s", separator, text);
+    cl_utf8_make_printable(err->msg + used); /* where it was cut may be within a character */
 }
 
 int cl_fail(struct cl_error *err, int errnum, const char *fmt, ...)

@@ -17,6 +17,7 @@
 #include "base/sha256.h"
 #include "base/steps.h"
 #include "base/sys.h"
+#include "base/utf8.h"
 #include "check.h"
 
 TEST(buf_keeps_its_cap_and_its_nul)
@@ -262,6 +263,27 @@ TEST(errors_are_one_printable_line)
     CHECK(strlen(err.msg) == CL_ERROR_MSG_SIZE - 1);
     CHECK(cl_prefix(&err, "%s", longest) == -EINVAL);
     CHECK(cl_hint(&err, "%s", longest) == -EINVAL);
+}
+
+/* As a peer that is told of it demands: wherever it is cut. */
+TEST(errors_are_utf8)
+{
+    char accents[CL_ERROR_MSG_SIZE];
+
+    for (size_t i = 0; i + 1 < sizeof(accents); i++)
+        accents[i] = (char)(i % 2 == 0 ? 0xc3 : 0xa9);
+    accents[sizeof(accents) - 2] = '\0'; /* behind a whole one */
+    for (int i = 0; i < 4; i++) {
+        struct cl_error err = {0};
+
+        CHECK(cl_refuse(&err, EINVAL, "%s", accents) == -EINVAL);
+        CHECK(cl_utf8_is_valid(err.msg));
+        CHECK(cl_prefix(&err, "%.*s", i, "xxx") == -EINVAL);
+        CHECK(cl_utf8_is_valid(err.msg));
+        CHECK(cl_refuse(&err, EINVAL, "%.*s", i, "xxx") == -EINVAL);
+        CHECK(cl_hint(&err, "%s", accents) == -EINVAL);
+        CHECK(cl_utf8_is_valid(err.msg) && strlen(err.msg) == CL_ERROR_MSG_SIZE - 1);
+    }
 }
 
 TEST(errors_that_nobody_knows_have_their_number)
@@ -515,6 +537,7 @@ int main(void)
         ROW(json_reports_a_full_buffer),
         ROW(sha256_is_fips_180_4),
         ROW(errors_are_one_printable_line),
+        ROW(errors_are_utf8),
         ROW(errors_that_nobody_knows_have_their_number),
         ROW(steps_undo_what_was_done),
         ROW(loop_dispatches_and_stops),
