@@ -294,14 +294,12 @@ static const char *find_fault(const struct cl_connection *connection,
     return NULL;
 }
 
-/* The frame that IN begins with: its size, 0 when not all of it is there, or -EPROTO. */
+/* The frame whose header IN begins with: its size, 0 when not all of it is there, or -EPROTO. */
 static ssize_t take_frame(struct cl_connection *connection, const char *in, size_t size)
 {
     struct cl_ttrpc_header header;
     enum cl_rpc_code code;
 
-    if (size < CL_TTRPC_HEADER)
-        return 0;
     cl_ttrpc_take_header((const uint8_t *)in, &header);
     if (header.type != CL_TTRPC_REQUEST && header.type != CL_TTRPC_DATA)
         return -EPROTO;
@@ -337,7 +335,7 @@ static int take_frames(struct cl_connection *connection)
     for (;;) {
         taken += skip(connection, in->size - taken);
         connection->in_waits = connection->out.size > 0;
-        if (connection->is_gone || connection->in_waits)
+        if (connection->is_gone || connection->in_waits || in->size - taken < CL_TTRPC_HEADER)
             break;
         ssize_t size = take_frame(connection, in->data + taken, in->size - taken);
         if (size < 0)
