@@ -254,6 +254,8 @@ static int read_record(const struct reader *reader, const struct cursor *bytes, 
     struct cursor rest = *bytes;
     struct item item;
     size_t index;
+
+    CL_ASSERT(reader->shape->count <= CL_WIRE_FIELDS_MOST);
     int r = count_items(reader, *bytes, counts);
 
     if (r == 0)

@@ -1,5 +1,6 @@
 /* test_wire_limits.c - how deep, how large, how much: where a message's reader and writer end. */
 #include "base/fault.h"
+#include "base/fd.h"
 #include "wire_scene.h"
 
 /* --- limits -------------------------------------------------------------------------------- */
@@ -142,6 +143,34 @@ TEST(each_allocation_may_fail)
     begin(0);
 }
 
+/* Its counts have room for no more. */
+static void read_too_many_fields(void)
+{
+    static struct cl_wire_field rows[CL_WIRE_FIELDS_MOST + 1];
+    const struct cl_wire_shape shape = {"Wide", sizeof(uint32_t), rows, CL_ARRAY_SIZE(rows)};
+    CL_CLEANUP_FD int null = open("/dev/null", O_WRONLY | O_CLOEXEC);
+    uint32_t number = 0;
+
+    for (uint32_t i = 0; i < CL_ARRAY_SIZE(rows); i++)
+        rows[i] = (struct cl_wire_field){i + 1, CL_WIRE_U32, 0, NULL};
+    (void)dup2(null, STDERR_FILENO); /* where it says what is wrong */
+    (void)signal(SIGILL, SIG_DFL);
+    (void)read_shape(&shape, BYTES("\x88\x02\x01"), &number);
+}
+
+TEST(a_table_has_as_many_fields_as_it_may)
+{
+    int status = 0;
+
+    (void)fflush(stdout);
+    const pid_t pid = fork();
+    if (pid == 0) {
+        read_too_many_fields();
+        _exit(0);
+    }
+    CHECK(waitpid(pid, &status, 0) == pid && WIFSIGNALED(status));
+}
+
 int main(void)
 {
     static const struct check_test tests[] = {
@@ -151,6 +180,7 @@ int main(void)
         ROW(a_buffer_may_be_too_small),
         ROW(what_is_written_is_added),
         ROW(each_allocation_may_fail),
+        ROW(a_table_has_as_many_fields_as_it_may),
     };
 
     return check_run(tests, CL_ARRAY_SIZE(tests));
