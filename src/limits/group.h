@@ -120,6 +120,11 @@ void cl_group_forget(const struct cl_group_place *place);
 /* How often the kernel killed one of its processes for memory; 0 when unknown. */
 uint64_t cl_group_oom_kills(const struct cl_group *group);
 
+/* One of its numbers: what FILE in the hierarchy of CONTROLLER is, or its line KEY; UINT64_MAX for
+ * "max". 1, or 0 and *RET as it was: the host doesn't tell. */
+int cl_group_read(const struct cl_group *group, const char *controller, const char *file,
+                  const char *key, uint64_t *ret);
+
 /* Writes its numbers as the member KEY of JSON, an object in the form that runc documented for
  * `events` (cpu, memory, pids, blkio, hugetlb). What the host doesn't tell is left out. */
 void cl_group_stats(const struct cl_group *group, struct cl_json *json, const char *key);

@@ -2,6 +2,7 @@
  * are; times are nanoseconds, sizes bytes. A file that this host lacks, or whose text is not what
  * the kernel's documents say, leaves its member out. */
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -29,6 +30,29 @@ static int open_file(const struct stats *stats, const char *controller, const ch
     const struct cl_group_dir *dir = cl_group_find(stats->group, controller);
 
     return dir == NULL || file == NULL ? -ENOENT : cl_sys_openat(dir->dir, file, O_RDONLY, 0);
+}
+
+int cl_group_read(const struct cl_group *group, const char *controller, const char *file,
+                  const char *key, uint64_t *ret)
+{
+    const struct cl_group_dir *dir = cl_group_find(group, controller);
+    CL_CLEANUP_FD int fd = dir == NULL ? -ENOENT : cl_sys_openat(dir->dir, file, O_RDONLY, 0);
+    struct cl_keyed keyed = {.key = key};
+    uint64_t value = 0;
+
+    if (fd < 0)
+        return 0;
+    if (key != NULL) {
+        if (cl_lines_find(fd, &keyed, 1) != 1)
+            return 0;
+        *ret = keyed.value;
+        return 1;
+    }
+    const int r = cl_lines_number(fd, &value);
+    if (r != 0 && r != -ENODATA)
+        return 0;
+    *ret = r == 0 ? value : UINT64_MAX;
+    return 1;
 }
 
 /* 1 and the number that FILE is; NONE for "max". 0: unknown. */
