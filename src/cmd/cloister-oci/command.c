@@ -120,6 +120,11 @@ void cl_oci_say(const struct cl_oci *oci, const char *level, const char *text)
     cl_clock_rfc3339(cl_clock_wall_ns(), when);
     (void)snprintf(strchr(when, '.'), sizeof("Z"), "Z"); /* whole seconds */
     cl_json_begin(&json, &buf, 0);
+    if (oci->log_format != NULL && strcmp(oci->log_format, "plain") == 0) {
+        (void)cl_write_all(oci->log, text, strlen(text)); /* as below */
+        (void)cl_write_all(oci->log, "\n", 1);
+        return;
+    }
     if (oci->log_format == NULL || strcmp(oci->log_format, "json") != 0) {
         r = cl_buf_printf(&buf, "time=\"%s\" level=%s msg=", when, level);
         cl_json_string(&json, NULL, text);

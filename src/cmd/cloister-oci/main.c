@@ -28,7 +28,7 @@ static const struct {
 static const struct cl_option options[] = {
     CL_OCI_TEXT(cl_oci, "root", 0, "DIR", "where the containers' state is kept", root_path),
     CL_OCI_TEXT(cl_oci, "log", 0, "FILE", "where errors go, besides standard error", log_path),
-    CL_OCI_TEXT(cl_oci, "log-format", 0, "FORMAT", "text (the default) or json", log_format),
+    CL_OCI_TEXT(cl_oci, "log-format", 0, "FORMAT", "text (the default), json, or plain: no more than the message", log_format),
     CL_OCI_FLAG(cl_oci, "debug", 0, "log more", debug),
     CL_OCI_SWITCH(cl_oci, "systemd-cgroup", "the same as --cgroup-manager systemd", systemd),
     CL_OCI_TEXT(cl_oci, "cgroup-manager", 0, "WHO",
@@ -86,8 +86,8 @@ static int find_command(const char *name, const struct cl_oci_command **ret, str
 static int open_log(struct cl_oci *oci, struct cl_error *err)
 {
     if (oci->log_format != NULL && strcmp(oci->log_format, "text") != 0 &&
-        strcmp(oci->log_format, "json") != 0)
-        return cl_refuse(err, EINVAL, "--log-format: expected text or json, got \"%.40s\"",
+        strcmp(oci->log_format, "json") != 0 && strcmp(oci->log_format, "plain") != 0)
+        return cl_refuse(err, EINVAL, "--log-format: expected text, json or plain, got \"%.40s\"",
                          oci->log_format);
     if (oci->log_path == NULL || oci->log_path[0] == '\0')
         return 0;
