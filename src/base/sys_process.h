@@ -386,6 +386,11 @@ static inline int cl_sys_shutdown(int fd, int how)
     return (int)CL_SYS2(SYS_shutdown, fd, how);
 }
 
+static inline int cl_sys_getsockname(int fd, struct sockaddr *ret, socklen_t *size)
+{
+    return (int)CL_SYS3(SYS_getsockname, fd, ret, size);
+}
+
 static inline int cl_sys_getsockopt(int fd, int level, int option, void *ret, socklen_t *size)
 {
     return (int)CL_SYS5(SYS_getsockopt, fd, level, option, ret, size);

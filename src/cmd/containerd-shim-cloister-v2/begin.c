@@ -1,0 +1,305 @@
+/* How a process comes to be: create, exec, start. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/fd.h"
+#include "base/num.h"
+#include "base/sys.h"
+#include "cmd/containerd-shim-cloister-v2/calls.h"
+#include "rpc/event_messages.h"
+
+/* --- create ---------------------------------------------------------------------------------- */
+
+static void publish_create(const struct cl_shim_task *task, const struct cl_msg_create *request)
+{
+    const struct cl_msg_task_io io = {request->in, request->out, request->error, request->terminal};
+    const struct cl_msg_task_create event = {
+        .container_id = task->id,
+        .bundle = task->bundle,
+        .rootfs = request->rootfs,
+        .io = &io,
+        .pid = (uint32_t)task->first.pid,
+    };
+
+    (void)cl_publish(&task->shim->publisher, "/tasks/create", "containerd.events.TaskCreate",
+                     &cl_msg_task_create_shape, &event); /* or the state tells it */
+}
+
+static int has_been_created(struct cl_shim_task *task, struct cl_error *err)
+{
+    pid_t pid = 0;
+    int r = cl_shim_read_pid(task->bundle, "init", &pid, err);
+
+    if (r == 0)
+        r = cl_shim_streams_begin(&task->first.streams, err);
+    if (r == 0)
+        cl_shim_process_is(&task->first, pid);
+    return r;
+}
+
+static void on_created(struct cl_shim_job *job, int r, struct cl_error *err)
+{
+    struct cl_shim_task *task = job->task;
+
+    if (r == 0)
+        r = has_been_created(task, err);
+    if (r < 0) {
+        cl_shim_answer_job(job, r, NULL, err);
+        cl_shim_forget(task);
+        return;
+    }
+    task->first.state = CL_SHIM_CREATED;
+    if (job->call != NULL)
+        publish_create(task, job->call->request);
+    cl_shim_answer_job(job, 0, &(struct cl_msg_pid){(uint32_t)task->first.pid}, err);
+    if (task->first.has_exit)
+        cl_shim_process_tell_end(&task->first);
+    cl_shim_go_on(task);
+}
+
+/* runc's options, as containerd passes them on; what changes nothing here is passed over. */
+struct runc_options {
+    uint32_t no_new_keyring;
+    uint32_t systemd_cgroup;
+};
+static const struct cl_wire_field runc_rows[] = {
+    CL_WIRE_ROW(2, U32, runc_options, no_new_keyring),
+    CL_WIRE_ROW(9, U32, runc_options, systemd_cgroup),
+};
+static const struct cl_wire_shape runc_shape = CL_WIRE_SHAPE("Options", runc_options, runc_rows);
+
+static int take_options(struct cl_shim_task *task, struct cl_rpc_call *call, struct cl_error *err)
+{
+    const struct cl_msg_create *request = call->request;
+    struct runc_options options = {0};
+
+    if (request->options == NULL || strcmp(request->options->type_url, "") == 0 ||
+        strcmp(request->options->type_url, "runtimeoptions.v1.Options") == 0)
+        return 0;
+    if (strcmp(request->options->type_url, "containerd.runc.v1.Options") != 0)
+        return cl_refuse(err, EINVAL, "options of the type %.100s aren't known",
+                         request->options->type_url);
+    int r = cl_wire_read(&runc_shape, &request->options->value, &call->arena, &options, err);
+    task->no_new_keyring = (int)options.no_new_keyring;
+    task->systemd = (int)options.systemd_cgroup;
+    return r;
+}
+
+static int fill_task(struct cl_shim_task *task, struct cl_rpc_call *call, struct cl_error *err)
+{
+    const struct cl_msg_create *request = call->request;
+    const char *const paths[CL_SHIM_STREAMS] = {request->in, request->out, request->error};
+
+    int r = cl_shim_task_set_bundle(task, request->bundle, err);
+
+    if (r == 0)
+        r = take_options(task, call, err);
+    if (r == 0)
+        r = cl_shim_process_set_streams(&task->first, paths, (int)request->terminal, err);
+    if (r == 0)
+        r = cl_shim_mount(task->bundle, &request->rootfs, err);
+    if (r < 0)
+        return r;
+    task->is_mounted = 1;
+    return cl_shim_streams_open(&task->first.streams, err);
+}
+
+static int run_create(struct cl_shim_task *task, struct cl_rpc_call *call, struct cl_error *err)
+{
+    const struct cl_shim_streams *streams = &task->first.streams;
+    const char *pid_file = cl_arena_printf(&call->arena, "%s/init.pid", task->bundle);
+    const char *words[CL_SHIM_JOB_WORDS] = {NULL};
+    size_t count = 0;
+
+    if (pid_file == NULL)
+        return cl_fail_memory(err);
+    if (task->systemd)
+        words[count++] = "--systemd-cgroup";
+    words[count++] = "create";
+    words[count++] = "--bundle";
+    words[count++] = task->bundle;
+    words[count++] = "--pid-file";
+    words[count++] = pid_file;
+    if (task->no_new_keyring)
+        words[count++] = "--no-new-keyring";
+    if (streams->terminal) {
+        words[count++] = "--console-socket";
+        words[count++] = streams->console_path;
+    }
+    words[count] = task->id;
+    return cl_shim_start_job(cl_shim_new_job(&task->first, call, on_created), words,
+                             streams->theirs, err);
+}
+
+int cl_shim_serve_create(struct cl_rpc_call *call, struct cl_error *err)
+{
+    const struct cl_msg_create *request = call->request;
+    struct cl_shim *shim = call->context;
+    struct cl_shim_task *task = NULL;
+    int r = cl_shim_check_id(request->id, "id", err);
+
+    if (r < 0)
+        return r;
+    if (request->checkpoint[0] != '\0')
+        return cl_refuse(err, ENOSYS, "no container can be restored from a checkpoint");
+    if (request->bundle[0] != '/')
+        return cl_refuse(err, EINVAL, "bundle: \"%.100s\" is no absolute path", request->bundle);
+    if (cl_shim_find_task(shim, request->id) != NULL)
+        return cl_refuse(err, EEXIST, "container %s is there already", request->id);
+    r = cl_shim_task_new(shim, request->id, &task, err);
+    if (r < 0)
+        return r;
+    r = fill_task(task, call, err);
+    if (r == 0)
+        r = run_create(task, call, err);
+    if (r < 0)
+        cl_shim_forget(task);
+    return r;
+}
+
+/* --- start ----------------------------------------------------------------------------------- */
+
+static void has_begun(struct cl_shim_process *process)
+{
+    const struct cl_shim_task *task = process->task;
+
+    process->state = CL_SHIM_RUNNING;
+    if (process != &task->first) {
+        cl_shim_publish_changed(task, "/tasks/exec-started", "containerd.events.TaskExecStarted",
+                                process);
+        return;
+    }
+    const struct cl_msg_task_start event = {task->id, (uint32_t)process->pid};
+    (void)cl_publish(&task->shim->publisher, "/tasks/start", "containerd.events.TaskStart",
+                     &cl_msg_task_start_shape, &event); /* or the state tells it */
+}
+
+static int exec_has_begun(struct cl_shim_process *process, struct cl_error *err)
+{
+    pid_t pid = 0;
+    int r = cl_shim_read_pid(process->task->bundle, process->exec_id, &pid, err);
+
+    if (r == 0)
+        r = cl_shim_streams_begin(&process->streams, err);
+    if (r == 0)
+        cl_shim_process_is(process, pid);
+    return r;
+}
+
+static void on_started(struct cl_shim_job *job, int r, struct cl_error *err)
+{
+    struct cl_shim_process *process = job->process;
+    struct cl_shim_task *task = job->task;
+    const int is_first = process == &task->first;
+
+    if (r == 0 && !is_first)
+        r = exec_has_begun(process, err);
+    if (r < 0) {
+        process->state = is_first ? CL_SHIM_CREATED : CL_SHIM_NEW;
+    } else {
+        has_begun(process);
+    }
+    cl_shim_answer_job(job, r, &(struct cl_msg_pid){(uint32_t)process->pid}, err);
+    if (process->has_exit)
+        cl_shim_process_tell_end(process);
+    cl_shim_go_on(task);
+}
+
+static int run_exec(struct cl_shim_process *process, struct cl_rpc_call *call, struct cl_error *err)
+{
+    struct cl_shim_task *task = process->task;
+    const char *pid_file =
+        cl_arena_printf(&call->arena, "%s/%s.pid", task->bundle, process->exec_id);
+    const char *spec = cl_arena_printf(&call->arena, "%s/%s.json", task->bundle, process->exec_id);
+    const char *words[CL_SHIM_JOB_WORDS] = {"exec", "--detach",   "--process",
+                                            spec,   "--pid-file", pid_file};
+    size_t count = 6;
+
+    if (pid_file == NULL || spec == NULL)
+        return cl_fail_memory(err);
+    CL_CLEANUP_FD int fd =
+        cl_sys_openat(AT_FDCWD, spec, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600);
+    int r = fd < 0 ? fd : cl_write_all(fd, process->spec, process->spec_size);
+    if (r < 0)
+        return cl_fail(err, r, "write %.200s", spec);
+    r = cl_shim_streams_open(&process->streams, err);
+    if (r < 0)
+        return r;
+    if (process->streams.terminal) {
+        words[count++] = "--console-socket";
+        words[count++] = process->streams.console_path;
+    }
+    words[count] = task->id;
+    return cl_shim_start_job(cl_shim_new_job(process, call, on_started), words,
+                             process->streams.theirs, err);
+}
+
+int cl_shim_serve_start(struct cl_rpc_call *call, struct cl_error *err)
+{
+    const struct cl_msg_name *request = call->request;
+    struct cl_shim_process *process =
+        cl_shim_need_process(call->context, request->id, request->exec_id, err);
+
+    if (process == NULL)
+        return -ENOENT;
+    struct cl_shim_task *task = process->task;
+    if (task->job != NULL)
+        return cl_shim_wait_for_turn(task, call);
+    const int is_first = process == &task->first;
+    if (process->state != (is_first ? CL_SHIM_CREATED : CL_SHIM_NEW))
+        return cl_refuse(err, EALREADY, "it has been started already");
+    const char *words[CL_SHIM_JOB_WORDS] = {"start", task->id};
+    int r = is_first ? cl_shim_start_job(cl_shim_new_job(process, call, on_started), words,
+                                         cl_shim_no_streams, err)
+                     : run_exec(process, call, err);
+    if (r >= 0)
+        process->state = CL_SHIM_STARTING;
+    return r;
+}
+
+/* --- exec ------------------------------------------------------------------------------------ */
+
+static int fill_exec(struct cl_shim_process *process, const struct cl_msg_exec *request,
+                     struct cl_error *err)
+{
+    const char *const paths[CL_SHIM_STREAMS] = {request->in, request->out, request->error};
+
+    process->spec = cl_calloc(1, request->spec->value.size + 1);
+    if (process->spec == NULL)
+        return cl_fail_memory(err);
+    process->spec_size = request->spec->value.size;
+    memcpy(process->spec, request->spec->value.data, process->spec_size);
+    return cl_shim_process_set_streams(process, paths, (int)request->terminal, err);
+}
+
+int cl_shim_serve_exec(struct cl_rpc_call *call, struct cl_error *err)
+{
+    const struct cl_msg_exec *request = call->request;
+    struct cl_shim_process *process = cl_shim_need_process(call->context, request->id, "", err);
+
+    if (process == NULL)
+        return -ENOENT;
+    struct cl_shim_task *task = process->task;
+    int r = cl_shim_check_id(request->exec_id, "exec_id", err);
+    if (r < 0)
+        return r;
+    if (strcmp(request->exec_id, "init") == 0 || request->spec == NULL)
+        return cl_refuse(err, EINVAL, "exec: no such process can be made");
+    if (cl_shim_find_process(task, request->exec_id) != NULL)
+        return cl_refuse(err, EEXIST, "process %s is there already", request->exec_id);
+    r = cl_shim_process_new(task, request->exec_id, &process, err);
+    if (r < 0)
+        return r;
+    r = fill_exec(process, request, err);
+    if (r < 0) {
+        cl_shim_process_free(process);
+        return r;
+    }
+    cl_shim_publish_changed(task, "/tasks/exec-added", "containerd.events.TaskExecAdded", process);
+    cl_rpc_answer(call, &(struct cl_msg_empty){0});
+    return 0;
+}

@@ -1,0 +1,258 @@
+/* A process's streams: between the FIFOs that containerd names, or a file, and pipes or the master
+ * of a terminal.
+ *
+ * A FIFO for output is held open for reading, too: so writing to it has no end when containerd is
+ * away, and it has what was written when that comes back. Who reads it has its end when the
+ * process's has come.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/alloc.h"
+#include "base/channel.h"
+#include "base/fd.h"
+#include "base/sys.h"
+#include "cmd/containerd-shim-cloister-v2/shim.h"
+
+/* --- what containerd names ------------------------------------------------------------------- */
+
+static const char *const names[] = {"stdin", "stdout", "stderr"};
+
+/* "file:///path": what there is stays. */
+static int open_file(const char *path, struct cl_error *err)
+{
+    int fd = cl_sys_openat(AT_FDCWD, path, O_WRONLY | O_CREAT | O_APPEND | O_NOCTTY, 0600);
+
+    return fd < 0 ? cl_fail(err, fd, "open %.200s", path) : fd;
+}
+
+static int open_fifo(enum cl_shim_stream stream, const char *path, struct cl_error *err)
+{
+    const int flags = stream == CL_SHIM_IN ? O_RDONLY : O_RDWR;
+    CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, path, flags | O_NONBLOCK | O_NOCTTY, 0);
+    struct stat st;
+
+    if (fd < 0)
+        return cl_fail(err, fd, "open %.200s", path);
+    int r = cl_sys_fstat(fd, &st);
+    if (r < 0)
+        return cl_fail(err, r, "look at %.200s", path);
+    if (!S_ISFIFO(st.st_mode))
+        return cl_refuse(err, EINVAL, "%.200s is no FIFO", path);
+    return CL_TAKE_FD(fd);
+}
+
+static int open_outer(enum cl_shim_stream stream, const char *path, struct cl_error *err)
+{
+    if (stream != CL_SHIM_IN && strncmp(path, "file://", 7) == 0)
+        return open_file(path + 7, err);
+    if (strncmp(path, "fifo://", 7) == 0)
+        path += 7;
+    if (path[0] != '/')
+        return cl_refuse(err, ENOTSUP, "%s: \"%.100s\" is no FIFO's path, and no file:// URI",
+                         names[stream], path);
+    return open_fifo(stream, path, err);
+}
+
+/* --- what the process gets ------------------------------------------------------------------- */
+
+static int make_pipe(struct cl_shim_streams *streams, enum cl_shim_stream stream,
+                     struct cl_error *err)
+{
+    int ends[2];
+    int r = cl_sys_pipe2(ends, 0);
+
+    if (r < 0)
+        return cl_fail(err, r, "make a pipe");
+    streams->theirs[stream] = ends[stream == CL_SHIM_IN ? 0 : 1];
+    streams->ours[stream] = ends[stream == CL_SHIM_IN ? 1 : 0];
+    r = cl_sys_fcntl(streams->ours[stream], F_SETFL, O_NONBLOCK);
+    return r < 0 ? cl_fail(err, r, "make a pipe non-blocking") : 0;
+}
+
+/* Where cloister-oci connects to, in a directory that is ours. */
+static int make_console(struct cl_shim_streams *streams, struct cl_error *err)
+{
+    static unsigned int number;
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+    (void)snprintf(streams->console_path, sizeof(streams->console_path),
+                   geteuid() == 0 ? "/run/cloister-shim/s/c%d-%u" : "/tmp/cloister-shim-c%d-%u",
+                   (int)getpid(), number++);
+    (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", streams->console_path);
+    streams->console = cl_sys_socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int r = streams->console < 0
+                ? streams->console
+                : cl_sys_bind(streams->console, (const struct sockaddr *)&address, sizeof(address));
+    if (r == 0)
+        r = cl_sys_listen(streams->console, 1);
+    return r < 0 ? cl_fail(err, r, "make the terminal's socket") : 0;
+}
+
+int cl_shim_streams_open(struct cl_shim_streams *streams, struct cl_error *err)
+{
+    int r = streams->terminal ? make_console(streams, err) : 0;
+
+    for (enum cl_shim_stream stream = 0; r == 0 && stream < CL_SHIM_STREAMS; stream++) {
+        if (streams->paths[stream][0] == '\0' || (streams->terminal && stream == CL_SHIM_ERR))
+            continue;
+        streams->outer[stream] = open_outer(stream, streams->paths[stream], err);
+        if (streams->outer[stream] < 0)
+            return streams->outer[stream];
+        if (!streams->terminal)
+            r = make_pipe(streams, stream, err);
+    }
+    return r;
+}
+
+/* --- carrying -------------------------------------------------------------------------------- */
+
+static void end_relay(struct cl_relay *relay)
+{
+    struct cl_shim_streams *streams = relay->context;
+
+    streams->on_end(streams->context);
+}
+
+static void end_stream(struct cl_shim_streams *streams, enum cl_shim_stream stream)
+{
+    if (streams->relays[stream] != NULL)
+        cl_relay_done(streams->relays[stream]);
+    free(streams->relays[stream]);
+    streams->relays[stream] = NULL;
+    cl_fd_close(&streams->outer[stream]);
+}
+
+void cl_shim_streams_tidy(struct cl_shim_streams *streams)
+{
+    for (enum cl_shim_stream stream = 0; stream < CL_SHIM_STREAMS; stream++) {
+        if (streams->relays[stream] != NULL && !streams->relays[stream]->active)
+            end_stream(streams, stream);
+    }
+}
+
+static int carry(struct cl_shim_streams *streams, enum cl_shim_stream stream, int ours,
+                 struct cl_error *err)
+{
+    CL_CLEANUP_FD int owned = ours;
+    struct cl_relay *relay = cl_calloc(1, sizeof(*relay));
+
+    if (relay == NULL)
+        return cl_fail_memory(err);
+    streams->relays[stream] = relay;
+    relay->on_end = end_relay;
+    relay->context = streams;
+    relay->in_is_pty = streams->terminal && stream != CL_SHIM_IN;
+    return stream == CL_SHIM_IN ? cl_relay_start_input(relay, streams->loop, streams->outer[stream],
+                                                       CL_TAKE_FD(owned), err)
+                                : cl_relay_start_output(relay, streams->loop, CL_TAKE_FD(owned),
+                                                        streams->outer[stream], err);
+}
+
+/* cloister-oci has sent it before it ended. */
+static int take_master(struct cl_shim_streams *streams, struct cl_error *err)
+{
+    char name[64];
+    struct cl_packet packet = {.data = name, .size = sizeof(name), .fd_count = 1};
+    CL_CLEANUP_FD int connection = cl_sys_accept(streams->console, SOCK_NONBLOCK);
+
+    if (connection < 0)
+        return cl_fail(err, connection, "take the terminal's connection");
+    int r = cl_channel_receive(connection, &packet, MSG_DONTWAIT);
+    if (r == 0 && packet.fd_count != 1)
+        r = -EPROTO;
+    if (r < 0)
+        return cl_fail(err, r, "receive the terminal");
+    streams->master = packet.fds[0];
+    r = cl_sys_fcntl(streams->master, F_SETFL, O_RDWR | O_NONBLOCK);
+    return r < 0 ? cl_fail(err, r, "make the terminal non-blocking") : 0;
+}
+
+static void close_console(struct cl_shim_streams *streams)
+{
+    if (streams->console >= 0)
+        (void)cl_sys_unlinkat(AT_FDCWD, streams->console_path, 0); /* gone is fine */
+    cl_fd_close(&streams->console);
+}
+
+static int begin_terminal(struct cl_shim_streams *streams, struct cl_error *err)
+{
+    int r = take_master(streams, err);
+
+    close_console(streams);
+    for (enum cl_shim_stream stream = 0; r == 0 && stream < CL_SHIM_ERR; stream++) {
+        if (streams->outer[stream] < 0)
+            continue;
+        int copy = cl_sys_fcntl(streams->master, F_DUPFD_CLOEXEC, 3);
+        r = copy < 0 ? cl_fail(err, copy, "copy the terminal's descriptor")
+                     : carry(streams, stream, copy, err);
+    }
+    return r;
+}
+
+int cl_shim_streams_begin(struct cl_shim_streams *streams, struct cl_error *err)
+{
+    int r = 0;
+
+    if (streams->terminal)
+        return begin_terminal(streams, err);
+    for (enum cl_shim_stream stream = 0; r == 0 && stream < CL_SHIM_STREAMS; stream++) {
+        cl_fd_close(&streams->theirs[stream]);
+        if (streams->ours[stream] >= 0)
+            r = carry(streams, stream, CL_TAKE_FD(streams->ours[stream]), err);
+    }
+    return r;
+}
+
+void cl_shim_streams_finish(struct cl_shim_streams *streams)
+{
+    for (enum cl_shim_stream stream = CL_SHIM_OUT; stream < CL_SHIM_STREAMS; stream++) {
+        if (streams->relays[stream] != NULL && streams->relays[stream]->active)
+            cl_relay_finish(streams->relays[stream]);
+    }
+}
+
+int cl_shim_streams_are_busy(const struct cl_shim_streams *streams)
+{
+    for (enum cl_shim_stream stream = CL_SHIM_OUT; stream < CL_SHIM_STREAMS; stream++) {
+        if (streams->relays[stream] != NULL && streams->relays[stream]->active)
+            return 1;
+    }
+    return 0;
+}
+
+void cl_shim_streams_close_input(struct cl_shim_streams *streams)
+{
+    struct cl_relay *relay = streams->relays[CL_SHIM_IN];
+
+    if (relay != NULL && relay->active)
+        cl_relay_finish(relay);
+}
+
+int cl_shim_streams_resize(const struct cl_shim_streams *streams, uint32_t width, uint32_t height,
+                           struct cl_error *err)
+{
+    struct winsize size = {.ws_row = (uint16_t)height, .ws_col = (uint16_t)width};
+
+    if (streams->master < 0)
+        return cl_refuse(err, ENOTSUP, "the process has no terminal");
+    int r = cl_sys_ioctl(streams->master, TIOCSWINSZ, &size);
+    return r < 0 ? cl_fail(err, r, "set the terminal's size") : 0;
+}
+
+void cl_shim_streams_done(struct cl_shim_streams *streams)
+{
+    for (enum cl_shim_stream stream = 0; stream < CL_SHIM_STREAMS; stream++) {
+        end_stream(streams, stream);
+        cl_fd_close(&streams->theirs[stream]);
+        cl_fd_close(&streams->ours[stream]);
+    }
+    close_console(streams);
+    cl_fd_close(&streams->master);
+}
