@@ -1,4 +1,4 @@
-"""cloister-oci under containerd 2 (lib/go_engines.py builds it): by ctr, and by the CRI as a kubelet would ask.
+"""cloister-oci and our own shim under containerd 2 (lib/go_engines.py builds it): by ctr, and by the CRI as a kubelet would ask.
 
 What containerd 1.6 does is in test_engines.py; the CRI's own tests are in test_engines_critest.py.
 """
@@ -13,21 +13,22 @@ from pathlib import Path
 
 import pytest
 
-from lib.cri import MANUAL, PARENT, Cri
+from lib.cri import PARENT, Cri, Runtime, Shim
 from lib.patience import patience
 from lib.runner import alive, poll, stat_fields
 from lib.terminal import Terminal
 from lib.world import own_cgroups
 
-RUNTIME = Path(__file__).resolve().parents[2] / "build/bin/cloister-oci"
+PROGRAMS = Path(__file__).resolve().parents[2] / "build/bin"
+RUNTIMES = {"oci": Runtime(PROGRAMS / "cloister-oci"), "shim": Shim(PROGRAMS / "containerd-shim-cloister-v2")}
 BORN = 19  # of the fields of stat: when it was started
 OWN_PROCESSES = {"pid": 1}  # the CRI's word for namespaces of processes of the container's own, as a kubelet asks
 TRAP = 'trap "exit 3" TERM; echo up; while :; do sleep 0.1; done'
 
 
-@pytest.fixture(scope="module")
-def cri(world):
-    with Cri(world.directory("containerd2"), RUNTIME) as made:
+@pytest.fixture(scope="module", params=RUNTIMES)
+def cri(request, world):
+    with Cri(world.directory("containerd2"), RUNTIMES[request.param]) as made:
         made.ctr("images", "pull", "--hosts-dir", made.place / "hosts", made.box)
         made.crictl("pull", made.box)
         yield made
@@ -36,7 +37,7 @@ def cri(world):
 # --- ctr
 
 def run_words(cri, *words):
-    return ["run", "--runc-binary", RUNTIME, *words]
+    return ["run", *cri.runtime.flags(), *words]
 
 
 def run(cri, name, *command, flags=(), status=0, **options):
@@ -54,7 +55,7 @@ def started(cri, name, *command, flags=()):
 @pytest.fixture
 def live(cri, request):
     """A detached task that runs until it is killed."""
-    name = re.sub(r"\W", "-", request.node.name)
+    name = re.sub(r"\W", "-", request.node.name).strip("-")
     cri.ctr(*run_words(cri, "-d", cri.box, name, "sleep", "1000"))
     yield name
     subprocess.run(cri.words("ctr", "task", "rm", "-f", name), capture_output=True, env=cri.env, timeout=patience(60))
@@ -217,13 +218,13 @@ def test_a_pod_and_its_container(cri, pod):
 
 def test_a_pod_of_the_manuals_runtime_class(cri, tmp_path):
     """What its handler names is the runtime of the manual's table, and nothing else is known by a name like that."""
-    manual = MANUAL.read_text(encoding="utf-8")
+    manual = cri.runtime.manual.read_text(encoding="utf-8")
     handler, name = (re.search(pattern, manual, re.MULTILINE).group(1) for pattern in (r"^handler: (\S+)$", r"^metadata: {name: (\S+)}$"))
     assert f"runtimeClassName: {name}\n" in manual
     pod = make_pod(cri, tmp_path, "--runtime", handler)
     try:
         told = json.loads(cri.crictl("inspectp", pod[0]))
-        assert told["status"]["runtimeHandler"] == handler and str(RUNTIME) in json.dumps(told["info"]["runtimeOptions"]), told
+        assert told["status"]["runtimeHandler"] == handler and cri.runtime.is_told(told["info"]), told
         assert cri.crictl("exec", container(cri, pod, "sleep", "1000"), "cat", "/proc/1/comm") == "sleep\n"
     finally:
         cri.crictl("rmp", "-f", pod[0])
@@ -324,7 +325,7 @@ def test_nothing_is_left(cri, tmp_path):
     """Once a pod is removed: nothing in the runtime's directory, no cgroup."""
     pod = make_pod(cri, tmp_path)
     box = container(cri, pod, "sleep", "1000")
-    state, names = Path(f"/proc/{cri.holder.pid}/root/run/containerd/runc/k8s.io"), {pod[0], box}
+    state, names = Path(f"/proc/{cri.holder.pid}/root{cri.runtime.state}"), {pod[0], box}
     groups = set(own_cgroups(inspect_info(cri, box)["pid"]).values())
     assert names <= {path.name for path in state.iterdir()} and all(path.name == box for path in groups)
     cri.crictl("rmp", "-f", pod[0])

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from lib.oci import cgroup_of
-from lib.oci_engines import SLEEPER, Containerd, Docker, shims
+from lib.oci_engines import SLEEPER, Containerd, ContainerdShim, Docker, shims
 from lib.patience import patience
 from lib.rootless import subordinate
 from lib.runner import alive, poll
@@ -141,9 +141,9 @@ def test_remapped_users(remapped, world):
 
 # containerd
 
-@pytest.fixture(scope="module")
-def ctr(make_engine):
-    return make_engine(Containerd)
+@pytest.fixture(scope="module", params=[Containerd, ContainerdShim])
+def ctr(make_engine, request):
+    return make_engine(request.param)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lib.cri import NAMESPACE, SOCKET, Cri
+from lib.cri import NAMESPACE, SOCKET, Cri, Runtime
 from lib.go_engines import NERDCTL
 from lib.terminal import Terminal
 from lib.world import own_cgroups
@@ -42,7 +42,7 @@ class Nerdctl:
 
 @pytest.fixture(scope="module")
 def nerdctl(world):
-    with Cri(world.directory("nerdctl"), RUNTIME) as cri:
+    with Cri(world.directory("nerdctl"), Runtime(RUNTIME)) as cri:
         made = Nerdctl(cri)
         made.call("pull", "-q", cri.box)
         yield made

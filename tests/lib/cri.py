@@ -1,6 +1,6 @@
 """containerd 2 with the CRI, whose default runtime is one that is told, as docs/oci.md says, and a registry of its images.
 
-    with Cri(directory, RUNTIME) as cri:
+    with Cri(directory, Runtime(PROGRAM)) as cri:
         cri.crictl("pods")
         cri.ctr("run", "--rm", cri.box, "one", "true")
 
@@ -26,7 +26,8 @@ from lib.service import Service
 from lib.world import command
 
 PLUGINS = Path("/usr/lib/cni")  # Debian's
-MANUAL = Path(__file__).resolve().parents[2] / "docs/oci.md"
+TOP = Path(__file__).resolve().parents[2]
+MANUAL, SHIMS_MANUAL = TOP / "docs/oci.md", TOP / "docs/containerd.md"
 INSTALLED = "/usr/local/bin/cloister-oci"  # as the manual has it
 SUBNET = "10.99.0.0/24"
 # What a node has: the loopback interface, forwarding, /run, where engines have their sockets, and what the plug-ins keep in /var/lib.
@@ -76,11 +77,52 @@ SOCKET = "/run/containerd/containerd.sock"
 CGROUPS = (PARENT[1:], NAMESPACE, "k8s.io")  # the last is of critest's pods
 
 
-def documented(runtime):
-    """The manual's lines for config.toml, with another program."""
-    block = re.search(r"^containerd 2,.*?```toml\n(.*?)```", MANUAL.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL).group(1)
-    assert block.count(INSTALLED) == 1, block
-    return block.replace(INSTALLED, os.fspath(runtime))
+def documented(manual):
+    """A manual's lines for config.toml."""
+    return re.search(r"^containerd 2,.*?```toml\n(.*?)```", manual.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL).group(1)
+
+
+class Runtime:
+    """cloister-oci, or another in its place, under runc's shim."""
+
+    def __init__(self, program):
+        self.program = program
+
+    def configuration(self):
+        """Lines for config.toml."""
+        block = documented(MANUAL)
+        assert block.count(INSTALLED) == 1, block
+        return block.replace(INSTALLED, os.fspath(self.program))
+
+    def flags(self):
+        """Of ctr run."""
+        return ["--runc-binary", self.program]
+
+    def is_told(self, info):
+        """Whether that is what containerd says of a pod's runtime."""
+        return os.fspath(self.program) in json.dumps(info["runtimeOptions"])
+
+    state = "/run/containerd/runc/k8s.io"
+    manual = MANUAL
+
+
+class Shim:
+    """containerd-shim-cloister-v2, PROGRAM, which is found by its name."""
+
+    def __init__(self, program):
+        self.program = program
+
+    def configuration(self):
+        return documented(SHIMS_MANUAL)
+
+    def flags(self):
+        return ["--runtime", "io.containerd.cloister.v2"]
+
+    def is_told(self, info):
+        return info["runtimeType"] == "io.containerd.cloister.v2"
+
+    state = "/run/cloister-shim/runtime/k8s.io"
+    manual = SHIMS_MANUAL
 
 
 class Cri:
@@ -124,14 +166,14 @@ class Cri:
         for name, text in (("hosts/_default/hosts.toml", f'[host."http://127.0.0.1:{self.port}"]\ncapabilities = ["pull", "resolve"]\n'),
                            ("cni/tests.conflist", json.dumps(NETWORK)),
                            ("crictl.yaml", "runtime-endpoint: unix:///run/containerd/containerd.sock\n"),
-                           ("config.toml", CONFIG.format(place=self.place, plugins=PLUGINS) + documented(self.runtime))):
+                           ("config.toml", CONFIG.format(place=self.place, plugins=PLUGINS) + self.runtime.configuration())):
             path = self.place / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
 
     def start(self):
         """containerd, anew when it was killed. Its shims are found on PATH."""
-        env = {**self.env, "PATH": f"{self.programs}:{self.env['PATH']}"}
+        env = {**self.env, "PATH": f"{self.programs}:{Path(self.runtime.program).parent}:{self.env['PATH']}"}
         self.service = Service([self.programs / "containerd", "--config", self.place / "config.toml"], self.place / "log", env=env, prefix=self.inside)
         self.service.expect("containerd successfully booted")
 

@@ -194,7 +194,7 @@ def _docker_certificates(place, registries):
 class Containerd:
     """containerd and its ctr: Debian's 1.6, or 2 of lib/go_engines.py; its mount namespace as Dockerd's."""
 
-    def __init__(self, directory, programs="/usr/bin", prefix=("unshare", "-m")):
+    def __init__(self, directory, programs="/usr/bin", prefix=("unshare", "-m"), shims=None):
         self.directory = place = Path(directory)
         place.mkdir(parents=True, exist_ok=True)
         self.programs, self.socket = Path(programs), place / "containerd.sock"
@@ -203,6 +203,8 @@ class Containerd:
         self.config.write_text(f'version = {version}\nroot = "{place}/root"\nstate = "{place}/state"\n[grpc]\naddress = "{self.socket}"\n'
                           f'[plugins."io.containerd.internal.v1.opt"]\npath = "{place}/opt"\n')
         self.env = environment(place)
+        if shims is not None:
+            self.env["PATH"] = f"{shims}:{self.env['PATH']}"
         self.begin()
 
     def begin(self):

@@ -222,10 +222,11 @@ class Containerd(Client):
     """containerd 1.6, and ctr with `--runc-binary`."""
 
     name = "containerd"
+    shims = None  # a directory of some, besides those that are installed
 
     def __init__(self, world, program, view=None):
         super().__init__(world, program, view)
-        self.daemon = engines.Containerd(self.directory, prefix=self.mounts.words())
+        self.daemon = engines.Containerd(self.directory, prefix=self.mounts.words(), shims=self.shims)
         self.env = self.daemon.env
         self.words = [*self.mounts.words(), *self.daemon.argv()]  # the pipes between the two are in /run
 
@@ -269,6 +270,16 @@ class Containerd(Client):
         self.leave()
 
 
+class ContainerdShim(Containerd):
+    """The same with our own shim, which has the program beside it and is found by its name."""
+
+    shims = oci.REPOSITORY / "build/bin"
+
+    def run_words(self, identifier, *words, options=()):
+        return ["run", "--runtime", "io.containerd.cloister.v2", "--cgroup", f"{oci.slice_name()}/{identifier}", *options,
+                f"docker.io/library/{IMAGE}:latest", identifier, *words]
+
+
 def tree_archive(tree, path):
     """A root file system as docker and podman import it."""
     with tarfile.open(path, "w") as archive:
@@ -289,7 +300,7 @@ def shims(containerd_directory):
     for entry in os.listdir("/proc"):
         with contextlib.suppress(OSError):
             line = Path(f"/proc/{entry}/cmdline").read_bytes() if entry.isdigit() else b""
-            if b"containerd-shim-runc-v2" in line and str(containerd_directory).encode() in line:
+            if b"containerd-shim-" in line and str(containerd_directory).encode() in line:
                 found.append(int(entry))
     return found
 
@@ -313,7 +324,8 @@ def engine_archives(world, engine_tree):
     """The image as each kind of engine takes it."""
     place = world.directory("engine-archives")
     tree = tree_archive(engine_tree, place / "tree.tar")
-    return {Docker: tree, Podman: tree, UserPodman: tree, Containerd: image_archive(engine_tree, place / "image.tar")}
+    image = image_archive(engine_tree, place / "image.tar")
+    return {Docker: tree, Podman: tree, UserPodman: tree, Containerd: image, ContainerdShim: image}
 
 
 @pytest.fixture(scope="module")
