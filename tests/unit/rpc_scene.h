@@ -27,10 +27,12 @@ enum { MANY_EVENTS = 200000 };
 struct ask {
     const char *text;
     uint32_t number;
+    struct cl_bytes note;
 };
 static const struct cl_wire_field ask_rows[] = {
     CL_WIRE_ROW(1, TEXT, ask, text),
     CL_WIRE_ROW(2, U32, ask, number),
+    CL_WIRE_ROW(3, BYTES, ask, note),
 };
 static const struct cl_wire_shape ask_shape = CL_WIRE_SHAPE("Ask", ask, ask_rows);
 
@@ -98,7 +100,8 @@ static int serve_keep(struct cl_rpc_call *call, CL_UNUSED struct cl_error *err)
     return CL_RPC_KEPT;
 }
 
-/* Answers the call that is kept and has TEXT, with SIZE bytes more: whether there is one. */
+/* Answers the call that is kept and has TEXT, with SIZE bytes more, or (0) those of its note:
+ * whether there is one. */
 static int answer_kept(const char *text, uint32_t size)
 {
     for (struct cl_rpc_call *call = scene.kept; call != NULL; call = call->next) {
@@ -107,8 +110,10 @@ static int answer_kept(const char *text, uint32_t size)
         if (strcmp(ask->text, text) == 0) {
             static char bytes[4 * MIB];
 
+            const struct cl_bytes more = {bytes, size};
+
             forget(call);
-            cl_rpc_answer(call, &(struct reply){ask->text, {bytes, size}});
+            cl_rpc_answer(call, &(struct reply){ask->text, size == 0 ? ask->note : more});
             return 1;
         }
     }
@@ -230,12 +235,13 @@ struct order {
     const char *text;
     uint32_t number;
     uint64_t timeout_ns;
+    struct cl_bytes note;
 };
 
 static inline void add_request(struct cl_buf *buf, const struct order *order)
 {
     CL_CLEANUP_BUF struct cl_buf payload = CL_BUF_INIT(4 * MIB);
-    const struct ask ask = {order->text, order->number};
+    const struct ask ask = {order->text, order->number, order->note};
 
     CHECK(cl_wire_write(&ask_shape, &ask, &payload) == 0);
     const struct cl_ttrpc_request request = {
@@ -277,6 +283,7 @@ struct got {
     uint32_t stream;
     uint32_t code;
     size_t size; /* of what came with the text */
+    char first[4];
     char message[512];
     char text[2048];
 };
@@ -305,6 +312,8 @@ static inline void read_answer(struct client *client, const struct cl_ttrpc_head
     CHECK_TEXT(err.msg, "");
     CHECK(cl_wire_read(&reply_shape, &response.payload, &arena, &reply, &err) == 0);
     *ret = (struct got){.stream = header->stream, .size = reply.bytes.size};
+    if (reply.bytes.size > 0)
+        memcpy(ret->first, reply.bytes.data, cl_min_u64(reply.bytes.size, sizeof(ret->first)));
     if (response.status != NULL) {
         ret->code = response.status->code;
         CHECK(ret->code != 0);

@@ -112,15 +112,15 @@ TEST(the_largest_that_is_taken)
 {
     CL_CLEANUP_BUF struct cl_buf buf = CL_BUF_INIT(5 * MIB);
     CL_CLEANUP_FREE char *text = malloc(4 * MIB);
-    const size_t size = 4 * MIB - 4 - 1 - 5 - 11 - 6; /* in Ask, in Request */
+    const size_t size = 4 * MIB - 5 - 5 - 11 - 6; /* in Ask, which is in Request, with its names */
 
     begin();
     struct client client = come();
     CL_ASSERT(text != NULL);
     memset(text, 'x', size);
-    text[size - 1] = '\0';
+    text[size] = '\0';
     add_request(&buf, &(struct order){.stream = 1, .method = "Keep", .text = text});
-    CHECK(buf.size > 4 * MIB - 8 && buf.size <= 4 * MIB + CL_TTRPC_HEADER);
+    CHECK(buf.size == CL_TTRPC_HEADER + 4 * MIB);
     CHECK(put(&client, buf.data, buf.size) == buf.size);
     CHECK(is_quiet(&client) && scene.kept_count == 1);
     check_works(&client, 3);

@@ -33,7 +33,7 @@ TEST(many_calls_come_at_once)
     struct client client = come();
     for (uint32_t i = 0; i < 100; i++) {
         (void)snprintf(text, sizeof(text), "%u", i);
-        add_request(&buf, &(struct order){2 * i + 1, "Echo", text, 0, 0});
+        add_request(&buf, &(struct order){.stream = 2 * i + 1, .method = "Echo", .text = text});
     }
     CHECK(put(&client, buf.data, buf.size) == buf.size);
     for (uint32_t i = 0; i < 100; i++) {
@@ -63,6 +63,23 @@ TEST(those_that_are_kept_are_answered_in_any_order)
     CHECK(answer_kept("one", 0));
     CHECK_TEXT(expect(&client, 1, CL_RPC_OK)->text, "one");
     CHECK(scene.gone == 0 && scene.server.call_count == 0);
+    leave(&client);
+    end();
+}
+
+/* Bytes, too, which are no copies of their own. */
+TEST(a_request_that_is_kept_stays_as_it_is)
+{
+    begin();
+    struct client client = come();
+
+    REQUEST(&client, 1, "Keep", "one", .note = {"\0x\xffy", 4});
+    settle();
+    for (uint32_t stream = 3; stream < 20; stream += 2)
+        check_works(&client, stream);
+    CHECK(answer_kept("one", 0));
+    const struct got *got = expect(&client, 1, CL_RPC_OK);
+    CHECK(got->size == 4 && memcmp(got->first, "\0x\xffy", 4) == 0);
     leave(&client);
     end();
 }
@@ -360,6 +377,7 @@ int main(void)
         ROW(a_call_is_answered),
         ROW(many_calls_come_at_once),
         ROW(those_that_are_kept_are_answered_in_any_order),
+        ROW(a_request_that_is_kept_stays_as_it_is),
         ROW(connections_are_strangers_to_each_other),
         ROW(a_refusal_has_a_code_and_a_reason),
         ROW(what_there_is_not_is_told),
