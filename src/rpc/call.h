@@ -50,7 +50,8 @@ struct cl_rpc_call {
     const struct cl_rpc_method *method;
     const void *request; /* a record of method->request, in the arena */
     void *context;       /* the service's */
-    /* Of who keeps it: it won't be answered any more, and is to be in no list. */
+    /* Of who keeps it: it won't be answered any more, and is to be in no list. It answers no
+     * other call either. */
     void (*on_gone)(struct cl_rpc_call *call);
     void *keeper;
     struct cl_rpc_call *next; /* the keeper's list */

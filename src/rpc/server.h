@@ -19,8 +19,8 @@ struct cl_rpc_server {
     struct cl_loop *loop;
     const struct cl_rpc_service *service;
     struct cl_source listener; /* its descriptor is ours */
-    struct cl_source timer;
-    uint64_t first_ns; /* when that rings, for the first deadline; UINT64_MAX: not */
+    struct cl_source timer;    /* for deadlines, and for a listener that rests */
+    uint64_t first_ns;         /* the timer's; UINT64_MAX: it isn't set */
     struct cl_connection *connections;
     size_t connection_count;
     size_t call_count; /* that are kept */
@@ -32,7 +32,7 @@ enum { CL_RPC_CONNECTIONS_MOST = 1024, CL_RPC_CALLS_MOST = 65536 };
  * SERVICE are borrowed. */
 int cl_rpc_server_init(struct cl_rpc_server *ret, struct cl_loop *loop,
                        const struct cl_rpc_service *service, int listener, struct cl_error *err);
-/* Lets all connections go, and those who keep their calls know. */
+/* Lets all connections go, and those who keep their calls know. Not from within a method. */
 void cl_rpc_server_done(struct cl_rpc_server *server);
 
 #endif
