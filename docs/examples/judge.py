@@ -29,12 +29,10 @@ class JudgeError(Exception):
 class Judge:
     def __init__(self, chosen, work, output):
         self.run_words = [chosen.cloister, "run", *[word for layer in chosen.without for word in ("--without", layer)]]
-        self.built = work / "built"  # the one directory that sandboxed code writes, and only while it compiles
-        self.empty = work / "empty"  # the root of those that run: nothing but what Cloister puts there
+        self.built = work / "built"  # the one directory that sandboxed code writes, while it compiles; and the root of what runs then
         self.limits = [*LIMITS, "--timeout", chosen.timeout]
         self.output = output  # what programs write, and the records of how they ended
-        for directory in (self.built, self.empty):
-            directory.mkdir()
+        self.built.mkdir()
         if os.geteuid() == 0:
             os.chown(self.built, 1000, 1000)  # who is root shares no directory of root's to write
 
@@ -46,8 +44,8 @@ class Judge:
         return done.returncode == 0
 
     def command(self, case, got, record):
-        return [*self.run_words, *self.limits, "-v", f"{self.built}:/built:ro", "--stdin", case, "--stdout", got, "--stderr", "/dev/null",
-                "--result", record, f"rootfs:{self.empty}", "--", "/built/program"]
+        return [*self.run_words, *self.limits, "--stdin", case, "--stdout", got, "--stderr", "/dev/null", "--result", record,
+                f"rootfs:{self.built}", "--", "/program"]
 
     def run(self, cases, workers):
         """Each case's verdict and what it took, as they end: so many at once, and one thread that waits for all of them."""

@@ -13,6 +13,7 @@ from lib.runner import text
 
 JUDGE = Path(__file__).resolve().parents[2] / "docs/examples/judge.py"
 # what the program does on an input, and the verdict; where there is no cgroup, other limits end it
+LEAVES = 'FILE *f = fopen("/tmp/left", "r"), *g = fopen("/tmp/left", "w"); if (f == NULL && g != NULL && fputs("x", g) >= 0) puts("42");'
 DOES = {
     "right": ('puts("42");', "AC"),
     "right-but-for-blanks": ('fputs("42  \\n\\n\\n", stdout);', "AC"),
@@ -27,8 +28,10 @@ DOES = {
     "eats": ("for (;;) { char *p = malloc(1 << 20); if (p == NULL) return 1; memset(p, 1, 1 << 20); }", "MLE"),
     "talks": ('for (;;) puts("42");', "OLE"),
     "forks": ("for (int i = 0; i < 100; i++) { pid_t p = fork(); if (p < 0) return 1; if (p == 0) pause(); }", "RE"),
-    "writes": ('FILE *f = fopen("/built/program", "a"); if (f == NULL) puts("42");', "AC"),
-    "looks": ('FILE *f = fopen("/built/../source", "r"); FILE *g = fopen("/etc/passwd", "r"); if (f == NULL && g == NULL) puts("42");', "AC"),
+    "writes": ('FILE *f = fopen("/program", "a"); FILE *g = fopen("/left", "w"); if (f == NULL && g == NULL) puts("42");', "AC"),
+    "looks": ('FILE *f = fopen("/source", "r"); FILE *g = fopen("/etc/passwd", "r"); if (f == NULL && g == NULL) puts("42");', "AC"),
+    "leaves": (LEAVES, "AC"),
+    "leaves-again": (LEAVES, "AC"),
 }
 # An allocation fails, and the kernel kills a process that used its time up, if the clock's time isn't over before.
 WITHOUT_CGROUP = {"eats": {"RE"}, "spins": {"RE", "TLE"}}
