@@ -214,6 +214,11 @@ static inline ssize_t cl_sys_getdents64(int fd, void *data, size_t size)
     return (ssize_t)CL_SYS3(SYS_getdents64, fd, data, size);
 }
 
+static inline int cl_sys_eventfd(void)
+{
+    return (int)CL_SYS2(SYS_eventfd2, 0, O_CLOEXEC | O_NONBLOCK);
+}
+
 static inline int cl_sys_inotify_init(void)
 {
     return (int)CL_SYS1(SYS_inotify_init1, O_CLOEXEC | O_NONBLOCK);

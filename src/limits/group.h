@@ -120,6 +120,12 @@ void cl_group_forget(const struct cl_group_place *place);
 /* How often the kernel killed one of its processes for memory; 0 when unknown. */
 uint64_t cl_group_oom_kills(const struct cl_group *group);
 
+/* A descriptor that becomes readable when the kernel has killed one of its processes for memory, or
+ * is about to (v1), and when it is removed: what it is then the count says. Read it to hear of the
+ * next. -ENOTSUP where nobody tells. Sources: cgroup-v1/memory.rst, "OOM Control"; cgroup-v2.rst,
+ * memory.events. */
+int cl_group_watch_oom(const struct cl_group *group, struct cl_error *err);
+
 /* One of its numbers: what FILE in the hierarchy of CONTROLLER is, or its line KEY; UINT64_MAX for
  * "max". 1, or 0 and *RET as it was: the host doesn't tell. */
 int cl_group_read(const struct cl_group *group, const char *controller, const char *file,

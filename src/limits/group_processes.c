@@ -1,7 +1,9 @@
 /* The processes of a container, those in cgroups that it made below its own too. */
 #include <dirent.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/inotify.h>
 
 #include "base/dir.h"
 #include "base/fd.h"
@@ -220,4 +222,42 @@ uint64_t cl_group_oom_kills(const struct cl_group *group)
             : cl_sys_openat(dir->dir, is_v2 ? "memory.events" : "memory.oom_control", O_RDONLY, 0);
 
     return fd >= 0 && cl_lines_find(fd, &kills, 1) == 1 ? kills.value : 0;
+}
+
+/* v1: an event is asked for by the numbers of two descriptors. */
+static int watch_v1(const struct cl_group_dir *dir, struct cl_error *err)
+{
+    CL_CLEANUP_FD int event = cl_sys_eventfd();
+    CL_CLEANUP_FD int control = cl_sys_openat(dir->dir, "memory.oom_control", O_RDONLY, 0);
+    CL_CLEANUP_FD int asking = cl_sys_openat(dir->dir, "cgroup.event_control", O_WRONLY, 0);
+    char text[32];
+
+    if (event < 0 || control < 0 || asking < 0)
+        return cl_fail(err,
+                       event < 0     ? event
+                       : control < 0 ? control
+                                     : asking,
+                       "open the cgroup's events of memory");
+    (void)snprintf(text, sizeof(text), "%d %d", event, control);
+    int r = cl_write_all(asking, text, strlen(text));
+    return r < 0 ? cl_fail(err, r, "watch the cgroup's memory") : CL_TAKE_FD(event);
+}
+
+static int watch_v2(const struct cl_group_dir *dir, struct cl_error *err)
+{
+    CL_CLEANUP_FD int events = cl_sys_inotify_init();
+    char path[64];
+
+    (void)snprintf(path, sizeof(path), "/proc/self/fd/%d/memory.events", dir->dir);
+    int r = events < 0 ? events : cl_sys_inotify_add(events, path, IN_MODIFY);
+    return r < 0 ? cl_fail(err, r, "watch the cgroup's memory") : CL_TAKE_FD(events);
+}
+
+int cl_group_watch_oom(const struct cl_group *group, struct cl_error *err)
+{
+    const struct cl_group_dir *dir = cl_group_find(group, "memory");
+
+    if (dir == NULL)
+        return cl_refuse(err, ENOTSUP, "the container has no cgroup whose memory is limited");
+    return group->place.layout == CL_CGROUP_V2 ? watch_v2(dir, err) : watch_v1(dir, err);
 }

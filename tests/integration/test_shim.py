@@ -386,6 +386,16 @@ def test_a_memory_limit_that_is_hit(pod):
     assert pod.events.topics()[2:] == ["/tasks/oom", "/tasks/exit"]
 
 
+def test_a_memory_limit_that_another_process_hits(pod):
+    """The first one goes on."""
+    directory = pod.bundle("one", "sh", "-c", "tail /dev/zero; sleep 1000", memory=16 << 20)
+    task = pod.connect(pod.start("one", directory))
+    task.create("one", directory)
+    task.call("Start", {1: "one"})
+    poll(lambda: len(pod.events.seen) == 3, 20, lambda: pod.events.topics())
+    assert pod.events.topics()[2] == "/tasks/oom" and pod.events.seen[2][2] == {1: [b"one"]} and task.state("one") == RUNNING
+
+
 # --- who may speak to it, and what
 
 def test_another_user_is_not_heard(pod, task, world):

@@ -53,6 +53,7 @@ static void on_created(struct cl_shim_job *job, int r, struct cl_error *err)
         return;
     }
     task->first.state = CL_SHIM_CREATED;
+    cl_shim_task_watch(task);
     if (job->call != NULL)
         publish_create(task, job->call->request);
     cl_shim_answer_job(job, 0, &(struct cl_msg_pid){(uint32_t)task->first.pid}, err);

@@ -227,9 +227,12 @@ static struct cl_shim_process *find_any_deleted(const struct cl_shim *shim, uint
     return process;
 }
 
-static void tidy_streams(struct cl_shim *shim)
+static void tidy_tasks(struct cl_shim *shim)
 {
     for (struct cl_shim_task *task = shim->tasks; task != NULL; task = task->next) {
+        if (task->looks_again)
+            cl_shim_task_look(task);
+        task->looks_again = 0;
         cl_shim_streams_tidy(&task->first.streams);
         for (struct cl_shim_process *one = task->execs; one != NULL; one = one->next)
             cl_shim_streams_tidy(&one->streams);
@@ -241,7 +244,7 @@ void cl_shim_tidy(struct cl_shim *shim)
     const uint64_t now_ns = cl_clock_mono_ns();
     struct cl_shim_process *process;
 
-    tidy_streams(shim);
+    tidy_tasks(shim);
     while ((process = find_any_deleted(shim, now_ns)) != NULL) {
         struct cl_rpc_call *call = process->deleter;
         struct cl_error err = {0};

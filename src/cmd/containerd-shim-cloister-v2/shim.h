@@ -118,7 +118,9 @@ struct cl_shim_task {
     char *bundle;
     int is_mounted;
     int is_paused;
-    uint64_t oom_kills; /* that were told */
+    struct cl_source oom; /* tells of kills for memory; its descriptor is -1 where nothing does */
+    uint64_t oom_kills;   /* that were told */
+    int looks_again;      /* for more of them, in the next round of tidying up */
     int no_new_keyring;
     int systemd;
     struct cl_shim_process first;
@@ -160,6 +162,11 @@ int cl_shim_process_set_streams(struct cl_shim_process *process,
                                 const char *const paths[CL_SHIM_STREAMS], int terminal,
                                 struct cl_error *err);
 
+/* From its creation on, until it is freed. */
+void cl_shim_task_watch(struct cl_shim_task *task);
+void cl_shim_task_unwatch(struct cl_shim_task *task);
+/* Tells of those kills that weren't told. */
+void cl_shim_task_look(struct cl_shim_task *task);
 /* PID has ended: 0 when it is nobody's. */
 int cl_shim_process_ended(struct cl_shim *shim, pid_t pid, int status);
 /* Its number is known, and maybe its end. */

@@ -105,6 +105,7 @@ int cl_shim_task_new(struct cl_shim *shim, const char *id, struct cl_shim_task *
     if (task == NULL)
         return cl_fail_memory(err);
     task->shim = shim;
+    task->oom.fd = -1;
     init_process(&task->first, task);
     task->first.exec_id = copy_text("");
     task->id = copy_text(id);
@@ -135,6 +136,7 @@ void cl_shim_task_free(struct cl_shim_task *task)
     while (*at != task)
         at = &(*at)->next;
     *at = task->next;
+    cl_shim_task_unwatch(task);
     done_process(&task->first);
     free(task->id);
     free(task->bundle);
@@ -189,22 +191,6 @@ static void publish_exit(const struct cl_shim_process *process)
                      &cl_msg_task_exit_shape, &event); /* or the state tells it */
 }
 
-/* Whatever in it the kernel has ended: containerd is told once for each time that it grows. */
-static void look_for_oom(struct cl_shim_task *task)
-{
-    CL_CLEANUP_GROUP struct cl_group group = {.count = 0};
-    const struct cl_msg_task_changed event = {.container_id = task->id};
-    struct cl_error ignored;
-
-    if (cl_shim_open_group(task, &group, &ignored) < 0)
-        return;
-    const uint64_t kills = cl_group_oom_kills(&group);
-    if (kills > task->oom_kills)
-        (void)cl_publish(&task->shim->publisher, "/tasks/oom", "containerd.events.TaskOOM",
-                         &cl_msg_task_changed_shape, &event); /* nothing else tells it */
-    task->oom_kills = kills;
-}
-
 void cl_shim_process_tell_end(struct cl_shim_process *process)
 {
     const struct cl_msg_time at = cl_msg_time_of(process->exited_ns);
@@ -215,7 +201,7 @@ void cl_shim_process_tell_end(struct cl_shim_process *process)
     process->state = CL_SHIM_STOPPED;
     cl_shim_streams_finish(&process->streams);
     if (process->exit_status != 0)
-        look_for_oom(process->task);
+        cl_shim_task_look(process->task);
     publish_exit(process);
     while ((call = process->waiters) != NULL) {
         process->waiters = call->next;
