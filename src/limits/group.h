@@ -131,6 +131,18 @@ int cl_group_watch_oom(const struct cl_group *group, struct cl_error *err);
 int cl_group_read(const struct cl_group *group, const char *controller, const char *file,
                   const char *key, uint64_t *ret);
 
+/* What it has had from a block device, or given to it. */
+struct cl_group_transfer {
+    uint64_t major;
+    uint64_t minor;
+    const char *op; /* "Read", "Write", ...; while it is told */
+    uint64_t value; /* bytes, or requests */
+};
+/* Calls EACH for all of them: 1, or 0 where the host doesn't tell. */
+int cl_group_transfers(const struct cl_group *group, int of_requests,
+                       void (*each)(void *context, const struct cl_group_transfer *transfer),
+                       void *context);
+
 /* Writes its numbers as the member KEY of JSON, an object in the form that runc documented for
  * `events` (cpu, memory, pids, blkio, hugetlb). What the host doesn't tell is left out. */
 void cl_group_stats(const struct cl_group *group, struct cl_json *json, const char *key);

@@ -288,21 +288,19 @@ static const char *take_device(const char *line, uint64_t *major, uint64_t *mino
                                                                                : line + size + 1;
 }
 
-static void put_transfer(const struct stats *stats, const char *line, const char *op,
-                         const char *number)
-{
-    uint64_t major;
-    uint64_t minor;
-    uint64_t value;
+/* Whom the transfers of a file's lines are told to. */
+struct walk {
+    void (*each)(void *context, const struct cl_group_transfer *transfer);
+    void *context;
+};
 
-    if (take_device(line, &major, &minor) == NULL || cl_parse_u64(number, &value) < 0)
-        return;
-    cl_json_object(stats->json, NULL);
-    cl_json_u64(stats->json, "major", major);
-    cl_json_u64(stats->json, "minor", minor);
-    cl_json_string(stats->json, "op", op);
-    cl_json_u64(stats->json, "value", value);
-    cl_json_close(stats->json, '}');
+static void tell(const struct walk *walk, const char *line, const char *op, const char *number)
+{
+    struct cl_group_transfer transfer = {.op = op};
+
+    if (take_device(line, &transfer.major, &transfer.minor) != NULL &&
+        cl_parse_u64(number, &transfer.value) == 0)
+        walk->each(walk->context, &transfer);
 }
 
 /* The value behind KEY= in the words WORDS, ended by NUL in RET: 1, or 0. */
@@ -325,18 +323,18 @@ static int find_word(const char *words, const char *key, char ret[24])
 }
 
 /* "8:0 rbytes=1 wbytes=2 ..." */
-static void put_line_v2(const struct stats *stats, const char *line, const struct member *members)
+static void walk_line_v2(const struct walk *walk, const char *line, const struct member *members)
 {
     char number[24];
 
     for (size_t i = 0; i < 3; i++) {
         if (find_word(line, members[i].key, number))
-            put_transfer(stats, line, members[i].name, number);
+            tell(walk, line, members[i].name, number);
     }
 }
 
 /* "8:0 Read 1" */
-static void put_line_v1(const struct stats *stats, const char *line)
+static void walk_line_v1(const struct walk *walk, const char *line)
 {
     uint64_t major;
     uint64_t minor;
@@ -348,41 +346,70 @@ static void put_line_v1(const struct stats *stats, const char *line)
         return;
     memcpy(name, op, size);
     name[size] = '\0';
-    put_transfer(stats, line, name, op + size + 1);
+    tell(walk, line, name, op + size + 1);
 }
 
-static void put_transfers(const struct stats *stats, const char *key, const char *v1_file,
-                          const struct member members[3])
-{
-    CL_CLEANUP_FD int fd =
-        open_file(stats, stats->is_v2 ? "io" : "blkio", stats->is_v2 ? "io.stat" : v1_file);
-    struct cl_lines lines;
-    const char *line;
-
-    if (fd < 0)
-        return;
-    cl_json_array(stats->json, key);
-    cl_lines_init(&lines, fd);
-    while (cl_lines_next(&lines, &line) > 0) {
-        if (stats->is_v2)
-            put_line_v2(stats, line, members);
-        else
-            put_line_v1(stats, line);
-    }
-    cl_json_close(stats->json, ']');
-}
-
-static void put_blkio(const struct stats *stats)
+int cl_group_transfers(const struct cl_group *group, int of_requests,
+                       void (*each)(void *context, const struct cl_group_transfer *transfer),
+                       void *context)
 {
     static const struct member bytes[3] = {
         {"rbytes", "Read"}, {"wbytes", "Write"}, {"dbytes", "Discard"}};
     static const struct member requests[3] = {
         {"rios", "Read"}, {"wios", "Write"}, {"dios", "Discard"}};
+    const int is_v2 = group->place.layout == CL_CGROUP_V2;
+    const struct cl_group_dir *dir = cl_group_find(group, is_v2 ? "io" : "blkio");
+    const char *v1_file = of_requests ? "blkio.throttle.io_serviced_recursive"
+                                      : "blkio.throttle.io_service_bytes_recursive";
+    CL_CLEANUP_FD int fd =
+        dir == NULL ? -ENOENT : cl_sys_openat(dir->dir, is_v2 ? "io.stat" : v1_file, O_RDONLY, 0);
+    const struct walk walk = {each, context};
+    struct cl_lines lines;
+    const char *line;
 
+    if (fd < 0)
+        return 0;
+    cl_lines_init(&lines, fd);
+    while (cl_lines_next(&lines, &line) > 0) {
+        if (is_v2)
+            walk_line_v2(&walk, line, of_requests ? requests : bytes);
+        else
+            walk_line_v1(&walk, line);
+    }
+    return 1;
+}
+
+static void put_transfer(void *context, const struct cl_group_transfer *transfer)
+{
+    struct cl_json *json = context;
+
+    cl_json_object(json, NULL);
+    cl_json_u64(json, "major", transfer->major);
+    cl_json_u64(json, "minor", transfer->minor);
+    cl_json_string(json, "op", transfer->op);
+    cl_json_u64(json, "value", transfer->value);
+    cl_json_close(json, '}');
+}
+
+static void put_nothing(CL_UNUSED void *context, CL_UNUSED const struct cl_group_transfer *transfer)
+{
+}
+
+/* Where there is no such file there is no such member. */
+static void put_transfers(const struct stats *stats, const char *key, int of_requests)
+{
+    if (!cl_group_transfers(stats->group, of_requests, put_nothing, NULL))
+        return;
+    cl_json_array(stats->json, key);
+    (void)cl_group_transfers(stats->group, of_requests, put_transfer, stats->json);
+    cl_json_close(stats->json, ']');
+}
+
+static void put_blkio(const struct stats *stats)
+{
     cl_json_object(stats->json, "blkio");
-    put_transfers(stats, "ioServiceBytesRecursive", "blkio.throttle.io_service_bytes_recursive",
-                  bytes);
-    put_transfers(stats, "ioServicedRecursive", "blkio.throttle.io_serviced_recursive", requests);
+    put_transfers(stats, "ioServiceBytesRecursive", 0);
+    put_transfers(stats, "ioServicedRecursive", 1);
     cl_json_close(stats->json, '}');
 }
 

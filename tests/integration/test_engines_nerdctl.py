@@ -1,4 +1,4 @@
-"""cloister-oci under nerdctl over containerd 2: what its users type, which is what Docker's type.
+"""cloister-oci and our shim under nerdctl over containerd 2: what its users type, which is what Docker's type.
 
 nerdctl puts hooks of its own into each bundle and reads the container's streams by a process of its own. (`run -i` with a pipe is left out: it sometimes never ends, with runc too.)
 """
@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from lib.cri import NAMESPACE, SOCKET, Cri, Runtime
+from lib.cri import NAMESPACE, SOCKET, Cri, Runtime, Shim
 from lib.go_engines import NERDCTL
 from lib.terminal import Terminal
 from lib.world import own_cgroups
 
-RUNTIME = Path(__file__).resolve().parents[2] / "build/bin/cloister-oci"
+PROGRAMS = Path(__file__).resolve().parents[2] / "build/bin"
+RUNTIMES = {"oci": Runtime(PROGRAMS / "cloister-oci"), "shim": Shim(PROGRAMS / "containerd-shim-cloister-v2")}
 TRAP = 'trap "exit 3" TERM; echo up; while :; do sleep 0.1; done'
 LIMITS = ["--memory", "64m", "--pids-limit", "40"]
 
@@ -31,7 +32,7 @@ class Nerdctl:
         return self.cri.call("nerdctl", *words, **options)
 
     def run_words(self, *options):
-        return ["run", "--runtime", RUNTIME, "--net", "none", *options]
+        return ["run", *self.cri.runtime.nerdctl_flags(), "--net", "none", *options]
 
     def run(self, *command, options=(), **more):
         return self.call(*self.run_words("--rm", *options), self.cri.box, *command, **more)
@@ -40,9 +41,9 @@ class Nerdctl:
         return self.call("inspect", "--format", form, name).strip()
 
 
-@pytest.fixture(scope="module")
-def nerdctl(world):
-    with Cri(world.directory("nerdctl"), Runtime(RUNTIME)) as cri:
+@pytest.fixture(scope="module", params=RUNTIMES)
+def nerdctl(request, world):
+    with Cri(world.directory("nerdctl"), RUNTIMES[request.param]) as cri:
         made = Nerdctl(cri)
         made.call("pull", "-q", cri.box)
         yield made

@@ -266,7 +266,8 @@ def test_what_cannot_be_created(pod):
     task.refused("Create", {1: "../one", 2: str(bundle)}, INVALID, "no name")
     task.refused("Create", {1: "one", 2: str(bundle), 8: "/somewhere"}, UNIMPLEMENTED, "checkpoint")
     task.refused("Create", {1: "one", 2: str(bundle), 3: [{1: "no-such-type", 2: "x"}]}, 2, "rootfs")
-    task.refused("Create", {1: "one", 2: str(bundle), 6: "binary:///bin/cat"}, UNIMPLEMENTED, "stdout")
+    for uri, said in (("binary:///no/such", "No such file"), ("binary://relative", "no program's path"), ("binary:///bin/cat?%zz", "no program's path"), ("ftp://x", "no FIFO")):
+        task.refused("Create", {1: "one", 2: str(bundle), 6: uri}, NOT_FOUND if "such" in uri else UNIMPLEMENTED if "ftp" in uri else INVALID, said)
     task.refused("Create", {1: "one", 2: str(bundle), 10: {1: "strange.Options", 2: b""}}, INVALID, "strange.Options")
     task.refused("State", {1: "one"}, NOT_FOUND)
     assert not list((PLACES / "runtime" / pod.space).iterdir()) and pod.events.seen == []
@@ -334,6 +335,33 @@ def test_a_file_for_output(pod):
     task.call("Wait", {1: "one"})
     task.call("Delete", {1: "one"})
     assert log.read_text() == "before\nwords\n"
+
+
+def test_a_program_for_output(pod):
+    """It has both streams to their end before the container is gone, and knows whose they are."""
+    bundle, program = pod.bundle("one", "sh", "-c", "echo out; echo err >&2"), pod.place / "a logger"
+    program.write_text('#!/bin/sh\nexec 5>&-\n{ echo "$CONTAINER_ID $# $*"; cat <&3; cat <&4; echo end; } > "$0.txt"\n')
+    program.chmod(0o755)
+    task = pod.connect(pod.start("one", bundle))
+    uri = f"binary://{str(program).replace(' ', '%20')}?two+words=%2Fvalue&\uac00"
+    task.call("Create", {1: "one", 2: str(bundle), 6: uri, 7: uri})
+    task.call("Start", {1: "one"})
+    task.call("Wait", {1: "one"})
+    task.call("Delete", {1: "one"})
+    assert Path(f"{program}.txt").read_text() == "one 3 two words /value \uac00\nout\nerr\nend\n"
+
+
+def test_a_program_for_output_that_never_ends(pod):
+    bundle, program = pod.bundle("one", "true"), pod.place / "logger"
+    program.write_text("#!/bin/sh\necho $$ > $0.pid\nexec /bin/sleep 1000\n")
+    program.chmod(0o755)
+    task = pod.connect(pod.start("one", bundle))
+    task.call("Create", {1: "one", 2: str(bundle), 6: f"binary://{program}"})
+    task.call("Start", {1: "one"})
+    task.call("Wait", {1: "one"})
+    task.call("Delete", {1: "one"})
+    os.kill(int(Path(f"{program}.pid").read_text()), signal.SIGKILL)
+    task.call("Connect", {1: "one"})
 
 
 def test_a_fifo_that_nobody_reads(pod):

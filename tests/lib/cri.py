@@ -98,6 +98,9 @@ class Runtime:
         """Of ctr run."""
         return ["--runc-binary", self.program]
 
+    def nerdctl_flags(self):
+        return ["--runtime", self.program]
+
     def is_told(self, info):
         """Whether that is what containerd says of a pod's runtime."""
         return os.fspath(self.program) in json.dumps(info["runtimeOptions"])
@@ -117,6 +120,8 @@ class Shim:
 
     def flags(self):
         return ["--runtime", "io.containerd.cloister.v2"]
+
+    nerdctl_flags = flags
 
     def is_told(self, info):
         return info["runtimeType"] == "io.containerd.cloister.v2"

@@ -106,7 +106,7 @@ static int fill_task(struct cl_shim_task *task, struct cl_rpc_call *call, struct
     if (r < 0)
         return r;
     task->is_mounted = 1;
-    return cl_shim_streams_open(&task->first.streams, err);
+    return cl_shim_streams_open(&task->first, err);
 }
 
 static int run_create(struct cl_shim_task *task, struct cl_rpc_call *call, struct cl_error *err)
@@ -227,7 +227,7 @@ static int run_exec(struct cl_shim_process *process, struct cl_rpc_call *call, s
     int r = fd < 0 ? fd : cl_write_all(fd, process->spec, process->spec_size);
     if (r < 0)
         return cl_fail(err, r, "write %.200s", spec);
-    r = cl_shim_streams_open(&process->streams, err);
+    r = cl_shim_streams_open(process, err);
     if (r < 0)
         return r;
     if (process->streams.terminal) {

@@ -167,7 +167,7 @@ void cl_shim_reap(struct cl_shim *shim)
 
     while ((pid = cl_sys_wait4(-1, &status, WNOHANG, NULL)) > 0 || pid == -EINTR) {
         if (pid == -EINTR || cl_shim_job_ended(shim, pid, status) ||
-            cl_shim_process_ended(shim, pid, status))
+            cl_shim_process_ended(shim, pid, status) || cl_shim_logger_ended(shim, pid))
             continue;
         keep_early(shim, pid, status);
     }

@@ -3,6 +3,8 @@
  * cgroup2/stats/metrics.proto; the kernel's cgroup-v1/memory.rst, cgroup-v2.rst.
  */
 #include <errno.h>
+#include <stdio.h>
+#include <string.h>
 
 #include "cmd/containerd-shim-cloister-v2/calls.h"
 
@@ -32,10 +34,18 @@ struct memory_v1 {
     uint64_t total_cache, total_rss, total_inactive_file;
     const struct entry *usage, *swap, *kernel;
 };
+struct transfer_v1 {
+    const char *op;
+    uint64_t major, minor, value;
+};
+struct blkio_v1 {
+    struct cl_wire_list bytes, requests; /* of struct transfer_v1 */
+};
 struct metrics_v1 {
     const struct pids_stat *pids;
     const struct cpu_v1 *cpu;
     const struct memory_v1 *memory;
+    const struct blkio_v1 *blkio;
 };
 struct cpu_v2 {
     uint64_t usage, user, system, periods, throttled, time; /* microseconds */
@@ -44,10 +54,17 @@ struct memory_v2 {
     uint64_t anon, file, inactive_anon, active_anon, inactive_file, active_file, faults, major;
     uint64_t usage, limit, swap, swap_limit;
 };
+struct transfer_v2 {
+    uint64_t major, minor, read_bytes, written_bytes, reads, writes;
+};
+struct io_v2 {
+    struct cl_wire_list usage; /* of struct transfer_v2 */
+};
 struct metrics_v2 {
     const struct pids_stat *pids;
     const struct cpu_v2 *cpu;
     const struct memory_v2 *memory;
+    const struct io_v2 *io;
 };
 
 static const struct cl_wire_field pids_rows[] = {CL_WIRE_ROW(1, U64, pids_stat, current),
@@ -88,10 +105,21 @@ static const struct cl_wire_field memory_v1_rows[] = {
 };
 static const struct cl_wire_shape memory_v1_shape =
     CL_WIRE_SHAPE("MemoryStat", memory_v1, memory_v1_rows);
+static const struct cl_wire_field transfer_v1_rows[] = {
+    CL_WIRE_ROW(1, TEXT, transfer_v1, op), CL_WIRE_ROW(3, U64, transfer_v1, major),
+    CL_WIRE_ROW(4, U64, transfer_v1, minor), CL_WIRE_ROW(5, U64, transfer_v1, value)};
+static const struct cl_wire_shape transfer_v1_shape =
+    CL_WIRE_SHAPE("BlkIOEntry", transfer_v1, transfer_v1_rows);
+static const struct cl_wire_field blkio_v1_rows[] = {
+    CL_WIRE_INNER(1, MESSAGES, blkio_v1, bytes, &transfer_v1_shape),
+    CL_WIRE_INNER(2, MESSAGES, blkio_v1, requests, &transfer_v1_shape)};
+static const struct cl_wire_shape blkio_v1_shape =
+    CL_WIRE_SHAPE("BlkIOStat", blkio_v1, blkio_v1_rows);
 static const struct cl_wire_field metrics_v1_rows[] = {
     CL_WIRE_INNER(2, MESSAGE, metrics_v1, pids, &pids_shape),
     CL_WIRE_INNER(3, MESSAGE, metrics_v1, cpu, &cpu_v1_shape),
     CL_WIRE_INNER(4, MESSAGE, metrics_v1, memory, &memory_v1_shape),
+    CL_WIRE_INNER(5, MESSAGE, metrics_v1, blkio, &blkio_v1_shape),
 };
 static const struct cl_wire_shape metrics_v1_shape =
     CL_WIRE_SHAPE("Metrics", metrics_v1, metrics_v1_rows);
@@ -110,10 +138,20 @@ static const struct cl_wire_field memory_v2_rows[] = {
 };
 static const struct cl_wire_shape memory_v2_shape =
     CL_WIRE_SHAPE("MemoryStat", memory_v2, memory_v2_rows);
+static const struct cl_wire_field transfer_v2_rows[] = {
+    CL_WIRE_ROW(1, U64, transfer_v2, major),      CL_WIRE_ROW(2, U64, transfer_v2, minor),
+    CL_WIRE_ROW(3, U64, transfer_v2, read_bytes), CL_WIRE_ROW(4, U64, transfer_v2, written_bytes),
+    CL_WIRE_ROW(5, U64, transfer_v2, reads),      CL_WIRE_ROW(6, U64, transfer_v2, writes)};
+static const struct cl_wire_shape transfer_v2_shape =
+    CL_WIRE_SHAPE("IOEntry", transfer_v2, transfer_v2_rows);
+static const struct cl_wire_field io_v2_rows[] = {
+    CL_WIRE_INNER(1, MESSAGES, io_v2, usage, &transfer_v2_shape)};
+static const struct cl_wire_shape io_v2_shape = CL_WIRE_SHAPE("IOStat", io_v2, io_v2_rows);
 static const struct cl_wire_field metrics_v2_rows[] = {
     CL_WIRE_INNER(1, MESSAGE, metrics_v2, pids, &pids_shape),
     CL_WIRE_INNER(2, MESSAGE, metrics_v2, cpu, &cpu_v2_shape),
     CL_WIRE_INNER(4, MESSAGE, metrics_v2, memory, &memory_v2_shape),
+    CL_WIRE_INNER(6, MESSAGE, metrics_v2, io, &io_v2_shape),
 };
 static const struct cl_wire_shape metrics_v2_shape =
     CL_WIRE_SHAPE("Metrics", metrics_v2, metrics_v2_rows);
@@ -204,6 +242,66 @@ static void fill(const struct cl_group *group, const struct source *sources, siz
 }
 #define FILL(group, sources, record) fill(group, sources, CL_ARRAY_SIZE(sources), record)
 
+/* --- block devices ------------------------------------------------------------------------------
+ */
+
+enum { TRANSFERS_MOST = 256 };
+
+struct transfers_v1 {
+    struct transfer_v1 items[TRANSFERS_MOST];
+    char ops[TRANSFERS_MOST][16];
+    size_t count;
+};
+
+static void add_v1(void *context, const struct cl_group_transfer *transfer)
+{
+    struct transfers_v1 *all = context;
+    char *op = all->ops[all->count];
+
+    if (all->count == TRANSFERS_MOST)
+        return;
+    (void)snprintf(op, sizeof(all->ops[0]), "%s", transfer->op);
+    all->items[all->count++] =
+        (struct transfer_v1){op, transfer->major, transfer->minor, transfer->value};
+}
+
+struct transfers_v2 {
+    struct transfer_v2 items[TRANSFERS_MOST];
+    size_t count;
+    int of_requests; /* what is being told */
+};
+
+static struct transfer_v2 *find_device(struct transfers_v2 *all,
+                                       const struct cl_group_transfer *transfer)
+{
+    size_t i = 0;
+
+    while (i < all->count &&
+           (all->items[i].major != transfer->major || all->items[i].minor != transfer->minor))
+        i++;
+    if (i == TRANSFERS_MOST)
+        return NULL;
+    if (i == all->count)
+        all->items[all->count++] =
+            (struct transfer_v2){.major = transfer->major, .minor = transfer->minor};
+    return &all->items[i];
+}
+
+static void add_v2(void *context, const struct cl_group_transfer *transfer)
+{
+    struct transfers_v2 *all = context;
+    struct transfer_v2 *device = find_device(all, transfer);
+
+    if (device == NULL)
+        return;
+    if (strcmp(transfer->op, "Read") == 0)
+        *(all->of_requests ? &device->reads : &device->read_bytes) = transfer->value;
+    if (strcmp(transfer->op, "Write") == 0)
+        *(all->of_requests ? &device->writes : &device->written_bytes) = transfer->value;
+}
+
+/* --- all of it -------------------------------------------------------------------------------- */
+
 /* Of v1's tasks no limit is 0 there. */
 static int write_v1(const struct cl_group *group, struct cl_buf *buf)
 {
@@ -213,6 +311,14 @@ static int write_v1(const struct cl_group *group, struct cl_buf *buf)
     struct entry entries[3] = {{0}};
     struct memory_v1 memory = {.usage = &entries[0], .swap = &entries[1], .kernel = &entries[2]};
     const struct cpu_v1 cpu = {&usage, &throttling};
+    static struct transfers_v1 transfers[2]; /* large */
+
+    transfers[0].count = 0;
+    transfers[1].count = 0;
+    (void)cl_group_transfers(group, 0, add_v1, &transfers[0]);
+    (void)cl_group_transfers(group, 1, add_v1, &transfers[1]);
+    const struct blkio_v1 blkio = {{transfers[0].items, transfers[0].count},
+                                   {transfers[1].items, transfers[1].count}};
 
     FILL(group, pids_sources, &pids);
     if (pids.limit == UINT64_MAX)
@@ -223,7 +329,8 @@ static int write_v1(const struct cl_group *group, struct cl_buf *buf)
     FILL(group, memory_entry_sources, &entries[0]);
     FILL(group, swap_entry_sources, &entries[1]);
     FILL(group, kernel_entry_sources, &entries[2]);
-    return cl_wire_write(&metrics_v1_shape, &(struct metrics_v1){&pids, &cpu, &memory}, buf);
+    return cl_wire_write(&metrics_v1_shape, &(struct metrics_v1){&pids, &cpu, &memory, &blkio},
+                         buf);
 }
 
 static int write_v2(const struct cl_group *group, struct cl_buf *buf)
@@ -231,11 +338,17 @@ static int write_v2(const struct cl_group *group, struct cl_buf *buf)
     struct pids_stat pids = {0};
     struct cpu_v2 cpu = {0};
     struct memory_v2 memory = {0};
+    static struct transfers_v2 transfers; /* large */
+
+    transfers.count = 0;
+    for (transfers.of_requests = 0; transfers.of_requests <= 1; transfers.of_requests++)
+        (void)cl_group_transfers(group, transfers.of_requests, add_v2, &transfers);
+    const struct io_v2 io = {{transfers.items, transfers.count}};
 
     FILL(group, pids_sources, &pids);
     FILL(group, cpu_v2_sources, &cpu);
     FILL(group, memory_v2_sources, &memory);
-    return cl_wire_write(&metrics_v2_shape, &(struct metrics_v2){&pids, &cpu, &memory}, buf);
+    return cl_wire_write(&metrics_v2_shape, &(struct metrics_v2){&pids, &cpu, &memory, &io}, buf);
 }
 
 int cl_shim_serve_stats(struct cl_rpc_call *call, struct cl_error *err)

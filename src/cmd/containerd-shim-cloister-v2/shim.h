@@ -60,14 +60,14 @@ struct cl_shim_streams {
     int ours[CL_SHIM_STREAMS];   /* our ends, until a relay has them; -1 */
     int console;                 /* listens for the terminal; -1 */
     char console_path[108];
-    int master; /* the terminal; -1 */
+    int master;   /* the terminal; -1 */
+    pid_t logger; /* a program that takes the output, while it runs; 0: none */
+    int ready;    /* that can be closed by it; -1 */
     struct cl_relay *relays[CL_SHIM_STREAMS];
     void (*on_end)(void *context); /* one of them has ended: tidy up, but not in here */
     void *context;
 };
 
-/* Opens what PATHS name, and makes what the process gets. */
-int cl_shim_streams_open(struct cl_shim_streams *streams, struct cl_error *err);
 /* The process has what is theirs: the rest is carried. */
 int cl_shim_streams_begin(struct cl_shim_streams *streams, struct cl_error *err);
 /* The process has ended: what lies in its pipes is all that comes. */
@@ -173,6 +173,13 @@ int cl_shim_process_ended(struct cl_shim *shim, pid_t pid, int status);
 void cl_shim_process_is(struct cl_shim_process *process, pid_t pid);
 /* Its end is told to who waits, and published. */
 void cl_shim_process_tell_end(struct cl_shim_process *process);
+
+/* Opens what the streams' paths name, and makes what the process gets. */
+int cl_shim_streams_open(struct cl_shim_process *process, struct cl_error *err);
+/* The program of "binary://" and URI, which takes the output. */
+int cl_shim_logger_start(struct cl_shim_process *process, const char *uri, struct cl_error *err);
+/* PID was a logger: 1. */
+int cl_shim_logger_ended(struct cl_shim *shim, pid_t pid);
 
 /* --- jobs (jobs.c) -------------------------------------------------------------------------- */
 

@@ -95,14 +95,26 @@ static int make_console(struct cl_shim_streams *streams, struct cl_error *err)
     return r < 0 ? cl_fail(err, r, "make the terminal's socket") : 0;
 }
 
-int cl_shim_streams_open(struct cl_shim_streams *streams, struct cl_error *err)
+/* It is one for both, whatever the other one says. */
+static const char logger_scheme[] = "binary://";
+
+int cl_shim_streams_open(struct cl_shim_process *process, struct cl_error *err)
 {
+    struct cl_shim_streams *streams = &process->streams;
+    const char *out = streams->paths[CL_SHIM_OUT];
+    const size_t size = strlen(logger_scheme);
+    const int has_logger = strncmp(out, logger_scheme, size) == 0;
     int r = streams->terminal ? make_console(streams, err) : 0;
 
+    if (r == 0 && has_logger)
+        r = cl_shim_logger_start(process, out + size, err);
     for (enum cl_shim_stream stream = 0; r == 0 && stream < CL_SHIM_STREAMS; stream++) {
-        if (streams->paths[stream][0] == '\0' || (streams->terminal && stream == CL_SHIM_ERR))
+        if (streams->terminal && stream == CL_SHIM_ERR)
             continue;
-        streams->outer[stream] = open_outer(stream, streams->paths[stream], err);
+        if (streams->paths[stream][0] == '\0' && streams->outer[stream] < 0)
+            continue;
+        if (streams->outer[stream] < 0)
+            streams->outer[stream] = open_outer(stream, streams->paths[stream], err);
         if (streams->outer[stream] < 0)
             return streams->outer[stream];
         if (!streams->terminal)
@@ -224,7 +236,7 @@ int cl_shim_streams_are_busy(const struct cl_shim_streams *streams)
         if (streams->relays[stream] != NULL && streams->relays[stream]->active)
             return 1;
     }
-    return 0;
+    return streams->logger != 0;
 }
 
 void cl_shim_streams_close_input(struct cl_shim_streams *streams)
@@ -255,4 +267,5 @@ void cl_shim_streams_done(struct cl_shim_streams *streams)
     }
     close_console(streams);
     cl_fd_close(&streams->master);
+    cl_fd_close(&streams->ready); /* a logger that is still at work goes on */
 }

@@ -66,6 +66,7 @@ static void init_process(struct cl_shim_process *process, struct cl_shim_task *t
                     .ours = {-1, -1, -1},
                     .console = -1,
                     .master = -1,
+                    .ready = -1,
                     .on_end = cl_shim_streams_have_ended,
                     .context = process},
     };
@@ -234,6 +235,28 @@ int cl_shim_process_ended(struct cl_shim *shim, pid_t pid, int status)
         for (struct cl_shim_process *one = task->execs; one != NULL; one = one->next) {
             if (is_its(one, pid))
                 return note_end(one, status);
+        }
+    }
+    return 0;
+}
+
+static int is_logger(struct cl_shim_process *process, pid_t pid)
+{
+    if (process->streams.logger != pid)
+        return 0;
+    process->streams.logger = 0;
+    cl_shim_streams_have_ended(process);
+    return 1;
+}
+
+int cl_shim_logger_ended(struct cl_shim *shim, pid_t pid)
+{
+    for (struct cl_shim_task *task = shim->tasks; task != NULL; task = task->next) {
+        if (is_logger(&task->first, pid))
+            return 1;
+        for (struct cl_shim_process *one = task->execs; one != NULL; one = one->next) {
+            if (is_logger(one, pid))
+                return 1;
         }
     }
     return 0;
