@@ -169,8 +169,11 @@ static int share_out(struct cl_job *job, struct cl_job_step *steps)
         if (step->command.count > job->words.count - words ||
             step->env.count > job->step_env.count - variables)
             return -EBADMSG;
-        step->command.items = job->words.items + words;
-        step->env.items = job->step_env.items + variables;
+        /* Where there are none the list may have no address to be added to. */
+        if (step->command.count > 0)
+            step->command.items = job->words.items + words;
+        if (step->env.count > 0)
+            step->env.items = job->step_env.items + variables;
         words += step->command.count;
         variables += step->env.count;
     }

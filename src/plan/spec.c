@@ -472,6 +472,8 @@ static int share(struct cl_strlist *words, struct cl_strlist *list)
 {
     if (list->count > words->count)
         return -EBADMSG;
+    if (list->count == 0)
+        return 0; /* of no words either: they have no address to be added to */
     list->items = words->items;
     words->items += list->count;
     words->count -= list->count;
