@@ -226,6 +226,14 @@ def test_a_life(pod, task):
     assert not Path((pod.place / "one/address").read_text().removeprefix("unix://")).exists()
 
 
+def test_delete_of_one_that_was_never_started(pod, task):
+    """Its end is told first."""
+    waiting = task.begin("Wait", {1: "one"})
+    assert task.call("Delete", {1: "one"})[2] == [137] and task.end(waiting)[1] == [137]
+    poll(lambda: len(pod.events.seen) == 3, 20, lambda: pod.events.topics())
+    assert pod.events.topics() == ["/tasks/create", "/tasks/exit", "/tasks/delete"]
+
+
 def test_version_3_is_the_same(pod, task):
     task.service = "containerd.task.v3.Task"
     task.call("Start", {1: "one"})
@@ -235,8 +243,7 @@ def test_version_3_is_the_same(pod, task):
 def test_execs(pod, task):
     task.call("Start", {1: "one"})
     path, reader = fifo(pod, "exec-out")
-    spec = {"args": ["sh", "-c", "echo word; exit 5"], "cwd": "/", "env": [oci_bundle.PATH], "user": {"uid": 0, "gid": 0}}
-    task.call("Exec", {1: "one", 2: "e", 5: str(path), 7: {1: "types.containerd.io/opencontainers/runtime-spec/1/Process", 2: json.dumps(spec)}})
+    task.call("Exec", {1: "one", 2: "e", 5: str(path), 7: process("sh", "-c", "echo word; exit 5")})
     assert task.state("one", "e") == CREATED
     task.refused("Exec", {1: "one", 2: "e", 7: {2: "{}"}}, EXISTS)
     waiting = task.begin("Wait", {1: "one", 2: "e"})
@@ -249,13 +256,101 @@ def test_execs(pod, task):
     assert pod.events.topics()[2:] == ["/tasks/exec-added", "/tasks/exec-started", "/tasks/exit"]
 
 
+def process(*words, **more):
+    """An exec's, as containerd gives it."""
+    spec = {"args": list(words), "cwd": "/", "env": [oci_bundle.PATH], "user": {"uid": 0, "gid": 0}, **more}
+    return {1: "types.containerd.io/opencontainers/runtime-spec/1/Process", 2: json.dumps(spec)}
+
+
 def test_a_process_of_a_bad_exec(pod, task):
+    """Who waits for it learns that it is no more."""
     task.call("Start", {1: "one"})
     task.call("Exec", {1: "one", 2: "bad", 7: {2: "{"}})
+    waiting = task.begin("Wait", {1: "one", 2: "bad"})
     got, why, _ = task.client.call(task.service, "Start", {1: "one", 2: "bad"})
     assert got != OK and "bad.json" in why, why
     task.call("Delete", {1: "one", 2: "bad"})
+    assert task.client.end(waiting)[0] == NOT_FOUND and task.state("one") == RUNNING
+
+
+def test_an_exec_leaves_no_files(pod, task):
+    """Nor does its name touch those that are there."""
+    config = (pod.place / "one/config.json").read_bytes()
+    task.call("Start", {1: "one"})
+    before = sorted(path.name for path in (pod.place / "one").iterdir())
+    for name in ("config", "init", "again"):
+        task.call("Exec", {1: "one", 2: name, 7: process("true")})
+        task.call("Start", {1: "one", 2: name})
+        task.call("Wait", {1: "one", 2: name})
+        task.call("Delete", {1: "one", 2: name})
+    assert sorted(path.name for path in (pod.place / "one").iterdir()) == before and (pod.place / "one/config.json").read_bytes() == config
+
+
+def test_an_exec_whose_terminal_is_not_its_specs(pod, task):
+    """It fails, and nobody else waits for it."""
+    task.call("Start", {1: "one"})
+    task.call("Exec", {1: "one", 2: "e", 3: 1, 7: process("sleep", "1000", terminal=False)})
+    assert task.client.call(task.service, "Start", {1: "one", 2: "e"})[0] != OK
     assert task.state("one") == RUNNING
+    task.call("ResizePty", {1: "one", 2: "e", 3: 80, 4: 25})
+    task.call("Delete", {1: "one", 2: "e"})
+
+
+def test_input_that_is_closed_before_the_start(pod, task):
+    task.call("Start", {1: "one"})
+    given = pod.place / "in"
+    os.mkfifo(given)
+    writer = os.open(given, os.O_RDWR | os.O_NONBLOCK)
+    task.call("Exec", {1: "one", 2: "e", 4: str(given), 7: process("cat")})
+    task.call("CloseIO", {1: "one", 2: "e", 3: 1})
+    task.call("Start", {1: "one", 2: "e"})
+    assert 1 not in task.call("Wait", {1: "one", 2: "e"})  # 0
+    os.close(writer)
+
+
+def test_execs_whose_output_never_ends(pod, task):
+    """Each is deleted when its time is over, whoever else waits."""
+    task.call("Start", {1: "one"})
+    deletes = []
+    for name in ("a", "b"):
+        path = pod.place / name
+        os.mkfifo(path)
+        task.call("Exec", {1: "one", 2: name, 5: str(path), 7: process("sh", "-c", "yes & sleep 0.1; kill $!")})
+        task.call("Start", {1: "one", 2: name})
+        task.call("Wait", {1: "one", 2: name})
+        deletes.append(task.begin("Delete", {1: "one", 2: name}))
+        task.refused("Delete", {1: "one", 2: name}, PRECONDITION, "being deleted")
+    for stream in deletes:
+        task.end(stream)
+    path = pod.place / "c"
+    os.mkfifo(path)
+    task.call("Exec", {1: "one", 2: "c", 5: str(path), 7: process("yes")})
+    task.call("Start", {1: "one", 2: "c"})
+    task.call("Kill", {1: "one", 2: "c", 3: 9})
+    task.call("Wait", {1: "one", 2: "c"})
+    last = task.begin("Delete", {1: "one", 2: "c"})
+    task.call("Kill", {1: "one", 3: 9})
+    task.call("Wait", {1: "one"})
+    task.call("Delete", {1: "one"})
+    assert task.client.end(last)[0] in (OK, NOT_FOUND)
+
+
+def test_one_that_stops_what_is_executed_in_it(pod):
+    """It holds up that exec, and not its own end."""
+    bundle = pod.bundle("one", "sh", "-c", "while :; do kill -STOP -1 2>/dev/null; done")
+    task = pod.connect(pod.start("one", bundle))
+    task.create("one", bundle)
+    task.call("Start", {1: "one"})
+    starts = []
+    for name in map(str, range(5)):
+        task.call("Exec", {1: "one", 2: name, 7: process("true")})
+        starts.append(task.begin("Start", {1: "one", 2: name}))
+    waiting = task.begin("Wait", {1: "one"})
+    task.call("Kill", {1: "one", 3: 9})
+    assert task.end(waiting)[1] == [137]
+    for stream in starts:
+        task.client.end(stream)
+    task.call("Delete", {1: "one"})
 
 
 def test_what_cannot_be_created(pod):

@@ -1,5 +1,6 @@
 /* How a process comes to be: create, exec, start. */
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,15 +13,19 @@
 #include "cmd/containerd-shim-cloister-v2/calls.h"
 #include "rpc/event_messages.h"
 
+enum { EXEC_NAME = CL_SHIM_ID_MOST + 8 };
+
 /* --- create ---------------------------------------------------------------------------------- */
 
-static void publish_create(const struct cl_shim_task *task, const struct cl_msg_create *request)
+/* Without the mounts, which nobody reads: its caller, who knows them, may have gone. */
+static void publish_create(const struct cl_shim_task *task)
 {
-    const struct cl_msg_task_io io = {request->in, request->out, request->error, request->terminal};
+    const struct cl_shim_streams *streams = &task->first.streams;
+    const struct cl_msg_task_io io = {streams->paths[CL_SHIM_IN], streams->paths[CL_SHIM_OUT],
+                                      streams->paths[CL_SHIM_ERR], (uint32_t)streams->terminal};
     const struct cl_msg_task_create event = {
         .container_id = task->id,
         .bundle = task->bundle,
-        .rootfs = request->rootfs,
         .io = &io,
         .pid = (uint32_t)task->first.pid,
     };
@@ -41,12 +46,40 @@ static int has_been_created(struct cl_shim_task *task, struct cl_error *err)
     return r;
 }
 
+/* Why it failed is the answer, also when its removal does. */
+static void on_undone(struct cl_shim_job *job, CL_UNUSED int r, CL_UNUSED struct cl_error *err)
+{
+    struct cl_shim_task *task = job->task;
+    struct cl_error why = {0};
+
+    (void)cl_refuse(&why, EIO, "container %.128s was made, but its streams could not be carried",
+                    task->id);
+    cl_shim_answer_job(job, -EIO, NULL, &why);
+    cl_shim_forget(task);
+}
+
+/* It is there, and not ours: cloister-oci takes it away again. CALL is handed on. */
+static int undo_create(struct cl_shim_job *job, struct cl_error *err)
+{
+    const char *words[CL_SHIM_JOB_WORDS] = {"delete", "--force", job->task->id};
+    struct cl_rpc_call *call = job->call;
+    struct cl_shim_job *another = cl_shim_new_job(job->process, call, on_undone);
+
+    if (call == NULL || cl_shim_start_job(another, words, cl_shim_no_streams, err) < 0)
+        return -1;
+    job->call = NULL;
+    return 0;
+}
+
 static void on_created(struct cl_shim_job *job, int r, struct cl_error *err)
 {
     struct cl_shim_task *task = job->task;
 
-    if (r == 0)
+    if (r == 0) {
         r = has_been_created(task, err);
+        if (r < 0 && undo_create(job, err) == 0)
+            return;
+    }
     if (r < 0) {
         cl_shim_answer_job(job, r, NULL, err);
         cl_shim_forget(task);
@@ -54,8 +87,7 @@ static void on_created(struct cl_shim_job *job, int r, struct cl_error *err)
     }
     task->first.state = CL_SHIM_CREATED;
     cl_shim_task_watch(task);
-    if (job->call != NULL)
-        publish_create(task, job->call->request);
+    publish_create(task);
     cl_shim_answer_job(job, 0, &(struct cl_msg_pid){(uint32_t)task->first.pid}, err);
     if (task->first.has_exit)
         cl_shim_process_tell_end(&task->first);
@@ -73,14 +105,57 @@ static const struct cl_wire_field runc_rows[] = {
 };
 static const struct cl_wire_shape runc_shape = CL_WIRE_SHAPE("Options", runc_options, runc_rows);
 
+/* The CRI's for runtimes that aren't runc: the options of its configuration, as TOML. */
+struct cri_options {
+    const char *type_url;
+    const char *path;
+    const char *body;
+};
+static const struct cl_wire_field cri_rows[] = {
+    CL_WIRE_ROW(1, TEXT, cri_options, type_url),
+    CL_WIRE_ROW(2, TEXT, cri_options, path),
+    CL_WIRE_ROW(3, TEXT, cri_options, body),
+};
+static const struct cl_wire_shape cri_shape = CL_WIRE_SHAPE("Options", cri_options, cri_rows);
+
+/* Whether a line of BODY is "KEY = true". */
+static int is_true(const char *body, const char *key)
+{
+    for (const char *line = body; line != NULL; line = strchr(line, '\n')) {
+        line += strspn(line, "\n \t");
+        if (strncmp(line, key, strlen(key)) != 0)
+            continue;
+        const char *value = line + strlen(key);
+
+        value += strspn(value, " \t");
+        if (*value == '=' && strncmp(value + 1 + strspn(value + 1, " \t"), "true", 4) == 0)
+            return 1;
+    }
+    return 0;
+}
+
+static int take_cri_options(struct cl_shim_task *task, struct cl_rpc_call *call,
+                            const struct cl_msg_any *any, struct cl_error *err)
+{
+    struct cri_options options = {0};
+    int r = cl_wire_read(&cri_shape, &any->value, &call->arena, &options, err);
+
+    if (r < 0)
+        return r;
+    task->no_new_keyring = is_true(options.body, "NoNewKeyring");
+    task->systemd = is_true(options.body, "SystemdCgroup");
+    return 0;
+}
+
 static int take_options(struct cl_shim_task *task, struct cl_rpc_call *call, struct cl_error *err)
 {
     const struct cl_msg_create *request = call->request;
     struct runc_options options = {0};
 
-    if (request->options == NULL || strcmp(request->options->type_url, "") == 0 ||
-        strcmp(request->options->type_url, "runtimeoptions.v1.Options") == 0)
+    if (request->options == NULL || strcmp(request->options->type_url, "") == 0)
         return 0;
+    if (strcmp(request->options->type_url, "runtimeoptions.v1.Options") == 0)
+        return take_cri_options(task, call, request->options, err);
     if (strcmp(request->options->type_url, "containerd.runc.v1.Options") != 0)
         return cl_refuse(err, EINVAL, "options of the type %.100s aren't known",
                          request->options->type_url);
@@ -182,13 +257,31 @@ static void has_begun(struct cl_shim_process *process)
 static int exec_has_begun(struct cl_shim_process *process, struct cl_error *err)
 {
     pid_t pid = 0;
-    int r = cl_shim_read_pid(process->task->bundle, process->exec_id, &pid, err);
+    char name[EXEC_NAME];
 
-    if (r == 0)
-        r = cl_shim_streams_begin(&process->streams, err);
-    if (r == 0)
+    (void)snprintf(name, sizeof(name), "exec-%s", process->exec_id);
+    int r = cl_shim_read_pid(process->task->bundle, name, &pid, err);
+    if (r < 0)
+        return r;
+    r = cl_shim_streams_begin(&process->streams, err);
+    if (r < 0)
+        (void)cl_sys_kill(pid, SIGKILL); /* nobody would hear of it; it is our child */
+    else
         cl_shim_process_is(process, pid);
     return r;
+}
+
+/* The bundle is as a rule on a tmpfs of the host's. */
+static void remove_files(const struct cl_shim_process *process)
+{
+    static const char *const kinds[] = {"json", "pid"};
+    char path[CL_SHIM_PATH];
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(kinds); i++) {
+        (void)snprintf(path, sizeof(path), "%s/exec-%s.%s", process->task->bundle, process->exec_id,
+                       kinds[i]);
+        (void)cl_sys_unlinkat(AT_FDCWD, path, 0); /* gone is fine */
+    }
 }
 
 static void on_started(struct cl_shim_job *job, int r, struct cl_error *err)
@@ -199,11 +292,14 @@ static void on_started(struct cl_shim_job *job, int r, struct cl_error *err)
 
     if (r == 0 && !is_first)
         r = exec_has_begun(process, err);
-    if (r < 0) {
+    if (!is_first)
+        remove_files(process);
+    if (r < 0 && !is_first)
+        cl_shim_streams_done(&process->streams);
+    if (r < 0)
         process->state = is_first ? CL_SHIM_CREATED : CL_SHIM_NEW;
-    } else {
+    else
         has_begun(process);
-    }
     cl_shim_answer_job(job, r, &(struct cl_msg_pid){(uint32_t)process->pid}, err);
     if (process->has_exit)
         cl_shim_process_tell_end(process);
@@ -214,8 +310,9 @@ static int run_exec(struct cl_shim_process *process, struct cl_rpc_call *call, s
 {
     struct cl_shim_task *task = process->task;
     const char *pid_file =
-        cl_arena_printf(&call->arena, "%s/%s.pid", task->bundle, process->exec_id);
-    const char *spec = cl_arena_printf(&call->arena, "%s/%s.json", task->bundle, process->exec_id);
+        cl_arena_printf(&call->arena, "%s/exec-%s.pid", task->bundle, process->exec_id);
+    const char *spec =
+        cl_arena_printf(&call->arena, "%s/exec-%s.json", task->bundle, process->exec_id);
     const char *words[CL_SHIM_JOB_WORDS] = {"exec", "--detach",   "--process",
                                             spec,   "--pid-file", pid_file};
     size_t count = 6;
@@ -228,15 +325,18 @@ static int run_exec(struct cl_shim_process *process, struct cl_rpc_call *call, s
     if (r < 0)
         return cl_fail(err, r, "write %.200s", spec);
     r = cl_shim_streams_open(process, err);
-    if (r < 0)
-        return r;
-    if (process->streams.terminal) {
-        words[count++] = "--console-socket";
-        words[count++] = process->streams.console_path;
+    if (r == 0) {
+        if (process->streams.terminal) {
+            words[count++] = "--console-socket";
+            words[count++] = process->streams.console_path;
+        }
+        words[count] = task->id;
+        r = cl_shim_start_job(cl_shim_new_job(process, call, on_started), words,
+                              process->streams.theirs, err);
     }
-    words[count] = task->id;
-    return cl_shim_start_job(cl_shim_new_job(process, call, on_started), words,
-                             process->streams.theirs, err);
+    if (r < 0)
+        cl_shim_streams_done(&process->streams);
+    return r;
 }
 
 int cl_shim_serve_start(struct cl_rpc_call *call, struct cl_error *err)
@@ -288,7 +388,9 @@ int cl_shim_serve_exec(struct cl_rpc_call *call, struct cl_error *err)
     int r = cl_shim_check_id(request->exec_id, "exec_id", err);
     if (r < 0)
         return r;
-    if (strcmp(request->exec_id, "init") == 0 || request->spec == NULL)
+    if (process->state == CL_SHIM_STOPPED)
+        return cl_refuse(err, EALREADY, "the container has ended");
+    if (request->spec == NULL)
         return cl_refuse(err, EINVAL, "exec: no such process can be made");
     if (cl_shim_find_process(task, request->exec_id) != NULL)
         return cl_refuse(err, EEXIST, "process %s is there already", request->exec_id);

@@ -106,7 +106,7 @@ struct cl_shim_job *cl_shim_new_job(struct cl_shim_process *process, struct cl_r
 }
 
 /* On success CALL is kept, by the job. */
-int cl_shim_start_job(struct cl_shim_job *job, const char *const words[CL_SHIM_JOB_WORDS],
+static int start_kept(struct cl_shim_job *job, const char *const words[CL_SHIM_JOB_WORDS],
                       const int fds[CL_SHIM_STREAMS], struct cl_error *err)
 {
     if (job == NULL)
@@ -115,10 +115,26 @@ int cl_shim_start_job(struct cl_shim_job *job, const char *const words[CL_SHIM_J
     int r = cl_shim_job_start(job, words, fds, err);
     if (r < 0)
         return r;
-    job->task->job = job;
     call->keeper = job;
     call->on_gone = leave_job;
     return CL_RPC_KEPT;
+}
+
+int cl_shim_start_job(struct cl_shim_job *job, const char *const words[CL_SHIM_JOB_WORDS],
+                      const int fds[CL_SHIM_STREAMS], struct cl_error *err)
+{
+    struct cl_shim_task *task = job == NULL ? NULL : job->task;
+    int r = start_kept(job, words, fds, err);
+
+    if (r >= 0)
+        task->job = job;
+    return r;
+}
+
+int cl_shim_start_beside(struct cl_shim_job *job, const char *const words[CL_SHIM_JOB_WORDS],
+                         struct cl_error *err)
+{
+    return start_kept(job, words, cl_shim_no_streams, err);
 }
 
 void cl_shim_answer_job(struct cl_shim_job *job, int r, const void *response, struct cl_error *err)
@@ -175,10 +191,6 @@ void cl_shim_forget(struct cl_shim_task *task)
     (void)cl_refuse(&gone, ENOENT, "container %.128s: there is none here", task->id);
     while ((call = task->pending) != NULL) {
         task->pending = call->next;
-        cl_rpc_refuse(call, &gone);
-    }
-    while ((call = task->first.waiters) != NULL) {
-        task->first.waiters = call->next;
         cl_rpc_refuse(call, &gone);
     }
     if (task->is_mounted)

@@ -19,6 +19,10 @@ struct cl_shim_job *cl_shim_new_job(struct cl_shim_process *process, struct cl_r
 /* JOB (may be NULL: -ENOMEM) is taken. CL_RPC_KEPT, or an error. */
 int cl_shim_start_job(struct cl_shim_job *job, const char *const words[CL_SHIM_JOB_WORDS],
                       const int fds[CL_SHIM_STREAMS], struct cl_error *err);
+/* The same, beside what else is being done to the task: which may be gone when it has ended, with
+ * the job's process NULL then. No streams. */
+int cl_shim_start_beside(struct cl_shim_job *job, const char *const words[CL_SHIM_JOB_WORDS],
+                         struct cl_error *err);
 /* Answers the job's call, if that is still there. */
 void cl_shim_answer_job(struct cl_shim_job *job, int r, const void *response, struct cl_error *err);
 /* An on_end that has nothing else to say. */

@@ -107,11 +107,21 @@ int cl_shim_job_ended(struct cl_shim *shim, pid_t pid, int status)
         r = cl_refuse(&err, EIO, "cloister-oci was ended by signal %d", WTERMSIG(status));
     else if (WEXITSTATUS(status) != 0)
         r = read_reason(job, &err);
-    struct cl_shim_task *task = job->task;
-    task->job = NULL;
+    if (job->task != NULL && job->task->job == job)
+        job->task->job = NULL;
     job->on_end(job, r, &err);
     free_job(job);
     return 1;
+}
+
+void cl_shim_jobs_forget(struct cl_shim *shim, const struct cl_shim_task *task)
+{
+    for (struct cl_shim_job *job = shim->jobs; job != NULL; job = job->next) {
+        if (job->task == task) {
+            job->task = NULL;
+            job->process = NULL;
+        }
+    }
 }
 
 /* --- all of them ----------------------------------------------------------------------------- */

@@ -26,7 +26,7 @@ void cl_shim_task_look(struct cl_shim_task *task)
 static void look_now_and_soon(struct cl_shim_task *task)
 {
     cl_shim_task_look(task);
-    task->looks_again = 1;
+    task->looks_ns = cl_clock_mono_ns() + LOOK_AGAIN_NS;
     cl_shim_ring(task->shim, LOOK_AGAIN_NS);
 }
 

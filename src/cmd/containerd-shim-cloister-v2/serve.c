@@ -57,7 +57,7 @@ static int on_ring(struct cl_source *source, CL_UNUSED uint32_t events,
     shim->rings_ns = UINT64_MAX;
     cl_shim_tidy(shim);
     for (const struct cl_shim_task *task = shim->tasks; task != NULL; task = task->next) {
-        if (task->first.deleter != NULL)
+        if (cl_shim_task_waits(task))
             cl_shim_ring(shim, AGAIN_NS);
     }
     return 0;
@@ -93,7 +93,7 @@ static void leave_when_idle(void *context)
 {
     struct cl_shim *shim = context;
 
-    if (shim->is_leaving)
+    if (shim->is_leaving && (shim->tasks == NULL || shim->leaves_all))
         cl_loop_stop(&shim->loop);
 }
 

@@ -36,9 +36,10 @@ static int has_ended(const struct cl_shim_process *process)
 /* That it ended by itself meanwhile is an answer that its callers look for. */
 static void on_killed(struct cl_shim_job *job, int r, struct cl_error *err)
 {
-    if (r < 0 && has_ended(job->process))
+    /* The task may be gone: it wasn't held up by this. */
+    if (r < 0 && (job->process == NULL || has_ended(job->process)))
         r = cl_refuse(err, ESRCH, "process already finished");
-    cl_shim_answer_empty(job, r, err);
+    cl_shim_answer_job(job, r, &(struct cl_msg_empty){0}, err);
 }
 
 static int serve_kill(struct cl_rpc_call *call, struct cl_error *err)
@@ -63,15 +64,15 @@ static int serve_kill(struct cl_rpc_call *call, struct cl_error *err)
         cl_rpc_answer(call, &(struct cl_msg_empty){0});
         return 0;
     }
-    if (task->job != NULL)
-        return cl_shim_wait_for_turn(task, call);
+    if (process->state == CL_SHIM_NEW)
+        return cl_shim_wait_for_turn(task, call); /* it is being created */
     const char *number = cl_arena_printf(&call->arena, "%u", request->signal);
     const char *of_all[CL_SHIM_JOB_WORDS] = {"kill", "--all", task->id, number};
     const char *of_one[CL_SHIM_JOB_WORDS] = {"kill", task->id, number};
     if (number == NULL)
         return cl_fail_memory(err);
-    return cl_shim_start_job(cl_shim_new_job(process, call, on_killed),
-                             request->all ? of_all : of_one, cl_shim_no_streams, err);
+    return cl_shim_start_beside(cl_shim_new_job(process, call, on_killed),
+                                request->all ? of_all : of_one, err);
 }
 
 /* --- pause, resume, update -------------------------------------------------------------------- */
@@ -152,6 +153,16 @@ static void describe_end(const struct cl_shim_process *process, struct cl_msg_ti
     *ret = (struct cl_msg_deleted){(uint32_t)process->pid, process->exit_status, at};
 }
 
+/* One that was never started was ended by its deletion: maybe its end comes only behind that. */
+static void end_now(struct cl_shim_process *process)
+{
+    int status = SIGKILL;
+
+    if (process->pid != 0 && cl_sys_wait_for(process->pid, &status) < 0)
+        status = SIGKILL; /* it has been waited for */
+    (void)cl_shim_process_ended(process->task->shim, process->pid, status);
+}
+
 static void on_deleted(struct cl_shim_job *job, int r, struct cl_error *err)
 {
     struct cl_shim_task *task = job->task;
@@ -162,6 +173,8 @@ static void on_deleted(struct cl_shim_job *job, int r, struct cl_error *err)
         cl_shim_answer_empty(job, r, err);
         return;
     }
+    if (task->first.state != CL_SHIM_STOPPED)
+        end_now(&task->first);
     describe_end(&task->first, &at, &deleted);
     const struct cl_msg_task_delete event = {.container_id = task->id,
                                              .pid = deleted.pid,
@@ -227,16 +240,26 @@ static struct cl_shim_process *find_any_deleted(const struct cl_shim *shim, uint
     return process;
 }
 
-static void tidy_tasks(struct cl_shim *shim)
+static void tidy_tasks(struct cl_shim *shim, uint64_t now_ns)
 {
     for (struct cl_shim_task *task = shim->tasks; task != NULL; task = task->next) {
-        if (task->looks_again)
+        if (task->looks_ns != 0 && task->looks_ns <= now_ns) {
+            task->looks_ns = 0;
             cl_shim_task_look(task);
-        task->looks_again = 0;
+        }
         cl_shim_streams_tidy(&task->first.streams);
         for (struct cl_shim_process *one = task->execs; one != NULL; one = one->next)
             cl_shim_streams_tidy(&one->streams);
     }
+}
+
+int cl_shim_task_waits(const struct cl_shim_task *task)
+{
+    const struct cl_shim_process *process = task->execs;
+
+    while (process != NULL && process->deleter == NULL)
+        process = process->next;
+    return process != NULL || task->first.deleter != NULL || task->looks_ns != 0;
 }
 
 void cl_shim_tidy(struct cl_shim *shim)
@@ -244,7 +267,7 @@ void cl_shim_tidy(struct cl_shim *shim)
     const uint64_t now_ns = cl_clock_mono_ns();
     struct cl_shim_process *process;
 
-    tidy_tasks(shim);
+    tidy_tasks(shim, now_ns);
     while ((process = find_any_deleted(shim, now_ns)) != NULL) {
         struct cl_rpc_call *call = process->deleter;
         struct cl_error err = {0};
@@ -266,8 +289,10 @@ static int serve_delete(struct cl_rpc_call *call, struct cl_error *err)
         return -ENOENT;
     if (process->task->job != NULL)
         return cl_shim_wait_for_turn(process->task, call);
-    if (process->state != CL_SHIM_STOPPED && process->pid != 0)
+    if (process->state == CL_SHIM_STARTING || process->state == CL_SHIM_RUNNING)
         return cl_refuse(err, EALREADY, "the process still runs");
+    if (process->deleter != NULL)
+        return cl_refuse(err, EALREADY, "the process is being deleted");
     if (cl_shim_streams_are_busy(&process->streams) && process->patience_ns == 0) {
         call->keeper = process;
         call->on_gone = cl_shim_leave_deleter;
@@ -289,10 +314,12 @@ static int serve_shutdown(struct cl_rpc_call *call, CL_UNUSED struct cl_error *e
 {
     const struct cl_msg_shutdown *request = call->request;
     struct cl_shim *shim = call->context;
-    const int is_leaving = shim->tasks == NULL || request->now;
+    const int leaves_all = request->now != 0;
+    const int is_leaving = shim->tasks == NULL || leaves_all;
 
-    cl_rpc_answer(call, &(struct cl_msg_empty){0});
+    cl_rpc_answer(call, &(struct cl_msg_empty){0}); /* the request is no more */
     shim->is_leaving = is_leaving;
+    shim->leaves_all = leaves_all;
     if (is_leaving && cl_publisher_is_idle(&shim->publisher))
         cl_loop_stop(&shim->loop);
     return 0;

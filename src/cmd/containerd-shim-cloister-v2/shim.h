@@ -60,9 +60,10 @@ struct cl_shim_streams {
     int ours[CL_SHIM_STREAMS];   /* our ends, until a relay has them; -1 */
     int console;                 /* listens for the terminal; -1 */
     char console_path[108];
-    int master;   /* the terminal; -1 */
-    pid_t logger; /* a program that takes the output, while it runs; 0: none */
-    int ready;    /* that can be closed by it; -1 */
+    int master;     /* the terminal; -1 */
+    pid_t logger;   /* a program that takes the output, while it runs; 0: none */
+    int ready;      /* that can be closed by it; -1 */
+    int input_ends; /* CloseIO has come */
     struct cl_relay *relays[CL_SHIM_STREAMS];
     void (*on_end)(void *context); /* one of them has ended: tidy up, but not in here */
     void *context;
@@ -120,7 +121,7 @@ struct cl_shim_task {
     int is_paused;
     struct cl_source oom; /* tells of kills for memory; its descriptor is -1 where nothing does */
     uint64_t oom_kills;   /* that were told */
-    int looks_again;      /* for more of them, in the next round of tidying up */
+    uint64_t looks_ns;    /* for more of them, then (CLOCK_MONOTONIC); 0: not */
     int no_new_keyring;
     int systemd;
     struct cl_shim_process first;
@@ -142,7 +143,8 @@ struct cl_shim {
     struct cl_shim_early *early; /* ends of processes that nobody knows yet */
     struct cl_helper runtime;    /* cloister-oci */
     char state[CL_SHIM_PATH];
-    int is_leaving;
+    int is_leaving; /* when all has been said, */
+    int leaves_all; /* whatever is still there */
 };
 
 struct cl_shim_task *cl_shim_find_task(const struct cl_shim *shim, const char *id);
@@ -201,6 +203,8 @@ struct cl_shim_job {
  * of 0 to 2 (-1: /dev/null). JOB is taken, also on failure. */
 int cl_shim_job_start(struct cl_shim_job *job, const char *const words[CL_SHIM_JOB_WORDS],
                       const int fds[CL_SHIM_STREAMS], struct cl_error *err);
+/* TASK goes: those beside it go on without. */
+void cl_shim_jobs_forget(struct cl_shim *shim, const struct cl_shim_task *task);
 /* PID was a job's: 1. */
 int cl_shim_job_ended(struct cl_shim *shim, pid_t pid, int status);
 /* Takes all children that have ended. */
@@ -228,6 +232,8 @@ void cl_shim_go_on(struct cl_shim_task *task);
 /* One of the process CONTEXT's has: it is tidied up soon, and who waits for that to delete it. */
 void cl_shim_streams_have_ended(void *context);
 void cl_shim_tidy(struct cl_shim *shim);
+/* Whether something of TASK's is still to be tidied up. */
+int cl_shim_task_waits(const struct cl_shim_task *task);
 /* In IN_NS, at the latest; what was to ring before that still does. */
 void cl_shim_ring(struct cl_shim *shim, uint64_t in_ns);
 

@@ -337,9 +337,9 @@ int cl_shim_delete(const struct cl_shim_options *options, struct cl_error *err)
     int r = cl_shim_state_path(options->space, state, err);
     if (r == 0)
         r = remove_container(options, state, err);
+    cl_shim_unmount(".");
     if (r < 0)
         return r;
-    cl_shim_unmount(".");
     remove_socket(options);
     cl_shim_forget_state(state);
     r = cl_wire_write(&cl_msg_deleted_shape, &deleted, &out);

@@ -86,7 +86,7 @@ static int make_console(struct cl_shim_streams *streams, struct cl_error *err)
                    geteuid() == 0 ? "/run/cloister-shim/s/c%d-%u" : "/tmp/cloister-shim-c%d-%u",
                    (int)getpid(), number++);
     (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", streams->console_path);
-    streams->console = cl_sys_socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    streams->console = cl_sys_socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     int r = streams->console < 0
                 ? streams->console
                 : cl_sys_bind(streams->console, (const struct sockaddr *)&address, sizeof(address));
@@ -208,17 +208,24 @@ static int begin_terminal(struct cl_shim_streams *streams, struct cl_error *err)
     return r;
 }
 
-int cl_shim_streams_begin(struct cl_shim_streams *streams, struct cl_error *err)
+static int begin_pipes(struct cl_shim_streams *streams, struct cl_error *err)
 {
     int r = 0;
 
-    if (streams->terminal)
-        return begin_terminal(streams, err);
     for (enum cl_shim_stream stream = 0; r == 0 && stream < CL_SHIM_STREAMS; stream++) {
         cl_fd_close(&streams->theirs[stream]);
         if (streams->ours[stream] >= 0)
             r = carry(streams, stream, CL_TAKE_FD(streams->ours[stream]), err);
     }
+    return r;
+}
+
+int cl_shim_streams_begin(struct cl_shim_streams *streams, struct cl_error *err)
+{
+    int r = streams->terminal ? begin_terminal(streams, err) : begin_pipes(streams, err);
+
+    if (r == 0 && streams->input_ends)
+        cl_shim_streams_close_input(streams);
     return r;
 }
 
@@ -243,6 +250,7 @@ void cl_shim_streams_close_input(struct cl_shim_streams *streams)
 {
     struct cl_relay *relay = streams->relays[CL_SHIM_IN];
 
+    streams->input_ends = 1; /* also where it hasn't begun */
     if (relay != NULL && relay->active)
         cl_relay_finish(relay);
 }
@@ -253,7 +261,7 @@ int cl_shim_streams_resize(const struct cl_shim_streams *streams, uint32_t width
     struct winsize size = {.ws_row = (uint16_t)height, .ws_col = (uint16_t)width};
 
     if (streams->master < 0)
-        return cl_refuse(err, ENOTSUP, "the process has no terminal");
+        return 0; /* there is nothing to be resized, or not yet */
     int r = cl_sys_ioctl(streams->master, TIOCSWINSZ, &size);
     return r < 0 ? cl_fail(err, r, "set the terminal's size") : 0;
 }

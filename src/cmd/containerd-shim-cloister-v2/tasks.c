@@ -72,8 +72,28 @@ static void init_process(struct cl_shim_process *process, struct cl_shim_task *t
     };
 }
 
+/* Whoever waits for it learns that it is no more. */
+static void refuse_callers(struct cl_shim_process *process)
+{
+    struct cl_error gone = {0};
+    struct cl_rpc_call *call;
+
+    if (process->waiters == NULL && process->deleter == NULL)
+        return;
+    (void)cl_refuse(&gone, ENOENT, "container %.128s: the process is no more", process->task->id);
+    while ((call = process->waiters) != NULL) {
+        process->waiters = call->next;
+        cl_rpc_refuse(call, &gone);
+    }
+    call = process->deleter;
+    process->deleter = NULL;
+    if (call != NULL)
+        cl_rpc_refuse(call, &gone);
+}
+
 static void done_process(struct cl_shim_process *process)
 {
+    refuse_callers(process);
     cl_shim_streams_done(&process->streams);
     for (size_t i = 0; i < CL_SHIM_STREAMS; i++) {
         if (process->streams.paths[i][0] != '\0')
@@ -138,6 +158,7 @@ void cl_shim_task_free(struct cl_shim_task *task)
         at = &(*at)->next;
     *at = task->next;
     cl_shim_task_unwatch(task);
+    cl_shim_jobs_forget(task->shim, task);
     done_process(&task->first);
     free(task->id);
     free(task->bundle);
