@@ -4,6 +4,7 @@ import json
 import os
 import select
 import signal
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -97,15 +98,20 @@ def test_build(docker, tmp_path):
     docker.call("rmi", "built")
 
 
+def now():
+    """For --since: a client may not be listening yet when the first of the events comes."""
+    return f"{time.time():.9f}"
+
+
 def test_events_tell_of_a_whole_life(docker):
-    with docker.popen("events", "--filter", "type=container", "--format", "{{.Action}}") as events:
-        docker.run("true", options=["-m", "64m"])
+    with docker.popen("events", "--since", now(), "--filter", "type=container", "--filter", "container=life", "--format", "{{.Action}}") as events:
+        docker.run("true", options=["-m", "64m", "--name", "life"])
         events.expect(b"destroy")
     assert [word for word in events.out.split() if word != b"attach"] == [b"create", b"start", b"die", b"destroy"]  # that comes at any time
 
 
 def test_an_end_for_memory_is_an_event(docker):
-    with docker.popen("events", "--filter", "event=oom", "--format", "{{.Action}}") as events:
+    with docker.popen("events", "--since", now(), "--filter", "event=oom", "--format", "{{.Action}}") as events:
         docker.run("sh", "-c", "dd if=/dev/zero of=/dev/shm/big bs=1M count=200; true", options=["-m", "48m", "--memory-swap", "48m", "--shm-size", "300m"], status=None)
         events.expect(b"oom")
 
