@@ -26,6 +26,7 @@
 
 #include "base/json.h"
 #include "limits/limits.h"
+#include "limits/lines.h"
 #include "plan/spec.h"
 
 enum cl_group_manager { CL_GROUP_FS, CL_GROUP_SYSTEMD, CL_GROUP_NONE, CL_GROUP_MANAGERS };
@@ -126,10 +127,13 @@ uint64_t cl_group_oom_kills(const struct cl_group *group);
  * memory.events. */
 int cl_group_watch_oom(const struct cl_group *group, struct cl_error *err);
 
-/* One of its numbers: what FILE in the hierarchy of CONTROLLER is, or its line KEY; UINT64_MAX for
- * "max". 1, or 0 and *RET as it was: the host doesn't tell. */
-int cl_group_read(const struct cl_group *group, const char *controller, const char *file,
-                  const char *key, uint64_t *ret);
+/* The number that FILE in the hierarchy of CONTROLLER is; UINT64_MAX for "max". 1, or 0 and *RET as
+ * it was: the host doesn't tell. */
+int cl_group_number(const struct cl_group *group, const char *controller, const char *file,
+                    uint64_t *ret);
+/* Those of FILE's lines that KEYS names, as cl_lines_find. */
+int cl_group_lines(const struct cl_group *group, const char *controller, const char *file,
+                   struct cl_keyed *keys, size_t count);
 
 /* What it has had from a block device, or given to it. */
 struct cl_group_transfer {
@@ -138,10 +142,10 @@ struct cl_group_transfer {
     const char *op; /* "Read", "Write", ...; while it is told */
     uint64_t value; /* bytes, or requests */
 };
-/* Calls EACH for all of them: 1, or 0 where the host doesn't tell. */
-int cl_group_transfers(const struct cl_group *group, int of_requests,
-                       void (*each)(void *context, const struct cl_group_transfer *transfer),
-                       void *context);
+/* Calls EACH for all of them that the host tells. */
+void cl_group_transfers(const struct cl_group *group, int of_requests,
+                        void (*each)(void *context, const struct cl_group_transfer *transfer),
+                        void *context);
 
 /* Writes its numbers as the member KEY of JSON, an object in the form that runc documented for
  * `events` (cpu, memory, pids, blkio, hugetlb). What the host doesn't tell is left out. */

@@ -1,7 +1,6 @@
 /* What a container uses, as JSON: names and units are those of runc's `events`, whose readers there
  * are; times are nanoseconds, sizes bytes. A file that this host lacks, or whose text is not what
  * the kernel's documents say, leaves its member out. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -25,46 +24,32 @@ struct stats {
 /* --- reading -------------------------------------------------------------------- */
 
 /* FILE in the hierarchy of CONTROLLER, or -errno. */
-static int open_file(const struct stats *stats, const char *controller, const char *file)
-{
-    const struct cl_group_dir *dir = cl_group_find(stats->group, controller);
-
-    return dir == NULL || file == NULL ? -ENOENT : cl_sys_openat(dir->dir, file, O_RDONLY, 0);
-}
-
-int cl_group_read(const struct cl_group *group, const char *controller, const char *file,
-                  const char *key, uint64_t *ret)
+static int open_file(const struct cl_group *group, const char *controller, const char *file)
 {
     const struct cl_group_dir *dir = cl_group_find(group, controller);
-    CL_CLEANUP_FD int fd = dir == NULL ? -ENOENT : cl_sys_openat(dir->dir, file, O_RDONLY, 0);
-    struct cl_keyed keyed = {.key = key};
-    uint64_t value = 0;
 
-    if (fd < 0)
+    return dir == NULL ? -ENOENT : cl_sys_openat(dir->dir, file, O_RDONLY, 0);
+}
+
+int cl_group_number(const struct cl_group *group, const char *controller, const char *file,
+                    uint64_t *ret)
+{
+    CL_CLEANUP_FD int fd = open_file(group, controller, file);
+    uint64_t value = UINT64_MAX;
+    const int r = fd < 0 ? fd : cl_lines_number(fd, &value);
+
+    if (r < 0 && r != -ENODATA)
         return 0;
-    if (key != NULL) {
-        if (cl_lines_find(fd, &keyed, 1) != 1)
-            return 0;
-        *ret = keyed.value;
-        return 1;
-    }
-    const int r = cl_lines_number(fd, &value);
-    if (r != 0 && r != -ENODATA)
-        return 0;
-    *ret = r == 0 ? value : UINT64_MAX;
+    *ret = value;
     return 1;
 }
 
-/* 1 and the number that FILE is; NONE for "max". 0: unknown. */
-static int read_number(const struct stats *stats, const char *controller, const char *file,
-                       uint64_t none, uint64_t *ret)
+int cl_group_lines(const struct cl_group *group, const char *controller, const char *file,
+                   struct cl_keyed *keys, size_t count)
 {
-    CL_CLEANUP_FD int fd = open_file(stats, controller, file);
-    const int r = fd < 0 ? fd : cl_lines_number(fd, ret);
+    CL_CLEANUP_FD int fd = open_file(group, controller, file);
 
-    if (r == -ENODATA)
-        *ret = none;
-    return r == 0 || r == -ENODATA;
+    return fd < 0 ? fd : cl_lines_find(fd, keys, count);
 }
 
 static void put_number(const struct stats *stats, const char *key, const char *controller,
@@ -72,7 +57,7 @@ static void put_number(const struct stats *stats, const char *key, const char *c
 {
     uint64_t value;
 
-    if (read_number(stats, controller, file, UINT64_MAX, &value))
+    if (cl_group_number(stats->group, controller, file, &value))
         cl_json_u64(stats->json, key, value);
 }
 
@@ -82,15 +67,22 @@ struct member {
     const char *name; /* in the object */
 };
 
+enum { MEMBERS_MOST = 3 };
+
 static void put_keyed(const struct stats *stats, int fd, const struct member *members, size_t count,
                       uint64_t factor)
 {
-    for (size_t i = 0; fd >= 0 && i < count; i++) {
-        struct cl_keyed keyed = {.key = members[i].key};
+    struct cl_keyed keys[MEMBERS_MOST];
+
+    CL_ASSERT(count <= MEMBERS_MOST);
+    for (size_t i = 0; i < count; i++)
+        keys[i] = (struct cl_keyed){.key = members[i].key};
+    if (fd < 0 || cl_lines_rewind(fd) < 0 || cl_lines_find(fd, keys, count) < 0)
+        return;
+    for (size_t i = 0; i < count; i++) {
         uint64_t value;
 
-        if (cl_lines_rewind(fd) == 0 && cl_lines_find(fd, &keyed, 1) == 1 &&
-            !__builtin_mul_overflow(keyed.value, factor, &value))
+        if (keys[i].found && !__builtin_mul_overflow(keys[i].value, factor, &value))
             cl_json_u64(stats->json, members[i].name, value);
     }
 }
@@ -102,7 +94,7 @@ static void put_list(const struct stats *stats, const char *key, const char *fil
 {
     CL_CLEANUP_BUF struct cl_buf text = CL_BUF_INIT(LIST_MAX);
     struct cl_error unused = {0};
-    CL_CLEANUP_FD int fd = open_file(stats, "cpuacct", file);
+    CL_CLEANUP_FD int fd = open_file(stats->group, "cpuacct", file);
 
     if (fd < 0 || cl_read_all(fd, file, &text, &unused) < 0)
         return;
@@ -127,7 +119,7 @@ static void put_cpu_usage(const struct stats *stats)
 
     cl_json_object(stats->json, "usage");
     if (stats->is_v2) {
-        CL_CLEANUP_FD int fd = open_file(stats, "cpu", "cpu.stat");
+        CL_CLEANUP_FD int fd = open_file(stats->group, "cpu", "cpu.stat");
         put_keyed(stats, fd, v2, CL_ARRAY_SIZE(v2), NS_PER_US);
     } else {
         put_number(stats, "total", "cpuacct", "cpuacct.usage");
@@ -146,7 +138,7 @@ static void put_cpu(const struct stats *stats)
                                            {"nr_throttled", "throttledPeriods"}};
     static const struct member v1_time[] = {{"throttled_time", "throttledTime"}};
     static const struct member v2_time[] = {{"throttled_usec", "throttledTime"}};
-    CL_CLEANUP_FD int fd = open_file(stats, "cpu", "cpu.stat");
+    CL_CLEANUP_FD int fd = open_file(stats->group, "cpu", "cpu.stat");
 
     cl_json_object(stats->json, "cpu");
     put_cpu_usage(stats);
@@ -188,16 +180,16 @@ static void put_sum(const struct stats *stats, const char *key, const char *memo
     uint64_t first;
     uint64_t second;
 
-    if (read_number(stats, "memory", memory, UINT64_MAX, &first) &&
-        read_number(stats, "memory", swap, UINT64_MAX, &second))
+    if (cl_group_number(stats->group, "memory", memory, &first) &&
+        cl_group_number(stats->group, "memory", swap, &second))
         cl_json_u64(stats->json, key, add_up(first, second));
 }
 
 static void put_entries_v2(const struct stats *stats)
 {
     static const struct member hits[] = {{"max", "failcnt"}};
-    CL_CLEANUP_FD int events = open_file(stats, "memory", "memory.events");
-    CL_CLEANUP_FD int swap_events = open_file(stats, "memory", "memory.swap.events");
+    CL_CLEANUP_FD int events = open_file(stats->group, "memory", "memory.events");
+    CL_CLEANUP_FD int swap_events = open_file(stats->group, "memory", "memory.swap.events");
 
     cl_json_object(stats->json, "usage");
     put_number(stats, "limit", "memory", "memory.max");
@@ -238,7 +230,7 @@ static void put_memory(const struct stats *stats)
 {
     static const struct member v1_cache[] = {{"cache", "cache"}};
     static const struct member v2_cache[] = {{"file", "cache"}};
-    CL_CLEANUP_FD int fd = open_file(stats, "memory", "memory.stat");
+    CL_CLEANUP_FD int fd = open_file(stats->group, "memory", "memory.stat");
 
     cl_json_object(stats->json, "memory");
     put_keyed(stats, fd, stats->is_v2 ? v2_cache : v1_cache, 1, 1);
@@ -264,8 +256,8 @@ static void put_pids(const struct stats *stats)
 
     cl_json_object(stats->json, "pids");
     put_number(stats, "current", "pids", "pids.current");
-    if (read_number(stats, "pids", "pids.max", 0, &limit))
-        cl_json_u64(stats->json, "limit", limit);
+    if (cl_group_number(stats->group, "pids", "pids.max", &limit))
+        cl_json_u64(stats->json, "limit", limit == UINT64_MAX ? 0 : limit);
     cl_json_close(stats->json, '}');
 }
 
@@ -349,34 +341,42 @@ static void walk_line_v1(const struct walk *walk, const char *line)
     tell(walk, line, name, op + size + 1);
 }
 
-int cl_group_transfers(const struct cl_group *group, int of_requests,
-                       void (*each)(void *context, const struct cl_group_transfer *transfer),
-                       void *context)
+static int open_transfers(const struct cl_group *group, int of_requests)
+{
+    if (group->place.layout == CL_CGROUP_V2)
+        return open_file(group, "io", "io.stat");
+    return open_file(group, "blkio",
+                     of_requests ? "blkio.throttle.io_serviced_recursive"
+                                 : "blkio.throttle.io_service_bytes_recursive");
+}
+
+static void walk_file(const struct walk *walk, int fd, int is_v2, int of_requests)
 {
     static const struct member bytes[3] = {
         {"rbytes", "Read"}, {"wbytes", "Write"}, {"dbytes", "Discard"}};
     static const struct member requests[3] = {
         {"rios", "Read"}, {"wios", "Write"}, {"dios", "Discard"}};
-    const int is_v2 = group->place.layout == CL_CGROUP_V2;
-    const struct cl_group_dir *dir = cl_group_find(group, is_v2 ? "io" : "blkio");
-    const char *v1_file = of_requests ? "blkio.throttle.io_serviced_recursive"
-                                      : "blkio.throttle.io_service_bytes_recursive";
-    CL_CLEANUP_FD int fd =
-        dir == NULL ? -ENOENT : cl_sys_openat(dir->dir, is_v2 ? "io.stat" : v1_file, O_RDONLY, 0);
-    const struct walk walk = {each, context};
     struct cl_lines lines;
     const char *line;
 
-    if (fd < 0)
-        return 0;
     cl_lines_init(&lines, fd);
     while (cl_lines_next(&lines, &line) > 0) {
         if (is_v2)
-            walk_line_v2(&walk, line, of_requests ? requests : bytes);
+            walk_line_v2(walk, line, of_requests ? requests : bytes);
         else
-            walk_line_v1(&walk, line);
+            walk_line_v1(walk, line);
     }
-    return 1;
+}
+
+void cl_group_transfers(const struct cl_group *group, int of_requests,
+                        void (*each)(void *context, const struct cl_group_transfer *transfer),
+                        void *context)
+{
+    CL_CLEANUP_FD int fd = open_transfers(group, of_requests);
+    const struct walk walk = {each, context};
+
+    if (fd >= 0)
+        walk_file(&walk, fd, group->place.layout == CL_CGROUP_V2, of_requests);
 }
 
 static void put_transfer(void *context, const struct cl_group_transfer *transfer)
@@ -391,17 +391,16 @@ static void put_transfer(void *context, const struct cl_group_transfer *transfer
     cl_json_close(json, '}');
 }
 
-static void put_nothing(CL_UNUSED void *context, CL_UNUSED const struct cl_group_transfer *transfer)
-{
-}
-
 /* Where there is no such file there is no such member. */
 static void put_transfers(const struct stats *stats, const char *key, int of_requests)
 {
-    if (!cl_group_transfers(stats->group, of_requests, put_nothing, NULL))
+    CL_CLEANUP_FD int fd = open_transfers(stats->group, of_requests);
+    const struct walk walk = {put_transfer, stats->json};
+
+    if (fd < 0)
         return;
     cl_json_array(stats->json, key);
-    (void)cl_group_transfers(stats->group, of_requests, put_transfer, stats->json);
+    walk_file(&walk, fd, stats->is_v2, of_requests);
     cl_json_close(stats->json, ']');
 }
 
@@ -428,7 +427,7 @@ static void put_pages(const struct stats *stats, const char *size)
         (void)snprintf(file, sizeof(file), "hugetlb.%s.current", size); /* bounded by the caller */
         put_number(stats, "usage", "hugetlb", file);
         (void)snprintf(file, sizeof(file), "hugetlb.%s.events", size);
-        CL_CLEANUP_FD int fd = open_file(stats, "hugetlb", file);
+        CL_CLEANUP_FD int fd = open_file(stats->group, "hugetlb", file);
         put_keyed(stats, fd, hits, 1, 1);
     }
     for (size_t i = 0; !stats->is_v2 && i < CL_ARRAY_SIZE(v1); i++) {
@@ -459,7 +458,7 @@ static int take_size(const char *name, const char *end, char ret[16])
 /* Which sizes there are say the directory's files. */
 static void put_hugetlb(const struct stats *stats)
 {
-    CL_CLEANUP_FD int fd = open_file(stats, "hugetlb", ".");
+    CL_CLEANUP_FD int fd = open_file(stats->group, "hugetlb", ".");
     struct cl_dir entries;
     const char *name;
     char size[16];

@@ -230,14 +230,42 @@ static const struct source memory_v2_sources[] = {
     {offsetof(struct memory_v2, swap_limit), "memory", "memory.swap.max", NULL},
 };
 
+enum { KEYS_MOST = 16 };
+
+/* Those of SOURCES that are lines of the first's file, which stand together: how many. */
+static size_t fill_lines(const struct cl_group *group, const struct source *sources, size_t count,
+                         void *record)
+{
+    struct cl_keyed keys[KEYS_MOST];
+    size_t size = 0;
+
+    while (size < count && size < KEYS_MOST && sources[size].key != NULL &&
+           strcmp(sources[size].file, sources[0].file) == 0) {
+        keys[size] = (struct cl_keyed){.key = sources[size].key};
+        size++;
+    }
+    if (cl_group_lines(group, sources[0].controller, sources[0].file, keys, size) <= 0)
+        return size;
+    for (size_t i = 0; i < size; i++) {
+        if (keys[i].found)
+            *(uint64_t *)(void *)((char *)record + sources[i].offset) = keys[i].value;
+    }
+    return size;
+}
+
 /* What the host doesn't tell stays 0. */
 static void fill(const struct cl_group *group, const struct source *sources, size_t count,
                  void *record)
 {
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count;) {
         void *member = (char *)record + sources[i].offset;
 
-        cl_group_read(group, sources[i].controller, sources[i].file, sources[i].key, member);
+        if (sources[i].key != NULL) {
+            i += fill_lines(group, &sources[i], count - i, record);
+            continue;
+        }
+        (void)cl_group_number(group, sources[i].controller, sources[i].file, member);
+        i++;
     }
 }
 #define FILL(group, sources, record) fill(group, sources, CL_ARRAY_SIZE(sources), record)
@@ -315,8 +343,8 @@ static int write_v1(const struct cl_group *group, struct cl_buf *buf)
 
     transfers[0].count = 0;
     transfers[1].count = 0;
-    (void)cl_group_transfers(group, 0, add_v1, &transfers[0]);
-    (void)cl_group_transfers(group, 1, add_v1, &transfers[1]);
+    cl_group_transfers(group, 0, add_v1, &transfers[0]);
+    cl_group_transfers(group, 1, add_v1, &transfers[1]);
     const struct blkio_v1 blkio = {{transfers[0].items, transfers[0].count},
                                    {transfers[1].items, transfers[1].count}};
 
@@ -342,7 +370,7 @@ static int write_v2(const struct cl_group *group, struct cl_buf *buf)
 
     transfers.count = 0;
     for (transfers.of_requests = 0; transfers.of_requests <= 1; transfers.of_requests++)
-        (void)cl_group_transfers(group, transfers.of_requests, add_v2, &transfers);
+        cl_group_transfers(group, transfers.of_requests, add_v2, &transfers);
     const struct io_v2 io = {{transfers.items, transfers.count}};
 
     FILL(group, pids_sources, &pids);
