@@ -1,16 +1,8 @@
 /* What containerd asks about tasks and processes, and small things that it wants at once. */
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
-#include "base/alloc.h"
-#include "base/fd.h"
-#include "base/num.h"
-#include "base/sys.h"
 #include "cmd/containerd-shim-cloister-v2/calls.h"
-#include "rpc/event_messages.h"
 
 /* --- what is asked --------------------------------------------------------------------------- */
 

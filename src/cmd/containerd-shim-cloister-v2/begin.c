@@ -2,13 +2,10 @@
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/fd.h"
-#include "base/num.h"
 #include "base/sys.h"
 #include "cmd/containerd-shim-cloister-v2/calls.h"
 #include "rpc/event_messages.h"
@@ -342,21 +339,19 @@ static int run_exec(struct cl_shim_process *process, struct cl_rpc_call *call, s
 int cl_shim_serve_start(struct cl_rpc_call *call, struct cl_error *err)
 {
     const struct cl_msg_name *request = call->request;
-    struct cl_shim_process *process =
-        cl_shim_need_process(call->context, request->id, request->exec_id, err);
+    struct cl_shim_process *process;
+    int r = cl_shim_take_turn(call, request->id, request->exec_id, &process, err);
 
-    if (process == NULL)
-        return -ENOENT;
+    if (r != 0)
+        return r;
     struct cl_shim_task *task = process->task;
-    if (task->job != NULL)
-        return cl_shim_wait_for_turn(task, call);
     const int is_first = process == &task->first;
     if (process->state != (is_first ? CL_SHIM_CREATED : CL_SHIM_NEW))
         return cl_refuse(err, EALREADY, "it has been started already");
     const char *words[CL_SHIM_JOB_WORDS] = {"start", task->id};
-    int r = is_first ? cl_shim_start_job(cl_shim_new_job(process, call, on_started), words,
-                                         cl_shim_no_streams, err)
-                     : run_exec(process, call, err);
+    r = is_first ? cl_shim_start_job(cl_shim_new_job(process, call, on_started), words,
+                                     cl_shim_no_streams, err)
+                 : run_exec(process, call, err);
     if (r >= 0)
         process->state = CL_SHIM_STARTING;
     return r;

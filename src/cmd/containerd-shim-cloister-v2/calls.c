@@ -1,9 +1,6 @@
 /* Calls that are kept: for their turn, for a job, for an end. */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/fd.h"
@@ -16,7 +13,7 @@ const int cl_shim_no_streams[CL_SHIM_STREAMS] = {-1, -1, -1};
 
 /* --- keeping calls --------------------------------------------------------------------------- */
 
-static void cl_shim_leave_list(struct cl_rpc_call **list, struct cl_rpc_call *call)
+static void leave_list(struct cl_rpc_call **list, struct cl_rpc_call *call)
 {
     while (*list != NULL && *list != call)
         list = &(*list)->next;
@@ -28,14 +25,14 @@ static void leave_pending(struct cl_rpc_call *call)
 {
     struct cl_shim_task *task = call->keeper;
 
-    cl_shim_leave_list(&task->pending, call);
+    leave_list(&task->pending, call);
 }
 
 void cl_shim_leave_waiters(struct cl_rpc_call *call)
 {
     struct cl_shim_process *process = call->keeper;
 
-    cl_shim_leave_list(&process->waiters, call);
+    leave_list(&process->waiters, call);
 }
 
 static void leave_job(struct cl_rpc_call *call)
@@ -64,6 +61,17 @@ int cl_shim_wait_for_turn(struct cl_shim_task *task, struct cl_rpc_call *call)
     call->on_gone = leave_pending;
     *at = call;
     return CL_RPC_KEPT;
+}
+
+int cl_shim_take_turn(struct cl_rpc_call *call, const char *id, const char *exec_id,
+                      struct cl_shim_process **ret, struct cl_error *err)
+{
+    struct cl_shim_process *process = cl_shim_need_process(call->context, id, exec_id, err);
+
+    if (process == NULL)
+        return -ENOENT;
+    *ret = process;
+    return process->task->job == NULL ? 0 : cl_shim_wait_for_turn(process->task, call);
 }
 
 void cl_shim_go_on(struct cl_shim_task *task)

@@ -9,6 +9,10 @@ extern const int cl_shim_no_streams[CL_SHIM_STREAMS]; /* -1 each */
 
 /* Keeps CALL until what is being done to TASK has been, and calls its method again then. */
 int cl_shim_wait_for_turn(struct cl_shim_task *task, struct cl_rpc_call *call);
+/* The process that CALL is about, when nothing is being done to its task: 0. CL_RPC_KEPT: it waits
+ * for its turn. -ENOENT. */
+int cl_shim_take_turn(struct cl_rpc_call *call, const char *id, const char *exec_id,
+                      struct cl_shim_process **ret, struct cl_error *err);
 /* The on_gone of calls that wait for PROCESS: their keeper. */
 void cl_shim_leave_waiters(struct cl_rpc_call *call);
 void cl_shim_leave_deleter(struct cl_rpc_call *call);

@@ -1,6 +1,5 @@
 /* What cloister-oci does for us, one process each; and the ends of all our children. */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>

@@ -3,11 +3,9 @@
  */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/fd.h"
-#include "base/sys.h"
 #include "cmd/containerd-shim-cloister-v2/shim.h"
 
 enum { SOCKET = 3 };

@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "base/fd.h"
-#include "base/sys.h"
 #include "cmd/containerd-shim-cloister-v2/calls.h"
 #include "runtime/container.h"
 

@@ -5,15 +5,11 @@
  */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "base/alloc.h"
 #include "base/clock.h"
 #include "base/fd.h"
-#include "base/num.h"
 #include "base/sys.h"
 #include "cmd/containerd-shim-cloister-v2/calls.h"
 #include "rpc/event_messages.h"
@@ -94,13 +90,12 @@ static void on_paused(struct cl_shim_job *job, int r, struct cl_error *err)
 static int pause_or_resume(struct cl_rpc_call *call, int is_pause, struct cl_error *err)
 {
     const struct cl_msg_name *request = call->request;
-    struct cl_shim_process *process = cl_shim_need_process(call->context, request->id, "", err);
+    struct cl_shim_process *process;
+    int r = cl_shim_take_turn(call, request->id, "", &process, err);
 
-    if (process == NULL)
-        return -ENOENT;
+    if (r != 0)
+        return r;
     struct cl_shim_task *task = process->task;
-    if (task->job != NULL)
-        return cl_shim_wait_for_turn(task, call);
     if (process->state != CL_SHIM_RUNNING || task->is_paused == is_pause)
         return cl_refuse(err, EALREADY,
                          is_pause ? "the container doesn't run" : "the container isn't paused");
@@ -122,19 +117,17 @@ static int serve_resume(struct cl_rpc_call *call, struct cl_error *err)
 static int serve_update(struct cl_rpc_call *call, struct cl_error *err)
 {
     const struct cl_msg_update *request = call->request;
-    struct cl_shim_process *process = cl_shim_need_process(call->context, request->id, "", err);
+    struct cl_shim_process *process;
+    int r = cl_shim_take_turn(call, request->id, "", &process, err);
 
-    if (process == NULL)
-        return -ENOENT;
+    if (r != 0)
+        return r;
     struct cl_shim_task *task = process->task;
-    if (task->job != NULL)
-        return cl_shim_wait_for_turn(task, call);
     if (request->resources == NULL)
         return cl_refuse(err, EINVAL, "update: no resources are named");
     CL_CLEANUP_FD int fd = cl_sys_memfd_create("resources", 1 /* MFD_CLOEXEC */);
-    int r = fd < 0
-                ? fd
-                : cl_write_all(fd, request->resources->value.data, request->resources->value.size);
+    r = fd < 0 ? fd
+               : cl_write_all(fd, request->resources->value.data, request->resources->value.size);
     if (r == 0)
         r = lseek(fd, 0, SEEK_SET) < 0 ? -errno : 0;
     if (r < 0)
@@ -282,13 +275,11 @@ void cl_shim_tidy(struct cl_shim *shim)
 static int serve_delete(struct cl_rpc_call *call, struct cl_error *err)
 {
     const struct cl_msg_name *request = call->request;
-    struct cl_shim_process *process =
-        cl_shim_need_process(call->context, request->id, request->exec_id, err);
+    struct cl_shim_process *process;
+    int r = cl_shim_take_turn(call, request->id, request->exec_id, &process, err);
 
-    if (process == NULL)
-        return -ENOENT;
-    if (process->task->job != NULL)
-        return cl_shim_wait_for_turn(process->task, call);
+    if (r != 0)
+        return r;
     if (process->state == CL_SHIM_STARTING || process->state == CL_SHIM_RUNNING)
         return cl_refuse(err, EALREADY, "the process still runs");
     if (process->deleter != NULL)

@@ -18,7 +18,7 @@
 #include "base/num.h"
 #include "base/sha256.h"
 #include "base/sys.h"
-#include "cmd/containerd-shim-cloister-v2/shim.h"
+#include "cmd/containerd-shim-cloister-v2/calls.h"
 #include "plan/spec.h"
 
 enum {
@@ -203,30 +203,25 @@ static int start_shim(int socket, char *const argv[], struct cl_error *err)
 
 /* --- what containerd is told --------------------------------------------------------------- */
 
-/* By its standard output, and by a file, which those before 1.7 read when they come back. */
-static int write_address(const char *path, struct cl_error *err)
+/* By a file, too, which those before 1.7 read when they come back. */
+static int write_address(const char *address, struct cl_error *err)
 {
-    CL_CLEANUP_FD int dir = cl_sys_openat(AT_FDCWD, ".", O_PATH | O_DIRECTORY, 0);
     CL_CLEANUP_FD int fd =
         cl_sys_openat(AT_FDCWD, ".address", O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600);
-    char text[SOCKET_PATH + 8];
+    int r = fd < 0 ? fd : cl_write_all(fd, address, strlen(address));
 
-    (void)snprintf(text, sizeof(text), "unix://%s", path);
-    int r = fd < 0 ? fd : cl_write_all(fd, text, strlen(text));
     if (r == 0)
         r = cl_sys_renameat(AT_FDCWD, ".address", AT_FDCWD, "address");
     return r < 0 ? cl_fail(err, r, "write the bundle's address") : 0;
 }
 
-static int print_address(const char *path, struct cl_error *err)
+static int print_address(const char *address, struct cl_error *err)
 {
     CL_CLEANUP_BUF struct cl_buf out = CL_BUF_INIT(ANSWER_MOST);
-    char address[SOCKET_PATH + 8];
     struct cl_json json;
     uint64_t version = 0;
     int r;
 
-    (void)snprintf(address, sizeof(address), "unix://%s", path);
     if (cl_parse_u64(variable("MAX_SHIM_VERSION"), &version) < 0 || version < 2) {
         r = cl_buf_add_str(&out, address);
     } else {
@@ -241,6 +236,15 @@ static int print_address(const char *path, struct cl_error *err)
     if (r == 0)
         r = cl_write_all(1, out.data, out.size);
     return r < 0 ? cl_fail(err, r, "write to standard output") : 0;
+}
+
+static int tell_address(const char *path, struct cl_error *err)
+{
+    char address[SOCKET_PATH + 8];
+
+    (void)snprintf(address, sizeof(address), "unix://%s", path);
+    int r = write_address(address, err);
+    return r < 0 ? r : print_address(address, err);
 }
 
 int cl_shim_start(const struct cl_shim_options *options, char *const argv[], struct cl_error *err)
@@ -262,9 +266,7 @@ int cl_shim_start(const struct cl_shim_options *options, char *const argv[], str
         return socket;
     if (socket >= 0)
         r = start_shim(socket, argv, err);
-    if (r == 0)
-        r = write_address(path, err);
-    return r < 0 ? r : print_address(path, err);
+    return r < 0 ? r : tell_address(path, err);
 }
 
 /* --- delete -------------------------------------------------------------------------------- */
@@ -314,26 +316,19 @@ static void remove_socket(const struct cl_shim_options *options)
         (void)cl_sys_unlinkat(AT_FDCWD, path, 0); /* gone is fine */
 }
 
-static uint32_t read_pid(void)
-{
-    CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, "init.pid", O_RDONLY | O_NOCTTY, 0);
-    char text[32] = "";
-    uint64_t pid = 0;
-    ssize_t size = fd < 0 ? fd : cl_sys_read(fd, text, sizeof(text) - 1);
-
-    return size <= 0 || cl_parse_u64(text, &pid) < 0 || pid > INT32_MAX ? 0 : (uint32_t)pid;
-}
-
 int cl_shim_delete(const struct cl_shim_options *options, struct cl_error *err)
 {
     const struct cl_msg_time now = cl_msg_time_of(cl_clock_wall_ns());
     struct cl_msg_deleted deleted = {.exit_status = 128 + SIGKILL, .exited_at = &now};
     char state[CL_SHIM_PATH];
+    struct cl_error ignored;
+    pid_t pid = 0;
     CL_CLEANUP_BUF struct cl_buf out = CL_BUF_INIT(ANSWER_MOST);
 
     if (options->bundle != NULL && options->bundle[0] != '\0' && chdir(options->bundle) < 0)
         return cl_fail(err, -errno, "enter the bundle %.200s", options->bundle);
-    deleted.pid = read_pid();
+    (void)cl_shim_read_pid(".", "init", &pid, &ignored); /* maybe it never came so far */
+    deleted.pid = (uint32_t)pid;
     int r = cl_shim_state_path(options->space, state, err);
     if (r == 0)
         r = remove_container(options, state, err);

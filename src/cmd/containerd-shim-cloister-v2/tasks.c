@@ -6,7 +6,6 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
-#include "base/sys.h"
 #include "cmd/containerd-shim-cloister-v2/calls.h"
 #include "rpc/event_messages.h"
 
