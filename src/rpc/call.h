@@ -49,6 +49,7 @@ struct cl_rpc_service {
 struct cl_rpc_call {
     const struct cl_rpc_method *method;
     const void *request; /* a record of method->request, in the arena */
+    const char *space;   /* containerd's namespace, as the caller says; "": it doesn't */
     void *context;       /* the service's */
     /* Of who keeps it: it won't be answered any more, and is to be in no list. It answers no
      * other call either. */

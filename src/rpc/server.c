@@ -224,6 +224,18 @@ static struct cl_rpc_call *new_call(struct cl_connection *connection, uint32_t s
     return call;
 }
 
+/* What its metadata have under KEY; "". */
+static const char *find_metadata(const struct cl_ttrpc_request *request, const char *key)
+{
+    const struct cl_msg_pair *pairs = request->metadata.items;
+
+    for (size_t i = 0; i < request->metadata.count; i++) {
+        if (strcmp(pairs[i].key, key) == 0)
+            return pairs[i].value;
+    }
+    return "";
+}
+
 /* BYTES are copied: a request is there until it is answered. */
 static int read_request(struct cl_rpc_call *call, const struct cl_bytes *bytes,
                         struct cl_error *err)
@@ -244,6 +256,7 @@ static int read_request(struct cl_rpc_call *call, const struct cl_bytes *bytes,
         return cl_refuse(err, ENOSYS, "%.100s/%.100s: there is no such method", request.service,
                          request.method);
     call->until_ns = until(request.timeout_ns);
+    call->space = find_metadata(&request, CL_TTRPC_SPACE);
     void *record = cl_arena_alloc(&call->arena, call->method->request->size);
     if (record == NULL)
         return cl_fail_memory(err);
@@ -405,12 +418,12 @@ static int on_event(struct cl_source *source, uint32_t events, CL_UNUSED struct 
     return 0;
 }
 
-static int new_connection(struct cl_rpc_server *server, int socket, struct cl_error *err)
+int cl_rpc_server_adopt(struct cl_rpc_server *server, int socket, struct cl_error *err)
 {
     CL_CLEANUP_FD int owned = socket;
 
-    if (cl_channel_check_peer(owned) < 0 || server->connection_count >= CL_RPC_CONNECTIONS_MOST)
-        return 0;
+    if (server->connection_count >= CL_RPC_CONNECTIONS_MOST)
+        return cl_refuse(err, EUSERS, "too many peers are connected");
     struct cl_connection *connection = cl_calloc(1, sizeof(*connection));
     if (connection == NULL)
         return cl_fail_memory(err);
@@ -452,8 +465,10 @@ static int on_listener(struct cl_source *source, CL_UNUSED uint32_t events,
     struct cl_error ignored;
     int socket = cl_sys_accept(source->fd, SOCK_NONBLOCK);
 
-    if (socket >= 0)
-        (void)new_connection(source->context, socket, &ignored);
+    if (socket >= 0 && cl_channel_check_peer(socket) < 0)
+        cl_fd_close(&socket);
+    else if (socket >= 0)
+        (void)cl_rpc_server_adopt(source->context, socket, &ignored);
     else if (socket == -EMFILE || socket == -ENFILE || socket == -ENOMEM || socket == -ENOBUFS)
         rest(source->context);
     return 0;

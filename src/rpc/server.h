@@ -32,6 +32,8 @@ enum { CL_RPC_CONNECTIONS_MOST = 1024, CL_RPC_CALLS_MOST = 65536 };
  * SERVICE are borrowed. */
 int cl_rpc_server_init(struct cl_rpc_server *ret, struct cl_loop *loop,
                        const struct cl_rpc_service *service, int listener, struct cl_error *err);
+/* SOCKET is a connection of a peer who may call; taken, also on failure. It doesn't block. */
+int cl_rpc_server_adopt(struct cl_rpc_server *server, int socket, struct cl_error *err);
 /* Lets all connections go, and those who keep their calls know. Not from within a method. */
 void cl_rpc_server_done(struct cl_rpc_server *server);
 

@@ -35,6 +35,9 @@ struct cl_ttrpc_request {
 };
 extern const struct cl_wire_shape cl_ttrpc_request_shape;
 
+/* The key under which metadata name containerd's namespace. */
+#define CL_TTRPC_SPACE "containerd-namespace-ttrpc"
+
 struct cl_ttrpc_response {
     const struct cl_msg_status *status; /* NULL: it went well */
     struct cl_bytes payload;
