@@ -12,7 +12,7 @@ import re
 import sys
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
-RANKS = [{"base"}, {"plan", "oci", "wasi", "rpc"}, {"limits", "net", "image", "copy", "module", "engine"}, {"worker"}, {"walls"}, {"sandbox", "runtime"},
+RANKS = [{"base"}, {"plan", "oci", "wasi", "rpc"}, {"limits", "net", "image", "copy", "module", "engine", "containerd"}, {"worker"}, {"walls"}, {"sandbox", "runtime"},
          {"cmd"}]
 HELPERS_MAY = {"base", "plan", "oci"}
 MAX_LINES = 600

@@ -174,7 +174,7 @@ static int fill_task(struct cl_shim_task *task, struct cl_rpc_call *call, struct
     if (r == 0)
         r = cl_shim_process_set_streams(&task->first, paths, (int)request->terminal, err);
     if (r == 0)
-        r = cl_shim_mount(task->bundle, &request->rootfs, err);
+        r = cl_bundle_mount(task->bundle, &request->rootfs, err);
     if (r < 0)
         return r;
     task->is_mounted = 1;
@@ -213,7 +213,7 @@ int cl_shim_serve_create(struct cl_rpc_call *call, struct cl_error *err)
     const struct cl_msg_create *request = call->request;
     struct cl_shim *shim = call->context;
     struct cl_shim_task *task = NULL;
-    int r = cl_shim_check_id(request->id, "id", err);
+    int r = cl_containerd_check_id(request->id, "id", err);
 
     if (r < 0)
         return r;
@@ -380,7 +380,7 @@ int cl_shim_serve_exec(struct cl_rpc_call *call, struct cl_error *err)
     if (process == NULL)
         return -ENOENT;
     struct cl_shim_task *task = process->task;
-    int r = cl_shim_check_id(request->exec_id, "exec_id", err);
+    int r = cl_containerd_check_id(request->exec_id, "exec_id", err);
     if (r < 0)
         return r;
     if (process->state == CL_SHIM_STOPPED)

@@ -202,6 +202,6 @@ void cl_shim_forget(struct cl_shim_task *task)
         cl_rpc_refuse(call, &gone);
     }
     if (task->is_mounted)
-        cl_shim_unmount(task->bundle);
+        cl_bundle_unmount(task->bundle);
     cl_shim_task_free(task);
 }

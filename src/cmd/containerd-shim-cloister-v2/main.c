@@ -68,12 +68,12 @@ static int check_options(const struct cl_shim_options *options, struct cl_error 
 {
     if (options->space == NULL)
         return cl_refuse(err, EINVAL, "-namespace: which of containerd's namespaces?");
-    int r = cl_shim_check_id(options->space, "-namespace", err);
+    int r = cl_containerd_check_id(options->space, "-namespace", err);
     if (r < 0)
         return r;
     if (options->id == NULL)
         return cl_refuse(err, EINVAL, "-id: which container?");
-    return cl_shim_check_id(options->id, "-id", err);
+    return cl_containerd_check_id(options->id, "-id", err);
 }
 
 static int dispatch(const char *action, const struct cl_shim_options *options, char *const argv[],

@@ -14,12 +14,13 @@
 
 #include "base/helper.h"
 #include "base/loop.h"
+#include "containerd/bundle.h"
 #include "rpc/publisher.h"
 #include "rpc/server.h"
 #include "rpc/task_messages.h"
 #include "sandbox/relay.h"
 
-enum { CL_SHIM_ID_MOST = 128, CL_SHIM_PATH = 2048 };
+enum { CL_SHIM_ID_MOST = CL_CONTAINERD_ID_MOST, CL_SHIM_PATH = CL_BUNDLE_PATH };
 
 /* --- the command line ---------------------------------------------------------------------- */
 
@@ -42,9 +43,6 @@ int cl_shim_serve(const struct cl_shim_options *options, int socket, struct cl_e
 int cl_shim_state_path(const char *space, char ret[CL_SHIM_PATH], struct cl_error *err);
 /* Removes that, when nothing is in it any more; cloister-oci makes it where it is missing. */
 void cl_shim_forget_state(const char *path);
-/* A name as containerd has them: no more than letters, digits, and . _ - between. */
-int cl_shim_check_id(const char *id, const char *what, struct cl_error *err);
-
 /* --- streams (streams.c) ------------------------------------------------------------------- */
 
 enum cl_shim_stream { CL_SHIM_IN, CL_SHIM_OUT, CL_SHIM_ERR, CL_SHIM_STREAMS };
@@ -211,19 +209,6 @@ int cl_shim_job_ended(struct cl_shim *shim, pid_t pid, int status);
 void cl_shim_reap(struct cl_shim *shim);
 
 /* --- the rest ------------------------------------------------------------------------------ */
-
-/* As mount options have them: "0:100000:65536"; NULL: none. */
-struct cl_shim_maps {
-    const char *uids;
-    const char *gids;
-};
-/* Mounts LOWERS, an overlay's, by MAPS in the bundle; RET is their names there, until they are
- * forgotten: also behind an error. */
-int cl_shim_map_lowers(const char *bundle, const char *lowers, const struct cl_shim_maps *maps,
-                       struct cl_buf *ret, struct cl_error *err);
-void cl_shim_forget_lowers(const char *bundle);
-int cl_shim_mount(const char *bundle, const struct cl_wire_list *mounts, struct cl_error *err);
-void cl_shim_unmount(const char *bundle);
 
 extern const struct cl_rpc_method cl_shim_methods[];
 extern const size_t cl_shim_method_count;

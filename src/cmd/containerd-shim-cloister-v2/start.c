@@ -35,20 +35,6 @@ static const char *variable(const char *name)
     return value == NULL ? "" : value;
 }
 
-int cl_shim_check_id(const char *id, const char *what, struct cl_error *err)
-{
-    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
-    const size_t size = strlen(id);
-
-    if (size == 0 || size > CL_SHIM_ID_MOST || strchr(letters, id[0]) == NULL)
-        return cl_refuse(err, EINVAL, "%s: \"%.80s\" is no name", what, id);
-    for (size_t i = 0; i < size; i++) {
-        if (strchr(letters, id[i]) == NULL && strchr("._-", id[i]) == NULL)
-            return cl_refuse(err, EINVAL, "%s: \"%.80s\" is no name", what, id);
-    }
-    return 0;
-}
-
 /* --- places -------------------------------------------------------------------------------- */
 
 /* Ours alone: mode 0700. */
@@ -122,7 +108,7 @@ static int find_group(const struct cl_shim_options *options, struct cl_arena *ar
     if (pod == NULL)
         return r;
     *ret = pod;
-    return cl_shim_check_id(pod, "io.kubernetes.cri.sandbox-id", err);
+    return cl_containerd_check_id(pod, "io.kubernetes.cri.sandbox-id", err);
 }
 
 /* --- the shim's socket --------------------------------------------------------------------- */
@@ -332,7 +318,7 @@ int cl_shim_delete(const struct cl_shim_options *options, struct cl_error *err)
     int r = cl_shim_state_path(options->space, state, err);
     if (r == 0)
         r = remove_container(options, state, err);
-    cl_shim_unmount(".");
+    cl_bundle_unmount(".");
     if (r < 0)
         return r;
     remove_socket(options);

@@ -8,7 +8,7 @@
 
 #include "base/buf.h"
 #include "base/sys.h"
-#include "cmd/containerd-shim-cloister-v2/shim.h"
+#include "containerd/bundle.h"
 
 enum { DATA_MOST = 4096, DEEP = 64 };
 
@@ -43,7 +43,7 @@ static const struct {
 struct plan {
     unsigned long flags;
     const char *lowers; /* an overlay's */
-    struct cl_shim_maps maps;
+    struct cl_bundle_maps maps;
     char data[DATA_MOST]; /* the file system's own options */
     size_t size;
 };
@@ -101,7 +101,7 @@ static int add_lowers(struct plan *plan, const char *bundle, struct cl_error *er
     if (plan->maps.uids == NULL || plan->maps.gids == NULL)
         r = cl_buf_add_str(&option, plan->lowers) < 0 ? cl_fail_memory(err) : 0;
     else
-        r = cl_shim_map_lowers(bundle, plan->lowers, &plan->maps, &option, err);
+        r = cl_bundle_map_lowers(bundle, plan->lowers, &plan->maps, &option, err);
     return r < 0 ? r : add_data(plan, option.data, err);
 }
 
@@ -147,18 +147,18 @@ static int mount_one(const struct cl_msg_mount *mount, const char *bundle, const
                           mount->source);
     }
     if (plan.maps.uids != NULL)
-        cl_shim_forget_lowers(bundle);
+        cl_bundle_forget_lowers(bundle);
     return r;
 }
 
-static void rootfs_of(const char *bundle, char ret[CL_SHIM_PATH])
+static void rootfs_of(const char *bundle, char ret[CL_BUNDLE_PATH])
 {
-    (void)snprintf(ret, CL_SHIM_PATH, "%s/rootfs", bundle);
+    (void)snprintf(ret, CL_BUNDLE_PATH, "%s/rootfs", bundle);
 }
 
-void cl_shim_unmount(const char *bundle)
+void cl_bundle_unmount(const char *bundle)
 {
-    char path[CL_SHIM_PATH];
+    char path[CL_BUNDLE_PATH];
 
     rootfs_of(bundle, path);
     /* -EINVAL: there is none any more. Busy ones go when nobody uses them. */
@@ -166,10 +166,10 @@ void cl_shim_unmount(const char *bundle)
         ;
 }
 
-int cl_shim_mount(const char *bundle, const struct cl_wire_list *mounts, struct cl_error *err)
+int cl_bundle_mount(const char *bundle, const struct cl_wire_list *mounts, struct cl_error *err)
 {
     const struct cl_msg_mount *items = mounts->items;
-    static char path[CL_SHIM_PATH]; /* large */
+    static char path[CL_BUNDLE_PATH]; /* large */
     int r = 0;
 
     rootfs_of(bundle, path);
@@ -182,6 +182,6 @@ int cl_shim_mount(const char *bundle, const struct cl_wire_list *mounts, struct 
     for (size_t i = 0; r == 0 && i < mounts->count; i++)
         r = mount_one(&items[i], bundle, path, err);
     if (r < 0)
-        cl_shim_unmount(bundle);
+        cl_bundle_unmount(bundle);
     return r;
 }

@@ -9,13 +9,13 @@
 #include "base/fd.h"
 #include "base/sys.h"
 #include "base/userns.h"
-#include "cmd/containerd-shim-cloister-v2/shim.h"
+#include "containerd/bundle.h"
 
 enum { LOWERS_MOST = 512, CLONE_TREE = 1, OF_EMPTY_PATH = 4 };
 
-static void name_of(const char *bundle, size_t number, char ret[CL_SHIM_PATH])
+static void name_of(const char *bundle, size_t number, char ret[CL_BUNDLE_PATH])
 {
-    (void)snprintf(ret, CL_SHIM_PATH, "%s/lower%zu", bundle, number);
+    (void)snprintf(ret, CL_BUNDLE_PATH, "%s/lower%zu", bundle, number);
 }
 
 /* "0:100000:65536", some of them behind commas, as user_namespaces(7) has it. */
@@ -63,7 +63,7 @@ static int map_lower(const char *lower, const char *name, int userns, struct cl_
 static int map_all(const char *bundle, char *lowers, int userns, struct cl_buf *ret,
                    struct cl_error *err)
 {
-    static char name[CL_SHIM_PATH]; /* large */
+    static char name[CL_BUNDLE_PATH]; /* large */
     size_t number = 0;
     int r = 0;
 
@@ -83,8 +83,8 @@ static int map_all(const char *bundle, char *lowers, int userns, struct cl_buf *
     return r;
 }
 
-int cl_shim_map_lowers(const char *bundle, const char *lowers, const struct cl_shim_maps *maps,
-                       struct cl_buf *ret, struct cl_error *err)
+int cl_bundle_map_lowers(const char *bundle, const char *lowers, const struct cl_bundle_maps *maps,
+                         struct cl_buf *ret, struct cl_error *err)
 {
     CL_CLEANUP_BUF struct cl_buf copy = CL_BUF_INIT(16384);
     CL_CLEANUP_FD int userns = make_userns(maps->uids, maps->gids, err);
@@ -96,9 +96,9 @@ int cl_shim_map_lowers(const char *bundle, const char *lowers, const struct cl_s
     return map_all(bundle, copy.data, userns, ret, err);
 }
 
-void cl_shim_forget_lowers(const char *bundle)
+void cl_bundle_forget_lowers(const char *bundle)
 {
-    static char name[CL_SHIM_PATH]; /* large */
+    static char name[CL_BUNDLE_PATH]; /* large */
 
     for (size_t number = 0; number < LOWERS_MOST; number++) {
         name_of(bundle, number, name);
