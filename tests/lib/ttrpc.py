@@ -62,8 +62,9 @@ def frame(stream, data, kind=REQUEST, flags=0, size=None):
     return HEADER.pack(len(data) if size is None else size, stream, kind, flags) + data
 
 
-def request(service, method, message, timeout_ns=0):
-    return encode({1: service, 2: method, 3: encode(message), **({4: timeout_ns} if timeout_ns else {})})
+def request(service, method, message, timeout_ns=0, metadata=()):
+    return encode({1: service, 2: method, 3: encode(message), **({4: timeout_ns} if timeout_ns else {}),
+                   5: [{1: key, 2: value} for key, value in metadata]})
 
 
 def exactly(connection, size):

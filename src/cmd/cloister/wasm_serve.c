@@ -130,24 +130,37 @@ static void raise_open_files(void)
     (void)setrlimit(RLIMIT_NOFILE, &limit); /* it has what it has */
 }
 
+/* Whoever waits for this line finds it serving. */
+static void say_serving(void *context, CL_UNUSED const char *id)
+{
+    const struct cl_plan *plan = context;
+
+    (void)fprintf(stderr, "cloister: serving the tenant %s until cloister stop %s\n", plan->tenant,
+                  plan->name); /* a closed stderr is the caller's wish */
+}
+
 int cl_wasm_serve(struct cl_run_request *request, int argc, char *const argv[],
                   struct cl_error *err)
 {
     struct cl_plan plan = {0};
+    const struct cl_plan *flags = &request->flags;
 
     if (!cl_plan_has(&request->flags, CL_FIELD_TENANT))
         return cl_refuse(err, EINVAL, "wasm serve: whose modules? say --tenant NAME");
+    if (flags->detach && flags->die_with_parent)
+        return cl_refuse(err, EINVAL,
+                         "--detach and --die-with-parent exclude each other; see --timeout");
     int r = cl_seal_self(argv, err);
     if (r == 0)
         r = make_plan(request, &plan, err);
     if (r < 0)
         return r;
     raise_open_files();
-    const struct cl_run_options options = {.argv = argv, .argc = argc};
+    struct cl_run_options options = {.argv = argv, .argc = argc};
     if (plan.detach)
         return cl_detach(&plan, &options, -1, err);
-    (void)fprintf(stderr, "cloister: serving the tenant %s until cloister stop %s\n", plan.tenant,
-                  plan.name); /* a closed stderr is the caller's wish */
+    options.on_started = say_serving;
+    options.context = &plan;
     r = cl_sandbox_run(&plan, &options, err);
     if (r >= 0 && err->msg[0] != '\0')
         (void)fprintf(stderr, "cloister: %s\n", err->msg); /* the same */

@@ -19,46 +19,7 @@
 #include "base/fd.h"
 #include "base/sys.h"
 #include "cmd/containerd-shim-cloister-v2/shim.h"
-
-/* --- what containerd names ------------------------------------------------------------------- */
-
-static const char *const names[] = {"stdin", "stdout", "stderr"};
-
-/* "file:///path": what there is stays. */
-static int open_file(const char *path, struct cl_error *err)
-{
-    int fd = cl_sys_openat(AT_FDCWD, path, O_WRONLY | O_CREAT | O_APPEND | O_NOCTTY, 0600);
-
-    return fd < 0 ? cl_fail(err, fd, "open %.200s", path) : fd;
-}
-
-static int open_fifo(enum cl_shim_stream stream, const char *path, struct cl_error *err)
-{
-    const int flags = stream == CL_SHIM_IN ? O_RDONLY : O_RDWR;
-    CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, path, flags | O_NONBLOCK | O_NOCTTY, 0);
-    struct stat st;
-
-    if (fd < 0)
-        return cl_fail(err, fd, "open %.200s", path);
-    int r = cl_sys_fstat(fd, &st);
-    if (r < 0)
-        return cl_fail(err, r, "look at %.200s", path);
-    if (!S_ISFIFO(st.st_mode))
-        return cl_refuse(err, EINVAL, "%.200s is no FIFO", path);
-    return CL_TAKE_FD(fd);
-}
-
-static int open_outer(enum cl_shim_stream stream, const char *path, struct cl_error *err)
-{
-    if (stream != CL_SHIM_IN && strncmp(path, "file://", 7) == 0)
-        return open_file(path + 7, err);
-    if (strncmp(path, "fifo://", 7) == 0)
-        path += 7;
-    if (path[0] != '/')
-        return cl_refuse(err, ENOTSUP, "%s: \"%.100s\" is no FIFO's path, and no file:// URI",
-                         names[stream], path);
-    return open_fifo(stream, path, err);
-}
+#include "containerd/stdio.h"
 
 /* --- what the process gets ------------------------------------------------------------------- */
 
@@ -114,7 +75,8 @@ int cl_shim_streams_open(struct cl_shim_process *process, struct cl_error *err)
         if (streams->paths[stream][0] == '\0' && streams->outer[stream] < 0)
             continue;
         if (streams->outer[stream] < 0)
-            streams->outer[stream] = open_outer(stream, streams->paths[stream], err);
+            streams->outer[stream] =
+                cl_containerd_open_stream(stream == CL_SHIM_IN, streams->paths[stream], err);
         if (streams->outer[stream] < 0)
             return streams->outer[stream];
         if (!streams->terminal)

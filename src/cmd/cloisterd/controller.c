@@ -1,0 +1,251 @@
+/* containerd's sandbox controller: pods come and go. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/sha256.h"
+#include "cmd/cloisterd/daemon.h"
+
+enum { TASK_SERVICE_VERSION = 3 };
+
+/* Of the CRI's PodSandboxConfig what says whose the pod is.
+ * Source: k8s.io/cri-api, pkg/apis/runtime/v1/api.proto. */
+struct pod_metadata {
+    const char *name;
+    const char *namespace;
+};
+static const struct cl_wire_field metadata_rows[] = {
+    CL_WIRE_ROW(1, TEXT, pod_metadata, name),
+    CL_WIRE_ROW(3, TEXT, pod_metadata, namespace),
+};
+static const struct cl_wire_shape metadata_shape =
+    CL_WIRE_SHAPE("PodSandboxMetadata", pod_metadata, metadata_rows);
+
+struct pod_config {
+    const struct pod_metadata *metadata;
+};
+static const struct cl_wire_field config_rows[] = {
+    CL_WIRE_INNER(1, MESSAGE, pod_config, metadata, &metadata_shape),
+};
+static const struct cl_wire_shape config_shape =
+    CL_WIRE_SHAPE("PodSandboxConfig", pod_config, config_rows);
+
+/* A name that a worker may have: one that is too long is told by its digest. */
+void cl_daemon_name_tenant(const char *space, const char *namespace, char ret[CL_TENANT_SIZE])
+{
+    const char *dot = namespace[0] == '\0' ? "" : ".";
+    char text[2 * CL_CONTAINERD_ID_MOST + 32];
+    char hex[CL_SHA256_HEX_SIZE];
+    struct cl_sha256 hash;
+
+    (void)snprintf(text, sizeof(text), "containerd.%s%s%s", space, dot, namespace);
+    if (strlen(text) < CL_TENANT_SIZE) {
+        (void)snprintf(ret, CL_TENANT_SIZE, "%s", text);
+        return;
+    }
+    cl_sha256_init(&hash);
+    cl_sha256_add(&hash, text, strlen(text));
+    cl_sha256_final_hex(&hash, hex);
+    (void)snprintf(ret, CL_TENANT_SIZE, "containerd.%.64s", hex);
+}
+
+static int find_tenant(struct cl_rpc_call *call, const struct cl_msg_any *options,
+                       char ret[CL_TENANT_SIZE], struct cl_error *err)
+{
+    struct pod_config config = {0};
+    const char *namespace = "";
+    int r = 0;
+
+    if (options != NULL && strstr(options->type_url, "runtime.v1.PodSandboxConfig") != NULL)
+        r = cl_wire_read(&config_shape, &options->value, &call->arena, &config, err);
+    if (r == 0 && config.metadata != NULL && config.metadata->namespace[0] != '\0') {
+        namespace = config.metadata->namespace;
+        r = cl_containerd_check_id(namespace, "the pod's namespace", err);
+    }
+    if (r == 0)
+        cl_daemon_name_tenant(call->space, namespace, ret);
+    return r;
+}
+
+/* The pod of that name in the call's namespace; NULL, with a message. */
+static struct cl_pod *need_pod(const struct cl_rpc_call *call, const char *id, struct cl_error *err)
+{
+    struct cl_pod *pod = cl_daemon_find_pod(call->context, call->space, id);
+
+    if (pod == NULL)
+        (void)cl_refuse(err, ENOENT, "there is no sandbox %.128s", id);
+    return pod;
+}
+
+int cl_controller_create(struct cl_rpc_call *call, struct cl_error *err)
+{
+    const struct cl_msg_controller_create *request = call->request;
+    struct cl_daemon *daemon = call->context;
+    char tenant[CL_TENANT_SIZE];
+    struct cl_pod *pod;
+    int r = cl_containerd_check_id(request->id, "sandbox_id", err);
+
+    if (r < 0)
+        return r;
+    if (cl_daemon_space(daemon, call->space, err) == NULL)
+        return -EINVAL;
+    if (cl_daemon_find_pod(daemon, call->space, request->id) != NULL)
+        return cl_refuse(err, EEXIST, "the sandbox %s is there already", request->id);
+    r = find_tenant(call, request->options, tenant, err);
+    if (r == 0)
+        r = cl_pod_new(daemon, call->space, request->id, &pod, err);
+    if (r < 0)
+        return r;
+    (void)snprintf(pod->tenant, sizeof(pod->tenant), "%s", tenant);
+    r = cl_pod_record(pod, err);
+    if (r < 0) {
+        cl_pod_forget(pod);
+        return r;
+    }
+    cl_rpc_answer(call, &(struct cl_msg_sandbox_name){.id = pod->id});
+    return 0;
+}
+
+static const char *tasks_address(const struct cl_daemon *daemon, char ret[CL_DAEMON_ADDRESS + 16])
+{
+    (void)snprintf(ret, CL_DAEMON_ADDRESS + 16, "ttrpc+unix://%s", daemon->options->tasks);
+    return ret;
+}
+
+int cl_controller_start(struct cl_rpc_call *call, struct cl_error *err)
+{
+    const struct cl_msg_sandbox_name *request = call->request;
+    struct cl_pod *pod = need_pod(call, request->id, err);
+    char address[CL_DAEMON_ADDRESS + 16];
+
+    if (pod == NULL)
+        return -ENOENT;
+    if (pod->is_started)
+        return cl_refuse(err, EALREADY, "the sandbox %s has been started already", pod->id);
+    pod->is_started = 1;
+    int r = cl_pod_record(pod, err);
+    if (r < 0) {
+        pod->is_started = 0;
+        return r;
+    }
+    const struct cl_msg_time at = cl_msg_time_of(pod->created_ns);
+    cl_rpc_answer(call, &(struct cl_msg_controller_started){
+                            .id = pod->id,
+                            .pid = (uint32_t)getpid(),
+                            .created_at = &at,
+                            .address = tasks_address(pod->daemon, address),
+                            .version = TASK_SERVICE_VERSION,
+                        });
+    return 0;
+}
+
+/* In Go's words, as containerd's are. */
+#if defined(__x86_64__)
+#define ARCHITECTURE "amd64"
+#elif defined(__aarch64__)
+#define ARCHITECTURE "arm64"
+#endif
+
+int cl_controller_platform(struct cl_rpc_call *call, struct cl_error *err)
+{
+    static const struct cl_msg_platform platform = {"linux", ARCHITECTURE, ""};
+    const struct cl_msg_sandbox_name *request = call->request;
+
+    if (need_pod(call, request->id, err) == NULL)
+        return -ENOENT;
+    cl_rpc_answer(call, &(struct cl_msg_platform_told){&platform});
+    return 0;
+}
+
+int cl_controller_stop(struct cl_rpc_call *call, struct cl_error *err)
+{
+    const struct cl_msg_sandbox_stop *request = call->request;
+    struct cl_pod *pod = need_pod(call, request->id, err);
+    struct cl_error ignored;
+
+    if (pod == NULL)
+        return -ENOENT;
+    cl_pod_stop(pod);
+    (void)cl_pod_record(pod, &ignored); /* the next daemon would have it ready, and no container */
+    cl_rpc_answer(call, &(struct cl_msg_empty){0});
+    return 0;
+}
+
+static void leave_waiters(struct cl_rpc_call *call)
+{
+    struct cl_pod *pod = call->keeper;
+    struct cl_rpc_call **at = &pod->waiters;
+
+    while (*at != call)
+        at = &(*at)->next;
+    *at = call->next;
+}
+
+int cl_controller_wait(struct cl_rpc_call *call, struct cl_error *err)
+{
+    const struct cl_msg_sandbox_name *request = call->request;
+    struct cl_pod *pod = need_pod(call, request->id, err);
+
+    if (pod == NULL)
+        return -ENOENT;
+    call->keeper = pod;
+    call->on_gone = leave_waiters;
+    call->next = pod->waiters;
+    pod->waiters = call;
+    if (pod->exited_ns != 0)
+        cl_pod_stop(pod); /* which tells those who wait */
+    return CL_RPC_KEPT;
+}
+
+int cl_controller_status(struct cl_rpc_call *call, struct cl_error *err)
+{
+    const struct cl_msg_sandbox_ask *request = call->request;
+    const struct cl_pod *pod = need_pod(call, request->id, err);
+    char address[CL_DAEMON_ADDRESS + 16];
+
+    if (pod == NULL)
+        return -ENOENT;
+    const int is_ready = pod->is_started && pod->exited_ns == 0;
+    const struct cl_msg_time created = cl_msg_time_of(pod->created_ns);
+    const struct cl_msg_time exited = cl_msg_time_of(pod->exited_ns);
+    const struct cl_msg_pair info[] = {{"tenant", pod->tenant}, {"wall", "wasm"}};
+    cl_rpc_answer(call, &(struct cl_msg_sandbox_status){
+                            .id = pod->id,
+                            .pid = (uint32_t)getpid(),
+                            .state = is_ready ? CL_SANDBOX_READY : CL_SANDBOX_NOT_READY,
+                            .info = {info, request->verbose ? CL_ARRAY_SIZE(info) : 0},
+                            .created_at = &created,
+                            .exited_at = pod->exited_ns == 0 ? NULL : &exited,
+                            .address = tasks_address(pod->daemon, address),
+                            .version = TASK_SERVICE_VERSION,
+                        });
+    return 0;
+}
+
+int cl_controller_shutdown(struct cl_rpc_call *call, struct cl_error *err)
+{
+    const struct cl_msg_sandbox_name *request = call->request;
+    struct cl_pod *pod = need_pod(call, request->id, err);
+
+    if (pod == NULL)
+        return -ENOENT;
+    cl_pod_forget(pod);
+    cl_rpc_answer(call, &(struct cl_msg_empty){0});
+    return 0;
+}
+
+/* What its containers use each of them tells (Stats); the pod itself is nothing that uses any. */
+int cl_controller_metrics(struct cl_rpc_call *call, struct cl_error *err)
+{
+    const struct cl_msg_sandbox_name *request = call->request;
+    const struct cl_pod *pod = need_pod(call, request->id, err);
+
+    if (pod == NULL)
+        return -ENOENT;
+    const struct cl_msg_time now = cl_msg_time_of(cl_clock_wall_ns());
+    const struct cl_msg_metric metric = {.at = &now, .id = pod->id};
+    cl_rpc_answer(call, &(struct cl_msg_metrics){&metric});
+    return 0;
+}

@@ -1,0 +1,53 @@
+/* containerd's gRPC: each connection has a translator of its own, in a jail, which speaks HTTP/2
+ * with the peer and ttrpc with us. Who may call is looked at here. */
+#include <sys/socket.h>
+
+#include "base/channel.h"
+#include "base/fd.h"
+#include "base/sys.h"
+#include "cmd/cloisterd/daemon.h"
+
+/* Its descriptors: 3 the peer's, 4 ours. */
+static int translate(struct cl_daemon *daemon, int connection, struct cl_error *err)
+{
+    char *argv[] = {cl_unconst(daemon->translator.name), NULL};
+    CL_CLEANUP_FD int null = cl_sys_openat(AT_FDCWD, "/dev/null", O_RDWR, 0);
+    int ends[2];
+
+    if (null < 0)
+        return cl_fail(err, null, "open /dev/null");
+    int r = cl_sys_socketpair(SOCK_STREAM, ends);
+    if (r < 0)
+        return cl_fail(err, r, "make a line to cloister-grpc");
+    CL_CLEANUP_FD int ours = ends[0];
+    CL_CLEANUP_FD int theirs = ends[1];
+    const int fds[] = {null, null, 2, connection, theirs};
+    r = cl_sys_fcntl(ours, F_SETFL, O_NONBLOCK);
+    if (r < 0)
+        return cl_fail(err, r, "make a line non-blocking");
+    r = cl_daemon_run(daemon, daemon->translator.path, argv, fds, CL_ARRAY_SIZE(fds), NULL, NULL,
+                      err);
+    return r < 0 ? r : cl_rpc_server_adopt(&daemon->server, CL_TAKE_FD(ours), err);
+}
+
+/* Whatever fails is that caller's alone. */
+static int on_caller(struct cl_source *source, CL_UNUSED uint32_t events, struct cl_error *err)
+{
+    struct cl_daemon *daemon = source->context;
+    struct cl_error why = {0};
+    CL_CLEANUP_FD int connection = cl_sys_accept(source->fd, SOCK_NONBLOCK);
+
+    if (connection == -EMFILE || connection == -ENFILE)
+        return cl_fail(err, connection, "take a connection"); /* the loop would spin */
+    if (connection >= 0 && cl_channel_check_peer(connection) == 0 &&
+        translate(daemon, connection, &why) < 0)
+        cl_daemon_say("a connection to the controller", &why);
+    return 0;
+}
+
+int cl_front_init(struct cl_daemon *daemon, int fd, struct cl_error *err)
+{
+    daemon->front =
+        (struct cl_source){.fd = fd, .events = EPOLLIN, .on_event = on_caller, .context = daemon};
+    return cl_loop_add(&daemon->loop, &daemon->front, err);
+}
