@@ -41,6 +41,14 @@ def workers(daemon):
     return [pid for pid in descendants(daemon.process.pid) if pid != daemon.process.pid]
 
 
+def metrics(caller, name):
+    """What a task uses."""
+    kind, data = (ttrpc.decode(caller.call("Stats", {1: name})[1][0])[number][0] for number in (1, 2))
+    assert kind == b"io.containerd.cgroups.v2.Metrics"
+    rows = {word: ttrpc.decode(value[0]) for word, value in zip(("tasks", "cpu", "memory"), map(ttrpc.decode(data).get, (1, 2, 4)))}
+    return {"tasks": rows["tasks"].get(1, [0])[0], "cpu_us": rows["cpu"].get(1, [0])[0], "memory": rows["memory"].get(32, [0])[0]}
+
+
 def new_pod(caller, name=POD, namespace=None):
     options = {} if namespace is None else {3: {1: "type.googleapis.com/runtime.v1.PodSandboxConfig", 2: {1: {1: "one", 3: namespace}}}}
     caller.pod("Create", {1: name, **options})
@@ -91,10 +99,8 @@ def test_one_that_rests(daemon, caller, guest):
     caller.call("Resume", {1: "one"})
     assert caller.state("one") == RUNNING
     assert [ttrpc.decode(one)[1] for one in caller.call("Pids", {1: "one"})[1]] == [[pid]]
-    any_ = ttrpc.decode(caller.call("Stats", {1: "one"})[1][0])
-    assert any_[1] == [b"io.containerd.cgroups.v2.Metrics"]
-    metrics = ttrpc.decode(any_[2][0])
-    assert ttrpc.decode(metrics[4][0])[32][0] >= 65536 and ttrpc.decode(metrics[1][0])[1] == [1]
+    poll(lambda: metrics(caller, "one").get("memory", 0) >= 65536, 20, lambda: metrics(caller, "one"))
+    assert metrics(caller, "one")["tasks"] == 1
     caller.call("Kill", {1: "one", 3: signal.SIGWINCH})
     assert caller.state("one") == RUNNING
     caller.call("Kill", {1: "one", 3: signal.SIGTERM, 4: 1})
@@ -132,7 +138,7 @@ def test_environment_and_memory(daemon, caller, guest):
     caller.wait("two")
     caller.run("three", daemon.bundle("three", guest, "grow", memory={"limit": 16 << 20}), stdout=daemon.fifo("out3")[0])
     caller.wait("three")
-    assert read_all(out) != b"" and caller.call("Stats", {1: "two"}) != caller.call("Stats", {1: "three"})
+    assert read_all(out) != b"" and metrics(caller, "two")["memory"] <= 4 << 20 < metrics(caller, "three")["memory"] <= 16 << 20
 
 
 def test_delete_of_one_that_was_never_started(daemon, caller, guest):

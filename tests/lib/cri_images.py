@@ -9,9 +9,11 @@ from pathlib import Path
 from lib import tars
 from lib.images import make_image, make_layer, push
 from lib.samples import BUSYBOX
+from lib.wasm_guest import compile_guest
 from lib.world import command
 
 BOX = "tests/box:1"  # the one of our own tests
+WASM = "tests/wasm:1"  # tests/wasm/guest.c
 E2E, STAGING = "e2e-test-images", "k8s-staging-cri-tools"
 ACCOUNTS = "root:x:0:0::/root:/bin/sh\nnobody:x:65534:65534::/:/bin/sh\nwww-data:x:33:33::/:/bin/sh\ndefault-user:x:1000:1000::/home:/bin/sh\n"
 GROUPS = "root:x:0:\nnogroup:x:65534:\nwww-data:x:33:\ndefault-user:x:1000:\ngroup-defined-in-image:x:50000:default-user\n"
@@ -67,7 +69,9 @@ def images(program):
     """{name: image}."""
     base = make_layer(_base())
     box = make_image([base], _config(Cmd=["sh"]))
-    found = {BOX: box, f"{E2E}/busybox:1.29-2": box}
+    guest = compile_guest(Path(program).parent).read_bytes()
+    wasm = make_image([make_layer([tars.file("app.wasm", guest, 0o755)])], {"Entrypoint": ["/app.wasm"], "Cmd": ["args"]})
+    found = {BOX: box, WASM: wasm, f"{E2E}/busybox:1.29-2": box}
     found[f"{E2E}/nginx:1.14-2"] = _server(base, "nginx", 80)
     found[f"{E2E}/httpd:2.4.39-4"] = _server(base, "httpd", 80)
     found[f"{STAGING}/hostnet-nginx-{'arm64' if platform.machine() == 'aarch64' else 'amd64'}:latest"] = _server(base, "nginx", 12003)
