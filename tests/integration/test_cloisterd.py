@@ -49,9 +49,13 @@ def metrics(caller, name):
     return {"tasks": rows["tasks"].get(1, [0])[0], "cpu_us": rows["cpu"].get(1, [0])[0], "memory": rows["memory"].get(32, [0])[0]}
 
 
+def wasm(body='wall = "wasm"\n'):
+    """A runtime's options, as the CRI hands them on."""
+    return {6: {2: {1: "io.containerd.cloister.v2", 2: {1: "type.googleapis.com/runtimeoptions.v1.Options", 2: {3: body}}}}}
+
+
 def new_pod(caller, name=POD, namespace=None):
-    options = {} if namespace is None else {3: {1: "type.googleapis.com/runtime.v1.PodSandboxConfig", 2: {1: {1: "one", 3: namespace}}}}
-    caller.pod("Create", {1: name, **options})
+    caller.pod("Create", {1: name, 3: {1: "runtime.v1.PodSandboxConfig", 2: {1: {1: "one", 3: namespace or ""}}}, **wasm()})
     return caller.pod("Start", {1: name})
 
 
@@ -243,6 +247,23 @@ def test_a_pod(daemon, caller, guest):
     caller.refused("State", {1: "one"}, NOT_FOUND)
     poll(lambda: not workers(daemon), 20, "its tenant's worker to go")
     assert not list((daemon.place / "state/pods").iterdir())
+
+
+@pytest.mark.parametrize("body, annotations, words", [
+    ('wall = "vm"', {}, ["options of the runtime", "vm", "container or wasm"]), ("limit = 3", {}, ["options of the runtime", "limit"]), ("wall", {}, ["options of the runtime"]),
+    ("", {"run.cloister.wall": "none"}, ["run.cloister.wall", "none"]), ("", {"run.cloister.what": "x"}, ["run.cloister.what"])])
+def test_a_wall_that_there_is_not(daemon, caller, body, annotations, words):
+    config = {1: {1: "one", 3: "default"}, 7: [{1: key, 2: value} for key, value in annotations.items()]}
+    caller.refused("Create", {1: POD, 3: {1: "runtime.v1.PodSandboxConfig", 2: config}, **wasm(body)}, INVALID, *words, service=CONTROLLER)
+    caller.refused("Status", {1: POD}, NOT_FOUND, service=CONTROLLER)
+
+
+def test_a_pods_annotation_chooses_the_wall(daemon, caller, guest):
+    config = {1: {1: "one", 3: "default"}, 7: [{1: "run.cloister.wall", 2: "wasm"}, {1: "other", 2: "x"}]}
+    caller.pod("Create", {1: POD, 3: {1: "runtime.v1.PodSandboxConfig", 2: config}})
+    caller.pod("Start", {1: POD})
+    caller.run("one", daemon.bundle("one", guest, "exit", "5", pod=POD))
+    assert caller.wait("one") == 5
 
 
 def test_pods_of_two_namespaces_have_two_workers(daemon, caller, guest):

@@ -2,10 +2,8 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "base/alloc.h"
-#include "base/child.h"
 #include "base/fd.h"
 #include "base/sys.h"
 #include "cmd/cloisterd/daemon.h"
@@ -24,13 +22,11 @@ int cl_daemon_watch_child(struct cl_daemon *daemon, pid_t pid, void (*on_end)(vo
     return 0;
 }
 
-int cl_daemon_run(struct cl_daemon *daemon, const char *path, char *const argv[], const int *fds,
-                  size_t fd_count, void (*on_end)(void *, int), void *context, struct cl_error *err)
+int cl_daemon_start_child(struct cl_daemon *daemon, const struct cl_child_start *start,
+                          void (*on_end)(void *, int), void *context, struct cl_error *err)
 {
     struct cl_child child = CL_CHILD_INIT;
-    const struct cl_child_start start = {
-        .path = path, .argv = argv, .envp = environ, .fds = fds, .fd_count = fd_count, .cwd = -1};
-    int r = cl_child_start(&start, &child, err);
+    int r = cl_child_start(start, &child, err);
 
     if (r < 0)
         return r;

@@ -1,73 +1,12 @@
 /* containerd's sandbox controller: pods come and go. */
 #include <errno.h>
 #include <stdio.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/clock.h"
-#include "base/sha256.h"
 #include "cmd/cloisterd/daemon.h"
 
 enum { TASK_SERVICE_VERSION = 3 };
-
-/* Of the CRI's PodSandboxConfig what says whose the pod is.
- * Source: k8s.io/cri-api, pkg/apis/runtime/v1/api.proto. */
-struct pod_metadata {
-    const char *name;
-    const char *namespace;
-};
-static const struct cl_wire_field metadata_rows[] = {
-    CL_WIRE_ROW(1, TEXT, pod_metadata, name),
-    CL_WIRE_ROW(3, TEXT, pod_metadata, namespace),
-};
-static const struct cl_wire_shape metadata_shape =
-    CL_WIRE_SHAPE("PodSandboxMetadata", pod_metadata, metadata_rows);
-
-struct pod_config {
-    const struct pod_metadata *metadata;
-};
-static const struct cl_wire_field config_rows[] = {
-    CL_WIRE_INNER(1, MESSAGE, pod_config, metadata, &metadata_shape),
-};
-static const struct cl_wire_shape config_shape =
-    CL_WIRE_SHAPE("PodSandboxConfig", pod_config, config_rows);
-
-/* A name that a worker may have: one that is too long is told by its digest. */
-void cl_daemon_name_tenant(const char *space, const char *namespace, char ret[CL_TENANT_SIZE])
-{
-    const char *dot = namespace[0] == '\0' ? "" : ".";
-    char text[2 * CL_CONTAINERD_ID_MOST + 32];
-    char hex[CL_SHA256_HEX_SIZE];
-    struct cl_sha256 hash;
-
-    (void)snprintf(text, sizeof(text), "containerd.%s%s%s", space, dot, namespace);
-    if (strlen(text) < CL_TENANT_SIZE) {
-        (void)snprintf(ret, CL_TENANT_SIZE, "%s", text);
-        return;
-    }
-    cl_sha256_init(&hash);
-    cl_sha256_add(&hash, text, strlen(text));
-    cl_sha256_final_hex(&hash, hex);
-    (void)snprintf(ret, CL_TENANT_SIZE, "containerd.%.64s", hex);
-}
-
-static int find_tenant(struct cl_rpc_call *call, const struct cl_msg_any *options,
-                       char ret[CL_TENANT_SIZE], struct cl_error *err)
-{
-    struct pod_config config = {0};
-    const char *namespace = "";
-    int r = 0;
-
-    if (options != NULL && strstr(options->type_url, "runtime.v1.PodSandboxConfig") != NULL)
-        r = cl_wire_read(&config_shape, &options->value, &call->arena, &config, err);
-    if (r == 0 && config.metadata != NULL && config.metadata->namespace[0] != '\0') {
-        namespace = config.metadata->namespace;
-        r = cl_containerd_check_id(namespace, "the pod's namespace", err);
-    }
-    if (r == 0)
-        cl_daemon_name_tenant(call->space, namespace, ret);
-    return r;
-}
 
 /* The pod of that name in the call's namespace; NULL, with a message. */
 static struct cl_pod *need_pod(const struct cl_rpc_call *call, const char *id, struct cl_error *err)
@@ -83,7 +22,7 @@ int cl_controller_create(struct cl_rpc_call *call, struct cl_error *err)
 {
     const struct cl_msg_controller_create *request = call->request;
     struct cl_daemon *daemon = call->context;
-    char tenant[CL_TENANT_SIZE];
+    struct cl_pod_choice choice;
     struct cl_pod *pod;
     int r = cl_containerd_check_id(request->id, "sandbox_id", err);
 
@@ -93,17 +32,20 @@ int cl_controller_create(struct cl_rpc_call *call, struct cl_error *err)
         return -EINVAL;
     if (cl_daemon_find_pod(daemon, call->space, request->id) != NULL)
         return cl_refuse(err, EEXIST, "the sandbox %s is there already", request->id);
-    r = find_tenant(call, request->options, tenant, err);
+    r = cl_pod_choose(call, &choice, err);
     if (r == 0)
         r = cl_pod_new(daemon, call->space, request->id, &pod, err);
     if (r < 0)
         return r;
-    (void)snprintf(pod->tenant, sizeof(pod->tenant), "%s", tenant);
+    (void)snprintf(pod->tenant, sizeof(pod->tenant), "%s", choice.tenant);
+    pod->wall = choice.wall;
     r = cl_pod_record(pod, err);
-    if (r < 0) {
+    if (r == 0 && pod->wall == CL_POD_CONTAINER)
+        r = cl_relay_create(pod, call, err);
+    if (r < 0)
         cl_pod_forget(pod);
+    if (r != 0)
         return r;
-    }
     cl_rpc_answer(call, &(struct cl_msg_sandbox_name){.id = pod->id});
     return 0;
 }
@@ -122,6 +64,8 @@ int cl_controller_start(struct cl_rpc_call *call, struct cl_error *err)
 
     if (pod == NULL)
         return -ENOENT;
+    if (pod->wall == CL_POD_CONTAINER)
+        return cl_relay_start(pod, call, err);
     if (pod->is_started)
         return cl_refuse(err, EALREADY, "the sandbox %s has been started already", pod->id);
     pod->is_started = 1;
@@ -167,6 +111,8 @@ int cl_controller_stop(struct cl_rpc_call *call, struct cl_error *err)
 
     if (pod == NULL)
         return -ENOENT;
+    if (pod->wall == CL_POD_CONTAINER)
+        return cl_relay_stop(pod, call, err);
     cl_pod_stop(pod);
     (void)cl_pod_record(pod, &ignored); /* the next daemon would have it ready, and no container */
     cl_rpc_answer(call, &(struct cl_msg_empty){0});
@@ -190,6 +136,8 @@ int cl_controller_wait(struct cl_rpc_call *call, struct cl_error *err)
 
     if (pod == NULL)
         return -ENOENT;
+    if (pod->wall == CL_POD_CONTAINER)
+        return cl_relay_wait(pod, call, err);
     call->keeper = pod;
     call->on_gone = leave_waiters;
     call->next = pod->waiters;
@@ -202,11 +150,13 @@ int cl_controller_wait(struct cl_rpc_call *call, struct cl_error *err)
 int cl_controller_status(struct cl_rpc_call *call, struct cl_error *err)
 {
     const struct cl_msg_sandbox_ask *request = call->request;
-    const struct cl_pod *pod = need_pod(call, request->id, err);
+    struct cl_pod *pod = need_pod(call, request->id, err);
     char address[CL_DAEMON_ADDRESS + 16];
 
     if (pod == NULL)
         return -ENOENT;
+    if (pod->wall == CL_POD_CONTAINER)
+        return cl_relay_status(pod, call, err);
     const int is_ready = pod->is_started && pod->exited_ns == 0;
     const struct cl_msg_time created = cl_msg_time_of(pod->created_ns);
     const struct cl_msg_time exited = cl_msg_time_of(pod->exited_ns);
@@ -231,6 +181,8 @@ int cl_controller_shutdown(struct cl_rpc_call *call, struct cl_error *err)
 
     if (pod == NULL)
         return -ENOENT;
+    if (pod->wall == CL_POD_CONTAINER)
+        return cl_relay_shutdown(pod, call, err);
     cl_pod_forget(pod);
     cl_rpc_answer(call, &(struct cl_msg_empty){0});
     return 0;
@@ -240,10 +192,12 @@ int cl_controller_shutdown(struct cl_rpc_call *call, struct cl_error *err)
 int cl_controller_metrics(struct cl_rpc_call *call, struct cl_error *err)
 {
     const struct cl_msg_sandbox_name *request = call->request;
-    const struct cl_pod *pod = need_pod(call, request->id, err);
+    struct cl_pod *pod = need_pod(call, request->id, err);
 
     if (pod == NULL)
         return -ENOENT;
+    if (pod->wall == CL_POD_CONTAINER)
+        return cl_relay_metrics(pod, call, err);
     const struct cl_msg_time now = cl_msg_time_of(cl_clock_wall_ns());
     const struct cl_msg_metric metric = {.at = &now, .id = pod->id};
     cl_rpc_answer(call, &(struct cl_msg_metrics){&metric});

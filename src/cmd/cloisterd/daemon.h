@@ -18,7 +18,9 @@
 
 #include "base/helper.h"
 #include "base/loop.h"
+#include "base/child.h"
 #include "containerd/bundle.h"
+#include "rpc/client.h"
 #include "rpc/publisher.h"
 #include "rpc/sandbox_messages.h"
 #include "rpc/server.h"
@@ -52,10 +54,9 @@ struct cl_daemon_child {
 /* Remembers PID, our child. -ENOMEM, then it is ended. */
 int cl_daemon_watch_child(struct cl_daemon *daemon, pid_t pid, void (*on_end)(void *, int),
                           void *context, struct cl_error *err);
-/* Runs the program PATH with ARGV; FDS as cl_child_start has them. */
-int cl_daemon_run(struct cl_daemon *daemon, const char *path, char *const argv[], const int *fds,
-                  size_t fd_count, void (*on_end)(void *, int), void *context,
-                  struct cl_error *err);
+/* Runs what START says. */
+int cl_daemon_start_child(struct cl_daemon *daemon, const struct cl_child_start *start,
+                          void (*on_end)(void *, int), void *context, struct cl_error *err);
 /* CONTEXT goes: nobody is told of its children. */
 void cl_daemon_forget_context(struct cl_daemon *daemon, const void *context);
 void cl_daemon_reap(struct cl_daemon *daemon);
@@ -73,6 +74,8 @@ struct cl_space *cl_daemon_space(struct cl_daemon *daemon, const char *name, str
 
 /* --- pods (pods.c, record.c) ----------------------------------------------------------------- */
 
+enum cl_pod_wall { CL_POD_CONTAINER, CL_POD_WASM };
+
 struct cl_pod {
     struct cl_daemon *daemon;
     struct cl_pod *next;
@@ -82,7 +85,12 @@ struct cl_pod {
     uint64_t created_ns; /* CLOCK_REALTIME */
     uint64_t exited_ns;  /* 0: it is there */
     int is_started;
-    struct cl_rpc_call *waiters;
+    enum cl_pod_wall wall;
+    struct cl_rpc_call *waiters;  /* WASM */
+    char shim[CL_DAEMON_ADDRESS]; /* CONTAINER: where its shim listens; "": it hasn't been said */
+    struct cl_rpc_client *client; /* the connection to that; NULL: there is none */
+    struct cl_relay *relays;      /* what it is being asked */
+    int is_going;                 /* what its shim has left is being removed */
 };
 
 struct cl_pod *cl_daemon_find_pod(const struct cl_daemon *daemon, const char *space,
@@ -94,10 +102,29 @@ void cl_pod_stop(struct cl_pod *pod);
 /* The same, and it is no more. */
 void cl_pod_forget(struct cl_pod *pod);
 
+/* What a new pod is to be. */
+struct cl_pod_choice {
+    enum cl_pod_wall wall;
+    char tenant[CL_TENANT_SIZE];
+};
+/* CALL is a Create. */
+int cl_pod_choose(struct cl_rpc_call *call, struct cl_pod_choice *ret, struct cl_error *err);
+
 int cl_pod_record(const struct cl_pod *pod, struct cl_error *err);
 void cl_pod_unrecord(const struct cl_pod *pod);
 /* Those of the daemon before. What is no record is left and told. */
 int cl_daemon_load_pods(struct cl_daemon *daemon, struct cl_error *err);
+
+/* Pods behind the container wall (relay.c): as the methods, of POD. */
+int cl_relay_create(struct cl_pod *pod, struct cl_rpc_call *call, struct cl_error *err);
+int cl_relay_start(struct cl_pod *pod, struct cl_rpc_call *call, struct cl_error *err);
+int cl_relay_stop(struct cl_pod *pod, struct cl_rpc_call *call, struct cl_error *err);
+int cl_relay_wait(struct cl_pod *pod, struct cl_rpc_call *call, struct cl_error *err);
+int cl_relay_status(struct cl_pod *pod, struct cl_rpc_call *call, struct cl_error *err);
+int cl_relay_shutdown(struct cl_pod *pod, struct cl_rpc_call *call, struct cl_error *err);
+int cl_relay_metrics(struct cl_pod *pod, struct cl_rpc_call *call, struct cl_error *err);
+/* POD goes: who waits for an answer is refused, and its bundle is removed. */
+void cl_relays_forget(struct cl_pod *pod);
 
 /* --- workers (workers.c) --------------------------------------------------------------------- */
 
@@ -252,6 +279,7 @@ struct cl_daemon {
     struct cl_recent *recent;
     struct cl_helper translator; /* cloister-grpc */
     struct cl_helper cloister;
+    struct cl_helper shim; /* containerd-shim-cloister-v2 */
 };
 
 int cl_daemon_serve(const struct cl_daemon_options *options, struct cl_error *err);

@@ -1,6 +1,7 @@
 /* containerd's gRPC: each connection has a translator of its own, in a jail, which speaks HTTP/2
  * with the peer and ttrpc with us. Who may call is looked at here. */
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/channel.h"
 #include "base/fd.h"
@@ -25,8 +26,13 @@ static int translate(struct cl_daemon *daemon, int connection, struct cl_error *
     r = cl_sys_fcntl(ours, F_SETFL, O_NONBLOCK);
     if (r < 0)
         return cl_fail(err, r, "make a line non-blocking");
-    r = cl_daemon_run(daemon, daemon->translator.path, argv, fds, CL_ARRAY_SIZE(fds), NULL, NULL,
-                      err);
+    const struct cl_child_start start = {.path = daemon->translator.path,
+                                         .argv = argv,
+                                         .envp = environ,
+                                         .fds = fds,
+                                         .fd_count = CL_ARRAY_SIZE(fds),
+                                         .cwd = -1};
+    r = cl_daemon_start_child(daemon, &start, NULL, NULL, err);
     return r < 0 ? r : cl_rpc_server_adopt(&daemon->server, CL_TAKE_FD(ours), err);
 }
 

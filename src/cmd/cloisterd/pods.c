@@ -83,6 +83,8 @@ void cl_pod_forget(struct cl_pod *pod)
 
     cl_pod_stop(pod);
     end_tasks(pod, 1);
+    if (pod->wall == CL_POD_CONTAINER)
+        cl_relays_forget(pod);
     cl_pod_unrecord(pod);
     while (*at != pod)
         at = &(*at)->next;

@@ -17,11 +17,14 @@ struct record {
     uint64_t created_ns;
     uint64_t exited_ns;
     uint32_t is_started;
+    uint32_t wall; /* enum cl_pod_wall */
+    const char *shim;
 };
 static const struct cl_wire_field rows[] = {
     CL_WIRE_ROW(1, TEXT, record, space),    CL_WIRE_ROW(2, TEXT, record, id),
     CL_WIRE_ROW(3, TEXT, record, tenant),   CL_WIRE_ROW(4, U64, record, created_ns),
     CL_WIRE_ROW(5, U64, record, exited_ns), CL_WIRE_ROW(6, U32, record, is_started),
+    CL_WIRE_ROW(7, U32, record, wall),      CL_WIRE_ROW(8, TEXT, record, shim),
 };
 static const struct cl_wire_shape shape = CL_WIRE_SHAPE("a pod's record", record, rows);
 
@@ -50,8 +53,9 @@ static int write_file(int dir, const char *name, const struct cl_buf *bytes)
 
 int cl_pod_record(const struct cl_pod *pod, struct cl_error *err)
 {
-    const struct record record = {pod->space,      pod->id,        pod->tenant,
-                                  pod->created_ns, pod->exited_ns, (uint32_t)pod->is_started};
+    const struct record record = {pod->space,          pod->id,        pod->tenant,
+                                  pod->created_ns,     pod->exited_ns, (uint32_t)pod->is_started,
+                                  (uint32_t)pod->wall, pod->shim};
     CL_CLEANUP_BUF struct cl_buf bytes = CL_BUF_INIT(RECORD_MOST);
     CL_CLEANUP_FD int dir = open_pods(pod->daemon);
     char name[NAME_SIZE];
@@ -92,6 +96,8 @@ static int take_record(struct cl_daemon *daemon, const struct cl_bytes *bytes, s
     pod->created_ns = record.created_ns;
     pod->exited_ns = record.exited_ns;
     pod->is_started = record.is_started != 0;
+    pod->wall = record.wall == CL_POD_WASM ? CL_POD_WASM : CL_POD_CONTAINER;
+    (void)snprintf(pod->shim, sizeof(pod->shim), "%s", record.shim);
     return 0;
 }
 

@@ -130,6 +130,8 @@ static int prepare(struct cl_daemon *daemon, struct cl_error *err)
     if (r == 0)
         r = cl_helper_find(NULL, "cloister", &daemon->cloister, err);
     if (r == 0)
+        r = cl_helper_find(NULL, "containerd-shim-cloister-v2", &daemon->shim, err);
+    if (r == 0)
         r = cl_loop_init(&daemon->loop, err);
     if (r == 0)
         r = watch_signals(daemon, err);
@@ -154,6 +156,9 @@ int cl_daemon_serve(const struct cl_daemon_options *options, struct cl_error *er
 
     daemon.options = options;
     raise_open_files();
+    /* For shims: where containerd listens, and that they may say the newest. */
+    if (setenv("TTRPC_ADDRESS", options->events, 1) < 0 || setenv("MAX_SHIM_VERSION", "3", 1) < 0)
+        return cl_fail_memory(err);
     int r = prepare(&daemon, err);
     if (r < 0)
         return r;

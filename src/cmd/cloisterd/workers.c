@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/channel.h"
@@ -270,8 +271,13 @@ static int run_cloister(struct cl_worker *worker, char *const argv[], int output
     if (null < 0)
         return cl_fail(err, null, "open /dev/null");
     const int fds[] = {null, null, output < 0 ? null : output};
-    return cl_daemon_run(worker->daemon, worker->daemon->cloister.path, argv, fds,
-                         CL_ARRAY_SIZE(fds), on_end, worker, err);
+    const struct cl_child_start start = {.path = worker->daemon->cloister.path,
+                                         .argv = argv,
+                                         .envp = environ,
+                                         .fds = fds,
+                                         .fd_count = CL_ARRAY_SIZE(fds),
+                                         .cwd = -1};
+    return cl_daemon_start_child(worker->daemon, &start, on_end, worker, err);
 }
 
 static void forget_output(struct cl_worker *worker)
