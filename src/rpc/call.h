@@ -3,29 +3,13 @@
  * A service is a table of methods. Who serves a call answers it at once, or keeps it and answers
  * later; until then it may go by itself, as its caller is gone or waits no longer, of which on_gone
  * tells. A call is the transport's: it is freed by its answer, or behind on_gone.
- * Source: of the codes, google/rpc/code.proto.
  */
 #ifndef CL_RPC_CALL_H
 #define CL_RPC_CALL_H
 
 #include "base/arena.h"
+#include "rpc/code.h"
 #include "rpc/message.h"
-
-enum cl_rpc_code {
-    CL_RPC_OK = 0,
-    CL_RPC_CANCELLED = 1,
-    CL_RPC_UNKNOWN = 2,
-    CL_RPC_INVALID_ARGUMENT = 3,
-    CL_RPC_DEADLINE_EXCEEDED = 4,
-    CL_RPC_NOT_FOUND = 5,
-    CL_RPC_ALREADY_EXISTS = 6,
-    CL_RPC_PERMISSION_DENIED = 7,
-    CL_RPC_RESOURCE_EXHAUSTED = 8,
-    CL_RPC_FAILED_PRECONDITION = 9,
-    CL_RPC_UNIMPLEMENTED = 12,
-    CL_RPC_INTERNAL = 13,
-    CL_RPC_UNAVAILABLE = 14,
-};
 
 enum { CL_RPC_KEPT = 1 };
 

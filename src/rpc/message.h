@@ -53,7 +53,7 @@ extern const struct cl_wire_shape cl_msg_pair_shape;
 
 /* google.rpc.Status, without its details */
 struct cl_msg_status {
-    uint32_t code; /* enum cl_rpc_code */
+    uint32_t code; /* enum cl_rpc_code (rpc/code.h) */
     const char *message;
 };
 extern const struct cl_wire_shape cl_msg_status_shape;
