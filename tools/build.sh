@@ -67,7 +67,7 @@ publish() {
     local from=build/$1 to=build/bin program
     [ "$1" != asan ] || to=build/bin/asan
     for program in cloister cloister-oci cloisterd containerd-shim-cloister-v2 cloister-weak cloister-oci-weak cloister-plan cloister-image cloister-fetch \
-        cloister-systemd cloister-wasm cloister-wasm-component cloister-wasmc cloister-wasmedge; do
+        cloister-systemd cloister-grpc cloister-wasm cloister-wasm-component cloister-wasmc cloister-wasmedge; do
         [ -x "$from/$program" ] || continue
         mkdir -p "$to"
         cmp -s "$from/$program" "$to/$program" && continue
