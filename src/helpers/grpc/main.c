@@ -19,7 +19,7 @@
 #include "base/sys.h"
 #include "helpers/common/jail.h"
 #include "helpers/common/process_end.h"
-#include "helpers/grpc/serve.h"
+#include "helpers/grpc/relay.h"
 
 enum {
     CLIENT_FD = 3,
@@ -40,6 +40,17 @@ static int check_socket(int fd, struct cl_error *err)
                          "descriptor %d is no socket",
                          fd);
     return 0;
+}
+
+static int relay_all(struct cl_error *err)
+{
+    struct cl_grpc_relay relay;
+    int r = cl_grpc_relay_init(&relay, CLIENT_FD, CORE_FD, err);
+
+    while (r >= 0 && r != CL_GRPC_ENDED)
+        r = cl_grpc_relay_turn(&relay, -1, err);
+    cl_grpc_relay_done(&relay);
+    return r;
 }
 
 static int run(struct cl_error *err)
@@ -65,7 +76,7 @@ static int run(struct cl_error *err)
     (void)mallopt(M_MMAP_THRESHOLD, MAPPED_FROM); /* 1 or 0; the sanitizer's malloc has none */
     (void)mallopt(M_TRIM_THRESHOLD, KEPT_MOST);
     (void)malloc_trim(0); /* what the jail took */
-    return cl_grpc_serve(CLIENT_FD, CORE_FD, err);
+    return relay_all(err);
 }
 
 int main(int argc, CL_UNUSED char *argv[])
