@@ -16,14 +16,14 @@
 #include "check.h"
 
 #define MIB (1UL << 20)
-enum { MADE_MOST = 4096, MANY_TURNS = 400000 };
+enum { MADE_MOST = 1100, MANY_TURNS = 400000 };
 
 /* A call as the client sees it. */
 struct made {
     int32_t stream;
     int is_closed;
     uint32_t reset; /* HTTP/2's code */
-    char http[8], type[32], status[16], message[4096];
+    char http[8], type[32], status[16], message[CL_GRPC_ENCODED_SIZE];
     struct cl_buf body;
     const struct cl_buf *sends; /* the rest of it from SENT on is to be sent */
     size_t sent;
@@ -37,6 +37,8 @@ static struct scene {
     struct cl_error err;
     int client, core, inner[2];
     nghttp2_session *h2; /* the client's */
+    const uint8_t *out;  /* its bytes that aren't sent */
+    ssize_t out_size;
     struct made made[MADE_MOST];
     size_t made_count;
     int is_gone; /* the client was told so, or its connection is at its end */
@@ -154,8 +156,7 @@ static inline void start_client(uint32_t window)
 
 /* --- its life ------------------------------------------------------------------------------ */
 
-/* What the client sends by itself is in BEGIN's hands: START_CLIENT, or raw bytes. */
-static inline int open_scene(void)
+static inline void make_sockets(void)
 {
     int client[2];
     int core[2];
@@ -169,7 +170,13 @@ static inline int open_scene(void)
     scene.core = core[0];
     scene.inner[0] = client[1];
     scene.inner[1] = core[1];
-    return cl_grpc_relay_init(&scene.relay, client[1], core[1], &scene.err);
+}
+
+/* What the client sends is another's affair: start_client, or raw bytes. */
+static inline int open_scene(void)
+{
+    make_sockets();
+    return cl_grpc_relay_init(&scene.relay, scene.inner[0], scene.inner[1], &scene.err);
 }
 
 static inline void begin(void)
@@ -213,24 +220,23 @@ static inline void check_holds_nothing(void)
 static inline int work_client(void)
 {
     static uint8_t bytes[64 << 10];
-    static const uint8_t *out;
-    static ssize_t out_size;
     int worked = 0;
 
     if (scene.h2 == NULL || scene.client < 0)
         return 0;
     for (;;) {
-        if (out_size == 0)
-            out_size = nghttp2_session_mem_send(scene.h2, &out);
-        CHECK(out_size >= 0);
-        if (out_size <= 0)
+        if (scene.out_size == 0)
+            scene.out_size = nghttp2_session_mem_send(scene.h2, &scene.out);
+        CHECK(scene.out_size >= 0);
+        if (scene.out_size <= 0)
             break;
-        const ssize_t sent = send(scene.client, out, (size_t)out_size, MSG_DONTWAIT | MSG_NOSIGNAL);
+        const ssize_t sent =
+            send(scene.client, scene.out, (size_t)scene.out_size, MSG_DONTWAIT | MSG_NOSIGNAL);
         if (sent < 0 && errno == EAGAIN)
             break;
         worked = 1;
-        out += sent < 0 ? out_size : sent;
-        out_size -= sent < 0 ? out_size : sent;
+        scene.out += sent < 0 ? scene.out_size : sent;
+        scene.out_size -= sent < 0 ? scene.out_size : sent;
     }
     const ssize_t size = recv(scene.client, bytes, sizeof(bytes), MSG_DONTWAIT);
     if (size > 0)
@@ -265,18 +271,27 @@ static inline int work_core(void)
     return 1;
 }
 
-/* A turn of the relay that found nothing to take may have sent something. */
-static inline void settle(void)
+/* A turn of the relay that found nothing to take may have sent something: so it takes two for
+ * nothing more to be done. */
+static inline int work(void)
 {
-    int turns = 0;
-
-    for (int idle = 0; idle < 2 && turns < MANY_TURNS; turns++) {
+    for (int idle = 0; idle < 2; idle++) {
         int worked = work_client();
 
         worked |= work_relay();
         worked |= work_core();
-        idle = worked ? 0 : idle + 1;
+        if (worked)
+            return 1;
     }
+    return 0;
+}
+
+static inline void settle(void)
+{
+    int turns = 0;
+
+    while (turns < MANY_TURNS && work())
+        turns++;
     CHECK(turns < MANY_TURNS);
 }
 
@@ -291,7 +306,7 @@ static inline size_t put(int fd, const void *data, size_t size)
 
         if (r > 0)
             sent += (size_t)r;
-        else if (errno != EAGAIN || !(work_client() | work_relay() | work_core()))
+        else if (errno != EAGAIN || !work())
             break;
     }
     return sent;

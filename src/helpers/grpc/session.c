@@ -12,7 +12,7 @@
 #include "base/alloc.h"
 #include "helpers/grpc/answer.h"
 
-enum { OUTBOUND_ACKS_MOST = 128, SETTINGS_ENTRIES_MOST = 32 };
+enum { OUTBOUND_ACKS_MOST = 1000, SETTINGS_ENTRIES_MOST = 32 };
 
 static const struct cl_grpc_status too_much = {CL_RPC_RESOURCE_EXHAUSTED, 200,
                                                "too many messages are on their way at once"};
@@ -249,8 +249,9 @@ static int on_stream_close(nghttp2_session *h2, int32_t stream, CL_UNUSED uint32
 
 /* --- the session --------------------------------------------------------------------------- */
 
-static int fail_h2(int r, const char *what, struct cl_error *err)
+static int fail_h2(struct cl_grpc_session *session, int r, const char *what, struct cl_error *err)
 {
+    session->is_broken = 1;
     if (r == NGHTTP2_ERR_NOMEM)
         return cl_fail_memory(err);
     return cl_refuse(err, EIO, "%s: %s", what, nghttp2_strerror(r));
@@ -307,12 +308,15 @@ int cl_grpc_session_init(struct cl_grpc_session *ret, struct cl_grpc_link *link,
     *ret = (struct cl_grpc_session){.link = link};
     const int r = open_session(ret);
 
-    return r != 0 ? fail_h2(r, "start HTTP/2", err) : 0;
+    return r != 0 ? fail_h2(ret, r, "start HTTP/2", err) : 0;
 }
 
+/* Where the library ran out of memory in the middle of a change it can't be trusted to know what it
+ * has: 1.52 frees twice what it couldn't queue. Its memory goes with the process. */
 void cl_grpc_session_done(struct cl_grpc_session *session)
 {
-    nghttp2_session_del(session->h2);
+    if (!session->is_broken)
+        nghttp2_session_del(session->h2);
     session->h2 = NULL;
     cl_grpc_calls_done(&session->calls);
 }
@@ -322,9 +326,11 @@ int cl_grpc_session_take(struct cl_grpc_session *session, const void *data, size
 {
     const ssize_t r = nghttp2_session_mem_recv(session->h2, data, size);
 
-    if (r == NGHTTP2_ERR_BAD_CLIENT_MAGIC || r == NGHTTP2_ERR_FLOODED)
-        return cl_refuse(err, ECONNABORTED, "the client: %s", nghttp2_strerror((int)r));
-    return r < 0 ? fail_h2((int)r, "read HTTP/2", err) : 0;
+    if (r >= 0)
+        return 0;
+    if (r == NGHTTP2_ERR_NOMEM || r == NGHTTP2_ERR_CALLBACK_FAILURE)
+        return fail_h2(session, (int)r, "read HTTP/2", err);
+    return cl_refuse(err, ECONNABORTED, "the client: %s", nghttp2_strerror((int)r));
 }
 
 ssize_t cl_grpc_session_next(struct cl_grpc_session *session, const uint8_t **ret,
@@ -332,7 +338,7 @@ ssize_t cl_grpc_session_next(struct cl_grpc_session *session, const uint8_t **re
 {
     const ssize_t size = nghttp2_session_mem_send(session->h2, ret);
 
-    return size < 0 ? fail_h2((int)size, "write HTTP/2", err) : size;
+    return size < 0 ? fail_h2(session, (int)size, "write HTTP/2", err) : size;
 }
 
 int cl_grpc_session_has_ended(const struct cl_grpc_session *session)
@@ -344,7 +350,7 @@ int cl_grpc_session_resume(struct cl_grpc_session *session, struct cl_error *err
 {
     const int r = give_back(session, 0);
 
-    return r != 0 ? fail_h2(r, "open the window", err) : 0;
+    return r != 0 ? fail_h2(session, r, "open the window", err) : 0;
 }
 
 /* --- answers ------------------------------------------------------------------------------- */
@@ -370,7 +376,7 @@ static int answer(struct cl_grpc_session *session, struct cl_grpc_call *call, st
         session->answers += call->frame.size;
         r = cl_grpc_answer_payload(session->h2, call);
     }
-    return r != 0 ? fail_h2(r, "answer", err) : 0;
+    return r != 0 ? fail_h2(session, r, "answer", err) : 0;
 }
 
 int cl_grpc_session_answer(struct cl_grpc_session *session, uint32_t id, struct cl_buf *frame,

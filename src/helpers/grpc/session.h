@@ -29,7 +29,8 @@ struct cl_grpc_session {
     struct cl_grpc_link *link; /* borrowed */
     size_t bodies;
     size_t answers;
-    size_t held; /* of the window: what isn't given back to the client yet */
+    int is_broken; /* the library has failed, and isn't called any more */
+    size_t held;   /* of the window: what isn't given back to the client yet */
 };
 
 /* RET stays where it is; after a failure, too, it has to be done. */
