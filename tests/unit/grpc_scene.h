@@ -66,6 +66,7 @@ static inline void keep(const uint8_t *value, size_t size, char *ret, size_t roo
         memcpy(ret, value, size);
 }
 
+// NOLINTNEXTLINE(readability-function-size): the library's
 static inline int on_made_header(CL_UNUSED nghttp2_session *h2, const nghttp2_frame *frame,
                                  const uint8_t *name, size_t name_size, const uint8_t *value,
                                  size_t value_size, CL_UNUSED uint8_t flags,
@@ -88,6 +89,7 @@ static inline int on_made_header(CL_UNUSED nghttp2_session *h2, const nghttp2_fr
     return 0;
 }
 
+// NOLINTNEXTLINE(readability-function-size): the library's
 static inline int on_made_data(CL_UNUSED nghttp2_session *h2, CL_UNUSED uint8_t flags,
                                int32_t stream, const uint8_t *data, size_t size,
                                CL_UNUSED void *context)
@@ -119,6 +121,7 @@ static inline int on_made_frame(CL_UNUSED nghttp2_session *h2, const nghttp2_fra
     return 0;
 }
 
+// NOLINTNEXTLINE(readability-function-size): the library's
 static inline ssize_t read_made(CL_UNUSED nghttp2_session *h2, CL_UNUSED int32_t stream,
                                 uint8_t *ret, size_t size, uint32_t *ret_flags,
                                 nghttp2_data_source *source, CL_UNUSED void *context)

@@ -132,8 +132,8 @@ TEST(a_message_of_almost_4_mib_is_taken)
     begin();
     add_message(&body, bytes, SIZE);
     const struct made *made = submit(&(struct order){.body = &body});
-    CHECK(hear(&request, &arena) == 1 && request.payload.size == SIZE);
-    CHECK(memcmp(request.payload.data, bytes, SIZE) == 0);
+    CHECK(hear(&request, &arena) == 1 && request.payload.size == SIZE &&
+          memcmp(request.payload.data, bytes, SIZE) == 0);
     answer_text(1, "taken");
     check_answered(made, "taken", 5);
     check_holds_nothing();
@@ -174,8 +174,10 @@ TEST(a_long_message_is_cut)
     char text[2 * CL_GRPC_MESSAGE_MOST] = "x";
     const size_t whole = (CL_GRPC_MESSAGE_MOST - 1) / 2;
 
-    for (size_t i = 1; i + 2 < sizeof(text); i += 2)
-        memcpy(text + i, "\xc3\xa9", 2);
+    for (size_t i = 1; i + 2 < sizeof(text); i += 2) {
+        text[i] = (char)0xc3;
+        text[i + 1] = (char)0xa9;
+    }
     begin();
     const struct made *made = call("x");
     answer_status(heard(), CL_RPC_INTERNAL, text);

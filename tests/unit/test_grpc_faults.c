@@ -58,7 +58,7 @@ static int try(const char *fault)
 {
     make_sockets();
     start_client(0);
-    make_room(&scene.heard, (CALLS + 1) * SIZE);
+    make_room(&scene.heard, (size_t)(CALLS + 1) * SIZE);
     for (size_t i = 0; i < CALLS; i++) {
         struct made *made =
             submit(&(struct order){.body = &body, .name_space = "k8s.io", .timeout = "1H"});
