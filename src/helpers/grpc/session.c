@@ -358,7 +358,7 @@ int cl_grpc_session_resume(struct cl_grpc_session *session, struct cl_error *err
 static int answer(struct cl_grpc_session *session, struct cl_grpc_call *call, struct cl_buf *frame,
                   struct cl_error *err)
 {
-    CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(2 * CL_TTRPC_MOST);
+    CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(2UL * CL_TTRPC_MOST);
     const struct cl_bytes bytes = {cl_buf_text(frame), frame->size};
     struct cl_ttrpc_response response = {0};
     int r = cl_wire_read(&cl_ttrpc_response_shape, &bytes, &arena, &response, err);
