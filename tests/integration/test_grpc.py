@@ -21,11 +21,16 @@ KIB = 1 << 10
 class Relay:
     """A helper that runs, its client's end and its core's."""
 
-    def __init__(self, helper, **client):
-        ends = [*socket.socketpair(), *socket.socketpair()]
-        for one in ends:
-            one.settimeout(20)
-        self.sock, inner, self.core, outer = ends
+    def __init__(self, helper, connection=None):
+        """Of a client that has come with CONNECTION, or of one of ours."""
+        self.client = None
+        self.core, outer = socket.socketpair()
+        if connection is None:
+            self.sock, inner = socket.socketpair()
+            self.sock.settimeout(20)
+        else:
+            inner = connection
+        self.core.settimeout(20)
         numbers = inner.fileno(), outer.fileno()
 
         def place():
@@ -37,7 +42,8 @@ class Relay:
                                         stderr=subprocess.PIPE, env=helper.environment(), cwd="/")
         inner.close()
         outer.close()
-        self.client = h2.Client(self.sock, **client)
+        if connection is None:
+            self.client = h2.Client(self.sock)
 
     def hear(self):
         """The next call that the core hears: its stream and {number: [values]}."""
@@ -67,7 +73,8 @@ class Relay:
         return self.process.returncode, said.decode()
 
     def close(self):
-        self.client.close()
+        if self.client:
+            self.client.close()
         self.core.close()
         self.process.kill()
         self.process.wait()
@@ -100,6 +107,29 @@ def test_calls_and_answers(relay):
     answer = relay.wait(first)
     assert (answer[":status"], answer["content-type"], answer["grpc-status"], answer["grpc-message"]) == ("200", "application/grpc", "5", "no sandbox %C3%A9")
     assert answer.body == b""
+
+
+NAMESPACES = "containerd.services.namespaces.v1.Namespaces"
+
+
+@pytest.mark.parametrize("status", [None, {1: 5, 2: "none é"}], ids=["answer", "error"])
+def test_a_client_of_containerds(helper, world, status):
+    """ctr is one of grpc-go's."""
+    path = world.directory("grpc") / "socket"
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        listener.settimeout(20)
+        with subprocess.Popen(["ctr", "--address", path, "--namespace", "mine", "--timeout", "20s", "namespaces", "ls", "-q"], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT) as ctr:
+            with contextlib.closing(Relay(helper, listener.accept()[0])) as relay:
+                stream, request = relay.hear()
+                assert (request[1], request[2], request[5]) == ([NAMESPACES.encode()], [b"List"], [ttrpc.encode({1: "containerd-namespace-ttrpc", 2: "mine"})])
+                assert 10 * 10 ** 9 < request[4][0] <= 20 * 10 ** 9
+                relay.answer(stream, ttrpc.encode({1: [{1: "one"}, {1: "other"}]}), status)
+                said = ctr.communicate(timeout=20)[0].decode()
+                assert (ctr.returncode, said) == (0, "one\nother\n") if status is None else ctr.returncode == 1 and "none é" in said, said
+                assert relay.end() == (0, "")
 
 
 def test_a_large_answer_takes_its_time(relay):
@@ -135,7 +165,8 @@ def test_it_ends_with_either(relay, whose):
 
 
 def test_a_client_that_breaks_http2_is_let_go_in_silence(relay):
-    relay.sock.sendall(h2.frame(h2.DATA, 0, 1, b"of no stream"))
+    relay.wait(relay.client.start("/no-call", end=True))
+    relay.sock.sendall(h2.frame(h2.DATA, 0, 7, b"of no stream"))
     relay.client.read_until(lambda: relay.client.gone is not None)
     assert relay.client.gone == 1  # PROTOCOL_ERROR
     assert relay.end() == (0, "")
