@@ -237,6 +237,28 @@ TEST(a_call_is_reset_in_the_middle_of_its_answer)
     end();
 }
 
+/* With those whose clients are gone, as resets are bounded by time alone. */
+TEST(the_core_has_so_many_calls_at_most)
+{
+    struct cl_grpc_calls *calls = &scene.relay.session.calls;
+
+    begin();
+    for (size_t i = 0; i < CL_GRPC_CALLS_MOST; i++) {
+        struct cl_grpc_call *one = cl_grpc_call_new(calls, 1);
+
+        CHECK(one != NULL && cl_grpc_call_number(calls, one) == 0 && one->id == 2 * i + 1);
+        if (one != NULL)
+            cl_grpc_call_leave(calls, one);
+    }
+    const struct made *made = call("one more");
+    CHECK(heard() == 0);
+    check_refused(made, "8");
+    answer_text(2 * 4000 + 1, "at last");
+    CHECK(!scene.has_ended && calls->asked_count == CL_GRPC_CALLS_MOST - 1);
+    check_works();
+    end();
+}
+
 TEST(pings_are_answered)
 {
     begin();
@@ -288,6 +310,7 @@ int main(void)
         ROW(a_status_of_0_is_none),
         ROW(an_answer_that_comes_late_is_dropped),
         ROW(a_call_is_reset_in_the_middle_of_its_answer),
+        ROW(the_core_has_so_many_calls_at_most),
         ROW(pings_are_answered),
         ROW(either_end_is_the_end),
         ROW(after_goaway_it_ends_with_the_last_call),

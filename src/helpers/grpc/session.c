@@ -87,9 +87,8 @@ static int ask(struct cl_grpc_session *session, struct cl_grpc_call *call)
 
     if (r == 0) {
         r = cl_grpc_link_add(session->link, call->id, &request);
-        if (r < 0)
-            (void)cl_grpc_call_take(&session->calls,
-                                    call->id); /* a number is left out: as ttrpc lets */
+        if (r < 0) /* its number is left out, which ttrpc lets */
+            (void)cl_grpc_call_take(&session->calls, call->id);
     }
     if (r < 0)
         return refuse(session, call,
