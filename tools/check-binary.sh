@@ -32,7 +32,7 @@ check() {
     printf '%s    %s: static PIE, %d KiB%s\n' "$dim" "$program" $size "$plain"
 }
 
-[ $# -gt 0 ] || set -- build/bin/cloister build/bin/cloister-oci build/bin/containerd-shim-cloister-v2
+[ $# -gt 0 ] || set -- build/bin/cloister build/bin/cloister-oci build/bin/cloisterd build/bin/containerd-shim-cloister-v2
 for program in "$@"; do
     if [ -x "$program" ]; then
         check "$program"

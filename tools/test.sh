@@ -81,7 +81,7 @@ within 900 tools/build.sh core helpers weak asan fuzz wasm
 within 120 make -s -C tests/escape  # by us, so that build/ keeps one owner
 
 stage "form: the programs, dependencies between directories"
-within 60 tools/check-binary.sh build/bin/cloister build/bin/cloister-weak build/bin/cloister-oci build/bin/containerd-shim-cloister-v2 build/bin/cloister-oci-weak build/bin/cloister-wasm build/bin/cloister-wasm-component
+within 60 tools/check-binary.sh build/bin/cloister build/bin/cloister-weak build/bin/cloister-oci build/bin/cloisterd build/bin/containerd-shim-cloister-v2 build/bin/cloister-oci-weak build/bin/cloister-wasm build/bin/cloister-wasm-component
 within 60 /usr/bin/python3 tools/check-arrows.py
 within 60 /usr/bin/python3 tools/gen-seccomp.py --check-headers
 

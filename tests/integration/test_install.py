@@ -37,13 +37,13 @@ NEWEST = ABIS / "4.0"  # of parsers that know `userns`
 PAGES = {page.stem for page in (REPOSITORY / "docs/man").glob("*.scd")}
 SCRIPTS = {"bash": "share/bash-completion/completions/cloister", "zsh": "share/zsh/site-functions/_cloister",
            "fish": "share/fish/vendor_completions.d/cloister.fish"}
-PROGRAMS = {"bin/cloister", "bin/cloister-oci", "bin/containerd-shim-cloister-v2", "libexec/cloister/cloister-plan",
+PROGRAMS = {"bin/cloister", "bin/cloister-oci", "bin/cloisterd", "bin/containerd-shim-cloister-v2", "libexec/cloister/cloister-plan",
             "libexec/cloister/cloister-image", "libexec/cloister/cloister-fetch", "libexec/cloister/cloister-systemd",
             "libexec/cloister/cloister-grpc"}
 WASM = REPOSITORY / "build/wasm"  # of make wasm, which not everybody asks for
 if (WASM / "cloister-wasm").exists() and (WASM / ".identity").read_text().splitlines()[0] == str(REPOSITORY):
     PROGRAMS |= {f"libexec/cloister/{name}" for name in ("cloister-wasm", "cloister-wasm-component", "cloister-wasmc", "cloister-wasmedge")}
-WANTED = {*PROGRAMS, *SCRIPTS.values(), *(f"share/man/man{page[-1]}/{page}" for page in PAGES),
+WANTED = {*PROGRAMS, *SCRIPTS.values(), "lib/systemd/system/cloisterd.service", *(f"share/man/man{page[-1]}/{page}" for page in PAGES),
           *(f"share/cloister/apparmor.d/{name}" for name in PROFILES),
           *(f"share/cloister/selinux/{name}" for name in ("cloister.te", "cloister-types.te"))}
 

@@ -100,9 +100,9 @@ def test_examples_survive_rendering(page):
         assert any(shown[at:at + len(lines)] == lines for at in range(len(shown))), block
 
 
-def oci_options(cloister):
-    """All that cloister-oci and its commands know, by their --help."""
-    program = Path(cloister.binary).with_name("cloister-oci")
+def options_of(cloister, name):
+    """All that another program and its commands know, by their --help."""
+    program = Path(cloister.binary).with_name(name)
     first = said(program, "--help")
     helps = [first, *(said(program, name, "--help") for name in re.findall(r"^  (\w+) ", first.partition("\nCommands:\n")[2], re.MULTILINE))]
     return {name for told in helps for name in re.findall(r"^ {2,6}(?:-\w, )?--([a-z-]+)", told, re.MULTILINE)}
@@ -110,7 +110,7 @@ def oci_options(cloister):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_speaks_of_options_that_there_are(as_root, page):
-    known = oci_options(as_root) if page == "cloister-oci.8" else {name for command in COMMANDS for _, name, _ in options_told(as_root, command)}
+    known = options_of(as_root, page[:-2]) if page.endswith(".8") else {name for command in COMMANDS for _, name, _ in options_told(as_root, command)}
     assert set(re.findall(r"\*--([a-z-]+)", PAGES[page])) <= known
 
 
