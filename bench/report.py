@@ -11,6 +11,7 @@ import engine_runs
 import images_report
 import oci
 import outbound
+import pods
 import wasm
 from chart import Chart
 from rig import OTHER_BASE
@@ -90,7 +91,7 @@ def targets(data):
         target_row("peak memory, MiB", mib("cloister", "peak_kib"), "<=", 1.0, mib("floor, full", "peak_kib")),
         target_row("supervisor PSS, MiB", mib("cloister", "pss_kib"), "<=", 0.5, mib("floor, full", "pss_kib")),
         target_row("compile, CPU time / raw", dig(data, "compile", "ratio"), "<=", 1.05, 1.0),
-        *[target_row(*row) for row in [*commands.targets(data), *oci.targets(data), *engine_runs.targets(data)]],
+        *[target_row(*row) for row in [*commands.targets(data), *oci.targets(data), *engine_runs.targets(data), *pods.targets(data)]],
         *[target_row(*row) for row in [*outbound.targets(data), *wasm.targets(data)]],
         *[target_row(*row) for row in images_report.targets(data)],
     ]
@@ -176,7 +177,7 @@ def tables(data):
     if alternative_rows(data):
         rows = [[label, f"{delta:+.0f}", f"{quiet:+.0f}"] for label, delta, quiet in alternative_rows(data)]
         out.append(("Other ways, us against the same base", ["way", "difference", "at p25"], rows))
-    return [*out, *(table for part in (commands, oci, engine_runs, outbound, wasm, images_report) for table in part.tables(data))]
+    return [*out, *(table for part in (commands, oci, engine_runs, pods, outbound, wasm, images_report) for table in part.tables(data))]
 
 
 def footnotes(data):

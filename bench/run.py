@@ -24,12 +24,13 @@ import images_start  # noqa: E402
 import measure  # noqa: E402
 import oci  # noqa: E402
 import outbound  # noqa: E402
+import pods  # noqa: E402
 import report  # noqa: E402
 import wasm  # noqa: E402
 from rig import BenchError, Rig  # noqa: E402
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
-PARTS = ["starts", "layers", "loops", "growth", "memory", "compile", *commands.PARTS, *oci.PARTS, *engine_runs.PARTS, "outbound", *wasm.PARTS, *images.PARTS]
+PARTS = ["starts", "layers", "loops", "growth", "memory", "compile", *commands.PARTS, *oci.PARTS, *engine_runs.PARTS, *pods.PARTS, "outbound", *wasm.PARTS, *images.PARTS]
 
 
 def options(argv):
@@ -130,6 +131,7 @@ class Bench:
             "judge": lambda: commands.judge(self.rig, turns),
             "oci": lambda: oci.oci(self.rig, rounds),
             "engine": lambda: engine_runs.engine(self.rig, rounds),
+            "pods": lambda: pods.pods(self.rig, turns),
             "outbound": lambda: outbound.outbound(self.rig, turns),
             "wasm": lambda: wasm.wasm(self.rig, rounds, turns),
         }
@@ -157,7 +159,7 @@ class Bench:
         for part in self.chosen.parts:
             began = time.monotonic()
             try:
-                if part in [*commands.PARTS, *oci.PARTS, *engine_runs.PARTS, "outbound", *wasm.PARTS]:
+                if part in [*commands.PARTS, *oci.PARTS, *engine_runs.PARTS, *pods.PARTS, "outbound", *wasm.PARTS]:
                     self.command_part(part)
                 elif part in images.PARTS:
                     self.image_part(part)

@@ -1,0 +1,166 @@
+"""Pods of the CRI: made, a container in each started, stopped and removed, by crictl; with runc, with our shim, and of modules by cloisterd.
+And what cloisterd does by itself: tasks a second, and a thousand pods at once."""
+
+import contextlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import images
+from rig import HERE, BenchError, need_tool
+
+sys.path.insert(0, str(HERE.parent / "tests"))
+
+from lib import cri, cri_images, wasm_module  # noqa: E402
+from lib.cloisterd import Daemon  # noqa: E402
+from lib.runner import descendants  # noqa: E402
+from lib.service import Service  # noqa: E402
+
+PARTS = ["pods"]
+TASKS, AT_ONCE, PODS, TURNS, WAIT_S = 10_000, 64, 1_000, 20, 30
+HANDLERS = {"runc": ("runc", cri_images.BOX, ["sleep", "1000"]), "cloister's shim": ("cloister", cri_images.BOX, ["sleep", "1000"]),
+            "cloisterd, modules": ("cloister-wasm", cri_images.WASM, ["rest", "1000"])}
+RUNC = """
+[plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc]
+  runtime_type = "io.containerd.runc.v2"
+"""
+
+
+class Runtimes(cri.Shim):
+    """All three."""
+
+    def configuration(self):
+        section = cri.SHIMS_MANUAL.read_text(encoding="utf-8").split("## cloisterd", 1)[1]
+        return super().configuration() + section.split("```toml\n", 1)[1].split("```", 1)[0] + RUNC
+
+
+class Node(cri.Cri):
+    def start(self):
+        env = {**self.env, "PATH": f"{Path(self.runtime.program).parent}:{self.env['PATH']}"}
+        self.daemon = Service([Path(self.runtime.program).with_name("cloisterd")], self.place / "cloisterd.log", env=env, prefix=self.inside)
+        self.daemon.expect("serving at")
+        super().start()
+
+    def stop(self):
+        try:
+            super().stop()
+        finally:
+            self.daemon.stop()
+
+
+def cycle(node, place, handler, image, words):
+    """Seconds from `crictl runp` to the end of `crictl rmp`."""
+    pod, box = place / f"{handler}.json", place / f"{handler}-box.json"
+    pod.write_text(json.dumps({"metadata": {"name": handler, "namespace": "bench", "uid": handler, "attempt": 0}, "log_directory": str(place), "linux": {}}))
+    box.write_text(json.dumps({"metadata": {"name": "main", "attempt": 0}, "image": {"image": f"registry.example/{image}"},
+                               "command" if image == cri_images.BOX else "args": words, "log_path": "main.log", "linux": {}}))
+    began = time.monotonic()
+    made = node.crictl("runp", "--runtime", handler, pod).strip()
+    container = node.crictl("create", made, box, pod).strip()
+    node.crictl("start", container)
+    node.crictl("stop", "--timeout", "0", container)
+    node.crictl("rm", container)
+    node.crictl("stopp", made)
+    node.crictl("rmp", made)
+    return time.monotonic() - began
+
+
+def cycles(rig, place):
+    times = {name: [] for name in HANDLERS}
+    with Node(place / "cri", Runtimes(rig.cloister.parent / "containerd-shim-cloister-v2")) as node:
+        for image in (cri_images.BOX, cri_images.WASM):
+            node.crictl("pull", f"registry.example/{image}")
+        for turn in range(TURNS + 1):
+            for name, row in HANDLERS.items():
+                took = cycle(node, place, *row)
+                if turn > 0:  # the first fills caches
+                    times[name].append(took)
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def build_load(out):
+    source = HERE / "task_load.c"
+    return images.build(out, "task_load", [need_tool("gcc"), "-O2", "-Wall", "-Wextra", source], [source])
+
+
+@contextlib.contextmanager
+def daemon(place, *options):
+    place.mkdir()
+    made = Daemon(place, "--guests", "2000", "--memory", "1g", *options, events=False)
+    with made.events:
+        made.start()
+        try:
+            yield made
+        finally:
+            made.stop()
+
+
+def rate(load, place, turns):
+    """Tasks that a service of modules made, started, waited for and removed in a second."""
+    module = place.with_name("empty.wasm")
+    module.write_bytes(wasm_module.command(b""))
+    found = []
+    with daemon(place) as one:
+        bundle = one.bundle("one", module)
+        for _ in range(turns + 1):
+            done = subprocess.run([load, one.tasks, one.space, bundle, str(TASKS), str(AT_ONCE)], capture_output=True, text=True, timeout=WAIT_S * 4)
+            if done.returncode != 0:
+                raise BenchError(done.stderr.strip())
+            found.append(float(done.stdout))
+    return statistics.median(found[1:])
+
+
+def pss_kib(pid):
+    return next(int(line.split()[1]) for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines() if line.startswith("Pss:"))
+
+
+def thousand(place, guest):
+    """KiB of all that is Cloister's with so many pods, each with a module that rests."""
+    with daemon(place) as one:
+        caller = one.caller()
+        for number in range(PODS):
+            name = f"{number:064x}"
+            caller.pod("Create", {1: name, 6: {2: {2: {1: "runtimeoptions.v1.Options", 2: {3: 'wall = "wasm"'}}}}})
+            caller.pod("Start", {1: name})
+            caller.run(f"c{number}", one.bundle(f"b{number}", guest, "rest", "1000", pod=name))
+        return sum(pss_kib(pid) for pid in {one.process.pid, *descendants(one.process.pid)})
+
+
+def pods(rig, turns):
+    if not os.access(rig.cloister.parent / "cloisterd", os.X_OK):
+        raise BenchError("cloisterd is not built")
+    with tempfile.TemporaryDirectory(dir="/var/tmp", prefix="cloister-bench-") as directory:
+        place = Path(directory)
+        found = {"tasks_per_second": rate(build_load(rig.out), place / "rate", turns)}
+        guest = place / "guest.wasm"
+        subprocess.run([need_tool("clang"), "--target=wasm32-wasi", "-O1", "-o", guest, HERE.parent / "tests/wasm/guest.c"], check=True)
+        guest.chmod(0o755)
+        found["thousand_kib"] = thousand(place / "thousand", guest)
+        found["cycles_s"] = cycles(rig, place)
+    return found
+
+
+def targets(data):
+    mine = data.get("pods", {})
+    times = mine.get("cycles_s", {})
+
+    def ratio(name):
+        return times[name] / times["runc"] if name in times else None
+
+    return [
+        ("a pod's life by crictl, cloister's shim / runc's", ratio("cloister's shim"), "<=", 0.8),
+        ("a pod of a module, cloisterd / runc's of a container", ratio("cloisterd, modules"), "<=", 0.6),
+        ("cloisterd: tasks of modules a second", mine.get("tasks_per_second"), ">=", 2000),
+        ("cloisterd: 1,000 pods of modules, MiB (PSS)", mine["thousand_kib"] / 1024 if "thousand_kib" in mine else None, "<=", 60),
+    ]
+
+
+def tables(data):
+    mine = data.get("pods", {})
+    rows = [[name, f"{value * 1000:.0f}"] for name, value in mine.get("cycles_s", {}).items()]
+    return [("A pod and a container: runp, create, start, stop, rm, stopp, rmp by crictl", ["runtime", "ms"], rows)] if rows else []
