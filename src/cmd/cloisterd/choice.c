@@ -53,9 +53,9 @@ void cl_daemon_name_tenant(const char *space, const char *namespace, char ret[CL
     char hex[CL_SHA256_HEX_SIZE];
     struct cl_sha256 hash;
 
-    (void)snprintf(text, sizeof(text), "containerd.%s%s%s", space, dot, namespace);
-    if (strlen(text) < CL_TENANT_SIZE) {
-        (void)snprintf(ret, CL_TENANT_SIZE, "%s", text);
+    const int size = snprintf(text, sizeof(text), "containerd.%s%s%s", space, dot, namespace);
+    if (size < CL_TENANT_SIZE) {
+        memcpy(ret, text, (size_t)size + 1);
         return;
     }
     cl_sha256_init(&hash);
