@@ -4,6 +4,8 @@
 #include <string.h>
 
 #include "rpc/event_messages.h"
+#include "rpc/pod_messages.h"
+#include "rpc/sandbox_messages.h"
 #include "rpc/task_messages.h"
 #include "rpc/ttrpc.h"
 
@@ -38,14 +40,35 @@ union record {
 };
 
 static const struct cl_wire_shape *const shapes[] = {
-    &cl_ttrpc_request_shape,    &cl_ttrpc_response_shape, &cl_msg_create_shape,
-    &cl_msg_pid_shape,          &cl_msg_name_shape,       &cl_msg_deleted_shape,
-    &cl_msg_exec_shape,         &cl_msg_resize_shape,     &cl_msg_state_shape,
-    &cl_msg_kill_shape,         &cl_msg_close_io_shape,   &cl_msg_pids_shape,
-    &cl_msg_update_shape,       &cl_msg_waited_shape,     &cl_msg_stats_shape,
-    &cl_msg_connected_shape,    &cl_msg_shutdown_shape,   &cl_msg_empty_shape,
-    &cl_msg_task_create_shape,  &cl_msg_task_exit_shape,  &cl_msg_task_delete_shape,
-    &cl_msg_task_changed_shape, &cl_msg_forward_shape,    &node_shape,
+    &cl_ttrpc_request_shape,
+    &cl_ttrpc_response_shape,
+    &cl_msg_create_shape,
+    &cl_msg_pid_shape,
+    &cl_msg_name_shape,
+    &cl_msg_deleted_shape,
+    &cl_msg_exec_shape,
+    &cl_msg_resize_shape,
+    &cl_msg_state_shape,
+    &cl_msg_kill_shape,
+    &cl_msg_close_io_shape,
+    &cl_msg_pids_shape,
+    &cl_msg_update_shape,
+    &cl_msg_waited_shape,
+    &cl_msg_stats_shape,
+    &cl_msg_connected_shape,
+    &cl_msg_shutdown_shape,
+    &cl_msg_empty_shape,
+    &cl_msg_task_create_shape,
+    &cl_msg_task_exit_shape,
+    &cl_msg_task_delete_shape,
+    &cl_msg_task_changed_shape,
+    &cl_msg_forward_shape,
+    &cl_msg_sandbox_create_shape,
+    &cl_msg_sandbox_stop_shape,
+    &cl_msg_sandbox_ask_shape,
+    &cl_msg_sandbox_status_shape,
+    &cl_msg_pod_shape,
+    &node_shape,
 };
 
 enum { ARENA_MOST = 1 << 20, BYTES_MOST = 1 << 20 };

@@ -1,4 +1,5 @@
-/* test_rpc_messages.c - each message of the task service and of its events, with all that it has,
+/* test_rpc_messages.c - each message of the task service, of the
+ * sandbox services and of their events, with all that it has,
  * as bytes made by hand from its .proto; and which code an error is. */
 #include <errno.h>
 #include <string.h>
@@ -6,6 +7,8 @@
 #include "base/clock.h"
 #include "rpc/call.h"
 #include "rpc/event_messages.h"
+#include "rpc/pod_messages.h"
+#include "rpc/sandbox_messages.h"
 #include "rpc/task_messages.h"
 #include "check.h"
 
@@ -121,6 +124,128 @@ TEST(what_answers)
                 .version = "v2");
 }
 
+TEST(what_is_asked_of_a_sandbox)
+{
+    static const struct cl_msg_pair pairs[] = {{"k", "v"}};
+    static const struct cl_msg_sandbox_runtime runtime = {"rt", &any};
+    static const struct cl_msg_sandbox sandbox = {"id", &runtime};
+
+    CHECK_BYTES(cl_msg_sandbox_name, "\x0a\x02id", .id = "id");
+    CHECK_BYTES(cl_msg_sandbox_create,
+                "\x0a\x02id\x12\x02/p\x1a\x1b" MOUNT_BYTES "\x1a\x0e" OTHER_MOUNT_BYTES
+                "\x22\x09" ANY_BYTES "\x2a\x02/n\x32\x06\x0a\x01k\x12\x01v",
+                .id = "id", .bundle = "/p", .rootfs = {mounts, 2}, .options = &any, .netns = "/n",
+                .annotations = {pairs, 1});
+    CHECK_BYTES(cl_msg_sandbox_runtime, "\x0a\x02rt\x12\x09" ANY_BYTES, "rt", &any);
+    CHECK_BYTES(cl_msg_sandbox, "\x0a\x02id\x12\x0f\x0a\x02rt\x12\x09" ANY_BYTES, "id", &runtime);
+    CHECK_BYTES(cl_msg_controller_create,
+                "\x0a\x02id\x12\x1b" MOUNT_BYTES "\x1a\x09" ANY_BYTES
+                "\x22\x02/n\x2a\x06\x0a\x01k\x12\x01v\x32\x15"
+                "\x0a\x02id\x12\x0f\x0a\x02rt\x12\x09" ANY_BYTES,
+                .id = "id", .rootfs = {mounts, 1}, .options = &any, .netns = "/n",
+                .annotations = {pairs, 1}, .sandbox = &sandbox);
+    CHECK_BYTES(cl_msg_sandbox_stop, "\x0a\x02id\x10\x1e", .id = "id", .timeout_s = 30);
+    CHECK_BYTES(cl_msg_sandbox_ask, "\x0a\x02id\x10\x01", .id = "id", .verbose = 1);
+}
+
+TEST(what_is_told_of_a_sandbox)
+{
+    static const struct cl_msg_pair pairs[] = {{"k", "v"}};
+    static const struct cl_msg_platform platform = {"linux", "arm64", "v8"};
+    static const struct cl_msg_metric metric = {&late, "id", &any};
+
+    CHECK_BYTES(cl_msg_sandbox_started, "\x08\xac\x02\x12\x0c" TIME_BYTES, 300, &late);
+    CHECK_BYTES(cl_msg_controller_started,
+                "\x0a\x02id\x10\xac\x02\x1a\x0c" TIME_BYTES "\x22\x06\x0a\x01k\x12\x01v\x2a\x01"
+                "a\x30\x03",
+                .id = "id", .pid = 300, .created_at = &late, .labels = {pairs, 1}, .address = "a",
+                .version = 3);
+    CHECK_BYTES(cl_msg_platform,
+                "\x0a\x05linux\x12\x05"
+                "arm64\x1a\x02v8",
+                "linux", "arm64", "v8");
+    CHECK_BYTES(cl_msg_platform_told,
+                "\x0a\x12\x0a\x05linux\x12\x05"
+                "arm64\x1a\x02v8",
+                &platform);
+    CHECK_BYTES(cl_msg_sandbox_status,
+                "\x0a\x02id\x10\xac\x02\x1a\x0d" CL_SANDBOX_READY "\x22\x06\x0a\x01k\x12\x01v"
+                "\x2a\x0c" TIME_BYTES "\x32\x0c" TIME_BYTES "\x3a\x09" ANY_BYTES "\x42\x01"
+                "a\x48\x03",
+                .id = "id", .pid = 300, .state = CL_SANDBOX_READY, .info = {pairs, 1},
+                .created_at = &late, .exited_at = &late, .extra = &any, .address = "a",
+                .version = 3);
+    CHECK_BYTES(cl_msg_metric, "\x0a\x0c" TIME_BYTES "\x12\x02id\x1a\x09" ANY_BYTES, &late, "id",
+                &any);
+    CHECK_BYTES(cl_msg_metrics, "\x0a\x1d\x0a\x0c" TIME_BYTES "\x12\x02id\x1a\x09" ANY_BYTES,
+                &metric);
+}
+
+static const struct cl_msg_pod_map map[] = {{100000, 0, 65536}};
+#define MAP_BYTES "\x08\xa0\x8d\x06\x18\x80\x80\x04" /* 8; the second is 0 */
+static const struct cl_msg_pod_users users = {CL_POD_MODE_NODE, {map, 1}, {map, 1}};
+#define USERS_BYTES "\x08\x02\x12\x08" MAP_BYTES "\x1a\x08" MAP_BYTES /* 22 */
+static const struct cl_msg_pod_namespaces namespaces = {CL_POD_MODE_NODE, CL_POD_MODE_CONTAINER,
+                                                        CL_POD_MODE_TARGET, &users};
+#define NAMESPACES_BYTES "\x08\x02\x10\x01\x18\x03\x2a\x16" USERS_BYTES /* 30 */
+
+TEST(what_the_cri_says_of_a_pod)
+{
+    static const char *const servers[] = {"1.2.3.4", "::1"};
+    static const struct cl_msg_pod_dns dns = {{servers, 2}, {servers, 1}, {options, 1}};
+    static const struct cl_msg_pod_metadata metadata = {"n", "u", "s", 2};
+    static const struct cl_msg_pod_security security = {&namespaces};
+    static const struct cl_msg_pair sysctls[] = {{"net.x", "1"}};
+    static const struct cl_msg_pod_linux linux_part = {"/g", &security, {sysctls, 1}};
+
+    CHECK_BYTES(cl_msg_pod_metadata, "\x0a\x01n\x12\x01u\x1a\x01s\x20\x02", "n", "u", "s", 2);
+    CHECK_BYTES(cl_msg_pod_dns,
+                "\x0a\x07"
+                "1.2.3.4\x0a\x03::1\x12\x07"
+                "1.2.3.4\x1a\x02ro",
+                dns.servers, dns.searches, dns.options);
+    CHECK_BYTES(cl_msg_pod_map, MAP_BYTES, 100000, 0, 65536);
+    CHECK_BYTES(cl_msg_pod_users, USERS_BYTES, users.mode, users.uids, users.gids);
+    CHECK_BYTES(cl_msg_pod_namespaces, NAMESPACES_BYTES, namespaces.network, namespaces.pid,
+                namespaces.ipc, &users);
+    CHECK_BYTES(cl_msg_pod_security, "\x0a\x1e" NAMESPACES_BYTES, &namespaces);
+    CHECK_BYTES(cl_msg_pod_linux,
+                "\x0a\x02/g\x12\x20\x0a\x1e" NAMESPACES_BYTES "\x1a\x0a\x0a\x05net.x\x12\x01"
+                "1",
+                "/g", &security, {sysctls, 1});
+    CHECK_BYTES(cl_msg_pod,
+                "\x0a\x0b\x0a\x01n\x12\x01u\x1a\x01s\x20\x02\x12\x01h\x22\x1b\x0a\x07"
+                "1.2.3.4"
+                "\x0a\x03::1\x12\x07"
+                "1.2.3.4\x1a\x02ro\x42\x32\x0a\x02/g\x12\x20\x0a\x1e" NAMESPACES_BYTES
+                "\x1a\x0a\x0a\x05net.x\x12\x01"
+                "1",
+                &metadata, "h", &dns, &linux_part);
+    CHECK(CL_POD_MODE_POD == 0 && CL_POD_MODE_CONTAINER == 1 && CL_POD_MODE_NODE == 2);
+}
+
+TEST(a_pod_that_is_none_is_refused)
+{
+    static const struct cl_bytes hostile[] = {
+        {"\x12\x05h", 3},                        /* a hostname that is longer than all */
+        {"\x12\x02h\0", 4},                      /* with a NUL */
+        {"\x12\x02\xc3\x28", 4},                 /* no UTF-8 */
+        {"\x42\x04\x12\x02\x0a\x7f", 6},         /* a context that ends too late */
+        {"\x42\x03\x1a\x01\x0a", 5},             /* half a setting */
+        {"\x42\x06\x12\x04\x0a\x02\x08\xff", 8}, /* a mode that doesn't end */
+        {"\x13\x14", 2},                         /* a group */
+    };
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(hostile); i++) {
+        CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(1 << 16);
+        struct cl_msg_pod pod = {0};
+        struct cl_error err = {0};
+
+        CHECK(cl_wire_read(&cl_msg_pod_shape, &hostile[i], &arena, &pod, &err) == -EBADMSG);
+        CHECK(strlen(err.msg) > 0);
+    }
+}
+
 TEST(a_task_has_the_states_of_containerd)
 {
     CHECK(CL_TASK_UNKNOWN == 0 && CL_TASK_CREATED == 1 && CL_TASK_RUNNING == 2);
@@ -205,6 +330,10 @@ int main(void)
         ROW(what_creates_a_task),
         ROW(what_asks_for_a_process),
         ROW(what_answers),
+        ROW(what_is_asked_of_a_sandbox),
+        ROW(what_is_told_of_a_sandbox),
+        ROW(what_the_cri_says_of_a_pod),
+        ROW(a_pod_that_is_none_is_refused),
         ROW(a_task_has_the_states_of_containerd),
         ROW(what_tells_of_a_task),
         ROW(each_error_has_a_code),
