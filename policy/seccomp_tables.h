@@ -15,6 +15,7 @@
  *   behind it, decides.
  * supervisor: for the supervisor once its sandbox is released; whatever it doesn't need
  *   kills the process.
+ * holder: for the process of containerd's shim that holds a pod's namespaces.
  * engine: strict for a program of ours, which puts one more filter on.
  * worker: that one, for the worker of a WebAssembly guest when that is about to begin; what it
  *   doesn't need kills the process.
@@ -41,6 +42,7 @@ extern const struct cl_seccomp_program cl_seccomp_build;
 extern const struct cl_seccomp_program cl_seccomp_engine;
 extern const struct cl_seccomp_program cl_seccomp_floor;
 extern const struct cl_seccomp_program cl_seccomp_floor_build;
+extern const struct cl_seccomp_program cl_seccomp_holder;
 extern const struct cl_seccomp_program cl_seccomp_init;
 extern const struct cl_seccomp_program cl_seccomp_supervisor;
 extern const struct cl_seccomp_program cl_seccomp_worker;

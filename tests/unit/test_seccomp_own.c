@@ -33,6 +33,22 @@ static void test_supervisor(void)
     }
 }
 
+/* It waits, and tells once that it does. */
+static void test_holder(void)
+{
+    static const uint32_t may[] = {3, 7, 15, 44, 45, 60, 219, 231, 271};
+    static const uint32_t never[] = {0,  1,   2,   9,   10,  41,  42,  46,  47,  56,  57,  59, 61,
+                                     62, 101, 157, 165, 257, 272, 308, 317, 321, 322, 425, 435};
+
+    for (size_t i = 0; i < sizeof(may) / sizeof(may[0]); i++)
+        expect("holder may", "holder", ALLOW, (struct data){.nr = may[i], .arch = X86_64});
+    for (size_t i = 0; i < sizeof(never) / sizeof(never[0]); i++)
+        expect("holder dies", "holder", KILL, (struct data){.nr = never[i], .arch = X86_64});
+    expect("holder may: ppoll", "holder", ALLOW, (struct data){.nr = 73, .arch = AARCH64});
+    expect("holder dies: openat", "holder", KILL, (struct data){.nr = 56, .arch = AARCH64});
+    expect("holder dies: i386", "holder", KILL, (struct data){.nr = 3, .arch = I386});
+}
+
 /* What is here is allowed to init whatever the user's profile says; the rest is for that. */
 static void test_init(void)
 {
@@ -282,6 +298,7 @@ int main(void)
     test_workers_of_components();
     test_workers_differ();
     test_supervisor();
+    test_holder();
     test_init();
     test_steps("strict");
     test_steps("build");
