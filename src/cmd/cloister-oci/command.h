@@ -142,6 +142,7 @@ struct cl_oci_creation {
     const char *config;
     const char *pid_file;
     const char *console;
+    const char *pod_files;
     unsigned int preserved;
     int no_pivot;
     int no_keyring;
@@ -163,13 +164,19 @@ struct cl_oci_creation {
         CL_OCI_FLAG(cl_oci_creation, "no-pivot", 0, "change the root by a mount: for a ramdisk's", \
                     no_pivot),                                                                     \
         CL_OCI_FLAG(cl_oci_creation, "no-new-keyring", 0, "keep the caller's session keyring",     \
-                    no_keyring)
+                    no_keyring),                                                                   \
+        CL_OCI_TEXT(cl_oci_creation, "pod-files", 0, "DIR",                                        \
+                    "has a pod's hosts, hostname, resolv.conf and shm", pod_files)
 #define CL_OCI_CREATION_INIT ((struct cl_oci_creation){.console_fd = -1})
 
 /* The process of a container that was just made. */
 int cl_oci_make(struct cl_oci *oci, const struct cl_oci_creation *creation,
                 struct cl_oci_container *container, struct cl_bundle_process *ret,
                 struct cl_error *err);
+/* Adds to the mounts of CONTAINER's spec what the directory PATH (NULL: nothing) has of a pod's
+ * files, where the bundle has no mount of its own. */
+int cl_oci_add_pod_files(const char *path, struct cl_oci_container *container,
+                         struct cl_error *err);
 /* Has it begin, and runs its poststart hooks. */
 int cl_oci_begin(struct cl_oci_container *container, struct cl_error *err);
 

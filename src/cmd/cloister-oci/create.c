@@ -325,6 +325,8 @@ int cl_oci_make(struct cl_oci *oci, const struct cl_oci_creation *creation,
         cl_oci_take_size(&container->spec);
     r = cl_oci_trim(oci, &container->spec, &container->spec, err);
     if (r == 0)
+        r = cl_oci_add_pod_files(creation->pod_files, container, err);
+    if (r == 0)
         r = cl_bundle_check(&container->spec, err);
     if (r < 0)
         return r;
