@@ -94,7 +94,7 @@ static int dispatch(const char *action, const struct cl_shim_options *options, c
 
 static int run(char *const argv[], struct cl_error *err)
 {
-    struct cl_shim_options options = {0};
+    struct cl_shim_options options = {.words = argv};
     char *const *at = argv + 1;
 
     while (*at != NULL && (*at)[0] == '-') {

@@ -31,6 +31,7 @@ struct cl_shim_options {
     const char *id;
     const char *bundle;
     int debug;
+    char *const *words; /* the whole command line */
 };
 
 int cl_shim_start(const struct cl_shim_options *options, char *const argv[], struct cl_error *err);
@@ -137,12 +138,14 @@ struct cl_shim {
     struct cl_rpc_server server;
     struct cl_publisher publisher;
     struct cl_shim_task *tasks;
+    struct cl_shim_sandbox *sandbox; /* sandbox.c's; NULL: it has none */
     struct cl_shim_job *jobs;
     struct cl_shim_early *early; /* ends of processes that nobody knows yet */
     struct cl_helper runtime;    /* cloister-oci */
     char state[CL_SHIM_PATH];
-    int is_leaving; /* when all has been said, */
-    int leaves_all; /* whatever is still there */
+    int is_leaving;     /* when all has been said, */
+    int leaves_all;     /* whatever is still there */
+    uint64_t leaves_ns; /* its sandbox has been shut down: then, at the latest (CLOCK_MONOTONIC) */
 };
 
 struct cl_shim_task *cl_shim_find_task(const struct cl_shim *shim, const char *id);
