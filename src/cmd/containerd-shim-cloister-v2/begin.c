@@ -8,6 +8,7 @@
 #include "base/fd.h"
 #include "base/sys.h"
 #include "cmd/containerd-shim-cloister-v2/calls.h"
+#include "cmd/containerd-shim-cloister-v2/sandbox.h"
 #include "rpc/event_messages.h"
 
 enum { EXEC_NAME = CL_SHIM_ID_MOST + 8 };
@@ -185,10 +186,12 @@ static int run_create(struct cl_shim_task *task, struct cl_rpc_call *call, struc
 {
     const struct cl_shim_streams *streams = &task->first.streams;
     const char *pid_file = cl_arena_printf(&call->arena, "%s/init.pid", task->bundle);
+    const char *pod = cl_shim_sandbox_bundle(task->shim);
+    const char *files = pod == NULL ? "" : cl_arena_printf(&call->arena, "%s/pod", pod);
     const char *words[CL_SHIM_JOB_WORDS] = {NULL};
     size_t count = 0;
 
-    if (pid_file == NULL)
+    if (pid_file == NULL || files == NULL)
         return cl_fail_memory(err);
     if (task->systemd)
         words[count++] = "--systemd-cgroup";
@@ -199,6 +202,10 @@ static int run_create(struct cl_shim_task *task, struct cl_rpc_call *call, struc
     words[count++] = pid_file;
     if (task->no_new_keyring)
         words[count++] = "--no-new-keyring";
+    if (pod != NULL) {
+        words[count++] = "--pod-files";
+        words[count++] = files;
+    }
     if (streams->terminal) {
         words[count++] = "--console-socket";
         words[count++] = streams->console_path;
@@ -221,6 +228,8 @@ int cl_shim_serve_create(struct cl_rpc_call *call, struct cl_error *err)
         return cl_refuse(err, ENOSYS, "no container can be restored from a checkpoint");
     if (request->bundle[0] != '/')
         return cl_refuse(err, EINVAL, "bundle: \"%.100s\" is no absolute path", request->bundle);
+    if (cl_shim_sandbox_leaves(shim))
+        return cl_refuse(err, EBUSY, "the sandbox is being shut down");
     if (cl_shim_find_task(shim, request->id) != NULL)
         return cl_refuse(err, EEXIST, "container %s is there already", request->id);
     r = cl_shim_task_new(shim, request->id, &task, err);

@@ -123,8 +123,10 @@ static int start_kept(struct cl_shim_job *job, const char *const words[CL_SHIM_J
     int r = cl_shim_job_start(job, words, fds, err);
     if (r < 0)
         return r;
-    call->keeper = job;
-    call->on_gone = leave_job;
+    if (call != NULL) {
+        call->keeper = job;
+        call->on_gone = leave_job;
+    }
     return CL_RPC_KEPT;
 }
 

@@ -17,10 +17,11 @@ int cl_shim_take_turn(struct cl_rpc_call *call, const char *id, const char *exec
 void cl_shim_leave_waiters(struct cl_rpc_call *call);
 void cl_shim_leave_deleter(struct cl_rpc_call *call);
 
-/* One for CALL, about PROCESS; NULL: no memory. */
+/* One for CALL (NULL: nobody asks), about PROCESS; NULL: no memory. */
 struct cl_shim_job *cl_shim_new_job(struct cl_shim_process *process, struct cl_rpc_call *call,
                                     void (*on_end)(struct cl_shim_job *, int, struct cl_error *));
-/* JOB (may be NULL: -ENOMEM) is taken. CL_RPC_KEPT, or an error. */
+/* JOB (may be NULL: -ENOMEM) is taken. CL_RPC_KEPT, or an error. Behind one its call is as it was.
+ */
 int cl_shim_start_job(struct cl_shim_job *job, const char *const words[CL_SHIM_JOB_WORDS],
                       const int fds[CL_SHIM_STREAMS], struct cl_error *err);
 /* The same, beside what else is being done to the task: which may be gone when it has ended, with
@@ -37,11 +38,19 @@ int cl_shim_read_pid(const char *bundle, const char *name, pid_t *ret, struct cl
 /* PROCESS: NULL, or the exec that it is about. */
 void cl_shim_publish_changed(const struct cl_shim_task *task, const char *topic, const char *type,
                              const struct cl_shim_process *process);
+/* It has been deleted, which is published: it is no more. */
+void cl_shim_task_is_removed(struct cl_shim_task *task);
 /* TASK is no more; whoever waits for it is told so. */
 void cl_shim_forget(struct cl_shim_task *task);
 
 /* The container's cgroup, as cloister-oci keeps it. */
 int cl_shim_open_group(const struct cl_shim_task *task, struct cl_group *ret, struct cl_error *err);
+
+enum { CL_SHIM_METRICS_MOST = 64 << 10 };
+/* What GROUP has used, as containerd reads it; RET's value is in BUF, which has room for
+ * CL_SHIM_METRICS_MOST bytes. */
+int cl_shim_write_metrics(const struct cl_group *group, struct cl_buf *buf, struct cl_msg_any *ret,
+                          struct cl_error *err);
 
 int cl_shim_serve_create(struct cl_rpc_call *call, struct cl_error *err);
 int cl_shim_serve_start(struct cl_rpc_call *call, struct cl_error *err);

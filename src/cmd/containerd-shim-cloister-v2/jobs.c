@@ -9,6 +9,7 @@
 #include "base/child.h"
 #include "base/fd.h"
 #include "base/sys.h"
+#include "cmd/containerd-shim-cloister-v2/sandbox.h"
 #include "cmd/containerd-shim-cloister-v2/shim.h"
 
 enum { MESSAGE_MOST = 4096, GLOBAL_WORDS = 7 };
@@ -176,7 +177,8 @@ void cl_shim_reap(struct cl_shim *shim)
 
     while ((pid = cl_sys_wait4(-1, &status, WNOHANG, NULL)) > 0 || pid == -EINTR) {
         if (pid == -EINTR || cl_shim_job_ended(shim, pid, status) ||
-            cl_shim_process_ended(shim, pid, status) || cl_shim_logger_ended(shim, pid))
+            cl_shim_process_ended(shim, pid, status) || cl_shim_logger_ended(shim, pid) ||
+            cl_shim_sandbox_ended(shim, pid, status))
             continue;
         keep_early(shim, pid, status);
     }

@@ -8,8 +8,6 @@
 
 #include "cmd/containerd-shim-cloister-v2/calls.h"
 
-enum { METRICS_MOST = 64 << 10 };
-
 /* --- the messages ------------------------------------------------------------------------------
  */
 
@@ -379,26 +377,35 @@ static int write_v2(const struct cl_group *group, struct cl_buf *buf)
     return cl_wire_write(&metrics_v2_shape, &(struct metrics_v2){&pids, &cpu, &memory, &io}, buf);
 }
 
+int cl_shim_write_metrics(const struct cl_group *group, struct cl_buf *buf, struct cl_msg_any *ret,
+                          struct cl_error *err)
+{
+    const int is_v2 = group->place.layout == CL_CGROUP_V2;
+    int r = is_v2 ? write_v2(group, buf) : write_v1(group, buf);
+
+    if (r < 0)
+        return cl_fail(err, r, "write the numbers");
+    *ret = (struct cl_msg_any){is_v2 ? "io.containerd.cgroups.v2.Metrics"
+                                     : "io.containerd.cgroups.v1.Metrics",
+                               {cl_buf_text(buf), buf->size}};
+    return 0;
+}
+
 int cl_shim_serve_stats(struct cl_rpc_call *call, struct cl_error *err)
 {
     const struct cl_msg_name *request = call->request;
     const struct cl_shim_process *process =
         cl_shim_need_process(call->context, request->id, "", err);
     CL_CLEANUP_GROUP struct cl_group group = {.count = 0};
-    CL_CLEANUP_BUF struct cl_buf buf = CL_BUF_INIT(METRICS_MOST);
+    CL_CLEANUP_BUF struct cl_buf buf = CL_BUF_INIT(CL_SHIM_METRICS_MOST);
+    struct cl_msg_any any;
 
     if (process == NULL)
         return -ENOENT;
     int r = cl_shim_open_group(process->task, &group, err);
-    if (r < 0)
-        return r;
-    const int is_v2 = group.place.layout == CL_CGROUP_V2;
-    r = is_v2 ? write_v2(&group, &buf) : write_v1(&group, &buf);
-    if (r < 0)
-        return cl_fail(err, r, "write the numbers");
-    const struct cl_msg_any any = {is_v2 ? "io.containerd.cgroups.v2.Metrics"
-                                         : "io.containerd.cgroups.v1.Metrics",
-                                   {cl_buf_text(&buf), buf.size}};
-    cl_rpc_answer(call, &(struct cl_msg_stats){&any});
-    return 0;
+    if (r == 0)
+        r = cl_shim_write_metrics(&group, &buf, &any, err);
+    if (r == 0)
+        cl_rpc_answer(call, &(struct cl_msg_stats){&any});
+    return r;
 }

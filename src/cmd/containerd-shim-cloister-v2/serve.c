@@ -11,6 +11,7 @@
 #include "base/fd.h"
 #include "base/helper.h"
 #include "base/sys.h"
+#include "cmd/containerd-shim-cloister-v2/sandbox.h"
 #include "cmd/containerd-shim-cloister-v2/shim.h"
 
 static const uint64_t AGAIN_NS = 200 * CL_NS_PER_MS;
@@ -53,6 +54,7 @@ static int on_ring(struct cl_source *source, CL_UNUSED uint32_t events,
     (void)cl_sys_read(source->fd, &count, sizeof(count)); /* how often is no matter */
     shim->rings_ns = UINT64_MAX;
     cl_shim_tidy(shim);
+    cl_shim_sandbox_go_on(shim);
     for (const struct cl_shim_task *task = shim->tasks; task != NULL; task = task->next) {
         if (cl_shim_task_waits(task))
             cl_shim_ring(shim, AGAIN_NS);
@@ -159,6 +161,7 @@ int cl_shim_serve(const struct cl_shim_options *options, int socket, struct cl_e
     forget_socket(shim.server.listener.fd);
     cl_shim_forget_state(shim.state);
     cl_rpc_server_done(&shim.server);
+    cl_shim_sandbox_done(&shim);
     cl_publisher_done(&shim.publisher);
     cl_loop_done(&shim.loop);
     return 0;

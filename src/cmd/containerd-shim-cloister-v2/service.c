@@ -1,4 +1,5 @@
-/* The task service, versions 2 and 3: what each call asks for, and what is done for it.
+/* The task service, versions 2 and 3: what each call asks for, and what is done for it; and the
+ * table of all methods.
  *
  * What cloister-oci has to do is a job; its call is kept until that has ended. A call that finds
  * its task busy with another waits for its turn, in the order in which they came.
@@ -12,7 +13,9 @@
 #include "base/fd.h"
 #include "base/sys.h"
 #include "cmd/containerd-shim-cloister-v2/calls.h"
+#include "cmd/containerd-shim-cloister-v2/sandbox.h"
 #include "rpc/event_messages.h"
+#include "rpc/sandbox_messages.h"
 
 /* For output that is still to be carried when its process is deleted. */
 static const uint64_t PATIENCE_NS = 2 * CL_NS_PER_S;
@@ -156,9 +159,37 @@ static void end_now(struct cl_shim_process *process)
     (void)cl_shim_process_ended(process->task->shim, process->pid, status);
 }
 
+static void publish_delete(const struct cl_shim_task *task, const struct cl_msg_deleted *deleted)
+{
+    const struct cl_msg_task_delete event = {.container_id = task->id,
+                                             .pid = deleted->pid,
+                                             .exit_status = deleted->exit_status,
+                                             .exited_at = deleted->exited_at};
+
+    (void)cl_publish(&task->shim->publisher, "/tasks/delete", "containerd.events.TaskDelete",
+                     &cl_msg_task_delete_shape, &event); /* its caller is told as well */
+}
+
+static void settle_deleted(struct cl_shim_task *task, struct cl_msg_time *at,
+                           struct cl_msg_deleted *ret)
+{
+    if (task->first.state != CL_SHIM_STOPPED)
+        end_now(&task->first);
+    describe_end(&task->first, at, ret);
+    publish_delete(task, ret);
+}
+
+void cl_shim_task_is_removed(struct cl_shim_task *task)
+{
+    struct cl_msg_deleted deleted;
+    struct cl_msg_time at;
+
+    settle_deleted(task, &at, &deleted);
+    cl_shim_forget(task);
+}
+
 static void on_deleted(struct cl_shim_job *job, int r, struct cl_error *err)
 {
-    struct cl_shim_task *task = job->task;
     struct cl_msg_deleted deleted;
     struct cl_msg_time at;
 
@@ -166,15 +197,8 @@ static void on_deleted(struct cl_shim_job *job, int r, struct cl_error *err)
         cl_shim_answer_empty(job, r, err);
         return;
     }
-    if (task->first.state != CL_SHIM_STOPPED)
-        end_now(&task->first);
-    describe_end(&task->first, &at, &deleted);
-    const struct cl_msg_task_delete event = {.container_id = task->id,
-                                             .pid = deleted.pid,
-                                             .exit_status = deleted.exit_status,
-                                             .exited_at = &at};
-    (void)cl_publish(&task->shim->publisher, "/tasks/delete", "containerd.events.TaskDelete",
-                     &cl_msg_task_delete_shape, &event); /* its caller is told as well */
+    settle_deleted(job->task, &at, &deleted);
+    struct cl_shim_task *task = job->task;
     cl_shim_answer_job(job, 0, &deleted, err);
     cl_shim_forget(task);
 }
@@ -300,13 +324,13 @@ static int serve_checkpoint(CL_UNUSED struct cl_rpc_call *call, struct cl_error 
     return cl_refuse(err, ENOSYS, "no container can be saved");
 }
 
-/* As long as it has containers it stays. */
+/* As long as it has containers, or a sandbox, it stays. */
 static int serve_shutdown(struct cl_rpc_call *call, CL_UNUSED struct cl_error *err)
 {
     const struct cl_msg_shutdown *request = call->request;
     struct cl_shim *shim = call->context;
     const int leaves_all = request->now != 0;
-    const int is_leaving = shim->tasks == NULL || leaves_all;
+    const int is_leaving = (shim->tasks == NULL && shim->sandbox == NULL) || leaves_all;
 
     cl_rpc_answer(call, &(struct cl_msg_empty){0}); /* the request is no more */
     shim->is_leaving = is_leaving;
@@ -341,5 +365,23 @@ static int serve_shutdown(struct cl_rpc_call *call, CL_UNUSED struct cl_error *e
              cl_shim_serve_connect),                                                               \
         TASK(version, "Shutdown", cl_msg_shutdown_shape, cl_msg_empty_shape, serve_shutdown)
 
-const struct cl_rpc_method cl_shim_methods[] = {TASKS("v2"), TASKS("v3")};
+#define SANDBOX(name, request, response, serve)                                                    \
+    {                                                                                              \
+        "containerd.runtime.sandbox.v1.Sandbox", name, &cl_msg_##request##_shape,                  \
+            &cl_msg_##response##_shape, cl_shim_sandbox_##serve                                    \
+    }
+
+const struct cl_rpc_method cl_shim_methods[] = {
+    TASKS("v2"),
+    TASKS("v3"),
+    SANDBOX("CreateSandbox", sandbox_create, empty, create),
+    SANDBOX("StartSandbox", sandbox_name, sandbox_started, start),
+    SANDBOX("Platform", sandbox_name, platform_told, platform),
+    SANDBOX("StopSandbox", sandbox_stop, empty, stop),
+    SANDBOX("WaitSandbox", sandbox_name, waited, wait),
+    SANDBOX("SandboxStatus", sandbox_ask, sandbox_status, status),
+    SANDBOX("PingSandbox", sandbox_name, empty, ping),
+    SANDBOX("ShutdownSandbox", sandbox_name, empty, shutdown),
+    SANDBOX("SandboxMetrics", sandbox_name, metrics, metrics),
+};
 const size_t cl_shim_method_count = CL_ARRAY_SIZE(cl_shim_methods);

@@ -19,6 +19,7 @@
 #include "base/sha256.h"
 #include "base/sys.h"
 #include "cmd/containerd-shim-cloister-v2/calls.h"
+#include "cmd/containerd-shim-cloister-v2/pod.h"
 #include "plan/spec.h"
 
 enum {
@@ -319,6 +320,7 @@ int cl_shim_delete(const struct cl_shim_options *options, struct cl_error *err)
     if (r == 0)
         r = remove_container(options, state, err);
     cl_bundle_unmount(".");
+    cl_pod_remove_files(".");
     if (r < 0)
         return r;
     remove_socket(options);
