@@ -130,6 +130,16 @@ class Shim:
     manual = SHIMS_MANUAL
 
 
+class Sandboxer(Shim):
+    """The same, which makes pods itself: without a pause container."""
+
+    def configuration(self):
+        text = SHIMS_MANUAL.read_text(encoding="utf-8").partition("## Pods without a pause container")[2]
+        block = re.search(r"```toml\n(.*?)```", text, re.DOTALL).group(1)
+        assert 'sandboxer = "shim"\n' in block, block
+        return block
+
+
 class Cri:
     """containerd and its registry, from the start to stop()."""
 
