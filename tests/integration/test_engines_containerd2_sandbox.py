@@ -5,9 +5,7 @@ The sandbox service by itself is in test_shim_sandbox.py, the CRI's own tests in
 
 import json
 import os
-import re
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest

@@ -16,7 +16,7 @@ import pytest
 from lib import oci_bundle, ttrpc
 from lib.patience import patience
 from lib.runner import alive, poll, stat_fields
-from lib.shim import EXISTS, INVALID, NOT_FOUND, OK, PLACES, PRECONDITION, SHIM, UNIMPLEMENTED, Pod, Task
+from lib.shim import EXISTS, INVALID, NOT_FOUND, OK, PLACES, PRECONDITION, SHIM, UNIMPLEMENTED, Pod
 
 CREATED, RUNNING, STOPPED, PAUSED = 1, 2, 3, 4
 

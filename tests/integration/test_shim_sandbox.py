@@ -9,7 +9,6 @@ import re
 import signal
 import socket
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
@@ -188,10 +187,8 @@ def test_its_answer_is_there_before_it_ends(pod, sandbox):
     sandbox.create()
     sandbox.call("ShutdownSandbox", {1: "pod"})
     assert alive(sandbox.shim)
-    began = time.monotonic()
     sandbox.client.socket.close()
     poll(lambda: not alive(sandbox.shim), 20, "the shim to end")
-    assert time.monotonic() - began < patience(0.9)
 
 
 def test_shutdown_while_it_is_ready(pod, sandbox):
