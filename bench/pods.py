@@ -22,8 +22,9 @@ from lib.runner import descendants  # noqa: E402
 from lib.service import Service  # noqa: E402
 
 PARTS = ["pods"]
-TASKS, AT_ONCE, PODS, TURNS, WAIT_S = 10_000, 64, 1_000, 20, 30
+TASKS, AT_ONCE, PODS, IDLE, TURNS, WAIT_S = 10_000, 64, 1_000, 50, 20, 30
 HANDLERS = {"runc": ("runc", cri_images.BOX, ["sleep", "1000"]), "cloister's shim": ("cloister", cri_images.BOX, ["sleep", "1000"]),
+            "cloisterd, containers": ("cloister-pod", cri_images.BOX, ["sleep", "1000"]),
             "cloisterd, modules": ("cloister-wasm", cri_images.WASM, ["rest", "1000"])}
 RUNC = """
 [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc]
@@ -131,6 +132,37 @@ def thousand(place, guest):
         return sum(pss_kib(pid) for pid in {one.process.pid, *descendants(one.process.pid)})
 
 
+# Of the CRI's PodSandboxConfig: a name, and the node's network.
+CONFIG = {1: {1: "one", 3: "bench"}, 8: {2: {1: {1: 2}}}}
+
+
+def fifty(place):
+    """KiB (PSS) of the controller with idle pods of containers, and of what each pod has besides."""
+    with daemon(place) as one:
+        caller = one.caller()
+        names = [f"{number:064x}" for number in range(IDLE)]
+        for name in names:
+            caller.pod("Create", {1: name, 3: {1: "runtime.v1.PodSandboxConfig", 2: CONFIG}})
+            caller.pod("Start", {1: name})
+        found = {"controller_kib": pss_kib(one.process.pid)}
+        found["each_kib"] = sum(pss_kib(pid) for pid in inhabitants(names)) / IDLE
+        for name in names:
+            caller.pod("Stop", {1: name})
+            caller.pod("Shutdown", {1: name})
+    return found
+
+
+def inhabitants(names):
+    """The shims of pods, and the processes that hold those."""
+    shims = set()
+    for entry in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):  # it has ended
+            words = entry.read_bytes().decode(errors="replace").split("\0")
+            if words[0].endswith("containerd-shim-cloister-v2") and "serve" in words and set(words) & set(names):
+                shims.add(int(entry.parent.name))
+    return shims | {pid for shim in shims for pid in descendants(shim)}
+
+
 def pods(rig, turns):
     if not os.access(rig.cloister.parent / "cloisterd", os.X_OK):
         raise BenchError("cloisterd is not built")
@@ -140,6 +172,7 @@ def pods(rig, turns):
         guest = place / "guest.wasm"
         subprocess.run([need_tool("clang"), "--target=wasm32-wasi", "-O1", "-o", guest, HERE.parent / "tests/wasm/guest.c"], check=True)
         guest.chmod(0o755)
+        found["fifty"] = fifty(place / "fifty")
         found["thousand_kib"] = thousand(place / "thousand", guest)
         found["cycles_s"] = cycles(rig, place)
     return found
@@ -154,8 +187,11 @@ def targets(data):
 
     return [
         ("a pod's life by crictl, cloister's shim / runc's", ratio("cloister's shim"), "<=", 0.8),
+        ("the same, of cloisterd's", ratio("cloisterd, containers"), "<=", 0.8),
         ("a pod of a module, cloisterd / runc's of a container", ratio("cloisterd, modules"), "<=", 0.6),
         ("cloisterd: tasks of modules a second", mine.get("tasks_per_second"), ">=", 2000),
+        ("cloisterd with 50 idle pods of containers, MiB (PSS)", mine["fifty"]["controller_kib"] / 1024 if "fifty" in mine else None, "<=", 8),
+        ("each of those: its shim and cloister-pod, MiB (PSS)", mine["fifty"]["each_kib"] / 1024 if "fifty" in mine else None, "<=", 0.5),
         ("cloisterd: 1,000 pods of modules, MiB (PSS)", mine["thousand_kib"] / 1024 if "thousand_kib" in mine else None, "<=", 60),
     ]
 

@@ -1,8 +1,11 @@
 """containerd 2 and the CRI with cloisterd as the sandbox controller of the runtime cloister-wasm, as docs/containerd.md has it."""
 
 import json
+import os
 import re
 import signal
+import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +17,7 @@ from lib.service import Service
 
 PROGRAMS = oci.REPOSITORY / "build/bin"
 WASM = f"registry.example/{cri_images.WASM}"
-HANDLER = "cloister-wasm"
+HANDLER, ORDINARY = "cloister-wasm", "cloister-pod"
 
 
 class Controlled(Shim):
@@ -37,6 +40,9 @@ class Node(Cri):
         self.daemon = Service([PROGRAMS / "cloisterd"], self.place / "cloisterd.log", env=env, prefix=self.inside)
         self.daemon.expect("serving at")
 
+    def inside_call(self, *words):
+        return subprocess.run([*self.inside, *words], capture_output=True, text=True, check=True, timeout=patience(20)).stdout
+
     def stop(self):
         try:
             super().stop()
@@ -47,7 +53,8 @@ class Node(Cri):
 @pytest.fixture(scope="module")
 def cri(world):
     with Node(world.directory("cri-cloisterd"), Controlled(PROGRAMS / "containerd-shim-cloister-v2")) as made:
-        made.crictl("pull", WASM)
+        for image in (WASM, made.box):
+            made.crictl("pull", image)
         yield made
 
 
@@ -58,10 +65,10 @@ def pod(cri, tmp_path):
     cri.crictl("rmp", "-f", made[0])
 
 
-def make_pod(cri, place, name="wasm", namespace="default"):
+def make_pod(cri, place, name="wasm", namespace="default", handler=HANDLER):
     path = place / f"{name}.json"
     path.write_text(json.dumps({"metadata": {"name": name, "namespace": namespace, "uid": name, "attempt": 0}, "log_directory": str(place), "linux": {}}))
-    return cri.crictl("runp", "--runtime", HANDLER, path).strip(), path
+    return cri.crictl("runp", "--runtime", handler, path).strip(), path
 
 
 def container(cri, pod, *words, name="main", **more):
@@ -146,3 +153,77 @@ def test_cloisterd_comes_back(cri, pod):
     assert ended(cri, box) == 255  # the CRI's, of a task whose service has gone
     assert json.loads(cri.crictl("inspectp", pod[0]))["status"]["state"] == "SANDBOX_READY"
     assert ended(cri, container(cri, pod, "exit", "3", name="again")) == 3
+
+
+# --- pods of ordinary containers
+
+@pytest.fixture
+def ordinary(cri, tmp_path):
+    made = make_pod(cri, tmp_path, "ordinary", handler=ORDINARY)
+    yield made
+    cri.crictl("rmp", "-f", made[0])
+
+
+def ordinary_container(cri, pod, *words, name="main"):
+    made, config = pod
+    path = config.with_name(f"{name}.json")
+    path.write_text(json.dumps({"metadata": {"name": name, "attempt": 0}, "image": {"image": cri.box}, "command": list(words), "log_path": f"{name}.log",
+                                "linux": {}}))
+    box = cri.crictl("create", made, path, config).strip()
+    cri.crictl("start", box)
+    return box
+
+
+def test_an_ordinary_pod(cri, ordinary):
+    first = ordinary_container(cri, ordinary, "sh", "-c", "echo up; hostname; exec sleep 1000")
+    poll(lambda: cri.crictl("logs", first).startswith("up\n"), patience(20), lambda: cri.crictl("logs", first))
+    second = ordinary_container(cri, ordinary, "sleep", "1000", name="second")
+    assert cri.crictl("exec", first, "cat", "/proc/1/comm") == "cloister-pod\n"  # processes are the pod's, as the CRI has it when nothing else is said
+    assert cri.crictl("exec", first, "readlink", "/proc/self/ns/net") == cri.crictl("exec", second, "readlink", "/proc/self/ns/net")
+    told = json.loads(cri.crictl("inspectp", ordinary[0]))
+    assert told["status"]["state"] == "SANDBOX_READY" and told["status"]["network"]["ip"].startswith("10.99.0.")
+    cri.crictl("stop", "--timeout", "0", second)
+    cri.crictl("stopp", ordinary[0])
+    assert status(cri, first)["state"] == "CONTAINER_EXITED"
+    assert json.loads(cri.crictl("inspectp", ordinary[0]))["status"]["state"] == "SANDBOX_NOTREADY"
+
+
+def test_an_ordinary_pod_leaves_nothing(cri, tmp_path):
+    pod = make_pod(cri, tmp_path, "gone", handler=ORDINARY)
+    ordinary_container(cri, pod, "sleep", "1000")
+    cri.crictl("rmp", "-f", pod[0])
+    poll(lambda: not places(cri, pod), patience(20), lambda: places(cri, pod))
+
+
+def places(cri, pod):
+    """What cloisterd keeps of a pod, in its namespace's /run."""
+    return cri.inside_call("find", "/run/cloisterd", "-name", f"*{pod[0]}*").split()
+
+
+def test_ordinary_pods_outlive_cloisterd(cri, ordinary):
+    box = ordinary_container(cri, ordinary, "sleep", "1000")
+    cri.daemon.process.send_signal(signal.SIGKILL)
+    cri.daemon.process.wait(patience(20))
+    assert cri.crictl("exec", box, "echo", "on") == "on\n"
+    cri.serve()
+    assert status(cri, box)["state"] == "CONTAINER_RUNNING"
+    assert json.loads(cri.crictl("inspectp", ordinary[0]))["status"]["state"] == "SANDBOX_READY"
+    another = ordinary_container(cri, ordinary, "sleep", "1000", name="another")
+    assert cri.crictl("exec", another, "echo", "on") == "on\n"
+
+
+def is_shim_of(cmdline, pod):
+    try:
+        words = cmdline.read_bytes().split(b"\0")
+    except OSError:
+        return False  # it has ended
+    return words[0].endswith(b"containerd-shim-cloister-v2") and pod.encode() in words and b"serve" in words
+
+
+def test_an_ordinary_pod_whose_shim_is_killed(cri, ordinary):
+    """It has ended, which is found out; and it can be removed."""
+    box = ordinary_container(cri, ordinary, "sleep", "1000")
+    shim, = (entry.parent.name for entry in Path("/proc").glob("[0-9]*/cmdline") if is_shim_of(entry, ordinary[0]))
+    os.kill(int(shim), signal.SIGKILL)
+    poll(lambda: status(cri, box)["state"] == "CONTAINER_EXITED", patience(20), lambda: status(cri, box))
+    poll(lambda: json.loads(cri.crictl("inspectp", ordinary[0]))["status"]["state"] == "SANDBOX_NOTREADY", patience(20), "the pod to end")
