@@ -19,12 +19,11 @@ sys.path.insert(0, str(HERE.parent / "tests"))
 from lib import cri, cri_images, wasm_module  # noqa: E402
 from lib.cloisterd import Daemon  # noqa: E402
 from lib.runner import descendants  # noqa: E402
-from lib.service import Service  # noqa: E402
 
 PARTS = ["pods"]
 TASKS, AT_ONCE, PODS, IDLE, TURNS, WAIT_S = 10_000, 64, 1_000, 50, 20, 30
-HANDLERS = {"runc": ("runc", cri_images.BOX, ["sleep", "1000"]), "cloister's shim": ("cloister", cri_images.BOX, ["sleep", "1000"]),
-            "cloisterd, containers": ("cloister-pod", cri_images.BOX, ["sleep", "1000"]),
+HANDLERS = {"runc": ("runc", cri_images.BOX, ["sleep", "1000"]), "cloister's shim": ("shim", cri_images.BOX, ["sleep", "1000"]),
+            "cloisterd, containers": ("cloister", cri_images.BOX, ["sleep", "1000"]),
             "cloisterd, modules": ("cloister-wasm", cri_images.WASM, ["rest", "1000"])}
 RUNC = """
 [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc]
@@ -32,26 +31,11 @@ RUNC = """
 """
 
 
-class Runtimes(cri.Shim):
-    """All three."""
+class Runtimes(cri.Controlled):
+    """And runc."""
 
     def configuration(self):
-        section = cri.SHIMS_MANUAL.read_text(encoding="utf-8").split("## cloisterd", 1)[1]
-        return super().configuration() + section.split("```toml\n", 1)[1].split("```", 1)[0] + RUNC
-
-
-class Node(cri.Cri):
-    def start(self):
-        env = {**self.env, "PATH": f"{Path(self.runtime.program).parent}:{self.env['PATH']}"}
-        self.daemon = Service([Path(self.runtime.program).with_name("cloisterd")], self.place / "cloisterd.log", env=env, prefix=self.inside)
-        self.daemon.expect("serving at")
-        super().start()
-
-    def stop(self):
-        try:
-            super().stop()
-        finally:
-            self.daemon.stop()
+        return super().configuration() + RUNC
 
 
 def cycle(node, place, handler, image, words):
@@ -73,7 +57,7 @@ def cycle(node, place, handler, image, words):
 
 def cycles(rig, place):
     times = {name: [] for name in HANDLERS}
-    with Node(place / "cri", Runtimes(rig.cloister.parent / "containerd-shim-cloister-v2")) as node:
+    with cri.ControlledCri(place / "cri", Runtimes(rig.cloister.parent / "containerd-shim-cloister-v2")) as node:
         for image in (cri_images.BOX, cri_images.WASM):
             node.crictl("pull", f"registry.example/{image}")
         for turn in range(TURNS + 1):

@@ -2,57 +2,24 @@
 
 import json
 import os
-import re
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
 
 from lib import cri_images, oci
-from lib.cri import SHIMS_MANUAL, Cri, Shim
+from lib.cri import Controlled, ControlledCri, Cri
 from lib.patience import patience
 from lib.runner import poll
-from lib.service import Service
 
 PROGRAMS = oci.REPOSITORY / "build/bin"
 WASM = f"registry.example/{cri_images.WASM}"
-HANDLER, ORDINARY = "cloister-wasm", "cloister-pod"
-
-
-class Controlled(Shim):
-    """The manual's runtime for modules, beside that of ordinary containers."""
-
-    def configuration(self):
-        section = SHIMS_MANUAL.read_text(encoding="utf-8").split("## cloisterd", 1)[1]
-        return super().configuration() + re.search(r"```toml\n(.*?)```", section, re.DOTALL).group(1)
-
-
-class Node(Cri):
-    """containerd and cloisterd."""
-
-    def start(self):
-        self.serve()
-        super().start()
-
-    def serve(self):
-        env = {**self.env, "PATH": f"{PROGRAMS}:{self.env['PATH']}"}
-        self.daemon = Service([PROGRAMS / "cloisterd"], self.place / "cloisterd.log", env=env, prefix=self.inside)
-        self.daemon.expect("serving at")
-
-    def inside_call(self, *words):
-        return subprocess.run([*self.inside, *words], capture_output=True, text=True, check=True, timeout=patience(20)).stdout
-
-    def stop(self):
-        try:
-            super().stop()
-        finally:
-            self.daemon.stop()
+HANDLER, ORDINARY = "cloister-wasm", "cloister"
 
 
 @pytest.fixture(scope="module")
 def cri(world):
-    with Node(world.directory("cri-cloisterd"), Controlled(PROGRAMS / "containerd-shim-cloister-v2")) as made:
+    with ControlledCri(world.directory("cri-cloisterd"), Controlled(PROGRAMS / "containerd-shim-cloister-v2")) as made:
         for image in (WASM, made.box):
             made.crictl("pull", image)
         yield made
@@ -138,7 +105,7 @@ def test_what_cannot_be_kept_is_said(cri, pod):
 def test_containerd_comes_back(cri, pod):
     box = container(cri, pod, "rest", "1000")
     cri.kill()
-    Cri.start(cri)
+    Cri.start(cri)  # containerd alone
     assert status(cri, box)["state"] == "CONTAINER_RUNNING"
     cri.crictl("stop", "--timeout", "20", box)
     assert status(cri, box)["exitCode"] == 128 + signal.SIGTERM

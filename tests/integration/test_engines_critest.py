@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from lib import oci
-from lib.cri import Cri, Runtime, Sandboxer, Shim
+from lib.cri import Controlled, ControlledCri, Cri, Runtime, Sandboxer, Shim
 from lib.patience import patience
 
 LIST = Path(__file__).resolve().parents[1] / "engines/critest.txt"
@@ -64,13 +64,14 @@ def look_at_user_namespaces(results):
     assert len(names) == 6, names
 
 
-@pytest.mark.parametrize("kind", [Runtime, Shim, Sandboxer])
+@pytest.mark.parametrize("kind", [Runtime, Shim, Sandboxer, Controlled])
 def test_critest(world, kind):
     """One test of each, since it is one run: with -n, those of one file go to both processes."""
     known, runtime = read_rows(LIST.read_text(encoding="utf-8")), oci.program()
     if issubclass(kind, Shim):
         runtime = runtime.with_name("containerd-shim-cloister-v2")
-    with Cri(world.directory("critest"), kind(runtime)) as cri:
+    node = ControlledCri if kind is Controlled else Cri
+    with node(world.directory("critest"), kind(runtime)) as cri:
         results, seconds = run_critest(cri)
     print(f"\ncritest with {runtime} ({kind.__name__}):", ", ".join(f"{len(names)} {state}" for state, names in sorted(results.items())), f"in {seconds:.0f} s")
     look_at_failures(results, known["fails"])

@@ -140,6 +140,15 @@ class Sandboxer(Shim):
         return block
 
 
+class Controlled(Shim):
+    """cloisterd's: `cloister` pods of containers, `cloister-wasm` those of modules, and `shim` without it."""
+
+    def configuration(self):
+        block = re.search(r"```toml\n(.*?)```", SHIMS_MANUAL.read_text(encoding="utf-8").partition("## cloisterd")[2], re.DOTALL).group(1)
+        assert block.count('sandboxer = "cloister"\n') == 2, block
+        return block.replace("runtimes.cloister-pod]", "runtimes.cloister]") + documented(SHIMS_MANUAL).replace("runtimes.cloister]", "runtimes.shim]")
+
+
 class Cri:
     """containerd and its registry, from the start to stop()."""
 
@@ -267,3 +276,27 @@ def _kill(pid):
         os.kill(pid, signal.SIGKILL)
     except ProcessLookupError:
         pass
+
+
+class ControlledCri(Cri):
+    """containerd and cloisterd, which is beside the runtime's program."""
+
+    def start(self):
+        self.serve()
+        super().start()
+
+    def serve(self):
+        programs = Path(self.runtime.program).parent
+        self.daemon = Service([programs / "cloisterd"], self.place / "cloisterd.log", env={**self.env, "PATH": f"{programs}:{self.env['PATH']}"},
+                              prefix=self.inside)
+        self.daemon.expect("serving at")
+
+    def inside_call(self, *words):
+        """What a command says there."""
+        return command(*self.inside, *words, timeout=patience(20))
+
+    def stop(self):
+        try:
+            super().stop()
+        finally:
+            self.daemon.stop()
