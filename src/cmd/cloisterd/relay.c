@@ -17,11 +17,11 @@
 #include "base/dir.h"
 #include "base/fd.h"
 #include "base/sys.h"
-#include "cmd/cloisterd/daemon.h"
+#include "cmd/cloisterd/pod_shim.h"
 
 #define SANDBOX "containerd.runtime.sandbox.v1.Sandbox"
 
-enum { WORDS = 16, TASK_SERVICE_VERSION = 3 };
+enum { TASK_SERVICE_VERSION = 3 };
 
 /* One call of containerd's on its way. */
 struct cl_relay {
@@ -87,101 +87,7 @@ static void refuse(struct cl_relay *relay, const struct cl_error *why)
         cl_rpc_refuse(call, why);
 }
 
-/* --- its places ------------------------------------------------------------------------------ */
-
-static void bundle_of(const struct cl_pod *pod, char ret[CL_BUNDLE_PATH])
-{
-    (void)snprintf(ret, CL_BUNDLE_PATH, "%s/bundles/%s,%s", pod->daemon->options->state, pod->space,
-                   pod->id);
-}
-
-static int make_bundle(const struct cl_pod *pod, struct cl_error *err)
-{
-    char path[CL_BUNDLE_PATH];
-
-    bundle_of(pod, path);
-    int r = cl_dir_make_path(path, 0700, 0700);
-    if (r < 0)
-        return cl_fail(err, r, "make the sandbox's bundle");
-    int fd = cl_sys_openat(AT_FDCWD, path, O_PATH | O_DIRECTORY | O_NOFOLLOW, 0);
-    return fd < 0 ? cl_fail(err, fd, "open the sandbox's bundle") : fd;
-}
-
-/* What the shim has left, it has left: its files alone are known. */
-static void remove_bundle(const struct cl_pod *pod)
-{
-    static const char *const names[] = {"address", ".address", "log"};
-    char path[CL_BUNDLE_PATH];
-
-    bundle_of(pod, path);
-    CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW, 0);
-    if (fd < 0)
-        return;
-    for (size_t i = 0; i < CL_ARRAY_SIZE(names); i++)
-        (void)cl_sys_unlinkat(fd, names[i], 0); /* gone is fine */
-    (void)cl_sys_unlinkat(AT_FDCWD, path, AT_REMOVEDIR);
-}
-
-static int read_address(struct cl_pod *pod, struct cl_error *err)
-{
-    static const char scheme[] = "unix://";
-    char path[CL_BUNDLE_PATH + 16];
-    char text[CL_DAEMON_ADDRESS + sizeof(scheme) - 1] = "";
-
-    bundle_of(pod, path);
-    (void)snprintf(path + strlen(path), sizeof(path) - strlen(path), "/address");
-    CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
-    ssize_t size = fd < 0 ? fd : cl_sys_read(fd, text, sizeof(text) - 1);
-    if (size < 0)
-        return cl_fail(err, (int)size, "read the address of the sandbox's shim");
-    if (strncmp(text, scheme, sizeof(scheme) - 1) != 0)
-        return cl_refuse(err, EIO, "the sandbox's shim says no address");
-    (void)snprintf(pod->shim, sizeof(pod->shim), "%s", text + sizeof(scheme) - 1);
-    return 0;
-}
-
-/* --- its shim -------------------------------------------------------------------------------- */
-
-static int run_shim(struct cl_pod *pod, const char *action, void (*on_end)(void *, int),
-                    void *context, struct cl_error *err)
-{
-    char bundle[CL_BUNDLE_PATH];
-    char *argv[WORDS] = {cl_unconst("containerd-shim-cloister-v2"),
-                         cl_unconst("-namespace"),
-                         pod->space,
-                         cl_unconst("-address"),
-                         cl_unconst(pod->daemon->options->address),
-                         cl_unconst("-id"),
-                         pod->id,
-                         cl_unconst("-bundle"),
-                         bundle,
-                         cl_unconst(action)};
-    CL_CLEANUP_FD int null = cl_sys_openat(AT_FDCWD, "/dev/null", O_RDWR, 0);
-    CL_CLEANUP_FD int cwd = make_bundle(pod, err);
-
-    if (cwd < 0 || null < 0)
-        return cwd < 0 ? cwd : cl_fail(err, null, "open /dev/null");
-    bundle_of(pod, bundle);
-    const int fds[] = {null, null, STDERR_FILENO};
-    const struct cl_child_start start = {.path = pod->daemon->shim.path,
-                                         .argv = argv,
-                                         .envp = environ,
-                                         .fds = fds,
-                                         .fd_count = CL_ARRAY_SIZE(fds),
-                                         .cwd = cwd};
-    return cl_daemon_start_child(pod->daemon, &start, on_end, context, err);
-}
-
-static int reach(struct cl_pod *pod, struct cl_error *err)
-{
-    if (cl_rpc_client_is_there(pod->client))
-        return 0;
-    cl_rpc_client_free(pod->client);
-    pod->client = NULL;
-    return pod->shim[0] == '\0'
-               ? cl_refuse(err, EAGAIN, "the sandbox %s has no shim", pod->id)
-               : cl_rpc_client_new(&pod->daemon->loop, pod->shim, &pod->client, err);
-}
+/* --- asking ---------------------------------------------------------------------------------- */
 
 static void on_answer(void *context, const void *response, const struct cl_error *why)
 {
@@ -210,7 +116,7 @@ static int ask(struct cl_relay *relay, const char *method, struct shapes shapes,
                                              .response_shape = shapes.response,
                                              .on_answer = on_answer,
                                              .context = relay};
-    int r = reach(pod, err);
+    int r = cl_pod_reach_shim(pod, err);
 
     if (r == 0)
         r = cl_rpc_client_ask(pod->client, &question, err);
@@ -269,7 +175,7 @@ static void remove_pod(struct cl_pod *pod)
     if (pod->is_going)
         return;
     pod->is_going = 1;
-    if (run_shim(pod, "delete", on_removed, pod, &why) == 0)
+    if (cl_pod_run_shim(pod, "delete", on_removed, pod, &why) == 0)
         return;
     cl_daemon_say(pod->id, &why);
     cl_pod_forget(pod);
@@ -287,7 +193,7 @@ void cl_relays_forget(struct cl_pod *pod)
     cl_rpc_client_free(pod->client);
     pod->client = NULL;
     cl_daemon_forget_context(pod->daemon, pod);
-    remove_bundle(pod);
+    cl_pod_remove_bundle(pod);
 }
 
 static void finish_shutdown(struct cl_relay *relay, const void *response,
@@ -411,7 +317,7 @@ static int ask_create(struct cl_relay *relay, struct cl_error *err)
     const struct cl_msg_controller_create *request = relay->call->request;
     char bundle[CL_BUNDLE_PATH];
 
-    bundle_of(relay->pod, bundle);
+    cl_pod_bundle(relay->pod, bundle);
     const struct cl_msg_sandbox_create question = {.id = request->id,
                                                    .bundle = bundle,
                                                    .rootfs = request->rootfs,
@@ -432,7 +338,7 @@ static void on_shim_started(void *context, int status)
     if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
         r = cl_refuse(&why, EIO, "the sandbox's shim can't be started");
     if (r == 0)
-        r = read_address(pod, &why);
+        r = cl_pod_read_shim(pod, &why);
     if (r == 0)
         r = cl_pod_record(pod, &why);
     if (r == 0 && call != NULL) {
@@ -452,7 +358,7 @@ int cl_relay_create(struct cl_pod *pod, struct cl_rpc_call *call, struct cl_erro
 
     if (relay == NULL)
         return cl_fail_memory(err);
-    int r = run_shim(pod, "start", on_shim_started, pod, err);
+    int r = cl_pod_run_shim(pod, "start", on_shim_started, pod, err);
     if (r < 0)
         free_relay(relay);
     return r < 0 ? r : CL_RPC_KEPT;
