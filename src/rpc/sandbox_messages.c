@@ -113,3 +113,10 @@ static const struct cl_wire_field metrics_rows[] = {
 };
 const struct cl_wire_shape cl_msg_metrics_shape =
     CL_WIRE_SHAPE("SandboxMetricsResponse", cl_msg_metrics, metrics_rows);
+
+static const struct cl_wire_field pod_options_rows[] = {
+    CL_WIRE_ROW(1, U32, cl_msg_pod_options, stand_in),
+    CL_WIRE_INNER(2, MESSAGE, cl_msg_pod_options, options, &cl_msg_any_shape),
+};
+const struct cl_wire_shape cl_msg_pod_options_shape =
+    CL_WIRE_SHAPE("PodOptions", cl_msg_pod_options, pod_options_rows);

@@ -129,4 +129,13 @@ struct cl_msg_metrics {
 };
 extern const struct cl_wire_shape cl_msg_metrics_shape;
 
+/* Our own, by which cloisterd wraps the options of a container that it hands on to its pod's shim.
+ */
+#define CL_MSG_POD_OPTIONS_TYPE "run.cloister.PodOptions"
+struct cl_msg_pod_options {
+    uint32_t stand_in; /* the process that the container's bundle names in place of the pod's */
+    const struct cl_msg_any *options; /* containerd's */
+};
+extern const struct cl_wire_shape cl_msg_pod_options_shape;
+
 #endif

@@ -1,6 +1,7 @@
 """create --pod-files: what all containers of a pod have in common, where a bundle says nothing else."""
 
 import os
+import subprocess
 
 import pytest
 
@@ -95,3 +96,33 @@ def test_what_is_misuse(anyone, files):
     (files / "hostname").unlink()
     (files / "hostname").mkdir()
     refused("hostname")
+
+
+# --- --pod-process: namespaces of who stands for a pod are those of who holds it
+
+NOBODY = 4194303  # no process has that number: it is the most that there can be
+
+
+@pytest.fixture
+def holder():
+    process = subprocess.Popen(["unshare", "--uts", "sh", "-c", "hostname of-the-pod; echo ready; exec cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert process.stdout.readline() == b"ready\n"
+    yield process.pid
+    process.communicate()
+
+
+def joining(runtime, pid):
+    bundle = runtime.bundle(own_rootfs=True).sh("readlink /proc/self/ns/uts; hostname")
+    bundle.config.pop("hostname", None)
+    return bundle.namespace("uts", f"/proc/{pid}/ns/uts")
+
+
+def test_namespaces_are_joined_by_another_number(runtime, holder):
+    out = runtime.output(joining(runtime, NOBODY), "--pod-process", f"{NOBODY}:{holder}")
+    assert out.split() == [os.readlink(f"/proc/{holder}/ns/uts"), "of-the-pod"]
+    assert runtime.output(joining(runtime, holder), "--pod-process", f"{NOBODY}:1").split()[1] == "of-the-pod"
+
+
+@pytest.mark.parametrize("words", ["", "1", "1:", ":1", "x:1", "1:x", "0:1", "1:0", "-1:1", "99999999999999999999999999:1"])
+def test_what_are_no_two_processes(runtime, holder, words):
+    runtime.refused(runtime.try_create(joining(runtime, holder), "--pod-process", words), "--pod-process", "OLD:NEW")

@@ -194,3 +194,47 @@ def test_an_ordinary_pod_whose_shim_is_killed(cri, ordinary):
     os.kill(int(shim), signal.SIGKILL)
     poll(lambda: status(cri, box)["state"] == "CONTAINER_EXITED", patience(20), lambda: status(cri, box))
     poll(lambda: json.loads(cri.crictl("inspectp", ordinary[0]))["status"]["state"] == "SANDBOX_NOTREADY", patience(20), "the pod to end")
+
+
+# --- ordinary containers in pods of modules
+
+def test_a_side_car(cri, tmp_path):
+    """Behind the container wall, in the pod's network, beside modules; and they end with the pod."""
+    pod = make_pod(cri, tmp_path, "mixed")
+    module = container(cri, pod, "rest", "1000")
+    beside = ordinary_container(cri, pod, "sh", "-c", "echo up; hostname -i; exec sleep 1000", name="beside")
+    told = json.loads(cri.crictl("inspectp", pod[0]))["status"]["network"]["ip"]
+    assert told in cri.crictl("exec", beside, "sh", "-c", "ip address 2>/dev/null || ifconfig")
+    assert cri.crictl("exec", beside, "cat", "/proc/1/comm") == "cloister-pod\n"
+    poll(lambda: cri.crictl("logs", beside).startswith("up\n"), patience(20), lambda: cri.crictl("logs", beside))
+    assert [status(cri, box)["state"] for box in (module, beside)] == ["CONTAINER_RUNNING"] * 2
+    another = ordinary_container(cri, pod, "sh", "-c", "exit 7", name="another")
+    assert ended(cri, another) == 7
+    cri.crictl("rm", another)
+    assert json.loads(cri.crictl("stats", "-o", "json", "--id", beside))["stats"][0]["attributes"]["id"] == beside
+    cri.crictl("stopp", pod[0])
+    assert ended(cri, module) == 128 + signal.SIGKILL or ended(cri, module) == 128 + signal.SIGTERM
+    assert ended(cri, beside) in (128 + signal.SIGKILL, 128 + signal.SIGTERM)
+    cri.crictl("rmp", pod[0])
+    poll(lambda: not places(cri, pod), patience(20), lambda: places(cri, pod))
+
+
+def test_a_side_car_that_cannot_run(cri, pod):
+    made, config = pod
+    path = config.with_name("none.json")
+    path.write_text(json.dumps({"metadata": {"name": "none", "attempt": 0}, "image": {"image": cri.box}, "command": ["/no/such/program"], "linux": {}}))
+    box = cri.crictl("create", made, path, config).strip()
+    cri.crictl("start", box, status=1)
+    assert "no/such/program" in status(cri, box)["message"]
+    assert ended(cri, container(cri, pod, "exit", "3", name="still")) == 3
+
+
+def test_side_cars_outlive_cloisterd(cri, pod):
+    """The container goes on with its shim; that containerd asked for it by the daemon it is told, as of any whose service has gone."""
+    beside = ordinary_container(cri, pod, "sleep", "1000", name="beside")
+    cri.daemon.process.send_signal(signal.SIGKILL)
+    cri.daemon.process.wait(patience(20))
+    cri.serve()
+    assert ended(cri, beside) == 255
+    again = ordinary_container(cri, pod, "sleep", "1000", name="again")
+    assert cri.crictl("exec", again, "echo", "on") == "on\n"

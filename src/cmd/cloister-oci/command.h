@@ -143,6 +143,7 @@ struct cl_oci_creation {
     const char *pid_file;
     const char *console;
     const char *pod_files;
+    const char *pod_process;
     unsigned int preserved;
     int no_pivot;
     int no_keyring;
@@ -166,7 +167,9 @@ struct cl_oci_creation {
         CL_OCI_FLAG(cl_oci_creation, "no-new-keyring", 0, "keep the caller's session keyring",     \
                     no_keyring),                                                                   \
         CL_OCI_TEXT(cl_oci_creation, "pod-files", 0, "DIR",                                        \
-                    "has a pod's hosts, hostname, resolv.conf and shm", pod_files)
+                    "has a pod's hosts, hostname, resolv.conf and shm", pod_files),                \
+        CL_OCI_TEXT(cl_oci_creation, "pod-process", 0, "OLD:NEW",                                  \
+                    "joins the namespaces of NEW in place of OLD's", pod_process)
 #define CL_OCI_CREATION_INIT ((struct cl_oci_creation){.console_fd = -1})
 
 /* The process of a container that was just made. */
@@ -177,6 +180,10 @@ int cl_oci_make(struct cl_oci *oci, const struct cl_oci_creation *creation,
  * files, where the bundle has no mount of its own. */
 int cl_oci_add_pod_files(const char *path, struct cl_oci_container *container,
                          struct cl_error *err);
+/* TEXT, "OLD:NEW" (NULL: nothing): namespaces that CONTAINER's spec joins by OLD's number it joins
+ * by NEW's. */
+int cl_oci_put_pod_process(const char *text, struct cl_oci_container *container,
+                           struct cl_error *err);
 /* Has it begin, and runs its poststart hooks. */
 int cl_oci_begin(struct cl_oci_container *container, struct cl_error *err);
 

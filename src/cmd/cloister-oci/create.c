@@ -327,6 +327,8 @@ int cl_oci_make(struct cl_oci *oci, const struct cl_oci_creation *creation,
     if (r == 0)
         r = cl_oci_add_pod_files(creation->pod_files, container, err);
     if (r == 0)
+        r = cl_oci_put_pod_process(creation->pod_process, container, err);
+    if (r == 0)
         r = cl_bundle_check(&container->spec, err);
     if (r < 0)
         return r;

@@ -28,7 +28,8 @@ static const struct {
 static const struct cl_option options[] = {
     CL_OCI_TEXT(cl_oci, "root", 0, "DIR", "where the containers' state is kept", root_path),
     CL_OCI_TEXT(cl_oci, "log", 0, "FILE", "where errors go, besides standard error", log_path),
-    CL_OCI_TEXT(cl_oci, "log-format", 0, "FORMAT", "text (the default), json, or plain: no more than the message", log_format),
+    CL_OCI_TEXT(cl_oci, "log-format", 0, "FORMAT",
+                "text (the default), json, or plain: no more than the message", log_format),
     CL_OCI_FLAG(cl_oci, "debug", 0, "log more", debug),
     CL_OCI_SWITCH(cl_oci, "systemd-cgroup", "the same as --cgroup-manager systemd", systemd),
     CL_OCI_TEXT(cl_oci, "cgroup-manager", 0, "WHO",

@@ -39,7 +39,10 @@ int cl_controller_create(struct cl_rpc_call *call, struct cl_error *err)
         return r;
     (void)snprintf(pod->tenant, sizeof(pod->tenant), "%s", choice.tenant);
     pod->wall = choice.wall;
-    r = cl_pod_record(pod, err);
+    if (pod->wall == CL_POD_WASM)
+        r = cl_sidecar_keep_plan(pod, request, err);
+    if (r == 0)
+        r = cl_pod_record(pod, err);
     if (r == 0 && pod->wall == CL_POD_CONTAINER)
         r = cl_relay_create(pod, call, err);
     if (r < 0)
@@ -111,9 +114,10 @@ int cl_controller_stop(struct cl_rpc_call *call, struct cl_error *err)
 
     if (pod == NULL)
         return -ENOENT;
-    if (pod->wall == CL_POD_CONTAINER)
+    if (pod->wall == CL_POD_WASM)
+        cl_pod_stop(pod);
+    if (cl_pod_has_shim(pod))
         return cl_relay_stop(pod, call, err);
-    cl_pod_stop(pod);
     (void)cl_pod_record(pod, &ignored); /* the next daemon would have it ready, and no container */
     cl_rpc_answer(call, &(struct cl_msg_empty){0});
     return 0;
@@ -181,8 +185,10 @@ int cl_controller_shutdown(struct cl_rpc_call *call, struct cl_error *err)
 
     if (pod == NULL)
         return -ENOENT;
-    if (pod->wall == CL_POD_CONTAINER)
+    if (cl_pod_has_shim(pod)) {
+        cl_pod_end_tasks(pod);
         return cl_relay_shutdown(pod, call, err);
+    }
     cl_pod_forget(pod);
     cl_rpc_answer(call, &(struct cl_msg_empty){0});
     return 0;

@@ -75,6 +75,7 @@ struct cl_space *cl_daemon_space(struct cl_daemon *daemon, const char *name, str
 /* --- pods (pods.c, record.c) ----------------------------------------------------------------- */
 
 enum cl_pod_wall { CL_POD_CONTAINER, CL_POD_WASM };
+enum cl_pod_shim_state { CL_POD_SHIM_NONE, CL_POD_SHIM_STARTING, CL_POD_SHIM_READY };
 
 struct cl_pod {
     struct cl_daemon *daemon;
@@ -90,7 +91,11 @@ struct cl_pod {
     char shim[CL_DAEMON_ADDRESS]; /* CONTAINER: where its shim listens; "": it hasn't been said */
     struct cl_rpc_client *client; /* the connection to that; NULL: there is none */
     struct cl_relay *relays;      /* what it is being asked */
-    int is_going;                 /* what its shim has left is being removed */
+    struct cl_buf plan;           /* WASM: what its shim would be told, of which it has need when
+                                     an ordinary container comes (sidecar.c) */
+    enum cl_pod_shim_state shim_state;
+    struct cl_task *pending; /* ordinary containers that wait for that */
+    int is_going;            /* what its shim has left is being removed */
 };
 
 struct cl_pod *cl_daemon_find_pod(const struct cl_daemon *daemon, const char *space,
@@ -99,6 +104,10 @@ int cl_pod_new(struct cl_daemon *daemon, const char *space, const char *id, stru
                struct cl_error *err);
 /* Its containers, if any are left, are ended; who waits for it is told. */
 void cl_pod_stop(struct cl_pod *pod);
+/* They are no more. */
+void cl_pod_end_tasks(struct cl_pod *pod);
+/* Or is about to have one. */
+int cl_pod_has_shim(const struct cl_pod *pod);
 /* The same, and it is no more. */
 void cl_pod_forget(struct cl_pod *pod);
 
@@ -125,6 +134,16 @@ int cl_relay_shutdown(struct cl_pod *pod, struct cl_rpc_call *call, struct cl_er
 int cl_relay_metrics(struct cl_pod *pod, struct cl_rpc_call *call, struct cl_error *err);
 /* POD goes: who waits for an answer is refused, and its bundle is removed. */
 void cl_relays_forget(struct cl_pod *pod);
+
+/* Ordinary containers in pods of modules (sidecar.c). */
+int cl_sidecar_keep_plan(struct cl_pod *pod, const struct cl_msg_controller_create *request,
+                         struct cl_error *err);
+/* TASK, whose creator waits, is one: it is made by its pod's shim. */
+int cl_sidecar_create(struct cl_task *task, struct cl_error *err);
+/* CALL is about TASK, which is one. */
+int cl_sidecar_pass_on(struct cl_task *task, struct cl_rpc_call *call, struct cl_error *err);
+/* TASK goes before it was made. */
+void cl_sidecar_leave(struct cl_task *task);
 
 /* --- workers (workers.c) --------------------------------------------------------------------- */
 
@@ -204,6 +223,7 @@ enum cl_task_state {
     CL_TASK_STARTS,
     CL_TASK_RUNS,
     CL_TASK_ENDED,
+    CL_TASK_ELSEWHERE, /* an ordinary container, which its pod's shim has */
 };
 
 enum { CL_TASK_STREAMS = 3 };
@@ -232,6 +252,8 @@ struct cl_task {
     uint64_t guest; /* its number there; 0: none */
     struct cl_task *next_guest;
     struct cl_task *next_telling;
+    struct cl_task *next_pending;
+    int wants_terminal;
     unsigned int wants;
     uint32_t pid;
     uint32_t exit_status;

@@ -70,9 +70,10 @@ static int is_meaningless(const char *target)
 
 static int step_check(void *context, struct cl_error *err)
 {
-    const struct cl_spec *spec = &((struct cl_preparation *)context)->spec;
+    const struct cl_preparation *p = context;
+    const struct cl_spec *spec = &p->spec;
 
-    if (spec->terminal)
+    if (spec->terminal || p->wants_terminal)
         return cl_refuse(err, ENOTSUP, "a WebAssembly module has no terminal");
     if (spec->hooks.count > 0)
         return cl_refuse(err, ENOTSUP, "a WebAssembly module has no hooks");
@@ -138,12 +139,9 @@ static int step_open(void *context, struct cl_error *err)
     return r < 0 ? r : cl_recent_identify(p->file, p->key.module, err);
 }
 
-static int step_compile(void *context, struct cl_error *err)
+static int step_kind(void *context, struct cl_error *err)
 {
-    struct cl_preparation *p = context;
-    struct cl_module module = CL_MODULE_INIT;
-    const struct cl_module_source source = {
-        .fd = p->file, .name = p->module, .tenant = p->tenant, .use = CL_MODULE_IN_TURNS};
+    const struct cl_preparation *p = context;
     int kind = cl_module_kind_read(p->file);
 
     if (kind < 0)
@@ -154,6 +152,15 @@ static int step_compile(void *context, struct cl_error *err)
     if (kind == CL_MODULE_COMPONENT)
         return cl_refuse(err, ENOTSUP, "%.200s is a component (WASI 0.2), which shares no worker",
                          p->module);
+    return 0;
+}
+
+static int step_compile(void *context, struct cl_error *err)
+{
+    struct cl_preparation *p = context;
+    struct cl_module module = CL_MODULE_INIT;
+    const struct cl_module_source source = {
+        .fd = p->file, .name = p->module, .tenant = p->tenant, .use = CL_MODULE_IN_TURNS};
     int r = cl_module_compile(&source, &module, err);
     p->code = module.fd;
     return r;
@@ -188,10 +195,11 @@ static int step_write(void *context, struct cl_error *err)
                        : 0;
 }
 
+/* Whether it is a module comes first: what else may be wrong with it is another wall's affair. */
 static const struct cl_step steps[] = {
-    {NULL, step_mount, NULL},  {NULL, step_read, NULL}, {NULL, step_check, NULL},
-    {NULL, step_limits, NULL}, {NULL, step_open, NULL}, {NULL, step_compile, NULL},
-    {NULL, step_write, NULL},
+    {NULL, step_mount, NULL},   {NULL, step_read, NULL},  {NULL, step_open, NULL},
+    {NULL, step_kind, NULL},    {NULL, step_check, NULL}, {NULL, step_limits, NULL},
+    {NULL, step_compile, NULL}, {NULL, step_write, NULL},
 };
 
 int cl_prepare_module(struct cl_preparation *preparation, struct cl_error *err)

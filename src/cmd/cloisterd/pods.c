@@ -62,6 +62,17 @@ static void end_tasks(struct cl_pod *pod, int is_gone)
     }
 }
 
+void cl_pod_end_tasks(struct cl_pod *pod)
+{
+    end_tasks(pod, 1);
+}
+
+int cl_pod_has_shim(const struct cl_pod *pod)
+{
+    return pod->wall == CL_POD_CONTAINER || pod->shim_state != CL_POD_SHIM_NONE ||
+           pod->shim[0] != '\0';
+}
+
 void cl_pod_stop(struct cl_pod *pod)
 {
     struct cl_rpc_call *call;
@@ -83,8 +94,8 @@ void cl_pod_forget(struct cl_pod *pod)
 
     cl_pod_stop(pod);
     end_tasks(pod, 1);
-    if (pod->wall == CL_POD_CONTAINER)
-        cl_relays_forget(pod);
+    cl_relays_forget(pod);
+    cl_buf_done(&pod->plan);
     cl_pod_unrecord(pod);
     while (*at != pod)
         at = &(*at)->next;

@@ -73,6 +73,7 @@ CL_NORETURN static void run_child(const struct cl_task *task, const struct cl_wi
     p = (struct cl_preparation){.bundle = task->bundle,
                                 .tenant = task->worker->tenant,
                                 .mounts = mounts,
+                                .wants_terminal = task->wants_terminal,
                                 .file = -1,
                                 .code = -1,
                                 .arena = CL_ARENA_INIT(8UL * CL_SPEC_MAX_SIZE),

@@ -17,6 +17,7 @@ struct cl_preparation {
     const char *bundle;
     const char *tenant;
     const struct cl_wire_list *mounts;
+    int wants_terminal;
     int config; /* config.json, from its beginning */
     struct cl_arena arena;
     struct cl_spec spec;

@@ -8,7 +8,7 @@
 #include "base/sys.h"
 #include "cmd/cloisterd/daemon.h"
 
-enum { RECORD_MOST = 4096, NAME_SIZE = 2 * CL_CONTAINERD_ID_MOST + 2 };
+enum { RECORD_MOST = 2 << 20, NAME_SIZE = 2 * CL_CONTAINERD_ID_MOST + 2 };
 
 struct record {
     const char *space;
@@ -19,12 +19,14 @@ struct record {
     uint32_t is_started;
     uint32_t wall; /* enum cl_pod_wall */
     const char *shim;
+    struct cl_bytes plan;
 };
 static const struct cl_wire_field rows[] = {
     CL_WIRE_ROW(1, TEXT, record, space),    CL_WIRE_ROW(2, TEXT, record, id),
     CL_WIRE_ROW(3, TEXT, record, tenant),   CL_WIRE_ROW(4, U64, record, created_ns),
     CL_WIRE_ROW(5, U64, record, exited_ns), CL_WIRE_ROW(6, U32, record, is_started),
     CL_WIRE_ROW(7, U32, record, wall),      CL_WIRE_ROW(8, TEXT, record, shim),
+    CL_WIRE_ROW(9, BYTES, record, plan),
 };
 static const struct cl_wire_shape shape = CL_WIRE_SHAPE("a pod's record", record, rows);
 
@@ -53,9 +55,10 @@ static int write_file(int dir, const char *name, const struct cl_buf *bytes)
 
 int cl_pod_record(const struct cl_pod *pod, struct cl_error *err)
 {
-    const struct record record = {pod->space,          pod->id,        pod->tenant,
-                                  pod->created_ns,     pod->exited_ns, (uint32_t)pod->is_started,
-                                  (uint32_t)pod->wall, pod->shim};
+    const struct record record = {
+        pod->space,          pod->id,        pod->tenant,
+        pod->created_ns,     pod->exited_ns, (uint32_t)pod->is_started,
+        (uint32_t)pod->wall, pod->shim,      {pod->plan.data, pod->plan.size}};
     CL_CLEANUP_BUF struct cl_buf bytes = CL_BUF_INIT(RECORD_MOST);
     CL_CLEANUP_FD int dir = open_pods(pod->daemon);
     char name[NAME_SIZE];
@@ -98,18 +101,21 @@ static int take_record(struct cl_daemon *daemon, const struct cl_bytes *bytes, s
     pod->is_started = record.is_started != 0;
     pod->wall = record.wall == CL_POD_WASM ? CL_POD_WASM : CL_POD_CONTAINER;
     (void)snprintf(pod->shim, sizeof(pod->shim), "%s", record.shim);
-    return 0;
+    pod->plan = CL_BUF_INIT(RECORD_MOST);
+    r = cl_buf_add(&pod->plan, record.plan.data, record.plan.size);
+    return r < 0 ? cl_fail_memory(err) : 0;
 }
 
 static int load_one(struct cl_daemon *daemon, int dir, const char *name, struct cl_error *err)
 {
     CL_CLEANUP_FD int fd = cl_sys_openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
-    char bytes[RECORD_MOST];
-    ssize_t size = fd < 0 ? fd : cl_sys_read(fd, bytes, sizeof(bytes));
+    CL_CLEANUP_BUF struct cl_buf bytes = CL_BUF_INIT(RECORD_MOST);
 
-    if (size < 0)
-        return cl_fail(err, (int)size, "read it");
-    return take_record(daemon, &(struct cl_bytes){bytes, (size_t)size}, err);
+    if (fd < 0)
+        return cl_fail(err, fd, "open it");
+    int r = cl_read_all(fd, name, &bytes, err);
+    return r < 0 ? r
+                 : take_record(daemon, &(struct cl_bytes){cl_buf_text(&bytes), bytes.size}, err);
 }
 
 int cl_daemon_load_pods(struct cl_daemon *daemon, struct cl_error *err)

@@ -127,8 +127,6 @@ static int check_create(const struct cl_rpc_call *call, struct cl_error *err)
         return cl_refuse(err, ENOSYS, "no container can be restored from a checkpoint");
     if (request->bundle[0] != '/')
         return cl_refuse(err, EINVAL, "bundle: \"%.100s\" is no absolute path", request->bundle);
-    if (request->terminal)
-        return cl_refuse(err, ENOTSUP, "a WebAssembly module has no terminal");
     if (cl_daemon_find_task(call->context, call->space, request->id) != NULL)
         return cl_refuse(err, EEXIST, "container %s is there already", request->id);
     return 0;
@@ -146,7 +144,9 @@ int cl_task_serve_create(struct cl_rpc_call *call, struct cl_error *err)
     if (r < 0)
         return r;
     r = fill(task, request, err);
-    if (r == 0 && request->rootfs.count == 0 && cl_recent_find(task, &known)) {
+    task->wants_terminal = request->terminal != 0;
+    if (r == 0 && request->rootfs.count == 0 && !task->wants_terminal &&
+        cl_recent_find(task, &known)) {
         task->creator = call;
         cl_task_prepared(task, 0, &known, err);
         return 0;
@@ -267,7 +267,7 @@ static enum cl_task_status status_of(const struct cl_task *task)
     static const enum cl_task_status statuses[] = {
         [CL_TASK_PREPARING] = CL_TASK_CREATED, [CL_TASK_READY] = CL_TASK_CREATED,
         [CL_TASK_STARTS] = CL_TASK_CREATED,    [CL_TASK_RUNS] = CL_TASK_RUNNING,
-        [CL_TASK_ENDED] = CL_TASK_STOPPED,
+        [CL_TASK_ENDED] = CL_TASK_STOPPED,     [CL_TASK_ELSEWHERE] = CL_TASK_UNKNOWN,
     };
 
     return task->state == CL_TASK_RUNS && task->is_paused ? CL_TASK_PAUSED : statuses[task->state];

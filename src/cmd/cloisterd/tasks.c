@@ -94,6 +94,8 @@ void cl_task_free(struct cl_task *task)
     if (task->state == CL_TASK_STARTS || task->state == CL_TASK_RUNS)
         cl_worker_end_now(task);
     cl_worker_leave(task);
+    if (task->state == CL_TASK_PREPARING && task->pod != NULL)
+        cl_sidecar_leave(task);
     if (task->worker != NULL)
         task->worker->users--;
     cl_loop_remove(&daemon->loop, &task->preparer);
@@ -152,11 +154,25 @@ void cl_task_publish_changed(const struct cl_task *task, const char *topic, cons
 
 /* --- how it begins --------------------------------------------------------------------------- */
 
+/* In a pod there may be ordinary containers, too: what they run is found by their own wall. */
+static int is_no_module(const struct cl_task *task, const struct cl_error *why)
+{
+    return task->pod[0] != '\0' &&
+           (why->code == ENOEXEC || why->code == ENOENT || why->code == ENOTDIR);
+}
+
 void cl_task_prepared(struct cl_task *task, int r, struct cl_prepared *what, struct cl_error *err)
 {
     struct cl_rpc_call *call = task->creator;
 
     task->creator = NULL;
+    if (r < 0 && call != NULL && is_no_module(task, err)) {
+        task->creator = call;
+        r = cl_sidecar_create(task, err);
+        if (r == 0)
+            return;
+        task->creator = NULL;
+    }
     if (r < 0) {
         if (call != NULL)
             cl_rpc_refuse(call, err);
@@ -309,7 +325,8 @@ static int is_deadly(int signal)
 
 void cl_task_kill(struct cl_task *task, int signal)
 {
-    if (!is_deadly(signal) || task->state == CL_TASK_ENDED || task->state == CL_TASK_PREPARING)
+    if (!is_deadly(signal) || task->state == CL_TASK_ENDED || task->state == CL_TASK_PREPARING ||
+        task->state == CL_TASK_ELSEWHERE)
         return;
     if (task->signal == 0)
         task->signal = signal;

@@ -10,6 +10,7 @@
 #include "cmd/containerd-shim-cloister-v2/calls.h"
 #include "cmd/containerd-shim-cloister-v2/sandbox.h"
 #include "rpc/event_messages.h"
+#include "rpc/sandbox_messages.h"
 
 enum { EXEC_NAME = CL_SHIM_ID_MOST + 8 };
 
@@ -145,22 +146,37 @@ static int take_cri_options(struct cl_shim_task *task, struct cl_rpc_call *call,
     return 0;
 }
 
-static int take_options(struct cl_shim_task *task, struct cl_rpc_call *call, struct cl_error *err)
+static int take_options(struct cl_shim_task *task, struct cl_rpc_call *call,
+                        const struct cl_msg_any *any, struct cl_error *err)
 {
-    const struct cl_msg_create *request = call->request;
     struct runc_options options = {0};
 
-    if (request->options == NULL || strcmp(request->options->type_url, "") == 0)
+    if (any == NULL || strcmp(any->type_url, "") == 0)
         return 0;
-    if (strcmp(request->options->type_url, "runtimeoptions.v1.Options") == 0)
-        return take_cri_options(task, call, request->options, err);
-    if (strcmp(request->options->type_url, "containerd.runc.v1.Options") != 0)
-        return cl_refuse(err, EINVAL, "options of the type %.100s aren't known",
-                         request->options->type_url);
-    int r = cl_wire_read(&runc_shape, &request->options->value, &call->arena, &options, err);
+    if (strcmp(any->type_url, "runtimeoptions.v1.Options") == 0)
+        return take_cri_options(task, call, any, err);
+    if (strcmp(any->type_url, "containerd.runc.v1.Options") != 0)
+        return cl_refuse(err, EINVAL, "options of the type %.100s aren't known", any->type_url);
+    int r = cl_wire_read(&runc_shape, &any->value, &call->arena, &options, err);
     task->no_new_keyring = (int)options.no_new_keyring;
     task->systemd = (int)options.systemd_cgroup;
     return r;
+}
+
+/* cloisterd's, around those of containerd. */
+static int take_pod_options(struct cl_shim_task *task, struct cl_rpc_call *call,
+                            struct cl_error *err)
+{
+    const struct cl_msg_create *request = call->request;
+    struct cl_msg_pod_options options = {0};
+
+    if (request->options == NULL ||
+        strcmp(request->options->type_url, CL_MSG_POD_OPTIONS_TYPE) != 0)
+        return take_options(task, call, request->options, err);
+    int r = cl_wire_read(&cl_msg_pod_options_shape, &request->options->value, &call->arena,
+                         &options, err);
+    task->stand_in = options.stand_in;
+    return r < 0 ? r : take_options(task, call, options.options, err);
 }
 
 static int fill_task(struct cl_shim_task *task, struct cl_rpc_call *call, struct cl_error *err)
@@ -171,7 +187,7 @@ static int fill_task(struct cl_shim_task *task, struct cl_rpc_call *call, struct
     int r = cl_shim_task_set_bundle(task, request->bundle, err);
 
     if (r == 0)
-        r = take_options(task, call, err);
+        r = take_pod_options(task, call, err);
     if (r == 0)
         r = cl_shim_process_set_streams(&task->first, paths, (int)request->terminal, err);
     if (r == 0)
@@ -188,10 +204,12 @@ static int run_create(struct cl_shim_task *task, struct cl_rpc_call *call, struc
     const char *pid_file = cl_arena_printf(&call->arena, "%s/init.pid", task->bundle);
     const char *pod = cl_shim_sandbox_bundle(task->shim);
     const char *files = pod == NULL ? "" : cl_arena_printf(&call->arena, "%s/pod", pod);
+    const char *pids = cl_arena_printf(&call->arena, "%u:%d", task->stand_in,
+                                       (int)cl_shim_sandbox_pid(task->shim));
     const char *words[CL_SHIM_JOB_WORDS] = {NULL};
     size_t count = 0;
 
-    if (pid_file == NULL || files == NULL)
+    if (pid_file == NULL || files == NULL || pids == NULL)
         return cl_fail_memory(err);
     if (task->systemd)
         words[count++] = "--systemd-cgroup";
@@ -205,6 +223,10 @@ static int run_create(struct cl_shim_task *task, struct cl_rpc_call *call, struc
     if (pod != NULL) {
         words[count++] = "--pod-files";
         words[count++] = files;
+    }
+    if (task->stand_in != 0) {
+        words[count++] = "--pod-process";
+        words[count++] = pids;
     }
     if (streams->terminal) {
         words[count++] = "--console-socket";

@@ -61,6 +61,11 @@ const char *cl_shim_sandbox_bundle(const struct cl_shim *shim)
     return shim->sandbox == NULL ? NULL : shim->sandbox->bundle;
 }
 
+pid_t cl_shim_sandbox_pid(const struct cl_shim *shim)
+{
+    return shim->sandbox == NULL ? 0 : shim->sandbox->pid;
+}
+
 int cl_shim_sandbox_leaves(const struct cl_shim *shim)
 {
     return shim->leaves_ns != 0 || (shim->sandbox != NULL && shim->sandbox->is_leaving);

@@ -46,6 +46,8 @@ int cl_shim_sandbox_metrics(struct cl_rpc_call *call, struct cl_error *err);
 
 /* Where its containers' files are; NULL: there is no sandbox. */
 const char *cl_shim_sandbox_bundle(const struct cl_shim *shim);
+/* The process that holds its namespaces; 0: there is none. */
+pid_t cl_shim_sandbox_pid(const struct cl_shim *shim);
 /* Whether it is being shut down: no container is made in it any more. */
 int cl_shim_sandbox_leaves(const struct cl_shim *shim);
 /* PID held it: 1. */

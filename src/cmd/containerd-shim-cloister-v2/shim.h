@@ -123,6 +123,7 @@ struct cl_shim_task {
     uint64_t looks_ns;    /* for more of them, then (CLOCK_MONOTONIC); 0: not */
     int no_new_keyring;
     int systemd;
+    uint32_t stand_in; /* a process for which the sandbox's stands in its bundle; 0: none */
     struct cl_shim_process first;
     struct cl_shim_process *execs;
     struct cl_shim_job *job;     /* what is being done to it; NULL: nothing */
