@@ -60,6 +60,7 @@ static const struct cl_wire_field pod_rows[] = {
     CL_WIRE_INNER(1, MESSAGE, cl_msg_pod, metadata, &cl_msg_pod_metadata_shape),
     CL_WIRE_ROW(2, TEXT, cl_msg_pod, hostname),
     CL_WIRE_INNER(4, MESSAGE, cl_msg_pod, dns, &cl_msg_pod_dns_shape),
+    CL_WIRE_INNER(7, MESSAGES, cl_msg_pod, annotations, &cl_msg_pair_shape),
     CL_WIRE_INNER(8, MESSAGE, cl_msg_pod, linux_part, &cl_msg_pod_linux_shape),
 };
 const struct cl_wire_shape cl_msg_pod_shape =

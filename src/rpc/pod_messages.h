@@ -78,6 +78,7 @@ struct cl_msg_pod {
     const struct cl_msg_pod_metadata *metadata;
     const char *hostname;
     const struct cl_msg_pod_dns *dns;
+    struct cl_wire_list annotations; /* of struct cl_msg_pair */
     const struct cl_msg_pod_linux *linux_part;
 };
 extern const struct cl_wire_shape cl_msg_pod_shape;

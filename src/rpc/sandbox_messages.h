@@ -129,6 +129,10 @@ struct cl_msg_metrics {
 };
 extern const struct cl_wire_shape cl_msg_metrics_shape;
 
+/* An annotation of CreateSandbox, our own: the pod is one of modules, of which the shim has the
+ * other containers. */
+#define CL_MSG_POD_OF_MODULES "run.cloister.pod-of-modules"
+
 /* Our own, by which cloisterd wraps the options of a container that it hands on to its pod's shim.
  */
 #define CL_MSG_POD_OPTIONS_TYPE "run.cloister.PodOptions"

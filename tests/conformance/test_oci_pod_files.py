@@ -126,3 +126,15 @@ def test_namespaces_are_joined_by_another_number(runtime, holder):
 @pytest.mark.parametrize("words", ["", "1", "1:", ":1", "x:1", "1:x", "0:1", "1:0", "-1:1", "99999999999999999999999999:1"])
 def test_what_are_no_two_processes(runtime, holder, words):
     runtime.refused(runtime.try_create(joining(runtime, holder), "--pod-process", words), "--pod-process", "OLD:NEW")
+
+
+# --- the annotation that says which wall
+
+def test_there_is_the_wall_container_alone(runtime):
+    assert runtime.output(runtime.bundle().annotate(run_cloister_wall="container").sh("echo in")) == "in\n"
+    runtime.refused(runtime.try_create(runtime.bundle().annotate(run_cloister_wall="wasm")), "run.cloister.wall", "cloisterd")
+
+
+def test_of_a_pod_of_modules_it_speaks_of_these(runtime, holder):
+    bundle = joining(runtime, NOBODY).annotate(run_cloister_wall="wasm", other="x")
+    assert runtime.output(bundle, "--pod-process", f"{NOBODY}:{holder}").split()[1] == "of-the-pod"

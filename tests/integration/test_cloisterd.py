@@ -145,6 +145,18 @@ def test_environment_and_memory(daemon, caller, guest):
     assert read_all(out) != b"" and metrics(caller, "two")["memory"] <= 4 << 20 < metrics(caller, "three")["memory"] <= 16 << 20
 
 
+@pytest.mark.parametrize("annotation, words", [("time-limit", ("rest", "1000")), ("cpu-time", ("spin",))])
+def test_a_limit_of_time(daemon, caller, guest, annotation, words):
+    caller.run("one", daemon.bundle("one", guest, *words, annotations={f"run.cloister.{annotation}": "100ms", "run.cloister.wall": "wasm"}))
+    assert caller.wait("one") == 128 + signal.SIGKILL
+
+
+@pytest.mark.parametrize("key, value", [("time-limit", "soon"), ("cpu-time", "0"), ("seccomp", "strict"), ("wall", "vm"), ("what", "x")])
+def test_annotations_that_a_module_has_not(daemon, caller, guest, key, value):
+    bundle = daemon.bundle("one", guest, "args", annotations={f"run.cloister.{key}": value})
+    caller.refused("Create", {1: "one", 2: str(bundle)}, INVALID, f"run.cloister.{key}")
+
+
 def test_delete_of_one_that_was_never_started(daemon, caller, guest):
     caller.create("one", daemon.bundle("one", guest, "args"))
     waiting = caller.begin("Wait", {1: "one"})
@@ -250,7 +262,7 @@ def test_a_pod(daemon, caller, guest):
 
 
 @pytest.mark.parametrize("body, annotations, words", [
-    ('wall = "vm"', {}, ["options of the runtime", "vm", "container or wasm"]), ("limit = 3", {}, ["options of the runtime", "limit"]), ("wall", {}, ["options of the runtime"]),
+    ('wall = "vm"', {}, ["options of the runtime", "vm", "container or wasm"]), ("wall", {}, ["options of the runtime"]),
     ("", {"run.cloister.wall": "none"}, ["run.cloister.wall", "none"]), ("", {"run.cloister.what": "x"}, ["run.cloister.what"])])
 def test_a_wall_that_there_is_not(daemon, caller, body, annotations, words):
     config = {1: {1: "one", 3: "default"}, 7: [{1: key, 2: value} for key, value in annotations.items()]}
@@ -259,7 +271,7 @@ def test_a_wall_that_there_is_not(daemon, caller, body, annotations, words):
 
 
 def test_a_pods_annotation_chooses_the_wall(daemon, caller, guest):
-    config = {1: {1: "one", 3: "default"}, 7: [{1: "run.cloister.wall", 2: "wasm"}, {1: "other", 2: "x"}]}
+    config = {1: {1: "one", 3: "default"}, 7: [{1: "run.cloister.wall", 2: "wasm"}, {1: "other", 2: "x"}, {1: "run.cloister.time-limit", 2: "9s"}]}
     caller.pod("Create", {1: POD, 3: {1: "runtime.v1.PodSandboxConfig", 2: config}})
     caller.pod("Start", {1: POD})
     caller.run("one", daemon.bundle("one", guest, "exit", "5", pod=POD))

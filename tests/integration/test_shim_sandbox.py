@@ -487,3 +487,19 @@ def test_metrics_of_its_cgroup(pod, sandbox):
     told = ttrpc.decode(sandbox.call("SandboxMetrics", {1: "pod"})[1][0])
     assert told[2] == [b"pod"] and re.fullmatch(rb"io\.containerd\.cgroups\.v[12]\.Metrics", ttrpc.decode(told[3][0])[1][0])
     sandbox.call("StopSandbox", {1: "pod"})
+
+
+# --- other walls
+
+def test_a_shim_has_one_wall(sandbox, pod):
+    """A pod's annotation, and a runtime's options, that ask for another are refused."""
+    request = sandbox.request()
+    request[4][2][7] = [{1: "run.cloister.wall", 2: "wasm"}]
+    sandbox.refused("CreateSandbox", request, UNIMPLEMENTED, "run.cloister.wall", "cloisterd")
+    request[4][2][7] = [{1: "run.cloister.what", 2: "x"}]
+    sandbox.refused("CreateSandbox", request, INVALID, "run.cloister.what")
+    request[4][2][7] = [{1: "run.cloister.wall", 2: "container"}, {1: "run.cloister.seccomp", 2: "strict"}]
+    sandbox.call("CreateSandbox", request)
+    sandbox.start()
+    options = {10: {1: "runtimeoptions.v1.Options", 2: {3: 'SystemdCgroup = false\nwall = "wasm"\n'}}}
+    sandbox.task.refused("Create", {1: "one", 2: str(pod.bundle("one", "true")), **options}, UNIMPLEMENTED, "options of the runtime", "cloisterd")

@@ -22,6 +22,25 @@ static int read_pids(const char *text, uint64_t ret[2], struct cl_error *err)
     return cl_refuse(err, EINVAL, "--pod-process: \"%.80s\" isn't OLD:NEW, two processes", text);
 }
 
+/* Of such a pod it says what its modules are behind; this container is none. */
+static int forget_wall(struct cl_oci_container *container, struct cl_error *err)
+{
+    struct cl_strlist *list = &container->spec.annotations;
+    const char **kept = cl_arena_array(&container->arena, list->count + 1, sizeof(*kept));
+    size_t count = 0;
+
+    if (kept == NULL)
+        return cl_fail_memory(err);
+    for (size_t i = 0; i + 1 < list->count; i += 2) {
+        if (strcmp(list->items[i], "run.cloister.wall") == 0)
+            continue;
+        kept[count++] = list->items[i];
+        kept[count++] = list->items[i + 1];
+    }
+    *list = (struct cl_strlist){kept, count};
+    return 0;
+}
+
 int cl_oci_put_pod_process(const char *text, struct cl_oci_container *container,
                            struct cl_error *err)
 {
@@ -30,9 +49,13 @@ int cl_oci_put_pod_process(const char *text, struct cl_oci_container *container,
     uint64_t pids[2];
     char prefix[48];
 
-    if (text == NULL || list->count == 0)
+    if (text == NULL)
         return 0;
     int r = read_pids(text, pids, err);
+    if (r == 0)
+        r = forget_wall(container, err);
+    if (r == 0 && list->count == 0)
+        return 0;
     copies = r < 0 ? NULL : cl_arena_array(&container->arena, list->count, sizeof(*copies));
     if (copies == NULL)
         return r < 0 ? r : cl_fail_memory(err);

@@ -20,6 +20,7 @@
 #include "base/loop.h"
 #include "base/child.h"
 #include "containerd/bundle.h"
+#include "containerd/wall.h"
 #include "rpc/client.h"
 #include "rpc/publisher.h"
 #include "rpc/sandbox_messages.h"
@@ -74,7 +75,6 @@ struct cl_space *cl_daemon_space(struct cl_daemon *daemon, const char *name, str
 
 /* --- pods (pods.c, record.c) ----------------------------------------------------------------- */
 
-enum cl_pod_wall { CL_POD_CONTAINER, CL_POD_WASM };
 enum cl_pod_shim_state { CL_POD_SHIM_NONE, CL_POD_SHIM_STARTING, CL_POD_SHIM_READY };
 
 struct cl_pod {

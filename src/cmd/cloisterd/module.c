@@ -7,11 +7,14 @@
 #include <sys/mount.h>
 
 #include "base/fd.h"
+#include "base/num.h"
 #include "base/steps.h"
 #include "base/sys.h"
 #include "cmd/cloisterd/prepare.h"
 #include "module/module.h"
 #include "plan/spec.h"
+
+#define PREFIX "run.cloister."
 
 enum { OPEN_FILES = 64 };
 
@@ -106,6 +109,40 @@ static int take_limit(struct cl_preparation *p, const struct cl_spec_resource *r
     return 0;
 }
 
+static int take_time(const char *key, const char *value, uint64_t *ret, struct cl_error *err)
+{
+    if (cl_parse_duration(value, ret) < 0 || *ret == 0 || *ret > CL_MAX_NS)
+        return cl_refuse(err, EINVAL, "annotations.%s: expected a time like 90s, got \"%.40s\"",
+                         key, value);
+    return 0;
+}
+
+static int take_annotation(struct cl_preparation *p, const char *key, const char *value,
+                           struct cl_error *err)
+{
+    if (strncmp(key, PREFIX, sizeof(PREFIX) - 1) != 0)
+        return 0;
+    if (strcmp(key, PREFIX "time-limit") == 0)
+        return take_time(key, value, &p->run.time_ns, err);
+    if (strcmp(key, PREFIX "cpu-time") == 0)
+        return take_time(key, value, &p->run.cpu_time_ns, err);
+    if (strcmp(key, PREFIX "wall") == 0 && strcmp(value, "wasm") == 0)
+        return 0;
+    return cl_refuse(err, EINVAL,
+                     "annotations.%.60s: a module has none such; time-limit and cpu-time are", key);
+}
+
+static int step_annotations(void *context, struct cl_error *err)
+{
+    struct cl_preparation *p = context;
+    const struct cl_strlist *list = &p->spec.annotations;
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i + 1 < list->count; i += 2)
+        r = take_annotation(p, list->items[i], list->items[i + 1], err);
+    return r;
+}
+
 static int step_limits(void *context, struct cl_error *err)
 {
     struct cl_preparation *p = context;
@@ -197,9 +234,9 @@ static int step_write(void *context, struct cl_error *err)
 
 /* Whether it is a module comes first: what else may be wrong with it is another wall's affair. */
 static const struct cl_step steps[] = {
-    {NULL, step_mount, NULL},   {NULL, step_read, NULL},  {NULL, step_open, NULL},
-    {NULL, step_kind, NULL},    {NULL, step_check, NULL}, {NULL, step_limits, NULL},
-    {NULL, step_compile, NULL}, {NULL, step_write, NULL},
+    {NULL, step_mount, NULL},       {NULL, step_read, NULL},    {NULL, step_open, NULL},
+    {NULL, step_kind, NULL},        {NULL, step_check, NULL},   {NULL, step_limits, NULL},
+    {NULL, step_annotations, NULL}, {NULL, step_compile, NULL}, {NULL, step_write, NULL},
 };
 
 int cl_prepare_module(struct cl_preparation *preparation, struct cl_error *err)

@@ -23,6 +23,7 @@ enum { OPTIONS_MOST = 64 << 10, PLAN_MOST = 1 << 20 };
 int cl_sidecar_keep_plan(struct cl_pod *pod, const struct cl_msg_controller_create *request,
                          struct cl_error *err)
 {
+    static const struct cl_msg_pair of_modules = {CL_MSG_POD_OF_MODULES, "1"};
     char bundle[CL_BUNDLE_PATH];
 
     cl_pod_bundle(pod, bundle);
@@ -30,7 +31,7 @@ int cl_sidecar_keep_plan(struct cl_pod *pod, const struct cl_msg_controller_crea
                                                .bundle = bundle,
                                                .options = request->options,
                                                .netns = request->netns,
-                                               .annotations = request->annotations};
+                                               .annotations = {&of_modules, 1}};
     pod->plan = CL_BUF_INIT(PLAN_MOST);
     int r = cl_wire_write(&cl_msg_sandbox_create_shape, &plan, &pod->plan);
     return r < 0 ? cl_fail(err, r, "keep what the sandbox %s is made of", pod->id) : 0;

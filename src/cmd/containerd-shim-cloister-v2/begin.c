@@ -9,6 +9,7 @@
 #include "base/sys.h"
 #include "cmd/containerd-shim-cloister-v2/calls.h"
 #include "cmd/containerd-shim-cloister-v2/sandbox.h"
+#include "containerd/wall.h"
 #include "rpc/event_messages.h"
 #include "rpc/sandbox_messages.h"
 
@@ -137,10 +138,17 @@ static int take_cri_options(struct cl_shim_task *task, struct cl_rpc_call *call,
                             const struct cl_msg_any *any, struct cl_error *err)
 {
     struct cri_options options = {0};
+    enum cl_pod_wall wall = CL_POD_CONTAINER;
     int r = cl_wire_read(&cri_shape, &any->value, &call->arena, &options, err);
 
+    if (r == 0)
+        r = cl_wall_of_options(options.body, &wall, err);
     if (r < 0)
         return r;
+    if (wall != CL_POD_CONTAINER && task->stand_in == 0)
+        return cl_refuse(err, ENOTSUP,
+                         "the options of the runtime: a shim has the wall container alone; pods of "
+                         "modules are cloisterd's: sandboxer = \"cloister\"");
     task->no_new_keyring = is_true(options.body, "NoNewKeyring");
     task->systemd = is_true(options.body, "SystemdCgroup");
     return 0;

@@ -18,6 +18,7 @@
 #include "cmd/containerd-shim-cloister-v2/calls.h"
 #include "cmd/containerd-shim-cloister-v2/pod.h"
 #include "cmd/containerd-shim-cloister-v2/sandbox.h"
+#include "containerd/wall.h"
 #include "rpc/sandbox_messages.h"
 
 enum { CONFIG_MOST = 8 << 20 };
@@ -308,12 +309,33 @@ static void fill(struct cl_shim_sandbox *sandbox, struct cl_shim *shim,
     (void)snprintf(sandbox->bundle, sizeof(sandbox->bundle), "%s", request->bundle);
 }
 
+/* Of a pod of modules cloisterd says so: it has our containers made beside them. */
+static int check_wall(const struct cl_msg_sandbox_create *request, const struct cl_msg_pod *config,
+                      struct cl_error *err)
+{
+    const struct cl_msg_pair *pairs = request->annotations.items;
+    enum cl_pod_wall wall = CL_POD_CONTAINER;
+    int r = cl_wall_of_pod(&config->annotations, &wall, err);
+
+    for (size_t i = 0; i < request->annotations.count; i++) {
+        if (strcmp(pairs[i].key, CL_MSG_POD_OF_MODULES) == 0)
+            wall = CL_POD_CONTAINER;
+    }
+    if (r == 0 && wall != CL_POD_CONTAINER)
+        r = cl_refuse(err, ENOTSUP,
+                      "annotation run.cloister.wall: a shim has the wall container alone; pods of "
+                      "modules are cloisterd's: sandboxer = \"cloister\"");
+    return r;
+}
+
 static int decide(struct cl_shim_sandbox *sandbox, const struct cl_msg_sandbox_create *request,
                   struct cl_error *err)
 {
     struct cl_msg_pod config = {0};
     int r = cl_pod_read(request->options, &sandbox->arena, &config, err);
 
+    if (r == 0)
+        r = check_wall(request, &config, err);
     if (r == 0)
         r = cl_pod_decide(&config, request->netns, &sandbox->arena, &sandbox->pod, err);
     if (r < 0)

@@ -34,9 +34,17 @@ static int read_one(const char *key, const char *value, struct cl_bundle_raise *
                              key, value);
         return 0;
     }
+    if (strcmp(key, PREFIX "wall") == 0) {
+        if (strcmp(value, "container") == 0)
+            return 0;
+        return cl_refuse(err, ENOTSUP,
+                         "annotations.%s: \"%.40s\": this runtime has the wall container alone; "
+                         "pods of modules are cloisterd's",
+                         key, value);
+    }
     return cl_refuse(err, EINVAL,
-                     "annotations.%.60s: there is none of that name; landlock, seccomp and "
-                     "time-limit are",
+                     "annotations.%.60s: there is none of that name; landlock, seccomp, time-limit "
+                     "and wall are",
                      key);
 }
 
