@@ -23,7 +23,6 @@ int cl_controller_create(struct cl_rpc_call *call, struct cl_error *err)
     const struct cl_msg_controller_create *request = call->request;
     struct cl_daemon *daemon = call->context;
     struct cl_pod_choice choice;
-    struct cl_pod *pod;
     int r = cl_containerd_check_id(request->id, "sandbox_id", err);
 
     if (r < 0)
@@ -33,10 +32,11 @@ int cl_controller_create(struct cl_rpc_call *call, struct cl_error *err)
     if (cl_daemon_find_pod(daemon, call->space, request->id) != NULL)
         return cl_refuse(err, EEXIST, "the sandbox %s is there already", request->id);
     r = cl_pod_choose(call, &choice, err);
-    if (r == 0)
-        r = cl_pod_new(daemon, call->space, request->id, &pod, err);
     if (r < 0)
         return r;
+    struct cl_pod *pod = cl_pod_new(daemon, call->space, request->id, err);
+    if (pod == NULL)
+        return -ENOMEM;
     (void)snprintf(pod->tenant, sizeof(pod->tenant), "%s", choice.tenant);
     pod->wall = choice.wall;
     if (pod->wall == CL_POD_WASM)

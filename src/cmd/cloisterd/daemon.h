@@ -100,8 +100,9 @@ struct cl_pod {
 
 struct cl_pod *cl_daemon_find_pod(const struct cl_daemon *daemon, const char *space,
                                   const char *id);
-int cl_pod_new(struct cl_daemon *daemon, const char *space, const char *id, struct cl_pod **ret,
-               struct cl_error *err);
+/* NULL, with a message. */
+struct cl_pod *cl_pod_new(struct cl_daemon *daemon, const char *space, const char *id,
+                          struct cl_error *err);
 /* Its containers, if any are left, are ended; who waits for it is told. */
 void cl_pod_stop(struct cl_pod *pod);
 /* They are no more. */

@@ -16,8 +16,8 @@ struct cl_pod *cl_daemon_find_pod(const struct cl_daemon *daemon, const char *sp
     return pod;
 }
 
-int cl_pod_new(struct cl_daemon *daemon, const char *space, const char *id, struct cl_pod **ret,
-               struct cl_error *err)
+struct cl_pod *cl_pod_new(struct cl_daemon *daemon, const char *space, const char *id,
+                          struct cl_error *err)
 {
     struct cl_pod *pod = cl_calloc(1, sizeof(*pod));
     char *space_copy = cl_daemon_copy(space);
@@ -27,7 +27,8 @@ int cl_pod_new(struct cl_daemon *daemon, const char *space, const char *id, stru
         free(pod);
         free(space_copy);
         free(id_copy);
-        return cl_fail_memory(err);
+        (void)cl_fail_memory(err);
+        return NULL;
     }
     *pod = (struct cl_pod){.daemon = daemon,
                            .next = daemon->pods,
@@ -35,8 +36,7 @@ int cl_pod_new(struct cl_daemon *daemon, const char *space, const char *id, stru
                            .id = id_copy,
                            .created_ns = cl_clock_wall_ns()};
     daemon->pods = pod;
-    *ret = pod;
-    return 0;
+    return pod;
 }
 
 static int is_of(const struct cl_task *task, const struct cl_pod *pod)

@@ -84,17 +84,17 @@ static int take_record(struct cl_daemon *daemon, const struct cl_bytes *bytes, s
 {
     CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(4UL * RECORD_MOST);
     struct record record = {0};
-    struct cl_pod *pod;
     int r = cl_wire_read(&shape, bytes, &arena, &record, err);
 
     if (r == 0)
         r = cl_containerd_check_id(record.space, "its namespace", err);
     if (r == 0)
         r = cl_containerd_check_id(record.id, "its id", err);
-    if (r == 0)
-        r = cl_pod_new(daemon, record.space, record.id, &pod, err);
     if (r < 0)
         return r;
+    struct cl_pod *pod = cl_pod_new(daemon, record.space, record.id, err);
+    if (pod == NULL)
+        return -ENOMEM;
     (void)snprintf(pod->tenant, sizeof(pod->tenant), "%s", record.tenant);
     pod->created_ns = record.created_ns;
     pod->exited_ns = record.exited_ns;

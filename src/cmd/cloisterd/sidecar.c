@@ -150,26 +150,19 @@ static void on_started(void *context, const void *response, const struct cl_erro
     create_pending(pod);
 }
 
-static int ask_pod(struct cl_pod *pod, const char *method, const struct cl_wire_shape *shape,
-                   const void *request, const struct cl_wire_shape *response_shape,
-                   void (*on_answer)(void *, const void *, const struct cl_error *))
+/* QUESTION has what is asked for; whose it is comes here. */
+static void ask_pod(struct cl_pod *pod, struct cl_rpc_question question)
 {
-    const struct cl_rpc_question question = {.service = SANDBOX,
-                                             .method = method,
-                                             .space = pod->space,
-                                             .request_shape = shape,
-                                             .request = request,
-                                             .response_shape = response_shape,
-                                             .on_answer = on_answer,
-                                             .context = pod};
     struct cl_error why = {0};
     int r = cl_pod_reach_shim(pod, &why);
 
+    question.service = SANDBOX;
+    question.space = pod->space;
+    question.context = pod;
     if (r == 0)
         r = cl_rpc_client_ask(pod->client, &question, &why);
     if (r < 0)
         fail_pending(pod, &why);
-    return r;
 }
 
 static void on_made(void *context, const void *response, const struct cl_error *why)
@@ -180,8 +173,11 @@ static void on_made(void *context, const void *response, const struct cl_error *
     if (response == NULL)
         fail_pending(pod, why);
     else
-        (void)ask_pod(pod, "StartSandbox", &cl_msg_sandbox_name_shape, &name,
-                      &cl_msg_sandbox_started_shape, on_started);
+        ask_pod(pod, (struct cl_rpc_question){.method = "StartSandbox",
+                                              .request_shape = &cl_msg_sandbox_name_shape,
+                                              .request = &name,
+                                              .response_shape = &cl_msg_sandbox_started_shape,
+                                              .on_answer = on_started});
 }
 
 static void ask_sandbox(struct cl_pod *pod)
@@ -194,8 +190,11 @@ static void ask_sandbox(struct cl_pod *pod)
     if (cl_wire_read(&cl_msg_sandbox_create_shape, &bytes, &arena, &plan, &why) < 0)
         fail_pending(pod, &why);
     else
-        (void)ask_pod(pod, "CreateSandbox", &cl_msg_sandbox_create_shape, &plan,
-                      &cl_msg_empty_shape, on_made);
+        ask_pod(pod, (struct cl_rpc_question){.method = "CreateSandbox",
+                                              .request_shape = &cl_msg_sandbox_create_shape,
+                                              .request = &plan,
+                                              .response_shape = &cl_msg_empty_shape,
+                                              .on_answer = on_made});
 }
 
 static void on_shim_started(void *context, int status)
