@@ -20,7 +20,8 @@ struct cl_rpc_method {
     const char *name;    /* "Create" */
     const struct cl_wire_shape *request;
     const struct cl_wire_shape *response;
-    /* 0: CALL is answered. CL_RPC_KEPT: it will be. Or an error, which is the answer. */
+    /* 0: CALL is answered. CL_RPC_KEPT: it will be, or has been by who keeps such. Or an error,
+     * which is the answer. */
     int (*serve)(struct cl_rpc_call *call, struct cl_error *err);
 };
 

@@ -279,12 +279,13 @@ static void serve(struct cl_connection *connection, uint32_t stream, const struc
         return;
     }
     int r = read_request(call, bytes, &err);
+    const uint64_t until_ns = call->until_ns;
     if (r == 0)
         r = call->method->serve(call, &err);
     if (r < 0)
         cl_rpc_refuse(call, &err);
-    else if (r == CL_RPC_KEPT && call->until_ns < server->first_ns)
-        (void)set_timer(server, call->until_ns);
+    else if (r == CL_RPC_KEPT && until_ns < server->first_ns) /* it may be answered by now */
+        (void)set_timer(server, until_ns);
 }
 
 /* What isn't taken of a frame that has a stream is said on that. */

@@ -120,6 +120,16 @@ static int answer_kept(const char *text, uint32_t size)
     return 0;
 }
 
+/* Keeps it, and finds the answer at once. */
+static int serve_keep_shortly(struct cl_rpc_call *call, struct cl_error *err)
+{
+    const struct ask *ask = call->request;
+    const int r = serve_keep(call, err);
+
+    CHECK(answer_kept(ask->text, 0));
+    return r;
+}
+
 static int serve_release(struct cl_rpc_call *call, struct cl_error *err)
 {
     const struct ask *ask = call->request;
@@ -142,6 +152,7 @@ static int serve_refuse(struct cl_rpc_call *call, struct cl_error *err)
 static const struct cl_rpc_method methods[] = {
     {"test.Test", "Echo", &ask_shape, &reply_shape, serve_echo},
     {"test.Test", "Keep", &ask_shape, &reply_shape, serve_keep},
+    {"test.Test", "KeepShortly", &ask_shape, &reply_shape, serve_keep_shortly},
     {"test.Test", "Release", &ask_shape, &reply_shape, serve_release},
     {"test.Test", "Refuse", &ask_shape, &cl_msg_empty_shape, serve_refuse},
 };

@@ -67,6 +67,20 @@ TEST(those_that_are_kept_are_answered_in_any_order)
     end();
 }
 
+/* There is no call any more when its method says that it is kept. */
+TEST(one_that_is_kept_may_be_answered_before_its_method_returns)
+{
+    begin();
+    struct client client = come();
+
+    REQUEST(&client, 1, "KeepShortly", "one");
+    CHECK_TEXT(expect(&client, 1, CL_RPC_OK)->text, "one");
+    CHECK(scene.kept_count == 0 && scene.server.call_count == 0 && is_quiet(&client));
+    check_works(&client, 3);
+    leave(&client);
+    end();
+}
+
 /* Bytes, too, which are no copies of their own. */
 TEST(a_request_that_is_kept_stays_as_it_is)
 {
@@ -377,6 +391,8 @@ int main(void)
         ROW(a_call_is_answered),
         ROW(many_calls_come_at_once),
         ROW(those_that_are_kept_are_answered_in_any_order),
+        ROW(one_that_is_kept_may_be_answered_before_its_method_returns),
+    ROW(one_that_is_kept_may_be_answered_before_its_method_returns),
         ROW(a_request_that_is_kept_stays_as_it_is),
         ROW(connections_are_strangers_to_each_other),
         ROW(a_refusal_has_a_code_and_a_reason),
