@@ -278,6 +278,18 @@ def test_a_pods_annotation_chooses_the_wall(daemon, caller, guest):
     assert caller.wait("one") == 5
 
 
+def test_no_two_namespaces_are_one_tenant(daemon, caller):
+    """Whatever dots are in containerd's: Kubernetes' have none."""
+    def tenant(space, namespace):
+        other = daemon.caller(space)
+        new_pod(other, namespace=namespace)
+        return {ttrpc.decode(pair)[1][0]: ttrpc.decode(pair)[2][0] for pair in other.pod("Status", {1: POD, 2: 1})[4]}[b"tenant"]
+    space = daemon.space
+    assert len({tenant(space, "b"), tenant(f"{space}.b", None), tenant(f"{space}.b.b", None), tenant(f"{space}.b.c", "b")}) == 4
+    config = {3: {1: "runtime.v1.PodSandboxConfig", 2: {1: {1: "one", 3: "a.b"}}}}
+    caller.refused("Create", {1: OTHER, **config}, INVALID, "has a dot", service=CONTROLLER)
+
+
 def test_pods_of_two_namespaces_have_two_workers(daemon, caller, guest):
     pids = set()
     for name, namespace in ((POD, "blue"), (OTHER, "green")):

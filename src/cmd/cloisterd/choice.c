@@ -20,15 +20,16 @@ static const struct cl_wire_shape options_shape =
 
 /* --- whose ----------------------------------------------------------------------------------- */
 
-/* A name that a worker may have: one that is too long is told by its digest. */
+/* A name that a worker may have: one that is too long is told by its digest. NAMESPACE has no dot,
+ * so that the last one is before it, and no two have one name. */
 void cl_daemon_name_tenant(const char *space, const char *namespace, char ret[CL_TENANT_SIZE])
 {
-    const char *dot = namespace[0] == '\0' ? "" : ".";
     char text[2 * CL_CONTAINERD_ID_MOST + 32];
     char hex[CL_SHA256_HEX_SIZE];
     struct cl_sha256 hash;
 
-    const int size = snprintf(text, sizeof(text), "containerd.%s%s%s", space, dot, namespace);
+    const int size = snprintf(text, sizeof(text), "containerd.%s.%s", space,
+                              namespace[0] == '\0' ? "-" : namespace);
     if (size < CL_TENANT_SIZE) {
         memcpy(ret, text, (size_t)size + 1);
         return;
@@ -73,6 +74,8 @@ int cl_pod_choose(struct cl_rpc_call *call, struct cl_pod_choice *ret, struct cl
     if (r == 0 && config.metadata != NULL && config.metadata->space[0] != '\0') {
         namespace = config.metadata->space;
         r = cl_containerd_check_id(namespace, "the pod's namespace", err);
+        if (r == 0 && strchr(namespace, '.') != NULL) /* nor have Kubernetes' a dot */
+            r = cl_refuse(err, EINVAL, "the pod's namespace: \"%.80s\" has a dot", namespace);
     }
     if (r == 0)
         cl_daemon_name_tenant(call->space, namespace, ret->tenant);
