@@ -3,11 +3,13 @@
 import itertools
 import json
 import os
+import shutil
 import signal
 import subprocess
 from pathlib import Path
 
 from lib import ttrpc
+from lib.faults import SANITIZERS
 from lib.patience import patience
 from lib.runner import poll
 
@@ -61,9 +63,25 @@ class Caller:
         return self.call("Wait", {1: name}).get(1, [0])[0]
 
 
+def sanitised(place, **instead):
+    """The daemon of build/bin/asan in a directory of its own, with the programs of build/bin beside it; INSTEAD of some are others."""
+    place = Path(place)
+    shutil.copy(DAEMON.parent / "asan/cloisterd", place)
+    for program in DAEMON.parent.iterdir():
+        if program.is_file() and not (place / program.name).exists():
+            (place / program.name).symlink_to(instead.get(program.name, program))
+    return place / "cloisterd"
+
+
 class Daemon:
-    def __init__(self, place, *options, events=True):
+    """CLOISTERD_SANITISED in the environment has it be the sanitised one in all tests."""
+
+    def __init__(self, place, *options, events=True, program=None):
         self.place = Path(place)
+        if program is None and "CLOISTERD_SANITISED" in os.environ:
+            (self.place / "bin").mkdir()
+            program = sanitised(self.place / "bin")
+        self.program = program or DAEMON
         self.space = f"test-{os.getpid()}-{next(numbers)}"
         self.events = ttrpc.Events(self.place / "events.sock")
         self.tasks, self.address = self.place / "tasks.sock", self.place / "cloisterd.sock"
@@ -73,7 +91,8 @@ class Daemon:
 
     def start(self):
         self.log = open(self.place / "log", "ab")
-        self.process = subprocess.Popen([DAEMON, *map(str, self.words)], stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, cwd="/")
+        self.process = subprocess.Popen([self.program, *map(str, self.words)], stdin=subprocess.DEVNULL, stdout=self.log, stderr=self.log, cwd="/",
+                                        env={**os.environ, **SANITIZERS})
         poll(lambda: self.address.exists() or self.process.poll() is not None, patience(20), "the daemon to listen")
         assert self.process.poll() is None, self.said()
         return self

@@ -305,6 +305,11 @@ def descendants(pid):
     return found
 
 
+def children(pid):
+    """Those of PID that live."""
+    return [int(child) for task in os.listdir(f"/proc/{pid}/task") for child in Path(f"/proc/{pid}/task/{task}/children").read_text().split()]
+
+
 def alive(pid):
     try:
         return stat_fields(pid)[0] not in "ZX"

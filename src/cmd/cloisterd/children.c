@@ -37,8 +37,21 @@ int cl_daemon_start_child(struct cl_daemon *daemon, const struct cl_child_start 
 void cl_daemon_forget_context(struct cl_daemon *daemon, const void *context)
 {
     for (struct cl_daemon_child *child = daemon->children; child != NULL; child = child->next) {
-        if (child->context == context)
-            child->on_end = NULL;
+        if (child->context != context)
+            continue;
+        child->on_end = NULL;
+        child->context = NULL;
+    }
+}
+
+void cl_daemon_end_context(struct cl_daemon *daemon, const void *context)
+{
+    for (struct cl_daemon_child *child = daemon->children; child != NULL; child = child->next) {
+        if (child->context != context)
+            continue;
+        (void)cl_sys_kill(child->pid, SIGKILL); /* not reaped yet: the number is its own */
+        child->on_end = NULL;
+        child->context = NULL;
     }
 }
 

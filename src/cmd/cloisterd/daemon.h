@@ -31,13 +31,14 @@
 enum { CL_DAEMON_BUCKETS = 1024, CL_TENANT_SIZE = 81, CL_DAEMON_ADDRESS = 108 };
 
 struct cl_daemon_options {
-    const char *address; /* of the controller's socket */
-    const char *tasks;   /* of the task service's */
-    const char *events;  /* of containerd's ttrpc socket; "": nobody listens */
-    const char *guests;  /* of one worker, at a time; as wasm serve has it */
-    const char *memory;  /* of one worker, all together */
-    const char *state;   /* a directory, ours alone */
-    int asks;            /* for h(elp) or v(ersion); 0: to be served */
+    const char *address;  /* of the controller's socket */
+    const char *tasks;    /* of the task service's */
+    const char *events;   /* of containerd's ttrpc socket; "": nobody listens */
+    const char *guests;   /* of one worker, at a time; as wasm serve has it */
+    const char *memory;   /* of one worker, all together */
+    uint64_t patience_ns; /* with one: to begin, and to end a guest */
+    const char *state;    /* a directory, ours alone */
+    int asks;             /* for h(elp) or v(ersion); 0: to be served */
 };
 
 struct cl_daemon;
@@ -60,6 +61,8 @@ int cl_daemon_start_child(struct cl_daemon *daemon, const struct cl_child_start 
                           void (*on_end)(void *, int), void *context, struct cl_error *err);
 /* CONTEXT goes: nobody is told of its children. */
 void cl_daemon_forget_context(struct cl_daemon *daemon, const void *context);
+/* The same, and they are killed. */
+void cl_daemon_end_context(struct cl_daemon *daemon, const void *context);
 void cl_daemon_reap(struct cl_daemon *daemon);
 
 /* --- containerd's namespaces (spaces.c) ------------------------------------------------------ */
@@ -146,7 +149,7 @@ int cl_sidecar_pass_on(struct cl_task *task, struct cl_rpc_call *call, struct cl
 /* TASK goes before it was made. */
 void cl_sidecar_leave(struct cl_task *task);
 
-/* --- workers (workers.c) --------------------------------------------------------------------- */
+/* --- workers (workers.c, patience.c) --------------------------------------------------------- */
 
 struct cl_task;
 
@@ -173,6 +176,9 @@ struct cl_worker {
     enum cl_worker_state state;
     struct cl_source line;   /* to it; -1 */
     struct cl_source output; /* what it says to people; -1 */
+    struct cl_source timer;  /* of our patience; -1 */
+    int is_awaited;          /* that is set */
+    int is_left;             /* one was started that may not have been removed */
     char said[300];          /* that, its beginning */
     pid_t pid;               /* its supervisor's */
     uint64_t last_guest;
@@ -190,6 +196,15 @@ void cl_worker_tell(struct cl_task *task, unsigned int wants);
 void cl_worker_end_now(struct cl_task *task);
 /* TASK is nothing to its worker any more. */
 void cl_worker_leave(struct cl_task *task);
+/* It is worth nothing any more, for the reason WHY: all that it runs has ended, and what is left of
+ * it is removed. */
+void cl_worker_desert(struct cl_worker *worker, const struct cl_error *why);
+/* Our patience with it: it has to begin, or to end those guests that were told to, in a while. */
+int cl_patience_init(struct cl_worker *worker, struct cl_error *err);
+void cl_patience_begin(struct cl_worker *worker); /* anew */
+void cl_patience_go_on(struct cl_worker *worker); /* unless it is awaited already */
+void cl_patience_end(struct cl_worker *worker);
+void cl_patience_done(struct cl_worker *worker);
 /* Ends those whose tenants have neither pods nor tasks. */
 void cl_daemon_sweep_workers(struct cl_daemon *daemon);
 void cl_daemon_end_workers(struct cl_daemon *daemon);
@@ -239,7 +254,8 @@ struct cl_task {
     char *paths[CL_TASK_STREAMS];
     enum cl_task_state state;
     int is_paused;
-    int signal; /* by which it was told to end */
+    int signal;       /* by which it was told to end, */
+    uint64_t told_ns; /* then, CLOCK_MONOTONIC */
     struct cl_prepared what;
     int input;                    /* keeps its standard input from ending, until CloseIO; -1 */
     int streams[CL_TASK_STREAMS]; /* from the start until the worker has them; the last until the
@@ -255,6 +271,7 @@ struct cl_task {
     struct cl_task *next_telling;
     struct cl_task *next_pending;
     int wants_terminal;
+    int is_telling; /* in that list */
     unsigned int wants;
     uint32_t pid;
     uint32_t exit_status;
@@ -291,7 +308,7 @@ struct cl_daemon {
     const struct cl_daemon_options *options;
     struct cl_loop loop;
     struct cl_source signals;
-    struct cl_source front; /* listens for gRPC */
+    struct cl_source front;  /* listens for gRPC */
     struct cl_rpc_server server;
     struct cl_daemon_child *children;
     struct cl_space *spaces;

@@ -3,7 +3,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/fd.h"
+#include "base/num.h"
 #include "base/options.h"
 #include "cmd/cloisterd/daemon.h"
 
@@ -15,6 +17,17 @@ static int set_text(void *context, const struct cl_option *option, const char *v
     void *member = (char *)context + option->tag;
 
     *(const char **)member = value;
+    return 0;
+}
+
+static int set_patience(void *context, CL_UNUSED const struct cl_option *option, const char *value,
+                        struct cl_error *err)
+{
+    uint64_t ns;
+
+    if (cl_parse_duration(value, &ns) < 0 || ns == 0 || ns > INT32_MAX * CL_NS_PER_S)
+        return cl_refuse(err, EINVAL, "--patience %.40s: not a time such as 30s", value);
+    ((struct cl_daemon_options *)context)->patience_ns = ns;
     return 0;
 }
 
@@ -45,6 +58,8 @@ static const struct cl_option rows[] = {
     TEXT("state", "DIR", state, "what is known of pods; ours alone"),
     TEXT("guests", "NUMBER", guests, "modules of a tenant that run at a time"),
     TEXT("memory", "SIZE", memory, "memory of all modules of a tenant together"),
+    {"patience", 0, "TIME", "a tenant's worker may take to begin, or to end a module", set_patience,
+     0, NULL},
     {"help", 'h', NULL, "show this help", set_help, 0, NULL},
     {"version", 'v', NULL, "show the version", set_version, 0, NULL},
 };
@@ -75,6 +90,7 @@ static int run(int argc, char *argv[], struct cl_error *err)
         .state = "/run/cloisterd",
         .guests = "1000",
         .memory = "512m",
+        .patience_ns = 30 * CL_NS_PER_S,
     };
     int first = cl_options_parse(table, argc, argv, &options, err);
 

@@ -216,6 +216,8 @@ static void has_not_begun(struct cl_task *task, const struct cl_error *why)
     task->starter = NULL;
     if (call != NULL)
         cl_rpc_refuse(call, why);
+    if (task->signal != 0) /* who told it so waits for that */
+        cl_task_end(task, 128 + (uint32_t)task->signal);
 }
 
 /* --- how it ends ----------------------------------------------------------------------------- */
@@ -325,13 +327,22 @@ static int is_deadly(int signal)
 
 void cl_task_kill(struct cl_task *task, int signal)
 {
+    struct cl_error why = {0};
+
     if (!is_deadly(signal) || task->state == CL_TASK_ENDED || task->state == CL_TASK_PREPARING ||
         task->state == CL_TASK_ELSEWHERE)
         return;
-    if (task->signal == 0)
+    if (task->signal == 0) {
         task->signal = signal;
-    if (task->state == CL_TASK_READY)
+        task->told_ns = cl_clock_mono_ns();
+    }
+    if (task->state == CL_TASK_READY) {
         cl_task_end(task, 128 + (uint32_t)signal);
-    else
+    } else if ((task->wants & CL_WANT_RUN) != 0) { /* its worker hasn't heard of it */
+        (void)cl_refuse(&why, ECANCELED, "container %.128s was ended before it began", task->id);
+        has_not_begun(task, &why);
+    } else {
+        cl_patience_go_on(task->worker);
         cl_worker_tell(task, CL_WANT_END);
+    }
 }

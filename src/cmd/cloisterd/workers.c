@@ -19,7 +19,7 @@
 #include "sandbox/clients.h"
 #include "sandbox/state.h"
 
-enum { WORDS = 16, REASON_SIZE = sizeof(((struct cl_worker *)NULL)->said) };
+enum { WORDS = 16, ANSWERS_AT_ONCE = 64, REASON_SIZE = sizeof(((struct cl_worker *)NULL)->said) };
 
 /* --- who has something to tell --------------------------------------------------------------- */
 
@@ -36,16 +36,17 @@ static void leave_telling(struct cl_task *task)
     if (worker->end == &task->next_telling)
         worker->end = at;
     task->next_telling = NULL;
+    task->is_telling = 0;
 }
 
 static void join_telling(struct cl_task *task, unsigned int wants)
 {
     struct cl_worker *worker = task->worker;
-    const int is_there = task->wants != 0;
 
     task->wants |= wants;
-    if (is_there || wants == 0)
+    if (task->is_telling) /* maybe of nothing: an order may have been taken back */
         return;
+    task->is_telling = 1;
     task->next_telling = NULL;
     *worker->end = task;
     worker->end = &task->next_telling;
@@ -129,13 +130,29 @@ static int send_all(struct cl_task *task)
     return send_words(task);
 }
 
-/* Its guests are gone with it. */
-static void desert(struct cl_worker *worker, const struct cl_error *why)
+static void hang_up(struct cl_worker *worker)
 {
     cl_loop_remove(&worker->daemon->loop, &worker->line);
     cl_fd_close(&worker->line.fd);
+    if (worker->state != CL_WORKER_READY)
+        cl_daemon_end_context(worker->daemon, worker); /* who is to bring it takes too long */
     cl_daemon_forget_context(worker->daemon, worker);
+    cl_patience_end(worker);
+    worker->pid = 0;
     worker->state = CL_WORKER_ABSENT;
+}
+
+static int begin_removal(struct cl_worker *worker, struct cl_error *err);
+
+/* It may be alive, and broken: that it is removed is waited for by nobody but the next one. */
+void cl_worker_desert(struct cl_worker *worker, const struct cl_error *why)
+{
+    const int was_removed = worker->state == CL_WORKER_REMOVING;
+    struct cl_error ignored;
+
+    hang_up(worker);
+    if (worker->is_left && !was_removed)
+        (void)begin_removal(worker, &ignored); /* else before the next one comes */
     for (size_t i = 0; i < CL_DAEMON_BUCKETS; i++) {
         while (worker->guests[i] != NULL)
             cl_task_deserted(worker->guests[i], why);
@@ -148,7 +165,7 @@ static void listen_for(struct cl_worker *worker, uint32_t events)
 
     if (worker->line.events != events &&
         cl_loop_change(&worker->daemon->loop, &worker->line, events, &err) < 0)
-        desert(worker, &err);
+        cl_worker_desert(worker, &err);
 }
 
 static void pump(struct cl_worker *worker)
@@ -164,7 +181,7 @@ static void pump(struct cl_worker *worker)
         }
         if (r < 0) {
             (void)cl_fail(&err, r, "give an order to the worker of the tenant %s", worker->tenant);
-            desert(worker, &err);
+            cl_worker_desert(worker, &err);
             return;
         }
         leave_telling(worker->first);
@@ -207,6 +224,8 @@ static int take_answer(struct cl_worker *worker)
         return -EPROTO;
     answer.message[sizeof(answer.message) - 1] = '\0';
     struct cl_task *task = find_guest(worker, answer.guest);
+    if (task != NULL && (task->wants & CL_WANT_RUN) != 0)
+        return -EPROTO; /* it can't know of that yet */
     if (task != NULL)
         cl_task_answered(task, &answer);
     else if (answer.guest == 0 && answer.kind == CL_ANSWER_REFUSED)
@@ -222,12 +241,13 @@ static int on_line(struct cl_source *source, uint32_t events, CL_UNUSED struct c
 
     if ((events & EPOLLOUT) != 0)
         pump(worker);
-    while (r == 1 && worker->state == CL_WORKER_READY)
+    /* Others have their turn before one who says more and more. */
+    for (int i = 0; r == 1 && i < ANSWERS_AT_ONCE && worker->state == CL_WORKER_READY; i++)
         r = take_answer(worker);
     if (r < 0 && worker->state == CL_WORKER_READY) {
         (void)cl_fail(&why, r, "the worker of the tenant %s has ended, and with it all that it ran",
                       worker->tenant);
-        desert(worker, &why);
+        cl_worker_desert(worker, &why);
     }
     return 0;
 }
@@ -255,11 +275,13 @@ static int connect_worker(struct cl_worker *worker)
     worker->line = (struct cl_source){
         .fd = CL_TAKE_FD(fd), .events = EPOLLIN, .on_event = on_line, .context = worker};
     r = cl_loop_add(&worker->daemon->loop, &worker->line, &err);
-    if (r < 0)
+    if (r < 0) {
         cl_fd_close(&worker->line.fd);
-    else
-        worker->state = CL_WORKER_READY;
-    return r;
+        return r;
+    }
+    worker->state = CL_WORKER_READY;
+    cl_patience_end(worker);
+    return 0;
 }
 
 /* OUTPUT is the program's standard error. */
@@ -316,10 +338,12 @@ static void on_ended(void *context, CL_UNUSED int status)
         return; /* the line tells */
     if (worker->output.fd >= 0)
         (void)on_output(&worker->output, EPOLLIN, &err); /* its last words */
+    if (worker->state != CL_WORKER_STARTING)
+        return; /* the same */
     worker->said[strcspn(worker->said, "\n")] = '\0';
     (void)cl_refuse(&err, EIO, "the worker of the tenant %s: %s", worker->tenant,
                     worker->said[0] == '\0' ? "it ended before it began" : worker->said);
-    desert(worker, &err);
+    cl_worker_desert(worker, &err);
 }
 
 static int start_worker(struct cl_worker *worker, struct cl_error *err)
@@ -344,18 +368,12 @@ static int start_worker(struct cl_worker *worker, struct cl_error *err)
     if (r < 0)
         return cl_fail(err, r, "make a pipe non-blocking");
     r = cl_loop_add(&worker->daemon->loop, &worker->output, err);
-    return r < 0 ? r : run_cloister(worker, argv, theirs, on_ended, err);
-}
-
-/* Whether there was a dead one doesn't matter. */
-static void on_removed(void *context, CL_UNUSED int status)
-{
-    struct cl_worker *worker = context;
-    struct cl_error err = {0};
-
-    worker->state = CL_WORKER_STARTING;
-    if (start_worker(worker, &err) < 0)
-        desert(worker, &err);
+    if (r == 0)
+        r = run_cloister(worker, argv, theirs, on_ended, err);
+    if (r < 0)
+        return r;
+    worker->is_left = 1;
+    return 0;
 }
 
 static int remove_worker(struct cl_worker *worker, void (*on_end)(void *, int),
@@ -368,15 +386,47 @@ static int remove_worker(struct cl_worker *worker, void (*on_end)(void *, int),
     return r < 0 ? r : run_cloister(worker, argv, -1, on_end, err);
 }
 
+static int is_unused(const struct cl_worker *worker);
+static void free_worker(struct cl_worker *worker);
+
+/* Whether there was a dead one doesn't matter. */
+static void on_removed(void *context, CL_UNUSED int status)
+{
+    struct cl_worker *worker = context;
+    struct cl_error err = {0};
+
+    cl_patience_end(worker);
+    worker->is_left = 0;
+    worker->state = CL_WORKER_ABSENT;
+    if (is_unused(worker)) {
+        free_worker(worker);
+        return;
+    }
+    if (worker->first == NULL)
+        return;
+    worker->state = CL_WORKER_STARTING;
+    cl_patience_begin(worker);
+    if (start_worker(worker, &err) < 0)
+        cl_worker_desert(worker, &err);
+}
+
+static int begin_removal(struct cl_worker *worker, struct cl_error *err)
+{
+    int r = remove_worker(worker, on_removed, err);
+
+    if (r < 0)
+        return r;
+    worker->state = CL_WORKER_REMOVING;
+    cl_patience_begin(worker);
+    return 0;
+}
+
 static void need_worker(struct cl_worker *worker)
 {
     struct cl_error err = {0};
 
-    if (worker->state != CL_WORKER_ABSENT)
-        return;
-    worker->state = CL_WORKER_REMOVING;
-    if (remove_worker(worker, on_removed, &err) < 0)
-        desert(worker, &err);
+    if (worker->state == CL_WORKER_ABSENT && begin_removal(worker, &err) < 0)
+        cl_worker_desert(worker, &err);
 }
 
 /* --- for tasks ------------------------------------------------------------------------------- */
@@ -396,9 +446,15 @@ struct cl_worker *cl_daemon_worker(struct cl_daemon *daemon, const char *tenant,
         return NULL;
     }
     *worker = (struct cl_worker){
-        .daemon = daemon, .next = daemon->workers, .line = {.fd = -1}, .output = {.fd = -1}};
+        .daemon = daemon, .line = {.fd = -1}, .output = {.fd = -1}, .timer = {.fd = -1}};
     worker->end = &worker->first;
     (void)snprintf(worker->tenant, sizeof(worker->tenant), "%s", tenant);
+    if (cl_patience_init(worker, err) < 0) {
+        cl_patience_done(worker);
+        free(worker);
+        return NULL;
+    }
+    worker->next = daemon->workers;
     daemon->workers = worker;
     return worker;
 }
@@ -438,7 +494,7 @@ void cl_worker_end_now(struct cl_task *task)
     cl_worker_leave(task);
     if (r < 0) {
         (void)cl_fail(&why, r, "end a guest of the tenant %s", worker->tenant);
-        desert(worker, &why);
+        cl_worker_desert(worker, &why);
     }
 }
 
@@ -462,27 +518,35 @@ void cl_worker_leave(struct cl_task *task)
 static void free_worker(struct cl_worker *worker)
 {
     struct cl_worker **at = &worker->daemon->workers;
-    struct cl_error ignored;
 
     while (*at != worker)
         at = &(*at)->next;
     *at = worker->next;
-    cl_loop_remove(&worker->daemon->loop, &worker->line);
-    cl_fd_close(&worker->line.fd);
-    cl_daemon_forget_context(worker->daemon, worker);
-    if (worker->state != CL_WORKER_ABSENT)
-        (void)remove_worker(worker, NULL, &ignored); /* or it ends when we do */
+    hang_up(worker);
     forget_output(worker);
+    cl_patience_done(worker);
     free(worker);
 }
 
-static int has_pods(const struct cl_worker *worker)
+static int is_unused(const struct cl_worker *worker)
 {
     const struct cl_pod *pod = worker->daemon->pods;
 
     while (pod != NULL && strcmp(pod->tenant, worker->tenant) != 0)
         pod = pod->next;
-    return pod != NULL;
+    return pod == NULL && worker->users == 0;
+}
+
+/* Who comes for its tenant meanwhile waits until it is removed. */
+static void retire(struct cl_worker *worker)
+{
+    struct cl_error ignored;
+
+    if (worker->state == CL_WORKER_REMOVING)
+        return; /* on_removed goes on */
+    hang_up(worker);
+    if (!worker->is_left || begin_removal(worker, &ignored) < 0) /* or it ends when we do */
+        free_worker(worker);
 }
 
 void cl_daemon_sweep_workers(struct cl_daemon *daemon)
@@ -492,14 +556,22 @@ void cl_daemon_sweep_workers(struct cl_daemon *daemon)
     while (worker != NULL) {
         struct cl_worker *next = worker->next;
 
-        if (worker->users == 0 && !has_pods(worker))
-            free_worker(worker);
+        if (is_unused(worker))
+            retire(worker);
         worker = next;
     }
 }
 
 void cl_daemon_end_workers(struct cl_daemon *daemon)
 {
-    while (daemon->workers != NULL)
-        free_worker(daemon->workers);
+    struct cl_error ignored;
+
+    while (daemon->workers != NULL) {
+        struct cl_worker *worker = daemon->workers;
+
+        hang_up(worker);
+        if (worker->is_left)
+            (void)remove_worker(worker, NULL, &ignored); /* or it ends as we do */
+        free_worker(worker);
+    }
 }
