@@ -136,6 +136,54 @@ def run(caller, worker, name, bundle):
     return first[1]
 
 
+# --- bundles
+
+def test_a_fifo_in_place_of_the_configuration(start, guest):
+    """Nobody waits for who would write to it: neither the daemon, which looks whether it knows it, nor its child."""
+    daemon = start()
+    caller = daemon.caller()
+    caller.create("known", daemon.bundle("known", guest, "args"))
+    bundle = daemon.bundle("one", guest, "args")
+    (bundle / "config.json").unlink()
+    os.mkfifo(bundle / "config.json")
+    caller.refused("Create", {1: "one", 2: str(bundle)}, INVALID, "regular file")
+    assert caller.state("known") == CREATED
+
+
+# --- who prepares
+
+@pytest.fixture
+def hanging(start, place, guest):
+    """A daemon whose helper that reads configurations never says what it read; a call of Create, and the child that waits."""
+    daemon = start(cloister_plan=program(place, "plan", "#!/bin/sh\nexec setpriv --pdeathsig KILL sleep 1000\n"))
+    caller = daemon.caller()
+    creating = caller.begin("Create", {1: "one", 2: str(daemon.bundle("one", guest, "args"))})
+    poll(lambda: [pid for child in children(daemon.process.pid) for pid in children(child) if comm(pid) == "sleep"], patience(20), "the helper to start")
+    child, = children(daemon.process.pid)
+    return daemon, caller, creating, child
+
+
+def test_a_preparer_that_dies(hanging):
+    """Its end brings no descriptor, so none is closed: it was the daemon's own standard input."""
+    daemon, caller, creating, child = hanging
+    os.kill(child, signal.SIGKILL)
+    code, why = end(caller, creating)
+    assert code == UNKNOWN and "not found out" in why
+    assert os.readlink(f"/proc/{daemon.process.pid}/fd/0") == "/dev/null"
+    caller.refused("State", {1: "one"}, NOT_FOUND)
+
+
+def test_a_preparer_that_hangs(hanging):
+    """Delete ends it."""
+    daemon, caller, creating, child = hanging
+    caller.refused("Kill", {1: "one", 3: 9}, PRECONDITION)
+    assert caller.call("Delete", {1: "one"})[2] == [128 + signal.SIGKILL]
+    assert end(caller, creating)[0] == NOT_FOUND
+    poll(lambda: not alive(child), patience(20), "the preparer to end")
+    caller.refused("State", {1: "one"}, NOT_FOUND)
+    assert daemon.events.topics() == []
+
+
 # --- workers that are broken
 
 def test_one_that_speaks_of_what_it_was_not_told_yet(scene, guest):

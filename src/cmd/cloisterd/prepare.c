@@ -54,9 +54,12 @@ static int prepare(struct cl_preparation *p, struct cl_error *err)
     char path[CL_BUNDLE_PATH + 16];
 
     (void)snprintf(path, sizeof(path), "%s/config.json", p->bundle);
-    p->config = cl_sys_openat(AT_FDCWD, path, O_RDONLY | O_NOCTTY | O_NOFOLLOW, 0);
+    p->config = cl_sys_openat(AT_FDCWD, path, O_RDONLY | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK, 0);
     if (p->config < 0)
         return cl_fail(err, p->config, "open the bundle's config.json");
+    int r = cl_check_regular(p->config, "config.json", CL_SPEC_MAX_SIZE, err);
+    if (r < 0)
+        return r;
     if (cl_recent_digest(p->config, p->key.config) < 0)
         p->key = (struct cl_recent_key){0};
     return cl_prepare_module(p, err);
@@ -141,12 +144,13 @@ static int on_message(struct cl_source *source, CL_UNUSED uint32_t events,
 
     if (r == -EAGAIN || r == -EINTR)
         return 0;
-    if (r < 0)
+    if (r < 0) { /* there is no descriptor then */
         r = cl_refuse(&why, EIO, "what is to be run was not found out");
-    else
+    } else {
         r = take_message(task, &packet, &message, &what, &why);
-    if (r < 0 && packet.fd_count == 1)
-        cl_fd_close(&packet.fds[0]);
+        if (r < 0 && packet.fd_count == 1)
+            cl_fd_close(&packet.fds[0]);
+    }
     cl_loop_remove(&task->daemon->loop, source);
     cl_fd_close(&source->fd);
     cl_task_prepared(task, r, &what, &why);
@@ -174,5 +178,5 @@ int cl_prepare_start(struct cl_task *task, const struct cl_wire_list *mounts, st
     cl_fd_close(&pidfd);
     if (pid < 0)
         return cl_fail(err, pid, "make a process");
-    return cl_daemon_watch_child(daemon, pid, NULL, NULL, err);
+    return cl_daemon_watch_child(daemon, pid, NULL, task, err);
 }

@@ -153,7 +153,8 @@ int cl_recent_find(struct cl_task *task, struct cl_prepared *ret)
     if (daemon->recent == NULL)
         return 0;
     (void)snprintf(path, sizeof(path), "%s/config.json", task->bundle);
-    CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, path, O_RDONLY | O_NOCTTY | O_NOFOLLOW, 0);
+    CL_CLEANUP_FD int fd =
+        cl_sys_openat(AT_FDCWD, path, O_RDONLY | O_NOCTTY | O_NOFOLLOW | O_NONBLOCK, 0);
     if (fd < 0 || cl_recent_digest(fd, config) < 0)
         return 0;
     struct cl_recent **at = find(daemon, task->worker->tenant, config);

@@ -225,12 +225,24 @@ int cl_task_serve_kill(struct cl_rpc_call *call, struct cl_error *err)
     return answer_empty(call);
 }
 
+/* Nobody has heard of it yet: its creator is refused, and there are no events. */
+static int delete_unprepared(struct cl_task *task, struct cl_rpc_call *call)
+{
+    const struct cl_msg_time at = cl_msg_time_of(cl_clock_wall_ns());
+
+    cl_rpc_answer(call, &(struct cl_msg_deleted){0, 128 + SIGKILL, &at});
+    cl_task_free(task);
+    return 0;
+}
+
 int cl_task_serve_delete(struct cl_rpc_call *call, struct cl_error *err)
 {
     struct cl_task *task = need_first(call, err);
 
     if (task == NULL)
         return -ENOENT;
+    if (task->state == CL_TASK_PREPARING)
+        return delete_unprepared(task, call);
     if (task->state == CL_TASK_READY)
         cl_task_kill(task, SIGKILL);
     if (task->state != CL_TASK_ENDED)

@@ -100,6 +100,7 @@ void cl_task_free(struct cl_task *task)
         task->worker->users--;
     cl_loop_remove(&daemon->loop, &task->preparer);
     cl_fd_close(&task->preparer.fd);
+    cl_daemon_end_context(daemon, task); /* who prepares it */
     (void)cl_refuse(&why, ENOENT, "container %.128s is no more", task->id);
     refuse_all(&task->creator, &why);
     refuse_all(&task->starter, &why);
