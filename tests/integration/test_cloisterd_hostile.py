@@ -150,6 +150,33 @@ def test_a_fifo_in_place_of_the_configuration(start, guest):
     assert caller.state("known") == CREATED
 
 
+def test_no_special_file_of_an_image_is_opened(start, guest):
+    """To open a device can have effects; what isn't opened for good isn't told by inotify."""
+    daemon = start()
+    caller = daemon.caller()
+    bundle = daemon.bundle("one", guest, "args")
+    module = bundle / "rootfs/app.wasm"
+    libc = ctypes.CDLL(None, use_errno=True)
+    watch = libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+
+    def opened():
+        try:
+            return os.read(watch, 4096)
+        except BlockingIOError:
+            return b""
+    assert libc.inotify_add_watch(watch, bytes(module), 0x20) > 0  # IN_OPEN
+    caller.create("regular", bundle)
+    assert opened()  # so it would be told
+    module.unlink()
+    os.mkfifo(module)
+    opened()
+    assert libc.inotify_add_watch(watch, bytes(module), 0x20) > 0
+    (bundle / "config.json").write_text((bundle / "config.json").read_text() + " ")
+    caller.refused("Create", {1: "one", 2: str(bundle)}, INVALID, "regular file")
+    assert not opened()
+    os.close(watch)
+
+
 # --- who prepares
 
 @pytest.fixture

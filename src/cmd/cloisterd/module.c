@@ -169,11 +169,12 @@ static int step_open(void *context, struct cl_error *err)
                                                  p->spec.cwd == NULL ? "" : p->spec.cwd, name);
     if (p->module == NULL)
         return cl_fail_memory(err);
-    p->file = cl_open_in_root(root, p->module, O_RDONLY | O_NONBLOCK | O_NOCTTY);
-    if (p->file < 0)
-        return cl_fail(err, p->file, "open %.200s, which is the module to run", p->module);
-    int r = cl_check_regular(p->file, p->module, CL_MODULE_MOST, err);
-    return r < 0 ? r : cl_recent_identify(p->file, p->key.module, err);
+    /* Looked at before it is opened: an image may have a device there. */
+    CL_CLEANUP_FD int found = cl_open_in_root(root, p->module, O_PATH);
+    if (found < 0)
+        return cl_fail(err, found, "open %.200s, which is the module to run", p->module);
+    p->file = cl_reopen_regular(found, p->module, CL_MODULE_MOST, err);
+    return p->file < 0 ? p->file : cl_recent_identify(p->file, p->key.module, err);
 }
 
 static int step_kind(void *context, struct cl_error *err)
