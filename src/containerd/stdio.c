@@ -6,12 +6,20 @@
 #include "base/fd.h"
 #include "base/sys.h"
 
-/* "file:///path": what there is stays. */
+/* "file:///path": what there is stays. Nobody would read from a FIFO of that name for us. */
 static int open_file(const char *path, struct cl_error *err)
 {
-    int fd = cl_sys_openat(AT_FDCWD, path, O_WRONLY | O_CREAT | O_APPEND | O_NOCTTY, 0600);
+    const int flags = O_WRONLY | O_CREAT | O_APPEND | O_NOCTTY | O_NONBLOCK;
+    CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, path, flags, 0600);
+    struct stat st;
+    int r = fd < 0 ? fd : cl_sys_fstat(fd, &st);
 
-    return fd < 0 ? cl_fail(err, fd, "open %.200s", path) : fd;
+    if (r < 0)
+        return cl_fail(err, r, "open %.200s", path);
+    if (S_ISFIFO(st.st_mode))
+        return cl_refuse(err, EINVAL, "file://%.200s is a FIFO", path);
+    r = cl_sys_fcntl(fd, F_SETFL, O_APPEND);
+    return r < 0 ? cl_fail(err, r, "open %.200s", path) : CL_TAKE_FD(fd);
 }
 
 static int open_fifo(int is_input, const char *path, struct cl_error *err)

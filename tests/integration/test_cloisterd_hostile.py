@@ -177,6 +177,16 @@ def test_no_special_file_of_an_image_is_opened(start, guest):
     os.close(watch)
 
 
+def test_a_fifo_said_to_be_a_file(start, guest):
+    daemon = start()
+    caller = daemon.caller()
+    os.mkfifo(daemon.place / "out")
+    caller.create("one", daemon.bundle("one", guest, "args"), stdout=f"file://{daemon.place / 'out'}")
+    code, why = end(caller, caller.begin("Start", {1: "one"}))
+    assert code != OK and "out" in why
+    assert caller.state("one") == CREATED
+
+
 # --- who prepares
 
 @pytest.fixture
