@@ -402,3 +402,22 @@ def test_records_that_are_none(start, place):
     said = daemon.said()
     assert all(f"cloisterd: {name}: " in said for name in ("garbage", "empty", "large", "directory", "link", "fifo")), said
     daemon.caller().refused("Status", {1: POD}, NOT_FOUND, service=CONTROLLER)
+
+
+# --- the front
+
+def test_no_descriptors_for_a_caller(start):
+    """Who comes waits until there are some."""
+    daemon = start()
+    pid, caller = daemon.process.pid, daemon.caller()
+    caller.refused("State", {1: "one"}, NOT_FOUND)  # it has been accepted
+    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{pid}/fd")), before[1]))
+    with socket.socket(socket.AF_UNIX) as peer:
+        peer.settimeout(patience(20))
+        peer.connect(str(daemon.address))
+        peer.sendall(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\4\0\0\0\0\0")
+        caller.refused("State", {1: "one"}, NOT_FOUND)
+        assert not children(pid)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+        assert peer.recv(9)[3] == 4  # SETTINGS

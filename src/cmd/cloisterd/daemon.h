@@ -309,6 +309,7 @@ struct cl_daemon {
     struct cl_loop loop;
     struct cl_source signals;
     struct cl_source front;  /* listens for gRPC */
+    struct cl_source rested; /* a timer, for when it does again */
     struct cl_rpc_server server;
     struct cl_daemon_child *children;
     struct cl_space *spaces;
