@@ -22,7 +22,7 @@ int cl_controller_create(struct cl_rpc_call *call, struct cl_error *err)
 {
     const struct cl_msg_controller_create *request = call->request;
     struct cl_daemon *daemon = call->context;
-    struct cl_pod_choice choice;
+    struct cl_pod_choice choice = {0};
     int r = cl_containerd_check_id(request->id, "sandbox_id", err);
 
     if (r < 0)
