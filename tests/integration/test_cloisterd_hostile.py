@@ -341,6 +341,17 @@ def test_one_that_never_serves(scene, guest):
     caller.end(starting)
 
 
+def test_one_that_cannot_be_reached(scene, guest):
+    daemon, caller, worker = scene
+    worker.close()
+    with socket.socket(socket.AF_UNIX) as other:  # of another kind
+        other.bind(worker.path)
+        other.listen()
+        code, why = end(caller, begin_start(caller, "one", daemon.bundle("one", guest)))
+    assert code != OK and "connect to the worker" in why
+    poll(lambda: worker.noted().count("ends rm --force") == 2, patience(20), worker.noted)
+
+
 def test_who_is_killed_before_the_worker_hears_of_it(start, place, guest):
     """There is nothing to wait for."""
     daemon = start("--patience", "1000", cloister=program(place, "cloister", CLOISTER.format(place=place)))

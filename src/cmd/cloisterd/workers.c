@@ -315,6 +315,7 @@ static int on_output(struct cl_source *source, CL_UNUSED uint32_t events,
     struct cl_worker *worker = source->context;
     const size_t had = strlen(worker->said);
     char more[REASON_SIZE];
+    struct cl_error why = {0};
     ssize_t size = cl_sys_read(source->fd, more, sizeof(more));
 
     if (size == -EAGAIN || size == -EINTR)
@@ -324,8 +325,13 @@ static int on_output(struct cl_source *source, CL_UNUSED uint32_t events,
         return 0;
     }
     (void)snprintf(worker->said + had, sizeof(worker->said) - had, "%.*s", (int)size, more);
-    if (worker->state == CL_WORKER_STARTING && connect_worker(worker) == 0)
+    int r = worker->state == CL_WORKER_STARTING ? connect_worker(worker) : -ENOENT;
+    if (r == 0) {
         pump(worker);
+    } else if (r != -ENOENT) { /* it serves, and won't say so again */
+        (void)cl_fail(&why, r, "connect to the worker of the tenant %s", worker->tenant);
+        cl_worker_desert(worker, &why);
+    }
     return 0;
 }
 
