@@ -432,3 +432,36 @@ def test_no_descriptors_for_a_caller(start):
         assert not children(pid)
         resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
         assert peer.recv(9)[3] == 4  # SETTINGS
+
+
+# --- calls that fail
+
+@pytest.mark.parametrize("first", range(1, 10))
+@pytest.mark.parametrize("kind, most", [("alloc", 200), ("syscall", 300)])
+def test_calls_that_fail(place, guest, monkeypatch, kind, most, first):
+    """Each ninth from the first on: whatever it is told, its caller hears something, and it ends as it should."""
+    built = sanitised(place / "bin")
+    config = {3: {1: "runtime.v1.PodSandboxConfig", 2: {1: {1: "one"}, 7: [{1: "run.cloister.wall", 2: "wasm"}]}}}
+    pod = [(step, {1: POD}, CONTROLLER) for step in ("Start", "Stop", "Wait", "Shutdown")]
+    steps = [("Create", {1: POD, **config}, CONTROLLER), pod[0], *((step, {1: "one", **more}, "containerd.task.v3.Task") for step, more in (
+        ("Create", {2: None}), ("Start", {}), ("Stats", {}), ("Kill", {3: 9}), ("Wait", {}), ("Delete", {}))), *pod[1:]]
+    for number in range(first, most, 9):
+        (place / str(number)).mkdir(mode=0o700)
+        monkeypatch.setenv("CLOISTER_FAULT", f"self:{kind}:{number}")
+        daemon = Daemon(place / str(number), "--patience", "1", events=False, program=built)
+        bundle = daemon.bundle("one", guest, "rest", "1000", pod=POD)
+        with daemon.events:
+            try:
+                daemon.start()
+                caller = daemon.caller()
+                for step, message, service in steps:
+                    message = {**message, **({2: str(bundle)} if 2 in message else {})}
+                    caller.client.end(caller.begin(step, message, service=service, timeout_ns=2 * 10**9))
+            except (AssertionError, EOFError, ConnectionError, FileNotFoundError):
+                pass  # it couldn't begin, or go on, or tell its caller
+            if daemon.process.poll() is None:
+                daemon.process.send_signal(signal.SIGTERM)
+            status, said = daemon.process.wait(patience(20)), daemon.said()
+        daemon.log.close()
+        assert status in (0, 1) and "Sanitizer" not in said and "runtime error" not in said, (number, status, said)
+        assert status == 0 or said.splitlines()[-1].startswith("cloisterd: "), (number, said)
