@@ -217,10 +217,11 @@ TEST(what_the_cri_says_of_a_pod)
                 "\x0a\x0b\x0a\x01n\x12\x01u\x1a\x01s\x20\x02\x12\x01h\x22\x1b\x0a\x07"
                 "1.2.3.4"
                 "\x0a\x03::1\x12\x07"
-                "1.2.3.4\x1a\x02ro\x42\x32\x0a\x02/g\x12\x20\x0a\x1e" NAMESPACES_BYTES
+                "1.2.3.4\x1a\x02ro\x3a\x0a\x0a\x05net.x\x12\x01"
+                "1\x42\x32\x0a\x02/g\x12\x20\x0a\x1e" NAMESPACES_BYTES
                 "\x1a\x0a\x0a\x05net.x\x12\x01"
                 "1",
-                &metadata, "h", &dns, &linux_part);
+                &metadata, "h", &dns, {sysctls, 1}, &linux_part);
     CHECK(CL_POD_MODE_POD == 0 && CL_POD_MODE_CONTAINER == 1 && CL_POD_MODE_NODE == 2);
 }
 
