@@ -225,6 +225,21 @@ def test_spaces_do_not_see_each_other(daemon, caller, guest):
     assert caller.state("one") == CREATED
 
 
+def test_a_caller_that_names_no_space(daemon, caller, guest):
+    """containerd 1.6: its bundles' directory does; and of two of one name none is meant."""
+    (daemon.place / "old").mkdir()
+    bundle = daemon.bundle("old/one", guest, "exit", "4")
+    nameless = daemon.caller("")
+    nameless.space = ""
+    nameless.run("one", bundle)
+    assert nameless.wait("one") == 4 and daemon.caller("old").state("one") == STOPPED
+    caller.create("one", daemon.bundle("one", guest, "args"))
+    nameless.refused("State", {1: "one"}, NOT_FOUND)
+    nameless.refused("Create", {1: "two", 2: str(bundle)}, INVALID, "namespace")
+    caller.call("Delete", {1: "one"})
+    nameless.call("Delete", {1: "one"})
+
+
 def test_a_client_that_goes_away_in_the_middle_of_create(daemon, caller, guest):
     gone = daemon.caller()
     gone.begin("Create", {1: "one", 2: str(daemon.bundle("one", guest, "args"))})

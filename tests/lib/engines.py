@@ -194,7 +194,8 @@ def _docker_certificates(place, registries):
 class Containerd:
     """containerd and its ctr: Debian's 1.6, or 2 of lib/go_engines.py; its mount namespace as Dockerd's."""
 
-    def __init__(self, directory, programs="/usr/bin", prefix=("unshare", "-m"), shims=None):
+    def __init__(self, directory, programs="/usr/bin", prefix=("unshare", "-m"), shims=None, more=()):
+        """MORE is in its environment."""
         self.directory = place = Path(directory)
         place.mkdir(parents=True, exist_ok=True)
         self.programs, self.socket = Path(programs), place / "containerd.sock"
@@ -202,7 +203,7 @@ class Containerd:
         self.config, self.prefix = place / "config.toml", prefix
         self.config.write_text(f'version = {version}\nroot = "{place}/root"\nstate = "{place}/state"\n[grpc]\naddress = "{self.socket}"\n'
                           f'[plugins."io.containerd.internal.v1.opt"]\npath = "{place}/opt"\n')
-        self.env = environment(place)
+        self.env = environment(place, **dict(more))
         if shims is not None:
             self.env["PATH"] = f"{shims}:{self.env['PATH']}"
         self.begin()

@@ -279,6 +279,7 @@ struct cl_task {
     uint64_t cpu_ns, memory_bytes; /* as it was last told */
 };
 
+/* SPACE "": containerd 1.6 names none, and means the only one of that name. */
 struct cl_task *cl_daemon_find_task(const struct cl_daemon *daemon, const char *space,
                                     const char *id);
 int cl_task_new(struct cl_daemon *daemon, const char *space, const char *id, struct cl_task **ret,

@@ -116,7 +116,22 @@ static int fill(struct cl_task *task, const struct cl_msg_create *request, struc
     return r < 0 ? r : find_worker(task, err);
 }
 
-static int check_create(const struct cl_rpc_call *call, struct cl_error *err)
+/* containerd's namespace: where it names none (1.6) it is that of its bundles, .../NAMESPACE/ID. */
+static const char *space_of(struct cl_rpc_call *call)
+{
+    const struct cl_msg_create *request = call->request;
+    const char *last = strrchr(request->bundle, '/');
+    const char *before = last;
+
+    if (call->space[0] != '\0' || last == NULL || strcmp(last + 1, request->id) != 0)
+        return call->space;
+    while (before > request->bundle && before[-1] != '/')
+        before--;
+    const char *space = cl_arena_strndup(&call->arena, before, (size_t)(last - before));
+    return space == NULL ? "" : space;
+}
+
+static int check_create(const struct cl_rpc_call *call, const char *space, struct cl_error *err)
 {
     const struct cl_msg_create *request = call->request;
     int r = cl_containerd_check_id(request->id, "id", err);
@@ -127,7 +142,7 @@ static int check_create(const struct cl_rpc_call *call, struct cl_error *err)
         return cl_refuse(err, ENOSYS, "no container can be restored from a checkpoint");
     if (request->bundle[0] != '/')
         return cl_refuse(err, EINVAL, "bundle: \"%.100s\" is no absolute path", request->bundle);
-    if (cl_daemon_find_task(call->context, call->space, request->id) != NULL)
+    if (cl_daemon_find_task(call->context, space, request->id) != NULL)
         return cl_refuse(err, EEXIST, "container %s is there already", request->id);
     return 0;
 }
@@ -137,10 +152,11 @@ int cl_task_serve_create(struct cl_rpc_call *call, struct cl_error *err)
     const struct cl_msg_create *request = call->request;
     struct cl_prepared known = CL_PREPARED_INIT;
     struct cl_task *task;
-    int r = check_create(call, err);
+    const char *space = space_of(call);
+    int r = check_create(call, space, err);
 
     if (r == 0)
-        r = cl_task_new(call->context, call->space, request->id, &task, err);
+        r = cl_task_new(call->context, space, request->id, &task, err);
     if (r < 0)
         return r;
     r = fill(task, request, err);

@@ -25,14 +25,23 @@ static size_t bucket_of(const char *id)
     return sum % CL_DAEMON_BUCKETS;
 }
 
+/* The next one of that name, from TASK on. */
+static struct cl_task *find_from(struct cl_task *task, const char *space, const char *id)
+{
+    while (task != NULL && (strcmp(task->id, id) != 0 ||
+                            (space[0] != '\0' && strcmp(task->space->name, space) != 0)))
+        task = task->next;
+    return task;
+}
+
 struct cl_task *cl_daemon_find_task(const struct cl_daemon *daemon, const char *space,
                                     const char *id)
 {
-    struct cl_task *task = daemon->tasks[bucket_of(id)];
+    struct cl_task *task = find_from(daemon->tasks[bucket_of(id)], space, id);
 
-    while (task != NULL && (strcmp(task->id, id) != 0 || strcmp(task->space->name, space) != 0))
-        task = task->next;
-    return task;
+    if (task == NULL || space[0] != '\0')
+        return task;
+    return find_from(task->next, space, id) == NULL ? task : NULL; /* or which of them? */
 }
 
 int cl_task_new(struct cl_daemon *daemon, const char *space, const char *id, struct cl_task **ret,

@@ -11,10 +11,12 @@
 #define CL_CMD_SHIM_H
 
 #include <sys/types.h>
+#include <sys/un.h>
 
 #include "base/helper.h"
 #include "base/loop.h"
 #include "containerd/bundle.h"
+#include "plan/spec.h"
 #include "rpc/publisher.h"
 #include "rpc/server.h"
 #include "rpc/task_messages.h"
@@ -39,6 +41,14 @@ int cl_shim_info(struct cl_error *err);
 int cl_shim_delete(const struct cl_shim_options *options, struct cl_error *err);
 /* SOCKET listens; taken. */
 int cl_shim_serve(const struct cl_shim_options *options, int socket, struct cl_error *err);
+
+enum { CL_SHIM_SOCKET = sizeof(((struct sockaddr_un *)NULL)->sun_path) };
+/* Whether the container of SPEC is a module, by its annotation or the options that containerd gives
+ * on standard input: 1, and RET is where cloisterd serves it. 0: it is none. */
+int cl_shim_find_daemon(const struct cl_spec *spec, struct cl_arena *arena,
+                        char ret[CL_SHIM_SOCKET], struct cl_error *err);
+/* Whether somebody answers there. */
+int cl_shim_can_connect(const struct sockaddr_un *address);
 
 /* Where the containers of SPACE are kept by cloister-oci: its --root. */
 int cl_shim_state_path(const char *space, char ret[CL_SHIM_PATH], struct cl_error *err);

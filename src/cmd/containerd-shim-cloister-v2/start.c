@@ -26,7 +26,7 @@ enum {
     ANSWER_MOST = 2048,
     NAME_CHARS = 32,
     BACKLOG = 128,
-    SOCKET_PATH = sizeof(((struct sockaddr_un *)NULL)->sun_path),
+    SOCKET_PATH = CL_SHIM_SOCKET,
 };
 
 static const char *variable(const char *name)
@@ -89,32 +89,33 @@ static int socket_path(const struct cl_shim_options *options, const char *group,
 
 /* --- which group --------------------------------------------------------------------------- */
 
-/* The pod's, where the container is in one: config.json says, which the helper reads. */
-static int find_group(const struct cl_shim_options *options, struct cl_arena *arena,
+/* The pod's, where the container is in one. */
+static int find_group(const struct cl_shim_options *options, const struct cl_spec *spec,
                       const char **ret, struct cl_error *err)
 {
-    struct cl_spec spec = {0};
+    const char *pod = cl_spec_annotation(spec, "io.kubernetes.cri.sandbox-id");
+
+    *ret = pod == NULL ? options->id : pod;
+    return pod == NULL ? 0 : cl_containerd_check_id(pod, "io.kubernetes.cri.sandbox-id", err);
+}
+
+/* config.json, which the helper reads: of a sandbox there may be none. */
+static int read_config(struct cl_arena *arena, struct cl_spec *ret, struct cl_error *err)
+{
     struct cl_bytes bytes;
     CL_CLEANUP_FD int fd = cl_sys_openat(AT_FDCWD, "config.json", O_RDONLY | O_NOCTTY, 0);
     const struct cl_spec_document document = {
         .kind = CL_SPEC_CONFIG, .fd = fd, .name = "config.json"};
 
-    *ret = options->id;
     if (fd == -ENOENT)
-        return 0; /* of a sandbox there may be none */
-    if (fd < 0)
-        return cl_fail(err, fd, "open the bundle's config.json");
-    int r = cl_spec_load(&document, arena, &spec, &bytes, err);
-    const char *pod = r < 0 ? NULL : cl_spec_annotation(&spec, "io.kubernetes.cri.sandbox-id");
-    if (pod == NULL)
-        return r;
-    *ret = pod;
-    return cl_containerd_check_id(pod, "io.kubernetes.cri.sandbox-id", err);
+        return 0;
+    return fd < 0 ? cl_fail(err, fd, "open the bundle's config.json")
+                  : cl_spec_load(&document, arena, ret, &bytes, err);
 }
 
 /* --- the shim's socket --------------------------------------------------------------------- */
 
-static int can_connect(const struct sockaddr_un *address)
+int cl_shim_can_connect(const struct sockaddr_un *address)
 {
     CL_CLEANUP_FD int fd = cl_sys_socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 
@@ -127,7 +128,7 @@ static int listen_at(const char *path, struct cl_error *err)
     struct sockaddr_un address = {.sun_family = AF_UNIX};
 
     (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
-    if (can_connect(&address))
+    if (cl_shim_can_connect(&address))
         return -EADDRINUSE;
     CL_CLEANUP_FD int fd = cl_sys_socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
     if (fd < 0)
@@ -237,10 +238,16 @@ static int tell_address(const char *path, struct cl_error *err)
 int cl_shim_start(const struct cl_shim_options *options, char *const argv[], struct cl_error *err)
 {
     CL_CLEANUP_ARENA struct cl_arena arena = CL_ARENA_INIT(4UL * CL_SPEC_MAX_SIZE);
+    struct cl_spec spec = {0};
     const char *group;
     char path[SOCKET_PATH];
-    int r = find_group(options, &arena, &group, err);
+    int r = read_config(&arena, &spec, err);
 
+    if (r == 0)
+        r = cl_shim_find_daemon(&spec, &arena, path, err);
+    if (r != 0)
+        return r < 0 ? r : tell_address(path, err); /* it is cloisterd's */
+    r = find_group(options, &spec, &group, err);
     if (r == 0)
         r = socket_path(options, group, path, err);
     if (r < 0)
@@ -299,7 +306,7 @@ static void remove_socket(const struct cl_shim_options *options)
         return;
     CL_CLEANUP_FD int lock = lock_sockets(path, &ignored);
     (void)snprintf(address.sun_path, sizeof(address.sun_path), "%s", path);
-    if (lock >= 0 && !can_connect(&address))
+    if (lock >= 0 && !cl_shim_can_connect(&address))
         (void)cl_sys_unlinkat(AT_FDCWD, path, 0); /* gone is fine */
 }
 
