@@ -423,7 +423,8 @@ def test_no_descriptors_for_a_caller(start):
     pid, caller = daemon.process.pid, daemon.caller()
     caller.refused("State", {1: "one"}, NOT_FOUND)  # it has been accepted
     before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-    resource.prlimit(pid, resource.RLIMIT_NOFILE, (len(os.listdir(f"/proc/{pid}/fd")), before[1]))
+    used = set(map(int, os.listdir(f"/proc/{pid}/fd")))
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (min(set(range(len(used) + 1)) - used), before[1]))  # the next one's number
     with socket.socket(socket.AF_UNIX) as peer:
         peer.settimeout(patience(20))
         peer.connect(str(daemon.address))
