@@ -291,6 +291,11 @@ int cl_rpc_client_is_there(const struct cl_rpc_client *client)
     return client != NULL && client->source.fd >= 0 && !client->is_over;
 }
 
+int cl_rpc_client_is_telling(const struct cl_rpc_client *client)
+{
+    return client != NULL && client->is_used && client->source.fd < 0;
+}
+
 static int connect_to(const char *path, struct cl_error *err)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};

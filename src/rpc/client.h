@@ -36,6 +36,10 @@ void cl_rpc_client_free(struct cl_rpc_client *client);
 /* Whether its connection hasn't ended. NULL: it has. */
 int cl_rpc_client_is_there(const struct cl_rpc_client *client);
 
+/* Whether it is telling those who wait that its connection has ended: until all are told nobody is
+ * to put another in its place. */
+int cl_rpc_client_is_telling(const struct cl_rpc_client *client);
+
 int cl_rpc_client_ask(struct cl_rpc_client *client, const struct cl_rpc_question *question,
                       struct cl_error *err);
 /* CONTEXT goes: its questions are answered to nobody. */

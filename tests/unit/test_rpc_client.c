@@ -221,6 +221,45 @@ TEST(who_is_told_of_the_end_may_free_it)
     end_client();
 }
 
+/* Who is told asks whether he may put another in its place. */
+static struct cl_rpc_client *looked_at;
+static int was_telling;
+
+static void on_end(void *context, const void *response, const struct cl_error *why)
+{
+    was_telling += cl_rpc_client_is_telling(looked_at);
+    on_answer(context, response, why);
+}
+
+TEST(it_is_telling_until_all_are_told)
+{
+    struct outcome one = {0}, two = {0};
+    struct cl_rpc_question question = {.service = "test.Test",
+                                       .method = "Keep",
+                                       .space = "space",
+                                       .request_shape = &ask_shape,
+                                       .request = &(struct ask){.text = "one"},
+                                       .response_shape = &reply_shape,
+                                       .on_answer = on_end};
+
+    begin_client(&looked_at);
+    was_telling = 0;
+    question.context = &one;
+    CHECK(cl_rpc_client_ask(looked_at, &question, &scene.err) == 0);
+    question.context = &two;
+    CHECK(cl_rpc_client_ask(looked_at, &question, &scene.err) == 0);
+    settle();
+    CHECK(!cl_rpc_client_is_telling(looked_at));
+    cl_rpc_server_done(&scene.server);
+    settle();
+    CHECK(one.count == 1 && two.count == 1 && was_telling == 2);
+    CHECK(!cl_rpc_client_is_telling(looked_at) && !cl_rpc_client_is_telling(NULL));
+    cl_rpc_client_free(looked_at);
+    CHECK(cl_rpc_server_init(&scene.server, &scene.loop, &service, listen_at_path(), &scene.err) ==
+          0);
+    end_client();
+}
+
 TEST(who_goes_is_not_told)
 {
     struct outcome one = {0};
@@ -383,6 +422,7 @@ int main(void)
         ROW(who_waits_when_the_server_goes_is_told),
         ROW(who_is_told_may_free_it),
         ROW(who_is_told_of_the_end_may_free_it),
+        ROW(it_is_telling_until_all_are_told),
         ROW(who_goes_is_not_told),
         ROW(nobody_at_the_address),
         ROW(what_is_no_answer_breaks_it_off),

@@ -101,9 +101,11 @@ int cl_pod_reach_shim(struct cl_pod *pod, struct cl_error *err)
 {
     if (cl_rpc_client_is_there(pod->client))
         return 0;
+    if (pod->shim[0] == '\0')
+        return cl_refuse(err, EBUSY, "the sandbox %s is being created", pod->id);
+    if (cl_rpc_client_is_telling(pod->client))
+        return cl_refuse(err, EAGAIN, "the shim of the sandbox %s has just ended", pod->id);
     cl_rpc_client_free(pod->client);
     pod->client = NULL;
-    return pod->shim[0] == '\0'
-               ? cl_refuse(err, EAGAIN, "the sandbox %s has no shim", pod->id)
-               : cl_rpc_client_new(&pod->daemon->loop, pod->shim, &pod->client, err);
+    return cl_rpc_client_new(&pod->daemon->loop, pod->shim, &pod->client, err);
 }
