@@ -48,7 +48,8 @@ int cl_wall_of_options(const char *body, enum cl_pod_wall *ret, struct cl_error 
 
 static int is_of_containers(const char *key)
 {
-    static const char *const names[] = {"landlock", "seccomp", "time-limit", "cpu-time"};
+    static const char *const names[] = {"landlock", "seccomp", "time-limit", "cpu-time",
+                                        "wasm-model"};
 
     for (size_t i = 0; i < CL_ARRAY_SIZE(names); i++) {
         if (strcmp(key, names[i]) == 0)
@@ -71,10 +72,11 @@ int cl_wall_of_pod(const struct cl_wire_list *annotations, enum cl_pod_wall *ret
         if (strcmp(name, "wall") == 0)
             r = take_wall(pairs[i].value, strlen(pairs[i].value), pairs[i].key, ret, err);
         else if (!is_of_containers(name))
-            r = cl_refuse(err, EINVAL,
-                          "annotation %.100s: there is none of that name; wall, landlock, seccomp, "
-                          "time-limit and cpu-time are",
-                          pairs[i].key);
+            r = cl_refuse(
+                err, EINVAL,
+                "annotation %.100s: there is none of that name; wall, wasm-model, landlock, "
+                "seccomp, time-limit and cpu-time are",
+                pairs[i].key);
     }
     return r;
 }

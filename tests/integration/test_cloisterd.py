@@ -5,10 +5,12 @@ import os
 import signal
 import socket
 import subprocess
+import time
+from pathlib import Path
 
 import pytest
 
-from lib import ttrpc
+from lib import oci, ttrpc
 from lib.cloisterd import (CONTROLLER, CREATED, DAEMON, EXISTS, INVALID, NOT_FOUND, PAUSED, PRECONDITION, RUNNING, STOPPED, UNIMPLEMENTED,
                            Daemon, read_all)
 from lib.patience import patience
@@ -151,7 +153,69 @@ def test_a_limit_of_time(daemon, caller, guest, annotation, words):
     assert caller.wait("one") == 128 + signal.SIGKILL
 
 
-@pytest.mark.parametrize("key, value", [("time-limit", "soon"), ("cpu-time", "0"), ("seccomp", "strict"), ("wall", "vm"), ("what", "x")])
+# --- modules with a process of their own
+
+PROCESS = {"run.cloister.wasm-model": "process"}
+
+
+def groups_of(pid):
+    return Path(f"/proc/{pid}/cgroup").read_text()
+
+
+@pytest.mark.parametrize("more", [{"annotations": PROCESS}, {"cpu": {"quota": 20000, "period": 100000}}], ids=["annotation", "quota"])
+def test_a_process_of_its_own(daemon, caller, guest, more):
+    """In the cgroup that its bundle names, with its limits; and what is left of it goes with it."""
+    path = f"{oci.slice_name()}/one"
+    pid = caller.run("one", daemon.bundle("one", guest, "rest", "1000", group=path, memory={"limit": 64 << 20}, pids={"limit": 5}, **more))
+    caller.create("two", daemon.bundle("two", guest, "rest", "1000"))
+    other = caller.call("Start", {1: "two"})[1][0]
+    assert pid != other and {line.rpartition(":")[2] for line in groups_of(pid).splitlines() if ":pids:" in line or ":memory:" in line} == {path}
+    assert own(path, "memory", "memory.limit_in_bytes") == str(64 << 20) and own(path, "pids", "pids.max") == "5"
+    assert own(path, "cpu", "cpu.cfs_quota_us") == ("20000" if "cpu" in more else "-1")
+    assert metrics(caller, "one")["memory"] >= 65536
+    caller.call("Kill", {1: "one", 3: signal.SIGTERM})
+    assert caller.wait("one") == 128 + signal.SIGTERM
+    caller.call("Delete", {1: "one"})
+    assert not list(Path("/sys/fs/cgroup").glob(f"*{path}")) and not list((daemon.place / "state/groups").iterdir())
+    assert caller.state("two") == RUNNING
+
+
+def own(path, controller, file):
+    return (Path("/sys/fs/cgroup") / controller / path[1:] / file).read_text().strip()
+
+
+def test_a_share_of_a_processor_is_kept(daemon, caller, guest):
+    """Of a processor a fifth, in half a second and more."""
+    caller.run("one", daemon.bundle("one", guest, "spin", cpu={"quota": 20000, "period": 100000}, group=f"{oci.slice_name()}/spin"))
+    began, before = time.monotonic(), metrics(caller, "one")["cpu_us"]
+    poll(lambda: metrics(caller, "one")["cpu_us"] - before > 150000, 20, "it to have used some")
+    used, took = (metrics(caller, "one")["cpu_us"] - before) / 1e6, time.monotonic() - began
+    assert used / took < 0.35, (used, took)
+
+
+def test_a_process_ends_as_it_does(daemon, caller, guest):
+    group = oci.slice_name()
+    for number, (words, status) in enumerate([(("exit", "9"), 9), (("trap", "u"), 134)]):
+        path, err = daemon.fifo(f"err{number}")
+        caller.run(f"p{number}", daemon.bundle(f"p{number}", guest, *words, annotations=PROCESS, group=f"{group}/p{number}"), stderr=path)
+        assert caller.wait(f"p{number}") == status
+        assert (b"cloister: " in read_all(err)) == (words[0] == "trap")
+    assert os.kill(caller.run("killed", daemon.bundle("killed", guest, "rest", "1000", annotations=PROCESS, group=f"{group}/k")), signal.SIGKILL) is None
+    assert caller.wait("killed") == 128 + signal.SIGKILL
+
+
+def test_a_daemon_that_is_killed_leaves_no_group(daemon, caller, guest):
+    path = f"{oci.slice_name()}/left"
+    caller.run("one", daemon.bundle("one", guest, "rest", "1000", annotations=PROCESS, group=path))
+    left = workers(daemon)
+    daemon.end(signal.SIGKILL)
+    poll(lambda: not any(alive(pid) for pid in left), 20, "the worker to end")
+    daemon.address.unlink()
+    daemon.start()
+    assert not list(Path("/sys/fs/cgroup").glob(f"*{path}")) and not list((daemon.place / "state/groups").iterdir())
+
+
+@pytest.mark.parametrize("key, value", [("time-limit", "soon"), ("wasm-model", "thread"), ("cpu-time", "0"), ("seccomp", "strict"), ("wall", "vm"), ("what", "x")])
 def test_annotations_that_a_module_has_not(daemon, caller, guest, key, value):
     bundle = daemon.bundle("one", guest, "args", annotations={f"run.cloister.{key}": value})
     caller.refused("Create", {1: "one", 2: str(bundle)}, INVALID, f"run.cloister.{key}")
@@ -171,7 +235,6 @@ def test_delete_of_one_that_was_never_started(daemon, caller, guest):
     ({"mounts": [{"destination": "/data", "type": "bind", "source": "/tmp", "options": ["bind"]}]}, UNIMPLEMENTED, ["/data", "no files"]),
     ({"mounts": [{"destination": "/var/run/secrets/kubernetes.io/serviceaccount", "type": "bind", "source": "/tmp", "options": ["bind"]}]},
      UNIMPLEMENTED, ["automountServiceAccountToken"]),
-    ({"cpu": {"quota": 50000, "period": 100000}}, UNIMPLEMENTED, ["processors"]),
 ])
 def test_what_the_wall_cannot_keep(daemon, caller, guest, change, code, words):
     caller.refused("Create", {1: "one", 2: str(daemon.bundle("one", guest, "args", **change))}, code, *words)

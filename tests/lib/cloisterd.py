@@ -115,7 +115,7 @@ class Daemon:
         if self.process.poll() is None:
             assert self.end() == 0, self.said()
 
-    def bundle(self, name, module, *words, mounts=(), pod=None, env=(), annotations=(), **resources):
+    def bundle(self, name, module, *words, mounts=(), pod=None, env=(), annotations=(), group=None, **resources):
         """One whose root is a directory with MODULE, which runs with WORDS."""
         bundle = self.place / name
         (bundle / "rootfs").mkdir(parents=True)
@@ -123,6 +123,8 @@ class Daemon:
         spec = {"ociVersion": "1.1.0", "process": {"args": ["/app.wasm", *words], "cwd": "/", "env": list(env), "user": {"uid": 0, "gid": 0}},
                 "root": {"path": "rootfs"}, "mounts": [{"destination": "/proc", "type": "proc", "source": "proc"}, *mounts],
                 "linux": {"namespaces": [{"type": "pid"}], "resources": resources}, "annotations": dict(annotations)}
+        if group is not None:
+            spec["linux"]["cgroupsPath"] = group
         (bundle / "config.json").write_text(json.dumps(spec))
         if pod is not None:
             (bundle / "sandbox").write_text(pod)

@@ -22,7 +22,7 @@ static int read_pids(const char *text, uint64_t ret[2], struct cl_error *err)
     return cl_refuse(err, EINVAL, "--pod-process: \"%.80s\" isn't OLD:NEW, two processes", text);
 }
 
-/* Of such a pod it says what its modules are behind; this container is none. */
+/* Of such a pod they say what its modules are behind, and how they run; this container is none. */
 static int forget_wall(struct cl_oci_container *container, struct cl_error *err)
 {
     struct cl_strlist *list = &container->spec.annotations;
@@ -32,7 +32,8 @@ static int forget_wall(struct cl_oci_container *container, struct cl_error *err)
     if (kept == NULL)
         return cl_fail_memory(err);
     for (size_t i = 0; i + 1 < list->count; i += 2) {
-        if (strcmp(list->items[i], "run.cloister.wall") == 0)
+        if (strcmp(list->items[i], "run.cloister.wall") == 0 ||
+            strcmp(list->items[i], "run.cloister.wasm-model") == 0)
             continue;
         kept[count++] = list->items[i];
         kept[count++] = list->items[i + 1];

@@ -172,7 +172,9 @@ enum {
 struct cl_worker {
     struct cl_daemon *daemon;
     struct cl_worker *next;
-    char tenant[CL_TENANT_SIZE];
+    char tenant[CL_TENANT_SIZE]; /* whose it is, */
+    int has_processes;           /* one for each module: they take turns, else; */
+    char name[CL_TENANT_SIZE];   /* and whose it says it is: a tenant has one worker */
     enum cl_worker_state state;
     struct cl_source line;   /* to it; -1 */
     struct cl_source output; /* what it says to people; -1 */
@@ -188,8 +190,10 @@ struct cl_worker {
 };
 
 /* That of TENANT, which may not have been started yet; NULL, with a message. */
-struct cl_worker *cl_daemon_worker(struct cl_daemon *daemon, const char *tenant,
+struct cl_worker *cl_daemon_worker(struct cl_daemon *daemon, const char *tenant, int has_processes,
                                    struct cl_error *err);
+/* TASK, which hasn't begun, has WORKER from now on. */
+void cl_task_set_worker(struct cl_task *task, struct cl_worker *worker);
 /* TASK tells its worker WANTS, as soon as there is one that listens. */
 void cl_worker_tell(struct cl_task *task, unsigned int wants);
 /* The guest of TASK, of which nobody wants to hear any more, is ended. */
@@ -213,7 +217,9 @@ void cl_daemon_end_workers(struct cl_daemon *daemon);
 
 /* A module and how it is run. */
 struct cl_prepared {
-    int code;    /* compiled, sealed; owned */
+    int code;                       /* compiled, sealed; owned */
+    int doors[CL_ORDER_MAX_GROUPS]; /* of its cgroup, where it has a process; owned */
+    uint32_t door_count;
     char *order; /* struct cl_order_run and its strings; owned */
     size_t order_size;
 };
@@ -270,6 +276,9 @@ struct cl_task {
     struct cl_task *next_guest;
     struct cl_task *next_telling;
     struct cl_task *next_pending;
+    int has_process;    /* and a cgroup (group.h) */
+    pid_t own_pid;      /* that process's; 0: it isn't known */
+    unsigned int looks; /* for that */
     int wants_terminal;
     int is_telling; /* in that list */
     unsigned int wants;

@@ -10,13 +10,14 @@
 #include "base/num.h"
 #include "base/steps.h"
 #include "base/sys.h"
+#include "cmd/cloisterd/group.h"
 #include "cmd/cloisterd/prepare.h"
 #include "module/module.h"
 #include "plan/spec.h"
 
 #define PREFIX "run.cloister."
 
-enum { OPEN_FILES = 64 };
+enum { OPEN_FILES = 64, OWN_BYTES = 8 << 20 };
 
 /* --- where ----------------------------------------------------------------------------------- */
 
@@ -97,16 +98,12 @@ static int step_check(void *context, struct cl_error *err)
 
 /* --- limits ---------------------------------------------------------------------------------- */
 
-static int take_limit(struct cl_preparation *p, const struct cl_spec_resource *resource,
-                      struct cl_error *err)
+static void take_limit(struct cl_preparation *p, const struct cl_spec_resource *resource)
 {
     if (resource->what == CL_RESOURCE_MEMORY_LIMIT && resource->value > 0)
         p->run.memory_bytes = (uint64_t)resource->value;
     if (resource->what == CL_RESOURCE_CPU_QUOTA && resource->value > 0)
-        return cl_refuse(
-            err, ENOTSUP,
-            "a limit of processors: modules that share a worker take turns, all alike");
-    return 0;
+        p->has_process = 1; /* who take turns have no share of their own */
 }
 
 static int take_time(const char *key, const char *value, uint64_t *ret, struct cl_error *err)
@@ -126,10 +123,17 @@ static int take_annotation(struct cl_preparation *p, const char *key, const char
         return take_time(key, value, &p->run.time_ns, err);
     if (strcmp(key, PREFIX "cpu-time") == 0)
         return take_time(key, value, &p->run.cpu_time_ns, err);
+    if (strcmp(key, PREFIX "wasm-model") == 0 && strcmp(value, "process") == 0) {
+        p->has_process = 1;
+        return 0;
+    }
+    if (strcmp(key, PREFIX "wasm-model") == 0 && strcmp(value, "coroutine") == 0)
+        return 0;
     if (strcmp(key, PREFIX "wall") == 0 && strcmp(value, "wasm") == 0)
         return 0;
-    return cl_refuse(err, EINVAL,
-                     "annotations.%.60s: a module has none such; time-limit and cpu-time are", key);
+    return cl_refuse(
+        err, EINVAL,
+        "annotations.%.60s: a module has none such; time-limit, cpu-time and wasm-model are", key);
 }
 
 static int step_annotations(void *context, struct cl_error *err)
@@ -143,15 +147,22 @@ static int step_annotations(void *context, struct cl_error *err)
     return r;
 }
 
-static int step_limits(void *context, struct cl_error *err)
+/* Of a process's memory a part is the engine's. */
+static uint64_t guests_part(uint64_t all)
+{
+    return all > 2UL * OWN_BYTES ? all - OWN_BYTES : all / 2;
+}
+
+static int step_limits(void *context, CL_UNUSED struct cl_error *err)
 {
     struct cl_preparation *p = context;
-    int r = 0;
 
     p->run.max_descriptors = OPEN_FILES;
-    for (size_t i = 0; r == 0 && i < p->spec.resources.count; i++)
-        r = take_limit(p, &p->spec.resources.items[i], err);
-    return r;
+    for (size_t i = 0; i < p->spec.resources.count; i++)
+        take_limit(p, &p->spec.resources.items[i]);
+    if (p->has_process && p->run.memory_bytes != 0)
+        p->run.memory_bytes = guests_part(p->run.memory_bytes);
+    return 0;
 }
 
 /* --- the module ------------------------------------------------------------------------------ */
@@ -197,8 +208,11 @@ static int step_compile(void *context, struct cl_error *err)
 {
     struct cl_preparation *p = context;
     struct cl_module module = CL_MODULE_INIT;
-    const struct cl_module_source source = {
-        .fd = p->file, .name = p->module, .tenant = p->tenant, .use = CL_MODULE_IN_TURNS};
+    const struct cl_module_source source = {.fd = p->file,
+                                            .name = p->module,
+                                            .tenant = p->tenant,
+                                            .use = p->has_process ? CL_MODULE_ALONE
+                                                                  : CL_MODULE_IN_TURNS};
     int r = cl_module_compile(&source, &module, err);
     p->code = module.fd;
     return r;
@@ -234,10 +248,23 @@ static int step_write(void *context, struct cl_error *err)
 }
 
 /* Whether it is a module comes first: what else may be wrong with it is another wall's affair. */
+static int step_group(void *context, struct cl_error *err)
+{
+    struct cl_preparation *p = context;
+    const struct cl_module_group group = {p->state, p->space, p->id};
+
+    if (!p->has_process)
+        return 0;
+    int r = cl_module_group_make(&group, &p->spec, p->doors, err);
+    p->door_count = r < 0 ? 0 : (uint32_t)r;
+    return r < 0 ? r : 0;
+}
+
 static const struct cl_step steps[] = {
     {NULL, step_mount, NULL},       {NULL, step_read, NULL},    {NULL, step_open, NULL},
     {NULL, step_kind, NULL},        {NULL, step_check, NULL},   {NULL, step_limits, NULL},
     {NULL, step_annotations, NULL}, {NULL, step_compile, NULL}, {NULL, step_write, NULL},
+    {NULL, step_group, NULL},
 };
 
 int cl_prepare_module(struct cl_preparation *preparation, struct cl_error *err)

@@ -23,6 +23,7 @@ struct answer {
     struct cl_recent_key key;
     char root[TEXT_MOST];   /* as config.json has it */
     char module[TEXT_MOST]; /* in that; "": too long to be kept */
+    uint32_t has_process;
     uint32_t order_size;
 };
 
@@ -34,6 +35,8 @@ struct message {
 void cl_prepared_done(struct cl_prepared *prepared)
 {
     cl_fd_close(&prepared->code);
+    for (size_t i = 0; i < prepared->door_count; i++)
+        cl_fd_close(&prepared->doors[i]);
     free(prepared->order);
     *prepared = CL_PREPARED_INIT;
 }
@@ -75,6 +78,9 @@ CL_NORETURN static void run_child(const struct cl_task *task, const struct cl_wi
 
     p = (struct cl_preparation){.bundle = task->bundle,
                                 .tenant = task->worker->tenant,
+                                .state = task->daemon->options->state,
+                                .space = task->space->name,
+                                .id = task->id,
                                 .mounts = mounts,
                                 .wants_terminal = task->wants_terminal,
                                 .file = -1,
@@ -95,14 +101,16 @@ CL_NORETURN static void run_child(const struct cl_task *task, const struct cl_wi
     copy_names(&p, &message.answer);
     memcpy(message.order, p.order.data, p.order.size);
     packet.size = offsetof(struct message, order) + p.order.size;
-    packet.fds[0] = p.code;
-    packet.fd_count = 1;
+    message.answer.has_process = (uint32_t)p.has_process;
+    packet.fds[packet.fd_count++] = p.code;
+    for (size_t i = 0; i < p.door_count; i++)
+        packet.fds[packet.fd_count++] = p.doors[i];
     _exit(cl_channel_send(channel, &packet, MSG_NOSIGNAL) < 0);
 }
 
 /* --- what it says ---------------------------------------------------------------------------- */
 
-static int take_message(const struct cl_task *task, const struct cl_packet *packet,
+static int take_message(struct cl_task *task, const struct cl_packet *packet,
                         struct message *message, struct cl_prepared *ret, struct cl_error *err)
 {
     struct answer *answer = &message->answer;
@@ -114,7 +122,7 @@ static int take_message(const struct cl_task *task, const struct cl_packet *pack
         *err = answer->err;
         return -err->code;
     }
-    if (packet->fd_count != 1 || answer->order_size < sizeof(struct cl_order_run) ||
+    if (packet->fd_count < 1 || answer->order_size < sizeof(struct cl_order_run) ||
         packet->size != offsetof(struct message, order) + answer->order_size)
         return cl_refuse(err, EIO, "what is to be run was not found out");
     ret->order = cl_calloc(1, answer->order_size);
@@ -123,6 +131,11 @@ static int take_message(const struct cl_task *task, const struct cl_packet *pack
     memcpy(ret->order, message->order, answer->order_size);
     ret->order_size = answer->order_size;
     ret->code = packet->fds[0];
+    for (size_t i = 1; i < packet->fd_count; i++)
+        ret->doors[ret->door_count++] = packet->fds[i];
+    task->has_process = answer->has_process != 0;
+    if (task->has_process) /* each has a cgroup of its own */
+        return 0;
     const struct cl_recent_news news = {.key = &answer->key,
                                         .tenant = task->worker->tenant,
                                         .root = answer->root,
@@ -137,7 +150,8 @@ static int on_message(struct cl_source *source, CL_UNUSED uint32_t events,
 {
     static struct message message; /* large */
     struct cl_task *task = source->context;
-    struct cl_packet packet = {.data = &message, .size = sizeof(message), .fd_count = 1};
+    struct cl_packet packet = {
+        .data = &message, .size = sizeof(message), .fd_count = 1 + CL_ORDER_MAX_GROUPS};
     struct cl_prepared what = CL_PREPARED_INIT;
     struct cl_error why = {0};
     int r = cl_channel_receive(source->fd, &packet, MSG_DONTWAIT);
@@ -148,8 +162,8 @@ static int on_message(struct cl_source *source, CL_UNUSED uint32_t events,
         r = cl_refuse(&why, EIO, "what is to be run was not found out");
     } else {
         r = take_message(task, &packet, &message, &what, &why);
-        if (r < 0 && packet.fd_count == 1)
-            cl_fd_close(&packet.fds[0]);
+        for (size_t i = 0; r < 0 && i < packet.fd_count; i++)
+            cl_fd_close(&packet.fds[i]);
     }
     cl_loop_remove(&task->daemon->loop, source);
     cl_fd_close(&source->fd);

@@ -17,7 +17,13 @@ struct cl_preparation {
     const char *bundle;
     const char *tenant;
     const struct cl_wire_list *mounts;
+    const char *state; /* the daemon's directory */
+    const char *space;
+    const char *id;
     int wants_terminal;
+    int has_process; /* by what config.json asks for: it can't take turns */
+    int doors[CL_ORDER_MAX_GROUPS];
+    uint32_t door_count;
     int config; /* config.json, from its beginning */
     struct cl_arena arena;
     struct cl_spec spec;

@@ -7,13 +7,14 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #include "base/alloc.h"
 #include "base/dir.h"
 #include "base/fd.h"
 #include "base/sys.h"
-#include "cmd/cloisterd/daemon.h"
+#include "cmd/cloisterd/group.h"
 
 enum { BACKLOG = 128 };
 
@@ -100,9 +101,9 @@ static int listen_at(const char *path, struct cl_error *err)
     if (r < 0)
         return r;
     CL_CLEANUP_FD int fd = cl_sys_socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+    const mode_t mask = umask(0177); /* ours alone from the beginning */
     r = fd < 0 ? fd : cl_sys_bind(fd, (const struct sockaddr *)&address, sizeof(address));
-    if (r == 0)
-        r = cl_sys_fchmodat(AT_FDCWD, path, 0600);
+    (void)umask(mask);
     if (r == 0)
         r = cl_sys_listen(fd, BACKLOG);
     return r < 0 ? cl_fail(err, r, "listen at %s", path) : CL_TAKE_FD(fd);
@@ -137,6 +138,8 @@ static int prepare(struct cl_daemon *daemon, struct cl_error *err)
         r = watch_signals(daemon, err);
     if (r == 0)
         r = cl_daemon_load_pods(daemon, err);
+    if (r == 0)
+        cl_daemon_sweep_groups(daemon);
     if (r < 0)
         return r;
     service = (struct cl_rpc_service){cl_daemon_methods, cl_daemon_method_count, daemon};
@@ -165,6 +168,7 @@ int cl_daemon_serve(const struct cl_daemon_options *options, struct cl_error *er
     (void)fprintf(stderr, "cloisterd: serving at %s\n", options->address); /* the same */
     r = cl_loop_run(&daemon.loop, err);
     cl_daemon_end_workers(&daemon);
+    cl_daemon_sweep_groups(&daemon);
     (void)cl_sys_unlinkat(AT_FDCWD, options->address, 0); /* the next one does, else */
     (void)cl_sys_unlinkat(AT_FDCWD, options->tasks, 0);
     return r;

@@ -9,7 +9,7 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/sys.h"
-#include "cmd/cloisterd/daemon.h"
+#include "cmd/cloisterd/group.h"
 #include "containerd/stdio.h"
 
 enum { METRICS_MOST = 4096, NS_PER_US = 1000, POD_NAME_FILE_MOST = CL_CONTAINERD_ID_MOST };
@@ -95,10 +95,11 @@ static int find_worker(struct cl_task *task, struct cl_error *err)
     if (pod != NULL && (!pod->is_started || pod->exited_ns != 0))
         return cl_refuse(err, EBUSY, "the sandbox %.128s doesn't run", task->pod);
     cl_daemon_name_tenant(task->space->name, "", tenant);
-    task->worker = cl_daemon_worker(task->daemon, pod == NULL ? tenant : pod->tenant, err);
-    if (task->worker == NULL)
+    struct cl_worker *worker =
+        cl_daemon_worker(task->daemon, pod == NULL ? tenant : pod->tenant, 0, err);
+    if (worker == NULL)
         return -ENOMEM;
-    task->worker->users++;
+    cl_task_set_worker(task, worker);
     return 0;
 }
 
@@ -380,9 +381,15 @@ static const struct cl_wire_shape metrics_shape = CL_WIRE_SHAPE("Metrics", metri
 
 static int tell(const struct cl_task *task, struct cl_rpc_call *call, struct cl_error *err)
 {
-    const uint64_t cpu_us = task->cpu_ns / NS_PER_US;
-    const struct cpu cpu = {cpu_us, cpu_us};
-    const struct memory memory = {task->memory_bytes, task->memory_bytes};
+    const struct cl_module_group group = {task->daemon->options->state, task->space->name,
+                                          task->id};
+    uint64_t cpu_ns = task->cpu_ns;
+    uint64_t bytes_used = task->memory_bytes;
+
+    if (task->has_process)
+        cl_module_group_usage(&group, &cpu_ns, &bytes_used);
+    const struct cpu cpu = {cpu_ns / NS_PER_US, cpu_ns / NS_PER_US};
+    const struct memory memory = {bytes_used, bytes_used};
     const struct tasks tasks = {task->state == CL_TASK_RUNS ? 1 : 0};
     const struct metrics metrics = {&tasks, &cpu, &memory};
     CL_CLEANUP_BUF struct cl_buf bytes = CL_BUF_INIT(METRICS_MOST);

@@ -11,8 +11,10 @@
 #include "base/fd.h"
 #include "base/num.h"
 #include "base/sys.h"
-#include "cmd/cloisterd/daemon.h"
+#include "cmd/cloisterd/group.h"
 #include "rpc/event_messages.h"
+
+enum { LOOKS_MOST = 2000 };
 
 /* --- which there are ------------------------------------------------------------------------- */
 
@@ -83,6 +85,15 @@ static void refuse_all(struct cl_rpc_call **list, const struct cl_error *why)
     }
 }
 
+void cl_task_set_worker(struct cl_task *task, struct cl_worker *worker)
+{
+    if (task->worker != NULL)
+        task->worker->users--;
+    task->worker = worker;
+    if (worker != NULL)
+        worker->users++;
+}
+
 void cl_task_close_streams(struct cl_task *task)
 {
     cl_fd_close(&task->input);
@@ -105,8 +116,10 @@ void cl_task_free(struct cl_task *task)
     cl_worker_leave(task);
     if (task->state == CL_TASK_PREPARING && task->pod != NULL)
         cl_sidecar_leave(task);
-    if (task->worker != NULL)
-        task->worker->users--;
+    cl_task_set_worker(task, NULL);
+    if (task->has_process)
+        cl_module_group_remove(
+            &(struct cl_module_group){daemon->options->state, task->space->name, task->id});
     cl_loop_remove(&daemon->loop, &task->preparer);
     cl_fd_close(&task->preparer.fd);
     cl_daemon_end_context(daemon, task); /* who prepares it */
@@ -189,6 +202,18 @@ void cl_task_prepared(struct cl_task *task, int r, struct cl_prepared *what, str
         cl_task_free(task);
         return;
     }
+    if (task->has_process) {
+        struct cl_worker *worker = cl_daemon_worker(task->daemon, task->worker->tenant, 1, err);
+
+        if (worker == NULL) {
+            if (call != NULL)
+                cl_rpc_refuse(call, err);
+            cl_prepared_done(what);
+            cl_task_free(task);
+            return;
+        }
+        cl_task_set_worker(task, worker);
+    }
     task->what = *what;
     *what = CL_PREPARED_INIT;
     task->state = CL_TASK_READY;
@@ -196,6 +221,22 @@ void cl_task_prepared(struct cl_task *task, int r, struct cl_prepared *what, str
     cl_task_publish_created(task);
     if (call != NULL)
         cl_rpc_answer(call, &(struct cl_msg_pid){task->pid});
+}
+
+/* Of one with a process of its own that is seen in its cgroup, which it enters by itself: the
+ * worker is asked again until it is, or so often that something else is wrong. */
+static int is_there_yet(struct cl_task *task)
+{
+    const struct cl_module_group group = {task->daemon->options->state, task->space->name,
+                                          task->id};
+
+    if (!task->has_process || task->state != CL_TASK_STARTS)
+        return 1;
+    task->own_pid = cl_module_group_pid(&group);
+    if (task->own_pid != 0 || ++task->looks >= LOOKS_MOST)
+        return 1;
+    cl_worker_tell(task, CL_WANT_TELL);
+    return 0;
 }
 
 static void has_begun(struct cl_task *task)
@@ -207,6 +248,8 @@ static void has_begun(struct cl_task *task)
     task->state = CL_TASK_RUNS;
     cl_prepared_done(&task->what); /* the worker has it */
     task->pid = (uint32_t)task->worker->pid;
+    if (task->own_pid != 0)
+        task->pid = (uint32_t)task->own_pid;
     const struct cl_msg_task_start event = {task->id, task->pid};
     publish(task, "/tasks/start", "containerd.events.TaskStart", &cl_msg_task_start_shape, &event);
     if (call == NULL)
@@ -273,6 +316,16 @@ static void take_usage(struct cl_task *task, const struct cl_answer *answer)
     task->memory_bytes = answer->memory_bytes;
 }
 
+/* Whether the kernel ended it for memory. */
+static void look_for_oom(const struct cl_task *task)
+{
+    const struct cl_module_group group = {task->daemon->options->state, task->space->name,
+                                          task->id};
+
+    if (cl_module_group_oom_kills(&group) > 0)
+        cl_task_publish_changed(task, "/tasks/oom", "containerd.events.TaskOOM");
+}
+
 static void end_as(struct cl_task *task, const struct cl_answer *answer)
 {
     uint32_t status = 128 + SIGKILL;
@@ -287,6 +340,8 @@ static void end_as(struct cl_task *task, const struct cl_answer *answer)
         status = 128 + (uint32_t)task->signal;
     if (answer->status == CL_ANSWER_TRAPPED)
         say(task, answer->message);
+    if (answer->status == CL_ANSWER_SIGNALED && task->has_process)
+        look_for_oom(task);
     take_usage(task, answer);
     cl_task_end(task, status);
 }
@@ -298,6 +353,8 @@ void cl_task_answered(struct cl_task *task, const struct cl_answer *answer)
     switch (answer->kind) {
     case CL_ANSWER_TOLD:
         take_usage(task, answer);
+        if (!is_there_yet(task))
+            return;
         has_begun(task);
         cl_task_answer_askers(task);
         return;

@@ -1,8 +1,5 @@
-/* The tenants' workers: how one comes, and the line to it.
- *
- * `cloister wasm serve` makes one, which ends when we do. What it answers is foreign bytes: guests
- * may have broken it.
- */
+/* The line to a tenant's worker: what its tasks have to tell it, and what it answers, which is
+ * foreign bytes: guests may have broken it. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,11 +12,9 @@
 #include "base/channel.h"
 #include "base/fd.h"
 #include "base/sys.h"
-#include "cmd/cloisterd/daemon.h"
-#include "sandbox/clients.h"
-#include "sandbox/state.h"
+#include "cmd/cloisterd/worker_parts.h"
 
-enum { WORDS = 16, ANSWERS_AT_ONCE = 64, REASON_SIZE = sizeof(((struct cl_worker *)NULL)->said) };
+enum { ANSWERS_AT_ONCE = 64 };
 
 /* --- who has something to tell --------------------------------------------------------------- */
 
@@ -84,6 +79,9 @@ static int send_run(struct cl_task *task)
         run->streams |= 1U << i;
         packet.fds[packet.fd_count++] = task->streams[i];
     }
+    run->groups = task->what.door_count;
+    for (size_t i = 0; i < task->what.door_count; i++)
+        packet.fds[packet.fd_count++] = task->what.doors[i];
     int r = send_packet(worker, &packet);
     if (r == 0)
         close_streams(task);
@@ -130,7 +128,7 @@ static int send_all(struct cl_task *task)
     return send_words(task);
 }
 
-static void hang_up(struct cl_worker *worker)
+void cl_worker_hang_up(struct cl_worker *worker)
 {
     cl_loop_remove(&worker->daemon->loop, &worker->line);
     cl_fd_close(&worker->line.fd);
@@ -142,17 +140,15 @@ static void hang_up(struct cl_worker *worker)
     worker->state = CL_WORKER_ABSENT;
 }
 
-static int begin_removal(struct cl_worker *worker, struct cl_error *err);
-
 /* It may be alive, and broken: that it is removed is waited for by nobody but the next one. */
 void cl_worker_desert(struct cl_worker *worker, const struct cl_error *why)
 {
     const int was_removed = worker->state == CL_WORKER_REMOVING;
     struct cl_error ignored;
 
-    hang_up(worker);
+    cl_worker_hang_up(worker);
     if (worker->is_left && !was_removed)
-        (void)begin_removal(worker, &ignored); /* else before the next one comes */
+        (void)cl_worker_begin_removal(worker, &ignored); /* else before the next one comes */
     for (size_t i = 0; i < CL_DAEMON_BUCKETS; i++) {
         while (worker->guests[i] != NULL)
             cl_task_deserted(worker->guests[i], why);
@@ -168,7 +164,7 @@ static void listen_for(struct cl_worker *worker, uint32_t events)
         cl_worker_desert(worker, &err);
 }
 
-static void pump(struct cl_worker *worker)
+void cl_worker_pump(struct cl_worker *worker)
 {
     struct cl_error err = {0};
 
@@ -233,14 +229,14 @@ static int take_answer(struct cl_worker *worker)
     return 1;
 }
 
-static int on_line(struct cl_source *source, uint32_t events, CL_UNUSED struct cl_error *err)
+int cl_worker_on_line(struct cl_source *source, uint32_t events, CL_UNUSED struct cl_error *err)
 {
     struct cl_worker *worker = source->context;
     struct cl_error why = {0};
     int r = 1;
 
     if ((events & EPOLLOUT) != 0)
-        pump(worker);
+        cl_worker_pump(worker);
     /* Others have their turn before one who says more and more. */
     for (int i = 0; r == 1 && i < ANSWERS_AT_ONCE && worker->state == CL_WORKER_READY; i++)
         r = take_answer(worker);
@@ -252,218 +248,7 @@ static int on_line(struct cl_source *source, uint32_t events, CL_UNUSED struct c
     return 0;
 }
 
-/* --- how it comes ---------------------------------------------------------------------------- */
-
-static int connect_worker(struct cl_worker *worker)
-{
-    const struct cl_plan plan = {.tenant = worker->tenant};
-    CL_CLEANUP_STATE struct cl_state state = CL_STATE_INIT;
-    struct cl_error err = {0};
-    struct ucred peer;
-    socklen_t size = sizeof(peer);
-    int r = cl_state_open(&state, &err);
-
-    if (r < 0)
-        return r;
-    CL_CLEANUP_FD int fd = cl_clients_connect(state.dir, &plan);
-    if (fd < 0)
-        return fd;
-    r = cl_sys_getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size);
-    if (r < 0)
-        return r;
-    worker->pid = peer.pid;
-    worker->line = (struct cl_source){
-        .fd = CL_TAKE_FD(fd), .events = EPOLLIN, .on_event = on_line, .context = worker};
-    r = cl_loop_add(&worker->daemon->loop, &worker->line, &err);
-    if (r < 0) {
-        cl_fd_close(&worker->line.fd);
-        return r;
-    }
-    worker->state = CL_WORKER_READY;
-    cl_patience_end(worker);
-    return 0;
-}
-
-/* OUTPUT is the program's standard error. */
-static int run_cloister(struct cl_worker *worker, char *const argv[], int output,
-                        void (*on_end)(void *, int), struct cl_error *err)
-{
-    CL_CLEANUP_FD int null = cl_sys_openat(AT_FDCWD, "/dev/null", O_RDWR, 0);
-
-    if (null < 0)
-        return cl_fail(err, null, "open /dev/null");
-    const int fds[] = {null, null, output < 0 ? null : output};
-    const struct cl_child_start start = {.path = worker->daemon->cloister.path,
-                                         .argv = argv,
-                                         .envp = environ,
-                                         .fds = fds,
-                                         .fd_count = CL_ARRAY_SIZE(fds),
-                                         .cwd = -1};
-    return cl_daemon_start_child(worker->daemon, &start, on_end, worker, err);
-}
-
-static void forget_output(struct cl_worker *worker)
-{
-    cl_loop_remove(&worker->daemon->loop, &worker->output);
-    cl_fd_close(&worker->output.fd);
-}
-
-/* Whatever it says, it may serve by then; when it doesn't, it says more, or ends. */
-static int on_output(struct cl_source *source, CL_UNUSED uint32_t events,
-                     CL_UNUSED struct cl_error *err)
-{
-    struct cl_worker *worker = source->context;
-    const size_t had = strlen(worker->said);
-    char more[REASON_SIZE];
-    struct cl_error why = {0};
-    ssize_t size = cl_sys_read(source->fd, more, sizeof(more));
-
-    if (size == -EAGAIN || size == -EINTR)
-        return 0;
-    if (size <= 0) {
-        forget_output(worker);
-        return 0;
-    }
-    (void)snprintf(worker->said + had, sizeof(worker->said) - had, "%.*s", (int)size, more);
-    int r = worker->state == CL_WORKER_STARTING ? connect_worker(worker) : -ENOENT;
-    if (r == 0) {
-        pump(worker);
-    } else if (r != -ENOENT) { /* it serves, and won't say so again */
-        (void)cl_fail(&why, r, "connect to the worker of the tenant %s", worker->tenant);
-        cl_worker_desert(worker, &why);
-    }
-    return 0;
-}
-
-static void on_ended(void *context, CL_UNUSED int status)
-{
-    struct cl_worker *worker = context;
-    struct cl_error err = {0};
-
-    if (worker->state != CL_WORKER_STARTING)
-        return; /* the line tells */
-    if (worker->output.fd >= 0)
-        (void)on_output(&worker->output, EPOLLIN, &err); /* its last words */
-    if (worker->state != CL_WORKER_STARTING)
-        return; /* the same */
-    worker->said[strcspn(worker->said, "\n")] = '\0';
-    (void)cl_refuse(&err, EIO, "the worker of the tenant %s: %s", worker->tenant,
-                    worker->said[0] == '\0' ? "it ended before it began" : worker->said);
-    cl_worker_desert(worker, &err);
-}
-
-static int start_worker(struct cl_worker *worker, struct cl_error *err)
-{
-    const struct cl_daemon_options *options = worker->daemon->options;
-    char *argv[WORDS] = {
-        cl_unconst("cloister"),         cl_unconst("wasm"),     cl_unconst("serve"),
-        cl_unconst("--tenant"),         worker->tenant,         cl_unconst("--guests"),
-        cl_unconst(options->guests),    cl_unconst("--memory"), cl_unconst(options->memory),
-        cl_unconst("--die-with-parent")};
-    int ends[2];
-    int r = cl_sys_pipe2(ends, 0);
-
-    if (r < 0)
-        return cl_fail(err, r, "make a pipe");
-    CL_CLEANUP_FD int theirs = ends[1];
-    forget_output(worker);
-    worker->said[0] = '\0';
-    worker->output = (struct cl_source){
-        .fd = ends[0], .events = EPOLLIN, .on_event = on_output, .context = worker};
-    r = cl_sys_fcntl(worker->output.fd, F_SETFL, O_NONBLOCK);
-    if (r < 0)
-        return cl_fail(err, r, "make a pipe non-blocking");
-    r = cl_loop_add(&worker->daemon->loop, &worker->output, err);
-    if (r == 0)
-        r = run_cloister(worker, argv, theirs, on_ended, err);
-    if (r < 0)
-        return r;
-    worker->is_left = 1;
-    return 0;
-}
-
-static int remove_worker(struct cl_worker *worker, void (*on_end)(void *, int),
-                         struct cl_error *err)
-{
-    char name[CL_CLIENTS_NAME_SIZE];
-    char *argv[WORDS] = {cl_unconst("cloister"), cl_unconst("rm"), cl_unconst("--force"), name};
-    int r = cl_clients_name(worker->tenant, name, err);
-
-    return r < 0 ? r : run_cloister(worker, argv, -1, on_end, err);
-}
-
-static int is_unused(const struct cl_worker *worker);
-static void free_worker(struct cl_worker *worker);
-
-/* Whether there was a dead one doesn't matter. */
-static void on_removed(void *context, CL_UNUSED int status)
-{
-    struct cl_worker *worker = context;
-    struct cl_error err = {0};
-
-    cl_patience_end(worker);
-    worker->is_left = 0;
-    worker->state = CL_WORKER_ABSENT;
-    if (is_unused(worker)) {
-        free_worker(worker);
-        return;
-    }
-    if (worker->first == NULL)
-        return;
-    worker->state = CL_WORKER_STARTING;
-    cl_patience_begin(worker);
-    if (start_worker(worker, &err) < 0)
-        cl_worker_desert(worker, &err);
-}
-
-static int begin_removal(struct cl_worker *worker, struct cl_error *err)
-{
-    int r = remove_worker(worker, on_removed, err);
-
-    if (r < 0)
-        return r;
-    worker->state = CL_WORKER_REMOVING;
-    cl_patience_begin(worker);
-    return 0;
-}
-
-static void need_worker(struct cl_worker *worker)
-{
-    struct cl_error err = {0};
-
-    if (worker->state == CL_WORKER_ABSENT && begin_removal(worker, &err) < 0)
-        cl_worker_desert(worker, &err);
-}
-
 /* --- for tasks ------------------------------------------------------------------------------- */
-
-struct cl_worker *cl_daemon_worker(struct cl_daemon *daemon, const char *tenant,
-                                   struct cl_error *err)
-{
-    struct cl_worker *worker = daemon->workers;
-
-    while (worker != NULL && strcmp(worker->tenant, tenant) != 0)
-        worker = worker->next;
-    if (worker != NULL)
-        return worker;
-    worker = cl_calloc(1, sizeof(*worker));
-    if (worker == NULL) {
-        (void)cl_fail_memory(err);
-        return NULL;
-    }
-    *worker = (struct cl_worker){
-        .daemon = daemon, .line = {.fd = -1}, .output = {.fd = -1}, .timer = {.fd = -1}};
-    worker->end = &worker->first;
-    (void)snprintf(worker->tenant, sizeof(worker->tenant), "%s", tenant);
-    if (cl_patience_init(worker, err) < 0) {
-        cl_patience_done(worker);
-        free(worker);
-        return NULL;
-    }
-    worker->next = daemon->workers;
-    daemon->workers = worker;
-    return worker;
-}
 
 void cl_worker_tell(struct cl_task *task, unsigned int wants)
 {
@@ -479,9 +264,9 @@ void cl_worker_tell(struct cl_task *task, unsigned int wants)
     }
     join_telling(task, wants);
     if (worker->state == CL_WORKER_READY)
-        pump(worker);
+        cl_worker_pump(worker);
     else
-        need_worker(worker);
+        cl_worker_need(worker);
 }
 
 /* When that can't be said the line is broken off, and with it all that this client of the worker's
@@ -517,67 +302,4 @@ void cl_worker_leave(struct cl_task *task)
     leave_telling(task);
     task->wants = 0;
     task->guest = 0;
-}
-
-/* --- how it goes ----------------------------------------------------------------------------- */
-
-static void free_worker(struct cl_worker *worker)
-{
-    struct cl_worker **at = &worker->daemon->workers;
-
-    while (*at != worker)
-        at = &(*at)->next;
-    *at = worker->next;
-    hang_up(worker);
-    forget_output(worker);
-    cl_patience_done(worker);
-    free(worker);
-}
-
-static int is_unused(const struct cl_worker *worker)
-{
-    const struct cl_pod *pod = worker->daemon->pods;
-
-    while (pod != NULL && strcmp(pod->tenant, worker->tenant) != 0)
-        pod = pod->next;
-    return pod == NULL && worker->users == 0;
-}
-
-/* Who comes for its tenant meanwhile waits until it is removed. */
-static void retire(struct cl_worker *worker)
-{
-    struct cl_error ignored;
-
-    if (worker->state == CL_WORKER_REMOVING)
-        return; /* on_removed goes on */
-    hang_up(worker);
-    if (!worker->is_left || begin_removal(worker, &ignored) < 0) /* or it ends when we do */
-        free_worker(worker);
-}
-
-void cl_daemon_sweep_workers(struct cl_daemon *daemon)
-{
-    struct cl_worker *worker = daemon->workers;
-
-    while (worker != NULL) {
-        struct cl_worker *next = worker->next;
-
-        if (is_unused(worker))
-            retire(worker);
-        worker = next;
-    }
-}
-
-void cl_daemon_end_workers(struct cl_daemon *daemon)
-{
-    struct cl_error ignored;
-
-    while (daemon->workers != NULL) {
-        struct cl_worker *worker = daemon->workers;
-
-        hang_up(worker);
-        if (worker->is_left)
-            (void)remove_worker(worker, NULL, &ignored); /* or it ends as we do */
-        free_worker(worker);
-    }
 }
