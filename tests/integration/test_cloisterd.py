@@ -176,7 +176,7 @@ def test_a_process_of_its_own(daemon, caller, guest, more):
     caller.call("Kill", {1: "one", 3: signal.SIGTERM})
     assert caller.wait("one") == 128 + signal.SIGTERM
     caller.call("Delete", {1: "one"})
-    assert not list(Path("/sys/fs/cgroup").glob(f"*{path}")) and not list((daemon.place / "state/groups").iterdir())
+    assert not list(Path("/sys/fs/cgroup").glob(f"*{path}")) and not list((daemon.place / "state/groups").iterdir()), daemon.said()
     assert caller.state("two") == RUNNING
 
 
@@ -212,7 +212,7 @@ def test_a_daemon_that_is_killed_leaves_no_group(daemon, caller, guest):
     poll(lambda: not any(alive(pid) for pid in left), 20, "the worker to end")
     daemon.address.unlink()
     daemon.start()
-    assert not list(Path("/sys/fs/cgroup").glob(f"*{path}")) and not list((daemon.place / "state/groups").iterdir())
+    assert not list(Path("/sys/fs/cgroup").glob(f"*{path}")) and not list((daemon.place / "state/groups").iterdir()), daemon.said()
 
 
 @pytest.mark.parametrize("key, value", [("time-limit", "soon"), ("wasm-model", "thread"), ("cpu-time", "0"), ("seccomp", "strict"), ("wall", "vm"), ("what", "x")])

@@ -247,8 +247,8 @@ static int delete_unprepared(struct cl_task *task, struct cl_rpc_call *call)
 {
     const struct cl_msg_time at = cl_msg_time_of(cl_clock_wall_ns());
 
-    cl_rpc_answer(call, &(struct cl_msg_deleted){0, 128 + SIGKILL, &at});
     cl_task_free(task);
+    cl_rpc_answer(call, &(struct cl_msg_deleted){0, 128 + SIGKILL, &at});
     return 0;
 }
 
@@ -265,9 +265,10 @@ int cl_task_serve_delete(struct cl_rpc_call *call, struct cl_error *err)
     if (task->state != CL_TASK_ENDED)
         return cl_refuse(err, EALREADY, "the process still runs");
     const struct cl_msg_time at = cl_msg_time_of(task->exited_ns);
+    const struct cl_msg_deleted last = {task->pid, task->exit_status, &at};
     cl_task_publish_deleted(task);
-    cl_rpc_answer(call, &(struct cl_msg_deleted){task->pid, task->exit_status, &at});
-    cl_task_free(task);
+    cl_task_free(task); /* whose cgroup is gone when it is answered */
+    cl_rpc_answer(call, &last);
     return 0;
 }
 
