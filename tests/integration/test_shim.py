@@ -419,6 +419,17 @@ def test_events_that_are_refused(pod, task):
     assert pod.events.topics() == ["/tasks/create", "/tasks/start"]
 
 
+def test_an_exec_while_it_is_being_created(pod):
+    """Its container is told of first."""
+    bundle = pod.bundle("one", "sleep", "1000")
+    task = pod.connect(pod.start("one", bundle))
+    streams = [task.begin("Create", {1: "one", 2: str(bundle)}), task.begin("Exec", {1: "one", 2: "e", 7: process("true")})]
+    for stream in streams:
+        task.end(stream)
+    poll(lambda: len(pod.events.seen) == 2, 20, lambda: pod.events.topics())
+    assert pod.events.topics() == ["/tasks/create", "/tasks/exec-added"]
+
+
 def test_a_memory_limit_that_is_hit(pod):
     directory = pod.bundle("one", "sh", "-c", "exec tail /dev/zero", memory=16 << 20)
     task = pod.connect(pod.start("one", directory))

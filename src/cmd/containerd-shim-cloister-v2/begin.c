@@ -419,6 +419,8 @@ int cl_shim_serve_exec(struct cl_rpc_call *call, struct cl_error *err)
     if (process == NULL)
         return -ENOENT;
     struct cl_shim_task *task = process->task;
+    if (process->state == CL_SHIM_NEW)
+        return cl_shim_wait_for_turn(task, call); /* that it is there is told first */
     int r = cl_containerd_check_id(request->exec_id, "exec_id", err);
     if (r < 0)
         return r;
