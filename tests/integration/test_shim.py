@@ -430,6 +430,23 @@ def test_an_exec_while_it_is_being_created(pod):
     assert pod.events.topics() == ["/tasks/create", "/tasks/exec-added"]
 
 
+def test_one_that_ends_as_soon_as_it_may(pod):
+    """That it goes on is told before it has ended."""
+    bundle, given = pod.bundle("one", "sh", "-c", "read x"), pod.place / "in"
+    os.mkfifo(given)
+    task = pod.connect(pod.start("one", bundle))
+    for _ in range(10):
+        task.call("Create", {1: "one", 2: str(bundle), 5: str(given)})
+        task.call("Start", {1: "one"})
+        task.call("Pause", {1: "one"})
+        given.write_text("\n")
+        task.call("Resume", {1: "one"})
+        task.call("Wait", {1: "one"})
+        task.call("Delete", {1: "one"})
+    poll(lambda: len(pod.events.seen) == 60, 20, lambda: pod.events.topics())
+    assert pod.events.topics() == 10 * [f"/tasks/{word}" for word in ("create", "start", "paused", "resumed", "exit", "delete")]
+
+
 def test_a_memory_limit_that_is_hit(pod):
     directory = pod.bundle("one", "sh", "-c", "exec tail /dev/zero", memory=16 << 20)
     task = pod.connect(pod.start("one", directory))

@@ -89,8 +89,6 @@ static void on_created(struct cl_shim_job *job, int r, struct cl_error *err)
     cl_shim_task_watch(task);
     publish_create(task);
     cl_shim_answer_job(job, 0, &(struct cl_msg_pid){(uint32_t)task->first.pid}, err);
-    if (task->first.has_exit)
-        cl_shim_process_tell_end(&task->first);
     cl_shim_go_on(task);
 }
 
@@ -337,8 +335,7 @@ static void on_started(struct cl_shim_job *job, int r, struct cl_error *err)
     else
         has_begun(process);
     cl_shim_answer_job(job, r, &(struct cl_msg_pid){(uint32_t)process->pid}, err);
-    if (process->has_exit)
-        cl_shim_process_tell_end(process);
+    cl_shim_process_settle(process);
     cl_shim_go_on(task);
 }
 

@@ -78,6 +78,8 @@ void cl_shim_go_on(struct cl_shim_task *task)
 {
     struct cl_error err = {0};
 
+    if (task->job == NULL)
+        cl_shim_process_settle(&task->first);
     while (task->job == NULL && task->pending != NULL) {
         struct cl_rpc_call *call = task->pending;
         struct cl_shim *shim = task->shim;

@@ -154,6 +154,10 @@ static void end_now(struct cl_shim_process *process)
 {
     int status = SIGKILL;
 
+    if (process->has_exit) {
+        cl_shim_process_tell_end(process);
+        return;
+    }
     if (process->pid != 0 && cl_sys_wait_for(process->pid, &status) < 0)
         status = SIGKILL; /* it has been waited for */
     (void)cl_shim_process_ended(process->task->shim, process->pid, status);

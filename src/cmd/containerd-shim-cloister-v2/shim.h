@@ -112,7 +112,7 @@ struct cl_shim_process {
     pid_t pid;
     uint32_t exit_status;
     uint64_t exited_ns; /* CLOCK_REALTIME */
-    int has_exit;       /* which isn't told yet, as its start isn't */
+    int has_exit;       /* which isn't told yet, as its start isn't, or what is done to its task */
     struct cl_shim_streams streams;
     struct cl_rpc_call *waiters;
     struct cl_rpc_call *deleter; /* waits for the streams' end, */
@@ -187,6 +187,8 @@ int cl_shim_process_ended(struct cl_shim *shim, pid_t pid, int status);
 void cl_shim_process_is(struct cl_shim_process *process, pid_t pid);
 /* Its end is told to who waits, and published. */
 void cl_shim_process_tell_end(struct cl_shim_process *process);
+/* The same, where it has ended and that isn't told yet. */
+void cl_shim_process_settle(struct cl_shim_process *process);
 
 /* Opens what the streams' paths name, and makes what the process gets. */
 int cl_shim_streams_open(struct cl_shim_process *process, struct cl_error *err);

@@ -230,15 +230,23 @@ void cl_shim_process_tell_end(struct cl_shim_process *process)
     }
 }
 
+void cl_shim_process_settle(struct cl_shim_process *process)
+{
+    if (process->has_exit &&
+        (process->state == CL_SHIM_CREATED || process->state == CL_SHIM_RUNNING))
+        cl_shim_process_tell_end(process);
+}
+
 static int note_end(struct cl_shim_process *process, int status)
 {
     process->exit_status =
         WIFSIGNALED(status) ? 128 + (uint32_t)WTERMSIG(status) : (uint32_t)WEXITSTATUS(status);
     process->exited_ns = cl_clock_wall_ns();
     process->has_exit = 1;
-    /* Who waits to hear of its creation or start hears of that first. */
-    if (process->state == CL_SHIM_CREATED || process->state == CL_SHIM_RUNNING)
-        cl_shim_process_tell_end(process);
+    /* Who waits to hear of its creation or start hears of that first; and that it has been paused,
+     * or something executed in it, isn't told behind its end. */
+    if (process != &process->task->first || process->task->job == NULL)
+        cl_shim_process_settle(process);
     return 1;
 }
 
