@@ -116,33 +116,41 @@ class Client:
 
 
 class Events:
-    """Stands where containerd listens for events: [(topic, fields)], as they come. While it is away, nobody listens."""
+    """Stands where containerd listens for events: [(topic, namespace, fields)], as they come. While it is away, nobody listens.
+
+    What it refuses isn't in `seen`; `times` has for each that is in which of its lives it came.
+    """
 
     def __init__(self, path):
         self.path, self.seen, self.refusals = str(path), [], 0
+        self.times, self.life = [], 0
         self.thread = None
 
     def begin(self):
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self.path)
+        self.life += 1
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(self.path)
         self.listener.listen()
-        self.connections = []
+        self.connections, self.servers = [], []
         self.thread = threading.Thread(target=self._accept, args=[self.listener], daemon=True)
         self.thread.start()
         return self
 
     def end(self):
-        """Goes away, as containerd does that is killed."""
+        """Goes away, as containerd does that is killed; what comes behind that is of another life."""
         with contextlib.suppress(OSError):
             self.listener.shutdown(socket.SHUT_RDWR)
+        self.thread.join()
         self.listener.close()
         for connection in self.connections:
             with contextlib.suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
+        for server in self.servers:
+            server.join()
+        for connection in self.connections:
             connection.close()
-        self.thread.join()
 
     def __enter__(self):
         return self.begin()
@@ -155,7 +163,8 @@ class Events:
             while True:
                 connection, _ = listener.accept()
                 self.connections.append(connection)
-                threading.Thread(target=self._serve, args=[connection], daemon=True).start()
+                self.servers.append(threading.Thread(target=self._serve, args=[connection], daemon=True))
+                self.servers[-1].start()
 
     def _serve(self, connection):
         with contextlib.suppress(OSError, EOFError):
@@ -167,6 +176,7 @@ class Events:
                     connection.sendall(frame(stream, encode({1: {1: 14, 2: "not now"}}), RESPONSE))
                     continue
                 envelope = decode(decode(decode(data)[3][0])[1][0])
+                self.times.append(self.life)
                 self.seen.append((envelope[3][0].decode(), envelope[2][0].decode(), decode(decode(envelope[4][0])[2][0])))
                 connection.sendall(frame(stream, b"", RESPONSE))
 
