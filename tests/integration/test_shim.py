@@ -3,6 +3,7 @@
 With real ones: test_engines_daemons.py (1.6), test_engines_containerd2.py, test_engines_critest.py.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -111,6 +112,36 @@ def test_delete_of_a_dead_shims(pod, task):
     assert not alive(task.pid) and not (PLACES / "runtime" / pod.space).exists()
     assert not Path((pod.place / "one/address").read_text().removeprefix("unix://")).exists()
     assert pod.run("delete", "one", pod.place / "one").returncode == 0  # once more is fine
+
+
+def test_a_shim_that_is_killed_while_it_creates(pod):
+    """Whoever makes the container for it ends with it, so that nothing comes behind what removes it."""
+    made = []
+    for name in map(str, range(5)):
+        bundle = pod.bundle(name, "sleep", "1000")
+        task = pod.connect(pod.start(name, bundle))
+        shim = task.call("Connect", {1: "any"})[1][0]
+        task.begin("Create", {1: name, 2: str(bundle)})
+        children = Path(f"/proc/{shim}/task/{shim}/children")
+        while not (jobs := children.read_text().split()):
+            pass
+        job = int(jobs[0])
+        os.kill(job, signal.SIGSTOP)
+        os.kill(shim, signal.SIGKILL)
+        poll(lambda: not alive(shim), 20, "the shim to end")
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(job, signal.SIGCONT)
+        poll(lambda: not alive(job), 20, "cloister-oci to end")
+        made.append((bundle / "init.pid").exists())
+        assert pod.run("delete", name, bundle, "-bundle", bundle).returncode == 0
+        assert not (PLACES / "runtime" / pod.space).exists()
+    assert not all(made)
+
+
+@pytest.mark.parametrize("parent, said", [("1", "no child of process 1"), ("x", "expected a process's number"), ("0", "expected a process's number")])
+def test_a_parent_that_is_none(parent, said):
+    done = subprocess.run([SHIM.with_name("cloister-oci"), "--parent", parent, "list"], capture_output=True, text=True, timeout=patience(20))
+    assert done.returncode == 1 and said in done.stderr
 
 
 # --- a task's life

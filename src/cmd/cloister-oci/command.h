@@ -21,6 +21,7 @@ struct cl_oci {
     const char *log_format;
     const char *manager_name;
     const char *rootless;
+    const char *parent; /* --parent: a process's number */
     int debug;
     int systemd;
     int version;

@@ -5,9 +5,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <unistd.h>
 
 #include "base/fd.h"
 #include "base/guess.h"
+#include "base/num.h"
 #include "base/sys.h"
 #include "cmd/cloister-oci/command.h"
 
@@ -36,6 +38,8 @@ static const struct cl_option options[] = {
                 "cgroupfs (the default), systemd, or disabled: no cgroup", manager_name),
     CL_OCI_TEXT(cl_oci, "rootless", 0, "WHETHER",
                 "auto (the default), true or false; what is possible decides", rootless),
+    CL_OCI_TEXT(cl_oci, "parent", 0, "PID", "be killed when that process ends, whose child this is",
+                parent),
     CL_OCI_FLAG(cl_oci, "version", 'v', "show the version", version),
     CL_OCI_HELP,
 };
@@ -126,6 +130,25 @@ static int check_rootless(const struct cl_oci *oci, struct cl_error *err)
     return cl_refuse(err, EINVAL, "--rootless: expected auto, true or false, got \"%.40s\"", text);
 }
 
+/* Whoever removes what a killed caller has left finds no call of its that still makes something.
+ * What had been made of a container by then is on record. */
+static int follow_parent(const struct cl_oci *oci, struct cl_error *err)
+{
+    uint64_t parent = 0;
+
+    if (oci->parent == NULL)
+        return 0;
+    if (cl_parse_u64(oci->parent, &parent) < 0 || parent == 0 || parent > INT32_MAX)
+        return cl_refuse(err, EINVAL, "--parent: expected a process's number, got \"%.40s\"",
+                         oci->parent);
+    int r = cl_sys_prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    if (r < 0)
+        return cl_fail(err, r, "--parent: ask for its end");
+    if (getppid() != (pid_t)parent) /* it ended before that */
+        return cl_refuse(err, ESRCH, "--parent: this is no child of process %s", oci->parent);
+    return 0;
+}
+
 static void show_version(void)
 {
     (void)printf("cloister-oci version " CL_VERSION "\nspec: " CL_SPEC_OURS "\n");
@@ -148,6 +171,8 @@ static int dispatch(struct cl_oci *oci, int argc, char *argv[], struct cl_error 
         r = choose_manager(oci, err);
     if (r == 0)
         r = check_rootless(oci, err);
+    if (r == 0)
+        r = follow_parent(oci, err);
     if (r < 0)
         return r;
     if (oci->version) {

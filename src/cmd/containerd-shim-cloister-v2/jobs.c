@@ -1,5 +1,6 @@
 /* What cloister-oci does for us, one process each; and the ends of all our children. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
@@ -12,7 +13,7 @@
 #include "cmd/containerd-shim-cloister-v2/sandbox.h"
 #include "cmd/containerd-shim-cloister-v2/shim.h"
 
-enum { MESSAGE_MOST = 4096, GLOBAL_WORDS = 7 };
+enum { MESSAGE_MOST = 4096, GLOBAL_WORDS = 9, PID_TEXT = 16 };
 
 /* --- one ------------------------------------------------------------------------------------ */
 
@@ -25,16 +26,19 @@ static void free_job(struct cl_shim_job *job)
 static int spawn(struct cl_shim_job *job, const char *const words[CL_SHIM_JOB_WORDS],
                  const int fds[CL_SHIM_STREAMS], struct cl_error *err)
 {
+    char pid[PID_TEXT];
+    /* When we are killed, who removes what there is finds nobody at work. */
     char *argv[GLOBAL_WORDS + CL_SHIM_JOB_WORDS + 1] = {
         cl_unconst("cloister-oci"), cl_unconst("--root"),          job->shim->state,
         cl_unconst("--log"),        cl_unconst("/proc/self/fd/3"), cl_unconst("--log-format"),
-        cl_unconst("plain")};
+        cl_unconst("plain"),        cl_unconst("--parent"),        pid};
     size_t count = GLOBAL_WORDS;
     CL_CLEANUP_FD int null = cl_sys_openat(AT_FDCWD, "/dev/null", O_RDWR, 0);
     struct cl_child child = CL_CHILD_INIT;
 
     if (null < 0)
         return cl_fail(err, null, "open /dev/null");
+    (void)snprintf(pid, sizeof(pid), "%d", (int)getpid());
     job->log = cl_sys_memfd_create("log", 1 /* MFD_CLOEXEC */);
     if (job->log < 0)
         return cl_fail(err, job->log, "make a job's log");
