@@ -109,10 +109,9 @@ def test_handlers_are_configured():
 
 def test_messages_are_the_programs():
     """Those that are ours stand in the sources as in the table."""
-    sources = "".join(path.read_text(encoding="utf-8") for place in ("cmd/cloisterd", "walls/container") for path in (oci.REPOSITORY / "src" / place).glob("*.c"))
+    sources = "".join(path.read_text(encoding="utf-8") for place in ("cmd/cloisterd", "containerd", "walls/container") for path in (oci.REPOSITORY / "src" / place).glob("*.c"))
     sources = re.sub(r'"\s*\n\s*"', "", sources)
-    for said in ("there is no wall", "there is none such of a pod", "there is none of that name", "modules that share a worker have no files of their own",
-                 "a limit of processors: modules that share a worker take turns, all alike", "is no WebAssembly, and this pod is behind that wall",
+    for said in ("there is no wall", "there is none of that name; wall, ", "there is none of that name", "modules that share a worker have no files of their own",
                  "is a component (WASI 0.2), which shares no worker", "a WebAssembly module has no second process"):
         assert said in sources and said in PAGE, said
 
@@ -167,8 +166,6 @@ def test_annotations_take_effect(cri, apply):
 
 @pytest.mark.parametrize("name, changes, words", [
     ("module", {"mounts": [{"container_path": "/var/run/secrets/kubernetes.io/serviceaccount", "host_path": "/tmp"}]}, ["automountServiceAccountToken: false"]),
-    ("module", {"linux": {"resources": {"cpu_period": 100_000, "cpu_quota": 50_000}}}, ["a limit of processors"]),
-    ("module", {"image": {"image": "registry.example/tests/box:1"}, "command": ["/bin/sh"]}, ["is no WebAssembly"]),
     ("one", {"annotations": {"run.cloister.what": "x"}}, ["annotations.run.cloister.what: there is none of that name"]),
 ])
 def test_what_is_refused(cri, apply, name, changes, words):
@@ -176,6 +173,20 @@ def test_what_is_refused(cri, apply, name, changes, words):
     _, box = apply(name, **changes)
     cri.crictl("start", box, status=1)
     assert all(word in status(cri, box)["message"] for word in words), status(cri, box)
+
+
+def test_a_container_beside_modules(cri, apply):
+    """An ordinary one, as a mesh's proxy is."""
+    _, box = apply("module", image={"image": "registry.example/tests/box:1"}, command=["sleep"], args=["1000"])
+    cri.crictl("start", box)
+    assert cri.crictl("exec", box, "echo", "in") == "in\n"
+
+
+def test_a_module_with_a_share_of_the_processors(cri, apply):
+    _, box = apply("module", args=["rest", "1000000"], linux={"resources": {"cpu_period": 100_000, "cpu_quota": 50_000}})
+    cri.crictl("start", box)
+    pid = json.loads(cri.crictl("inspect", box))["info"]["pid"]
+    assert box in Path(f"/proc/{pid}/cgroup").read_text()
 
 
 def test_an_exec_into_a_module(cri, apply):
@@ -203,7 +214,7 @@ def attempt(cri, tmp_path):
 
 def test_pods_that_there_are_not(attempt):
     for said, handler, annotations in (('no runtime for "nobody" is configured', "nobody", {}),
-                                       ("annotation run.cloister.seccomp: there is none such of a pod", "cloister-wasm", {"run.cloister.seccomp": "strict"}),
+                                       ("annotation run.cloister.what: there is none of that name; wall, ", "cloister-wasm", {"run.cloister.what": "x"}),
                                        ('run.cloister.wall: there is no wall "vm": container or wasm', "cloister-wasm", {"run.cloister.wall": "vm"})):
         done = attempt(handler, **annotations)
         assert done.returncode == 1 and said in done.stderr.replace('\\"', '"'), done

@@ -72,6 +72,7 @@ class Watch:
 
     def __init__(self, events, space):
         self.events, self.space, self.at, self.last, self.tracks, self.twice = events, space, 0, None, {}, 0
+        self.quiet = set()  # (name, how many lives before) of which nothing is told
 
     def read(self):
         """What has come since: [(name, how many lives before, topic, exec_id, fields)]."""
@@ -92,7 +93,7 @@ class Watch:
         name = fields[1][0].decode()
         exec_id = fields[2][0].decode() if topic in EXECS or topic == "/tasks/exit" else ""
         lives = self.tracks.setdefault(name, [])
-        if not lives or lives[-1].has("delete"):
+        while not lives or lives[-1].has("delete") or (name, len(lives) - 1) in self.quiet:
             lives.append(Track())
         exec_id = "" if exec_id == name else exec_id
         lives[-1].take(topic, exec_id, fields)

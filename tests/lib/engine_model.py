@@ -228,7 +228,11 @@ class ModuleRules(Rules):
         if call.exec_id:
             return [(state, UNIMPLEMENTED if call.method == "Exec" else NOT_FOUND)]
         phase = state.first.phase
-        if (phase == "making" and call.method in ("Start", "Kill", "Delete", "Pause", "Resume")) or \
+        if phase == "making" and call.method == "Delete":  # whoever creates it is told so, and nobody else has heard of it
+            gone = Process("gone", fate=128 + KILL)
+            created = {(one, None if one.is_dropped else NOT_FOUND) for one in state.under_way}
+            return [(replace(state, first=gone, under_way=(), done=state.done | created), ("deleted", 128 + KILL))]
+        if (phase == "making" and call.method in ("Start", "Kill", "Pause", "Resume")) or \
                 (phase == "starting" and call.method in ("Start", "Delete", "Pause", "Resume")):
             return [(state, PRECONDITION)]
         return super().apply(life, state, call)

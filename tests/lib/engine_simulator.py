@@ -104,8 +104,10 @@ class Simulation:
             self.note(run, call.exec_id, number(fields, 3), (number(fields, 9), fields[10][0]) if status == STOPPED else None)
         elif code == OK and call.method == "Delete":
             answer = "deleted", number(fields, 2)
-            if number(fields, 1):  # else it was never started
+            if number(fields, 1):
                 self.note(run, call.exec_id, number(fields, 1), (number(fields, 2), fields[3][0]))
+            elif not call.exec_id:  # it was still being created
+                self.watch.quiet.add((run.life.name, run.number))
         run.life.end(call, answer)
         if code == OK and call.method in ("Create", "Start"):
             assert fields[1][0] > 0
@@ -382,6 +384,9 @@ class Simulation:
         """As many events as answers; those of dropped calls may have come as well."""
         lives = self.watch.tracks.get(run.life.name, [])
         track = lives[run.number] if len(lives) > run.number else engine_events.Track()
+        if (run.life.name, run.number) in self.watch.quiet:
+            assert not track.topics and not run.counts.get("Create", 0), f"{run.life}\nit was removed before it was there, and yet: {track.topics}"
+            return
         told = {"Create": track.count("create"), "Start": track.count("start"), "Delete": track.count("delete"), "Exec": track.count("exec-added"),
                 "Pause": track.count("paused"), "Resume": track.count("resumed"), "Start exec": track.count("exec-started")}
         for method, many in told.items():

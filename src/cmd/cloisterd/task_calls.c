@@ -247,8 +247,8 @@ static int delete_unprepared(struct cl_task *task, struct cl_rpc_call *call)
 {
     const struct cl_msg_time at = cl_msg_time_of(cl_clock_wall_ns());
 
-    cl_task_free(task);
     cl_rpc_answer(call, &(struct cl_msg_deleted){0, 128 + SIGKILL, &at});
+    cl_task_free(task);
     return 0;
 }
 
