@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from lib import oci, ttrpc
-from lib.cloisterd import (CONTROLLER, CREATED, DAEMON, EXISTS, INVALID, NOT_FOUND, PAUSED, PRECONDITION, RUNNING, STOPPED, UNIMPLEMENTED,
-                           Daemon, read_all)
+from lib.cloisterd import (CONTROLLER, CREATED, DAEMON, EXHAUSTED, EXISTS, INVALID, NOT_FOUND, OK, PAUSED, PRECONDITION, RUNNING, STOPPED,
+                           UNIMPLEMENTED, Daemon, read_all)
 from lib.patience import patience
 from lib.runner import alive, descendants, poll
 from lib.wasm_guest import compile_guest
@@ -312,7 +312,83 @@ def test_a_client_that_goes_away_in_the_middle_of_create(daemon, caller, guest):
     assert caller.wait("one") == 0
 
 
+def test_calls_at_once_for_one_container(daemon, caller, guest):
+    """One makes it, one starts it; the others hear that it has been."""
+    message = {1: "one", 2: str(daemon.bundle("one", guest, "rest", "1000"))}
+    callers = [daemon.caller() for _ in range(3)]
+    creates = [(each, each.begin("Create", message)) for each in callers for _ in range(2)]
+    assert sorted(each.client.end(stream)[0] for each, stream in creates) == [OK] + [EXISTS] * 5
+    starts = [(each, each.begin("Start", {1: "one"})) for each in callers]
+    assert sorted(each.client.end(stream)[0] for each, stream in starts) == [OK, PRECONDITION, PRECONDITION]
+    ends = [(each, each.begin(method, {1: "one", **more})) for each in callers for method, more in (("Kill", {3: 9}), ("Delete", {}))]
+    assert {each.client.end(stream)[0] for each, stream in ends} <= {OK, PRECONDITION, NOT_FOUND}
+    if caller.client.end(caller.begin("Wait", {1: "one"}))[0] == OK:
+        caller.client.end(caller.begin("Delete", {1: "one"}))
+    caller.refused("State", {1: "one"}, NOT_FOUND)
+    poll(lambda: daemon.events.topics()[-1:] == ["/tasks/delete"], 20, daemon.events.topics)
+    assert daemon.events.topics() == ["/tasks/create", "/tasks/start", "/tasks/exit", "/tasks/delete"]
+
+
+# --- a full disk
+
+@pytest.fixture
+def small(world):
+    """A daemon whose state has a file system of its own, and the path of what may fill that."""
+    daemon = Daemon(world.directory("cloisterd", mode=0o700))
+    state = daemon.place / "state"
+    state.mkdir(mode=0o700)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k,mode=0700", "small", str(state)], check=True)
+    try:
+        with daemon.events:
+            yield daemon.start(), state / "fill"
+            daemon.stop()
+            assert not [path for path in state.rglob("*") if not path.is_dir()]
+    finally:
+        subprocess.run(["umount", str(state)], check=True)
+
+
+def fill(path):
+    with pytest.raises(OSError, match="No space left"), open(path, "wb", buffering=0) as file:
+        while True:
+            file.write(bytes(4096))
+
+
+def test_a_full_disk(small, guest):
+    """What has to be written down isn't made, and who asks hears why; what there is goes on, and can be ended."""
+    daemon, filler = small
+    caller = daemon.caller()
+    new_pod(caller)
+    caller.run("one", daemon.bundle("one", guest, "rest", "1000", pod=POD))
+    fill(filler)
+    request = {1: OTHER, 3: {1: "runtime.v1.PodSandboxConfig", 2: {1: {1: "other"}}}}
+    caller.refused("Create", {**request, **wasm()}, EXHAUSTED, "write down the pod", "No space left", service=CONTROLLER)
+    caller.refused("Create", request, EXHAUSTED, "No space left", service=CONTROLLER)  # of containers
+    path = f"{oci.slice_name()}/own"
+    bundle = daemon.bundle("own", guest, "args", group=path, annotations=PROCESS)
+    caller.refused("Create", {1: "own", 2: str(bundle)}, EXHAUSTED, "write down the cgroup", "No space left")
+    assert not list(Path("/sys/fs/cgroup").glob(f"*{path}"))
+    for name in (OTHER, "own"):
+        caller.refused("Status", {1: name}, NOT_FOUND, service=CONTROLLER)
+    caller.run("two", daemon.bundle("two", guest, "args", pod=POD))
+    assert caller.wait("two") == 0 and caller.state("one") == RUNNING
+    caller.pod("Stop", {1: POD})
+    assert caller.wait("one") == 128 + signal.SIGKILL
+    caller.pod("Shutdown", {1: POD})
+    filler.unlink()
+    assert caller.run("own", bundle) and caller.wait("own") == 0
+    caller.call("Delete", {1: "own"})
+    new_pod(caller, OTHER)
+    caller.pod("Shutdown", {1: OTHER})
+
+
 # --- pods
+
+def test_pods_created_at_once(daemon, caller):
+    streams = [(each, each.begin("Create", {1: POD, 3: {1: "runtime.v1.PodSandboxConfig", 2: {1: {1: "one"}}}, **wasm()}, service=CONTROLLER))
+               for each in [daemon.caller() for _ in range(3)]]
+    assert sorted(each.client.end(stream)[0] for each, stream in streams) == [OK, EXISTS, EXISTS]
+    caller.pod("Shutdown", {1: POD})
+
 
 def test_a_pod(daemon, caller, guest):
     started = new_pod(caller, namespace="default")

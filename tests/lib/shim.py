@@ -30,7 +30,7 @@ class Pod:
         self.place, self.tree, self.space = world.directory("shim", mode=0o700), tree, f"test-{os.getpid()}-{next(numbers)}"
         self.events = ttrpc.Events(self.place / "events.sock")
         self.environment = {"PATH": os.environ["PATH"], "TTRPC_ADDRESS": self.events.path}
-        self.pids = set()
+        self.pids, self.entry = set(), []  # ENTRY: what the shim's program is started by
 
     def bundle(self, name, *words, memory=None, **annotations):
         (self.place / name).mkdir()
@@ -43,7 +43,7 @@ class Pod:
         return bundle.directory
 
     def run(self, action, name, bundle, *flags, more=None, **options):
-        words = [SHIM, "-namespace", self.space, "-address", "/run/nobody.sock", "-publish-binary", "/bin/false", "-id", name, *flags, action]
+        words = [*self.entry, SHIM, "-namespace", self.space, "-address", "/run/nobody.sock", "-publish-binary", "/bin/false", "-id", name, *flags, action]
         return subprocess.run(list(map(str, words)), cwd=bundle, env={**self.environment, **(more or {})}, capture_output=True, timeout=patience(30), **options)
 
     def start(self, name, bundle, **more):

@@ -50,7 +50,11 @@ static int write_file(int dir, const char *name, const struct cl_buf *bytes)
         cl_sys_openat(dir, ",new", O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600);
     int r = fd < 0 ? fd : cl_write_all(fd, bytes->data, bytes->size);
 
-    return r < 0 ? r : cl_sys_renameat(dir, ",new", dir, name);
+    if (r == 0)
+        r = cl_sys_renameat(dir, ",new", dir, name);
+    if (r < 0 && fd >= 0)
+        (void)cl_sys_unlinkat(dir, ",new", 0); /* nobody reads it, but it takes room */
+    return r;
 }
 
 int cl_pod_record(const struct cl_pod *pod, struct cl_error *err)
