@@ -16,7 +16,7 @@ class Apart(Pod):
 
     def __init__(self, world, tree):
         super().__init__(world, tree)
-        script = f"mkdir -p {PLACES} && mount -t tmpfs -o size=128k,mode=0700 small {PLACES} && echo up && exec sleep 1000"
+        script = f"mkdir -p -m 0700 {PLACES} && mount -t tmpfs -o size=128k,mode=0700 small {PLACES} && echo up && exec sleep 1000"
         self.holder = subprocess.Popen(["unshare", "--mount", "sh", "-c", script], stdout=subprocess.PIPE)
         assert self.holder.stdout.readline() == b"up\n"
         self.inside = ["nsenter", "--target", str(self.holder.pid), "--mount"]
