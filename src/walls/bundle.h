@@ -49,10 +49,11 @@ int cl_bundle_lacking(const struct cl_spec *spec, const struct cl_spec *process,
                       struct cl_error *err);
 
 /* Annotations run.cloister.* make the wall of one container higher than its bundle asks:
+ *
  *   run.cloister.landlock    "on": a Landlock domain: writing only where the bundle mounts for it
- *   run.cloister.seccomp     "strict" or "build": the filter of cloister run's profile, over the
- * bundle's run.cloister.time-limit  "90s": when that is over since its start, it is killed Others
- * of that name are -EINVAL: nobody is to believe that they do something. */
+ *   run.cloister.seccomp     "strict" or "build": cloister run's filter, over the bundle's
+ *   run.cloister.time-limit  "90s": when that is over since its start, it is killed
+ */
 struct cl_bundle_raise {
     int landlock;
     const char *seccomp; /* NULL: no other */
@@ -60,6 +61,9 @@ struct cl_bundle_raise {
 };
 int cl_bundle_read_raise(const struct cl_spec *spec, struct cl_bundle_raise *ret,
                          struct cl_error *err);
+/* Others of that name are -EINVAL, and another wall -ENOTSUP: nobody is to believe that they do
+ * something. Once, of what is to be made; what was made may have them, of a pod of modules'. */
+int cl_bundle_check_raise(const struct cl_spec *spec, struct cl_error *err);
 
 /* Makes the container up to where it waits for its beginning, with the hooks prestart,
  * createRuntime and createContainer. On failure nothing is left. */

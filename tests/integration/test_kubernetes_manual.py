@@ -60,13 +60,13 @@ def apply(cri, tmp_path):
     """Makes a pod of the page as a kubelet does: its id, and its first container's."""
     made = []
 
-    def apply(name, **changes):
+    def apply(name, noted=None, **changes):
         pod, place = named("Pod", name), tmp_path / name
         place.mkdir()
         handler, = (one["handler"] for one in manifests() if one["kind"] == "RuntimeClass" and one["metadata"]["name"] == pod["spec"]["runtimeClassName"])
         path, config = place / "pod.json", place / "container.json"
         path.write_text(json.dumps({"metadata": {"name": name, "namespace": "default", "uid": name, "attempt": 0}, "log_directory": str(place), "linux": {},
-                                    "annotations": pod["metadata"].get("annotations", {})}))
+                                    "annotations": noted or pod["metadata"].get("annotations", {})}))
         made.append(cri.crictl("runp", "--runtime", handler, path).strip())
         spec, = pod["spec"]["containers"]
         limits = spec.get("resources", {}).get("limits", {})
@@ -104,7 +104,7 @@ def test_handlers_are_configured():
     first, older = map(runtimes, blocks("toml"))
     assert {one["handler"] for one in manifests() if one["kind"] == "RuntimeClass"} == set(first) and set(older) == {"cloister"}
     assert {one["runtime_type"] for table in (first, older) for one in table.values()} == {"io.containerd.cloister.v2"}
-    assert first["cloister"]["pod_annotations"] == older["cloister"]["pod_annotations"] == ["run.cloister.*"]
+    assert first["cloister"]["pod_annotations"] == first["cloister-wasm"]["pod_annotations"] == older["cloister"]["pod_annotations"] == ["run.cloister.*"]
 
 
 def test_messages_are_the_programs():
@@ -176,10 +176,17 @@ def test_what_is_refused(cri, apply, name, changes, words):
 
 
 def test_a_container_beside_modules(cri, apply):
-    """An ordinary one, as a mesh's proxy is."""
-    _, box = apply("module", image={"image": "registry.example/tests/box:1"}, command=["sleep"], args=["1000"])
+    """An ordinary one, as a mesh's proxy is; what is said of the pod's modules isn't of it."""
+    _, box = apply("module", {"run.cloister.wall": "wasm", "run.cloister.wasm-model": "process"}, image={"image": "registry.example/tests/box:1"}, command=["sleep"], args=["1000"])
     cri.crictl("start", box)
     assert cri.crictl("exec", box, "echo", "in") == "in\n"
+
+
+def test_a_limit_of_time_for_a_pods_modules(cri, apply):
+    _, box = apply("module", {"run.cloister.time-limit": "100ms"}, args=["rest", "1000000"])
+    cri.crictl("start", box)
+    poll(lambda: status(cri, box)["state"] == "CONTAINER_EXITED", patience(20), lambda: status(cri, box))
+    assert status(cri, box)["exitCode"] == 137
 
 
 def test_a_module_with_a_share_of_the_processors(cri, apply):

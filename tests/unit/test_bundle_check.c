@@ -109,6 +109,15 @@ static int read_raise(const char *key, const char *value, struct cl_bundle_raise
     return cl_bundle_read_raise(&spec, ret, err);
 }
 
+static int check_raise(const char *key, const char *value, struct cl_error *err)
+{
+    const char *items[] = {"org.example.landlock", "whatever", key, value};
+    struct cl_spec spec = make_spec();
+
+    spec.annotations = (struct cl_strlist){items, CL_ARRAY_SIZE(items)};
+    return cl_bundle_check_raise(&spec, err);
+}
+
 TEST(annotations_of_ours_raise_the_wall)
 {
     struct cl_bundle_raise raise = {0};
@@ -131,14 +140,9 @@ TEST(annotations_that_would_do_nothing_are_refused)
         const char *key;
         const char *value;
     } rows[] = {
-        {"run.cloister.landlock", "off"},
-        {"run.cloister.landlock", ""},
-        {"run.cloister.seccomp", "none"},
-        {"run.cloister.time-limit", "0s"},
-        {"run.cloister.time-limit", "soon"},
-        {"run.cloister.Landlock", "on"},
-        {"run.cloister.", "on"},
-        {"run.cloister.time-limit", "-1s"},
+        {"run.cloister.landlock", "off"},    {"run.cloister.landlock", ""},
+        {"run.cloister.seccomp", "none"},    {"run.cloister.time-limit", "0s"},
+        {"run.cloister.time-limit", "soon"}, {"run.cloister.time-limit", "-1s"},
     };
 
     for (size_t i = 0; i < CL_ARRAY_SIZE(rows); i++) {
@@ -148,6 +152,33 @@ TEST(annotations_that_would_do_nothing_are_refused)
         CHECK(read_raise(rows[i].key, rows[i].value, &raise, &err) == -EINVAL);
         CHECK_HAS(err.msg, "annotations.run.cloister.");
         CHECK(raise.landlock == 7); /* untouched */
+        CHECK(check_raise(rows[i].key, rows[i].value, &err) == -EINVAL);
+    }
+}
+
+/* What was made had been checked, and may be beside modules, whose annotations it has as well. */
+TEST(annotations_of_no_meaning_stop_what_is_to_be_made)
+{
+    static const struct {
+        const char *key;
+        const char *value;
+        int r;
+    } rows[] = {
+        {"run.cloister.Landlock", "on", -EINVAL},
+        {"run.cloister.", "on", -EINVAL},
+        {"run.cloister.wasm-model", "process", -EINVAL},
+        {"run.cloister.wall", "wasm", -ENOTSUP},
+        {"run.cloister.wall", "container", 0},
+        {"run.cloisters.landlock", "off", 0},
+        {"run.cloister.landlock", "on", 0},
+    };
+
+    for (size_t i = 0; i < CL_ARRAY_SIZE(rows); i++) {
+        struct cl_bundle_raise raise = {0};
+        struct cl_error err = {0};
+
+        CHECK(check_raise(rows[i].key, rows[i].value, &err) == rows[i].r);
+        CHECK(read_raise(rows[i].key, rows[i].value, &raise, &err) == 0);
     }
 }
 
@@ -202,6 +233,7 @@ int main(void)
         ROW(a_process_has_arguments),
         ROW(annotations_of_ours_raise_the_wall),
         ROW(annotations_that_would_do_nothing_are_refused),
+        ROW(annotations_of_no_meaning_stop_what_is_to_be_made),
         ROW(what_the_runtime_lost_it_cant_give),
         ROW(an_unknown_capability_is_lacking_and_a_failure_is_none),
     };

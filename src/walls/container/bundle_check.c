@@ -71,8 +71,7 @@ int cl_bundle_check(const struct cl_spec *spec, struct cl_error *err)
 {
     if (cl_spec_has(spec, CL_SPEC_CWD) && !cl_spec_has(spec, CL_SPEC_ARGS))
         return cl_refuse(err, EINVAL, "process.args: missing");
-    struct cl_bundle_raise raise;
-    int r = cl_bundle_read_raise(spec, &raise, err);
+    int r = cl_bundle_check_raise(spec, err);
     if (r == 0)
         r = cl_bundle_check_labels(spec, err);
     if (r == 0)

@@ -11,6 +11,7 @@
 
 #define PREFIX "run.cloister."
 
+/* 1: it raises nothing. */
 static int read_one(const char *key, const char *value, struct cl_bundle_raise *ret,
                     struct cl_error *err)
 {
@@ -34,18 +35,7 @@ static int read_one(const char *key, const char *value, struct cl_bundle_raise *
                              key, value);
         return 0;
     }
-    if (strcmp(key, PREFIX "wall") == 0) {
-        if (strcmp(value, "container") == 0)
-            return 0;
-        return cl_refuse(err, ENOTSUP,
-                         "annotations.%s: \"%.40s\": this runtime has the wall container alone; "
-                         "pods of modules are cloisterd's",
-                         key, value);
-    }
-    return cl_refuse(err, EINVAL,
-                     "annotations.%.60s: there is none of that name; landlock, seccomp, time-limit "
-                     "and wall are",
-                     key);
+    return 1;
 }
 
 int cl_bundle_read_raise(const struct cl_spec *spec, struct cl_bundle_raise *ret,
@@ -55,14 +45,47 @@ int cl_bundle_read_raise(const struct cl_spec *spec, struct cl_bundle_raise *ret
     struct cl_bundle_raise raise = {0};
 
     for (size_t i = 0; i + 1 < list->count; i += 2) {
-        if (strncmp(list->items[i], PREFIX, strlen(PREFIX)) != 0)
-            continue;
         int r = read_one(list->items[i], list->items[i + 1], &raise, err);
         if (r < 0)
             return r;
     }
     *ret = raise;
     return 0;
+}
+
+static int check_other(const char *key, const char *value, struct cl_error *err)
+{
+    if (strcmp(key, PREFIX "wall") != 0)
+        return cl_refuse(
+            err, EINVAL,
+            "annotations.%.60s: there is none of that name; landlock, seccomp, time-limit "
+            "and wall are",
+            key);
+    if (strcmp(value, "container") == 0)
+        return 0;
+    return cl_refuse(err, ENOTSUP,
+                     "annotations.%s: \"%.40s\": this runtime has the wall container alone; pods "
+                     "of modules are cloisterd's",
+                     key, value);
+}
+
+int cl_bundle_check_raise(const struct cl_spec *spec, struct cl_error *err)
+{
+    const struct cl_strlist *list = &spec->annotations;
+    struct cl_bundle_raise raise = {0};
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i + 1 < list->count; i += 2) {
+        const char *key = list->items[i];
+        const char *value = list->items[i + 1];
+
+        if (strncmp(key, PREFIX, strlen(PREFIX)) != 0)
+            continue;
+        r = read_one(key, value, &raise, err);
+        if (r == 1)
+            r = check_other(key, value, err);
+    }
+    return r;
 }
 
 /* --- Landlock ----------------------------------------------------------------------------------
