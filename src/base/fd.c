@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 #include "base/sys.h"
 
@@ -179,6 +180,16 @@ int cl_memory_file(const char *name, size_t size, int seals, struct cl_error *er
     if (r >= 0)
         r = cl_sys_fcntl(fd, F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SEAL | seals);
     return r < 0 ? cl_fail(err, r, "make a file of memory") : CL_TAKE_FD(fd);
+}
+
+void cl_fd_raise_limit(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 int cl_fd_guard_standard(struct cl_error *err)

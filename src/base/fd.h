@@ -55,6 +55,10 @@ int cl_memory_file(const char *name, size_t size, int seals, struct cl_error *er
 /* A file of memory with SIZE bytes of DATA that nobody can change any more. As above. */
 int cl_memory_copy(const char *name, const void *data, size_t size, struct cl_error *err);
 
+/* Has the process open as many as it may: its soft limit is its hard one (getrlimit(2)). Where
+ * that can't be it has what it has. */
+void cl_fd_raise_limit(void);
+
 /* Makes sure that descriptors 0, 1 and 2 are open (on /dev/null where the caller
  * closed them), so that none of our own ever takes their place. */
 int cl_fd_guard_standard(struct cl_error *err);

@@ -9,11 +9,15 @@
 #include "base/buf.h"
 #include "rpc/message.h"
 
+struct cl_msg_create;
+
 enum { CL_CONTAINERD_ID_MOST = 128, CL_BUNDLE_PATH = 2048 };
 
 /* A name as containerd has them: no more than letters, digits, and . _ - between. WHAT is it for
  * the message. */
 int cl_containerd_check_id(const char *id, const char *what, struct cl_error *err);
+/* That REQUEST has a name and a bundle, and no checkpoint. */
+int cl_containerd_check_create(const struct cl_msg_create *request, struct cl_error *err);
 
 /* As mount options have them: "0:100000:65536"; NULL: none. */
 struct cl_bundle_maps {

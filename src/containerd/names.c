@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "containerd/bundle.h"
+#include "rpc/task_messages.h"
 
 int cl_containerd_check_id(const char *id, const char *what, struct cl_error *err)
 {
@@ -14,5 +15,18 @@ int cl_containerd_check_id(const char *id, const char *what, struct cl_error *er
         if (strchr(letters, id[i]) == NULL && strchr("._-", id[i]) == NULL)
             return cl_refuse(err, EINVAL, "%s: \"%.80s\" is no name", what, id);
     }
+    return 0;
+}
+
+int cl_containerd_check_create(const struct cl_msg_create *request, struct cl_error *err)
+{
+    int r = cl_containerd_check_id(request->id, "id", err);
+
+    if (r < 0)
+        return r;
+    if (request->checkpoint[0] != '\0')
+        return cl_refuse(err, ENOSYS, "no container can be restored from a checkpoint");
+    if (request->bundle[0] != '/')
+        return cl_refuse(err, EINVAL, "bundle: \"%.100s\" is no absolute path", request->bundle);
     return 0;
 }

@@ -1,4 +1,7 @@
-/* test_fd_others.c - which descriptors a process keeps when it closes all others. */
+/* test_fd_others.c - which descriptors a process keeps when it closes all others, and how many it
+ * may have. */
+#include <sys/resource.h>
+
 #include "base/fd.h"
 #include "check.h"
 
@@ -47,11 +50,26 @@ TEST(nothing_held_is_all_closed)
     CHECK(in_child(close_all) == 0);
 }
 
+/* Its own limit is given back. */
+TEST(as_many_as_may_be)
+{
+    struct rlimit before = {0};
+    struct rlimit after = {0};
+
+    CHECK(getrlimit(RLIMIT_NOFILE, &before) == 0);
+    CHECK(setrlimit(RLIMIT_NOFILE, &(struct rlimit){64, before.rlim_max}) == 0);
+    cl_fd_raise_limit();
+    CHECK(getrlimit(RLIMIT_NOFILE, &after) == 0);
+    CHECK(after.rlim_cur == before.rlim_max && after.rlim_max == before.rlim_max);
+    CHECK(setrlimit(RLIMIT_NOFILE, &before) == 0);
+}
+
 int main(void)
 {
     static const struct check_test tests[] = {
         ROW(what_is_held_stays),
         ROW(nothing_held_is_all_closed),
+        ROW(as_many_as_may_be),
     };
 
     return check_run(tests, CL_ARRAY_SIZE(tests));

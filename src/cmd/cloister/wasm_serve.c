@@ -3,7 +3,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/resource.h>
 
 #include "base/fd.h"
 #include "base/num.h"
@@ -117,19 +116,6 @@ static int make_plan(struct cl_run_request *request, struct cl_plan *ret, struct
     return r;
 }
 
-/* The supervisor's: who has more descriptors on their way than that, in all his processes, can send
- * none (unix(7)). What clients send can be received when they have been handed to the worker, so
- * that must go on when they may send no more. The worker's limit is the plan's. */
-static void raise_open_files(void)
-{
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-        return;
-    limit.rlim_cur = limit.rlim_max;
-    (void)setrlimit(RLIMIT_NOFILE, &limit); /* it has what it has */
-}
-
 /* Whoever waits for this line finds it serving. */
 static void say_serving(void *context, CL_UNUSED const char *id)
 {
@@ -155,7 +141,10 @@ int cl_wasm_serve(struct cl_run_request *request, int argc, char *const argv[],
         r = make_plan(request, &plan, err);
     if (r < 0)
         return r;
-    raise_open_files();
+    /* Of the supervisor: who has more descriptors on their way than that, in all his processes, can
+     * send none (unix(7)). What clients send can be received when they have been handed to the
+     * worker, so that must go on when they may send no more. The worker's limit is the plan's. */
+    cl_fd_raise_limit();
     struct cl_run_options options = {.argv = argv, .argc = argc};
     if (plan.detach)
         return cl_detach(&plan, &options, -1, err);

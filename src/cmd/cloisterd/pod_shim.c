@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/dir.h"
@@ -47,7 +48,7 @@ void cl_pod_remove_bundle(const struct cl_pod *pod)
     (void)cl_sys_unlinkat(AT_FDCWD, path, AT_REMOVEDIR);
 }
 
-int cl_pod_read_shim(struct cl_pod *pod, struct cl_error *err)
+static int read_address(struct cl_pod *pod, struct cl_error *err)
 {
     static const char scheme[] = "unix://";
     char path[CL_BUNDLE_PATH + 16];
@@ -63,6 +64,14 @@ int cl_pod_read_shim(struct cl_pod *pod, struct cl_error *err)
         return cl_refuse(err, EIO, "the sandbox's shim says no address");
     (void)snprintf(pod->shim, sizeof(pod->shim), "%s", text + sizeof(scheme) - 1);
     return 0;
+}
+
+int cl_pod_take_shim(struct cl_pod *pod, int status, struct cl_error *err)
+{
+    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+        return cl_refuse(err, EIO, "the sandbox's shim can't be started");
+    int r = read_address(pod, err);
+    return r < 0 ? r : cl_pod_record(pod, err);
 }
 
 /* --- its shim -------------------------------------------------------------------------------- */

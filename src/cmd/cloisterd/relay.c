@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -333,14 +332,8 @@ static void on_shim_started(void *context, int status)
     struct cl_relay *relay = pod->relays; /* the first there can be: nobody knows of it yet */
     struct cl_rpc_call *call = relay->call;
     struct cl_error why = {0};
-    int r = 0;
+    int r = cl_pod_take_shim(pod, status, &why);
 
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-        r = cl_refuse(&why, EIO, "the sandbox's shim can't be started");
-    if (r == 0)
-        r = cl_pod_read_shim(pod, &why);
-    if (r == 0)
-        r = cl_pod_record(pod, &why);
     if (r == 0 && call != NULL) {
         if (ask_create(relay, &why) == 0)
             return;

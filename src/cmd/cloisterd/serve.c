@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -111,17 +110,6 @@ static int listen_at(const char *path, struct cl_error *err)
 
 /* --- its life -------------------------------------------------------------------------------- */
 
-/* Two for each module, and one for each caller. */
-static void raise_open_files(void)
-{
-    struct rlimit limit;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0)
-        return;
-    limit.rlim_cur = limit.rlim_max;
-    (void)setrlimit(RLIMIT_NOFILE, &limit); /* it has what it has */
-}
-
 static int prepare(struct cl_daemon *daemon, struct cl_error *err)
 {
     static struct cl_rpc_service service;
@@ -158,7 +146,7 @@ int cl_daemon_serve(const struct cl_daemon_options *options, struct cl_error *er
     static struct cl_daemon daemon;
 
     daemon.options = options;
-    raise_open_files();
+    cl_fd_raise_limit(); /* two for each module, and one for each caller */
     /* For shims: where containerd listens, and that they may say the newest. */
     if (setenv("TTRPC_ADDRESS", options->events, 1) < 0 || setenv("MAX_SHIM_VERSION", "3", 1) < 0)
         return cl_fail_memory(err);

@@ -8,7 +8,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
@@ -201,15 +200,8 @@ static void on_shim_started(void *context, int status)
 {
     struct cl_pod *pod = context;
     struct cl_error why = {0};
-    int r = 0;
 
-    if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
-        r = cl_refuse(&why, EIO, "the sandbox's shim can't be started");
-    if (r == 0)
-        r = cl_pod_read_shim(pod, &why);
-    if (r == 0)
-        r = cl_pod_record(pod, &why);
-    if (r < 0)
+    if (cl_pod_take_shim(pod, status, &why) < 0)
         fail_pending(pod, &why);
     else
         ask_sandbox(pod);

@@ -135,14 +135,10 @@ static const char *space_of(struct cl_rpc_call *call)
 static int check_create(const struct cl_rpc_call *call, const char *space, struct cl_error *err)
 {
     const struct cl_msg_create *request = call->request;
-    int r = cl_containerd_check_id(request->id, "id", err);
+    int r = cl_containerd_check_create(request, err);
 
     if (r < 0)
         return r;
-    if (request->checkpoint[0] != '\0')
-        return cl_refuse(err, ENOSYS, "no container can be restored from a checkpoint");
-    if (request->bundle[0] != '/')
-        return cl_refuse(err, EINVAL, "bundle: \"%.100s\" is no absolute path", request->bundle);
     if (cl_daemon_find_task(call->context, space, request->id) != NULL)
         return cl_refuse(err, EEXIST, "container %s is there already", request->id);
     return 0;

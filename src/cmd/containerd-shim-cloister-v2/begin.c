@@ -248,14 +248,10 @@ int cl_shim_serve_create(struct cl_rpc_call *call, struct cl_error *err)
     const struct cl_msg_create *request = call->request;
     struct cl_shim *shim = call->context;
     struct cl_shim_task *task = NULL;
-    int r = cl_containerd_check_id(request->id, "id", err);
+    int r = cl_containerd_check_create(request, err);
 
     if (r < 0)
         return r;
-    if (request->checkpoint[0] != '\0')
-        return cl_refuse(err, ENOSYS, "no container can be restored from a checkpoint");
-    if (request->bundle[0] != '/')
-        return cl_refuse(err, EINVAL, "bundle: \"%.100s\" is no absolute path", request->bundle);
     if (cl_shim_sandbox_leaves(shim))
         return cl_refuse(err, EBUSY, "the sandbox is being shut down");
     if (cl_shim_find_task(shim, request->id) != NULL)
