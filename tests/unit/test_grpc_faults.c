@@ -1,5 +1,6 @@
 /* test_grpc_faults.c - a relay whose system calls and allocations fail: whoever calls has his
  * answer, is told why not, or is cut off. */
+#include "each_fault.h"
 #include "grpc_scene.h"
 
 /* Of a size with which memory grows, and that needs some frames. */
@@ -87,38 +88,18 @@ static int try(const char *fault)
     return struck;
 }
 
-static void try_each(const char *kind, const char *result)
-{
-    char fault[64];
-    int struck = 1;
-    int last = 0;
-
-    for (int n = 1; struck && n < 1000; n++) {
-        (void)snprintf(fault, sizeof(fault), "%s:%d%s", kind, n, result);
-        struck = try(fault);
-        last = n;
-        if (check_failures > 0) {
-            printf("# %s\n", fault);
-            return;
-        }
-    }
-    CHECK(!struck && last > 20);
-}
+static const struct each_fault each = {.run = try, .least = 20, .most = 1000};
 
 TEST(each_call_may_fail)
 {
     static const int errnums[] = {EIO, EINTR, EAGAIN, ENOMEM, ECONNRESET, EPIPE};
-    char result[16];
 
-    for (size_t i = 0; i < CL_ARRAY_SIZE(errnums); i++) {
-        (void)snprintf(result, sizeof(result), ":%d", errnums[i]);
-        try_each("syscall", result);
-    }
+    each_fault_calls(&each, errnums, CL_ARRAY_SIZE(errnums));
 }
 
 TEST(each_allocation_may_fail)
 {
-    try_each("alloc", "");
+    each_fault_try(&each, "alloc", "");
 }
 
 int main(void)

@@ -1,6 +1,7 @@
 /* test_rpc_client.c - calls of another's service: answered, refused, broken off, and by a server
  * that is hostile. */
 #include "rpc/client.h"
+#include "each_fault.h"
 #include "rpc_scene.h"
 
 static char place[] = "/var/tmp/cloister-test-client-XXXXXX";
@@ -379,36 +380,18 @@ static int try(const char *fault)
     return struck;
 }
 
-static void try_each(const char *kind, const char *result)
-{
-    char fault[64];
-    int struck = 1;
-
-    for (int n = 1; struck && n < 2000; n++) {
-        (void)snprintf(fault, sizeof(fault), "%s:%d%s", kind, n, result);
-        struck = try(fault);
-        if (check_failures > 0) {
-            printf("# %s\n", fault);
-            return;
-        }
-    }
-    CHECK(!struck);
-}
+static const struct each_fault each = {.run = try, .least = 10, .most = 2000};
 
 TEST(each_call_may_fail)
 {
     static const int errnums[] = {EIO, EINTR, EAGAIN, ENOMEM, EMFILE, ECONNRESET};
-    char result[16];
 
-    for (size_t i = 0; i < CL_ARRAY_SIZE(errnums); i++) {
-        (void)snprintf(result, sizeof(result), ":%d", errnums[i]);
-        try_each("syscall", result);
-    }
+    each_fault_calls(&each, errnums, CL_ARRAY_SIZE(errnums));
 }
 
 TEST(each_allocation_may_fail)
 {
-    try_each("alloc", "");
+    each_fault_try(&each, "alloc", "");
 }
 
 int main(void)

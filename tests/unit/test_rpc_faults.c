@@ -1,4 +1,5 @@
 /* test_rpc_faults.c - a server of calls whose system calls and allocations fail. */
+#include "each_fault.h"
 #include "rpc_scene.h"
 
 /* What a client sends in a life: made before anything fails. */
@@ -119,38 +120,18 @@ static int try(const char *fault)
     return struck;
 }
 
-static void try_each(const char *kind, const char *result)
-{
-    char fault[64];
-    int struck = 1;
-    int last = 0;
-
-    for (int n = 1; struck && n < 500; n++) {
-        (void)snprintf(fault, sizeof(fault), "%s:%d%s", kind, n, result);
-        struck = try(fault);
-        last = n;
-        if (check_failures > 0) {
-            printf("# %s\n", fault);
-            return;
-        }
-    }
-    CHECK(!struck && last > 10);
-}
+static const struct each_fault each = {.run = try, .least = 10, .most = 500};
 
 TEST(each_call_may_fail)
 {
     static const int errnums[] = {EIO, EINTR, EAGAIN, ENOMEM, EMFILE, ECONNRESET};
-    char result[16];
 
-    for (size_t i = 0; i < CL_ARRAY_SIZE(errnums); i++) {
-        (void)snprintf(result, sizeof(result), ":%d", errnums[i]);
-        try_each("syscall", result);
-    }
+    each_fault_calls(&each, errnums, CL_ARRAY_SIZE(errnums));
 }
 
 TEST(each_allocation_may_fail)
 {
-    try_each("alloc", "");
+    each_fault_try(&each, "alloc", "");
 }
 
 static void lack(long nr, int errnum, const char *at)
