@@ -12,7 +12,8 @@ import pytest
 
 from lib import oci, ttrpc
 from lib.cloisterd import (CONTROLLER, CREATED, DAEMON, EXHAUSTED, EXISTS, INVALID, NOT_FOUND, OK, PAUSED, PRECONDITION, RUNNING, STOPPED,
-                           UNIMPLEMENTED, Daemon, read_all)
+                           UNIMPLEMENTED, Daemon)
+from lib.fifos import read_all
 from lib.patience import patience
 from lib.runner import alive, descendants, poll
 from lib.wasm_guest import compile_guest

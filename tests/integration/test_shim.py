@@ -15,24 +15,13 @@ from pathlib import Path
 import pytest
 
 from lib import oci_bundle, ttrpc
+from lib.fifos import fifo, read_all
 from lib.patience import patience
 from lib.runner import alive, poll, stat_fields
-from lib.shim import EXISTS, INVALID, NOT_FOUND, OK, PLACES, PRECONDITION, SHIM, UNIMPLEMENTED, Pod
+from lib.shim import EXISTS, INVALID, NOT_FOUND, OK, PLACES, PRECONDITION, SHIM, UNIMPLEMENTED
+from lib.shim_scene import pod, tree  # noqa: F401
 
 CREATED, RUNNING, STOPPED, PAUSED = 1, 2, 3, 4
-
-
-@pytest.fixture(scope="module")
-def tree(world):
-    return oci_bundle.make_rootfs(world.directory("shim-tree"))
-
-
-@pytest.fixture
-def pod(world, tree):
-    pod = Pod(world, tree)
-    with pod.events:
-        yield pod
-        pod.stop()
 
 
 @pytest.fixture
@@ -42,18 +31,6 @@ def task(pod):
     task = pod.connect(pod.start("one", bundle))
     task.pid = task.create("one", bundle)
     return task
-
-
-def fifo(pod, name):
-    path = pod.place / name
-    os.mkfifo(path)
-    return path, os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-
-
-def read_all(fd):
-    os.set_blocking(fd, True)
-    with os.fdopen(fd, "rb") as stream:
-        return stream.read()
 
 
 # --- start, delete and the rest of the command line
@@ -193,7 +170,7 @@ def test_version_3_is_the_same(pod, task):
 
 def test_execs(pod, task):
     task.call("Start", {1: "one"})
-    path, reader = fifo(pod, "exec-out")
+    path, reader = fifo(pod.place, "exec-out")
     task.call("Exec", {1: "one", 2: "e", 5: str(path), 7: process("sh", "-c", "echo word; exit 5")})
     assert task.state("one", "e") == CREATED
     task.refused("Exec", {1: "one", 2: "e", 7: {2: "{}"}}, EXISTS)
@@ -359,7 +336,7 @@ def test_a_client_that_goes_away_in_the_middle_of_create(pod):
 def test_streams(pod):
     bundle = pod.bundle("one", "sh", "-c", "cat; echo err >&2; exit 3")
     task = pod.connect(pod.start("one", bundle))
-    (out, reader), (err, errors) = fifo(pod, "out"), fifo(pod, "err")
+    (out, reader), (err, errors) = fifo(pod.place, "out"), fifo(pod.place, "err")
     given = pod.place / "in"
     os.mkfifo(given)
     writer = os.open(given, os.O_RDWR | os.O_NONBLOCK)

@@ -13,29 +13,17 @@ from pathlib import Path
 
 import pytest
 
-from lib import oci, oci_bundle, ttrpc
+from lib import oci, ttrpc
 from lib.patience import patience
 from lib.runner import alive, poll
-from lib.shim import EXISTS, INVALID, NOT_FOUND, PLACES, PRECONDITION, UNIMPLEMENTED, Pod, Task
+from lib.shim import EXISTS, INVALID, NOT_FOUND, PLACES, PRECONDITION, UNIMPLEMENTED, Task
+from lib.shim_scene import pod, tree  # noqa: F401
 
 SERVICE = "containerd.runtime.sandbox.v1.Sandbox"
 CONFIG = "runtime.v1.PodSandboxConfig"
 READY, NOT_READY = b"SANDBOX_READY", b"SANDBOX_NOTREADY"
 POD, CONTAINER, NODE, TARGET = 0, 1, 2, 3
 KINDS = ("net", "ipc", "uts", "pid", "user", "mnt")
-
-
-@pytest.fixture(scope="module")
-def tree(world):
-    return oci_bundle.make_rootfs(world.directory("shim-tree"))
-
-
-@pytest.fixture
-def pod(world, tree):
-    pod = Pod(world, tree)
-    with pod.events:
-        yield pod
-        pod.stop()
 
 
 class Sandbox(Task):

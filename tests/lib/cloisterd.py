@@ -8,7 +8,7 @@ import signal
 import subprocess
 from pathlib import Path
 
-from lib import ttrpc
+from lib import fifos, ttrpc
 from lib.faults import SANITIZERS
 from lib.patience import patience
 from lib.runner import poll
@@ -21,7 +21,7 @@ CREATED, RUNNING, STOPPED, PAUSED = 1, 2, 3, 4
 numbers = itertools.count()
 
 
-class Caller:
+class Caller(ttrpc.Service):
     """A connection to the daemon's task service, which takes the controller's calls too; in containerd's namespace SPACE."""
 
     def __init__(self, path, space):
@@ -29,18 +29,6 @@ class Caller:
 
     def begin(self, method, message, service="containerd.task.v3.Task", **more):
         return self.client.begin(service, method, message, metadata=[("containerd-namespace-ttrpc", self.space)], **more)
-
-    def end(self, stream):
-        code, why, fields = self.client.end(stream)
-        assert code == OK, (code, why)
-        return fields
-
-    def call(self, method, message, **more):
-        return self.end(self.begin(method, message, **more))
-
-    def refused(self, method, message, code, *words, **more):
-        got, why, _ = self.client.end(self.begin(method, message, **more))
-        assert got == code and all(word in why for word in words), (got, why)
 
     def pod(self, method, message, **more):
         return self.call(method, message, service=CONTROLLER, **more)
@@ -131,13 +119,4 @@ class Daemon:
         return bundle
 
     def fifo(self, name):
-        """Its path, and our end for reading."""
-        path = self.place / name
-        os.mkfifo(path)
-        return path, os.open(path, os.O_RDONLY | os.O_NONBLOCK)
-
-
-def read_all(fd):
-    os.set_blocking(fd, True)
-    with os.fdopen(fd, "rb") as stream:
-        return stream.read()
+        return fifos.fifo(self.place, name)

@@ -71,7 +71,7 @@ class Pod:
         assert not (PLACES / "runtime" / self.space).exists()
 
 
-class Task:
+class Task(ttrpc.Service):
     """The task service; what isn't refused."""
 
     def __init__(self, client, version="v2"):
@@ -79,18 +79,6 @@ class Task:
 
     def begin(self, method, message, **more):
         return self.client.begin(self.service, method, message, **more)
-
-    def end(self, stream):
-        code, why, fields = self.client.end(stream)
-        assert code == OK, (code, why)
-        return fields
-
-    def call(self, method, message, **more):
-        return self.end(self.begin(method, message, **more))
-
-    def refused(self, method, message, code, *words):
-        got, why, _ = self.client.call(self.service, method, message)
-        assert got == code and all(word in why for word in words), (got, why)
 
     def create(self, name, bundle, out="", **more):
         return self.call("Create", {1: name, 2: str(bundle), 6: str(out), **more})[1][0]

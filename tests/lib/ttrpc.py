@@ -115,6 +115,22 @@ class Client:
         return self.end(self.begin(service, method, message, **more))
 
 
+class Service:
+    """One that CLIENT reaches; whoever is one says by `begin` how its methods are asked."""
+
+    def end(self, stream):
+        code, why, fields = self.client.end(stream)
+        assert code == 0, (code, why)
+        return fields
+
+    def call(self, method, message, **more):
+        return self.end(self.begin(method, message, **more))
+
+    def refused(self, method, message, code, *words, **more):
+        got, why, _ = self.client.end(self.begin(method, message, **more))
+        assert got == code and all(word in why for word in words), (got, why)
+
+
 class Events:
     """Stands where containerd listens for events: [(topic, namespace, fields)], as they come. While it is away, nobody listens.
 
