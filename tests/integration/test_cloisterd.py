@@ -1,5 +1,6 @@
 """cloisterd as containerd talks to it, with ourselves in containerd's place; with a real one: test_engines_cloisterd.py."""
 
+import contextlib
 import json
 import os
 import signal
@@ -214,6 +215,32 @@ def test_a_daemon_that_is_killed_leaves_no_group(daemon, caller, guest):
     daemon.address.unlink()
     daemon.start()
     assert not list(Path("/sys/fs/cgroup").glob(f"*{path}")) and not list((daemon.place / "state/groups").iterdir()), daemon.said()
+
+
+@pytest.mark.parametrize("is_deleted", [True, False], ids=["deleted", "killed"])
+def test_what_prepares_a_module_ends_and_leaves_no_group(daemon, caller, guest, is_deleted):
+    """When it has made a cgroup, or some of it, and hasn't told so yet: it is stopped as soon as that is written down."""
+    refused = 0
+    for name in map(str, range(20)):
+        bundle = daemon.bundle(name, guest, "args", group=f"{oci.slice_name()}/{name}", annotations=PROCESS)
+        creating = caller.begin("Create", {1: name, 2: str(bundle)})
+        record = daemon.place / f"state/groups/{daemon.space},{name}"
+        while not (children := Path(f"/proc/{daemon.process.pid}/task/{daemon.process.pid}/children").read_text().split()):
+            pass
+        while not os.path.exists(record):
+            pass
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(int(children[-1]), signal.SIGSTOP if is_deleted else signal.SIGKILL)
+        if is_deleted:
+            daemon.caller().call("Delete", {1: name})
+        code, why, _ = caller.client.end(creating)
+        assert code == OK or "is no more" in why or "was not found out" in why, why
+        refused += code != OK
+        if code == OK and not is_deleted:
+            caller.call("Delete", {1: name})
+        caller.refused("State", {1: name}, NOT_FOUND)
+        assert not list(Path("/sys/fs/cgroup").glob(f"*{oci.slice_name()}/{name}")) and not list((daemon.place / "state/groups").iterdir()), daemon.said()
+    assert refused
 
 
 @pytest.mark.parametrize("key, value", [("time-limit", "soon"), ("wasm-model", "thread"), ("cpu-time", "0"), ("seccomp", "strict"), ("wall", "vm"), ("what", "x")])

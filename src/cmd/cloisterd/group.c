@@ -56,6 +56,11 @@ static int read_record(int dir, const char *name, struct cl_group_place *ret)
     return ret->manager == CL_GROUP_FS ? 0 : -EBADMSG;
 }
 
+struct cl_module_group cl_module_group_of(const struct cl_task *task)
+{
+    return (struct cl_module_group){task->daemon->options->state, task->space->name, task->id};
+}
+
 /* --- its making ------------------------------------------------------------------------------ */
 
 /* What is limited or counted there; a process enters no more of them than an order has room for. */

@@ -12,6 +12,8 @@ struct cl_module_group {
     const char *id;
 };
 
+/* That of TASK. */
+struct cl_module_group cl_module_group_of(const struct cl_task *task);
 /* Makes it as SPEC says, and opens what a process writes "0" to in order to enter: how many. On
  * failure nothing is left. */
 int cl_module_group_make(const struct cl_module_group *group, const struct cl_spec *spec,

@@ -378,8 +378,7 @@ static const struct cl_wire_shape metrics_shape = CL_WIRE_SHAPE("Metrics", metri
 
 static int tell(const struct cl_task *task, struct cl_rpc_call *call, struct cl_error *err)
 {
-    const struct cl_module_group group = {task->daemon->options->state, task->space->name,
-                                          task->id};
+    const struct cl_module_group group = cl_module_group_of(task);
     uint64_t cpu_ns = task->cpu_ns;
     uint64_t bytes_used = task->memory_bytes;
 

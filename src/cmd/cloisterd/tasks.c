@@ -1,5 +1,6 @@
 /* The containers: which there are, how each begins and ends, and what containerd is told of it. */
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +15,7 @@
 #include "cmd/cloisterd/group.h"
 #include "rpc/event_messages.h"
 
-enum { LOOKS_MOST = 2000 };
+enum { LOOKS_MOST = 2000, PREPARER_ENDS_MS = 1000 };
 
 /* --- which there are ------------------------------------------------------------------------- */
 
@@ -101,6 +102,20 @@ void cl_task_close_streams(struct cl_task *task)
         cl_fd_close(&task->streams[i]);
 }
 
+/* Who prepares a task may have made its cgroup, and has been killed: when its end of the channel is
+ * closed it makes nothing more. */
+static void remove_group(const struct cl_task *task)
+{
+    const struct cl_module_group group = cl_module_group_of(task);
+    struct pollfd preparer = {.fd = task->preparer.fd}; /* events 0: its end alone */
+
+    if (!task->has_process && task->state != CL_TASK_PREPARING)
+        return;
+    if (preparer.fd >= 0)
+        (void)cl_sys_poll(&preparer, 1, PREPARER_ENDS_MS);
+    cl_module_group_remove(&group);
+}
+
 void cl_task_free(struct cl_task *task)
 {
     struct cl_daemon *daemon = task->daemon;
@@ -117,12 +132,10 @@ void cl_task_free(struct cl_task *task)
     if (task->state == CL_TASK_PREPARING && task->pod != NULL)
         cl_sidecar_leave(task);
     cl_task_set_worker(task, NULL);
-    if (task->has_process)
-        cl_module_group_remove(
-            &(struct cl_module_group){daemon->options->state, task->space->name, task->id});
     cl_loop_remove(&daemon->loop, &task->preparer);
-    cl_fd_close(&task->preparer.fd);
     cl_daemon_end_context(daemon, task); /* who prepares it */
+    remove_group(task);
+    cl_fd_close(&task->preparer.fd);
     (void)cl_refuse(&why, ENOENT, "container %.128s is no more", task->id);
     refuse_all(&task->creator, &why);
     refuse_all(&task->starter, &why);
@@ -227,8 +240,7 @@ void cl_task_prepared(struct cl_task *task, int r, struct cl_prepared *what, str
  * worker is asked again until it is, or so often that something else is wrong. */
 static int is_there_yet(struct cl_task *task)
 {
-    const struct cl_module_group group = {task->daemon->options->state, task->space->name,
-                                          task->id};
+    const struct cl_module_group group = cl_module_group_of(task);
 
     if (!task->has_process || task->state != CL_TASK_STARTS)
         return 1;
@@ -319,8 +331,7 @@ static void take_usage(struct cl_task *task, const struct cl_answer *answer)
 /* Whether the kernel ended it for memory. */
 static void look_for_oom(const struct cl_task *task)
 {
-    const struct cl_module_group group = {task->daemon->options->state, task->space->name,
-                                          task->id};
+    const struct cl_module_group group = cl_module_group_of(task);
 
     if (cl_module_group_oom_kills(&group) > 0)
         cl_task_publish_changed(task, "/tasks/oom", "containerd.events.TaskOOM");
