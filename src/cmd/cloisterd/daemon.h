@@ -91,7 +91,8 @@ struct cl_pod {
     int is_started;
     enum cl_pod_wall wall;
     struct cl_rpc_call *waiters;  /* WASM */
-    char shim[CL_DAEMON_ADDRESS]; /* CONTAINER: where its shim listens; "": it hasn't been said */
+    char shim[CL_DAEMON_ADDRESS]; /* where its shim listens; "": it has none, or that hasn't been
+                                     said */
     struct cl_rpc_client *client; /* the connection to that; NULL: there is none */
     struct cl_relay *relays;      /* what it is being asked */
     struct cl_buf plan;           /* WASM: what its shim would be told, of which it has need when
@@ -237,7 +238,7 @@ struct cl_recent;
 int cl_recent_find(struct cl_task *task, struct cl_prepared *ret);
 void cl_recent_done(struct cl_daemon *daemon);
 
-/* --- tasks (tasks.c, task_calls.c, task_ends.c) ---------------------------------------------- */
+/* --- tasks (tasks.c, task_calls.c) ------------------------------------------------------------ */
 
 enum cl_task_state {
     CL_TASK_PREPARING,
@@ -295,6 +296,8 @@ int cl_task_new(struct cl_daemon *daemon, const char *space, const char *id, str
                 struct cl_error *err);
 /* It is no more: its worker isn't asked, its callers are refused. */
 void cl_task_free(struct cl_task *task);
+/* It didn't come to be: its creator is told WHY, and it is no more. */
+void cl_task_refuse(struct cl_task *task, const struct cl_error *why);
 void cl_task_close_streams(struct cl_task *task);
 /* R: 0, or -errno with ERR; WHAT is taken. */
 void cl_task_prepared(struct cl_task *task, int r, struct cl_prepared *what, struct cl_error *err);
@@ -302,9 +305,9 @@ void cl_task_prepared(struct cl_task *task, int r, struct cl_prepared *what, str
 void cl_task_answered(struct cl_task *task, const struct cl_answer *answer);
 /* Its worker has gone, for the reason in ERR. */
 void cl_task_deserted(struct cl_task *task, const struct cl_error *err);
-/* It ended with STATUS, as a shell would say it. */
 /* SIGNAL is sent to it: one that ends processes ends it. */
 void cl_task_kill(struct cl_task *task, int signal);
+/* It ended with STATUS, as a shell would say it. */
 void cl_task_end(struct cl_task *task, uint32_t status);
 void cl_task_publish_created(const struct cl_task *task);
 void cl_task_publish_deleted(const struct cl_task *task);

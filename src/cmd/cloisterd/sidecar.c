@@ -62,24 +62,13 @@ void cl_sidecar_leave(struct cl_task *task)
         cl_rpc_client_forget(pod->client, task);
 }
 
-/* Its caller is told, and it is no more. */
-static void refuse(struct cl_task *task, const struct cl_error *why)
-{
-    struct cl_rpc_call *call = task->creator;
-
-    task->creator = NULL;
-    if (call != NULL)
-        cl_rpc_refuse(call, why);
-    cl_task_free(task);
-}
-
 static void on_created(void *context, const void *response, const struct cl_error *why)
 {
     struct cl_task *task = context;
     struct cl_rpc_call *call = task->creator;
 
     if (response == NULL) {
-        refuse(task, why);
+        cl_task_refuse(task, why);
         return;
     }
     task->creator = NULL;
@@ -122,7 +111,7 @@ static void create_pending(struct cl_pod *pod)
         if (task->creator == NULL)
             cl_task_free(task); /* nobody knows of it */
         else if (ask_create(pod, task, &why) < 0)
-            refuse(task, &why);
+            cl_task_refuse(task, &why);
     }
 }
 
@@ -134,7 +123,7 @@ static void fail_pending(struct cl_pod *pod, const struct cl_error *why)
 
     pod->shim_state = CL_POD_SHIM_NONE;
     while ((task = take_pending(pod)) != NULL)
-        refuse(task, why);
+        cl_task_refuse(task, why);
 }
 
 static void on_started(void *context, const void *response, const struct cl_error *why)

@@ -151,6 +151,16 @@ void cl_task_free(struct cl_task *task)
     free(task);
 }
 
+void cl_task_refuse(struct cl_task *task, const struct cl_error *why)
+{
+    struct cl_rpc_call *call = task->creator;
+
+    task->creator = NULL;
+    if (call != NULL)
+        cl_rpc_refuse(call, why);
+    cl_task_free(task);
+}
+
 /* --- what containerd is told ----------------------------------------------------------------- */
 
 /* That it comes is not waited for: a state that is asked for tells the same. */
@@ -197,36 +207,34 @@ static int is_no_module(const struct cl_task *task, const struct cl_error *why)
            (why->code == ENOEXEC || why->code == ENOENT || why->code == ENOTDIR);
 }
 
+/* Which of its tenant's two is known only now. */
+static int take_processes_worker(struct cl_task *task, struct cl_error *err)
+{
+    struct cl_worker *worker = cl_daemon_worker(task->daemon, task->worker->tenant, 1, err);
+
+    if (worker == NULL)
+        return -ENOMEM;
+    cl_task_set_worker(task, worker);
+    return 0;
+}
+
 void cl_task_prepared(struct cl_task *task, int r, struct cl_prepared *what, struct cl_error *err)
 {
     struct cl_rpc_call *call = task->creator;
 
-    task->creator = NULL;
     if (r < 0 && call != NULL && is_no_module(task, err)) {
-        task->creator = call;
         r = cl_sidecar_create(task, err);
         if (r == 0)
             return;
-        task->creator = NULL;
     }
+    if (r == 0 && task->has_process)
+        r = take_processes_worker(task, err);
     if (r < 0) {
-        if (call != NULL)
-            cl_rpc_refuse(call, err);
-        cl_task_free(task);
+        cl_prepared_done(what);
+        cl_task_refuse(task, err);
         return;
     }
-    if (task->has_process) {
-        struct cl_worker *worker = cl_daemon_worker(task->daemon, task->worker->tenant, 1, err);
-
-        if (worker == NULL) {
-            if (call != NULL)
-                cl_rpc_refuse(call, err);
-            cl_prepared_done(what);
-            cl_task_free(task);
-            return;
-        }
-        cl_task_set_worker(task, worker);
-    }
+    task->creator = NULL;
     task->what = *what;
     *what = CL_PREPARED_INIT;
     task->state = CL_TASK_READY;
