@@ -6,8 +6,6 @@
 #include "base/clock.h"
 #include "cmd/cloisterd/daemon.h"
 
-enum { TASK_SERVICE_VERSION = 3 };
-
 /* The pod of that name in the call's namespace; NULL, with a message. */
 static struct cl_pod *need_pod(const struct cl_rpc_call *call, const char *id, struct cl_error *err)
 {
@@ -53,17 +51,11 @@ int cl_controller_create(struct cl_rpc_call *call, struct cl_error *err)
     return 0;
 }
 
-static const char *tasks_address(const struct cl_daemon *daemon, char ret[CL_DAEMON_ADDRESS + 16])
-{
-    (void)snprintf(ret, CL_DAEMON_ADDRESS + 16, "ttrpc+unix://%s", daemon->options->tasks);
-    return ret;
-}
-
 int cl_controller_start(struct cl_rpc_call *call, struct cl_error *err)
 {
     const struct cl_msg_sandbox_name *request = call->request;
     struct cl_pod *pod = need_pod(call, request->id, err);
-    char address[CL_DAEMON_ADDRESS + 16];
+    char address[CL_POD_ADDRESS];
 
     if (pod == NULL)
         return -ENOENT;
@@ -82,8 +74,8 @@ int cl_controller_start(struct cl_rpc_call *call, struct cl_error *err)
                             .id = pod->id,
                             .pid = (uint32_t)getpid(),
                             .created_at = &at,
-                            .address = tasks_address(pod->daemon, address),
-                            .version = TASK_SERVICE_VERSION,
+                            .address = cl_pod_address(pod, address),
+                            .version = CL_POD_TASK_VERSION,
                         });
     return 0;
 }
@@ -155,7 +147,7 @@ int cl_controller_status(struct cl_rpc_call *call, struct cl_error *err)
 {
     const struct cl_msg_sandbox_ask *request = call->request;
     struct cl_pod *pod = need_pod(call, request->id, err);
-    char address[CL_DAEMON_ADDRESS + 16];
+    char address[CL_POD_ADDRESS];
 
     if (pod == NULL)
         return -ENOENT;
@@ -172,8 +164,8 @@ int cl_controller_status(struct cl_rpc_call *call, struct cl_error *err)
                             .info = {info, request->verbose ? CL_ARRAY_SIZE(info) : 0},
                             .created_at = &created,
                             .exited_at = pod->exited_ns == 0 ? NULL : &exited,
-                            .address = tasks_address(pod->daemon, address),
-                            .version = TASK_SERVICE_VERSION,
+                            .address = cl_pod_address(pod, address),
+                            .version = CL_POD_TASK_VERSION,
                         });
     return 0;
 }

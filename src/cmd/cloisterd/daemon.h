@@ -102,6 +102,10 @@ struct cl_pod {
     int is_going;            /* what its shim has left is being removed */
 };
 
+/* Where containerd finds the pod's task service, and that one's version. */
+enum { CL_POD_ADDRESS = CL_DAEMON_ADDRESS + 16, CL_POD_TASK_VERSION = 3 };
+const char *cl_pod_address(const struct cl_pod *pod, char ret[CL_POD_ADDRESS]);
+
 struct cl_pod *cl_daemon_find_pod(const struct cl_daemon *daemon, const char *space,
                                   const char *id);
 /* NULL, with a message. */

@@ -1,5 +1,6 @@
 /* The pods: which there are, and whose. */
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -65,6 +66,13 @@ static void end_tasks(struct cl_pod *pod, int is_gone)
 void cl_pod_end_tasks(struct cl_pod *pod)
 {
     end_tasks(pod, 1);
+}
+
+const char *cl_pod_address(const struct cl_pod *pod, char ret[CL_POD_ADDRESS])
+{
+    (void)snprintf(ret, CL_POD_ADDRESS, "ttrpc+unix://%s",
+                   pod->wall == CL_POD_CONTAINER ? pod->shim : pod->daemon->options->tasks);
+    return ret;
 }
 
 int cl_pod_has_shim(const struct cl_pod *pod)

@@ -20,8 +20,6 @@
 
 #define SANDBOX "containerd.runtime.sandbox.v1.Sandbox"
 
-enum { TASK_SERVICE_VERSION = 3 };
-
 /* One call of containerd's on its way. */
 struct cl_relay {
     struct cl_relay *next;
@@ -357,16 +355,11 @@ int cl_relay_create(struct cl_pod *pod, struct cl_rpc_call *call, struct cl_erro
     return r < 0 ? r : CL_RPC_KEPT;
 }
 
-static void say_address(const struct cl_pod *pod, char ret[CL_DAEMON_ADDRESS + 16])
-{
-    (void)snprintf(ret, CL_DAEMON_ADDRESS + 16, "ttrpc+unix://%s", pod->shim);
-}
-
 static void finish_start(struct cl_relay *relay, const void *response, const struct cl_error *why)
 {
     const struct cl_msg_sandbox_started *started = response;
     struct cl_pod *pod = relay->pod;
-    char address[CL_DAEMON_ADDRESS + 16];
+    char address[CL_POD_ADDRESS];
     struct cl_error ignored;
 
     if (started == NULL) {
@@ -375,12 +368,11 @@ static void finish_start(struct cl_relay *relay, const void *response, const str
     }
     pod->is_started = 1;
     (void)cl_pod_record(pod, &ignored); /* the shim knows it, too */
-    say_address(pod, address);
     answer(relay, &(struct cl_msg_controller_started){.id = pod->id,
                                                       .pid = started->pid,
                                                       .created_at = started->created_at,
-                                                      .address = address,
-                                                      .version = TASK_SERVICE_VERSION});
+                                                      .address = cl_pod_address(pod, address),
+                                                      .version = CL_POD_TASK_VERSION});
 }
 
 int cl_relay_start(struct cl_pod *pod, struct cl_rpc_call *call, struct cl_error *err)
@@ -395,11 +387,10 @@ int cl_relay_start(struct cl_pod *pod, struct cl_rpc_call *call, struct cl_error
 static void tell_status(const struct cl_pod *pod, struct cl_rpc_call *call,
                         struct cl_msg_sandbox_status *status)
 {
-    char address[CL_DAEMON_ADDRESS + 16];
+    char address[CL_POD_ADDRESS];
 
-    say_address(pod, address);
-    status->address = address;
-    status->version = TASK_SERVICE_VERSION;
+    status->address = cl_pod_address(pod, address);
+    status->version = CL_POD_TASK_VERSION;
     cl_rpc_answer(call, status);
 }
 
