@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+/* Of those with the same code the first is what a peer's code is taken for. */
 static const struct {
     int errnum;
     enum cl_rpc_code code;
@@ -35,6 +36,15 @@ enum cl_rpc_code cl_rpc_code_of(const struct cl_error *err)
             return codes[i].code;
     }
     return CL_RPC_UNKNOWN;
+}
+
+int cl_rpc_errno_of(uint32_t code)
+{
+    for (size_t i = 0; i < CL_ARRAY_SIZE(codes); i++) {
+        if (codes[i].code == code)
+            return codes[i].errnum;
+    }
+    return EIO;
 }
 
 const struct cl_rpc_method *cl_rpc_find(const struct cl_rpc_service *service, const char *name,

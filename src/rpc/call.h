@@ -65,5 +65,7 @@ void cl_rpc_refuse(struct cl_rpc_call *call, const struct cl_error *why);
 
 /* What a peer is to make of ERR's errno. */
 enum cl_rpc_code cl_rpc_code_of(const struct cl_error *err);
+/* The other way round, of a peer's CODE: EIO where that says no more. */
+int cl_rpc_errno_of(uint32_t code);
 
 #endif

@@ -165,26 +165,6 @@ int cl_rpc_client_ask(struct cl_rpc_client *client, const struct cl_rpc_question
 
 /* --- in -------------------------------------------------------------------------------------- */
 
-static int errno_of(uint32_t code)
-{
-    static const struct {
-        enum cl_rpc_code code;
-        int errnum;
-    } codes[] = {
-        {CL_RPC_INVALID_ARGUMENT, EINVAL},   {CL_RPC_DEADLINE_EXCEEDED, ETIMEDOUT},
-        {CL_RPC_NOT_FOUND, ENOENT},          {CL_RPC_ALREADY_EXISTS, EEXIST},
-        {CL_RPC_PERMISSION_DENIED, EPERM},   {CL_RPC_RESOURCE_EXHAUSTED, E2BIG},
-        {CL_RPC_FAILED_PRECONDITION, EBUSY}, {CL_RPC_UNIMPLEMENTED, ENOSYS},
-        {CL_RPC_UNAVAILABLE, EAGAIN},
-    };
-
-    for (size_t i = 0; i < CL_ARRAY_SIZE(codes); i++) {
-        if (codes[i].code == code)
-            return codes[i].errnum;
-    }
-    return EIO;
-}
-
 /* BYTES are of ONE's response; it is answered whatever they are. */
 static void read_response(struct cl_rpc_waiting *one, const struct cl_bytes *bytes)
 {
@@ -195,7 +175,7 @@ static void read_response(struct cl_rpc_waiting *one, const struct cl_bytes *byt
     int r = cl_wire_read(&cl_ttrpc_response_shape, bytes, &arena, &response, &why);
 
     if (r == 0 && response.status != NULL && response.status->code != CL_RPC_OK)
-        r = cl_refuse(&why, errno_of(response.status->code), "%s", response.status->message);
+        r = cl_refuse(&why, cl_rpc_errno_of(response.status->code), "%s", response.status->message);
     if (r == 0) {
         record = cl_arena_alloc(&arena, one->shape->size);
         r = record == NULL ? cl_fail_memory(&why)

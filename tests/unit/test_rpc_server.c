@@ -129,6 +129,8 @@ TEST(a_refusal_has_a_code_and_a_reason)
         {EEXIST, CL_RPC_ALREADY_EXISTS},
         {EINVAL, CL_RPC_INVALID_ARGUMENT},
         {EBUSY, CL_RPC_FAILED_PRECONDITION},
+        {ENOSPC, CL_RPC_RESOURCE_EXHAUSTED},
+        {EDQUOT, CL_RPC_RESOURCE_EXHAUSTED},
         {EIO, CL_RPC_UNKNOWN},
     };
     uint32_t stream = 1;
